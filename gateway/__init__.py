@@ -1,0 +1,1 @@
+"""Everything but GraphQL: what we know, whom we ask, how we serve."""

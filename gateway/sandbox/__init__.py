@@ -1,0 +1,1 @@
+"""The four providers as local servers, written from their documents and not from our adapters."""

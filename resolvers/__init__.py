@@ -1,0 +1,1 @@
+"""Everything GraphQL and nothing else."""
