@@ -1,4 +1,4 @@
-"""The people and companies every sandbox knows: one deterministic cast, under each provider's keys.
+"""The people and companies every sandbox knows: one cast, under each provider's own keys.
 
 The n-th person is the same in every run and on every machine: names, places and dates follow from
 n alone. Who is known where follows from n too, so that some are known everywhere and some once.
@@ -8,15 +8,68 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-GIVEN = (
-    "Ana Björn Chloé Dmitri Elif Femi Greta Hiro Inés Jonas Kavya Lars Mina Noor Olga Pablo "
-    "Quinn Rosa Sven Thandi Ulla Viktor Wanda Xavier Yara Zofia Amir Beata Carlos Dana Emil Freya"
-).split()
-FAMILY = (
-    "Almeida Berg Castillo Dubois Eriksen Fischer García Haddad Ivanov Jansen Kowalski Lindqvist "
-    "Moreau Nakamura Okafor Petrov Quiroga Rossi Schmidt Tanaka Urban Vega Weber Ximénez Yilmaz "
-    "Zimmermann"
-).split()
+GIVEN = [
+    "Ana",
+    "Björn",
+    "Chloé",
+    "Dmitri",
+    "Elif",
+    "Femi",
+    "Greta",
+    "Hiro",
+    "Inés",
+    "Jonas",
+    "Kavya",
+    "Lars",
+    "Mina",
+    "Noor",
+    "Olga",
+    "Pablo",
+    "Quinn",
+    "Rosa",
+    "Sven",
+    "Thandi",
+    "Ulla",
+    "Viktor",
+    "Wanda",
+    "Xavier",
+    "Yara",
+    "Zofia",
+    "Amir",
+    "Beata",
+    "Carlos",
+    "Dana",
+    "Emil",
+    "Freya",
+]
+FAMILY = [
+    "Almeida",
+    "Berg",
+    "Castillo",
+    "Dubois",
+    "Eriksen",
+    "Fischer",
+    "García",
+    "Haddad",
+    "Ivanov",
+    "Jansen",
+    "Kowalski",
+    "Lindqvist",
+    "Moreau",
+    "Nakamura",
+    "Okafor",
+    "Petrov",
+    "Quiroga",
+    "Rossi",
+    "Schmidt",
+    "Tanaka",
+    "Urban",
+    "Vega",
+    "Weber",
+    "Ximénez",
+    "Yilmaz",
+    "Zimmermann",
+]
 # (country code, country name, city), weighted by repetition.
 PLACES = (
     ("DE", "Germany", "Berlin"),
@@ -87,7 +140,7 @@ class Person:
 
 
 def scramble(n: int, length: int, alphabet: str = "") -> str:
-    """Return a stable, opaque-looking string of letters and digits that is different for each n."""
+    """Return a stable, opaque-looking string of letters and digits, another for each n."""
     letters = alphabet or "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
     out, x = [], (n + 1) * 0x9E3779B97F4A7C15 % 2**64
     for _ in range(length):
