@@ -1,0 +1,213 @@
+"""What a provider may offer, as small protocols.
+
+An adapter is pure: each operation returns an `Exchange`, the call to make and how to read its
+reply. It has methods only for what its provider can do; `OPERATIONS` derives the capabilities.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from gateway.domain import (
+    Assignment,
+    Customer,
+    CustomerQuery,
+    Item,
+    ItemKind,
+    Limit,
+    Page,
+    PageRequest,
+    Segment,
+    SegmentQuery,
+)
+from gateway.wire import Exchange, Token
+
+SANDBOX = "sandbox:"
+"""The base URL that plugs the embedded sandbox in."""
+
+
+class AccountSettings(BaseModel):
+    """What every `[[providers]]` table of the configuration file may say.
+
+    An adapter adds its own in a subclass, secrets as `SecretStr`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    kind: str
+    base_url: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s?#@]+|sandbox:)$")]
+    display_name: str | None = None
+    enabled: bool = True
+    timeout_s: Annotated[float, Field(gt=0, le=120)] = 5
+    max_concurrency: Annotated[int, Field(ge=1, le=1000)] = 20
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    cache_ttl_s: Annotated[float, Field(ge=0, le=3600)] | None = None
+
+
+class Adapter(Protocol):
+    """What every adapter has; the rest is in the protocols below."""
+
+    kind: ClassVar[str]
+    label: ClassVar[str]
+    """How people call the provider; the default of `display_name`."""
+    Settings: ClassVar[type[AccountSettings]]
+    notes: ClassVar[Mapping[str, str]]
+    """What a caller should know of an operation, by its name in `OPERATIONS`."""
+    limits: ClassVar[Sequence[Limit]]
+
+    def __init__(self, settings: Any) -> None:
+        """Take the account's settings, of the type `Settings`."""
+
+    @property
+    def secret_headers(self) -> Mapping[str, str]:
+        """Headers that carry the account's credentials with every call but the sign-in."""
+
+
+@runtime_checkable
+class SignsIn(Protocol):
+    """Trades its credentials for a token that goes with every call."""
+
+    def sign_in(self) -> Exchange[Token]:
+        """Ask for a new token."""
+
+
+class Batch(NamedTuple):
+    """One call that reads several things by key; those missing in the answer do not exist."""
+
+    keys: Sequence[str]
+    exchange: Exchange[Mapping[str, Any]]
+
+
+@runtime_checkable
+class ListsSegments(Protocol):
+    """Has a list of its segments."""
+
+    def segments(self, query: SegmentQuery, page: PageRequest) -> Exchange[Page[Segment]]:
+        """Read one stretch of the list.
+
+        The provider is asked for as much of the query as it can judge; rows may still be others,
+        so the caller applies `SegmentQuery.holds`. A total is told only if it is the query's.
+        """
+
+
+@runtime_checkable
+class ReadsSegments(Protocol):
+    """Reads segments by their ids."""
+
+    def segments_by_key(self, keys: Sequence[str]) -> Sequence[Batch]:
+        """Read these segments in as few calls as the provider allows; each key in one batch."""
+
+
+@runtime_checkable
+class ListsCustomers(Protocol):
+    """Has a list of its customers."""
+
+    def customers(self, query: CustomerQuery, page: PageRequest) -> Exchange[Page[Customer]]:
+        """Read one stretch of the list."""
+
+
+@runtime_checkable
+class FindsCustomersByEmail(Protocol):
+    """Its `customers` judges `CustomerQuery.email`."""
+
+    finds_by_email: ClassVar[bool]
+
+
+@runtime_checkable
+class ReadsCustomers(Protocol):
+    """Reads customers by any of their keys."""
+
+    def customers_by_key(self, keys: Sequence[str]) -> Sequence[Batch]:
+        """Read these customers in as few calls as the provider allows; each key in one batch."""
+
+
+@runtime_checkable
+class ListsMembers(Protocol):
+    """Tells who is in a segment."""
+
+    def members(self, segment: str, page: PageRequest) -> Exchange[Page[Assignment]]:
+        """Read one stretch of the assignments of a segment."""
+
+    def member_count(self, segment: str) -> Exchange[int]:
+        """Count the assignments of a segment."""
+
+
+@runtime_checkable
+class ListsSegmentsOfCustomer(Protocol):
+    """Tells which segments a customer is in."""
+
+    confirms_customer: ClassVar[bool]
+    """False when an unknown customer gets an answer that looks like a known one's."""
+
+    def segments_of(self, customer: str, page: PageRequest) -> Exchange[Page[Assignment]]:
+        """Read one stretch of a customer's assignments, each with its segment, maybe partial."""
+
+
+@runtime_checkable
+class ReadsAssignments(Protocol):
+    """Reads one assignment by its two ends."""
+
+    def assignment(
+        self, segment: str, customer: str, legal_entity: str | None
+    ) -> Exchange[Assignment | None]:
+        """Read one assignment; None when there is none."""
+
+
+@runtime_checkable
+class ListsItems(Protocol):
+    """Keeps items (products, categories) in segments."""
+
+    def items(
+        self, segment: str, kind: ItemKind | None, page: PageRequest
+    ) -> Exchange[Page[Item]]:
+        """Read one stretch of the items of a segment."""
+
+
+@runtime_checkable
+class MatchesItems(Protocol):
+    """Tells which items belong to any of some segments."""
+
+    def match_items(
+        self, site: str, items: Sequence[str], segments: Sequence[str]
+    ) -> Exchange[Sequence[str]]:
+        """Return the ids of those items that belong to at least one active segment of these."""
+
+
+@runtime_checkable
+class CountsLimits(Protocol):
+    """Knows how much of a limit is used."""
+
+    def used(self, limit: str) -> Exchange[int] | None:
+        """Count what stands against a limit of `limits`; None when that cannot be asked."""
+
+
+OPERATIONS: Mapping[str, tuple[type, ...]] = {
+    "SEGMENT_LIST": (ListsSegments,),
+    "SEGMENT_GET": (ReadsSegments, ListsSegments),
+    "SEGMENT_MEMBERS": (ListsMembers,),
+    "SEGMENT_ITEMS": (ListsItems,),
+    "CUSTOMER_LIST": (ListsCustomers,),
+    "CUSTOMER_SEARCH_EMAIL": (FindsCustomersByEmail,),
+    "CUSTOMER_GET": (ReadsCustomers, ListsCustomers),
+    "CUSTOMER_SEGMENTS": (ListsSegmentsOfCustomer,),
+    "ITEM_MATCH": (MatchesItems,),
+}
+"""Each operation with the protocols that make it possible, any of them."""
+
+
+class Capability(NamedTuple):
+    """Whether a provider can do an operation, and what a caller should know of it."""
+
+    operation: str
+    supported: bool
+    note: str | None
+
+
+def capabilities(adapter: Adapter) -> Sequence[Capability]:
+    """Return one row for each of `OPERATIONS`, in that order."""
+    return [
+        Capability(name, isinstance(adapter, protocols), adapter.notes.get(name))
+        for name, protocols in OPERATIONS.items()
+    ]

@@ -1,0 +1,295 @@
+"""What the gateway speaks of: segments, customers, assignments. Frozen values, no I/O.
+
+Times are aware and in UTC. Empty is empty, unknown is None or UNKNOWN; nothing is guessed.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+UNDETERMINED = "und"
+"""BCP 47 for "not determined": what texts of providers without languages are filed under."""
+
+
+class Ref(NamedTuple):
+    """One thing at one provider: the provider's key and the provider's own id of the thing."""
+
+    provider: str
+    key: str
+
+
+class AssignmentRef(NamedTuple):
+    """The link of one customer to one segment, in B2B through one legal entity."""
+
+    provider: str
+    segment: str
+    customer: str
+    legal_entity: str | None = None
+
+
+class Membership(Enum):
+    """How a segment gets its members."""
+
+    MANUAL = "MANUAL"
+    RULE = "RULE"
+    TAG = "TAG"
+    UNKNOWN = "UNKNOWN"
+
+
+class Status(Enum):
+    """Whether a segment is switched on. A provider without a switch has only ACTIVE segments."""
+
+    ACTIVE = "ACTIVE"
+    INACTIVE = "INACTIVE"
+    UNKNOWN = "UNKNOWN"
+
+
+class Origin(Enum):
+    """Where a fact comes from: the provider now, a copy of it, or the gateway's own record."""
+
+    LIVE = "LIVE"
+    CACHED = "CACHED"
+    STALE = "STALE"
+    RECORDED = "RECORDED"
+
+
+class AssignmentKind(Enum):
+    """Who made an assignment: a person, or a rule."""
+
+    MANUAL = "MANUAL"
+    AUTOMATIC = "AUTOMATIC"
+    UNKNOWN = "UNKNOWN"
+
+
+class AssignmentState(Enum):
+    """How sure it is: UNCONFIRMED was sent, and its outcome is unknown."""
+
+    CONFIRMED = "CONFIRMED"
+    PENDING = "PENDING"
+    UNCONFIRMED = "UNCONFIRMED"
+
+
+class ItemKind(Enum):
+    """What an item of a segment is."""
+
+    PRODUCT = "PRODUCT"
+    CATEGORY = "CATEGORY"
+
+
+class Texts(msgspec.Struct, frozen=True):
+    """One text in several languages: language tag (BCP 47) to text, and the provider's default."""
+
+    by_language: Mapping[str, str]
+    default: str = UNDETERMINED
+
+    def best(self, languages: Sequence[str]) -> str | None:
+        """Return the text in the first language there is: asked, its base, default, any."""
+        texts = self.by_language
+        for language in languages:
+            found = texts.get(language) or texts.get(language.partition("-")[0])
+            if found:
+                return found
+        return texts.get(self.default) or next(iter(texts.values()), None)
+
+
+NO_TEXTS = Texts({})
+
+
+def plain(text: str | None) -> Texts:
+    """Return a text of a provider that knows no languages."""
+    return Texts({UNDETERMINED: text}) if text is not None else NO_TEXTS
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """One test of a rule: `path` is a JSON Pointer (RFC 6901) into the provider's own document."""
+
+    path: str
+    field: str
+    operator: str
+    values: tuple[Any, ...]
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """What decides who belongs: the provider's own document, and how to read it as conditions."""
+
+    native: Mapping[str, Any]
+    flatten: Callable[[Mapping[str, Any]], Sequence[Condition]]
+
+
+class Segment(msgspec.Struct, frozen=True, kw_only=True):
+    """A group of customers at one provider."""
+
+    ref: Ref
+    names: Texts
+    descriptions: Texts = NO_TEXTS
+    membership: Membership
+    emits_membership_events: bool = False
+    status: Status = Status.ACTIVE
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    site_code: str | None = None
+    priority: int | None = None
+    rule: Rule | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    version: int | None = None
+    attributes: Mapping[str, Any] | None = None
+    raw: bytes | msgspec.Raw | None = None
+    origin: Origin = Origin.LIVE
+    is_partial: bool = False
+    """Only `ref` and `names` were told; whoever needs more reads the segment itself."""
+
+    def is_active(self, now: datetime) -> bool:
+        """Tell whether the segment is switched on and valid at this moment, both ends included."""
+        return (
+            self.status is Status.ACTIVE
+            and (self.valid_from is None or self.valid_from <= now)
+            and (self.valid_to is None or now <= self.valid_to)
+        )
+
+
+class CustomerKey(NamedTuple):
+    """One name that a provider knows a customer by: `kind` is the provider's word for it."""
+
+    kind: str
+    value: str
+
+
+class Customer(msgspec.Struct, frozen=True, kw_only=True):
+    """A person or company at one provider. `ref` has the canonical one of the `keys`."""
+
+    ref: Ref
+    keys: tuple[CustomerKey, ...]
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    attributes: Mapping[str, Any] | None = None
+    raw: bytes | msgspec.Raw | None = None
+    origin: Origin = Origin.LIVE
+
+
+class Assignment(msgspec.Struct, frozen=True, kw_only=True):
+    """The link between one customer and one segment, as far as the provider told it."""
+
+    ref: AssignmentRef
+    legal_entity_name: str | None = None
+    kind: AssignmentKind = AssignmentKind.UNKNOWN
+    state: AssignmentState = AssignmentState.CONFIRMED
+    origin: Origin = Origin.LIVE
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    version: int | None = None
+    segment: Segment | None = None
+    """The segment, when the same answer told it."""
+    customer: Customer | None = None
+    """The whole customer, when the same answer told it."""
+    is_partial: bool = False
+    """Only that the link exists was told, not how or when it came about."""
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """A product or category that belongs to a segment."""
+
+    key: str
+    kind: ItemKind
+    code: str | None = None
+    names: Texts = NO_TEXTS
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+class Limit(NamedTuple):
+    """A documented bound of a provider; `maximum` in things of the name."""
+
+    name: str
+    maximum: int
+
+
+class SegmentQuery(msgspec.Struct, frozen=True):
+    """What listed segments must be like: all given parts must hold.
+
+    `name_contains` ignores case and looks at every language. `native` is the provider's own query
+    language. The two times are exclusive.
+    """
+
+    name_contains: str | None = None
+    membership: frozenset[Membership] | None = None
+    status: Status | None = None
+    site_code: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    native: str | None = None
+
+    def holds(self, segment: Segment) -> bool:
+        """Tell whether a segment has all parts but `native`, which only the provider can judge."""
+        if self.membership is not None and segment.membership not in self.membership:
+            return False
+        if self.status is not None and segment.status is not self.status:
+            return False
+        if self.site_code is not None and segment.site_code != self.site_code:
+            return False
+        if self.name_contains is not None:
+            wanted = self.name_contains.casefold()
+            if not any(wanted in text.casefold() for text in segment.names.by_language.values()):
+                return False
+        created = segment.created_at
+        if self.created_after is not None and (created is None or created <= self.created_after):
+            return False
+        return self.created_before is None or (
+            created is not None and created < self.created_before
+        )
+
+    @property
+    def is_local(self) -> bool:
+        """True when some part can be judged by `holds`."""
+        return any(getattr(self, name) is not None for name in self.__struct_fields__[:-1])
+
+
+EVERY_SEGMENT = SegmentQuery()
+
+
+class CustomerQuery(msgspec.Struct, frozen=True):
+    """What listed customers must be like; the email is compared whole."""
+
+    email: str | None = None
+
+
+EVERY_CUSTOMER = CustomerQuery()
+
+
+class PageRequest(NamedTuple):
+    """What is asked of a list: at most `size` rows from `position` on (None: from the start)."""
+
+    size: int
+    position: str | None = None
+    with_total: bool = False
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """A stretch of a provider's list, in the provider's order.
+
+    It may be shorter than asked though more follows; `is_last` alone says that nothing does.
+    `position_after(i)` is where the list goes on behind row i, in the adapter's own notation.
+    `total` counts the whole list, None when the provider does not say.
+    """
+
+    rows: Sequence[T]
+    position_after: Callable[[int], str]
+    is_last: bool
+    total: int | None = None
+
+
+def whole(rows: Iterable[T], origin_total: int | None = None) -> Page[T]:
+    """Return a list that is known to its end as one page; positions are counts of rows."""
+    kept = tuple(rows)
+    return Page(
+        rows=kept,
+        position_after=lambda i: str(i + 1),
+        is_last=True,
+        total=len(kept) if origin_total is None else origin_total,
+    )

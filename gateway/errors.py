@@ -1,0 +1,130 @@
+"""Every error of the gateway as one tree, split by what its reader does next.
+
+A message names the provider (its key) and the operation, never a secret, a URL, a body or personal
+data: it may be shown to a client. The cause (`raise … from`) is for the log.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+
+
+class GatewayError(Exception):
+    """The root of all errors that the gateway foresees."""
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong in the configuration: where, by its path in the file, and what."""
+
+    path: str
+    text: str
+
+
+class SettingsError(GatewayError):
+    """The configuration cannot be used: do not start. Carries every problem at once."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        """Keep the problems in file order."""
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"{path}: {text}" for path, text in self.problems))
+
+
+class BadInput(GatewayError):
+    """An argument cannot be used (an id, a cursor, a bound): the caller must change it."""
+
+
+class Unsupported(GatewayError):
+    """The provider has no such operation. Nothing was sent."""
+
+    def __init__(self, provider: str, operation: str) -> None:
+        """Name the provider's key and the operation as `Provider.capabilities` names it."""
+        self.provider = provider
+        self.operation = operation
+        super().__init__(f"Provider {provider!r} does not support {operation}.")
+
+
+class ProviderError(GatewayError):
+    """A provider failed: one call, or everything that waited for it."""
+
+    retryable: ClassVar[bool] = False
+    sentence: ClassVar[str] = "failed"
+
+    def __init__(
+        self,
+        provider: str,
+        operation: str,
+        *,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        detail: str = "",
+    ) -> None:
+        """Name the provider's key and its operation.
+
+        `status` is the HTTP status, where there was one. `detail` says more and goes to the log
+        only: it may hold what the provider wrote.
+        """
+        self.provider = provider
+        self.operation = operation
+        self.status = status
+        self.retry_after_s = retry_after_s
+        self.detail = detail
+        super().__init__(f"Provider {provider!r} {self.sentence}.")
+
+
+class Unreachable(ProviderError):
+    """No connection, or it broke before the answer was whole."""
+
+    retryable = True
+    sentence = "cannot be reached"
+
+
+class TimedOut(ProviderError):
+    """The provider's time ran out."""
+
+    retryable = True
+    sentence = "did not answer in time"
+
+
+class RateLimited(ProviderError):
+    """Too many calls (429); `retry_after_s` when the provider says."""
+
+    retryable = True
+    sentence = "allows no more calls at the moment"
+
+
+class Denied(ProviderError):
+    """The credentials are wrong, expired or lack a right (401, 402, 403, a failed sign-in)."""
+
+    sentence = "refuses the gateway's credentials or lacks a permission for them"
+
+
+class Refused(ProviderError):
+    """The provider does not accept this request (any other 4xx)."""
+
+    sentence = "does not accept this request"
+
+
+class Broken(ProviderError):
+    """The provider has a fault of its own (5xx)."""
+
+    retryable = True
+    sentence = "has a fault of its own"
+
+
+class Malformed(ProviderError):
+    """The answer cannot be read: no JSON, or not of the documented form (`detail`: where)."""
+
+    sentence = "gave an answer that cannot be read"
+
+
+class Unavailable(ProviderError):
+    """The provider failed too often and is given a rest: nothing was sent."""
+
+    retryable = True
+    sentence = "failed too often and is given a rest"
+
+
+class Busy(ProviderError):
+    """Too many calls to this provider are under way: nothing was sent."""
+
+    retryable = True
+    sentence = "has too many calls under way"

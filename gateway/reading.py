@@ -1,0 +1,106 @@
+"""Read replies: status codes to errors, bodies to wire models, values to ours."""
+
+from collections.abc import Hashable, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from http import HTTPStatus
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from gateway.errors import Broken, Denied, Malformed, RateLimited, Refused
+from gateway.wire import Reply
+
+T = TypeVar("T")
+
+OK = frozenset({HTTPStatus.OK})
+
+
+@cache
+def _made(form: Hashable) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(form)
+
+
+def _decoder(form: type[T]) -> msgspec.json.Decoder[T]:
+    return _made(form)  # type: ignore[arg-type]  # mypy holds that a class may be unhashable
+
+
+def check(provider: str, operation: str, reply: Reply, ok: frozenset[HTTPStatus] = OK) -> None:
+    """Raise the error that a status outside `ok` stands for. Nowhere else are statuses judged."""
+    status = reply.status
+    if status in ok:
+        return
+    detail = reply.body[:2000].decode(errors="replace")
+    told: dict[str, Any] = {"status": status, "detail": detail}
+    if status in {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.PAYMENT_REQUIRED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+    }:
+        raise Denied(provider, operation, **told)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        after = reply.headers.get("retry-after", "")
+        seconds = float(after) if after.isdecimal() else None
+        raise RateLimited(provider, operation, retry_after_s=seconds, **told)
+    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise Refused(provider, operation, **told)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise Broken(provider, operation, **told)
+    # Neither a documented success nor an error: a redirect, or a 2xx of another kind.
+    raise Malformed(provider, operation, **told)
+
+
+def decode(
+    provider: str,
+    operation: str,
+    reply: Reply,
+    form: type[T],
+    ok: frozenset[HTTPStatus] = OK,
+) -> T:
+    """Read a reply strictly into a wire model; anything else is `Malformed` with its path."""
+    check(provider, operation, reply, ok)
+    return decode_part(provider, operation, reply.body, form)
+
+
+def decode_part(provider: str, operation: str, part: bytes | msgspec.Raw, form: type[T]) -> T:
+    """Read a part of a reply that was kept as bytes."""
+    try:
+        decoded: T = _decoder(form).decode(part)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise Malformed(provider, operation, detail=str(error)) from error
+    return decoded
+
+
+def decode_rows(
+    provider: str, operation: str, rows: Sequence[msgspec.Raw], form: type[T], at: str = "$"
+) -> list[tuple[T, msgspec.Raw]]:
+    """Read rows that were kept as bytes, each beside its own document; `at` is their path."""
+    decoder = _decoder(form)
+    read = []
+    for index, row in enumerate(rows):
+        try:
+            read.append((decoder.decode(row), row))
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise Malformed(provider, operation, detail=f"{at}[{index}]: {error}") from error
+    return read
+
+
+def path_part(key: str) -> str:
+    """Return an id as one percent-encoded part of a path.
+
+    An id that is all dots would name another path to every client and proxy: its dots are encoded
+    as well.
+    """
+    return key.replace(".", "%2E") if key in {".", ".."} else quote(key, safe="")
+
+
+def utc(moment: datetime) -> datetime:
+    """Return a time in UTC; one without an offset is taken as UTC."""
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def iso(moment: datetime) -> str:
+    """Return a time as ISO 8601 in UTC with milliseconds and Z, as the providers print theirs."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
