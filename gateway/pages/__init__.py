@@ -1,0 +1,1 @@
+"""The browser pages: built from `web/` into `static/`, with the example queries they show."""

@@ -1,0 +1,47 @@
+import { type GraphiQLPlugin, pick, UnStyledButton, useGraphiQL, useGraphiQLActions } from '@graphiql/react';
+import { asTab, type Example } from './examples';
+
+/** A panel that opens an example in a new tab: the tabs themselves may be changed, closed and out of date. */
+export function examplesPlugin(examples: Example[]): GraphiQLPlugin {
+  return { title: 'Examples', icon: ListIcon, content: () => <ExamplesPanel examples={examples} /> };
+}
+
+function ExamplesPanel({ examples }: { examples: Example[] }) {
+  const { addTab, setVisiblePlugin } = useGraphiQLActions();
+  const { queryEditor, variableEditor, headerEditor } = useGraphiQL(
+    pick('queryEditor', 'variableEditor', 'headerEditor'),
+  );
+
+  function open(example: Example) {
+    const { query, variables, headers } = asTab(example);
+    addTab();
+    queryEditor?.setValue(query);
+    variableEditor?.setValue(variables ?? '');
+    headerEditor?.setValue(headers ?? '');
+    // On a phone the panel lies over the tab it has just opened (page.css).
+    if (matchMedia('(max-width: 640px)').matches) setVisiblePlugin(null);
+  }
+
+  return (
+    <section aria-label="Examples">
+      <h2 className="examples-title">Examples</h2>
+      <ul className="examples">
+        {examples.map((example) => (
+          <li key={example.name}>
+            <UnStyledButton type="button" onClick={() => open(example)}>
+              {example.name}
+            </UnStyledButton>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function ListIcon(props: object) {
+  return (
+    <svg viewBox="0 0 24 24" fill="none" stroke="currentColor" strokeWidth="1.5" strokeLinecap="round" {...props}>
+      <path d="M4 6h.01M4 12h.01M4 18h.01M9 6h11M9 12h11M9 18h11" />
+    </svg>
+  );
+}
