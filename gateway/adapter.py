@@ -16,10 +16,12 @@ from gateway.domain import (
     Item,
     ItemKind,
     Limit,
+    Membership,
     Page,
     PageRequest,
     Segment,
     SegmentQuery,
+    Status,
 )
 from gateway.wire import Exchange, Token
 
@@ -56,6 +58,12 @@ class Adapter(Protocol):
     notes: ClassVar[Mapping[str, str]]
     """What a caller should know of an operation, by its name in `OPERATIONS`."""
     limits: ClassVar[Sequence[Limit]]
+    memberships: ClassVar[frozenset[Membership]]
+    """The kinds of membership its segments can have: what it cannot have is never asked for."""
+    statuses: ClassVar[frozenset[Status]]
+    """The statuses its segments can have; likewise."""
+    has_sites: ClassVar[bool]
+    """Whether its segments belong to sites; likewise."""
 
     def __init__(self, settings: Any) -> None:
         """Take the account's settings, of the type `Settings`."""

@@ -79,6 +79,7 @@ class ItemKind(Enum):
 
     PRODUCT = "PRODUCT"
     CATEGORY = "CATEGORY"
+    UNKNOWN = "UNKNOWN"
 
 
 class Texts(msgspec.Struct, frozen=True):
@@ -253,6 +254,27 @@ class SegmentQuery(msgspec.Struct, frozen=True):
 EVERY_SEGMENT = SegmentQuery()
 
 
+class SegmentFilter(msgspec.Struct, frozen=True):
+    """Which segments of which providers a list shows: all given parts must hold."""
+
+    query: SegmentQuery = EVERY_SEGMENT
+    providers: tuple[str, ...] | None = None
+    refs: tuple[Ref, ...] | None = None
+    customer: Ref | None = None
+    native_of: str | None = None
+    """The provider whose language `query.native` is in."""
+
+
+class SortKey(Enum):
+    """By what listed segments are ranked; PROVIDER is each provider's own order."""
+
+    PROVIDER = "PROVIDER"
+    NAME = "NAME"
+    CREATED_AT = "CREATED_AT"
+    UPDATED_AT = "UPDATED_AT"
+    PRIORITY = "PRIORITY"
+
+
 class CustomerQuery(msgspec.Struct, frozen=True):
     """What listed customers must be like; the email is compared whole."""
 
@@ -260,6 +282,16 @@ class CustomerQuery(msgspec.Struct, frozen=True):
 
 
 EVERY_CUSTOMER = CustomerQuery()
+
+
+class CustomerFilter(msgspec.Struct, frozen=True):
+    """Which customers of which providers a list shows: all given parts must hold."""
+
+    query: CustomerQuery = EVERY_CUSTOMER
+    providers: tuple[str, ...] | None = None
+    key: str | None = None
+    """Any key that the provider knows the customer by."""
+    segment: Ref | None = None
 
 
 class PageRequest(NamedTuple):
@@ -275,21 +307,26 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 
     It may be shorter than asked though more follows; `is_last` alone says that nothing does.
     `position_after(i)` is where the list goes on behind row i, in the adapter's own notation.
-    `total` counts the whole list, None when the provider does not say.
+    `total` counts the whole list as the provider tells it, None when it does not.
     """
 
     rows: Sequence[T]
     position_after: Callable[[int], str]
     is_last: bool
     total: int | None = None
+    origin: Origin = Origin.LIVE
+    end: str | None = None
+    """Where the list goes on behind the page, unless that is behind its last row."""
+
+    @property
+    def goes_on_at(self) -> str | None:
+        """Where the list goes on behind this page; None where nothing tells."""
+        if self.end is not None:
+            return self.end
+        return self.position_after(len(self.rows) - 1) if self.rows else None
 
 
-def whole(rows: Iterable[T], origin_total: int | None = None) -> Page[T]:
+def whole(rows: Iterable[T]) -> Page[T]:
     """Return a list that is known to its end as one page; positions are counts of rows."""
     kept = tuple(rows)
-    return Page(
-        rows=kept,
-        position_after=lambda i: str(i + 1),
-        is_last=True,
-        total=len(kept) if origin_total is None else origin_total,
-    )
+    return Page(rows=kept, position_after=lambda i: str(i + 1), is_last=True, total=len(kept))

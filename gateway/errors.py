@@ -48,24 +48,27 @@ class ProviderError(GatewayError):
     retryable: ClassVar[bool] = False
     sentence: ClassVar[str] = "failed"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # parts of one report, all but two by name
         self,
         provider: str,
         operation: str,
         *,
         status: int | None = None,
         retry_after_s: float | None = None,
+        was_sent: bool = True,
         detail: str = "",
     ) -> None:
         """Name the provider's key and its operation.
 
-        `status` is the HTTP status, where there was one. `detail` says more and goes to the log
-        only: it may hold what the provider wrote.
+        `status` is the HTTP status, where there was one. `was_sent` is False when the provider
+        cannot have acted on the call. `detail` says more and goes to the log only: it may hold
+        what the provider wrote.
         """
         self.provider = provider
         self.operation = operation
         self.status = status
         self.retry_after_s = retry_after_s
+        self.was_sent = was_sent
         self.detail = detail
         super().__init__(f"Provider {provider!r} {self.sentence}.")
 

@@ -96,9 +96,21 @@ def path_part(key: str) -> str:
     return key.replace(".", "%2E") if key in {".", ".."} else quote(key, safe="")
 
 
+def pointer_part(name: str) -> str:
+    """Return a name as one part of a JSON Pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
 def utc(moment: datetime) -> datetime:
     """Return a time in UTC; one without an offset is taken as UTC."""
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        # Somebody's "for ever", beyond the calendar's end by its offset.
+        first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+        return first if moment.year == first.year else last
 
 
 def iso(moment: datetime) -> str:

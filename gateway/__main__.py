@@ -1,0 +1,239 @@
+"""The command line: `gateway serve`, `sandbox`, `check`, `schema`. Errors say how to fix them."""
+
+import asyncio
+import ipaddress
+import os
+import socket
+import sys
+import uuid
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import structlog
+import typer
+import uvicorn
+from rich.console import Console
+from rich.table import Table
+
+from gateway.adapter import ListsSegments
+from gateway.app import PAGES
+from gateway.asgi import connect
+from gateway.domain import EVERY_SEGMENT, PageRequest
+from gateway.errors import GatewayError, ProviderError, SettingsError
+from gateway.logs import start_log
+from gateway.provider import Provider
+from gateway.sandbox.app import Sandbox, SandboxOptions
+from gateway.scope import Scope
+from gateway.settings import CONFIG_VARIABLE, Settings, load
+from resolvers.schema import sdl
+
+cli = typer.Typer(
+    help="One GraphQL endpoint over the customer segments of several providers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        help=f"The configuration file; else {CONFIG_VARIABLE} names it; else the sandbox."
+    ),
+]
+Host = Annotated[str, typer.Option(help="The address to listen at.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen at.")]
+
+
+def fail(message: str) -> NoReturn:
+    """Say what is wrong, and how to fix it, and stop."""
+    err.print(message, style="red", markup=False)
+    raise typer.Exit(2)
+
+
+def settings_or_fail(config: Path | None) -> Settings:
+    """Read the configuration, or say everything that is wrong with it."""
+    try:
+        return load(config, os.environ)
+    except SettingsError as error:
+        lines = [f"  {problem.path}: {problem.text}" for problem in error.problems]
+        fail("\n".join(["The configuration cannot be used:", *lines]))
+
+
+def free_or_fail(host: str, port: int) -> None:
+    """Stop with one clear line when nothing can listen there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            why = "is taken" if error.errno in TAKEN else f"cannot be used: {error.strerror}"
+            fail(f"{host} port {port} {why}. Choose another: --port {port + 1}, PORT={port + 1}")
+
+
+TAKEN = {98, 48, 10048}
+"""EADDRINUSE on Linux, macOS and Windows."""
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach the address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@cli.command()
+def serve(
+    config: Config = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes.")] = 1,
+) -> None:
+    """Serve GraphQL and its pages; with no configuration over the embedded sandbox."""
+    settings = settings_or_fail(config)
+    if not is_loopback(host) and not settings.server.allow_anonymous:
+        fail(
+            f"{host} can be reached from other machines, and everybody there could ask everything."
+            "\nSay server.allow_anonymous = true in the configuration file if that is meant,"
+            " or listen at 127.0.0.1."
+        )
+    free_or_fail(host, port)
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    names = ", ".join(f"{each.key} ({each.kind})" for each in settings.providers)
+    ask = '{"query":"{ segments(first: 5) { nodes { name provider { key } } } }"}'
+    out.print("Segment gateway", style="bold")
+    out.print(f"  Open     {address}/graphql", markup=False)
+    out.print(f"  Serving  {names}", markup=False)
+    out.print(f"           {settings.source}", markup=False)
+    if not is_loopback(host):
+        out.print("  Warning  everybody who reaches this address may ask everything", markup=False)
+    if not (PAGES / "index.html").is_file():
+        out.print("  Missing  the pages are not built; build them with: make pages", markup=False)
+    out.print("  Try      the example tabs on that page, or:", markup=False)
+    out.print(
+        f"           curl {address}/graphql -H 'content-type: application/json' -d '{ask}'",
+        markup=False,
+    )
+    out.print("  Stop     Ctrl+C", markup=False)
+    if config is not None:
+        os.environ[CONFIG_VARIABLE] = str(config.resolve())
+    uvicorn.run(
+        "gateway.asgi:create",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        loop="auto",
+        http="httptools",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+@cli.command()
+def sandbox(
+    host: Host = "127.0.0.1",
+    port: Port = 9000,
+    customers: Annotated[int, typer.Option(min=1, help="People the providers know.")] = 300,
+    latency_ms: Annotated[float, typer.Option(min=0, help="What every answer takes.")] = 0,
+) -> None:
+    """Serve the four providers' sandboxes alone over HTTP."""
+    free_or_fail(host, port)
+    if customers > MANY:
+        out.print(f"Making up {customers} people …")
+    app = Sandbox(SandboxOptions(customers=customers, latency_ms=latency_ms)).asgi
+    address = f"http://{host}:{port}"
+    out.print("Sandbox of four providers", style="bold")
+    for kind in ("stuut", "voucherify", "instaleap", "emporix"):
+        out.print(f"  {kind:<11} {address}/{kind}", markup=False)
+    out.print(f"  Credentials and a configuration to copy: {address}/", markup=False)
+    out.print(f"  Calls so far: curl {address}/calls   (-X DELETE counts anew)", markup=False)
+    out.print("  Stop: Ctrl+C")
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        loop="auto",
+        http="httptools",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
+
+
+MANY = 10_000
+
+
+@cli.command()
+def check(config: Config = None) -> None:
+    """Sign in to each provider, make one cheap read, and print what came of it."""
+    settings = settings_or_fail(config)
+    start_log()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(100))
+    rows = asyncio.run(_checked(settings))
+    table = Table("Provider", "Kind", "Result", "Took", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row[:4])
+    out.print(f"Configuration: {settings.source}", markup=False)
+    out.print(table)
+    if any(failed for *_, failed in rows):
+        out.print("Failed. Look at base_url and the credentials of these providers.")
+        raise typer.Exit(1)
+    out.print("All is well. Serve it with: gateway serve")
+
+
+Row = tuple[str, str, str, str, bool]
+
+
+async def _checked(settings: Settings) -> list[Row]:
+    providers = await connect(settings)
+    try:
+        return await asyncio.gather(
+            *(_check(each, settings.server.request_timeout_s) for each in providers)
+        )
+    finally:
+        await asyncio.gather(*(each.close() for each in providers))
+
+
+async def _check(provider: Provider, timeout_s: float) -> Row:
+    if not provider.offers(ListsSegments):
+        return provider.key, provider.kind, "not checked: it cannot be read", "", False
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    scope = Scope(uuid.uuid4().hex, started + timeout_s)
+    exchange = provider.wanted(ListsSegments, "SEGMENT_LIST").segments(
+        EVERY_SEGMENT, PageRequest(1)
+    )
+    failed = False
+    try:
+        await provider.send(exchange, scope)
+        result = "ok"
+    except GatewayError as error:
+        failed = True
+        status = (
+            f" (HTTP {error.status})" if isinstance(error, ProviderError) and error.status else ""
+        )
+        result = f"{type(error).__name__}: {error}{status}"
+    took = f"{(loop.time() - started) * 1000:.0f} ms"
+    return provider.key, provider.kind, result, took, failed
+
+
+@cli.command()
+def schema() -> None:
+    """Print the schema."""
+    sys.stdout.write(sdl())
+
+
+def main() -> None:
+    """Run the command line."""
+    cli()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,259 @@
+"""Merge the lists of several providers into one, page by page, with one composite cursor.
+
+The first page asks every provider at once; a later one asks only those whose rows can stand on it,
+one after the other. No row appears twice, none is lost while nothing changes. A provider that
+fails contributes nothing, is named in the sources, and is asked again by the next page.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from gateway import cursors
+from gateway.cursors import START, Progress, State
+from gateway.domain import Origin, Page, PageRequest, whole
+from gateway.errors import BadInput, GatewayError, Malformed
+from gateway.paging import number
+
+T = TypeVar("T")
+
+SIFTED_PAGE = 250
+"""Rows asked for at a time when the gateway itself sifts them."""
+
+MOST_CALLS = 100
+"""Calls that one page of a sifted list may cost one provider; then it ends short."""
+
+LONGEST_ORDERED = 20_000
+"""Rows of one provider that are ranked at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[T]):
+    """One provider's part of a list."""
+
+    provider: str
+    page: Callable[[PageRequest], Awaitable[Page[T]]]
+    holds: Callable[[T], bool] | None = None
+    """What the gateway must still sift out of the provider's rows."""
+
+
+def settled_list(provider: str, rows: Callable[[], Awaitable[Sequence[T]]]) -> Listing[T]:
+    """Return a list that is read as a whole and paged here."""
+
+    async def page(request: PageRequest) -> Page[T]:
+        start = number(request.position)
+        found = whole(await rows())
+        return Page(
+            rows=found.rows[start : start + request.size],
+            position_after=lambda i: str(start + i + 1),
+            is_last=start + request.size >= len(found.rows),
+            total=found.total,
+        )
+
+    return Listing(provider, page)
+
+
+class Source(NamedTuple):
+    """What one provider contributed to a page."""
+
+    provider: str
+    origin: Origin | None
+    """None when it failed, or when this page needed nothing of it."""
+    fetched_at: datetime | None
+    total: int | None
+    error: GatewayError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Connection(Generic[T]):
+    """One page of a merged list; `cursor(i)` is where the list goes on behind row i."""
+
+    rows: Sequence[T]
+    cursor: Callable[[int], str]
+    end_cursor: str | None
+    has_next: bool
+    has_previous: bool
+    total: int | None
+    """None when any provider in scope cannot tell."""
+    sources: Sequence[Source]
+
+
+@dataclass(slots=True)
+class _Part(Generic[T]):
+    """One provider's part of the page that is being made."""
+
+    listing: Listing[T]
+    before: Progress
+    is_asked: bool = False
+    rows: Sequence[T] = ()
+    after: Callable[[int], str] = str
+    is_done: bool = False
+    total: int | None = None
+    origin: Origin | None = None
+    error: GatewayError | None = None
+    used: int = 0
+    """How many of the rows stand on the page."""
+
+    async def ask(self, wanted: int, *, with_total: bool) -> None:
+        """Read up to `wanted` rows; a failure is kept."""
+        self.is_asked = True
+        try:
+            await self._read(wanted, with_total=with_total)
+        except GatewayError as error:
+            self.error = error
+            self.rows = ()
+
+    async def _read(self, wanted: int, *, with_total: bool) -> None:
+        holds = self.listing.holds
+        rows: list[T] = []
+        places: list[tuple[Page[T], int]] = []
+        position = self.before.position
+        for _ in range(MOST_CALLS):
+            size = SIFTED_PAGE if holds else wanted - len(rows)
+            page = await self.listing.page(
+                PageRequest(size, position, with_total and self.total is None)
+            )
+            self.origin = page.origin
+            if self.total is None:
+                self.total = page.total
+            kept = [i for i, row in enumerate(page.rows) if holds is None or holds(row)]
+            room = wanted - len(rows)
+            rows += [page.rows[i] for i in kept[:room]]
+            places += [(page, i) for i in kept[:room]]
+            self.is_done = page.is_last and len(kept) <= room
+            if self.is_done or len(rows) == wanted:
+                break
+            if page.goes_on_at in {None, position}:
+                raise Malformed(self.listing.provider, "list", detail="the list does not advance")
+            position = page.goes_on_at
+        self.rows = rows
+        self.after = lambda i: places[i][0].position_after(places[i][1])
+        if self.total is None and self.is_done:
+            self.total = self.before.shown + len(rows)
+
+    def progress(self, used: int) -> Progress:
+        """Return how far the list has been shown once `used` rows of this part were."""
+        before = self.before
+        if self.error is not None:
+            return before._replace(state=State.FAILED)
+        if not self.is_asked:
+            return before
+        state = State.DONE if self.is_done and used == len(self.rows) else State.OPEN
+        return Progress(
+            self.after(used - 1) if used else before.position,
+            before.shown + used,
+            self.total,
+            state,
+        )
+
+    @property
+    def has_more(self) -> bool:
+        """True when rows are known, or promised, to stand behind those used."""
+        return self.progress(self.used).state is State.OPEN
+
+    @property
+    def source(self) -> Source:
+        told = self.origin if self.error is None and self.is_asked else None
+        fetched_at = datetime.now(UTC) if told else None
+        total = None if self.error else self.total
+        return Source(self.listing.provider, told, fetched_at, total, self.error)
+
+
+async def merged(
+    listings: Sequence[Listing[T]],
+    first: int,
+    after: str | None,
+    *,
+    of: str,
+    with_total: bool = False,
+) -> Connection[T]:
+    """Return the next `first` rows: the first list's, then the second's, and so on.
+
+    `of` identifies the list (`cursors.identity`); `after` is a cursor of the same list.
+    """
+    known: Mapping[str, Progress] = {} if after is None else cursors.read(of, after)
+    parts = []
+    for listing in listings:
+        before = known.get(listing.provider, START)
+        parts.append(_Part(listing, before, total=before.total))
+    if after is None:
+        await asyncio.gather(*(part.ask(first, with_total=with_total) for part in parts))
+    owners: list[tuple[int, int]] = []
+    for index, part in enumerate(parts):
+        room = first - len(owners)
+        if not room:
+            break
+        if after is not None:
+            if part.before.state is State.DONE:
+                continue
+            await part.ask(room, with_total=with_total)
+        part.used = min(room, len(part.rows))
+        owners += [(index, i) for i in range(part.used)]
+
+    def cursor(row: int) -> str:
+        owner, place = owners[row]
+        shown = {
+            part.listing.provider: part.progress(
+                part.used if index < owner else place + 1 if index == owner else 0
+            )
+            for index, part in enumerate(parts)
+        }
+        return cursors.write(of, shown)
+
+    totals = [part.source.total for part in parts]
+    return Connection(
+        rows=[parts[owner].rows[place] for owner, place in owners],
+        cursor=cursor,
+        end_cursor=cursor(len(owners) - 1) if owners else after,
+        has_next=any(part.has_more for part in parts),
+        has_previous=after is not None,
+        total=None if None in totals else sum(total or 0 for total in totals),
+        sources=[part.source for part in parts],
+    )
+
+
+class Order(NamedTuple, Generic[T]):
+    """By what rows are ranked; rows without a value come last in both directions."""
+
+    by: Callable[[T], Any]
+    reverse: bool
+
+
+async def ordered(
+    listings: Sequence[Listing[T]], first: int, after: str | None, *, of: str, order: Order[T]
+) -> Connection[T]:
+    """Return the next `first` rows of all lists in one order.
+
+    Every list is read to its end for every page; one longer than that allows is refused. Equal
+    rows stay in the order of the lists.
+    """
+    start = 0 if after is None else cursors.read(of, after).get("", START).shown
+    parts = [_Part(listing, START) for listing in listings]
+    await asyncio.gather(*(part.ask(LONGEST_ORDERED, with_total=False) for part in parts))
+    for part in parts:
+        if part.error is None and not part.is_done:
+            raise BadInput(
+                f"Provider {part.listing.provider!r} has too many rows to be sorted here; "
+                "use the order PROVIDER, or a filter."
+            )
+    rows = [(order.by(row), row) for part in parts for row in part.rows]
+    valued = [pair for pair in rows if pair[0] is not None]
+    valued.sort(key=lambda pair: pair[0], reverse=order.reverse)
+    ranked = [row for _, row in valued] + [row for value, row in rows if value is None]
+    shown = ranked[start : start + first]
+
+    def cursor(row: int) -> str:
+        return cursors.write(of, {"": Progress(shown=start + row + 1)})
+
+    sources = [part.source for part in parts]
+    return Connection(
+        rows=shown,
+        cursor=cursor,
+        end_cursor=cursor(len(shown) - 1) if shown else after,
+        has_next=start + len(shown) < len(ranked),
+        has_previous=after is not None,
+        total=len(ranked) if all(source.error is None for source in sources) else None,
+        sources=sources,
+    )

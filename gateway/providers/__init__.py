@@ -1,0 +1,13 @@
+"""The kinds of provider there are: the registry, by the `kind` of the configuration."""
+
+from collections.abc import Mapping
+
+from gateway.adapter import Adapter
+from gateway.providers.emporix.adapter import Emporix
+from gateway.providers.instaleap import Instaleap
+from gateway.providers.stuut import Stuut
+from gateway.providers.voucherify.adapter import Voucherify
+
+ADAPTERS: Mapping[str, type[Adapter]] = {
+    adapter.kind: adapter for adapter in (Stuut, Voucherify, Instaleap, Emporix)
+}

@@ -1,0 +1,1 @@
+"""Emporix: commerce, with hand-kept segments of customers and items."""

@@ -1,0 +1,242 @@
+"""Emporix: segments, their customers and items, and the customers of a tenant.
+
+Facts: docs.emporix.io (segments resource), the OpenAPI files of the customer segment, customer and
+OAuth services and standard-practices/* in github.com/emporix/api-references, read 2026-11-21.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated, ClassVar, Literal
+from urllib.parse import urlencode
+
+import msgspec
+from pydantic import Field, SecretStr, StringConstraints
+
+from gateway.adapter import AccountSettings, Batch
+from gateway.domain import (
+    Assignment,
+    AssignmentRef,
+    Customer,
+    CustomerQuery,
+    Item,
+    ItemKind,
+    Limit,
+    Membership,
+    Page,
+    PageRequest,
+    Segment,
+    SegmentQuery,
+    Status,
+)
+from gateway.errors import BadInput, Denied
+from gateway.providers.emporix.listing import ALL_LANGUAGES, Listed
+from gateway.providers.emporix.model import (
+    Account,
+    AssignmentModel,
+    CustomerModel,
+    ItemAssignmentModel,
+    MatchModel,
+    SegmentModel,
+    TokenModel,
+    assignment_of,
+    customer_of,
+    item_of,
+    segment_of,
+)
+from gateway.providers.emporix.query import (
+    EVERYTHING,
+    Question,
+    can_say,
+    segments_asked,
+)
+from gateway.reading import decode, path_part
+from gateway.wire import NO_HEADERS, Call, Exchange, Reply, Token, json_call
+
+
+class EmporixSettings(AccountSettings):
+    """An account at Emporix: a tenant and the client that may read it."""
+
+    kind: Literal["emporix"]
+    tenant: Annotated[
+        str, StringConstraints(pattern=r"^[a-z][a-z0-9]+$", min_length=3, max_length=16)
+    ]
+    client_id: Annotated[str, StringConstraints(min_length=1)]
+    client_secret: Annotated[SecretStr, Field(min_length=1)]
+    scope: Annotated[str, StringConstraints(min_length=1)] | None = None
+    default_language: Annotated[str, StringConstraints(min_length=1)] = "en"
+
+
+class Emporix:
+    """One tenant of Emporix."""
+
+    kind: ClassVar[str] = "emporix"
+    label: ClassVar[str] = "Emporix"
+    Settings: ClassVar[type[AccountSettings]] = EmporixSettings
+    memberships: ClassVar[frozenset[Membership]] = frozenset({Membership.MANUAL})
+    statuses: ClassVar[frozenset[Status]] = frozenset(Status)
+    has_sites: ClassVar[bool] = True
+    notes: ClassVar[Mapping[str, str]] = {
+        "SEGMENT_MEMBERS": "Customers who belong through an IAM group are not listed.",
+        "ITEM_MATCH": "Needs the scope customersegment.segment_manage, although it only reads.",
+    }
+    limits: ClassVar[Sequence[Limit]] = (Limit("BULK_ROWS", 200),)
+    finds_by_email: ClassVar[bool] = True
+    confirms_customer: ClassVar[bool] = True
+
+    def __init__(self, settings: EmporixSettings) -> None:
+        self.key = settings.key
+        self._settings = settings
+        self._account = Account(settings.key, settings.default_language)
+        self._segments = Listed(
+            provider=settings.key,
+            path=f"/customer-segment/{settings.tenant}/segments",
+            form=SegmentModel,
+            show=partial(segment_of, self._account),
+            taken=frozenset({"bulk", "items", "match", "me", "search"}),
+        )
+        self._customers = Listed(
+            provider=settings.key,
+            path=f"/customer/{settings.tenant}/customers",
+            form=CustomerModel,
+            show=partial(customer_of, self._account),
+            # Without it a customer comes without its mixins.
+            params=(("expand", "mixin:*"),),
+            tells_count=True,
+        )
+
+    @property
+    def secret_headers(self) -> Mapping[str, str]:
+        """None: the credentials go only to the token endpoint."""
+        return NO_HEADERS
+
+    def sign_in(self) -> Exchange[Token]:
+        """Ask for a token by client credentials. There is no refresh for service tokens."""
+        settings = self._settings
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": settings.client_id,
+            "client_secret": settings.client_secret.get_secret_value(),
+        }
+        if settings.scope is not None:
+            form["scope"] = settings.scope
+        call = Call(
+            "POST",
+            "/oauth/token",
+            headers={"content-type": "application/x-www-form-urlencoded"},
+            body=urlencode(form).encode(),
+        )
+        return Exchange("oauth.token", call, self._token)
+
+    def segments(self, query: SegmentQuery, page: PageRequest) -> Exchange[Page[Segment]]:
+        """Read one stretch of the segments; see `segments_asked` for what Emporix judges."""
+        return self._segments.page("segments.list", page, segments_asked(query))
+
+    def segments_by_key(self, keys: Sequence[str]) -> Sequence[Batch]:
+        """Read segments, up to a hundred at once; ids that `q` cannot say one by one."""
+        return self._segments.by_key("segments", keys, lambda row: (row.ref.key,))
+
+    def customers(self, query: CustomerQuery, page: PageRequest) -> Exchange[Page[Customer]]:
+        """Read one stretch of the customers, all or those of one email address."""
+        question = EVERYTHING
+        if query.email is not None:
+            if not can_say(query.email):
+                raise BadInput("Emporix cannot be asked for this email address.")
+            question = Question(f"contactEmail:{query.email}", is_whole=True)
+        return self._customers.page("customers.list", page, question)
+
+    def customers_by_key(self, keys: Sequence[str]) -> Sequence[Batch]:
+        """Read customers, up to a hundred at once; ids that `q` cannot say one by one."""
+        return self._customers.by_key(
+            "customers", keys, lambda row: [key.value for key in row.keys]
+        )
+
+    def members(self, segment: str, page: PageRequest) -> Exchange[Page[Assignment]]:
+        """Read one stretch of the customers assigned to a segment."""
+        return self._members(segment).page("members.list", page)
+
+    def member_count(self, segment: str) -> Exchange[int]:
+        """Count the customers assigned to a segment."""
+        return self._members(segment).count("members.count")
+
+    def segments_of(self, customer: str, page: PageRequest) -> Exchange[Page[Assignment]]:
+        """Read one stretch of a customer's segments; when they were assigned is not told."""
+        listed = Listed(
+            provider=self.key,
+            path=self._segments.path,
+            form=SegmentModel,
+            show=partial(self._assigned, customer),
+            params=(("customerId", customer),),
+        )
+        return listed.page("segments.of_customer", page)
+
+    def assignment(
+        self, segment: str, customer: str, legal_entity: str | None
+    ) -> Exchange[Assignment | None]:
+        """Read one assignment; None when Emporix answers 404."""
+        operation = "assignments.get"
+
+        def read(reply: Reply) -> Assignment | None:
+            if reply.status == HTTPStatus.NOT_FOUND:
+                return None
+            told = decode(self.key, operation, reply, AssignmentModel)
+            return assignment_of(self._account, segment, told)
+
+        path = f"{self._members(segment).path}/{path_part(customer)}"
+        if legal_entity is not None:
+            path += f"/{path_part(legal_entity)}"
+        return Exchange(operation, Call("GET", path, headers=ALL_LANGUAGES), read)
+
+    def items(
+        self, segment: str, kind: ItemKind | None, page: PageRequest
+    ) -> Exchange[Page[Item]]:
+        """Read one stretch of the products and categories of a segment, or of one of the two."""
+        if kind is ItemKind.UNKNOWN:
+            raise BadInput("Items can be asked for by the kinds PRODUCT and CATEGORY.")
+        listed = Listed(
+            provider=self.key,
+            path=f"{self._segments.path}/{path_part(segment)}/items",
+            form=ItemAssignmentModel,
+            show=lambda told, _: item_of(self._account, told),
+        )
+        question = EVERYTHING if kind is None else Question(f"type:{kind.value}", is_whole=True)
+        return listed.page("items.list", page, question)
+
+    def match_items(
+        self, site: str, items: Sequence[str], segments: Sequence[str]
+    ) -> Exchange[Sequence[str]]:
+        """Tell which products belong to an active segment of these, directly or by category."""
+        operation = "items.match"
+
+        def read(reply: Reply) -> Sequence[str]:
+            return [told.id for told in decode(self.key, operation, reply, list[MatchModel])]
+
+        # The schema requires `site`, the example on the same page sends `siteCode`.
+        body = {
+            "siteCode": site,
+            "site": site,
+            "items": [{"id": item} for item in items],
+            "segmentIds": segments,
+        }
+        call = json_call("POST", f"{self._segments.path}/match", body, headers=ALL_LANGUAGES)
+        return Exchange(operation, call, read)
+
+    def _token(self, reply: Reply) -> Token:
+        # RFC 6749, 5.2: a token endpoint refuses a client or a scope with 400, too.
+        if reply.status == HTTPStatus.BAD_REQUEST:
+            raise Denied(self.key, "oauth.token", status=reply.status)
+        told = decode(self.key, "oauth.token", reply, TokenModel)
+        return Token(f"Bearer {told.access_token}", told.expires_in)
+
+    def _members(self, segment: str) -> Listed[AssignmentModel, Assignment]:
+        return Listed(
+            provider=self.key,
+            path=f"{self._segments.path}/{path_part(segment)}/customers",
+            form=AssignmentModel,
+            show=lambda told, _: assignment_of(self._account, segment, told),
+        )
+
+    def _assigned(self, customer: str, told: SegmentModel, raw: bytes | msgspec.Raw) -> Assignment:
+        segment = segment_of(self._account, told, raw)
+        ref = AssignmentRef(self.key, segment.ref.key, customer)
+        return Assignment(ref=ref, segment=segment, is_partial=True)

@@ -1,0 +1,164 @@
+"""Emporix's lists: numbered pages, several rows by their ids, one row by its path.
+
+All services work alike. Facts: the OpenAPI files of the customer segment and customer services and
+standard-practices/pagination in github.com/emporix/api-references, read 2026-11-21.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Generic, TypeVar
+
+import msgspec
+
+from gateway.adapter import Batch
+from gateway.domain import Page, PageRequest
+from gateway.errors import Malformed
+from gateway.paging import DIGITS, Window, number, numbered_page, window
+from gateway.providers.emporix.query import EVERYTHING, Question, fits_url, id_batches, one_of
+from gateway.reading import decode, decode_rows, path_part
+from gateway.wire import Call, Exchange, Reply, json_call
+
+LARGEST_PAGE = 200
+"""Rows of one page. No service states a bound; this is the one of its bulk calls, our guess."""
+
+ALL_LANGUAGES: Mapping[str, str] = {"accept-language": "*"}
+COUNTED: Mapping[str, str] = {**ALL_LANGUAGES, "x-total-count": "true"}
+
+M = TypeVar("M")
+T = TypeVar("T")
+
+
+class Listed(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
+    """One list of one account: where it is, what is in it, and how a row reads."""
+
+    provider: str
+    path: str
+    form: type[M]
+    show: Callable[[M, bytes | msgspec.Raw], T]
+    params: tuple[tuple[str, str], ...] = ()
+    taken: frozenset[str] = frozenset()
+    """Ids that name another thing in a path: these are read through the list."""
+    tells_count: bool = False
+    """It tells a count unasked, in the header `Count`; the others `X-Total-Count` when asked."""
+
+    def page(
+        self, operation: str, page: PageRequest, question: Question = EVERYTHING
+    ) -> Exchange[Page[T]]:
+        """Read one stretch; a position is a count of rows."""
+        offset = number(page.position)
+        # One row more than wanted tells whether any follows.
+        asked = window(offset, min(page.size + 1, LARGEST_PAGE), LARGEST_PAGE)
+        asks_count = page.with_total and question.is_whole and not self.tells_count
+
+        def read(reply: Reply) -> Page[T]:
+            rows = self._rows(operation, reply)
+            if len(rows) > asked.size:
+                raise Malformed(self.provider, operation, detail="more rows than asked for")
+            total = None
+            if asks_count:
+                total = _total(reply, asked, len(rows))
+            elif self.tells_count:
+                total = _count(reply, asked, len(rows))
+            found = numbered_page(rows, asked, offset, page.size, total)
+            if not found.rows and not found.is_last:
+                raise Malformed(self.provider, operation, detail="does not advance")
+            return found
+
+        headers = COUNTED if asks_count else ALL_LANGUAGES
+        return Exchange(
+            operation, self._asking(question.q, asked.page + 1, asked.size, headers), read
+        )
+
+    def count(self, operation: str) -> Exchange[int]:
+        """Count the rows, of a list that tells their number when asked."""
+
+        def read(reply: Reply) -> int:
+            rows = decode(self.provider, operation, reply, list[msgspec.Raw])
+            total = _total(reply, Window(page=0, size=1, skip=0), len(rows))
+            if total is None:
+                raise Malformed(self.provider, operation, detail="no X-Total-Count")
+            return total
+
+        return Exchange(operation, self._asking(None, 1, 1, COUNTED), read)
+
+    def by_key(
+        self, name: str, keys: Sequence[str], names: Callable[[T], Iterable[str]]
+    ) -> Sequence[Batch]:
+        """Read the rows of these ids, in as few calls as there can be.
+
+        `name` begins the operations' names; `names` are the ids that a row answers to.
+        """
+        return [
+            Batch(
+                ids,
+                self._one(f"{name}.get", ids[0])
+                if len(ids) == 1 and ids[0] not in self.taken
+                else self._of_ids(f"{name}.of_ids", ids, names),
+            )
+            for ids in id_batches(keys)
+        ]
+
+    def _of_ids(
+        self, operation: str, ids: Sequence[str], names: Callable[[T], Iterable[str]]
+    ) -> Exchange[Mapping[str, T]]:
+        def read(reply: Reply) -> Mapping[str, T]:
+            rows = self._rows(operation, reply)
+            named = {name: row for row in rows for name in names(row)}
+            found = {key: named[key] for key in ids if key in named}
+            if len(found) < len(ids) <= len(rows):
+                # Rows nobody asked for have taken the room of those that were.
+                raise Malformed(self.provider, operation, detail="a full page of other rows")
+            return found
+
+        call = self._asking(one_of("id", ids), 1, len(ids), ALL_LANGUAGES)
+        return Exchange(operation, call, read)
+
+    def _one(self, operation: str, key: str) -> Exchange[Mapping[str, T]]:
+        def read(reply: Reply) -> Mapping[str, T]:
+            if reply.status == HTTPStatus.NOT_FOUND:
+                return {}
+            told = decode(self.provider, operation, reply, self.form)
+            return {key: self.show(told, reply.body)}
+
+        call = Call("GET", f"{self.path}/{path_part(key)}", self.params, ALL_LANGUAGES)
+        return Exchange(operation, call, read)
+
+    def _asking(self, q: str | None, page: int, size: int, headers: Mapping[str, str]) -> Call:
+        """Return the call for a page, from 1; a `q` too long for a URL goes into a body."""
+        params = (*self.params, ("pageNumber", str(page)), ("pageSize", str(size)))
+        if q is None:
+            return Call("GET", self.path, params, headers)
+        if fits_url(q):
+            return Call("GET", self.path, (("q", q), *params), headers)
+        return json_call("POST", f"{self.path}/search", {"q": q}, query=params, headers=headers)
+
+    def _rows(self, operation: str, reply: Reply) -> list[T]:
+        rows = decode(self.provider, operation, reply, list[msgspec.Raw])
+        read = decode_rows(self.provider, operation, rows, self.form)
+        return [self.show(told, raw) for told, raw in read]
+
+
+def _header_number(reply: Reply, name: str) -> int | None:
+    told = reply.headers.get(name, "")
+    fits = told.isascii() and told.isdecimal() and len(told) <= DIGITS
+    return int(told) if fits else None
+
+
+def _total(reply: Reply, asked: Window, rows: int) -> int | None:
+    """Return the length of the whole list; None when it is not told, or less than was shown."""
+    told = _header_number(reply, "x-total-count")
+    shown = asked.page * asked.size + rows if rows else 0
+    return told if told is not None and told >= shown else None
+
+
+def _count(reply: Reply, asked: Window, rows: int) -> int | None:
+    """Return the length of the whole list from `Count`, where that is what it must mean.
+
+    It is documented as "number of retrieved customers", of the list or of the page: the number
+    of rows on a full page is taken for the latter, since more may follow.
+    """
+    told = _header_number(reply, "count")
+    is_doubtful = told == rows == asked.size
+    if told is None or is_doubtful or told < asked.page * asked.size + rows:
+        return None
+    return told

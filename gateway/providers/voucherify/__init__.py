@@ -1,0 +1,1 @@
+"""Voucherify: promotions, with static segments and segments by filter."""

@@ -1,0 +1,233 @@
+"""Voucherify: the segments and customers of one project.
+
+Facts: docs.voucherify.io/api-reference and github.com/voucherifyio/voucherify-openapi, API
+v2018-08-01, read 2026-11-21.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated, ClassVar, Literal, Self, cast
+from urllib.parse import urlencode
+
+import msgspec
+from pydantic import Field, SecretStr, StringConstraints
+
+from gateway.adapter import AccountSettings, Batch
+from gateway.domain import (
+    Assignment,
+    Customer,
+    CustomerQuery,
+    Limit,
+    Membership,
+    Page,
+    PageRequest,
+    Segment,
+    SegmentQuery,
+    Status,
+)
+from gateway.errors import Denied, Malformed
+from gateway.paging import cut
+from gateway.providers.voucherify.listing import (
+    LARGEST_PAGE,
+    NEWEST_FIRST,
+    Customers,
+    count,
+    segments_page,
+)
+from gateway.providers.voucherify.model import (
+    CustomerModel,
+    NamedSegmentModel,
+    SegmentList,
+    SegmentModel,
+    TokenModel,
+    assignment_of,
+    customer_of,
+    member_of,
+    segment_of,
+)
+from gateway.providers.voucherify.query import filters
+from gateway.reading import decode, decode_rows, path_part
+from gateway.wire import NO_HEADERS, Call, Exchange, Reply, Token
+
+DYNAMIC_SEGMENTS = "DYNAMIC_SEGMENTS"
+DYNAMIC = SegmentQuery(membership=frozenset({Membership.RULE}))
+
+
+class VoucherifySettings(AccountSettings):
+    """An account at Voucherify: a project's key pair, used as it is or traded for a token."""
+
+    kind: Literal["voucherify"]
+    app_id: Annotated[SecretStr, Field(min_length=1)]
+    app_token: Annotated[SecretStr, Field(min_length=1)]
+    oauth: bool = False
+    scope: Annotated[str, StringConstraints(min_length=1)] = "segments customers"
+    """What a token is asked for, separated by spaces; only with `oauth`."""
+
+
+class Voucherify:
+    """One project at Voucherify. With `oauth` in its settings it is a `VoucherifyWithOAuth`."""
+
+    kind: ClassVar[str] = "voucherify"
+    label: ClassVar[str] = "Voucherify"
+    Settings: ClassVar[type[AccountSettings]] = VoucherifySettings
+    notes: ClassVar[Mapping[str, str]] = {
+        "SEGMENT_LIST": (
+            "`nameContains` is Voucherify's `$contains`; whether that minds the case is not"
+            " documented."
+        ),
+        "SEGMENT_MEMBERS": (
+            "Members are brought up to date some seconds after what moves them: the list of a"
+            " new segment may be short."
+        ),
+    }
+    limits: ClassVar[Sequence[Limit]] = (
+        Limit("STATIC_SEGMENT_CUSTOMERS", 20_000),
+        Limit(DYNAMIC_SEGMENTS, 100),
+    )
+    memberships: ClassVar[frozenset[Membership]] = frozenset(
+        {Membership.MANUAL, Membership.RULE, Membership.UNKNOWN}
+    )
+    statuses: ClassVar[frozenset[Status]] = frozenset({Status.ACTIVE})
+    has_sites: ClassVar[bool] = False
+    finds_by_email: ClassVar[bool] = True
+    confirms_customer: ClassVar[bool] = False
+
+    def __new__(cls, settings: VoucherifySettings) -> Self:
+        """Choose the adapter that signs in, where the settings say so."""
+        return super().__new__(cast("type[Self]", VoucherifyWithOAuth) if settings.oauth else cls)
+
+    def __init__(self, settings: VoucherifySettings) -> None:
+        self.key = settings.key
+        self._settings = settings
+
+    @property
+    def secret_headers(self) -> Mapping[str, str]:
+        """The key pair."""
+        return self._key_pair
+
+    @property
+    def _key_pair(self) -> Mapping[str, str]:
+        return {
+            "x-app-id": self._settings.app_id.get_secret_value(),
+            "x-app-token": self._settings.app_token.get_secret_value(),
+        }
+
+    def segments(self, query: SegmentQuery, page: PageRequest) -> Exchange[Page[Segment]]:
+        """Read one stretch of the segments, newest first. `native` is a filter, as JSON."""
+        return segments_page(self.key, query, page)
+
+    def segments_by_key(self, keys: Sequence[str]) -> Sequence[Batch]:
+        """Read segments, up to a hundred at once."""
+        batches = [keys[i : i + LARGEST_PAGE] for i in range(0, len(keys), LARGEST_PAGE)]
+        return [
+            Batch(batch, self._listed(batch) if len(batch) > 1 else self._segment(batch[0]))
+            for batch in batches
+        ]
+
+    def customers(self, query: CustomerQuery, page: PageRequest) -> Exchange[Page[Customer]]:
+        """Read one stretch of the customers, newest first, all or those of one email address."""
+        chosen = () if query.email is None else (("email", query.email),)
+        show = partial(customer_of, self.key)
+        return Customers(self.key, "customers.list", show, chosen).page(page)
+
+    def customers_by_key(self, keys: Sequence[str]) -> Sequence[Batch]:
+        """Read customers by their `id` or `source_id`, one at a time."""
+        return [Batch((key,), self._customer(key)) for key in keys]
+
+    def members(self, segment: str, page: PageRequest) -> Exchange[Page[Assignment]]:
+        """Read one stretch of the customers in a segment, newest customer first."""
+        show = partial(member_of, self.key, segment)
+        chosen = (("segment_id", segment),)
+        return Customers(self.key, "members.list", show, chosen).page(page)
+
+    def member_count(self, segment: str) -> Exchange[int]:
+        """Count the customers in a segment."""
+        return count(self.key, "members.count", "/v1/customers", (("segment_id", segment),))
+
+    def segments_of(self, customer: str, page: PageRequest) -> Exchange[Page[Assignment]]:
+        """Read the segments that a customer is in.
+
+        Of an unknown customer Voucherify tells the segments that they would be in.
+        """
+        operation = "segments.of_customer"
+
+        def read(reply: Reply) -> Page[Assignment]:
+            rows = self._whole(operation, reply)
+            told = decode_rows(self.key, operation, rows, NamedSegmentModel, "$.data")
+            return cut([assignment_of(self.key, customer, *each) for each in told], page)
+
+        call = Call("GET", f"/v1/customers/{path_part(customer)}/segments")
+        return Exchange(operation, call, read)
+
+    def used(self, limit: str) -> Exchange[int] | None:
+        """Count the segments that have a filter; the members of a segment stand for themselves."""
+        if limit != DYNAMIC_SEGMENTS:
+            return None
+        params = filters(DYNAMIC).params(None)
+        return count(self.key, "segments.count", "/v1/segments", params)
+
+    def _segment(self, key: str) -> Exchange[Mapping[str, Segment]]:
+        operation = "segments.get"
+
+        def read(reply: Reply) -> Mapping[str, Segment]:
+            if reply.status == HTTPStatus.NOT_FOUND:
+                return {}
+            told = decode(self.key, operation, reply, SegmentModel)
+            return {key: segment_of(self.key, told, reply.body)}
+
+        return Exchange(operation, Call("GET", f"/v1/segments/{path_part(key)}"), read)
+
+    def _listed(self, keys: Sequence[str]) -> Exchange[Mapping[str, Segment]]:
+        operation = "segments.of_ids"
+
+        def read(reply: Reply) -> Mapping[str, Segment]:
+            rows = self._whole(operation, reply)
+            told = decode_rows(self.key, operation, rows, SegmentModel, "$.data")
+            found = {row.id: segment_of(self.key, row, raw) for row, raw in told}
+            return {key: found[key] for key in keys if key in found}
+
+        ids = tuple(("ids", key) for key in keys)
+        query = (("limit", str(LARGEST_PAGE)), NEWEST_FIRST, *ids)
+        return Exchange(operation, Call("GET", "/v1/segments", query), read)
+
+    def _whole(self, operation: str, reply: Reply) -> Sequence[msgspec.Raw]:
+        """Return the rows of a list that must be told to its end."""
+        body = decode(self.key, operation, reply, SegmentList)
+        if len(body.data) < body.total:
+            raise Malformed(self.key, operation, detail="fewer rows than its total")
+        return body.data
+
+    def _customer(self, key: str) -> Exchange[Mapping[str, Customer]]:
+        operation = "customers.get"
+
+        def read(reply: Reply) -> Mapping[str, Customer]:
+            if reply.status == HTTPStatus.NOT_FOUND:
+                return {}
+            told = decode(self.key, operation, reply, CustomerModel)
+            return {key: customer_of(self.key, told, reply.body)}
+
+        return Exchange(operation, Call("GET", f"/v1/customers/{path_part(key)}"), read)
+
+
+class VoucherifyWithOAuth(Voucherify):
+    """One project whose key pair is traded for a token of 15 minutes."""
+
+    @property
+    def secret_headers(self) -> Mapping[str, str]:
+        """None: the key pair goes only to the token endpoint."""
+        return NO_HEADERS
+
+    def sign_in(self) -> Exchange[Token]:
+        """Ask for a token by client credentials."""
+        form = {"grant_type": "client_credentials", "scope": self._settings.scope}
+        headers = {"content-type": "application/x-www-form-urlencoded", **self._key_pair}
+        call = Call("POST", "/v1/oauth/token", headers=headers, body=urlencode(form).encode())
+        return Exchange("oauth.token", call, self._token)
+
+    def _token(self, reply: Reply) -> Token:
+        # A scope or grant type that the key pair may not have is refused with 400.
+        if reply.status == HTTPStatus.BAD_REQUEST:
+            raise Denied(self.key, "oauth.token", status=reply.status)
+        told = decode(self.key, "oauth.token", reply, TokenModel)
+        return Token(f"Bearer {told.access_token}", told.expires_in)

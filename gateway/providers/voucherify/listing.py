@@ -1,0 +1,229 @@
+"""Voucherify's two long lists, newest first: segments by creation time, customers by pages first.
+
+Facts: docs.voucherify.io/api-reference (list segments, list customers, fetching data), API
+v2018-08-01, read 2026-11-21.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from gateway.domain import Page, PageRequest, Segment, SegmentQuery
+from gateway.errors import BadInput, Malformed
+from gateway.paging import number, numbered_page, window
+from gateway.providers.voucherify.model import (
+    Counted,
+    CustomerList,
+    CustomerModel,
+    SegmentList,
+    SegmentModel,
+    segment_of,
+)
+from gateway.providers.voucherify.query import MILLISECOND, Params, filters
+from gateway.reading import decode, decode_rows, iso, utc
+from gateway.wire import Call, Exchange, Reply
+
+LARGEST_PAGE = 100
+HIGHEST_PAGE = 99
+PAGED_ROWS = LARGEST_PAGE * HIGHEST_PAGE
+"""Rows of the list of customers that its pages reach."""
+
+NEWEST_FIRST = ("order", "-created_at")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_MS = 253_402_300_799_998
+"""The last millisecond of the calendar but one, since EPOCH."""
+
+T = TypeVar("T")
+M = TypeVar("M", SegmentModel, CustomerModel)
+
+
+class Edge(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """Where a list goes on that can only be asked for what is older than a time.
+
+    Two rows made in the same millisecond on both sides of the edge would be lost by asking for
+    what is older: so that millisecond is asked for again, and its rows that were shown are known.
+    """
+
+    at_ms: Annotated[int, msgspec.Meta(ge=-62_135_596_800_000, le=LAST_MS)]
+    shown: tuple[str, ...]
+    """Ids of the rows made at `at_ms` that have been shown."""
+
+    @property
+    def before(self) -> datetime:
+        """The time that all rows to come are older than."""
+        return EPOCH + timedelta(milliseconds=self.at_ms) + MILLISECOND
+
+
+def edge(position: str) -> Edge:
+    """Read a position that is an edge."""
+    try:
+        return msgspec.json.decode(position, type=Edge)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise BadInput("The cursor was not made by this gateway.") from error
+
+
+class Stretch(NamedTuple):
+    """What is asked of a list behind an edge, or from its start."""
+
+    provider: str
+    operation: str
+    behind: Edge | None
+    wanted: int
+
+    @property
+    def limit(self) -> int:
+        """Rows to ask for: those wanted, those that come again, and one that says more follow."""
+        return min(self.wanted + len(self.shown) + 1, LARGEST_PAGE)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Ids of rows that may come again."""
+        return () if self.behind is None else self.behind.shown
+
+    def page(
+        self,
+        told: Sequence[tuple[M, msgspec.Raw]],
+        show: Callable[[M, msgspec.Raw], T],
+        *,
+        is_end: bool,
+        total: int | None = None,
+    ) -> Page[T]:
+        """Cut what is new and wanted out of a reply; `is_end` when nothing follows the reply."""
+        known = frozenset(self.shown)
+        new = [row for row in told if row[0].id not in known]
+        kept = new[: self.wanted]
+        # A short page of what was shown before is the end, whatever the count beside it says.
+        is_end = is_end or not (new or len(told) >= self.limit)
+        if not kept and not is_end:
+            raise Malformed(self.provider, self.operation, detail="does not advance")
+        return Page(
+            rows=[show(*row) for row in kept],
+            position_after=self.edges([row for row, _ in kept]),
+            is_last=is_end and len(kept) == len(new),
+            total=total,
+        )
+
+    def edges(self, rows: Sequence[M]) -> Callable[[int], str]:
+        """Return how to tell the position behind each of these rows."""
+        stamps = []
+        for row in rows:
+            if row.created_at is None:
+                raise Malformed(self.provider, self.operation, detail=f"{row.id}: no created_at")
+            age = utc(row.created_at) - EPOCH
+            stamps.append((row.id, min(age // MILLISECOND, LAST_MS)))
+
+        def position_after(i: int) -> str:
+            at_ms = stamps[i][1]
+            here = tuple(key for key, at in stamps[: i + 1] if at == at_ms)
+            if self.behind is not None and self.behind.at_ms == at_ms:
+                here = self.shown + here
+            return msgspec.json.encode(Edge(at_ms, here)).decode()
+
+        return position_after
+
+
+def segments_page(
+    provider: str, query: SegmentQuery, page: PageRequest
+) -> Exchange[Page[Segment]]:
+    """Read one stretch of the segments. The list has no pages, only a bound on the age."""
+    operation = "segments.list"
+    behind = None if page.position is None else edge(page.position)
+    asked = Stretch(provider, operation, behind, page.size)
+    wanted = filters(query)
+
+    def read(reply: Reply) -> Page[Segment]:
+        body = decode(provider, operation, reply, SegmentList)
+        told = decode_rows(provider, operation, body.data, SegmentModel, "$.data")
+        return asked.page(
+            told,
+            lambda row, raw: segment_of(provider, row, raw),
+            # `total` counts what is older than the bound, not the whole list.
+            is_end=len(told) >= body.total,
+            total=body.total if behind is None and wanted.is_whole else None,
+        )
+
+    params = wanted.params(behind.before if behind else None)
+    call = Call("GET", "/v1/segments", (("limit", str(asked.limit)), NEWEST_FIRST, *params))
+    return Exchange(operation, call, read)
+
+
+class Customers(NamedTuple, Generic[T]):
+    """The list of customers, or of those that `params` choose; `show` makes a row of each."""
+
+    provider: str
+    operation: str
+    show: Callable[[CustomerModel, msgspec.Raw], T]
+    params: Params = ()
+
+    def page(self, page: PageRequest) -> Exchange[Page[T]]:
+        """Read one stretch: by numbered pages as far as they reach, behind that by age.
+
+        Pages come first because combining a segment with a bound "may return unexpected results".
+        """
+        if page.position is not None and page.position.startswith("["):
+            return self._aged(edge(page.position), page.size)
+        return self._numbered(number(page.position), page.size)
+
+    def _numbered(self, offset: int, wanted: int) -> Exchange[Page[T]]:
+        if offset >= PAGED_ROWS:
+            raise BadInput("The cursor was not made by this gateway.")
+        asked = window(offset, wanted, LARGEST_PAGE, HIGHEST_PAGE - 1)
+
+        def read(reply: Reply) -> Page[T]:
+            body, told = self._told(reply)
+            if len(told) > asked.size:
+                raise Malformed(self.provider, self.operation, detail="more rows than asked for")
+            page = numbered_page(told, asked, offset, wanted, body.total)
+            if not page.rows and not page.is_last:
+                raise Malformed(self.provider, self.operation, detail="does not advance")
+            position_after = page.position_after
+            if offset + len(page.rows) == PAGED_ROWS and not page.is_last:
+                stretch = Stretch(self.provider, self.operation, None, wanted)
+                edges = stretch.edges([row for row, _ in told])
+                last = len(page.rows) - 1
+
+                def position_after(i: int) -> str:
+                    return edges(asked.skip + i) if i == last else page.position_after(i)
+
+            return Page(
+                rows=[self.show(*row) for row in page.rows],
+                position_after=position_after,
+                is_last=page.is_last,
+                total=page.total,
+            )
+
+        paging = (("limit", str(asked.size)), ("page", str(asked.page + 1)), NEWEST_FIRST)
+        return Exchange(self.operation, self._call(paging), read)
+
+    def _aged(self, behind: Edge, wanted: int) -> Exchange[Page[T]]:
+        asked = Stretch(self.provider, self.operation, behind, wanted)
+
+        def read(reply: Reply) -> Page[T]:
+            body, told = self._told(reply)
+            is_short = len(told) < asked.limit
+            is_end = is_short if body.has_more is None else not body.has_more
+            return asked.page(told, self.show, is_end=is_end)
+
+        # Alone it means "older than", newest first; with an order of created_at, "younger than".
+        paging = (("limit", str(asked.limit)), ("starting_after", iso(behind.before)))
+        return Exchange(self.operation, self._call(paging), read)
+
+    def _call(self, paging: Params) -> Call:
+        return Call("GET", "/v1/customers", (*paging, *self.params))
+
+    def _told(self, reply: Reply) -> tuple[CustomerList, list[tuple[CustomerModel, msgspec.Raw]]]:
+        body = decode(self.provider, self.operation, reply, CustomerList)
+        return body, decode_rows(
+            self.provider, self.operation, body.customers, CustomerModel, "$.customers"
+        )
+
+
+def count(provider: str, operation: str, path: str, params: Params) -> Exchange[int]:
+    """Count the rows of a list."""
+
+    def read(reply: Reply) -> int:
+        return decode(provider, operation, reply, Counted).total
+
+    return Exchange(operation, Call("GET", path, (("limit", "1"), *params)), read)

@@ -1,0 +1,85 @@
+"""Instaleap as a local server. Facts: the vendor's page "Customer Segments".
+
+One call, which replaces the segments of customers and answers only whom it updated. Our
+decisions, as nothing is documented: the status 200, null and [] both clear, an answer in the order
+of the request, and error bodies in the shape of the reverse call ("Customer Segments Gateway").
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.sandbox.people import Person
+from gateway.sandbox.replies import json_response
+
+CREDENTIALS: Mapping[str, str] = {"token": "sandbox-instaleap-token"}
+EXAMPLE_EVERY = 6
+"""Every so many customers has segments at the start."""
+
+
+class Segment(Struct):
+    """A segment: free text, no vocabulary."""
+
+    type: str
+    value: str
+
+
+class Customer(Struct):
+    """Whose segments to replace, and by what; `segments` is required, but may be null."""
+
+    document_id: str
+    segments: list[Segment] | None
+
+
+class Replacement(Struct):
+    """The body: at least one customer."""
+
+    customers: Annotated[list[Customer], Meta(min_length=1)]
+
+
+def build(cast: Sequence[Person], now: Callable[[], datetime]) -> Starlette:  # noqa: ARG001 - every provider is built alike; nothing here has a time
+    """Return a server of its own state: `state.segments` maps document id to segments.
+
+    Customers are those of the cast that Instaleap knows; the call creates none.
+    """
+    app = Starlette(routes=[Route("/api/v3/customers/segments", replace, methods=["POST"])])
+    app.state.segments = {
+        one.instaleap_id: _example(one) for one in cast if one.instaleap_id is not None
+    }
+    return app
+
+
+async def replace(request: Request) -> Response:
+    """Replace the segments of each known customer; only the first entry of one counts."""
+    if request.headers.get("authorization") != f"Bearer {CREDENTIALS['token']}":
+        return _error(HTTPStatus.UNAUTHORIZED, "UNAUTHORIZED", "The access token is not valid.")
+    try:
+        body = msgspec.json.decode(await request.body(), type=Replacement)
+    except ValueError as error:
+        return _error(HTTPStatus.BAD_REQUEST, "INVALID_BODY", str(error))
+    segments: dict[str, list[dict[str, str]]] = request.app.state.segments
+    updated: dict[str, None] = {}
+    for customer in body.customers:
+        if customer.document_id in segments and customer.document_id not in updated:
+            segments[customer.document_id] = msgspec.to_builtins(customer.segments or [])
+            updated[customer.document_id] = None
+    return json_response({"updatedCustomers": list(updated)})
+
+
+def _example(person: Person) -> list[dict[str, str]]:
+    """Return what a customer has before anybody writes: mostly nothing."""
+    if person.n % EXAMPLE_EVERY:
+        return []
+    return [{"type": "membership", "value": person.tier.upper()}]
+
+
+def _error(status: HTTPStatus, code: str, message: str) -> Response:
+    return json_response({"error": {"code": code, "message": message}}, status)

@@ -1,0 +1,184 @@
+"""The configuration file and the environment, read once into frozen values.
+
+The only reader of both. Every problem is reported at once, by its path in the file; secrets are
+`SecretStr`, so that no repr shows them.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from gateway.adapter import SANDBOX, AccountSettings
+from gateway.errors import Problem, SettingsError
+from gateway.providers import ADAPTERS
+from gateway.sandbox.app import CREDENTIALS
+
+CONFIG_VARIABLE = "GATEWAY_CONFIG"
+"""The environment variable that names the file when the command line does not."""
+
+_REFERENCE = re.compile(r"\$\{([^}]*)\}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class ServerSettings(BaseModel):
+    """The `[server]` table."""
+
+    model_config = _FROZEN
+
+    allow_anonymous: bool | None = None
+    """None: on loopback only."""
+    request_timeout_s: Annotated[float, Field(gt=0, le=600)] = 10
+    cache_ttl_s: Annotated[float, Field(ge=0, le=3600)] = 5
+
+
+class StoreSettings(BaseModel):
+    """The `[store]` table."""
+
+    model_config = _FROZEN
+
+    url: Annotated[str, StringConstraints(pattern=r"^(sqlite|postgresql)://.+$")] | None = None
+
+
+class Settings(BaseModel):
+    """Everything an operator decides."""
+
+    model_config = ConfigDict(frozen=True)
+
+    server: ServerSettings = ServerSettings()
+    store: StoreSettings = StoreSettings()
+    providers: tuple[AccountSettings, ...]
+    source: str
+    """Where it comes from, for people."""
+
+
+def sandbox_settings() -> Settings:
+    """Return what is served without a configuration: all four providers, embedded."""
+    document = {
+        "providers": [{"key": kind, "kind": kind, "base_url": SANDBOX} for kind in ADAPTERS]
+    }
+    return _validated(document, "no configuration file: the embedded sandbox")
+
+
+def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
+    """Read the file that `path` or else `GATEWAY_CONFIG` names; with neither, the sandbox.
+
+    Raises `SettingsError` with every problem found.
+    """
+    if path is None and environment.get(CONFIG_VARIABLE):
+        path = Path(environment[CONFIG_VARIABLE])
+    if path is None:
+        return sandbox_settings()
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        text = f"cannot be read: {error.strerror or type(error).__name__}"
+        raise SettingsError([Problem(str(path), text)]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError([Problem(str(path), f"is not TOML: {error}")]) from error
+    missing: list[Problem] = []
+    filled = _filled(document, environment, "", missing)
+    try:
+        settings = _validated(filled, str(path))
+    except SettingsError as error:
+        at = {problem.path for problem in missing}
+        rest = [problem for problem in error.problems if problem.path not in at]
+        raise SettingsError([*missing, *rest]) from error
+    if missing:
+        raise SettingsError(missing)
+    return settings
+
+
+def _filled(value: Any, environment: Mapping[str, str], path: str, missing: list[Problem]) -> Any:
+    """Return the document with every `${NAME}` replaced; what is missing is noted by its path."""
+    if isinstance(value, dict):
+        return {
+            key: _filled(part, environment, f"{path}.{key}" if path else key, missing)
+            for key, part in value.items()
+        }
+    if isinstance(value, list):
+        return [
+            _filled(part, environment, f"{path}[{index}]", missing)
+            for index, part in enumerate(value)
+        ]
+    if not isinstance(value, str):
+        return value
+
+    def replaced(found: re.Match[str]) -> str:
+        name = found[1]
+        if not _NAME.fullmatch(name):
+            missing.append(Problem(path, f"${{{name}}} is not the name of a variable"))
+        elif name not in environment:
+            missing.append(Problem(path, f"the environment variable {name} is not set"))
+        return environment.get(name, found[0])
+
+    return _REFERENCE.sub(replaced, value)
+
+
+def _validated(document: Mapping[str, Any], source: str) -> Settings:
+    problems: list[Problem] = []
+    parts: dict[str, Any] = {}
+    for name, form in (("server", ServerSettings), ("store", StoreSettings)):
+        try:
+            parts[name] = form.model_validate(document.get(name, {}))
+        except ValidationError as error:
+            problems += _problems(error, name)
+    problems += [
+        Problem(name, "is not a known table; known are server, store and [[providers]]")
+        for name in document
+        if name not in {"server", "store", "providers"}
+    ]
+    tables = document.get("providers", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        problems.append(Problem("providers", "must be tables, each headed [[providers]]"))
+        tables = []
+    elif not tables:
+        problems.append(Problem("providers", "at least one [[providers]] table is needed"))
+    accounts = []
+    for index, table in enumerate(tables):
+        try:
+            accounts.append(_account(table, f"providers[{index}]"))
+        except SettingsError as error:
+            problems += error.problems
+    seen: dict[str, int] = {}
+    for index, table in enumerate(tables):
+        key = table.get("key")
+        if isinstance(key, str) and seen.setdefault(key, index) != index:
+            text = f"{key!r} is taken by providers[{seen[key]}]; keys are unique"
+            problems.append(Problem(f"providers[{index}].key", text))
+    if problems:
+        raise SettingsError(problems)
+    return Settings(
+        **parts,
+        providers=tuple(account for account in accounts if account.enabled),
+        source=source,
+    )
+
+
+def _account(table: Mapping[str, Any], path: str) -> AccountSettings:
+    kind = table.get("kind")
+    adapter = ADAPTERS.get(kind) if isinstance(kind, str) else None
+    if adapter is None:
+        text = f"must be one of {', '.join(ADAPTERS)}"
+        raise SettingsError([Problem(f"{path}.kind", text)])
+    if table.get("base_url") == SANDBOX:
+        table = {**CREDENTIALS[adapter.kind], **table}
+    try:
+        return adapter.Settings.model_validate(table)
+    except ValidationError as error:
+        raise SettingsError(_problems(error, path)) from error
+
+
+def _problems(error: ValidationError, path: str) -> list[Problem]:
+    found = []
+    for each in error.errors(include_input=False, include_url=False, include_context=False):
+        at = path + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in each["loc"])
+        text = {"extra_forbidden": "is not a known setting", "missing": "is missing"}.get(
+            each["type"], each["msg"][:1].lower() + each["msg"][1:]
+        )
+        found.append(Problem(at, text))
+    return found

@@ -1,0 +1,226 @@
+"""Samples: one JSON file for each exchange that an adapter must make and read.
+
+`tests/samples/<kind>/<operation>/<name>.json`; `<operation>` is the exchange's. Its parts:
+
+- `source`, `seen`: the page, and the day it was read. `kind`: `documented` and `recorded` replies
+  are never edited; what no document shows is `made`.
+- `given`: the adapter's `method` and its `args` (a list, or by name), as JSON of the annotated
+  types. `settings` go over those of `tests/samples/<kind>/settings.json`. Where a method answers
+  batches, `batches` are the keys of each (left out: one of all keys), `batch` is the one shown.
+- `call`: what must be sent; left out when the arguments are refused or nothing can be asked.
+- `reply`: `status`, `headers`, and a `body` of JSON or else a `text`.
+- `expect`: the `value`, or an `error` by its class name, with any of its attributes.
+
+A value is written plainly: fields that have their default are left out; enums are their values,
+times ISO 8601 with Z, tuples and sets lists; `raw` is a JSON Pointer into the reply; a rule is its
+native document and its conditions; a page is its rows, `is_last`, `total` and the `position_after`
+its last row.
+"""
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from functools import cache, singledispatch
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+import msgspec
+from pydantic import SecretStr
+
+from gateway.adapter import AccountSettings, Adapter, Batch
+from gateway.domain import Page, Rule
+from gateway.providers import ADAPTERS
+from gateway.wire import Exchange, Reply
+
+NO_CHANGE: Mapping[str, Any] = {}
+FOLDER = Path(__file__).parent.parent / "samples"
+
+
+class Given(msgspec.Struct, forbid_unknown_fields=True):
+    """What the adapter is asked."""
+
+    method: str
+    args: list[Any] | dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    batch: int = 0
+    batches: list[list[str]] | None = None
+
+
+class Sent(msgspec.Struct, forbid_unknown_fields=True):
+    """The call that must be made."""
+
+    method: str
+    path: str
+    query: list[tuple[str, str]] = []
+    headers: dict[str, str] = {}
+    body: Any = None
+
+
+class Answered(msgspec.Struct, forbid_unknown_fields=True):
+    """The reply that comes."""
+
+    status: int
+    headers: dict[str, str] = {}
+    body: Any = msgspec.UNSET
+    text: str = ""
+
+
+class Sample(msgspec.Struct, forbid_unknown_fields=True):
+    """One file; `provider` (its kind), `operation` and `name` are its place."""
+
+    source: str
+    kind: Literal["documented", "recorded", "made"]
+    seen: str
+    given: Given
+    expect: dict[str, Any]
+    call: Sent | None = None
+    reply: Answered | None = None
+    provider: str = ""
+    operation: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        """Return where the file is."""
+        return f"{self.provider}/{self.operation}/{self.name}"
+
+    @property
+    def is_success(self) -> bool:
+        """Whether a value is expected."""
+        return "value" in self.expect
+
+    def exchange(self) -> Exchange[Any] | None:
+        """Ask the adapter; None when it says that this cannot be asked."""
+        method = getattr(adapter(self.provider, self.given.settings), self.given.method)
+        signature = inspect.signature(method)
+        given = self.given.args
+        bound = signature.bind(**given) if isinstance(given, dict) else signature.bind(*given)
+        hints = get_type_hints(method)
+        asked = {key: msgspec.convert(value, hints[key]) for key, value in bound.arguments.items()}
+        answer = method(**asked)
+        if answer is None or isinstance(answer, Exchange):
+            return answer
+        batches: Sequence[Batch] = answer
+        wanted = self.given.batches or [list(asked["keys"])]
+        assert [list(batch.keys) for batch in batches] == wanted
+        return batches[self.given.batch].exchange
+
+    def answer(self) -> Reply:
+        """Return the reply as it comes over the wire."""
+        assert self.reply is not None
+        told = self.reply
+        body = told.text.encode() if told.body is msgspec.UNSET else msgspec.json.encode(told.body)
+        return Reply(told.status, told.headers, body)
+
+
+@cache
+def samples() -> Sequence[Sample]:
+    """Return all samples, by path."""
+    found = []
+    for path in sorted(FOLDER.glob("*/*/*.json")):
+        try:
+            sample = msgspec.json.decode(path.read_bytes(), type=Sample)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"{path.relative_to(FOLDER)}: {error}") from error
+        sample.provider, sample.operation, sample.name = (*path.parts[-3:-1], path.stem)
+        found.append(sample)
+    return found
+
+
+def settings(kind: str, changed: Mapping[str, Any] = NO_CHANGE) -> AccountSettings:
+    """Return the settings of a kind's samples, some of them changed."""
+    told = msgspec.json.decode((FOLDER / kind / "settings.json").read_bytes())
+    return ADAPTERS[kind].Settings.model_validate({**told, **changed})
+
+
+def adapter(kind: str, changed: Mapping[str, Any] = NO_CHANGE) -> Adapter:
+    """Return an adapter with its samples' settings, some of them changed."""
+    return ADAPTERS[kind](settings(kind, changed))
+
+
+def secrets(kind: str) -> list[str]:
+    """Return the secrets in the settings of a kind's samples."""
+    told = dict(settings(kind))
+    return [each.get_secret_value() for each in told.values() if isinstance(each, SecretStr)]
+
+
+@singledispatch
+def plain(value: Any, document: Any) -> Any:
+    """Return a value as a sample writes it; `document` is what pointers of `raw` point into."""
+    del document
+    return value
+
+
+@plain.register
+def _(value: Page, document: Any) -> Any:  # type: ignore[type-arg]  # dispatch takes no argument
+    rows = plain(value.rows, document)
+    shown = {"rows": rows, "is_last": value.is_last, "total": value.total}
+    return {**shown, "position_after": value.goes_on_at}
+
+
+@plain.register
+def _(value: Rule, document: Any) -> Any:
+    return {"native": value.native, "conditions": plain(value.flatten(value.native), document)}
+
+
+@plain.register
+def _(value: msgspec.Struct, document: Any) -> Any:
+    return {
+        name: plain(getattr(value, name), document)
+        for name, default in _defaults(type(value)).items()
+        if getattr(value, name) != default
+    }
+
+
+@plain.register
+def _(value: bytes | msgspec.Raw, document: Any) -> Any:
+    return _pointer(msgspec.json.decode(value), document)
+
+
+@plain.register
+def _(value: Enum, document: Any) -> Any:
+    return plain(value.value, document)
+
+
+@plain.register
+def _(value: datetime, document: Any) -> Any:
+    return plain(value.isoformat().replace("+00:00", "Z"), document)
+
+
+@plain.register
+def _(value: Mapping, document: Any) -> Any:  # type: ignore[type-arg]  # likewise
+    return {key: plain(each, document) for key, each in value.items()}
+
+
+@plain.register
+def _(value: list | tuple, document: Any) -> Any:  # type: ignore[type-arg]  # likewise
+    return [plain(each, document) for each in value]
+
+
+@cache
+def _defaults(form: type[msgspec.Struct]) -> Mapping[str, Any]:
+    return {
+        field.name: field.default
+        if field.default_factory is msgspec.NODEFAULT
+        else field.default_factory()
+        for field in msgspec.structs.fields(form)
+    }
+
+
+def _pointer(part: Any, document: Any) -> str:
+    for pointer, found in parts(document):
+        if found == part:
+            return f"#{pointer}"
+    raise AssertionError("a raw document is none that the reply has")
+
+
+def parts(document: Any, pointer: str = "") -> Iterator[tuple[str, Any]]:
+    """Return every part of a JSON document with its pointer, from the outside in."""
+    yield pointer, document
+    named: Any = ()
+    if isinstance(document, dict):
+        named = document.items()
+    elif isinstance(document, list):
+        named = enumerate(document)
+    for name, part in named:
+        yield from parts(part, f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}")
