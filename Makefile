@@ -11,13 +11,13 @@ help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 serve: .venv/serve gateway/pages/static/index.html ## serve GraphQL and GraphiQL over the sandbox (PORT=8000)
-	@$(BIN)/gateway serve --host $(HOST) --port $(PORT)
+	@$(BIN)/python -m gateway serve --host $(HOST) --port $(PORT)
 
 sandbox: .venv/serve ## serve the four providers' sandboxes alone (port 9000)
-	@$(BIN)/gateway sandbox
+	@$(BIN)/python -m gateway sandbox
 
 test: .venv/dev gateway/pages/static/index.html ## run all tests
-	@$(BIN)/pytest -n auto $(ARGS)
+	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 check: .venv/dev ## what CI runs before the tests
 	@$(BIN)/python tools/check.py
@@ -28,19 +28,16 @@ format: .venv/dev ## format the code
 lock: .venv/dev ## write requirements/*.lock anew from pyproject.toml
 	@$(BIN)/python tools/lock.py
 
-pages: gateway/pages/static/index.html ## build the browser pages
+pages: .venv/serve gateway/pages/static/index.html ## build the browser pages
 
 clean: ## remove everything that was made
 	rm -rf .venv gateway/pages/static web/node_modules
 
-.venv/python:
-	@$(PYTHON) tools/environment.py
-
-.venv/serve: requirements/serve.lock pyproject.toml | .venv/python
+.venv/serve: requirements/serve.lock pyproject.toml
 	@$(PYTHON) tools/environment.py serve
 
-.venv/dev: requirements/dev.lock pyproject.toml | .venv/python
+.venv/dev: requirements/dev.lock pyproject.toml
 	@$(PYTHON) tools/environment.py dev
 
-gateway/pages/static/index.html: web/package-lock.json web/index.html web/vite.config.ts $(wildcard web/src/* web/public/*) | .venv/python
-	@$(PYTHON) tools/pages.py
+gateway/pages/static/index.html: web/package-lock.json web/index.html web/vite.config.ts $(wildcard web/src/* web/public/*)
+	@$(BIN)/python tools/pages.py

@@ -1,0 +1,60 @@
+"""What `make check` runs: every step, and at the end whether all of them hold."""
+
+import difflib
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+STEPS = {
+    "format (make format)": [BIN / "ruff", "format", "--check", "--quiet"],
+    "lint": [BIN / "ruff", "check", "--quiet"],
+    "types": [BIN / "mypy", "--no-error-summary"],
+    "imports": [BIN / "lint-imports", "--no-cache"],
+    "locks": [sys.executable, "tools/lock.py", "--check"],
+}
+
+
+def run(command: list[str | Path]) -> str:
+    """Return what a step complains of; empty when it holds."""
+    done = subprocess.run(
+        [str(part) for part in command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return (done.stdout + done.stderr).strip() or "failed" if done.returncode else ""
+
+
+def schema_drift() -> str:
+    """Return how schema.graphql differs from what the code says."""
+    printed = subprocess.run(
+        [sys.executable, "-m", "resolvers"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if printed.returncode:
+        return printed.stderr
+    kept = (ROOT / "schema.graphql").read_text(encoding="utf-8")
+    lines = difflib.unified_diff(
+        kept.splitlines(), printed.stdout.splitlines(), "schema.graphql", "code", lineterm=""
+    )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run all steps."""
+    failed = []
+    checks = {name: lambda command=command: run(command) for name, command in STEPS.items()}
+    checks["schema (python -m resolvers > schema.graphql)"] = schema_drift
+    for name, check in checks.items():
+        started = time.monotonic()
+        complaint = check()
+        took = f"{time.monotonic() - started:.1f} s"
+        print(f"{'FAILED' if complaint else 'ok':<7}{name}  {took}", flush=True)
+        if complaint:
+            failed.append(name)
+            print(complaint)
+    if failed:
+        sys.exit(f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
