@@ -5,7 +5,7 @@ data: it may be shown to a client. The cause (`raise … from`) is for the log.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 
 class GatewayError(Exception):
@@ -100,10 +100,27 @@ class Denied(ProviderError):
     sentence = "refuses the gateway's credentials or lacks a permission for them"
 
 
+class Refusal(NamedTuple):
+    """Why a provider refused, where its answer says so in a documented way."""
+
+    reason: str
+    """A code of `gateway.changes.Reason`."""
+    message: str
+    """One sentence of ours."""
+    field: tuple[str, ...] | None = None
+    """The part of the caller's input that it names."""
+
+
 class Refused(ProviderError):
     """The provider does not accept this request (any other 4xx)."""
 
     sentence = "does not accept this request"
+    refusal: Refusal | None = None
+
+    def because(self, reason: str, message: str, field: tuple[str, ...] | None = None) -> Self:
+        """Say why, in the words of `Refusal`."""
+        self.refusal = Refusal(reason, message, field)
+        return self
 
 
 class Broken(ProviderError):

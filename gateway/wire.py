@@ -51,6 +51,29 @@ class Exchange(msgspec.Struct, Generic[T_co], frozen=True):
     is_idempotent: bool = True
 
 
+class Lookup(msgspec.Struct, frozen=True):
+    """A question to the gateway's own record: what it told a provider that cannot be read.
+
+    `what` is one of `segments`, `segment`, `members`, `member_count`, `customers`, `customer` and
+    `assignments`; `args` are its parts. The rows that answer it are `gateway.store`'s.
+    """
+
+    what: str
+    args: tuple[str, ...] = ()
+    after: str | None = None
+    """Behind which row, in the order of the answer; None is the start."""
+    size: int = 0
+    with_total: bool = False
+
+
+class Recall(msgspec.Struct, Generic[T_co], frozen=True):
+    """A lookup and how to read its rows: an exchange with the record instead of the provider."""
+
+    operation: str
+    lookup: Lookup
+    read: Callable[[Any], T_co]
+
+
 class Token(msgspec.Struct, frozen=True):
     """What a sign-in gave: the value of the Authorization header, and for how long."""
 
