@@ -72,10 +72,6 @@ class Voucherify:
     label: ClassVar[str] = "Voucherify"
     Settings: ClassVar[type[AccountSettings]] = VoucherifySettings
     notes: ClassVar[Mapping[str, str]] = {
-        "SEGMENT_LIST": (
-            "`nameContains` is Voucherify's `$contains`; whether that minds the case is not"
-            " documented."
-        ),
         "SEGMENT_MEMBERS": (
             "Members are brought up to date some seconds after what moves them: the list of a"
             " new segment may be short."

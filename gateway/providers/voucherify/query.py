@@ -55,9 +55,6 @@ def filters(query: SegmentQuery) -> Filters:
     """
     told = _native(query.native) if query.native is not None else {}
     wanted: dict[tuple[str, str], Any] = {}
-    if query.name_contains:
-        # Whether it minds the case is not documented.
-        wanted["name", "$contains"] = query.name_contains
     types: tuple[str, ...] = ()
     if query.membership is not None and query.membership <= TYPES.keys():
         types = sum((TYPES[kind] for kind in TYPES if kind in query.membership), ())
@@ -65,12 +62,13 @@ def filters(query: SegmentQuery) -> Filters:
         wanted["type", "$in"] = types
     if query.created_after is not None:
         wanted["created_at", "$after"] = iso(query.created_after)
+    # Whether `$contains` minds the case is not documented: it might leave out what it must not.
+    judged_here = (query.name_contains, query.status, query.site_code)
     return Filters(
         conditions={**wanted, **told},
         before=None if query.created_before is None else _rounded_up(query.created_before),
         is_whole=not (wanted.keys() & told.keys())
-        and query.status is None
-        and query.site_code is None
+        and all(part is None for part in judged_here)
         and (query.membership is None or bool(types)),
     )
 

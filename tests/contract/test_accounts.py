@@ -1,0 +1,88 @@
+"""What the settings of an account make of its adapter."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from gateway.adapter import SignsIn, capabilities
+from gateway.providers import ADAPTERS
+from tests.contract.sample import adapter, settings
+
+HEADERS = {
+    "stuut": {"authorization": "Bearer no-real-token-4711"},
+    "voucherify": {"x-app-id": "no-real-id-4714", "x-app-token": "no-real-token-4715"},
+    "instaleap": {"authorization": "Bearer no-real-token-4712"},
+    "emporix": {},
+}
+READS = {
+    "stuut": "SEGMENT_LIST SEGMENT_GET CUSTOMER_LIST CUSTOMER_GET CUSTOMER_SEGMENTS",
+    "voucherify": (
+        "SEGMENT_LIST SEGMENT_GET SEGMENT_MEMBERS CUSTOMER_LIST CUSTOMER_SEARCH_EMAIL"
+        " CUSTOMER_GET CUSTOMER_SEGMENTS"
+    ),
+    "instaleap": "",
+    "emporix": (
+        "SEGMENT_LIST SEGMENT_GET SEGMENT_MEMBERS SEGMENT_ITEMS CUSTOMER_LIST"
+        " CUSTOMER_SEARCH_EMAIL CUSTOMER_GET CUSTOMER_SEGMENTS ITEM_MATCH"
+    ),
+}
+
+every_kind = pytest.mark.parametrize("kind", ADAPTERS)
+
+
+@every_kind
+def test_credentials_go_into_the_documented_headers(kind: str) -> None:
+    """They go with every call, or with none when they are traded for a token."""
+    assert adapter(kind).secret_headers == HEADERS[kind]
+
+
+@every_kind
+def test_an_adapter_can_read_what_its_provider_lets_it(kind: str) -> None:
+    """Capabilities follow from the methods; reading ones are those of the documents."""
+    asked = capabilities(adapter(kind))
+    every_read = {name for names in READS.values() for name in names.split()}
+    supported = [each.operation for each in asked if each.supported]
+    assert [name for name in supported if name in every_read] == READS[kind].split()
+
+
+def test_a_write_only_provider_says_so() -> None:
+    """Instaleap's notes tell why nothing of it can be read."""
+    text = "Instaleap cannot be read: what is shown of it is what this gateway recorded."
+    assert adapter("instaleap").notes == dict.fromkeys(READS["voucherify"].split(), text)
+
+
+@every_kind
+def test_only_accounts_with_tokens_sign_in(kind: str) -> None:
+    """An adapter whose credentials go with each call has nothing to sign in with."""
+    assert isinstance(adapter(kind), SignsIn) == (kind == "emporix")
+
+
+def test_voucherify_signs_in_where_the_settings_say_so() -> None:
+    """With `oauth` the key pair goes to the token endpoint alone."""
+    asked = adapter("voucherify", {"oauth": True})
+    assert isinstance(asked, SignsIn)
+    assert asked.secret_headers == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed", "at"),
+    [
+        ("stuut", {"token": ""}, "token"),
+        ("stuut", {"tokens": "x"}, "tokens"),
+        ("voucherify", {"app_id": ""}, "app_id"),
+        ("voucherify", {"app_token": ""}, "app_token"),
+        ("voucherify", {"scope": ""}, "scope"),
+        ("instaleap", {"token": ""}, "token"),
+        ("instaleap", {"reverse_token": ""}, "reverse_token"),
+        ("instaleap", {"batch_size": 0}, "batch_size"),
+        ("instaleap", {"kind": "stuut"}, "kind"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused(
+    kind: str, changed: dict[str, Any], at: str
+) -> None:
+    """Each mistake is told at its own setting."""
+    with pytest.raises(ValidationError) as raised:
+        settings(kind, changed)
+    assert [error["loc"] for error in raised.value.errors()] == [(at,)]
