@@ -1,0 +1,153 @@
+"""GraphiQL in a real browser: it loads from this server alone and its examples run as they are."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, async_playwright, expect
+
+from gateway.app import PAGES
+from gateway.pages.examples import examples
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+IN_CI = os.environ.get("CI") == "true"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None and not IN_CI, reason="Chromium is missing: apt-get install chromium"
+    ),
+    pytest.mark.skipif(
+        not (PAGES / "index.html").is_file() and not IN_CI, reason="run `make pages` first"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Serve the sandbox as a person does, by the command."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    found = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "gateway", "serve", "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        try:
+            for _ in range(600):
+                try:
+                    with urllib.request.urlopen(f"{found}/livez", timeout=1):
+                        break
+                except (urllib.error.URLError, ConnectionError):
+                    time.sleep(0.05)
+            yield found
+        finally:
+            server.terminate()
+
+
+@dataclass
+class Visit:
+    """A page, and what the browser did and said."""
+
+    page: Page
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+async def visit(address: str) -> AsyncIterator[Visit]:
+    """Open GraphiQL in a fresh browser."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = await browser.new_page()
+        found = Visit(page)
+        page.on("request", lambda request: found.requests.append(request.url))
+        page.on("pageerror", lambda error: found.complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda message: (
+                found.complaints.append(message.text)
+                if message.type in {"error", "warning"}
+                else None
+            ),
+        )
+        await page.goto(f"{address}/graphql")
+        await expect(page.locator(".graphiql-query-editor .view-lines")).to_contain_text(
+            "SegmentsOfEveryProvider", timeout=30_000
+        )
+        yield found
+        await browser.close()
+
+
+async def run(page: Page, name: str) -> Any:
+    """Open the tab of an operation, run it, and return its answer."""
+    await page.locator(".graphiql-tab-button", has_text=name).click()
+    await expect(page.locator(".graphiql-tab-active")).to_contain_text(name)
+    await expect(page.locator(".graphiql-query-editor .view-lines")).to_contain_text(name)
+    # GraphiQL learns the operation's name from the editor a moment after the tab is opened.
+    for _ in range(50):
+        async with page.expect_response(lambda r: r.request.method == "POST") as got:
+            await page.get_by_role("button", name="Execute query").click()
+        response = await got.value
+        if name in (response.request.post_data or ""):
+            return await response.json()
+    raise AssertionError(name)
+
+
+async def test_it_loads_from_this_server_alone(visit: Visit, address: str) -> None:
+    """The page shows, the schema appears, nothing complains, no request leaves the machine."""
+    page = visit.page
+    assert await page.title() == "Segment gateway – GraphiQL"
+    await page.get_by_role("button", name="Show Documentation Explorer").click()
+    await page.locator(".graphiql-plugin").get_by_role("link", name="Query").first.click()
+    await expect(page.locator(".graphiql-plugin")).to_contain_text("segmentMemberships")
+    assert [url for url in visit.requests if not url.startswith((address, "data:"))] == []
+    assert visit.complaints == []
+
+
+async def test_every_example_runs_as_it_is(visit: Visit) -> None:
+    """Each tab answers data and no error, and shows the calls that it took."""
+    names = [each["query"].partition("query ")[2].partition(" {")[0] for each in examples()]
+    tabs = await visit.page.locator(".graphiql-tab-button").all_text_contents()
+    assert tabs == names
+    for name in names:
+        answer = await run(visit.page, name)
+        assert "errors" not in answer, (name, answer)
+        assert answer["data"], name
+    assert visit.complaints == []
+
+
+async def test_it_has_a_header_editor_and_an_explorer(visit: Visit) -> None:
+    """A caller can send headers of their own and click a query together."""
+    page = visit.page
+    await page.get_by_role("button", name="Headers", exact=True).click()
+    shown = page.locator(".graphiql-editor-tool .graphiql-editor:not(.hidden) .view-lines")
+    await expect(shown).to_contain_text("X-Show-Calls")
+    await page.get_by_role("button", name="Show GraphiQL Explorer").click()
+    await expect(page.locator(".graphiql-plugin")).to_contain_text("segments")
+
+
+async def test_it_is_usable_on_a_phone(visit: Visit) -> None:
+    """At 390 pixels nothing stands out to the right and the query can be run."""
+    page = visit.page
+    await page.set_viewport_size({"width": 390, "height": 844})
+    width = await page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390
+    assert (await run(page, "Providers"))["data"]["providers"]
