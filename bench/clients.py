@@ -5,10 +5,12 @@ Run `python bench/clients.py [rounds]`. It starts `upstream.py` beside it and pr
 candidate: the median CPU time of a call (user and system, all threads of this process) with 20
 calls in flight, and its ratio to the best. Rounds are interleaved, so that noise meets all.
 
-Every call is a GET with four headers and a connect timeout; its body, about 1 KB, is read to
-bytes. "client" goes through `httpx.AsyncClient.stream`; "direct" hands an `httpx.Request`
+Every call is a GET with four headers or more and a connect timeout; its body, about 1 KB, is read
+to bytes. "client" goes through `httpx.AsyncClient.stream`; "direct" hands an `httpx.Request`
 to the transport and joins the response's stream, without what the client adds around that:
-merging defaults, signing in, redirects, cookies, events, logging.
+merging defaults, signing in, redirects, cookies, events, logging. "site" is what the gateway calls
+a transport through, "send" the whole of `Upstream.send`: deadline, places, circuit breaker,
+retries, health; all but reading the JSON.
 """
 
 import asyncio
@@ -22,19 +24,30 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 import aiohttp
 import httpx
 import uvloop
-import yarl
+from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
+
+from gateway.http1 import Http1Transport
+from gateway.pool import PooledTransport
+from gateway.providers.voucherify.adapter import Voucherify, VoucherifySettings
+from gateway.scope import Scope
+from gateway.site import site_at
+from gateway.transport import Upstream
+from gateway.wire import Call, Exchange
 
 IN_FLIGHT = 20
 ROUNDS = 9
 MEASURED_S = 0.1  # of CPU, for one candidate in one round: several hundred calls at least
-TIMEOUT = httpx.Timeout(None, connect=5)
+CONNECT_S = 5
+LARGEST_BODY = 1024 * 1024
+TIMEOUT = httpx.Timeout(None, connect=CONNECT_S)
 EXTENSIONS = {"timeout": TIMEOUT.as_dict()}
 HEADERS = {
     "Accept": "application/json",
@@ -44,63 +57,22 @@ HEADERS = {
 }
 
 Get = Callable[[str], Awaitable[bytes]]
-"""Fetches one URL."""
+"""Fetches what is at a path."""
+
+Open = Callable[[], httpx.AsyncBaseTransport]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to call a provider; `start` opens its connection pool."""
+    """One way to call a provider."""
 
     name: str
-    start: Callable[[], AbstractAsyncContextManager[Get]]
+    start: Callable[[str], AbstractAsyncContextManager[Get]]
+    """Opens its connections to an origin."""
     needs: str | None = None
     """The module of a distribution that need not be installed."""
     is_a_call: bool = True
     """False: shows what httpx costs by itself, and takes no part in the comparison."""
-
-
-class AiohttpTransport(httpx.AsyncBaseTransport):
-    """The least that httpx over aiohttp's pool can cost: no error is translated."""
-
-    def __init__(self) -> None:
-        """Open the pool, in the running event loop."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
-        )
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request, its URL as it is."""
-        waits = request.extensions["timeout"]
-        answer = await self._session.request(
-            request.method,
-            yarl.URL(str(request.url), encoded=True),
-            headers=request.headers.multi_items(),
-            data=request.content or None,
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(sock_connect=waits["connect"], sock_read=waits["read"]),
-        )
-        return httpx.Response(answer.status, headers=answer.raw_headers, stream=Body(answer))
-
-    async def aclose(self) -> None:
-        """Close the pool."""
-        await self._session.close()
-
-
-class Body(httpx.AsyncByteStream):
-    """The body of an answer as it arrives."""
-
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
-        """Take over the answer; `aclose` closes it."""
-        self._answer = answer
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield the parts."""
-        async for part in self._answer.content.iter_any():
-            yield part
-
-    async def aclose(self) -> None:
-        """Close the connection, if the body was not read to its end."""
-        self._answer.close()
 
 
 class NoNetwork(httpx.AsyncBaseTransport):
@@ -110,6 +82,16 @@ class NoNetwork(httpx.AsyncBaseTransport):
         """Return a constant."""
         del request
         return httpx.Response(200, headers=[], stream=httpx.ByteStream(b"x" * 1024))
+
+
+def over_aiohttp() -> httpx.AsyncBaseTransport:
+    """Return the gateway's general transport."""
+    return PooledTransport(httpx.create_ssl_context())
+
+
+def over_protocol() -> httpx.AsyncBaseTransport:
+    """Return the gateway's fast transport."""
+    return Http1Transport(httpx.create_ssl_context())
 
 
 def own_pool() -> httpx.AsyncBaseTransport:
@@ -136,28 +118,26 @@ def httpx_pyreqwest() -> httpx.AsyncBaseTransport:
 
 
 @asynccontextmanager
-async def through_client(
-    open_transport: Callable[[], httpx.AsyncBaseTransport],
-) -> AsyncIterator[Get]:
+async def through_client(open_transport: Open, origin: str) -> AsyncIterator[Get]:
     """Call the way httpx's documentation does."""
     async with httpx.AsyncClient(
         transport=open_transport(), timeout=TIMEOUT, trust_env=False
     ) as client:
 
-        async def get(url: str) -> bytes:
-            async with client.stream("GET", url, headers=HEADERS) as response:
+        async def get(path: str) -> bytes:
+            async with client.stream("GET", origin + path, headers=HEADERS) as response:
                 return await response.aread()
 
         yield get
 
 
 @asynccontextmanager
-async def direct(open_transport: Callable[[], httpx.AsyncBaseTransport]) -> AsyncIterator[Get]:
+async def direct(open_transport: Open, origin: str) -> AsyncIterator[Get]:
     """Call the transport itself."""
     async with open_transport() as transport:
 
-        async def get(url: str) -> bytes:
-            request = httpx.Request("GET", url, headers=HEADERS, extensions=EXTENSIONS)
+        async def get(path: str) -> bytes:
+            request = httpx.Request("GET", origin + path, headers=HEADERS, extensions=EXTENSIONS)
             response = await transport.handle_async_request(request)
             try:
                 # The stream of an asynchronous transport is an asynchronous one.
@@ -169,28 +149,64 @@ async def direct(open_transport: Callable[[], httpx.AsyncBaseTransport]) -> Asyn
 
 
 @asynccontextmanager
-async def aiohttp_alone() -> AsyncIterator[Get]:
+async def through_site(open_transport: Open, origin: str) -> AsyncIterator[Get]:
+    """Call by the shortest way that the transport offers."""
+    async with open_transport() as transport:
+        site = site_at(origin, transport, CONNECT_S, LARGEST_BODY)
+
+        async def get(path: str) -> bytes:
+            return (await site.exchange("GET", path, HEADERS, None)).body
+
+        yield get
+
+
+@asynccontextmanager
+async def whole_send(open_transport: Open, origin: str) -> AsyncIterator[Get]:
+    """Call as the gateway does."""
+    settings = VoucherifySettings(
+        key="bench",
+        kind="voucherify",
+        base_url=origin,
+        app_id=SecretStr("abcdefghijklmnopqrstuvwxyz"),
+        app_token=SecretStr("0123456789"),
+    )
+    upstream = Upstream(settings, Voucherify(settings), open_transport())
+    loop = asyncio.get_running_loop()
+
+    async def get(path: str) -> bytes:
+        exchange = Exchange("bench", Call("GET", path), attrgetter("body"))
+        body: bytes = await upstream.send(exchange, Scope("bench", loop.time() + CONNECT_S))
+        return body
+
+    yield get
+    await upstream.close()
+
+
+@asynccontextmanager
+async def aiohttp_alone(origin: str) -> AsyncIterator[Get]:
     """Call without httpx, through aiohttp."""
     timeout = aiohttp.ClientTimeout(sock_connect=TIMEOUT.connect)
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0), timeout=timeout
     ) as session:
 
-        async def get(url: str) -> bytes:
-            async with session.get(url, headers=HEADERS, allow_redirects=False) as answer:
+        async def get(path: str) -> bytes:
+            async with session.get(
+                origin + path, headers=HEADERS, allow_redirects=False
+            ) as answer:
                 return await answer.read()
 
         yield get
 
 
 @asynccontextmanager
-async def pyreqwest_alone() -> AsyncIterator[Get]:
+async def pyreqwest_alone(origin: str) -> AsyncIterator[Get]:
     """Call without httpx, through pyreqwest."""
     builder = importlib.import_module("pyreqwest.client").ClientBuilder()
     async with builder.no_proxy().build() as client:
 
-        async def get(url: str) -> bytes:
-            answer = await client.get(url).headers(HEADERS).build().send()
+        async def get(path: str) -> bytes:
+            answer = await client.get(origin + path).headers(HEADERS).build().send()
             return bytes(await answer.bytes())
 
         yield get
@@ -201,8 +217,14 @@ CANDIDATES = (
     Candidate("httpx's own pool, direct", partial(direct, own_pool)),
     Candidate("httpx-aiohttp, client", partial(through_client, httpx_aiohttp), "httpx_aiohttp"),
     Candidate("httpx-aiohttp, direct", partial(direct, httpx_aiohttp), "httpx_aiohttp"),
-    Candidate("plain aiohttp, client", partial(through_client, AiohttpTransport)),
-    Candidate("plain aiohttp, direct", partial(direct, AiohttpTransport)),
+    Candidate("ours over aiohttp, client", partial(through_client, over_aiohttp)),
+    Candidate("ours over aiohttp, direct", partial(direct, over_aiohttp)),
+    Candidate("ours over aiohttp, site", partial(through_site, over_aiohttp)),
+    Candidate("ours over aiohttp, send", partial(whole_send, over_aiohttp)),
+    Candidate("ours over asyncio, client", partial(through_client, over_protocol)),
+    Candidate("ours over asyncio, direct", partial(direct, over_protocol)),
+    Candidate("ours over asyncio, site", partial(through_site, over_protocol)),
+    Candidate("ours over asyncio, send", partial(whole_send, over_protocol)),
     Candidate("pyreqwest, client", partial(through_client, httpx_pyreqwest), "pyreqwest"),
     Candidate("pyreqwest, direct", partial(direct, httpx_pyreqwest), "pyreqwest"),
     Candidate("aiohttp without httpx", aiohttp_alone),
@@ -212,20 +234,20 @@ CANDIDATES = (
 )
 
 
-async def cpu_us(get: Get, urls: list[str], measured_s: float) -> float:
+async def cpu_us(get: Get, paths: list[str], measured_s: float) -> float:
     """Return the CPU time of one call in µs, over bursts that take `measured_s` of it."""
     started = spent = time.process_time()
     calls = 0
     while spent - started < measured_s:
-        await asyncio.gather(*map(get, urls))
-        calls += len(urls)
+        await asyncio.gather(*map(get, paths))
+        calls += len(paths)
         spent = time.process_time()
     return (spent - started) / calls * 1e6
 
 
 async def measure(origin: str, rounds: int) -> dict[str, list[float]]:
     """Return µs per call, one figure a round, by candidate."""
-    urls = [f"{origin}/v1/customers/cust_{number:02}" for number in range(IN_FLIGHT)]
+    paths = [f"/v1/customers/cust_{number:02}" for number in range(IN_FLIGHT)]
     figures: dict[str, list[float]] = {}
     async with AsyncExitStack() as stack:
         gets: dict[str, Get] = {}
@@ -236,13 +258,13 @@ async def measure(origin: str, rounds: int) -> dict[str, list[float]]:
                     f"{candidate.name}: skipped, needs pip install {package}"
                 )
                 continue
-            gets[candidate.name] = await stack.enter_async_context(candidate.start())
+            gets[candidate.name] = await stack.enter_async_context(candidate.start(origin))
         for name, get in gets.items():
-            await cpu_us(get, urls, MEASURED_S / 4)  # connects, and warms up
+            await cpu_us(get, paths, MEASURED_S / 4)  # connects, and warms up
             figures[name] = []
         for _ in range(rounds):
             for name, get in gets.items():
-                figures[name].append(await cpu_us(get, urls, MEASURED_S))
+                figures[name].append(await cpu_us(get, paths, MEASURED_S))
     return figures
 
 

@@ -23,8 +23,13 @@ from gateway.errors import GatewayError, ProviderError, SettingsError
 from gateway.logs import start_log
 from gateway.provider import Provider
 from gateway.sandbox.app import Sandbox, SandboxOptions
+from gateway.sandbox.faults import KINDS
+from gateway.sandbox.faults import read as read_fault
 from gateway.scope import Scope
 from gateway.settings import CONFIG_VARIABLE, Settings, load
+from gateway.store.location import Place, located
+from gateway.store.record import Record
+from gateway.wire import Recall
 from resolvers.schema import sdl
 
 cli = typer.Typer(
@@ -59,6 +64,23 @@ def settings_or_fail(config: Path | None) -> Settings:
     except SettingsError as error:
         lines = [f"  {problem.path}: {problem.text}" for problem in error.problems]
         fail("\n".join(["The configuration cannot be used:", *lines]))
+
+
+def record_or_fail(settings: Settings) -> str:
+    """Make or upgrade the record; return where it is, for people."""
+
+    async def opened(place: Place) -> None:
+        record = await Record.open(place)
+        await record.close()
+
+    try:
+        place = located(settings.store.url, os.environ)
+        asyncio.run(opened(place))
+    except SettingsError as error:
+        fail("\n".join(f"{problem.path}: {problem.text}" for problem in error.problems))
+    except GatewayError as error:
+        fail(f"store.url: {error} Is {place.shown} reachable and writable?")
+    return place.shown
 
 
 def free_or_fail(host: str, port: int) -> None:
@@ -101,6 +123,7 @@ def serve(
             " or listen at 127.0.0.1."
         )
     free_or_fail(host, port)
+    record = record_or_fail(settings)
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     names = ", ".join(f"{each.key} ({each.kind})" for each in settings.providers)
     ask = '{"query":"{ segments(first: 5) { nodes { name provider { key } } } }"}'
@@ -112,12 +135,14 @@ def serve(
         out.print("  Warning  everybody who reaches this address may ask everything", markup=False)
     if not (PAGES / "index.html").is_file():
         out.print("  Missing  the pages are not built; build them with: make pages", markup=False)
+    out.print(f"  Record   {record}", markup=False)
     out.print("  Try      the example tabs on that page, or:", markup=False)
     out.print(
         f"           curl {address}/graphql -H 'content-type: application/json' -d '{ask}'",
         markup=False,
     )
     out.print("  Stop     Ctrl+C", markup=False)
+    sys.stdout.flush()
     if config is not None:
         os.environ[CONFIG_VARIABLE] = str(config.resolve())
     uvicorn.run(
@@ -141,19 +166,36 @@ def sandbox(
     port: Port = 9000,
     customers: Annotated[int, typer.Option(min=1, help="People the providers know.")] = 300,
     latency_ms: Annotated[float, typer.Option(min=0, help="What every answer takes.")] = 0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="PROVIDER:KIND[:name=value,…], for example voucherify:error:status=503,share=0.3;"
+            f" kinds are {', '.join(KINDS)}. May be repeated."
+        ),
+    ] = None,
 ) -> None:
     """Serve the four providers' sandboxes alone over HTTP."""
     free_or_fail(host, port)
     if customers > MANY:
         out.print(f"Making up {customers} people …")
-    app = Sandbox(SandboxOptions(customers=customers, latency_ms=latency_ms)).asgi
+    try:
+        faults = [read_fault(each) for each in fault or ()]
+    except ValueError as error:
+        fail(f"--fault {error}")
+    made = Sandbox(SandboxOptions(customers=customers, latency_ms=latency_ms))
+    made.faults.replace(faults)
+    app = made.asgi
     address = f"http://{host}:{port}"
     out.print("Sandbox of four providers", style="bold")
     for kind in ("stuut", "voucherify", "instaleap", "emporix"):
         out.print(f"  {kind:<11} {address}/{kind}", markup=False)
     out.print(f"  Credentials and a configuration to copy: {address}/", markup=False)
     out.print(f"  Calls so far: curl {address}/calls   (-X DELETE counts anew)", markup=False)
+    out.print(
+        f"  Faults: curl -X PUT {address}/faults -d '{FAULT}'   (-X DELETE heals)", markup=False
+    )
     out.print("  Stop: Ctrl+C")
+    sys.stdout.flush()
     uvicorn.run(
         app,
         host=host,
@@ -168,6 +210,7 @@ def sandbox(
 
 
 MANY = 10_000
+FAULT = '[{"provider":"emporix","kind":"hang"}]'
 
 
 @cli.command()
@@ -175,7 +218,8 @@ def check(config: Config = None) -> None:
     """Sign in to each provider, make one cheap read, and print what came of it."""
     settings = settings_or_fail(config)
     start_log()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(100))
+    # The table tells what failed; the log would only tell it twice.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
     rows = asyncio.run(_checked(settings))
     table = Table("Provider", "Kind", "Result", "Took", box=None, pad_edge=False)
     for row in rows:
@@ -202,17 +246,18 @@ async def _checked(settings: Settings) -> list[Row]:
 
 
 async def _check(provider: Provider, timeout_s: float) -> Row:
-    if not provider.offers(ListsSegments):
+    asked = None
+    if provider.offers(ListsSegments):
+        listing = provider.wanted(ListsSegments, "SEGMENT_LIST")
+        asked = listing.segments(EVERY_SEGMENT, PageRequest(1))
+    if asked is None or isinstance(asked, Recall):
         return provider.key, provider.kind, "not checked: it cannot be read", "", False
     loop = asyncio.get_running_loop()
     started = loop.time()
     scope = Scope(uuid.uuid4().hex, started + timeout_s)
-    exchange = provider.wanted(ListsSegments, "SEGMENT_LIST").segments(
-        EVERY_SEGMENT, PageRequest(1)
-    )
     failed = False
     try:
-        await provider.send(exchange, scope)
+        await provider.send(asked, scope)
         result = "ok"
     except GatewayError as error:
         failed = True

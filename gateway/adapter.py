@@ -1,13 +1,22 @@
 """What a provider may offer, as small protocols.
 
 An adapter is pure: each operation returns an `Exchange`, the call to make and how to read its
-reply. It has methods only for what its provider can do; `OPERATIONS` derives the capabilities.
+reply; or a `Recall`, where the provider cannot be read and the gateway keeps a record of what it
+told it. It has methods only for what its provider can do; `OPERATIONS` derives the capabilities.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+)
 
 from gateway.domain import (
     Assignment,
@@ -23,7 +32,18 @@ from gateway.domain import (
     SegmentQuery,
     Status,
 )
-from gateway.wire import Exchange, Token
+from gateway.wire import Asked, Exchange, Reply, Token
+from gateway.writing import (
+    AssignsCustomers,
+    AssignsItems,
+    CreatesSegments,
+    DeletesSegments,
+    ReordersSegments,
+    ReplacesTags,
+    UpdatesSegments,
+    UpsertsSegments,
+    WritesSegmentsInBulk,
+)
 
 SANDBOX = "sandbox:"
 """The base URL that plugs the embedded sandbox in."""
@@ -46,6 +66,39 @@ class AccountSettings(BaseModel):
     max_concurrency: Annotated[int, Field(ge=1, le=1000)] = 20
     retries: Annotated[int, Field(ge=0, le=10)] = 2
     cache_ttl_s: Annotated[float, Field(ge=0, le=3600)] | None = None
+    """None: the server's."""
+    stale_if_error_s: Annotated[float, Field(ge=0, le=86_400)] = 60
+    """How long beyond that an answer may stand in for one that fails; nothing without a cache."""
+    max_queue: Annotated[int, Field(ge=0, le=100_000)] = 500
+    """Calls that wait for a place among `max_concurrency`."""
+    max_calls_per_operation: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    max_answer_bytes: Annotated[int, Field(ge=1, le=1024**3)] = 16 * 1024 * 1024
+    """Of one answer, decompressed; a list page of any provider is far below it."""
+    proxy: Annotated[str, StringConstraints(pattern=r"^http://[^\s]+$")] | None = None
+    """An HTTP proxy on the way to the provider."""
+    probe_interval_s: Annotated[float, Field(gt=0, le=600)] = 5
+    """How often a provider that failed too often is tried by one call."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _names_a_host(cls, url: str) -> str:
+        parts = urlsplit(url)
+        # `port` itself raises ValueError for what is no port.
+        if url != SANDBOX and (not parts.hostname or parts.port == 0):
+            raise ValueError("names no host")
+        return url
+
+    @field_validator("*")
+    @classmethod
+    def _fits_into_a_header(cls, value: Any) -> Any:
+        """Refuse what cannot be sent: often a line break at the end of a secret's file."""
+        if isinstance(value, SecretStr):
+            secret = value.get_secret_value()
+            if not (secret.isascii() and secret.isprintable() and secret == secret.strip()):
+                raise ValueError(
+                    "has a line break, a space at an end, or a character beyond ASCII in it"
+                )
+        return value
 
 
 class Adapter(Protocol):
@@ -73,6 +126,23 @@ class Adapter(Protocol):
         """Headers that carry the account's credentials with every call but the sign-in."""
 
 
+class RateLimit(NamedTuple):
+    """How many calls a provider allows in a stretch of time, and how many are left of it."""
+
+    limit: int
+    remaining: int
+    resets_at: float
+    """Unix seconds of the next call that is allowed."""
+
+
+@runtime_checkable
+class TellsRateLimit(Protocol):
+    """Says in its answers how many more calls it allows."""
+
+    def rate_limit(self, reply: Reply) -> RateLimit | None:
+        """Read it from any answer; None when this one does not say."""
+
+
 @runtime_checkable
 class SignsIn(Protocol):
     """Trades its credentials for a token that goes with every call."""
@@ -85,14 +155,14 @@ class Batch(NamedTuple):
     """One call that reads several things by key; those missing in the answer do not exist."""
 
     keys: Sequence[str]
-    exchange: Exchange[Mapping[str, Any]]
+    exchange: Asked[Mapping[str, Any]]
 
 
 @runtime_checkable
 class ListsSegments(Protocol):
     """Has a list of its segments."""
 
-    def segments(self, query: SegmentQuery, page: PageRequest) -> Exchange[Page[Segment]]:
+    def segments(self, query: SegmentQuery, page: PageRequest) -> Asked[Page[Segment]]:
         """Read one stretch of the list.
 
         The provider is asked for as much of the query as it can judge; rows may still be others,
@@ -109,10 +179,18 @@ class ReadsSegments(Protocol):
 
 
 @runtime_checkable
+class RestoresSegments(Protocol):
+    """Reads a segment from the provider's own document of it, as `Segment.raw` keeps it."""
+
+    def segment_from(self, document: bytes) -> Segment:
+        """Return the segment. Raises `Malformed`."""
+
+
+@runtime_checkable
 class ListsCustomers(Protocol):
     """Has a list of its customers."""
 
-    def customers(self, query: CustomerQuery, page: PageRequest) -> Exchange[Page[Customer]]:
+    def customers(self, query: CustomerQuery, page: PageRequest) -> Asked[Page[Customer]]:
         """Read one stretch of the list."""
 
 
@@ -135,10 +213,10 @@ class ReadsCustomers(Protocol):
 class ListsMembers(Protocol):
     """Tells who is in a segment."""
 
-    def members(self, segment: str, page: PageRequest) -> Exchange[Page[Assignment]]:
+    def members(self, segment: str, page: PageRequest) -> Asked[Page[Assignment]]:
         """Read one stretch of the assignments of a segment."""
 
-    def member_count(self, segment: str) -> Exchange[int]:
+    def member_count(self, segment: str) -> Asked[int]:
         """Count the assignments of a segment."""
 
 
@@ -149,7 +227,7 @@ class ListsSegmentsOfCustomer(Protocol):
     confirms_customer: ClassVar[bool]
     """False when an unknown customer gets an answer that looks like a known one's."""
 
-    def segments_of(self, customer: str, page: PageRequest) -> Exchange[Page[Assignment]]:
+    def segments_of(self, customer: str, page: PageRequest) -> Asked[Page[Assignment]]:
         """Read one stretch of a customer's assignments, each with its segment, maybe partial."""
 
 
@@ -159,7 +237,7 @@ class ReadsAssignments(Protocol):
 
     def assignment(
         self, segment: str, customer: str, legal_entity: str | None
-    ) -> Exchange[Assignment | None]:
+    ) -> Asked[Assignment | None]:
         """Read one assignment; None when there is none."""
 
 
@@ -201,6 +279,17 @@ OPERATIONS: Mapping[str, tuple[type, ...]] = {
     "CUSTOMER_GET": (ReadsCustomers, ListsCustomers),
     "CUSTOMER_SEGMENTS": (ListsSegmentsOfCustomer,),
     "ITEM_MATCH": (MatchesItems,),
+    "SEGMENT_CREATE": (CreatesSegments,),
+    "SEGMENT_UPDATE": (UpdatesSegments,),
+    "SEGMENT_UPSERT": (UpsertsSegments,),
+    "SEGMENT_DELETE": (DeletesSegments,),
+    "SEGMENT_BULK": (WritesSegmentsInBulk,),
+    "SEGMENT_REORDER": (ReordersSegments,),
+    "ASSIGNMENT_CREATE": (AssignsCustomers,),
+    "ASSIGNMENT_DELETE": (AssignsCustomers,),
+    # Where customers are only assigned one by one, the gateway computes the difference.
+    "ASSIGNMENT_REPLACE": (ReplacesTags, AssignsCustomers),
+    "ITEM_ASSIGN": (AssignsItems,),
 }
 """Each operation with the protocols that make it possible, any of them."""
 

@@ -2,30 +2,28 @@
 
 import asyncio
 import contextlib
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
-from gateway import graphql_http
-from gateway.context import Provider, RequestContext, Scope, languages_of, open_context
-from gateway.graphql_http import GRAPHQL, HTML, JSON, Asked, RequestError
+from gateway.context import Provider
+from gateway.endpoint import Endpoint, Runs
+from gateway.graphql_http import JSON, RequestError
 from gateway.pages.examples import examples
+from gateway.recovery import keep_recovering
+from gateway.reverse import ReverseCall
 from gateway.settings import Settings
+from gateway.store.record import Record
 
 PAGES = Path(__file__).parent / "pages" / "static"
-SHOW_CALLS = "x-show-calls"
-"""A request header: with `1` the answer lists the upstream calls that it took."""
-
 PAGE_HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; worker-src 'self'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
@@ -36,20 +34,20 @@ PAGE_HEADERS = {
 }
 
 
-class Runs(Protocol):
-    """What runs operations: of the schema the shell knows nothing else."""
+class Application(Starlette):
+    """Hands GraphQL requests to their endpoint before anything else looks at them."""
 
-    def document(self, text: str) -> Any:
-        """Return a document, parsed and validated."""
+    def __init__(self, endpoint: Endpoint, **rest: Any) -> None:
+        """Serve the endpoint, and the rest as Starlette does."""
+        super().__init__(**rest)
+        self._endpoint = endpoint
 
-    async def run(
-        self,
-        document: Any,
-        variables: Mapping[str, Any] | None,
-        name: str | None,
-        context: RequestContext,
-    ) -> Any:
-        """Run an operation of it."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == "http" and scope["path"] == "/graphql" and scope["method"] == "POST":
+            await self._endpoint(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 class Gateway:
@@ -59,84 +57,39 @@ class Gateway:
         self,
         settings: Settings,
         operations: Runs,
-        connect: Callable[[], Awaitable[Sequence[Provider]]],
+        record: Callable[[], Awaitable[Record]],
+        connect: Callable[[Record], Awaitable[Sequence[Provider]]],
+        ready: Callable[[], None] | None = None,
     ) -> None:
-        """Serve operations over the providers that `connect` opens when the server starts."""
+        """Serve operations over what `record` and `connect` open when the server starts.
+
+        Then `ready` is called.
+        """
         self.settings = settings
-        self._operations = operations
+        self._endpoint = Endpoint(operations, settings.server.request_timeout_s, page)
+        self._open_record = record
         self._connect = connect
+        self._ready = ready
         self.providers: Mapping[str, Provider] = {}
+        self._record: Record | None = None
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        """Hold the providers open while the server runs."""
-        found = await self._connect()
+        """Hold record and providers open while the server runs, and finish what was left open."""
+        record = self._record = await self._open_record()
+        found = await self._connect(record)
         self.providers = {provider.key: provider for provider in found}
+        self._endpoint.providers, self._endpoint.record = self.providers, record
+        if self._ready is not None:
+            self._ready()
+        recovering = asyncio.create_task(keep_recovering(self.providers, record))
         try:
             yield
         finally:
+            recovering.cancel()
+            await asyncio.gather(recovering, return_exceptions=True)
             await asyncio.gather(*(provider.close() for provider in found))
-
-    async def graphql(self, request: Request) -> Response:
-        """Answer a GraphQL request, or show GraphiQL to a browser."""
-        is_get = request.method == "GET"
-        content_type = JSON
-        try:
-            content_type = graphql_http.answer_type(
-                request.headers.get("accept"), with_page=is_get
-            )
-            if content_type == HTML:
-                return page()
-            if is_get:
-                asked = graphql_http.asked_by_get(request.query_params)
-            else:
-                asked = await graphql_http.asked_by_post(request)
-            return await self._answer(request, asked, content_type, only_query=is_get)
-        except RequestError as error:
-            body = {
-                "errors": [{"message": error.message, "extensions": {"code": "BAD_USER_INPUT"}}]
-            }
-            headers = {"allow": "POST"} if error.status == 405 else None  # noqa: PLR2004
-            return Response(
-                msgspec.json.encode(body), error.status, headers, media_type=content_type
-            )
-
-    async def _answer(
-        self, request: Request, asked: Asked, content_type: str, *, only_query: bool
-    ) -> Response:
-        document = self._operations.document(asked.query)
-        if only_query and not document.is_query(asked.operation_name):
-            raise RequestError(405, "GET is for queries; send a mutation by POST.")
-        now = asyncio.get_running_loop().time()
-        scope = Scope(uuid.uuid4().hex, now + self.settings.server.request_timeout_s)
-        context = open_context(
-            self.providers,
-            scope,
-            languages_of(request.headers.get("accept-language")),
-            datetime.now(UTC),
-        )
-        answer = await self._operations.run(
-            document, asked.variables, asked.operation_name, context
-        )
-        body = answer.body
-        if request.headers.get(SHOW_CALLS) == "1":
-            calls = [
-                {
-                    "provider": call.provider,
-                    "operation": call.operation,
-                    "status": call.status,
-                    "durationMs": round(call.duration_ms, 1),
-                }
-                for call in scope.calls
-            ]
-            body = {**body, "extensions": {"upstreamCalls": calls}}
-        is_bad = answer.is_request_error and content_type == GRAPHQL
-        return Response(
-            msgspec.json.encode(body),
-            400 if is_bad else 200,
-            {"x-request-id": scope.request_id},
-            media_type=content_type,
-        )
+            await record.close()
 
     async def alive(self, _: Request) -> Response:
         """Tell that the process is alive."""
@@ -151,7 +104,12 @@ class Gateway:
         body = {
             "status": "ready" if has_pages else "pages are not built; run make serve",
             "providers": [
-                {"key": each.key, "kind": each.kind, "status": each.health.status}
+                {
+                    "key": each.key,
+                    "kind": each.kind,
+                    "status": each.health.status,
+                    "circuit": each.circuit,
+                }
                 for each in self.providers.values()
             ],
         }
@@ -161,13 +119,14 @@ class Gateway:
         """Return the ASGI application."""
         routes: list[BaseRoute] = [
             Route("/", to_graphiql),
-            Route("/graphql", self.graphql, methods=["GET", "POST"]),
+            Route("/graphql", self._endpoint, methods=["GET", "POST"]),
             Route("/examples.json", show_examples),
             Route("/livez", self.alive),
             Route("/readyz", self.ready),
+            ReverseCall(self.settings.providers, lambda: self._record).route,
             Mount("/static", StaticFiles(directory=PAGES, check_dir=False)),
         ]
-        return Starlette(routes=routes, lifespan=self.lifespan, middleware=list[Middleware]())
+        return Application(self._endpoint, routes=routes, lifespan=self.lifespan)
 
 
 async def to_graphiql(_: Request) -> Response:

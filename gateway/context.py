@@ -4,50 +4,93 @@ The resolvers see of the gateway this module, the domain and the errors, and not
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from typing import Any
 
+from aiodataloader import DataLoader
+
+from gateway.errors import GatewayError
 from gateway.lists import Connection, Source
 from gateway.loaders import Loaders
 from gateway.provider import Provider
 from gateway.reads import Membership, Paging, Reads
 from gateway.scope import Scope
+from gateway.store.record import Record
+from gateway.writes import receipts
+from gateway.writes.desk import Desk, Refusals
+from gateway.writes.entries import Entry
+from gateway.writes.writes import Writes
 
 __all__ = [
     "Connection",
+    "Entry",
     "Membership",
     "Paging",
     "Provider",
+    "Refusals",
     "RequestContext",
     "Scope",
     "Source",
+    "Writes",
     "languages_of",
     "open_context",
+    "receipts",
 ]
 
 
-@dataclass(frozen=True, slots=True)
 class RequestContext:
-    """One operation's view of the gateway."""
+    """One operation's view of the gateway. What it does not use is not made."""
 
-    providers: Mapping[str, Provider]
-    """By key, in configuration order."""
-    scope: Scope
-    loaders: Loaders
-    reads: Reads
-    languages: Sequence[str]
-    """Best first, as the caller's Accept-Language has them."""
-    now: datetime
-    """The moment that "active now" means, one for the whole request."""
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        scope: Scope,
+        languages: Sequence[str],
+        now: datetime,
+        record: Record | None = None,
+    ) -> None:
+        """Serve one operation inside the running loop.
+
+        `providers` are by key, in configuration order; `languages` best first, as the caller's
+        Accept-Language has them; `now` is the moment that "active now" means, one for all of it.
+        """
+        self.providers = providers
+        self.scope = scope
+        self.languages = languages
+        self.now = now
+        self._record = record
+        self.batches: dict[Any, DataLoader[Any, Any]] = {}
+        """What graphql-core collects of a field's values, by the field's mentions."""
+
+    @cached_property
+    def loaders(self) -> Loaders:
+        """Batching and fan-out."""
+        return Loaders(self.providers, self.scope)
+
+    @cached_property
+    def reads(self) -> Reads:
+        """Lists and lookups."""
+        return Reads(self.providers, self.loaders, self.languages)
+
+    @cached_property
+    def writes(self) -> Writes:
+        """Everything that may be changed."""
+        if self._record is None:
+            raise GatewayError("This gateway was opened without its record.")
+        desk = Desk(self.providers, self.loaders, self.scope)
+        return Writes(self.providers, desk, self._record, self.scope.deadline)
 
 
 def open_context(
-    providers: Mapping[str, Provider], scope: Scope, languages: Sequence[str], now: datetime
+    providers: Mapping[str, Provider],
+    scope: Scope,
+    languages: Sequence[str],
+    now: datetime,
+    record: Record | None = None,
 ) -> RequestContext:
     """Return the context of one operation. Call it inside the running loop."""
-    loaders = Loaders(providers, scope)
-    reads = Reads(providers, loaders, languages)
-    return RequestContext(providers, scope, loaders, reads, languages, now)
+    return RequestContext(providers, scope, languages, now, record)
 
 
 def languages_of(accept: str | None) -> Sequence[str]:
@@ -55,8 +98,10 @@ def languages_of(accept: str | None) -> Sequence[str]:
 
     RFC 9110, 12.5.4. A part that cannot be read is passed over.
     """
+    if not accept:
+        return ()
     weighed = []
-    for place, part in enumerate((accept or "").split(",")[:20]):
+    for place, part in enumerate(accept.split(",")[:20]):
         tag, _, parameter = part.partition(";")
         name, _, weight = parameter.strip().partition("=")
         try:

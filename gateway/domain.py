@@ -5,7 +5,7 @@ Times are aware and in UTC. Empty is empty, unknown is None or UNKNOWN; nothing 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -32,8 +32,8 @@ class AssignmentRef(NamedTuple):
     legal_entity: str | None = None
 
 
-class Membership(Enum):
-    """How a segment gets its members."""
+class Membership(StrEnum):
+    """How a segment gets its members. It has an order, so that a set of it has one spelling."""
 
     MANUAL = "MANUAL"
     RULE = "RULE"
@@ -92,10 +92,18 @@ class Texts(msgspec.Struct, frozen=True):
         """Return the text in the first language there is: asked, its base, default, any."""
         texts = self.by_language
         for language in languages:
-            found = texts.get(language) or texts.get(language.partition("-")[0])
+            found = _in(texts, language) or _in(texts, language.partition("-")[0])
             if found:
                 return found
         return texts.get(self.default) or next(iter(texts.values()), None)
+
+
+def _in(texts: Mapping[str, str], tag: str) -> str | None:
+    """Return the text of a language; the case of its tag does not matter (RFC 5646, 2.1.1)."""
+    found = texts.get(tag)
+    if found is None and (wanted := tag.lower()):
+        found = next((text for known, text in texts.items() if known.lower() == wanted), None)
+    return found
 
 
 NO_TEXTS = Texts({})
@@ -314,7 +322,10 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     position_after: Callable[[int], str]
     is_last: bool
     total: int | None = None
-    origin: Origin = Origin.LIVE
+    origin: Origin | None = Origin.LIVE
+    """None when nobody was asked."""
+    fetched_at: datetime | None = None
+    """When the provider told it; None: just now."""
     end: str | None = None
     """Where the list goes on behind the page, unless that is behind its last row."""
 

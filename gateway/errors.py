@@ -72,6 +72,12 @@ class ProviderError(GatewayError):
         self.detail = detail
         super().__init__(f"Provider {provider!r} {self.sentence}.")
 
+    def again(self) -> Self:
+        """Return an equal error: one that is raised twice drags its first traceback along."""
+        copy = type(self).__new__(type(self), *self.args)
+        copy.__dict__.update(self.__dict__)
+        return copy
+
 
 class Unreachable(ProviderError):
     """No connection, or it broke before the answer was whole."""
@@ -148,3 +154,9 @@ class Busy(ProviderError):
 
     retryable = True
     sentence = "has too many calls under way"
+
+
+class TooManyCalls(ProviderError):
+    """One operation asks for more calls to this provider than it may: nothing was sent."""
+
+    sentence = "would be called more often than one operation may call it; ask for less at once"

@@ -6,7 +6,7 @@ fails contributes nothing, is named in the sources, and is asked again by the ne
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -39,8 +39,19 @@ class Listing(Generic[T]):
     """What the gateway must still sift out of the provider's rows."""
 
 
-def settled_list(provider: str, rows: Callable[[], Awaitable[Sequence[T]]]) -> Listing[T]:
-    """Return a list that is read as a whole and paged here."""
+def empty_list(provider: str) -> Listing[Any]:
+    """Return the list of a provider that cannot have such rows: it need not be asked."""
+
+    async def page(_: PageRequest) -> Page[Any]:
+        return Page(rows=(), position_after=str, is_last=True, total=0, origin=None)
+
+    return Listing(provider, page)
+
+
+def settled_list(
+    provider: str, rows: Callable[[], Awaitable[Sequence[T]]], of_none: Origin = Origin.LIVE
+) -> Listing[T]:
+    """Return a list that is read as a whole and paged here; `of_none` is where no rows are from."""
 
     async def page(request: PageRequest) -> Page[T]:
         start = number(request.position)
@@ -50,9 +61,19 @@ def settled_list(provider: str, rows: Callable[[], Awaitable[Sequence[T]]]) -> L
             position_after=lambda i: str(start + i + 1),
             is_last=start + request.size >= len(found.rows),
             total=found.total,
+            origin=oldest([getattr(row, "origin", of_none) for row in found.rows] or [of_none]),
         )
 
     return Listing(provider, page)
+
+
+def oldest(origins: Iterable[Origin]) -> Origin:
+    """Return the origin that promises least; LIVE of none."""
+    return max(origins, key=AGING.index, default=Origin.LIVE)
+
+
+AGING = (Origin.LIVE, Origin.RECORDED, Origin.CACHED, Origin.STALE)
+"""From what is surely so to what may have changed."""
 
 
 class Source(NamedTuple):
@@ -90,8 +111,11 @@ class _Part(Generic[T]):
     rows: Sequence[T] = ()
     after: Callable[[int], str] = str
     is_done: bool = False
+    stopped_at: str | None = None
+    """Where it was left when it had cost enough: behind its rows and what was sifted out."""
     total: int | None = None
     origin: Origin | None = None
+    fetched_at: datetime | None = None
     error: GatewayError | None = None
     used: int = 0
     """How many of the rows stand on the page."""
@@ -102,8 +126,9 @@ class _Part(Generic[T]):
         try:
             await self._read(wanted, with_total=with_total)
         except GatewayError as error:
+            if isinstance(error, BadInput) and self.before.position is not None:
+                raise  # its first page was no bad question: the cursor is
             self.error = error
-            self.rows = ()
 
     async def _read(self, wanted: int, *, with_total: bool) -> None:
         holds = self.listing.holds
@@ -115,7 +140,7 @@ class _Part(Generic[T]):
             page = await self.listing.page(
                 PageRequest(size, position, with_total and self.total is None)
             )
-            self.origin = page.origin
+            self._note(page)
             if self.total is None:
                 self.total = page.total
             kept = [i for i, row in enumerate(page.rows) if holds is None or holds(row)]
@@ -128,10 +153,19 @@ class _Part(Generic[T]):
             if page.goes_on_at in {None, position}:
                 raise Malformed(self.listing.provider, "list", detail="the list does not advance")
             position = page.goes_on_at
+        else:
+            self.stopped_at = position
         self.rows = rows
         self.after = lambda i: places[i][0].position_after(places[i][1])
         if self.total is None and self.is_done:
             self.total = self.before.shown + len(rows)
+
+    def _note(self, page: Page[T]) -> None:
+        """Take in how old a page is: a part is as old as its oldest."""
+        known = [each for each in (self.origin, page.origin) if each is not None]
+        self.origin = oldest(known) if known else None
+        if page.fetched_at is not None:
+            self.fetched_at = min(self.fetched_at or page.fetched_at, page.fetched_at)
 
     def progress(self, used: int) -> Progress:
         """Return how far the list has been shown once `used` rows of this part were."""
@@ -140,13 +174,11 @@ class _Part(Generic[T]):
             return before._replace(state=State.FAILED)
         if not self.is_asked:
             return before
-        state = State.DONE if self.is_done and used == len(self.rows) else State.OPEN
-        return Progress(
-            self.after(used - 1) if used else before.position,
-            before.shown + used,
-            self.total,
-            state,
-        )
+        state, position = State.OPEN, self.after(used - 1) if used else before.position
+        if used == len(self.rows):
+            state = State.DONE if self.is_done else State.OPEN
+            position = self.stopped_at or position
+        return Progress(position, before.shown + used, self.total, state)
 
     @property
     def has_more(self) -> bool:
@@ -156,7 +188,9 @@ class _Part(Generic[T]):
     @property
     def source(self) -> Source:
         told = self.origin if self.error is None and self.is_asked else None
-        fetched_at = datetime.now(UTC) if told else None
+        fetched_at = self.fetched_at
+        if told is Origin.LIVE:
+            fetched_at = datetime.now(UTC)
         total = None if self.error else self.total
         return Source(self.listing.provider, told, fetched_at, total, self.error)
 
@@ -192,8 +226,7 @@ async def merged(
         part.used = min(room, len(part.rows))
         owners += [(index, i) for i in range(part.used)]
 
-    def cursor(row: int) -> str:
-        owner, place = owners[row]
+    def behind(owner: int, place: int) -> str:
         shown = {
             part.listing.provider: part.progress(
                 part.used if index < owner else place + 1 if index == owner else 0
@@ -202,11 +235,16 @@ async def merged(
         }
         return cursors.write(of, shown)
 
+    end_cursor = after
+    if owners:
+        end_cursor = behind(*owners[-1])
+    elif any(part.stopped_at for part in parts):
+        end_cursor = behind(len(parts), 0)
     totals = [part.source.total for part in parts]
     return Connection(
         rows=[parts[owner].rows[place] for owner, place in owners],
-        cursor=cursor,
-        end_cursor=cursor(len(owners) - 1) if owners else after,
+        cursor=lambda row: behind(*owners[row]),
+        end_cursor=end_cursor,
         has_next=any(part.has_more for part in parts),
         has_previous=after is not None,
         total=None if None in totals else sum(total or 0 for total in totals),

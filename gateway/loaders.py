@@ -5,10 +5,9 @@ Made inside the running loop, one set per request. Equal calls within a request 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import msgspec
-from aiodataloader import DataLoader
 
 from gateway.adapter import (
     Batch,
@@ -35,7 +34,7 @@ from gateway.domain import (
 from gateway.errors import GatewayError, Malformed
 from gateway.provider import Provider
 from gateway.scope import Scope
-from gateway.wire import Exchange
+from gateway.wire import Asked, Recall
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -52,10 +51,100 @@ KIND_BY_MEMBERSHIP = {
 }
 
 
-def loader(batch: Callable[[list[K]], Awaitable[list[T | GatewayError]]]) -> DataLoader[K, T]:
-    """Return a loader over a function that answers each key with its value or its error."""
-    # aiodataloader fails one key when its answer *is* an exception; its types do not say so.
-    return DataLoader(cast("Any", batch))
+class _Batch(Generic[K, T]):
+    """Keys that are read together, and where their answers go."""
+
+    def __init__(self, known: dict[K, T | GatewayError | None]) -> None:
+        self.keys: list[K] = []
+        self.known = known
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.task: asyncio.Task[None] | None = None
+
+
+class Loader(Generic[K, T]):
+    """Reads things by key, in batches: whatever is asked for within two turns of the loop.
+
+    aiodataloader has one future for each key; here one serves a whole list of them, and what is
+    known already costs none.
+    """
+
+    def __init__(
+        self, batch: Callable[[Sequence[K]], Awaitable[Sequence[T | GatewayError | None]]]
+    ) -> None:
+        """Read by a function that answers each key, in order, with its value or its error."""
+        self._ask = batch
+        self.clear_all()
+
+    def clear_all(self) -> None:
+        """Believe nothing that was read before, or is being read."""
+        self._known: dict[K, T | GatewayError | None] = {}
+        self._under_way: dict[K, _Batch[K, T]] = {}
+        self._next: _Batch[K, T] | None = None
+        self._primed: list[tuple[Iterable[T], Callable[[T], K]]] = []
+
+    def prime(self, values: Iterable[T], key: Callable[[T], K]) -> None:
+        """Keep what another answer told; it is looked through when the next key is asked for."""
+        self._primed.append((values, key))
+
+    async def answers(self, keys: Sequence[K]) -> Sequence[T | GatewayError | None]:
+        """Return a value, an error or None (no such thing) for each key, in order."""
+        known = self._known
+        for values, key_of in self._primed:
+            for value in values:
+                known.setdefault(key_of(value), value)
+        self._primed.clear()
+        waiting: dict[_Batch[K, T], None] = {}
+        for key in keys:
+            if key not in known:
+                waiting[self._under_way.get(key) or self._queue(key)] = None
+        for batch in waiting:
+            # Shielded: whoever is cancelled must not take the batch from the others.
+            await asyncio.shield(batch.done)
+        return [known[key] for key in keys]
+
+    async def load(self, key: K) -> T | None:
+        """Return a value, or None when there is no such thing. Raises its error."""
+        return (await self.load_many((key,)))[0]
+
+    async def load_many(self, keys: Sequence[K]) -> Sequence[T | None]:
+        """Return a value or None for each key, in order. Raises the first error."""
+        found: list[T | None] = []
+        for answer in await self.answers(keys):
+            if isinstance(answer, GatewayError):
+                raise answer
+            found.append(answer)
+        return found
+
+    def _queue(self, key: K) -> _Batch[K, T]:
+        batch = self._next
+        if batch is None:
+            batch = self._next = _Batch(self._known)
+            asyncio.get_running_loop().call_soon(self._start, batch)
+        batch.keys.append(key)
+        self._under_way[key] = batch
+        return batch
+
+    def _start(self, batch: _Batch[K, T]) -> None:
+        batch.task = asyncio.ensure_future(self._read(batch))
+
+    async def _read(self, batch: _Batch[K, T]) -> None:
+        if self._next is batch:
+            self._next = None
+        try:
+            answers = await self._ask(batch.keys)
+            batch.known.update(zip(batch.keys, answers, strict=True))
+        except asyncio.CancelledError:
+            batch.done.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001  # a bug: it goes to all who wait
+            batch.done.set_exception(error)
+            batch.done.exception()  # so that it is no news when nobody waits any more
+        else:
+            batch.done.set_result(None)
+        finally:
+            for key in batch.keys:
+                if self._under_way.get(key) is batch:
+                    del self._under_way[key]
 
 
 class Loaders:
@@ -66,30 +155,34 @@ class Loaders:
         self._providers = providers
         self._scope = scope
         self._sent: dict[Any, asyncio.Task[Any]] = {}
-        self.segment = loader(self._segments)
-        self.customer = loader(self._customers)
-        self.assignment = loader(self._assignments)
-        self.assignments_of = loader(self._assignments_of)
+        self.segment: Loader[Ref, Segment] = Loader(self._segments)
+        self.customer: Loader[Ref, Customer] = Loader(self._customers)
+        self.assignment: Loader[AssignmentRef, Assignment] = Loader(self._assignments)
+        self.assignments_of: Loader[Ref, Sequence[Assignment]] = Loader(self._assignments_of)
 
-    def fetch(self, provider: Provider, exchange: Exchange[T]) -> Awaitable[T]:
+    def fetch(self, provider: Provider, asked: Asked[T]) -> Awaitable[T]:
         """Make a call that reads; an equal one of this request is shared."""
-        call = exchange.call
-        identity = (
-            provider.key,
-            call.method,
-            call.path,
-            call.query,
-            call.body,
-            *call.headers.items(),
-        )
+        identity: tuple[Any, ...]
+        if isinstance(asked, Recall):
+            identity = (provider.key, asked.lookup)
+        else:
+            call = asked.call
+            identity = (
+                provider.key,
+                call.method,
+                call.path,
+                call.query,
+                call.body,
+                *call.headers.items(),
+            )
         task = self._sent.get(identity)
         if task is None:
-            task = asyncio.ensure_future(provider.send(exchange, self._scope))
+            task = asyncio.ensure_future(provider.read(asked, self._scope))
             self._sent[identity] = task
         return task
 
     async def walk(
-        self, provider: Provider, page: Callable[[PageRequest], Exchange[Page[T]]]
+        self, provider: Provider, page: Callable[[PageRequest], Asked[Page[T]]]
     ) -> list[T]:
         """Read a list to its end. Raises `Malformed` when it does not advance or never ends."""
         rows: list[T] = []
@@ -107,34 +200,52 @@ class Loaders:
             provider.key, exchange.operation, detail="the list does not come to an end"
         )
 
+    def forget(self) -> None:
+        """Believe nothing that was read before: something was written."""
+        self._sent.clear()
+        for each in (self.segment, self.customer, self.assignment, self.assignments_of):
+            each.clear_all()
+
     def prime_customers(self, customers: Iterable[Customer]) -> None:
         """Keep customers that another answer told whole."""
-        for customer in customers:
-            self.customer.prime(customer.ref, customer)
+        self.customer.prime(customers, _ref)
 
     def prime_segments(self, segments: Iterable[Segment]) -> None:
         """Keep segments that another answer told whole."""
-        for segment in segments:
-            if not segment.is_partial:
-                self.segment.prime(segment.ref, segment)
+        self.segment.prime((each for each in segments if not each.is_partial), _ref)
 
-    async def complete(self, assignment: Assignment) -> Assignment:
-        """Return an assignment with what its provider tells of it beyond that it exists."""
-        if not assignment.is_partial:
-            return assignment
-        ref = assignment.ref
-        provider = self._providers[ref.provider]
-        if provider.offers(ReadsAssignments):
-            return await self.assignment.load(ref) or assignment
-        segment = assignment.segment
-        if segment is None or segment.is_partial:
-            segment = await self.segment.load(Ref(ref.provider, ref.segment))
-        if segment is None:
-            return assignment
-        kind = KIND_BY_MEMBERSHIP.get(segment.membership, AssignmentKind.UNKNOWN)
-        return msgspec.structs.replace(assignment, kind=kind, is_partial=False)
+    async def complete(
+        self, assignments: Sequence[Assignment]
+    ) -> Sequence[Assignment | GatewayError]:
+        """Return assignments with what their providers tell of them beyond that they exist."""
+        found: list[Assignment | GatewayError] = list(assignments)
+        read: dict[int, AssignmentRef] = {}
+        of_segment: dict[int, Ref] = {}
+        for place, each in enumerate(assignments):
+            if each.is_partial:
+                ref = each.ref
+                if self._providers[ref.provider].offers(ReadsAssignments):
+                    read[place] = ref
+                elif each.segment is None or each.segment.is_partial:
+                    of_segment[place] = Ref(ref.provider, ref.segment)
+                else:
+                    found[place] = _of_kind(each, each.segment)
+        if not read and not of_segment:
+            return found
+        whole, segments = await asyncio.gather(
+            self.assignment.answers(tuple(read.values())),
+            self.segment.answers(tuple(of_segment.values())),
+        )
+        for place, answer in zip(read, whole, strict=True):
+            found[place] = answer or found[place]
+        for place, segment in zip(of_segment, segments, strict=True):
+            if isinstance(segment, GatewayError):
+                found[place] = segment
+            elif segment is not None:
+                found[place] = _of_kind(assignments[place], segment)
+        return found
 
-    async def _segments(self, refs: list[Ref]) -> list[Segment | GatewayError | None]:
+    async def _segments(self, refs: Sequence[Ref]) -> list[Segment | GatewayError | None]:
         """Answer each ref in order; None: no such segment. An outage is returned, not raised."""
 
         def batches(provider: Provider, keys: Sequence[str]) -> Sequence[Batch] | None:
@@ -149,7 +260,7 @@ class Loaders:
 
         return await self._read(refs, batches, walked)
 
-    async def _customers(self, refs: list[Ref]) -> list[Customer | GatewayError | None]:
+    async def _customers(self, refs: Sequence[Ref]) -> list[Customer | GatewayError | None]:
         """Answer each ref in order; the key may be any that the provider knows them by."""
 
         def batches(provider: Provider, keys: Sequence[str]) -> Sequence[Batch] | None:
@@ -164,11 +275,14 @@ class Loaders:
                 each.ref.key: each for each in rows
             }
 
-        return await self._read(refs, batches, walked)
+        found = await self._read(refs, batches, walked)
+        # Asked for by another of its keys, a customer is not read again by its own.
+        self.prime_customers([each for each in found if isinstance(each, Customer)])
+        return found
 
     async def _read(
         self,
-        refs: list[Ref],
+        refs: Sequence[Ref],
         batches: Callable[[Provider, Sequence[str]], Sequence[Batch] | None],
         walked: Callable[[Provider], Awaitable[Mapping[str, T]]],
     ) -> list[T | GatewayError | None]:
@@ -200,7 +314,7 @@ class Loaders:
         return [found.get(ref) for ref in refs]
 
     async def _assignments_of(
-        self, refs: list[Ref]
+        self, refs: Sequence[Ref]
     ) -> list[Sequence[Assignment] | GatewayError | None]:
         """Answer each customer with all their assignments; None: no such customer."""
         return await asyncio.gather(*(settled(self._assignments_of_one(ref)) for ref in refs))
@@ -221,7 +335,7 @@ class Loaders:
         return rows
 
     async def _assignments(
-        self, refs: list[AssignmentRef]
+        self, refs: Sequence[AssignmentRef]
     ) -> list[Assignment | GatewayError | None]:
         return await asyncio.gather(*(settled(self._assignment(ref)) for ref in refs))
 
@@ -230,9 +344,22 @@ class Loaders:
         if provider is not None and provider.offers(ReadsAssignments):
             adapter = provider.wanted(ReadsAssignments, "ASSIGNMENT_GET")
             exchange = adapter.assignment(ref.segment, ref.customer, ref.legal_entity)
-            return await self.fetch(provider, exchange)
+            found = await self.fetch(provider, exchange)
+            if found is not None or ref.legal_entity is not None:
+                return found
+            # What a customer is in is told without the legal entity: it may be there all the same.
         rows = await self.assignments_of.load(Ref(ref.provider, ref.customer))
         return next((row for row in rows or () if row.ref == ref), None)
+
+
+def _of_kind(assignment: Assignment, segment: Segment) -> Assignment:
+    kind = KIND_BY_MEMBERSHIP.get(segment.membership, AssignmentKind.UNKNOWN)
+    return msgspec.structs.replace(assignment, kind=kind, is_partial=False)
+
+
+def _ref(value: Any) -> Ref:
+    ref: Ref = value.ref
+    return ref
 
 
 async def settled(answer: Awaitable[T]) -> T | GatewayError:

@@ -4,12 +4,14 @@ Why not httpx's own pool, and why not the published `httpx-aiohttp`: docs/decisi
 """
 
 import ssl
+from collections.abc import AsyncIterator
 from types import MappingProxyType
-from typing import Self
 
 import aiohttp
 import httpx
 import yarl
+
+from gateway.http1_coding import CONTENT_ENCODING, Inflater, inflater
 
 OURS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 """Headers that aiohttp would add; a call carries exactly those that it was given."""
@@ -24,7 +26,7 @@ MEANINGS = MappingProxyType(
         aiohttp.ServerTimeoutError: httpx.ReadTimeout,
         aiohttp.ServerDisconnectedError: httpx.RemoteProtocolError,
         aiohttp.ClientResponseError: httpx.RemoteProtocolError,  # not HTTP
-        aiohttp.ClientPayloadError: httpx.RemoteProtocolError,  # cut short, or badly compressed
+        aiohttp.ClientPayloadError: httpx.RemoteProtocolError,  # cut short
     }
 )
 """aiohttp's errors in httpx's classes, the first that fits; the rest is `ReadError`."""
@@ -42,6 +44,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
         """Open the pool; it belongs to the running event loop and must be closed in it."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=trust),
+            auto_decompress=False,  # aiohttp's takes gzip that was cut short for whole (3.14)
             cookie_jar=aiohttp.DummyCookieJar(),
             middlewares=(_once,),
             proxy=proxy,
@@ -67,12 +70,13 @@ class PooledTransport(httpx.AsyncBaseTransport):
             )
         except (aiohttp.ClientError, OSError) as error:
             raise _as_httpx(error) from error
-        headers = answer.raw_headers
-        if "Content-Encoding" in answer.headers:  # undone already
-            headers = tuple(
-                header for header in headers if header[0].lower() != b"content-encoding"
-            )
-        return httpx.Response(answer.status, headers=headers, stream=_Body(answer))
+        try:
+            body = _Body(answer, inflater(answer.raw_headers))
+        except httpx.TransportError:
+            answer.close()
+            raise
+        headers = [each for each in answer.raw_headers if each[0].lower() != CONTENT_ENCODING]
+        return httpx.Response(answer.status, headers=headers, stream=body)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -80,22 +84,24 @@ class PooledTransport(httpx.AsyncBaseTransport):
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of an answer, as it arrives."""
+    """The body of an answer, decompressed, as it arrives."""
 
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+    def __init__(self, answer: aiohttp.ClientResponse, coding: Inflater | None) -> None:
         self._answer = answer
+        self._coding = coding
 
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            part = await self._answer.content.readany()
+            async for part in self._answer.content.iter_any():
+                if self._coding is None:
+                    yield part
+                    continue
+                for inflated in self._coding.parts(part):
+                    yield inflated
         except (aiohttp.ClientError, OSError) as error:
             raise _as_httpx(error) from error
-        if not part:
-            raise StopAsyncIteration
-        return part
+        if self._coding is not None:
+            self._coding.finish()
 
     async def aclose(self) -> None:
         """Give the connection back if the body was read to its end, else close it."""

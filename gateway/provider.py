@@ -1,14 +1,15 @@
 """A provider as the gateway uses it: what it can do (its adapter) and how to reach it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from gateway.adapter import Adapter, Capability, capabilities
+from gateway.adapter import Adapter, Capability, ListsSegments, capabilities
+from gateway.domain import EVERY_SEGMENT, Origin, PageRequest
 from gateway.errors import Unsupported
 from gateway.health import Health
 from gateway.scope import Scope
 from gateway.transport import Upstream
-from gateway.wire import Exchange
+from gateway.wire import Asked, Exchange, Lookup, Recall
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -17,15 +18,23 @@ P = TypeVar("P")
 class Provider:
     """One configured account of one kind of provider."""
 
-    def __init__(self, adapter: Adapter, upstream: Upstream, display_name: str) -> None:
-        """Join an account's rules and its connection."""
+    def __init__(
+        self,
+        adapter: Adapter,
+        upstream: Upstream,
+        display_name: str,
+        record: Callable[[str, Lookup], Awaitable[Any]] | None = None,
+    ) -> None:
+        """Join an account's rules and its connection; `record` answers what it cannot tell."""
         self.key = upstream.key
         self.kind = adapter.kind
         self.display_name = display_name
         self.adapter: Any = adapter
         self.capabilities: Sequence[Capability] = capabilities(adapter)
         self.limits = adapter.limits
+        self.origin = origin_of(adapter)
         self._upstream = upstream
+        self._record = record
         self._offers: dict[type, bool] = {}
 
     def __repr__(self) -> str:
@@ -51,10 +60,36 @@ class Provider:
         adapter: P = self.adapter
         return adapter
 
+    @property
+    def circuit(self) -> str:
+        """Whether calls are let through: CLOSED, OPEN or HALF_OPEN."""
+        return self._upstream.gate.breaker.circuit.value
+
     async def send(self, exchange: Exchange[T], scope: Scope) -> T:
-        """Make one call. Raises `ProviderError`."""
+        """Make one call, now and for this caller alone. Raises `ProviderError`."""
         return await self._upstream.send(exchange, scope)
+
+    async def read(self, asked: Asked[T], scope: Scope) -> T:
+        """Read, maybe with others or from a short memory. Raises `ProviderError`."""
+        if not isinstance(asked, Recall):
+            return await self._upstream.read(asked, scope)
+        if self._record is None:
+            raise Unsupported(self.key, asked.operation)
+        return asked.read(await self._record(self.key, asked.lookup))
+
+    def forget(self) -> None:
+        """Drop what is remembered of it: something there was changed."""
+        self._upstream.forget()
 
     async def close(self) -> None:
         """Close its connections."""
         await self._upstream.close()
+
+
+def origin_of(adapter: Adapter) -> Origin:
+    """Return where what is read of a provider comes from: the provider, or our record."""
+    if isinstance(adapter, ListsSegments):
+        asked = adapter.segments(EVERY_SEGMENT, PageRequest(1))
+        if isinstance(asked, Recall):
+            return Origin.RECORDED
+    return Origin.LIVE

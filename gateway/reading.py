@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -15,6 +16,9 @@ from gateway.wire import Reply
 T = TypeVar("T")
 
 OK = frozenset({HTTPStatus.OK})
+
+LONGEST_WAIT_S = 86_400.0
+"""No provider is believed that it wants to be left alone for longer."""
 
 
 @cache
@@ -41,15 +45,35 @@ def check(provider: str, operation: str, reply: Reply, ok: frozenset[HTTPStatus]
     }:
         raise Denied(provider, operation, **told)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        after = reply.headers.get("retry-after", "")
-        seconds = float(after) if after.isdecimal() else None
-        raise RateLimited(provider, operation, retry_after_s=seconds, **told)
+        raise RateLimited(provider, operation, retry_after_s=retry_after_s(reply), **told)
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Refused(provider, operation, **told)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise Broken(provider, operation, **told)
+        raise Broken(provider, operation, retry_after_s=retry_after_s(reply), **told)
     # Neither a documented success nor an error: a redirect, or a 2xx of another kind.
     raise Malformed(provider, operation, **told)
+
+
+def retry_after_s(reply: Reply) -> float | None:
+    """Read Retry-After, seconds or a date (RFC 9110, 10.2.3), at most a day; None: not told.
+
+    A date is measured by the provider's own clock where the answer tells it.
+    """
+    after = reply.headers.get("retry-after", "")
+    if after.isascii() and after.isdecimal():
+        return min(float(after), LONGEST_WAIT_S)
+    moment = _http_date(after)
+    if moment is None:
+        return None
+    now = _http_date(reply.headers.get("date", "")) or datetime.now(UTC)
+    return min(max((moment - now).total_seconds(), 0.0), LONGEST_WAIT_S)
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        return utc(parsedate_to_datetime(text))
+    except (ValueError, OverflowError):
+        return None
 
 
 def decode(
@@ -85,6 +109,14 @@ def decode_rows(
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise Malformed(provider, operation, detail=f"{at}[{index}]: {error}") from error
     return read
+
+
+def fault(reply: Reply, form: type[T]) -> T | None:
+    """Read the body of an error reply as far as it is documented; None when it is another."""
+    try:
+        return _decoder(form).decode(reply.body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
 
 
 def path_part(key: str) -> str:

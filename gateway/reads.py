@@ -1,7 +1,7 @@
 """What can be read: each list and lookup of the schema, made of the providers' parts of it."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -22,6 +22,7 @@ from gateway.domain import (
     CustomerFilter,
     Item,
     ItemKind,
+    Origin,
     Page,
     PageRequest,
     Ref,
@@ -31,8 +32,17 @@ from gateway.domain import (
     SortKey,
 )
 from gateway.errors import BadInput, GatewayError, Unsupported
-from gateway.lists import Connection, Listing, Order, merged, ordered, settled_list
-from gateway.loaders import KIND_BY_MEMBERSHIP, Loaders, settled
+from gateway.lists import (
+    Connection,
+    Listing,
+    Order,
+    empty_list,
+    merged,
+    oldest,
+    ordered,
+    settled_list,
+)
+from gateway.loaders import KIND_BY_MEMBERSHIP, Loaders
 from gateway.provider import Provider
 from gateway.wire import Exchange
 
@@ -59,7 +69,9 @@ class Membership(NamedTuple):
     customer: Ref
     segment: Ref
     is_member: bool | None
-    error: GatewayError | None
+    origin: Origin | None
+    """None when it cannot be told."""
+    error: GatewayError | None = None
 
 
 SORTING: Mapping[SortKey, Callable[[Segment, Sequence[str]], Any]] = {
@@ -128,7 +140,7 @@ class Reads:
             or (query.status is not None and query.status not in adapter.statuses)
             or (query.site_code is not None and not adapter.has_sites)
         ):
-            return settled_list(key, nothing)
+            return empty_list(key)
         # What all its segments are need not be asked for, nor stand in the way of its total.
         if query.membership is not None and query.membership >= adapter.memberships:
             query = msgspec.structs.replace(query, membership=None)
@@ -138,7 +150,8 @@ class Reads:
         if wanted.refs is not None or wanted.customer is not None:
             if query.native is not None:
                 raise BadInput("filter.native cannot be combined with ids or customerId.")
-            return settled_list(key, lambda: self._named_segments(provider, wanted, query))
+            rows = partial(self._named_segments, provider, wanted, query)
+            return settled_list(key, rows, provider.origin)
         holds = query.holds if query.is_local else None
         return Listing(key, self._segment_page(provider, query), holds)
 
@@ -205,13 +218,10 @@ class Reads:
             return (customer,)
 
         if (wanted_key := wanted.key) is not None:
-            return settled_list(key, lambda: by_key(wanted_key))
+            return settled_list(key, partial(by_key, wanted_key), provider.origin)
         if wanted.segment is not None:
-            return Listing(
-                key,
-                self._member_page(provider, wanted.segment.key),
-                None if email is None else holds,
-            )
+            page = self._member_page(provider, wanted.segment.key, is_sifted=email is not None)
+            return Listing(key, page, None if email is None else holds)
         return Listing(key, self._customer_page(provider, wanted))
 
     def _customer_page(
@@ -255,12 +265,18 @@ class Reads:
         return await self._alone(provider, page, paging, identity("member customers", ref))
 
     def _member_page(
-        self, provider: Provider, segment: str
+        self, provider: Provider, segment: str, *, is_sifted: bool = False
     ) -> Callable[[PageRequest], Awaitable[Page[Customer]]]:
+        """Return the list of a segment's customers; `is_sifted`: the caller leaves some out."""
+
         async def page(request: PageRequest) -> Page[Customer]:
+            position, shown = read_member_position(request.position)
+            request = request._replace(position=position)
             found = await self._assignment_page(provider, segment, request)
             # In B2B a customer may be there once for each legal entity, told one after the other.
             last = {row.ref.customer: place for place, row in enumerate(found.rows)}
+            if shown is not None:
+                last.pop(shown, None)
             places = sorted(last.values())
             customers = await self._loaders.customer.load_many(
                 [Ref(provider.key, found.rows[place].ref.customer) for place in places]
@@ -270,13 +286,18 @@ class Reads:
                 for place, customer in zip(places, customers, strict=True)
                 if customer is not None
             ]
+            end, newest = found.goes_on_at, found.rows[-1].ref.customer if found.rows else shown
+            counts_others = is_sifted or any(row.ref.legal_entity for row in found.rows)
             return Page(
                 rows=[customer for _, customer in kept],
-                position_after=lambda i: found.position_after(kept[i][0]),
+                position_after=lambda i: member_position(
+                    found.position_after(kept[i][0]), found.rows[kept[i][0]].ref.customer
+                ),
                 is_last=found.is_last,
-                total=found.total,
+                total=None if counts_others else found.total,
                 origin=found.origin,
-                end=found.goes_on_at,
+                fetched_at=found.fetched_at,
+                end=None if end is None else member_position(end, newest),
             )
 
         return page
@@ -316,7 +337,7 @@ class Reads:
             return await self._loaders.assignments_of.load(ref) or ()
 
         return await merged(
-            [settled_list(ref.provider, rows)],
+            [settled_list(ref.provider, rows, self._providers[ref.provider].origin)],
             paging.first,
             paging.after,
             of=identity("assignments", ref),
@@ -345,7 +366,7 @@ class Reads:
             return [segment for segment in told if keep is None or keep(segment)]
 
         return await merged(
-            [settled_list(ref.provider, rows)],
+            [settled_list(ref.provider, rows, self._providers[ref.provider].origin)],
             paging.first,
             paging.after,
             of=identity("segments of", ref, keep is None),
@@ -376,26 +397,24 @@ class Reads:
             )
         asked = {segment.provider for segment in segments}
         needed = [ref for ref in dict.fromkeys(customers) if ref.provider in asked]
-        answers = await asyncio.gather(
-            *(settled(self._loaders.assignments_of.load(ref)) for ref in needed)
-        )
+        answers = await self._loaders.assignments_of.answers(needed)
         known = dict(zip(needed, answers, strict=True))
         rows = []
         for customer in customers:
             found = known.get(customer)
             failed = found if isinstance(found, GatewayError) else None
-            within = (
-                {row.ref.segment for row in found or ()}
-                if not isinstance(found, GatewayError)
-                else set()
-            )
+            told = () if found is None or isinstance(found, GatewayError) else found
+            within = {row.ref.segment for row in told}
+            provider = self._providers.get(customer.provider)
+            origin = oldest([row.origin for row in told] or [provider.origin]) if provider else None
             for segment in segments:
-                if segment.provider != customer.provider:
-                    rows.append(Membership(customer, segment, None, None))
-                elif failed is not None:
-                    rows.append(Membership(customer, segment, None, failed))
+                if segment.provider != customer.provider or failed is not None:
+                    is_ours = segment.provider == customer.provider
+                    rows.append(
+                        Membership(customer, segment, None, None, failed if is_ours else None)
+                    )
                 else:
-                    rows.append(Membership(customer, segment, segment.key in within, None))
+                    rows.append(Membership(customer, segment, segment.key in within, origin))
         return rows
 
     async def match_items(
@@ -454,9 +473,19 @@ class Reads:
         ]
 
 
-async def nothing() -> Sequence[Any]:
-    """Return no rows: what is asked for cannot be there."""
-    return ()
+def member_position(position: str, customer: str | None) -> str:
+    """Return a position in a segment's customers: in its assignments, and who was told last."""
+    return msgspec.json.encode((position, customer)).decode()
+
+
+def read_member_position(text: str | None) -> tuple[str | None, str | None]:
+    """Return both parts of such a position; the start has neither."""
+    if text is None:
+        return None, None
+    try:
+        return msgspec.json.decode(text, type=tuple[str, str | None])
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise BadInput("The cursor was not made by this gateway.") from error
 
 
 def checked(paging: Paging) -> None:

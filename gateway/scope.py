@@ -1,5 +1,9 @@
 """What the upstream calls of one client request have in common."""
 
+import asyncio
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,4 +25,40 @@ class Scope:
     request_id: str
     deadline: float
     """On the event loop's clock, in seconds."""
+    is_background: bool = False
+    """Nobody waits for it: it yields first when a provider allows few more calls."""
     calls: list[SentCall] = field(default_factory=list)
+    wanted: dict[str, int] = field(default_factory=dict)
+    """Calls asked for so far by provider, answers from the cache not counted."""
+    fresh_for_s: float = math.inf
+    """How long the least fresh of its answers stays good; 0 once a provider failed."""
+    _reported: set[tuple[str, type]] = field(default_factory=set)
+    _under_way: set["asyncio.Task[object]"] = field(default_factory=set)
+
+    def note_freshness(self, fresh_for_s: float) -> None:
+        """Take in how long one of the answers stays good."""
+        self.fresh_for_s = min(self.fresh_for_s, max(fresh_for_s, 0))
+
+    def is_new(self, provider: str, error: type) -> bool:
+        """Tell whether this kind of failure is this request's first of it: what the log asks."""
+        known = len(self._reported)
+        self._reported.add((provider, error))
+        return len(self._reported) > known
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Hold the running task as one that `close` ends: a loader's batch outlives its caller."""
+        task = asyncio.current_task()
+        if task is None or task in self._under_way:
+            yield
+            return
+        self._under_way.add(task)
+        try:
+            yield
+        finally:
+            self._under_way.discard(task)
+
+    def close(self) -> None:
+        """End what is still asked for this request alone: it was answered, or nobody waits."""
+        for task in self._under_way - {asyncio.current_task()}:
+            task.cancel()

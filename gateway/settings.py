@@ -22,6 +22,13 @@ CONFIG_VARIABLE = "GATEWAY_CONFIG"
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+PLAIN = {
+    "extra_forbidden": "is not a known setting",
+    "missing": "is missing",
+    "too_short": "must not be empty",
+}
+"""What pydantic's types of problem mean to an operator; the rest is said in its own words."""
+
 _FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
@@ -177,8 +184,7 @@ def _problems(error: ValidationError, path: str) -> list[Problem]:
     found = []
     for each in error.errors(include_input=False, include_url=False, include_context=False):
         at = path + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in each["loc"])
-        text = {"extra_forbidden": "is not a known setting", "missing": "is missing"}.get(
-            each["type"], each["msg"][:1].lower() + each["msg"][1:]
-        )
+        message = each["msg"].removeprefix("Value error, ")
+        text = PLAIN.get(each["type"], message[:1].lower() + message[1:])
         found.append(Problem(at, text))
     return found

@@ -1,29 +1,49 @@
 """The only module that talks to providers: one pool each, deadlines, sign-in, failures.
 
-Retries, circuit breakers and budgets belong between `Upstream.send` and `Upstream._attempt`.
+A read goes through the account's memory (`sharing`); a call through its retries, its budget, its
+circuit breaker and its places, each a module of its own; then it is signed and sent.
 """
 
 import asyncio
+import random
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
 import structlog
 
-from gateway.adapter import SANDBOX, AccountSettings, Adapter, SignsIn
-from gateway.errors import Denied, Malformed, ProviderError, Refused, TimedOut, Unreachable
+from gateway.adapter import SANDBOX, AccountSettings, Adapter, SignsIn, TellsRateLimit
+from gateway.depth import DEEPEST, is_too_deep
+from gateway.domain import Origin
+from gateway.errors import (
+    Busy,
+    Denied,
+    GatewayError,
+    Malformed,
+    ProviderError,
+    Refused,
+    TimedOut,
+    TooManyCalls,
+    Unavailable,
+    Unreachable,
+)
+from gateway.gate import SICK, Gate, is_over
 from gateway.health import Health
+from gateway.origins import marked
+from gateway.redaction import Redaction
+from gateway.retries import Retries
 from gateway.scope import Scope, SentCall
 from gateway.session import Session
+from gateway.sharing import Flights, Kept, Memory, identity
+from gateway.site import site_at
 from gateway.wire import Exchange, Reply, Token
 
 T = TypeVar("T")
-
-LARGEST_BODY = 16 * 1024 * 1024
-"""Bytes of one answer, decompressed; a list page of any provider is far below it."""
 
 BASE_OF_SANDBOX = "http://sandbox.invalid"
 """Never resolved: the embedded sandbox is called in this process."""
@@ -34,36 +54,83 @@ EVERY_CALL = {
     "user-agent": "segment-gateway",
 }
 
+OUTLIVED = (*SICK, Busy, Unavailable)
+"""Failures against which an older answer may stand in: no question of rights."""
+
+READING = frozenset({"GET", "HEAD"})
+
 log = structlog.get_logger(__name__)
 
 
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@dataclass(slots=True)
+class _Sending(Generic[T]):
+    """One call on its way, over all its attempts."""
+
+    exchange: Exchange[T]
+    scope: Scope
+    deadline: float
+    was_sent: bool = False
+    """The provider may have acted on it."""
+
+
+class _Answered(NamedTuple, Generic[T]):
+    """An answer and what was read of it by the one who asked."""
+
+    kept: Kept
+    exchange: Exchange[T]
+    value: T
+
+
 class Upstream:
-    """One provider's account over HTTP."""
+    """One provider's account over HTTP.
+
+    All waiting is on the event loop's clock.
+    """
 
     def __init__(
         self,
         settings: AccountSettings,
         adapter: Adapter,
         transport: httpx.AsyncBaseTransport,
+        cache_ttl_s: float = 0,
     ) -> None:
-        """Take over the transport; `close` closes it."""
+        """Take over the transport; `close` closes it.
+
+        `cache_ttl_s` counts unless the account has its own.
+        """
         self.key = settings.key
         self.health = Health()
+        self.gate = Gate(settings)
         self._timeout_s = settings.timeout_s
+        self._most_calls = settings.max_calls_per_operation
         self._transport = transport
-        self._base_url = BASE_OF_SANDBOX if settings.base_url == SANDBOX else settings.base_url
-        self._base_url = self._base_url.rstrip("/")
-        self._base_path = httpx.URL(self._base_url).raw_path.rstrip(b"/")
+        url = BASE_OF_SANDBOX if settings.base_url == SANDBOX else settings.base_url
+        self._site = site_at(url, transport, settings.timeout_s, settings.max_answer_bytes)
         self._headers = {**EVERY_CALL, **adapter.secret_headers}
-        self._places = asyncio.Semaphore(settings.max_concurrency)
+        self._redacted = Redaction(settings, adapter.secret_headers)
+        self._rate_limits = adapter if isinstance(adapter, TellsRateLimit) else None
+        self._retries = Retries(settings.retries, random.random)
+        if settings.cache_ttl_s is not None:
+            cache_ttl_s = settings.cache_ttl_s
+        self._memory = Memory(cache_ttl_s, settings.stale_if_error_s)
+        self._flights = Flights()
+        self._changes = 0
         self._session: Session | None = None
         if isinstance(adapter, SignsIn):
             signing_in = adapter.sign_in
 
             async def sign_in(scope: Scope) -> Token:
-                return await self._attempt(signing_in(), scope, EVERY_CALL)
+                deadline = _now() + self._timeout_s
+                sending = _Sending(signing_in(), scope, deadline)
+                token = (await self._attempt(sending, EVERY_CALL)).value
+                self._redacted.add(token.authorization)
+                return token
 
-            self._session = Session(self.key, sign_in, self._timeout_s)
+            self._session = Session(self.key, sign_in, self._timeout_s, _now)
 
     def __repr__(self) -> str:
         """Show the account's key only."""
@@ -71,102 +138,215 @@ class Upstream:
 
     async def close(self) -> None:
         """Close the pooled connections."""
+        await self._flights.close()
+        if self._session is not None:
+            await self._session.close()
         await self._transport.aclose()
+
+    def forget(self) -> None:
+        """Drop what is remembered of the provider: something there was changed."""
+        self._changes += 1
+        self._memory.forget()
+        self._flights.part()
 
     async def send(self, exchange: Exchange[T], scope: Scope) -> T:
         """Make the call and read its reply, within the request's and the provider's time.
 
+        Anything but a GET counts as a write, and drops what is remembered of the provider.
         Raises a `ProviderError`; its cause is logged once, under the request's id.
         """
-        deadline = min(scope.deadline, asyncio.get_running_loop().time() + self._timeout_s)
+        now = _now()
         try:
-            async with asyncio.timeout_at(deadline), self._places:
-                return await self._signed(exchange, scope)
-        except TimeoutError as error:
-            raise self._failed(exchange, scope, TimedOut(self.key, exchange.operation)) from error
+            with scope.under_way():
+                self._count(exchange, scope)
+                deadline = min(scope.deadline, now + self._timeout_s)
+                return (await self._sent(_Sending(exchange, scope, deadline))).value
         except ProviderError as error:
-            self._failed(exchange, scope, error)
+            self._report(exchange, scope, error)
+            scope.note_freshness(0)
             raise
+        finally:
+            if exchange.call.method not in READING:
+                self.forget()
 
-    async def _signed(self, exchange: Exchange[T], scope: Scope) -> T:
+    async def read(self, exchange: Exchange[T], scope: Scope) -> T:
+        """Read what `send` would, maybe with others who ask for the same, or from memory.
+
+        What comes from memory says so: `origin` and `fetched_at`.
+        """
+        loop = asyncio.get_running_loop()
+        key = identity(exchange.call)
+        kept = self._memory.fresh(key, loop.time())
+        if kept is not None:
+            scope.note_freshness(self._memory.ttl_s - (loop.time() - kept.at))
+            return marked(self._read(exchange, kept.reply), Origin.CACHED, kept.fetched_at)
+        try:
+            with scope.under_way():
+                self._count(exchange, scope)
+                answered = await self._joined(exchange, scope)
+            scope.note_freshness(self._memory.ttl_s)
+            # Who joined reads for himself: an equal call may be read for another part.
+            own = answered.exchange is exchange
+            return answered.value if own else self._read(exchange, answered.kept.reply)
+        except ProviderError as error:
+            self._report(exchange, scope, error)
+            scope.note_freshness(0)
+            kept = self._memory.stale(key, loop.time())
+            if kept is None or not isinstance(error, OUTLIVED):
+                raise error.again() from error
+            return marked(self._read(exchange, kept.reply), Origin.STALE, kept.fetched_at)
+
+    async def _joined(self, exchange: Exchange[T], scope: Scope) -> _Answered[T]:
+        """Wait for an equal call that is under way, or make this one and keep its answer."""
+        key, patience_s = identity(exchange.call), self.gate.patience_s
+
+        async def start() -> _Answered[T]:
+            # Others may wait longer than who asked first, so its own deadline does not count.
+            now = _now()
+            changes = self._changes
+            answered = await self._sent(_Sending(exchange, scope, now + self._timeout_s))
+            if changes == self._changes and answered.kept.reply.status == HTTPStatus.OK:
+                self._memory.keep(key, answered.kept)
+            return answered
+
+        # The call itself ends within the provider's time: mostly that needs no second timer.
+        until: float | None = scope.deadline
+        if patience_s is not None:
+            until = min(scope.deadline, _now() + patience_s)
+        elif scope.deadline >= _now() + self._timeout_s:
+            until = None
+        try:
+            async with asyncio.timeout_at(until):
+                return await self._flights.join(key, start, to_end=patience_s is not None)
+        except TimeoutError as error:
+            if patience_s is None:
+                raise TimedOut(self.key, exchange.operation) from error
+            raise Unavailable(
+                self.key, exchange.operation, retry_after_s=self.gate.breaker.every_s
+            ) from error
+
+    async def _sent(self, sending: _Sending[T]) -> _Answered[T]:
+        """Make the call, and again where that is safe and may help, until its deadline."""
+        exchange, loop = sending.exchange, asyncio.get_running_loop()
+        self._retries.earn()
+        retries = 0
+        cause: ProviderError | None = None
+        try:
+            async with asyncio.timeout_at(sending.deadline):
+                while True:
+                    try:
+                        return await self._once(sending)
+                    except ProviderError as error:
+                        error.was_sent = sending.was_sent
+                        if cause is not None and isinstance(error, Unavailable | Busy):
+                            raise cause from error  # what happened, not what came of it
+                        cause, now = error, loop.time()
+                        if not exchange.is_idempotent or self.gate.budget.is_low(now):
+                            raise
+                        wait_s = self._retries.wait_s(error, retries, sending.deadline - now)
+                        if wait_s is None:
+                            raise
+                    retries += 1
+                    await asyncio.sleep(wait_s)
+        except TimeoutError as error:
+            raise TimedOut(self.key, exchange.operation, was_sent=sending.was_sent) from error
+
+    async def _once(self, sending: _Sending[T]) -> _Answered[T]:
+        return await self.gate.through(
+            lambda: self._signed(sending),
+            sending.exchange.operation,
+            sending.deadline,
+            is_background=sending.scope.is_background,
+        )
+
+    async def _signed(self, sending: _Sending[T]) -> _Answered[T]:
         if self._session is None:
-            return await self._attempt(exchange, scope, self._headers)
-        token = await self._session.token(scope)
+            return await self._attempt(sending, self._headers)
+        token = await self._session.token(sending.scope)
         headers = {**self._headers, "authorization": token.authorization}
         try:
-            return await self._attempt(exchange, scope, headers)
+            return await self._attempt(sending, headers)
         except Denied as error:
             if error.status != HTTPStatus.UNAUTHORIZED:
                 raise
         # The token ended before its time (revoked, or the provider's clock is ahead): one new one.
-        token = await self._session.token(scope, instead_of=token)
+        token = await self._session.token(sending.scope, instead_of=token)
         headers["authorization"] = token.authorization
-        return await self._attempt(exchange, scope, headers)
+        return await self._attempt(sending, headers)
 
-    async def _attempt(self, exchange: Exchange[T], scope: Scope, headers: Mapping[str, str]) -> T:
+    async def _attempt(self, sending: _Sending[T], headers: Mapping[str, str]) -> _Answered[T]:
         """Make the call once."""
+        exchange, was_sent = sending.exchange, sending.was_sent
         started = time.perf_counter()
         status: int | None = None
         failure: ProviderError | None = None
+        sending.was_sent = True
         try:
             reply = await self._exchange(exchange, headers)
             status = reply.status
-            return exchange.read(reply)
+            kept = Kept(reply, _now(), datetime.now(UTC))
+            told = self._rate_limits.rate_limit(reply) if self._rate_limits else None
+            if told is not None:
+                self.gate.budget.note(told, time.time(), kept.at)
+            return _Answered(kept, exchange, self._read(exchange, reply))
         except ProviderError as error:
             failure = error
+            sending.was_sent = was_sent or error.was_sent
             raise
-        except (TimeoutError, asyncio.CancelledError):
-            failure = TimedOut(self.key, exchange.operation)
+        except asyncio.CancelledError:
+            if is_over(sending.deadline, _now()):
+                failure = TimedOut(self.key, exchange.operation)
             raise
         finally:
             took_ms = (time.perf_counter() - started) * 1000
-            self.health.note(took_ms, failure)
-            scope.calls.append(SentCall(self.key, exchange.operation, status, took_ms))
+            if status is not None or failure is not None:
+                self.health.note(took_ms, failure)
+            sending.scope.calls.append(SentCall(self.key, exchange.operation, status, took_ms))
+
+    def _read(self, exchange: Exchange[T], reply: Reply) -> T:
+        operation = exchange.operation
+        if is_too_deep(reply.body):
+            raise Malformed(
+                self.key, operation, status=reply.status, detail=f"nested deeper than {DEEPEST}"
+            )
+        try:
+            return exchange.read(reply)
+        except GatewayError:
+            raise
+        except Exception as error:
+            # A bug of the adapter; but only this provider's part may suffer from it.
+            log.exception("adapter failed", provider=self.key, operation=operation)
+            raise Malformed(self.key, operation, status=reply.status) from error
 
     async def _exchange(self, exchange: Exchange[T], headers: Mapping[str, str]) -> Reply:
-        """Send the call and read the whole answer. httpx's client would only add cost here."""
+        """Send the call and read the whole answer."""
         call, operation = exchange.call, exchange.operation
         target = (
             f"{call.path}?{urlencode(call.query, quote_via=quote)}" if call.query else call.path
         )
-        request = httpx.Request(
-            call.method,
-            self._base_url + target,
-            headers={**call.headers, **headers},
-            content=call.body,
-            extensions={"timeout": {"connect": self._timeout_s}},
-        )
-        if request.url.raw_path != self._base_path + target.encode():
-            # httpx resolves dots in a path: this id would have named another resource.
-            raise Refused(self.key, operation, was_sent=False, detail="the path would change")
         try:
-            response = await self._transport.handle_async_request(request)
-            try:
-                body = await self._body(response, operation)
-            finally:
-                await response.aclose()
+            return await self._site.exchange(
+                call.method, target, {**call.headers, **headers}, call.body
+            )
+        except httpx.LocalProtocolError as error:
+            raise Refused(self.key, operation, was_sent=False, detail=str(error)) from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
             raise Unreachable(self.key, operation, was_sent=False, detail=str(error)) from error
         except httpx.TimeoutException as error:
             raise TimedOut(self.key, operation, detail=str(error)) from error
         except httpx.DecodingError as error:
             raise Malformed(self.key, operation, detail=str(error)) from error
-        except httpx.TransportError as error:
+        except (httpx.TransportError, ConnectionError) as error:
             raise Unreachable(self.key, operation, detail=str(error)) from error
-        return Reply(response.status_code, response.headers, body)
 
-    async def _body(self, response: httpx.Response, operation: str) -> bytes:
-        parts, size = [], 0
-        async for part in response.aiter_bytes():
-            size += len(part)
-            if size > LARGEST_BODY:
-                raise Malformed(
-                    self.key, operation, detail=f"the answer is larger than {LARGEST_BODY} bytes"
-                )
-            parts.append(part)
-        return b"".join(parts)
+    def _count(self, exchange: Exchange[T], scope: Scope) -> None:
+        wanted = scope.wanted[self.key] = scope.wanted.get(self.key, 0) + 1
+        if wanted > self._most_calls:
+            raise TooManyCalls(self.key, exchange.operation, was_sent=False)
 
-    def _failed(self, exchange: Exchange[T], scope: Scope, error: ProviderError) -> ProviderError:
+    def _report(self, exchange: Exchange[T], scope: Scope, error: ProviderError) -> None:
+        if not scope.is_new(self.key, type(error)):
+            return
         log.warning(
             "provider call failed",
             request_id=scope.request_id,
@@ -176,6 +356,5 @@ class Upstream:
             path=exchange.call.path,
             error=type(error).__name__,
             status=error.status,
-            detail=error.detail or str(error.__cause__ or ""),
+            detail=self._redacted(error.detail or str(error.__cause__ or "")),
         )
-        return error

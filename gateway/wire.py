@@ -3,10 +3,14 @@
 No secret is part of a call, except of the call that signs in; no repr shows headers or bodies.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
+
+from gateway.domain import AssignmentState
+from gateway.errors import BadInput
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -54,24 +58,72 @@ class Exchange(msgspec.Struct, Generic[T_co], frozen=True):
 class Lookup(msgspec.Struct, frozen=True):
     """A question to the gateway's own record: what it told a provider that cannot be read.
 
-    `what` is one of `segments`, `segment`, `members`, `member_count`, `customers`, `customer` and
-    `assignments`; `args` are its parts. The rows that answer it are `gateway.store`'s.
+    `what`, the `keys` it names, and what answers it:
+
+    - `segments`: none; `Rows[TagRow]` by type and value, those that anybody has;
+    - `segment`: any number of (type, value); `Rows[TagRow]`, the ones there are, in any order;
+    - `members`: one (type, value); `Rows[TaggingRow]` by customer;
+    - `member_count`: one (type, value); an int;
+    - `customers`: none; `Rows[CustomerRow]` by customer;
+    - `customer`: any number of (customer,); `Rows[CustomerRow]`, the known ones, in any order;
+    - `assignments`: one (customer,); `Rows[TaggingRow]` by type and value.
+
+    Texts are ordered by their code points. Where keys are named, no keys mean no rows.
     """
 
     what: str
-    args: tuple[str, ...] = ()
-    after: str | None = None
-    """Behind which row, in the order of the answer; None is the start."""
+    keys: tuple[tuple[str, ...], ...] = ()
+    after: tuple[str, ...] | None = None
+    """Behind which row: its type and value, or its customer; None is the start."""
     size: int = 0
+    """Rows wanted at most; 0 is all of them."""
     with_total: bool = False
 
 
+class TagRow(msgspec.Struct, frozen=True):
+    """A pair that customers have or may have; first recorded and last changed when."""
+
+    type: str
+    value: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class TaggingRow(msgspec.Struct, frozen=True):
+    """That a customer has a pair, or may have it; first recorded and last changed when."""
+
+    customer: str
+    type: str
+    value: str
+    state: AssignmentState
+    created_at: datetime
+    updated_at: datetime
+
+
+class CustomerRow(msgspec.Struct, frozen=True):
+    """A customer of whom anything is recorded, though it be that they have no pair."""
+
+    customer: str
+
+
+class Rows(msgspec.Struct, Generic[T_co], frozen=True):
+    """A stretch of the record; `total` counts the whole list, where that was asked."""
+
+    rows: Sequence[T_co]
+    is_last: bool = True
+    total: int | None = None
+
+
 class Recall(msgspec.Struct, Generic[T_co], frozen=True):
-    """A lookup and how to read its rows: an exchange with the record instead of the provider."""
+    """A lookup and how to read what answers it: an exchange with the record, not the provider."""
 
     operation: str
     lookup: Lookup
     read: Callable[[Any], T_co]
+
+
+Asked: TypeAlias = Exchange[T_co] | Recall[T_co]
+"""What an adapter reads by: a call to the provider, or a lookup in the gateway's record of it."""
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -93,11 +145,9 @@ def json_call(
     query: tuple[tuple[str, str], ...] = (),
     headers: Mapping[str, str] = NO_HEADERS,
 ) -> Call:
-    """Return a call that carries JSON."""
-    return Call(
-        method,
-        path,
-        query,
-        {"content-type": "application/json", **headers},
-        msgspec.json.encode(body),
-    )
+    """Return a call that carries JSON. Raises `BadInput` for what JSON cannot say."""
+    try:
+        encoded = msgspec.json.encode(body)
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise BadInput("The input has half a character in it, or is nested too deep.") from error
+    return Call(method, path, query, {"content-type": "application/json", **headers}, encoded)

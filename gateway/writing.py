@@ -6,15 +6,17 @@ depends on the provider's state is left to the provider: a reader raises `Refuse
 where the provider's answer says why in a documented way, and plain `Refused` elsewhere.
 """
 
-from collections.abc import Sequence
-from typing import ClassVar, Protocol, runtime_checkable
+from collections.abc import Collection, Mapping, Sequence
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from gateway.changes import (
     Assignee,
+    Reason,
     Replacement,
     RowResult,
     SegmentChanges,
     SegmentDraft,
+    Tag,
     UserError,
     Written,
 )
@@ -133,8 +135,64 @@ class ReplacesTags(Protocol):
 
     rows_per_call: int
 
+    def tag_of(self, key: str) -> Tag:
+        """Return the pair that an external id of a segment means; `BadInput` if none."""
+
     def replace_problems(self, rows: Sequence[Replacement]) -> Sequence[UserError]:
         """Return what the documents forbid of these rows; `field` starts with the row's index."""
 
     def replace_tags(self, rows: Sequence[Replacement]) -> Exchange[Sequence[str]]:
         """Replace; the answer names the customers that were changed. Idempotent."""
+
+
+INPUT_NAMES = {
+    "key": "externalId",
+    "emits_membership_events": "emitsMembershipEvents",
+    "site_code": "siteCode",
+}
+"""Parts of a draft whose names in the caller's input are others."""
+
+
+def foreign_parts(
+    provider: str, label: str, draft: SegmentDraft, known: Collection[str]
+) -> list[UserError]:
+    """Return an error for each part given of a draft that a provider has no notion of."""
+    given = [name for name in draft.__struct_fields__ if getattr(draft, name) is not None]
+    fields = [INPUT_NAMES.get(name, name) for name in given if name not in known]
+    return [
+        UserError(
+            f"A segment of {label} cannot have {field}.", Reason.UNSUPPORTED, (field,), provider
+        )
+        for field in fields
+    ]
+
+
+class OnlyText(NamedTuple):
+    """A text of a draft for a provider that keeps one, in no language; `field`: where it stood."""
+
+    text: str | None
+    field: str
+    languages: int = 1
+
+    def problems(self, provider: str, label: str) -> list[UserError]:
+        """Return an error when there were several languages."""
+        if self.languages <= 1:
+            return []
+        text = f"A segment of {label} has one text, not one in each language."
+        return [UserError(text, Reason.UNSUPPORTED, (self.field,), provider)]
+
+
+def only_name(draft: SegmentDraft) -> OnlyText:
+    """Return the name of a draft, given without a language or in one."""
+    return _only(draft.name, draft.names, "name")
+
+
+def only_description(draft: SegmentDraft) -> OnlyText:
+    """Return the description of a draft, given without a language or in one."""
+    return _only(draft.description, draft.descriptions, "description")
+
+
+def _only(text: str | None, texts: Mapping[str, str] | None, field: str) -> OnlyText:
+    if texts is None:
+        return OnlyText(text, field)
+    return OnlyText(next(iter(texts.values()), None), f"{field}s", len(texts))

@@ -1,17 +1,15 @@
 """Connections: pages of merged lists, with what each provider contributed."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, TypeVar
 
 import strawberry
-from strawberry.types import Info
 
 from gateway import context
-from gateway.context import RequestContext
-from gateway.errors import GatewayError
 from resolvers import errors
+from resolvers.fields import View, attribute, computed
+from resolvers.inputs import given
 from resolvers.leaves import DataOrigin, DateTime, PageInfo, SourceError
-from resolvers.selection import wants_total
+from resolvers.selection import Asked
 
 if TYPE_CHECKING:
     from resolvers.types import Provider
@@ -29,113 +27,103 @@ After = Annotated[
 DEFAULT_FIRST = 50
 
 
-def paging(info: Info[Any, Any], first: int | None, after: str | None) -> context.Paging:
+def paging(asked: Asked, first: int | None, after: str | None) -> context.Paging:
     """Return what a connection's arguments ask for; the total only if it is shown."""
     size = DEFAULT_FIRST if first is None else first
-    return context.Paging(size, after or None, wants_total(info))
+    return context.Paging(size, given(after), asked.selection.has_total)
 
 
-@strawberry.type(description="What one provider contributed to a page.")
-class Source:
-    """See the description."""
-
-    value: strawberry.Private[context.Source]
-
-    @strawberry.field(description="The provider.")
-    def provider(
-        self, info: Info[RequestContext, None]
-    ) -> Annotated["Provider", strawberry.lazy("resolvers.types")]:
-        """See the description."""
-        from resolvers.types import Provider  # noqa: PLC0415  # the graph is cyclic
-
-        return Provider(value=info.context.providers[self.value.provider])
-
-    @strawberry.field(
-        description="Where its rows come from; null when this page needed none, or it failed."
-    )
-    def origin(self) -> DataOrigin | None:
-        """See the description."""
-        return self.value.origin
-
-    @strawberry.field(description="When its answer was read.")
-    def fetched_at(self) -> DateTime | None:
-        """See the description."""
-        return self.value.fetched_at  # type: ignore[return-value]  # a NewType for the schema only
-
-    @strawberry.field(description="Rows of its whole list; null when it cannot tell.")
-    def total_count(self) -> int | None:
-        """See the description."""
-        return self.value.total
-
-    @strawberry.field(description="What it failed with; its rows are missing then.")
-    def error(self, info: Info[RequestContext, None]) -> SourceError | None:
-        """See the description."""
-        error = self.value.error
-        if error is None:
-            return None
-        return shown(error, info.context.scope.request_id)
+def _provider(source: context.Source, asked: Asked) -> context.Provider:
+    return asked.context.providers[source.provider]
 
 
-def shown(error: GatewayError, request_id: str) -> SourceError:
+def _error(source: context.Source, asked: Asked) -> SourceError | None:
     """Return an error as a row of `sources` shows it."""
+    error = source.error
+    if error is None:
+        return None
     return SourceError(
         code=errors.code(error),
         message=str(error),
         retryable=getattr(error, "retryable", False),
         retry_after_ms=errors.retry_after_ms(error),
         upstream_status=getattr(error, "status", None),
-        request_id=request_id,
+        request_id=asked.context.scope.request_id,
+    )
+
+
+@strawberry.type(description="What one provider contributed to a page.")
+class Source(View):
+    """See the description."""
+
+    value: strawberry.Private[context.Source]
+
+    provider: Annotated["Provider", strawberry.lazy("resolvers.types")] = computed(
+        _provider, "The provider."
+    )
+    origin: DataOrigin | None = attribute(
+        "origin", "Where its rows come from; null when this page needed none, or it failed."
+    )
+    fetched_at: DateTime | None = attribute("fetched_at", "When its answer was read.")
+    total_count: int | None = attribute(
+        "total", "Rows of its whole list; null when it cannot tell."
+    )
+    error: SourceError | None = computed(_error, "What it failed with; its rows are missing then.")
+
+
+class Row(NamedTuple):
+    """One row of a page."""
+
+    page: context.Connection[Any]
+    place: int
+
+    @property
+    def value(self) -> Any:
+        """The row itself."""
+        return self.page.rows[self.place]
+
+    @property
+    def cursor(self) -> str:
+        """Where the list goes on behind it; made only when it is shown."""
+        return self.page.cursor(self.place)
+
+
+def _rows(page: context.Connection[Any]) -> list[Row]:
+    return [Row(page, place) for place in range(len(page.rows))]
+
+
+def _page_info(page: context.Connection[Any]) -> PageInfo:
+    return PageInfo(
+        has_next_page=page.has_next,
+        has_previous_page=page.has_previous,
+        start_cursor=page.cursor(0) if page.rows else None,
+        end_cursor=page.end_cursor,
     )
 
 
 @strawberry.type(description="One row of a connection.")
-class Edge(Generic[T]):
+class Edge(View, Generic[T]):
     """See the description."""
 
-    cursor: str = strawberry.field(description="Give this as `after` to go on behind this row.")
-    node: T = strawberry.field(description="The row itself.")
+    value: strawberry.Private[Row]
+
+    cursor: str = attribute("cursor", "Give this as `after` to go on behind this row.")
+    node: T = attribute("value", "The row itself.")
 
 
 @strawberry.type(description="A page of a list that several providers may contribute to.")
-class Connection(Generic[T]):
+class Connection(View, Generic[T]):
     """See the description."""
 
     value: strawberry.Private[context.Connection[Any]]
-    wrap: strawberry.Private[Callable[[Any], Any]]
 
-    @strawberry.field(description="The rows, each with its cursor.")
-    def edges(self) -> list[Edge[T]]:
-        """See the description."""
-        return [
-            Edge(cursor=self.value.cursor(i), node=self.wrap(row))
-            for i, row in enumerate(self.value.rows)
-        ]
-
-    @strawberry.field(description="The rows.")
-    def nodes(self) -> list[T]:
-        """See the description."""
-        return [self.wrap(row) for row in self.value.rows]
-
-    @strawberry.field(description="Where the page stands in the list.")
-    def page_info(self) -> PageInfo:
-        """See the description."""
-        return PageInfo(
-            has_next_page=self.value.has_next,
-            has_previous_page=self.value.has_previous,
-            start_cursor=self.value.cursor(0) if self.value.rows else None,
-            end_cursor=self.value.end_cursor,
-        )
-
-    @strawberry.field(
-        description="Rows of the whole list; null when any provider asked cannot tell."
+    edges: list[Edge[T]] = computed(_rows, "The rows, each with its cursor.")
+    nodes: list[T] = attribute("rows", "The rows.")
+    page_info: PageInfo = computed(_page_info, "Where the page stands in the list.")
+    total_count: int | None = attribute(
+        "total", "Rows of the whole list; null when any provider asked cannot tell."
     )
-    def total_count(self) -> int | None:
-        """See the description."""
-        return self.value.total
-
-    @strawberry.field(
-        description="One row for each provider in scope. A provider that failed stands here alone."
+    sources: list[Source] = attribute(
+        "sources",
+        "One row for each provider in scope. A provider that failed stands here alone.",
     )
-    def sources(self) -> list[Source]:
-        """See the description."""
-        return [Source(value=source) for source in self.value.sources]

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway import errors
+from gateway.context import Refusals
+from gateway.store import errors as store
 
 CODES: Mapping[type[errors.GatewayError], str] = {
     errors.BadInput: "BAD_USER_INPUT",
@@ -17,7 +19,15 @@ CODES: Mapping[type[errors.GatewayError], str] = {
     errors.Malformed: "PROVIDER_MALFORMED",
     errors.Unavailable: "PROVIDER_UNAVAILABLE",
     errors.Busy: "PROVIDER_BUSY",
+    errors.TooManyCalls: "LIMIT_EXCEEDED",
     errors.SettingsError: "INTERNAL",
+    store.RecordFailed: "INTERNAL",
+    store.RecordBusy: "PROVIDER_BUSY",
+    store.Unrecordable: "BAD_USER_INPUT",
+    store.IdempotencyKeyReused: "BAD_USER_INPUT",
+    store.FirstAttemptRunning: "PROVIDER_BUSY",
+    store.OutcomeUnknown: "BAD_USER_INPUT",
+    Refusals: "BAD_USER_INPUT",
 }
 
 INVALID = "BAD_USER_INPUT"

@@ -66,7 +66,7 @@ def read(text: str) -> tuple[Kind, tuple[str, ...]]:
         refuse()
     sizes = {Kind.PROVIDER: (1,), Kind.ASSIGNMENT: (3, 4)}.get(kind, (2,))
     # Only the one spelling that we write is an id, so that equal things have equal ids.
-    if len(parts) not in sizes or _write(kind, *parts) != text:
+    if len(parts) not in sizes or not all(parts) or _write(kind, *parts) != text:
         refuse()
     return kind, tuple(parts)
 

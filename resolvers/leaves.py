@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from enum import Enum, EnumMeta
 from typing import Any, NewType
 
+import msgspec
 import strawberry
 from graphql import GraphQLError
 from strawberry.scalars import JSON
@@ -27,8 +28,16 @@ __all__ = [
 ]
 
 
+_encode = msgspec.json.Encoder().encode
+
+
 def _show_time(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    # msgspec writes "2026-01-31T09:30:00Z", with microseconds if there are any, in a tenth of the
+    # time of `isoformat`; ours always has milliseconds.
+    text = _encode(moment).decode()
+    return f"{text[1:20]}{text[20:24] if text[20] == '.' else '.000'}Z"
 
 
 def _read_time(text: Any) -> datetime:

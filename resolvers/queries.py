@@ -1,14 +1,17 @@
 """The root fields that read."""
 
-from typing import Annotated
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any
 
 import strawberry
 
-from gateway import domain
+from gateway import context, domain
 from gateway.domain import AssignmentRef, Ref
-from gateway.errors import BadInput
+from gateway.errors import BadInput, GatewayError
 from resolvers import ids
 from resolvers.connections import After, Connection, First, paging
+from resolvers.fields import computed, read
 from resolvers.ids import Kind
 from resolvers.inputs import (
     CustomerFilter,
@@ -16,18 +19,12 @@ from resolvers.inputs import (
     SegmentItemsMatchInput,
     SegmentsWhere,
     customer_filter,
+    given,
     segment_filter,
 )
 from resolvers.leaves import SegmentSortKey
-from resolvers.types import (
-    Context,
-    Customer,
-    Node,
-    Provider,
-    Segment,
-    SegmentMembership,
-    node_of,
-)
+from resolvers.selection import Asked
+from resolvers.types import Customer, Node, Provider, Segment, SegmentMembership
 
 OppositeOrder = Annotated[bool | None, strawberry.argument(description="In the opposite order.")]
 
@@ -37,20 +34,6 @@ MOST_NODES = 250
 GlobalId = Annotated[strawberry.ID, strawberry.argument(name="id", description="A global id.")]
 
 
-async def load_node(info: Context, text: str) -> Node | None:
-    """Return what a global id names; None when there is no such thing."""
-    kind, parts = ids.read(text)
-    loaders = info.context.loaders
-    if kind is Kind.PROVIDER:
-        provider = info.context.providers.get(parts[0])
-        return None if provider is None else Provider(value=provider)
-    if kind is Kind.SEGMENT:
-        return node_of(await loaders.segment.load(Ref(*parts)))
-    if kind is Kind.CUSTOMER:
-        return node_of(await loaders.customer.load(Ref(*parts)))
-    return node_of(await loaders.assignment.load(AssignmentRef(*parts)))
-
-
 @strawberry.type(description="An item that was found in a segment.")
 class MatchedItem:
     """See the description."""
@@ -58,163 +41,216 @@ class MatchedItem:
     external_id: str = strawberry.field(description="The provider's own id, unchanged.")
 
 
+Found = context.Provider | domain.Segment | domain.Customer | domain.Assignment
+
+
+async def node(_: None, asked: Asked, global_id: GlobalId) -> Found | None:
+    """Return what a global id names; None when there is no such thing."""
+    found = (await _nodes([global_id], asked))[0]
+    if isinstance(found, GatewayError):
+        raise found
+    return found
+
+
+async def nodes(
+    _: None,
+    asked: Asked,
+    wanted: Annotated[
+        list[strawberry.ID],
+        strawberry.argument(name="ids", description="At most 250 global ids."),
+    ],
+) -> Sequence[Found | GatewayError | None]:
+    """Return what each global id names; what fails is an error in its place alone."""
+    if len(wanted) > MOST_NODES:
+        raise BadInput(f"{len(wanted)} ids were given; at most {MOST_NODES} are read at once.")
+    return await _nodes(wanted, asked)
+
+
+async def _nodes(wanted: Sequence[str], asked: Asked) -> Sequence[Found | GatewayError | None]:
+    found: list[Found | GatewayError | None] = [None] * len(wanted)
+    loaders = asked.context.loaders
+    places: dict[Kind, list[tuple[int, tuple[str, ...]]]] = {}
+    for place, text in enumerate(wanted):
+        try:
+            kind, parts = ids.read(text)
+        except BadInput as error:
+            found[place] = error
+        else:
+            places.setdefault(kind, []).append((place, parts))
+
+    async def fill(kind: Kind, read: Callable[[Any], Awaitable[Sequence[Any]]], ref: Any) -> None:
+        asked_for = places.get(kind)
+        if asked_for:
+            answers = await read([ref(*parts) for _, parts in asked_for])
+            for (place, _), answer in zip(asked_for, answers, strict=True):
+                found[place] = answer
+
+    for place, parts in places.get(Kind.PROVIDER, ()):
+        found[place] = asked.context.providers.get(parts[0])
+    await asyncio.gather(
+        fill(Kind.SEGMENT, loaders.segment.answers, Ref),
+        fill(Kind.CUSTOMER, loaders.customer.answers, Ref),
+        fill(Kind.ASSIGNMENT, loaders.assignment.answers, AssignmentRef),
+    )
+    return found
+
+
+def providers(
+    _: None,
+    asked: Asked,
+    keys: Annotated[
+        list[str] | None, strawberry.argument(description="Only those with these keys.")
+    ] = strawberry.UNSET,
+) -> list[context.Provider]:
+    """Return the configured providers."""
+    known = asked.context.providers.values()
+    wanted = given(keys)
+    return [each for each in known if wanted is None or each.key in wanted]
+
+
+def provider(
+    _: None,
+    asked: Asked,
+    key: Annotated[str, strawberry.argument(description="Its key in the configuration.")],
+) -> context.Provider | None:
+    """Return one provider by its key."""
+    return asked.context.providers.get(key)
+
+
+async def segment(_: None, asked: Asked, global_id: GlobalId) -> domain.Segment | None:
+    """Return one segment."""
+    return await asked.context.loaders.segment.load(ids.segment(global_id))
+
+
+async def segments(
+    _: None,
+    asked: Asked,
+    first: First = 50,
+    after: After = strawberry.UNSET,
+    where: SegmentsWhere = strawberry.UNSET,
+    sort_key: Annotated[
+        SegmentSortKey | None, strawberry.argument(description="In which order.")
+    ] = domain.SortKey.PROVIDER,
+    reverse: OppositeOrder = False,
+) -> context.Connection[domain.Segment]:
+    """List the segments of all providers."""
+    return await asked.context.reads.segments(
+        segment_filter(where),
+        paging(asked, first, after),
+        sort_key or domain.SortKey.PROVIDER,
+        reverse=bool(reverse),
+    )
+
+
+async def customer(
+    _: None,
+    asked: Asked,
+    global_id: Annotated[
+        strawberry.ID | None, strawberry.argument(name="id", description="A global id.")
+    ] = strawberry.UNSET,
+    identity: Annotated[
+        CustomerIdentityInput | None,
+        strawberry.argument(description="A provider and a key that it knows the customer by."),
+    ] = strawberry.UNSET,
+) -> domain.Customer | None:
+    """Return one customer by global id or by a key of a provider."""
+    if (given(global_id) is None) is (given(identity) is None):
+        raise BadInput("Give exactly one of id and identity.")
+    if identity:
+        if identity.provider not in asked.context.providers:
+            raise BadInput(f"No provider has the key {identity.provider!r}.")
+        if not identity.external_id:
+            raise BadInput("identity.externalId is empty.")
+        ref = Ref(identity.provider, identity.external_id)
+    else:
+        ref = ids.customer(global_id or "")
+    return await asked.context.loaders.customer.load(ref)
+
+
+async def customers(
+    _: None,
+    asked: Asked,
+    first: First = 50,
+    after: After = strawberry.UNSET,
+    where: Annotated[
+        CustomerFilter | None,
+        strawberry.argument(name="filter", description="Which of them."),
+    ] = strawberry.UNSET,
+) -> context.Connection[domain.Customer]:
+    """List the customers of all providers."""
+    wanted = paging(asked, first, after)
+    return await asked.context.reads.customers(customer_filter(where), wanted)
+
+
+async def segment_memberships(
+    _: None,
+    asked: Asked,
+    customer_ids: Annotated[
+        list[strawberry.ID], strawberry.argument(description="Global ids of customers.")
+    ],
+    segment_ids: Annotated[
+        list[strawberry.ID], strawberry.argument(description="Global ids of segments.")
+    ],
+) -> Sequence[context.Membership]:
+    """Test customers against segments."""
+    return await asked.context.reads.memberships(
+        [ids.customer(each) for each in customer_ids],
+        [ids.segment(each) for each in segment_ids],
+    )
+
+
+async def segment_items_match(
+    _: None,
+    asked: Asked,
+    wanted: Annotated[
+        SegmentItemsMatchInput,
+        strawberry.argument(name="input", description="What, and where."),
+    ],
+) -> list[MatchedItem]:
+    """Return those of the items that belong to any of the segments."""
+    refs = [ids.segment(each) for each in wanted.segment_ids]
+    found = await asked.context.reads.match_items(
+        wanted.provider, wanted.site_code, wanted.item_ids, refs
+    )
+    return [MatchedItem(external_id=key) for key in found]
+
+
 @strawberry.type(description="Everything that can be read.")
 class Query:
     """See the description."""
 
-    @strawberry.field(description="Anything by its global id; null when there is no such thing.")
-    async def node(self, info: Context, global_id: GlobalId) -> Node | None:
-        """See the description."""
-        return await load_node(info, global_id)
-
-    @strawberry.field(description="Several things by their global ids, in the order asked.")
-    def nodes(
-        self,
-        info: Context,
-        wanted: Annotated[
-            list[strawberry.ID],
-            strawberry.argument(name="ids", description="At most 250 global ids."),
-        ],
-    ) -> list[Node | None]:
-        """See the description."""
-        if len(wanted) > MOST_NODES:
-            raise BadInput(f"{len(wanted)} ids were given; at most {MOST_NODES} are read at once.")
-        # Awaited one by one by the executor, so that what fails is null alone.
-        return [load_node(info, each) for each in wanted]  # type: ignore[misc]
-
-    @strawberry.field(description="The configured providers, in configuration order.")
-    def providers(
-        self,
-        info: Context,
-        keys: Annotated[
-            list[str] | None, strawberry.argument(description="Only those with these keys.")
-        ] = strawberry.UNSET,
-    ) -> list[Provider]:
-        """See the description."""
-        known = info.context.providers.values()
-        return [Provider(value=each) for each in known if not keys or each.key in keys]
-
-    @strawberry.field(description="One provider by its key; null when there is none.")
-    def provider(
-        self,
-        info: Context,
-        key: Annotated[str, strawberry.argument(description="Its key in the configuration.")],
-    ) -> Provider | None:
-        """See the description."""
-        found = info.context.providers.get(key)
-        return None if found is None else Provider(value=found)
-
-    @strawberry.field(description="One segment; null when there is none.")
-    async def segment(self, info: Context, global_id: GlobalId) -> Segment | None:
-        """See the description."""
-        found = await info.context.loaders.segment.load(ids.segment(global_id))
-        return Segment.of(found) if found else None
-
-    @strawberry.field(
-        description="The segments of all providers as one list. A provider that fails is named in "
-        "`sources`, and the rest is whole."
+    node: Node | None = read(node, "Anything by its global id; null when there is no such thing.")
+    nodes: list[Node | None] = read(
+        nodes, "Several things by their global ids, in the order asked."
     )
-    async def segments(
-        self,
-        info: Context,
-        first: First = 50,
-        after: After = strawberry.UNSET,
-        where: SegmentsWhere = strawberry.UNSET,
-        sort_key: Annotated[
-            SegmentSortKey | None, strawberry.argument(description="In which order.")
-        ] = domain.SortKey.PROVIDER,
-        reverse: OppositeOrder = False,
-    ) -> Connection[Segment]:
-        """See the description."""
-        found = await info.context.reads.segments(
-            segment_filter(where),
-            paging(info, first, after),
-            sort_key or domain.SortKey.PROVIDER,
-            reverse=bool(reverse),
-        )
-        return Connection(value=found, wrap=Segment.of)
-
-    @strawberry.field(
-        description="One customer by global id or by a key of a provider (exactly one of the "
-        "two); null when there is none."
+    providers: list[Provider] = computed(
+        providers, "The configured providers, in configuration order."
     )
-    async def customer(
-        self,
-        info: Context,
-        global_id: Annotated[
-            strawberry.ID | None, strawberry.argument(name="id", description="A global id.")
-        ] = strawberry.UNSET,
-        identity: Annotated[
-            CustomerIdentityInput | None,
-            strawberry.argument(description="A provider and a key that it knows the customer by."),
-        ] = strawberry.UNSET,
-    ) -> Customer | None:
-        """See the description."""
-        if bool(global_id) is bool(identity):
-            raise BadInput("Give exactly one of id and identity.")
-        if identity:
-            if identity.provider not in info.context.providers:
-                raise BadInput(f"No provider has the key {identity.provider!r}.")
-            ref = Ref(identity.provider, identity.external_id)
-        else:
-            ref = ids.customer(global_id or "")
-        found = await info.context.loaders.customer.load(ref)
-        return Customer.of(found) if found else None
-
-    @strawberry.field(
-        description="The customers of all providers as one list. A provider that fails, or that "
-        "cannot list or find customers so, is named in `sources`."
+    provider: Provider | None = computed(
+        provider, "One provider by its key; null when there is none."
     )
-    async def customers(
-        self,
-        info: Context,
-        first: First = 50,
-        after: After = strawberry.UNSET,
-        where: Annotated[
-            CustomerFilter | None,
-            strawberry.argument(name="filter", description="Which of them."),
-        ] = strawberry.UNSET,
-    ) -> Connection[Customer]:
-        """See the description."""
-        wanted = paging(info, first, after)
-        found = await info.context.reads.customers(customer_filter(where), wanted)
-        return Connection(value=found, wrap=Customer.of)
-
-    @strawberry.field(
-        description="Bulk membership test: one row for each customer and segment, customers "
-        "first, in the order asked; at most 10,000 rows."
+    segment: Segment | None = read(segment, "One segment; null when there is none.")
+    segments: Connection[Segment] = read(
+        segments,
+        "The segments of all providers as one list. A provider that fails is named in "
+        "`sources`, and the rest is whole.",
     )
-    async def segment_memberships(
-        self,
-        info: Context,
-        customer_ids: Annotated[
-            list[strawberry.ID], strawberry.argument(description="Global ids of customers.")
-        ],
-        segment_ids: Annotated[
-            list[strawberry.ID], strawberry.argument(description="Global ids of segments.")
-        ],
-    ) -> list[SegmentMembership]:
-        """See the description."""
-        rows = await info.context.reads.memberships(
-            [ids.customer(each) for each in customer_ids],
-            [ids.segment(each) for each in segment_ids],
-        )
-        return [SegmentMembership(value=row) for row in rows]
-
-    @strawberry.field(
-        description="Those of the items that belong to any of these active segments (Emporix)."
+    customer: Customer | None = read(
+        customer,
+        "One customer by global id or by a key of a provider (exactly one of the two); null when "
+        "there is none.",
     )
-    async def segment_items_match(
-        self,
-        info: Context,
-        wanted: Annotated[
-            SegmentItemsMatchInput,
-            strawberry.argument(name="input", description="What, and where."),
-        ],
-    ) -> list[MatchedItem] | None:
-        """See the description."""
-        segments = [ids.segment(each) for each in wanted.segment_ids]
-        found = await info.context.reads.match_items(
-            wanted.provider, wanted.site_code, wanted.item_ids, segments
-        )
-        return [MatchedItem(external_id=key) for key in found]
+    customers: Connection[Customer] = read(
+        customers,
+        "The customers of all providers as one list. A provider that fails, or that cannot list "
+        "or find customers so, is named in `sources`.",
+    )
+    segment_memberships: list[SegmentMembership] = read(
+        segment_memberships,
+        "Bulk membership test: one row for each customer and segment, customers first, in the "
+        "order asked; at most 10,000 rows.",
+    )
+    segment_items_match: list[MatchedItem] | None = read(
+        segment_items_match,
+        "Those of the items that belong to any of these active segments (Emporix).",
+    )

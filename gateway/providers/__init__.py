@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from gateway.adapter import Adapter
 from gateway.providers.emporix.adapter import Emporix
-from gateway.providers.instaleap import Instaleap
-from gateway.providers.stuut import Stuut
+from gateway.providers.instaleap.adapter import Instaleap
+from gateway.providers.stuut.adapter import Stuut
 from gateway.providers.voucherify.adapter import Voucherify
 
 ADAPTERS: Mapping[str, type[Adapter]] = {

@@ -5,6 +5,7 @@ serves all four below one address (`Sandbox.asgi`).
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.sandbox import emporix, instaleap, stuut, voucherify
+from gateway.sandbox.faults import Faults
 from gateway.sandbox.people import people
 from gateway.sandbox.replies import json_response
 
@@ -83,6 +85,7 @@ class Sandbox:
         cast = tuple(people(self._options.customers))
         self.calls: deque[Call] = deque(maxlen=REMEMBERED_CALLS)
         self.counts = dict.fromkeys(BUILDERS, 0)
+        self.faults = Faults()
         self._providers = {
             kind: self._framed(kind, build(cast, now)) for kind, build in BUILDERS.items()
         }
@@ -98,7 +101,7 @@ class Sandbox:
         self.counts.update(dict.fromkeys(self.counts, 0))
 
     def _side_by_side(self) -> ASGIApp:
-        """Return the server of `/stuut/…` and so on, `/` and `/calls`.
+        """Return the server of `/stuut/…` and so on, `/`, `/calls` and `/faults`.
 
         A function and not a method: that is how uvicorn knows an application of this ASGI version.
         """
@@ -107,6 +110,9 @@ class Sandbox:
                 Route("/", self._show_directory),
                 Route("/calls", self._show_counts, methods=["GET"]),
                 Route("/calls", self._reset_counts, methods=["DELETE"]),
+                Route("/faults", self._show_faults, methods=["GET"]),
+                Route("/faults", self._set_faults, methods=["PUT"]),
+                Route("/faults", self._heal, methods=["DELETE"]),
             ]
         )
 
@@ -115,7 +121,9 @@ class Sandbox:
                 kind, _, rest = scope["raw_path"].decode("ascii")[1:].partition("/")
                 if kind in self._providers:
                     inner = {**scope, "path": unquote(f"/{rest}"), "raw_path": f"/{rest}".encode()}
-                    await self._providers[kind](inner, receive, send)
+                    # A connection that is to break: the server closes one that is left half said.
+                    with contextlib.suppress(ConnectionResetError):
+                        await self._providers[kind](inner, receive, send)
                     return
             await desk(scope, receive, send)
 
@@ -136,10 +144,9 @@ class Sandbox:
 
             self.counts[kind] += 1
             try:
-                # Whatever disturbs a provider, by kind and path, belongs here, before it answers.
                 if self._options.latency_ms > 0:
                     await asyncio.sleep(self._options.latency_ms / 1000)
-                await app(scope, receive, send_noting)
+                await self.faults.run(kind, app, scope, receive, send_noting)
             finally:
                 query = unquote_plus(scope["query_string"].decode("ascii"))
                 path = unquote(scope["raw_path"].decode("ascii"))
@@ -154,7 +161,8 @@ class Sandbox:
         }
         return json_response(
             {
-                "about": "Four providers of customer segments, made up; GET and DELETE /calls",
+                "about": "Four providers of customer segments, made up; GET and DELETE /calls,"
+                " GET, PUT and DELETE /faults",
                 "customers": self._options.customers,
                 "providers": providers,
             }
@@ -162,6 +170,20 @@ class Sandbox:
 
     async def _show_counts(self, _request: Request) -> Response:
         return json_response(self.counts)
+
+    async def _show_faults(self, _request: Request) -> Response:
+        return json_response(self.faults.current)
+
+    async def _set_faults(self, request: Request) -> Response:
+        try:
+            self.faults.replace_json(await request.body())
+        except ValueError as error:
+            return json_response({"message": str(error)}, HTTPStatus.BAD_REQUEST)
+        return json_response(self.faults.current)
+
+    async def _heal(self, _request: Request) -> Response:
+        self.faults.replace(())
+        return Response(status_code=HTTPStatus.NO_CONTENT)
 
     async def _reset_counts(self, _request: Request) -> Response:
         self.reset_calls()

@@ -1,18 +1,26 @@
-"""Parse and validate each document once; keep the newest, bounded by number and by size."""
+"""Parse, validate and plan each document once; keep the newest, bounded by number and by size."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from graphql import (
     DocumentNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
+    VariableNode,
+    get_variable_values,
     parse,
     validate,
 )
+from graphql.execution.values import VariableValues
+from graphql.language import DirectiveNode, Visitor, visit
+
+from resolvers.execution.code import Writer
+from resolvers.execution.plan import Plan, Planner, UnplannableError
 
 MOST_TOKENS = 4000
 """Tokens of a document; GraphiQL's introspection has some 350."""
@@ -21,22 +29,37 @@ MOST_KEPT = 500
 LONGEST_KEPT = 20_000
 """Characters: a longer document is not worth its place."""
 
+MOST_PLANS = 16
+"""Plans of one document: for its operations, and for what their variables skip."""
 
-class Document(NamedTuple):
+NO_VARIABLES = VariableValues({}, {})
+
+
+class Document:
     """A document that may run, or the errors why not."""
 
-    node: DocumentNode | None
-    errors: Sequence[GraphQLError]
+    def __init__(
+        self, schema: GraphQLSchema, node: DocumentNode | None, errors: Sequence[GraphQLError]
+    ) -> None:
+        """Keep a parsed document, or None with errors."""
+        self.node = node
+        self.errors = errors
+        self.is_kept = False
+        self._schema = schema
+        self._plans: dict[Any, Plan | None] = {}
+        definitions = () if node is None else node.definitions
+        self._operations = [d for d in definitions if isinstance(d, OperationDefinitionNode)]
+        self._fragments = {
+            d.name.value: d for d in definitions if isinstance(d, FragmentDefinitionNode)
+        }
+        self._deciding = _deciding(node) if node is not None else ()
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
         """Return the operation of this name; without a name the only one; else None."""
-        if self.node is None:
-            return None
         found = [
             each
-            for each in self.node.definitions
-            if isinstance(each, OperationDefinitionNode)
-            and (name is None or (each.name is not None and each.name.value == name))
+            for each in self._operations
+            if name is None or (each.name is not None and each.name.value == name)
         ]
         return found[0] if len(found) == 1 else None
 
@@ -44,6 +67,40 @@ class Document(NamedTuple):
         """Tell whether the operation only reads; so does one that cannot be found."""
         operation = self.operation(name)
         return operation is None or operation.operation is OperationType.QUERY
+
+    def plan(
+        self, name: str | None, given: Mapping[str, Any] | None
+    ) -> tuple[Plan, VariableValues] | None:
+        """Return how to run an operation with these variables; None: only graphql-core can.
+
+        That is so too for variables that are wrong: it says what is.
+        """
+        operation = self.operation(name) if self.is_kept else None
+        if operation is None:
+            return None
+        variables = NO_VARIABLES
+        if operation.variable_definitions:
+            read = get_variable_values(
+                self._schema, operation.variable_definitions, dict(given or {}), max_errors=1
+            )
+            if not isinstance(read, VariableValues):
+                return None
+            variables = read
+        key = (name, *(variables.coerced.get(each) for each in self._deciding))
+        if key not in self._plans:
+            if len(self._plans) >= MOST_PLANS:
+                self._plans.clear()
+            self._plans[key] = self._planned(operation, variables)
+        plan = self._plans[key]
+        return None if plan is None else (plan, variables)
+
+    def _planned(self, operation: OperationDefinitionNode, given: VariableValues) -> Plan | None:
+        try:
+            plan = Planner(self._schema, operation, self._fragments, given).plan()
+            Writer(plan).write()
+        except UnplannableError:
+            return None
+        return plan
 
 
 class Documents:
@@ -62,6 +119,7 @@ class Documents:
             return found
         found = self._checked(text)
         if len(text) <= LONGEST_KEPT:
+            found.is_kept = True
             self._kept[text] = found
             if len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
@@ -71,8 +129,28 @@ class Documents:
         try:
             node = parse(text, max_tokens=MOST_TOKENS)
         except GraphQLError as error:
-            return Document(None, (error,))
+            return Document(self._schema, None, (error,))
         except RecursionError:
-            return Document(None, (GraphQLError("The document is nested too deeply."),))
+            deep = GraphQLError("The document is nested too deeply.")
+            return Document(self._schema, None, (deep,))
         errors = validate(self._schema, node, max_errors=20)
-        return Document(None if errors else node, errors)
+        return Document(self._schema, None if errors else node, errors)
+
+
+class _Deciding(Visitor):
+    """Notes the variables of directives: what they are decides what is selected."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, None] = {}
+        super().__init__()
+
+    def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
+        for argument in node.arguments or ():
+            if isinstance(argument.value, VariableNode):
+                self.names[argument.value.name.value] = None
+
+
+def _deciding(node: DocumentNode) -> Sequence[str]:
+    found = _Deciding()
+    visit(node, found)
+    return tuple(found.names)

@@ -1,6 +1,6 @@
 """Run one operation and shape its answer: data, errors, extensions."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import structlog
@@ -11,6 +11,9 @@ from gateway.context import RequestContext
 from gateway.errors import GatewayError
 from resolvers import errors
 from resolvers.execution.documents import Document, Documents
+from resolvers.execution.failures import in_order
+from resolvers.execution.plan import UnplannableError
+from resolvers.execution.waves import Run
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +37,33 @@ class Operations:
         """Return the document of this text, parsed and validated once."""
         return self._documents.read(text)
 
+    def begin(
+        self,
+        document: Document,
+        variables: Mapping[str, Any] | None,
+        name: str | None,
+        context: RequestContext,
+    ) -> Answer | Awaitable[Answer]:
+        """Run the operation of this name (without one, the only one) of a document.
+
+        Returns the answer itself where nothing has to be waited for.
+        """
+        if document.node is None:
+            return self._refused(document.errors, context)
+        planned = document.plan(name, variables)
+        if planned is not None:
+            plan, values = planned
+            try:
+                running = Run(plan, self._schema, context, values)
+            except UnplannableError:
+                pass
+            else:
+                running.start()
+                if running.waits:
+                    return self._waited(running, context)
+                return self._answer(*running.answer(), context)
+        return self.run_on_graphql_core(document, variables, name, context)
+
     async def run(
         self,
         document: Document,
@@ -41,7 +71,22 @@ class Operations:
         name: str | None,
         context: RequestContext,
     ) -> Answer:
-        """Run the operation of this name (without one, the only one) of a document."""
+        """Do as `begin` does, and wait for the answer."""
+        begun = self.begin(document, variables, name, context)
+        return begun if isinstance(begun, Answer) else await begun
+
+    async def _waited(self, running: Run, context: RequestContext) -> Answer:
+        await running.read()
+        return self._answer(*running.answer(), context)
+
+    async def run_on_graphql_core(
+        self,
+        document: Document,
+        variables: Mapping[str, Any] | None,
+        name: str | None,
+        context: RequestContext,
+    ) -> Answer:
+        """Run an operation that has no plan."""
         if document.node is None:
             return self._refused(document.errors, context)
         result = execute(
@@ -57,9 +102,17 @@ class Operations:
             raise TypeError(result)
         if result.data is None and result.errors and all(e.path is None for e in result.errors):
             return self._refused(result.errors, context)
-        body: dict[str, Any] = {"data": result.data}
-        if result.errors:
-            body["errors"] = [shown(error, context) for error in result.errors]
+        return self._answer(result.data, in_order(result.data, result.errors or ()), context)
+
+    def _answer(
+        self,
+        data: Mapping[str, Any] | None,
+        failed: Sequence[GraphQLError],
+        context: RequestContext,
+    ) -> Answer:
+        body: dict[str, Any] = {"data": data}
+        if failed:
+            body["errors"] = [shown(error, context) for error in failed]
         return Answer(body, is_request_error=False)
 
     def _refused(self, found: Any, context: RequestContext) -> Answer:

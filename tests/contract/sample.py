@@ -9,12 +9,14 @@
   batches, `batches` are the keys of each (left out: one of all keys), `batch` is the one shown.
 - `call`: what must be sent; left out when the arguments are refused or nothing can be asked.
 - `reply`: `status`, `headers`, and a `body` of JSON or else a `text`.
-- `expect`: the `value`, or an `error` by its class name, with any of its attributes.
+- `lookup` and `recalled`, in place of the two, for what the gateway's own record is asked.
+- `expect`: the `value`, or an `error` by its class name, with any of its attributes; of a method
+  that only checks, the `problems`, where none is the success.
 
 A value is written plainly: fields that have their default are left out; enums are their values,
 times ISO 8601 with Z, tuples and sets lists; `raw` is a JSON Pointer into the reply; a rule is its
 native document and its conditions; a page is its rows, `is_last`, `total` and the `position_after`
-its last row.
+its last row. A segment among the arguments is the provider's document, which the adapter reads.
 """
 
 import inspect
@@ -28,13 +30,35 @@ from typing import Any, Literal, get_type_hints
 import msgspec
 from pydantic import SecretStr
 
-from gateway.adapter import AccountSettings, Adapter, Batch
-from gateway.domain import Page, Rule
+from gateway.adapter import AccountSettings, Adapter, Batch, ReadsSegments
+from gateway.changes import Tag
+from gateway.domain import Page, Rule, Segment
 from gateway.providers import ADAPTERS
-from gateway.wire import Exchange, Reply
+from gateway.wire import (
+    Asked,
+    CustomerRow,
+    Exchange,
+    Lookup,
+    Recall,
+    Reply,
+    Rows,
+    TaggingRow,
+    TagRow,
+)
 
 NO_CHANGE: Mapping[str, Any] = {}
 FOLDER = Path(__file__).parent.parent / "samples"
+
+RECALLED: Mapping[str, Any] = {
+    "segments": Rows[TagRow],
+    "segment": Rows[TagRow],
+    "members": Rows[TaggingRow],
+    "member_count": int,
+    "customers": Rows[CustomerRow],
+    "customer": Rows[CustomerRow],
+    "assignments": Rows[TaggingRow],
+}
+"""What the record answers to each lookup."""
 
 
 class Given(msgspec.Struct, forbid_unknown_fields=True):
@@ -76,6 +100,8 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True):
     expect: dict[str, Any]
     call: Sent | None = None
     reply: Answered | None = None
+    lookup: Lookup | None = None
+    recalled: Any = None
     provider: str = ""
     operation: str = ""
     name: str = ""
@@ -86,24 +112,46 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True):
 
     @property
     def is_success(self) -> bool:
-        """Whether a value is expected."""
-        return "value" in self.expect
+        """Whether a value is expected, or no problem."""
+        return "value" in self.expect or self.expect.get("problems") == []
 
-    def exchange(self) -> Exchange[Any] | None:
-        """Ask the adapter; None when it says that this cannot be asked."""
+    @property
+    def only_checks(self) -> bool:
+        """Whether the method looks for problems and has nothing to send."""
+        return self.given.method.endswith("_problems")
+
+    def ask(self) -> tuple[Mapping[str, Any], Any]:
+        """Call the adapter; return the arguments, and what it answered."""
         method = getattr(adapter(self.provider, self.given.settings), self.given.method)
         signature = inspect.signature(method)
         given = self.given.args
         bound = signature.bind(**given) if isinstance(given, dict) else signature.bind(*given)
         hints = get_type_hints(method)
-        asked = {key: msgspec.convert(value, hints[key]) for key, value in bound.arguments.items()}
-        answer = method(**asked)
-        if answer is None or isinstance(answer, Exchange):
+        asked = {
+            key: segment(self.provider, value)
+            if hints[key] is Segment
+            else msgspec.convert(value, hints[key])
+            for key, value in bound.arguments.items()
+        }
+        return asked, method(**asked)
+
+    def exchange(self) -> Asked[Any] | None:
+        """Ask the adapter; None when it says that this cannot be asked, or nothing is sent."""
+        asked, answer = self.ask()
+        if self.only_checks or isinstance(answer, Tag):
+            return None
+        if answer is None or isinstance(answer, Exchange | Recall):
             return answer
         batches: Sequence[Batch] = answer
         wanted = self.given.batches or [list(asked["keys"])]
         assert [list(batch.keys) for batch in batches] == wanted
         return batches[self.given.batch].exchange
+
+    def found(self) -> Any:
+        """Return what the exchange is to read: a reply, or the record's answer."""
+        if self.lookup is None:
+            return self.answer()
+        return msgspec.convert(self.recalled, RECALLED[self.lookup.what])
 
     def answer(self) -> Reply:
         """Return the reply as it comes over the wire."""
@@ -136,6 +184,16 @@ def settings(kind: str, changed: Mapping[str, Any] = NO_CHANGE) -> AccountSettin
 def adapter(kind: str, changed: Mapping[str, Any] = NO_CHANGE) -> Adapter:
     """Return an adapter with its samples' settings, some of them changed."""
     return ADAPTERS[kind](settings(kind, changed))
+
+
+def segment(kind: str, document: Mapping[str, Any]) -> Segment:
+    """Return a segment as the adapter reads it from the provider's document."""
+    asked = adapter(kind)
+    assert isinstance(asked, ReadsSegments)
+    key = document["id"]
+    reply = Reply(200, {}, msgspec.json.encode(document))
+    found: Segment = asked.segments_by_key([key])[0].exchange.read(reply)[key]
+    return found
 
 
 def secrets(kind: str) -> list[str]:

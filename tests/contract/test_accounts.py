@@ -21,10 +21,22 @@ READS = {
         "SEGMENT_LIST SEGMENT_GET SEGMENT_MEMBERS CUSTOMER_LIST CUSTOMER_SEARCH_EMAIL"
         " CUSTOMER_GET CUSTOMER_SEGMENTS"
     ),
-    "instaleap": "",
+    "instaleap": (
+        "SEGMENT_LIST SEGMENT_GET SEGMENT_MEMBERS CUSTOMER_LIST CUSTOMER_GET CUSTOMER_SEGMENTS"
+    ),
     "emporix": (
         "SEGMENT_LIST SEGMENT_GET SEGMENT_MEMBERS SEGMENT_ITEMS CUSTOMER_LIST"
         " CUSTOMER_SEARCH_EMAIL CUSTOMER_GET CUSTOMER_SEGMENTS ITEM_MATCH"
+    ),
+}
+
+WRITES = {
+    "stuut": "SEGMENT_CREATE SEGMENT_REORDER",
+    "voucherify": "SEGMENT_CREATE SEGMENT_DELETE",
+    "instaleap": "ASSIGNMENT_REPLACE",
+    "emporix": (
+        "SEGMENT_CREATE SEGMENT_UPDATE SEGMENT_UPSERT SEGMENT_DELETE SEGMENT_BULK"
+        " ASSIGNMENT_CREATE ASSIGNMENT_DELETE ASSIGNMENT_REPLACE ITEM_ASSIGN"
     ),
 }
 
@@ -47,9 +59,24 @@ def test_an_adapter_can_read_what_its_provider_lets_it(kind: str) -> None:
 
 
 def test_a_write_only_provider_says_so() -> None:
-    """Instaleap's notes tell why nothing of it can be read."""
+    """Instaleap's notes tell where what is read of it comes from."""
     text = "Instaleap cannot be read: what is shown of it is what this gateway recorded."
-    assert adapter("instaleap").notes == dict.fromkeys(READS["voucherify"].split(), text)
+    notes = adapter("instaleap").notes
+    assert {name: notes[name] for name in READS["instaleap"].split()} == dict.fromkeys(
+        READS["instaleap"].split(), text
+    )
+    assert notes["CUSTOMER_SEARCH_EMAIL"] == (
+        "Instaleap cannot be read, and no email address is recorded."
+    )
+
+
+@pytest.mark.parametrize("kind", WRITES)
+def test_an_adapter_can_write_what_its_provider_lets_it(kind: str) -> None:
+    """Nothing else can be written there."""
+    asked = capabilities(adapter(kind))
+    every_read = {name for names in READS.values() for name in names.split()}
+    supported = [each.operation for each in asked if each.supported]
+    assert [name for name in supported if name not in every_read] == WRITES[kind].split()
 
 
 @every_kind

@@ -21,7 +21,7 @@ from gateway.adapter import (
 )
 from gateway.domain import PageRequest, SegmentQuery
 from gateway.providers.emporix.adapter import Emporix, EmporixSettings
-from gateway.wire import Call, Reply
+from gateway.wire import Call, Exchange, Reply
 
 ACCOUNT = {
     "key": "acme",
@@ -103,6 +103,7 @@ def test_a_segment_named_like_a_route_is_read_through_the_list(route: str) -> No
 
 
 def _sent(batch: Batch) -> tuple[Any, ...]:
+    assert isinstance(batch.exchange, Exchange)
     call = batch.exchange.call
     asked = dict(call.query)
     return list(batch.keys), call.path, asked.get("q"), asked.get("pageSize")

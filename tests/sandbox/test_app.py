@@ -46,7 +46,8 @@ async def test_front_page_says_what_is_here(client: httpx.AsyncClient) -> None:
 
     assert reply.status_code == 200
     assert reply.json() == {
-        "about": "Four providers of customer segments, made up; GET and DELETE /calls",
+        "about": "Four providers of customer segments, made up; GET and DELETE /calls,"
+        " GET, PUT and DELETE /faults",
         "customers": 60,
         "providers": {
             kind: {"base_url": f"http://sandbox:81/{kind}", "credentials": dict(CREDENTIALS[kind])}

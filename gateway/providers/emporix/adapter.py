@@ -30,6 +30,7 @@ from gateway.domain import (
     Status,
 )
 from gateway.errors import BadInput, Denied
+from gateway.providers.emporix.assignment_writes import AssignmentWrites
 from gateway.providers.emporix.listing import ALL_LANGUAGES, Listed
 from gateway.providers.emporix.model import (
     Account,
@@ -50,7 +51,8 @@ from gateway.providers.emporix.query import (
     can_say,
     segments_asked,
 )
-from gateway.reading import decode, path_part
+from gateway.providers.emporix.segment_writes import SegmentWrites
+from gateway.reading import decode, decode_part, path_part
 from gateway.wire import NO_HEADERS, Call, Exchange, Reply, Token, json_call
 
 
@@ -67,8 +69,8 @@ class EmporixSettings(AccountSettings):
     default_language: Annotated[str, StringConstraints(min_length=1)] = "en"
 
 
-class Emporix:
-    """One tenant of Emporix."""
+class Emporix(SegmentWrites, AssignmentWrites):
+    """One tenant of Emporix: what it reads is here, what it writes in the classes above it."""
 
     kind: ClassVar[str] = "emporix"
     label: ClassVar[str] = "Emporix"
@@ -79,8 +81,14 @@ class Emporix:
     notes: ClassVar[Mapping[str, str]] = {
         "SEGMENT_MEMBERS": "Customers who belong through an IAM group are not listed.",
         "ITEM_MATCH": "Needs the scope customersegment.segment_manage, although it only reads.",
+        "SEGMENT_CREATE": "Attributes are mixins; their schemas cannot be told through here.",
+        "SEGMENT_UPDATE": "With a version it is written as a whole: only then is that compared.",
+        "SEGMENT_UPSERT": "What is left out is removed; without a status it becomes INACTIVE.",
+        "SEGMENT_DELETE": "What has customers or items is deleted by force alone.",
+        "ASSIGNMENT_REPLACE": "Not at once: segments are added and removed one by one.",
     }
-    limits: ClassVar[Sequence[Limit]] = (Limit("BULK_ROWS", 200),)
+    rows_per_call: ClassVar[int] = 200
+    limits: ClassVar[Sequence[Limit]] = (Limit("BULK_ROWS", rows_per_call),)
     finds_by_email: ClassVar[bool] = True
     confirms_customer: ClassVar[bool] = True
 
@@ -88,9 +96,10 @@ class Emporix:
         self.key = settings.key
         self._settings = settings
         self._account = Account(settings.key, settings.default_language)
+        self._segments_path = f"/customer-segment/{settings.tenant}/segments"
         self._segments = Listed(
             provider=settings.key,
-            path=f"/customer-segment/{settings.tenant}/segments",
+            path=self._segments_path,
             form=SegmentModel,
             show=partial(segment_of, self._account),
             taken=frozenset({"bulk", "items", "match", "me", "search"}),
@@ -136,6 +145,11 @@ class Emporix:
         """Read segments, up to a hundred at once; ids that `q` cannot say one by one."""
         return self._segments.by_key("segments", keys, lambda row: (row.ref.key,))
 
+    def segment_from(self, document: bytes) -> Segment:
+        """Return the segment that Emporix's own document of it tells."""
+        told = decode_part(self.key, "segments.restore", document, SegmentModel)
+        return segment_of(self._account, told, document)
+
     def customers(self, query: CustomerQuery, page: PageRequest) -> Exchange[Page[Customer]]:
         """Read one stretch of the customers, all or those of one email address."""
         question = EVERYTHING
@@ -163,7 +177,7 @@ class Emporix:
         """Read one stretch of a customer's segments; when they were assigned is not told."""
         listed = Listed(
             provider=self.key,
-            path=self._segments.path,
+            path=self._segments_path,
             form=SegmentModel,
             show=partial(self._assigned, customer),
             params=(("customerId", customer),),
@@ -195,7 +209,7 @@ class Emporix:
             raise BadInput("Items can be asked for by the kinds PRODUCT and CATEGORY.")
         listed = Listed(
             provider=self.key,
-            path=f"{self._segments.path}/{path_part(segment)}/items",
+            path=f"{self._segments_path}/{path_part(segment)}/items",
             form=ItemAssignmentModel,
             show=lambda told, _: item_of(self._account, told),
         )
@@ -218,7 +232,7 @@ class Emporix:
             "items": [{"id": item} for item in items],
             "segmentIds": segments,
         }
-        call = json_call("POST", f"{self._segments.path}/match", body, headers=ALL_LANGUAGES)
+        call = json_call("POST", f"{self._segments_path}/match", body, headers=ALL_LANGUAGES)
         return Exchange(operation, call, read)
 
     def _token(self, reply: Reply) -> Token:
@@ -231,7 +245,7 @@ class Emporix:
     def _members(self, segment: str) -> Listed[AssignmentModel, Assignment]:
         return Listed(
             provider=self.key,
-            path=f"{self._segments.path}/{path_part(segment)}/customers",
+            path=f"{self._segments_path}/{path_part(segment)}/customers",
             form=AssignmentModel,
             show=lambda told, _: assignment_of(self._account, segment, told),
         )

@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 import msgspec
 from pydantic import Field, SecretStr, StringConstraints
 
-from gateway.adapter import AccountSettings, Batch
+from gateway.adapter import AccountSettings, Batch, RateLimit
+from gateway.changes import SegmentDraft, UserError, Written
 from gateway.domain import (
     Assignment,
     Customer,
@@ -28,6 +29,7 @@ from gateway.domain import (
 )
 from gateway.errors import Denied, Malformed
 from gateway.paging import cut
+from gateway.providers.voucherify import writes
 from gateway.providers.voucherify.listing import (
     LARGEST_PAGE,
     NEWEST_FIRST,
@@ -47,10 +49,11 @@ from gateway.providers.voucherify.model import (
     segment_of,
 )
 from gateway.providers.voucherify.query import filters
-from gateway.reading import decode, decode_rows, path_part
+from gateway.reading import decode, decode_part, decode_rows, path_part
 from gateway.wire import NO_HEADERS, Call, Exchange, Reply, Token
 
 DYNAMIC_SEGMENTS = "DYNAMIC_SEGMENTS"
+DIGITS = 15
 DYNAMIC = SegmentQuery(membership=frozenset({Membership.RULE}))
 
 
@@ -76,9 +79,14 @@ class Voucherify:
             "Members are brought up to date some seconds after what moves them: the list of a"
             " new segment may be short."
         ),
+        "SEGMENT_CREATE": (
+            "Either of customers, by Voucherify's own ids (static), or with a rule, whose `native`"
+            " is Voucherify's filter (auto-update where it emits membership events, else passive)."
+        ),
+        "SEGMENT_DELETE": "`force` makes no difference.",
     }
     limits: ClassVar[Sequence[Limit]] = (
-        Limit("STATIC_SEGMENT_CUSTOMERS", 20_000),
+        Limit("STATIC_SEGMENT_CUSTOMERS", writes.MOST_CUSTOMERS),
         Limit(DYNAMIC_SEGMENTS, 100),
     )
     memberships: ClassVar[frozenset[Membership]] = frozenset(
@@ -109,6 +117,18 @@ class Voucherify:
             "x-app-token": self._settings.app_token.get_secret_value(),
         }
 
+    def rate_limit(self, reply: Reply) -> RateLimit | None:
+        """Read the headers that every answer has (docs.voucherify.io/guides/limits)."""
+        told = [
+            reply.headers.get(f"x-rate-limit-{part}", "")
+            for part in ("limit", "remaining", "retry")
+        ]
+        # A number of more digits would be none of a limit.
+        if not all(text.isascii() and text.isdecimal() and len(text) <= DIGITS for text in told):
+            return None
+        limit, remaining, resets_at = map(int, told)
+        return RateLimit(limit, remaining, resets_at)
+
     def segments(self, query: SegmentQuery, page: PageRequest) -> Exchange[Page[Segment]]:
         """Read one stretch of the segments, newest first. `native` is a filter, as JSON."""
         return segments_page(self.key, query, page)
@@ -120,6 +140,11 @@ class Voucherify:
             Batch(batch, self._listed(batch) if len(batch) > 1 else self._segment(batch[0]))
             for batch in batches
         ]
+
+    def segment_from(self, document: bytes) -> Segment:
+        """Return the segment that Voucherify's own document of it tells."""
+        told = decode_part(self.key, "segments.restore", document, SegmentModel)
+        return segment_of(self.key, told, document)
 
     def customers(self, query: CustomerQuery, page: PageRequest) -> Exchange[Page[Customer]]:
         """Read one stretch of the customers, newest first, all or those of one email address."""
@@ -162,6 +187,19 @@ class Voucherify:
             return None
         params = filters(DYNAMIC).params(None)
         return count(self.key, "segments.count", "/v1/segments", params)
+
+    def create_problems(self, draft: SegmentDraft) -> Sequence[UserError]:
+        """Return what the documents forbid of a segment."""
+        return writes.problems(self.key, draft)
+
+    def create_segment(self, draft: SegmentDraft) -> Exchange[Written]:
+        """Make a segment: static of customers, or by a filter."""
+        return writes.create(self.key, draft)
+
+    def delete_segment(self, key: str, *, force: bool) -> Exchange[None]:
+        """Delete a segment. Voucherify has no notion of `force`."""
+        del force
+        return writes.delete(self.key, key)
 
     def _segment(self, key: str) -> Exchange[Mapping[str, Segment]]:
         operation = "segments.get"

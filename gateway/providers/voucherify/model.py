@@ -28,10 +28,10 @@ from gateway.reading import pointer_part, utc
 Id = Annotated[str, msgspec.Meta(min_length=1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
-AUTO_UPDATE = "auto-update"
+STATIC, AUTO_UPDATE, PASSIVE = "static", "auto-update", "passive"
 TYPES: Mapping[Membership, tuple[str, ...]] = {
-    Membership.MANUAL: ("static",),
-    Membership.RULE: (AUTO_UPDATE, "passive"),
+    Membership.MANUAL: (STATIC,),
+    Membership.RULE: (AUTO_UPDATE, PASSIVE),
 }
 MEMBERSHIPS = {name: membership for membership, names in TYPES.items() for name in names}
 

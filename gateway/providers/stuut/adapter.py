@@ -1,45 +1,45 @@
-"""Stuut: accounts receivable, with rule segments of which the first that matches wins.
+"""Stuut: the segments and partners of one organisation.
 
 Facts: docs.api.stuut.co/api-reference (customer-segments, partners), read 2026-11-21. There is no
 specification file; what is stated nowhere is marked as a guess.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
+from typing import Annotated, ClassVar, Literal, NamedTuple, TypeVar
 
 import msgspec
 from pydantic import Field, SecretStr
 
 from gateway.adapter import AccountSettings
+from gateway.changes import SegmentDraft, UserError, Written
 from gateway.domain import (
     Assignment,
-    AssignmentKind,
-    AssignmentRef,
-    Condition,
     Customer,
-    CustomerKey,
     CustomerQuery,
     Limit,
     Membership,
     Page,
     PageRequest,
-    Ref,
-    Rule,
     Segment,
     SegmentQuery,
     Status,
-    plain,
 )
 from gateway.errors import Malformed
 from gateway.paging import cut, number, numbered_page, window
-from gateway.reading import decode, decode_rows, path_part, pointer_part, utc
+from gateway.providers.stuut import writes
+from gateway.providers.stuut.model import (
+    PartnerList,
+    PartnerModel,
+    SegmentModel,
+    assignment_of,
+    customer_of,
+    segment_of,
+)
+from gateway.reading import decode, decode_part, decode_rows, path_part
 from gateway.wire import Call, Exchange, Reply
 
 T = TypeVar("T")
-
-Id = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Listed(NamedTuple):
@@ -54,34 +54,6 @@ SEGMENTS = Listed("segments.list", "/v2/customer-segments", 500)
 
 # How partners are paged could not be read: a guess from contact suggestions, their sibling in v1.
 PARTNERS = Listed("customers.list", "/v1/partners", 200)
-
-
-class SegmentModel(msgspec.Struct, frozen=True):
-    """A segment; all its parts are always there."""
-
-    id: Id
-    name: str
-    description: str | None
-    priority: int
-    conditions: dict[str, Any]
-    created_at: datetime
-    modified_at: datetime | None
-
-
-class PartnerModel(msgspec.Struct, frozen=True):
-    """A partner. The list of its fields breaks off in the documents: only the id is sure."""
-
-    id: Id
-    remote_id: str | None = None
-    account_number: str | None = None
-    name: str | None = None
-    custom_fields: dict[str, Any] | None = None
-
-
-class PartnerList(msgspec.Struct, frozen=True):
-    """What a list of v1 is wrapped in."""
-
-    data: list[msgspec.Raw]
 
 
 class StuutSettings(AccountSettings):
@@ -102,6 +74,8 @@ class Stuut:
         "SEGMENT_GET": "Stuut reads no single segment: its whole list is read.",
         "CUSTOMER_GET": "Stuut reads no single partner: the whole list is read.",
         "CUSTOMER_SEGMENTS": "At most one: of those that match, the one of the lowest priority.",
+        "SEGMENT_CREATE": "With a priority; `rule.native` is Stuut's `conditions`.",
+        "SEGMENT_REORDER": "Where segments go that are not named is not documented.",
     }
     limits: ClassVar[Sequence[Limit]] = ()
     memberships: ClassVar[frozenset[Membership]] = frozenset({Membership.RULE})
@@ -124,10 +98,15 @@ class Stuut:
         def rows(reply: Reply) -> list[Segment]:
             listed = decode(self.key, SEGMENTS.operation, reply, list[msgspec.Raw])
             told = decode_rows(self.key, SEGMENTS.operation, listed, SegmentModel)
-            return [self._segment(*each) for each in told]
+            return [segment_of(self.key, *each) for each in told]
 
         search = query.name_contains if query.native is None else query.native
         return self._page(SEGMENTS, page, rows, (("search", search),) if search else ())
+
+    def segment_from(self, document: bytes) -> Segment:
+        """Return the segment that Stuut's own document of it tells."""
+        told = decode_part(self.key, "segments.restore", document, SegmentModel)
+        return segment_of(self.key, told, document)
 
     def customers(self, query: CustomerQuery, page: PageRequest) -> Exchange[Page[Customer]]:
         """Read one stretch of the partners."""
@@ -136,7 +115,7 @@ class Stuut:
         def rows(reply: Reply) -> list[Customer]:
             listed = decode(self.key, PARTNERS.operation, reply, PartnerList).data
             told = decode_rows(self.key, PARTNERS.operation, listed, PartnerModel, "$.data")
-            return [self._customer(*each) for each in told]
+            return [customer_of(self.key, *each) for each in told]
 
         return self._page(PARTNERS, page, rows)
 
@@ -151,10 +130,22 @@ class Stuut:
             body = decode(self.key, operation, reply, msgspec.Raw)
             found = [] if bytes(body) == b"null" else [body]
             told = decode_rows(self.key, operation, found, SegmentModel)
-            return cut([self._assignment(customer, *each) for each in told], page)
+            return cut([assignment_of(self.key, customer, *each) for each in told], page)
 
         call = Call("GET", f"{SEGMENTS.path}/partners/{path_part(customer)}")
         return Exchange(operation, call, read)
+
+    def create_problems(self, draft: SegmentDraft) -> Sequence[UserError]:
+        """Return what the documents forbid of a segment."""
+        return writes.problems(self.key, draft)
+
+    def create_segment(self, draft: SegmentDraft) -> Exchange[Written]:
+        """Make a segment."""
+        return writes.create(self.key, draft)
+
+    def reorder_segments(self, keys: Sequence[str]) -> Exchange[Sequence[Segment]]:
+        """Give segments the priorities 0, 1, …; where the others go is not documented."""
+        return writes.reorder(self.key, keys)
 
     def _page(
         self,
@@ -175,66 +166,3 @@ class Stuut:
 
         paging = (("page", str(asked.page)), ("limit", str(asked.size)))
         return Exchange(listed.operation, Call("GET", listed.path, (*paging, *query)), read)
-
-    def _assignment(self, customer: str, told: SegmentModel, raw: msgspec.Raw) -> Assignment:
-        return Assignment(
-            ref=AssignmentRef(self.key, told.id, customer),
-            kind=AssignmentKind.AUTOMATIC,
-            segment=self._segment(told, raw),
-        )
-
-    def _segment(self, told: SegmentModel, raw: msgspec.Raw) -> Segment:
-        return Segment(
-            ref=Ref(self.key, told.id),
-            names=plain(told.name),
-            descriptions=plain(told.description),
-            membership=Membership.RULE,
-            priority=told.priority,
-            rule=Rule(told.conditions, conditions),
-            created_at=utc(told.created_at),
-            updated_at=utc(told.modified_at) if told.modified_at else None,
-            raw=raw,
-        )
-
-    def _customer(self, told: PartnerModel, raw: msgspec.Raw) -> Customer:
-        keys = {
-            "id": told.id,
-            "remote_id": told.remote_id,
-            "account_number": told.account_number,
-        }
-        return Customer(
-            ref=Ref(self.key, told.id),
-            keys=tuple(CustomerKey(kind, value) for kind, value in keys.items() if value),
-            name=told.name,
-            attributes=told.custom_fields,
-            raw=raw,
-        )
-
-
-# The example writes `and` and `or`, the prose beside it `and_` and `or_`.
-JUNCTIONS = frozenset({"and", "or", "and_", "or_"})
-
-
-def conditions(native: Mapping[str, Any]) -> Sequence[Condition]:
-    """Return the tests in a segment's conditions, in their order, those under and/or as well.
-
-    A test is a list under `in` or `nin`; the names above it, from the last and/or on, are its
-    field. What else a document holds has no documented meaning and is left to `Rule.native`.
-    """
-    found = []
-    waiting: list[tuple[str, str, Any]] = [("", "", native)]
-    while waiting:
-        path, field, part = waiting.pop()
-        if not isinstance(part, dict):
-            continue
-        below = []
-        for name, value in part.items():
-            at = f"{path}/{pointer_part(name)}"
-            if isinstance(value, list) and name in {"in", "nin"} and field:
-                found.append(Condition(at, field, name, tuple(value)))
-            elif isinstance(value, list) and name in JUNCTIONS:
-                below += [(f"{at}/{index}", "", each) for index, each in enumerate(value)]
-            else:
-                below.append((at, f"{field}.{name}" if field else name, value))
-        waiting += reversed(below)
-    return found

@@ -1,0 +1,260 @@
+"""Ask for a long time under random faults, and look for what leaks.
+
+Run `python bench/soak.py [operations] [seed]` (50,000): the gateway in this process, the four
+providers' sandbox in another, with faults that change twice a second. One operation in thirty
+hangs up. Ends with 1 when an answer has an error without a code, is an HTTP 5xx, or holds a
+provider's words, address or secrets; when memory at the end is more than 10 % above that at the
+tenth part; when sockets or tasks are left.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import structlog
+import uvloop
+from rich.console import Console
+
+from gateway.asgi import build
+from gateway.sandbox.app import CREDENTIALS
+from gateway.settings import Settings, sandbox_settings
+
+OPERATIONS = 50_000
+AT_ONCE = 48
+HANGS_UP_EVERY = 30
+FAULTS_EVERY_S = 0.5
+PLACES = 10
+
+KINDS = ("error", "limit", "reset", "hang", "drip", "garbage", "html", "truncated", "deep", "none")
+
+ERROR = "error { code message retryable retryAfterMs upstreamStatus requestId }"
+QUERIES = (
+    "{ segments(first: %d) { nodes { name raw } sources { origin fetchedAt ERROR } } }",
+    "{ customers(first: %d) { nodes { name email } sources { ERROR } } }",
+    """{ customer(identity: {provider: "emporix", externalId: "9000%04d"}) {
+      name assignments { nodes { kind segment { name status } } sources { ERROR } }
+    } }""",
+    """{ customer(identity: {provider: "voucherify", externalId: "crm-%04d"}) {
+      email segments { nodes { name } sources { ERROR } }
+    } }""",
+    """{ provider(key: "stuut") {
+      health { status circuit } segments(first: %d) { totalCount }
+    } }""",
+    """{ segments(first: %d, sortKey: NAME, filter: {providers: ["stuut", "emporix"]}) {
+      nodes { name } sources { ERROR }
+    } }""",
+)
+NESTED = """{ customers(first: %d) {
+  nodes { name segments { nodes { name customersCount { count } } sources { ERROR } } }
+  sources { ERROR }
+} }"""
+"""Many calls; one in twenty operations."""
+
+UPSTREAM_WORDS = ("A fault of the sandbox", "nginx", "Bad Gateway", "127.0.0.1", "Traceback")
+SECRETS = tuple(
+    value
+    for given in CREDENTIALS.values()
+    for name, value in given.items()
+    if "token" in name or "secret" in name
+)
+
+
+@dataclass
+class Findings:
+    """What came of it."""
+
+    codes: Counter[str] = field(default_factory=Counter)
+    wrong: Counter[str] = field(default_factory=Counter)
+    """What must not be, by its name."""
+    answered: int = 0
+    hung_up: int = 0
+
+    def take_in(self, reply: httpx.Response) -> None:
+        """Look at one answer."""
+        self.answered += 1
+        if reply.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+            self.wrong[f"HTTP {reply.status_code}"] += 1
+            return
+        for text in (*UPSTREAM_WORDS, *SECRETS):
+            if text in reply.text:
+                self.wrong[f"leaked {text!r}"] += 1
+        body = reply.json()
+        for error in body.get("errors", ()):
+            self._code(error.get("extensions", {}).get("code"))
+        for error in source_errors(body.get("data")):
+            self._code(error.get("code"))
+
+    def _code(self, code: str | None) -> None:
+        self.codes[str(code)] += 1
+        if code in {None, "INTERNAL"}:
+            self.wrong[f"code {code}"] += 1
+
+
+def source_errors(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the errors that stand in the sources of connections."""
+    if isinstance(value, list):
+        for each in value:
+            yield from source_errors(each)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            if name == "sources":
+                yield from (row["error"] for row in each if row["error"])
+            else:
+                yield from source_errors(each)
+
+
+def settings_at(sandbox: str) -> Settings:
+    """Return settings of accounts at the sandbox, with short times."""
+    found = sandbox_settings()
+    accounts = tuple(
+        each.model_copy(
+            update={
+                "base_url": f"{sandbox}/{each.kind}",
+                "timeout_s": 0.5,
+                "probe_interval_s": 0.3,
+                "max_concurrency": PLACES,
+                "stale_if_error_s": 2,
+            }
+        )
+        for each in found.providers
+    )
+    server = found.server.model_copy(update={"cache_ttl_s": 0.5, "request_timeout_s": 2})
+    return found.model_copy(update={"providers": accounts, "server": server})
+
+
+def some_faults(chance: random.Random) -> Sequence[Mapping[str, Any]]:
+    """Return up to three faults."""
+    return [
+        {
+            "provider": chance.choice(list(CREDENTIALS)),
+            "kind": chance.choice(KINDS),
+            "share": chance.choice([0.1, 0.5, 1]),
+            "status": chance.choice([302, 400, 401, 403, 404, 500, 502, 503]),
+            "latency_ms": chance.choice([0, 0, 20, 200]),
+            "retry_after_s": chance.choice([0, 1, 30]),
+            "every_s": 0.05,
+        }
+        for _ in range(chance.randrange(4))
+    ]
+
+
+async def disturb(sandbox: str, chance: random.Random) -> None:
+    """Change the faults again and again."""
+    async with httpx.AsyncClient(base_url=sandbox) as client:
+        while True:
+            (await client.put("/faults", json=some_faults(chance))).raise_for_status()
+            await asyncio.sleep(FAULTS_EVERY_S)
+
+
+async def ask(client: httpx.AsyncClient, chance: random.Random, findings: Findings) -> None:
+    """Make one operation."""
+    query = chance.choice(QUERIES) if chance.randrange(20) else NESTED
+    query = query.replace("ERROR", ERROR) % chance.randrange(1, 60)
+    asking = client.post("/graphql", json={"query": query})
+    if chance.randrange(HANGS_UP_EVERY):
+        findings.take_in(await asking)
+        return
+    findings.hung_up += 1
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asking, chance.random() * 0.05)
+
+
+def memory_mib() -> float:
+    """Return the resident memory of this process."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def sockets() -> int:
+    """Count the open sockets of this process."""
+    found = 0
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found += each.is_socket()
+    return found
+
+
+async def soak(sandbox: str, operations: int, seed: int) -> Findings:
+    """Ask so many operations; return what came of them."""
+    findings, console = Findings(), Console(stderr=True)
+    chance = random.Random(seed)  # noqa: S311  # the same run again, no secret
+    app = build(settings_at(sandbox))
+    at_tenth = 0.0
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app, raise_app_exceptions=False),
+            base_url="http://gateway",
+            timeout=60,
+        ) as client,
+    ):
+        tasks_before, sockets_before = len(asyncio.all_tasks()), sockets()
+        disturbing = asyncio.create_task(disturb(sandbox, chance))
+        left = iter(range(operations))
+
+        async def worker() -> None:
+            nonlocal at_tenth
+            for number in left:
+                await ask(client, chance, findings)
+                if number == operations // 10:
+                    at_tenth = memory_mib()
+                if number % (operations // 10 or 1) == 0:
+                    console.print(f"{number}: {memory_mib():.0f} MiB, {sockets()} sockets")
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(worker())
+        disturbing.cancel()
+        await asyncio.sleep(3)  # deadlines pass
+        at_end = memory_mib()
+        if at_end > at_tenth * 1.1:
+            findings.wrong["memory"] += 1
+        if sockets() - sockets_before > PLACES * len(CREDENTIALS):
+            findings.wrong["sockets"] += 1
+        if len(asyncio.all_tasks()) > tasks_before:
+            findings.wrong["tasks"] += len(asyncio.all_tasks()) - tasks_before
+        console.print(f"memory {at_tenth:.0f} -> {at_end:.0f} MiB; {sockets()} sockets")
+    return findings
+
+
+async def main(operations: int, seed: int) -> int:
+    """Start the sandbox, soak, print; return 1 when something is wrong."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
+    port = 9400 + os.getpid() % 500
+    running = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway", "sandbox", "--port", str(port)),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        sandbox = f"http://127.0.0.1:{port}"
+        async with asyncio.timeout(30), httpx.AsyncClient() as client:
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    await client.get(sandbox)
+                    break
+                await asyncio.sleep(0.1)
+        findings = await soak(sandbox, operations, seed)
+    finally:
+        running.terminate()
+        await running.wait()
+    console = Console(highlight=False)
+    console.print(f"seed {seed}: {findings.answered} answered, {findings.hung_up} hung up")
+    for code, count in findings.codes.most_common():
+        console.print(f"  {code:<24}{count:>8}")
+    console.print("wrong:", dict(findings.wrong) or "nothing")
+    return int(bool(findings.wrong))
+
+
+if __name__ == "__main__":
+    given = [int(each) for each in sys.argv[1:]]
+    count, chosen = (*given, *(OPERATIONS, 1)[len(given) :])
+    sys.exit(uvloop.run(main(count, chosen)))

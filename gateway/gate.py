@@ -1,0 +1,123 @@
+"""What stands before every call to one provider: its breaker, its budget of calls, its places."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+
+from gateway.adapter import AccountSettings
+from gateway.breaker import Breaker, Circuit
+from gateway.budget import RateBudget
+from gateway.bulkhead import Bulkhead
+from gateway.errors import (
+    Broken,
+    Busy,
+    Malformed,
+    ProviderError,
+    RateLimited,
+    TimedOut,
+    Unavailable,
+    Unreachable,
+)
+
+T = TypeVar("T")
+
+WEIGHT = 0.1
+"""Of the newest call in the running mean of how long one takes that goes well."""
+
+PATIENCE = 1.5
+"""So many times that long a reader waits for the probe that it caused."""
+
+SICK = (Unreachable, TimedOut, RateLimited, Broken, Malformed)
+"""What the circuit breaker counts; the others are the caller's fault or the credentials'."""
+
+NEARLY_S = 0.01
+"""How much before its time a timer may fire: uvloop counts in milliseconds."""
+
+log = structlog.get_logger(__name__)
+
+
+class Gate:
+    """Lets calls to one provider through, or refuses them before anything is sent."""
+
+    def __init__(self, settings: AccountSettings) -> None:
+        """Guard the account of these settings."""
+        self.key = settings.key
+        self.breaker = Breaker(self._report, every_s=settings.probe_interval_s)
+        self.budget = RateBudget()
+        self.places = Bulkhead(settings.max_concurrency, settings.max_queue)
+        self._timeout_s = settings.timeout_s
+        self._usual_s = settings.timeout_s / 50
+
+    @property
+    def patience_s(self) -> float | None:
+        """How long a reader should wait before it is told that the provider rests.
+
+        None while the circuit is closed. The probe goes on by itself: who happened to cause it
+        shall not wait for a provider that is likely to be sick still.
+        """
+        return None if self.breaker.circuit is Circuit.CLOSED else PATIENCE * self._usual_s
+
+    async def through(
+        self,
+        call: Callable[[], Awaitable[T]],
+        operation: str,
+        deadline: float,
+        *,
+        is_background: bool,
+    ) -> T:
+        """Make the call if the provider may be called now, and note how it went.
+
+        Cancelled at the deadline, the provider is to blame, unless others used the time up. Raises
+        `Unavailable`, `RateLimited` or `Busy`, with `was_sent` False, and what the call raises.
+        """
+        loop = asyncio.get_running_loop()
+        self._admit(operation, is_background=is_background)
+        if self.places.is_full(deadline - loop.time()):
+            raise Busy(self.key, operation, was_sent=False)
+        await self.places.enter()
+        started = loop.time()
+        try:
+            self._admit(operation, is_background=is_background)  # much happens in a queue
+            era = self.breaker.enter(started)
+            failed: bool | None = None
+            try:
+                answer = await call()
+                failed = False
+                self._usual_s += WEIGHT * (loop.time() - started - self._usual_s)
+            except ProviderError as error:
+                failed = isinstance(error, SICK)
+                if isinstance(error, RateLimited) and error.retry_after_s is not None:
+                    self.budget.block(error.retry_after_s, loop.time())
+                raise
+            except asyncio.CancelledError:
+                now = loop.time()
+                if is_over(deadline, now) and (now - started) * 2 >= self._timeout_s:
+                    failed = True
+                raise
+            finally:
+                self.breaker.leave(era, loop.time(), failed=failed)
+        finally:
+            self.places.leave(loop.time() - started)
+        return answer
+
+    def _admit(self, operation: str, *, is_background: bool) -> None:
+        now = asyncio.get_running_loop().time()
+        wait_s = self.breaker.refusal_s(now)
+        if wait_s is not None:
+            raise Unavailable(self.key, operation, retry_after_s=wait_s, was_sent=False)
+        wait_s = self.budget.refusal_s(now, is_background=is_background)
+        if wait_s is not None:
+            raise RateLimited(self.key, operation, retry_after_s=wait_s, was_sent=False)
+
+    def _report(self, circuit: Circuit) -> None:
+        if circuit is Circuit.OPEN:
+            log.warning("circuit opened", provider=self.key)
+        else:
+            log.info("circuit closed", provider=self.key)
+
+
+def is_over(deadline: float, now: float) -> bool:
+    """Tell whether a cancellation now is the deadline's, and not a caller's who hung up."""
+    return now >= deadline - NEARLY_S

@@ -1,0 +1,151 @@
+"""The part of the adapter that writes segments.
+
+Facts: docs.emporix.io (segments resource), the OpenAPI file of the customer segment service in
+github.com/emporix/api-references, read 2026-11-21. No write answers with the segment.
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+from gateway.changes import RowResult, SegmentChanges, SegmentDraft, UserError, Written
+from gateway.domain import Segment
+from gateway.providers.emporix import checks, document, paths
+from gateway.providers.emporix.answers import (
+    CHANGING,
+    CREATING,
+    GONE,
+    NEW,
+    NEW_OR_NOT,
+    WRITING,
+    Bulk,
+    Single,
+    deleting,
+    segment_fields,
+)
+from gateway.providers.emporix.model import Account
+from gateway.reading import OK
+from gateway.wire import Call, Exchange, Reply, json_call
+
+IN_ALL_LANGUAGES: Mapping[str, str] = {"content-language": "*"}
+
+CREATED = frozenset({HTTPStatus.CREATED})
+DONE = frozenset({HTTPStatus.NO_CONTENT})
+
+
+class SegmentWrites:
+    """Makes, writes, changes and deletes segments, one or many in a call."""
+
+    _account: Account
+    _segments_path: str
+
+    def create_problems(self, draft: SegmentDraft) -> Sequence[UserError]:
+        """Return what the documents forbid of a segment that is to be made."""
+        return checks.create_problems(self._account.key, draft)
+
+    def upsert_problems(self, draft: SegmentDraft) -> Sequence[UserError]:
+        """Return what the documents forbid of a segment that is to be written as a whole."""
+        return checks.upsert_problems(self._account.key, draft)
+
+    def update_problems(self, changes: SegmentChanges) -> Sequence[UserError]:
+        """Return what the documents forbid of changes."""
+        return checks.update_problems(self._account.key, changes)
+
+    def create_segment(self, draft: SegmentDraft) -> Exchange[Written]:
+        """Make a segment; where the draft has no id, Emporix makes one."""
+        asked = Single(
+            self._account.key, "segments.create", CREATED, CREATING, segment_fields(draft)
+        )
+
+        def read(reply: Reply) -> Written:
+            asked.accept(reply)
+            return Written(asked.id_told(reply), is_new=True)
+
+        written = document.drafted(self._account, draft)
+        call = json_call("POST", self._segments_path, written, headers=IN_ALL_LANGUAGES)
+        return Exchange(asked.operation, call, read, is_idempotent=False)
+
+    def upsert_segment(self, draft: SegmentDraft) -> Exchange[Written]:
+        """Write a segment as a whole, new or not; with a version only over that one.
+
+        Repeated it would find its own version and be refused, so with one it is not idempotent.
+        """
+        asked = Single(
+            self._account.key, "segments.upsert", CREATED | DONE, WRITING, segment_fields(draft)
+        )
+        key = draft.key or ""
+
+        def read(reply: Reply) -> Written:
+            asked.accept(reply)
+            if reply.status == HTTPStatus.NO_CONTENT:
+                return Written(key, is_new=False)
+            return Written(asked.id_told(reply), is_new=True)
+
+        written = document.drafted(self._account, draft)
+        written.pop("id", None)
+        path = paths.one(self._segments_path, key)
+        call = json_call("PUT", path, written, headers=IN_ALL_LANGUAGES)
+        return Exchange(asked.operation, call, read, is_idempotent=draft.version is None)
+
+    def update_segment(self, current: Segment, changes: SegmentChanges) -> Exchange[None]:
+        """Change parts of a segment; `current` is as this adapter read it.
+
+        Emporix compares versions only where a segment is written as a whole: so it is with one.
+        """
+        operation = "segments.update"
+        path = paths.one(self._segments_path, current.ref.key)
+        fields = document.edited(self._account, current, changes)
+        ok, reasons = DONE, CHANGING
+        if changes.version is not None:
+            ok, reasons = CREATED | DONE, WRITING
+            written = document.rewritten(current, fields, changes.version)
+            call = json_call("PUT", path, written, headers=IN_ALL_LANGUAGES)
+        elif operations := document.patch(current, fields):
+            call = json_call("PATCH", path, operations, headers=IN_ALL_LANGUAGES)
+        else:
+            # What is to be cleared is not there, and no document says that a patch may be empty:
+            # all that can be asked is whether the segment still exists.
+            ok = OK
+            call = Call("GET", path)
+        asked = Single(self._account.key, operation, ok, reasons, segment_fields(changes))
+        return Exchange(operation, call, asked.accept, is_idempotent=call.method == "GET")
+
+    def delete_segment(self, key: str, *, force: bool) -> Exchange[None]:
+        """Delete a segment; with its customers and items only by force."""
+        asked = Single(self._account.key, "segments.delete", DONE, deleting("id", force=force))
+        call = Call("DELETE", paths.one(self._segments_path, key), _forced(force=force))
+        return Exchange(asked.operation, call, asked.accept)
+
+    def create_segments(self, drafts: Sequence[SegmentDraft]) -> Exchange[Sequence[RowResult]]:
+        """Make segments."""
+        keys = [draft.key for draft in drafts]
+        bulk = Bulk(self._account.key, "segments.bulk_create", keys, NEW, CREATING)
+        return self._of_drafts("POST", drafts, bulk, is_idempotent=False)
+
+    def upsert_segments(self, drafts: Sequence[SegmentDraft]) -> Exchange[Sequence[RowResult]]:
+        """Write segments as a whole, new or not; each with a version only over that one."""
+        keys = [draft.key for draft in drafts]
+        bulk = Bulk(self._account.key, "segments.bulk_upsert", keys, NEW_OR_NOT, WRITING)
+        is_idempotent = all(draft.version is None for draft in drafts)
+        return self._of_drafts("PUT", drafts, bulk, is_idempotent=is_idempotent)
+
+    def delete_segments(
+        self, keys: Sequence[str], *, force: bool
+    ) -> Exchange[Sequence[RowResult]]:
+        """Delete segments; with their customers and items only by force."""
+        reasons = deleting(force=force)
+        bulk = Bulk(self._account.key, "segments.bulk_delete", keys, GONE, reasons)
+        path = paths.many(self._segments_path)
+        call = json_call("DELETE", path, keys, query=_forced(force=force))
+        return Exchange(bulk.operation, call, bulk.read)
+
+    def _of_drafts(
+        self, method: str, drafts: Sequence[SegmentDraft], bulk: Bulk, *, is_idempotent: bool
+    ) -> Exchange[Sequence[RowResult]]:
+        rows = [document.drafted(self._account, draft) for draft in drafts]
+        path = paths.many(self._segments_path)
+        call = json_call(method, path, rows, headers=IN_ALL_LANGUAGES)
+        return Exchange(bulk.operation, call, bulk.read, is_idempotent=is_idempotent)
+
+
+def _forced(*, force: bool) -> tuple[tuple[str, str], ...]:
+    return (("forceDelete", "true"),) if force else ()

@@ -1,0 +1,158 @@
+"""What the gateway recorded of Instaleap, and the domain values it becomes.
+
+Instaleap has no segments of their own: a segment is a pair (type, value) that customers have. Its
+id is the two parts percent-encoded, with a colon between.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+from urllib.parse import quote, unquote
+
+from gateway.adapter import Batch
+from gateway.changes import Tag
+from gateway.domain import (
+    Assignment,
+    AssignmentKind,
+    AssignmentRef,
+    Customer,
+    CustomerKey,
+    Membership,
+    Origin,
+    Page,
+    PageRequest,
+    Ref,
+    Segment,
+    plain,
+)
+from gateway.errors import BadInput
+from gateway.wire import Lookup, Recall, Rows, TaggingRow, TagRow
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+Keys = tuple[tuple[str, ...], ...]
+
+LARGEST_LOOKUP = 500
+"""Keys of one lookup: our own choice, so that none takes long."""
+
+
+def segment_key(tag: Tag) -> str:
+    """Return the id of a segment."""
+    return f"{quote(tag.type, safe='')}:{quote(tag.value, safe='')}"
+
+
+def tag_of(key: str) -> Tag | None:
+    """Return the pair that an id names; an id spelled in any other way names none."""
+    type_, _, value = key.partition(":")
+    tag = Tag(unquote(type_), unquote(value))
+    return tag if segment_key(tag) == key else None
+
+
+def tags(keys: Sequence[str]) -> Keys:
+    """Return the pairs that some ids name, as the keys of a lookup."""
+    return tuple(tag for tag in map(tag_of, keys) if tag is not None)
+
+
+def segment_of(provider: str, row: TagRow) -> Segment:
+    """Return a segment; it has no name but its value."""
+    return Segment(
+        ref=Ref(provider, segment_key(Tag(row.type, row.value))),
+        names=plain(row.value),
+        membership=Membership.TAG,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        origin=Origin.RECORDED,
+    )
+
+
+def customer_of(provider: str, document_id: str) -> Customer:
+    """Return a customer, of whom nothing but the document id is recorded."""
+    return Customer(
+        ref=Ref(provider, document_id),
+        keys=(CustomerKey("document_id", document_id),),
+        origin=Origin.RECORDED,
+    )
+
+
+def assignment_of(provider: str, row: TaggingRow) -> Assignment:
+    """Return an assignment; the times are its own, so of the segment only the name is told."""
+    key = segment_key(Tag(row.type, row.value))
+    segment = Segment(
+        ref=Ref(provider, key),
+        names=plain(row.value),
+        membership=Membership.TAG,
+        origin=Origin.RECORDED,
+        is_partial=True,
+    )
+    return Assignment(
+        ref=AssignmentRef(provider, key, row.customer),
+        kind=AssignmentKind.MANUAL,
+        state=row.state,
+        origin=Origin.RECORDED,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        segment=segment,
+        customer=customer_of(provider, row.customer),
+    )
+
+
+class Order(NamedTuple):
+    """What a list of the record is ordered by, as positions in it."""
+
+    position: Callable[[Any], str]
+    """Where the list goes on behind a row."""
+    after: Callable[[str], tuple[str, ...]]
+    """The same as the record asks for it."""
+
+
+def _after_tag(position: str) -> tuple[str, ...]:
+    tag = tag_of(position)
+    if tag is None:
+        raise BadInput("The cursor was not made by this gateway.")
+    return tag
+
+
+BY_TAG = Order(lambda row: segment_key(Tag(row.type, row.value)), _after_tag)
+BY_CUSTOMER = Order(lambda row: row.customer, lambda position: (position,))
+
+
+class Recorded(NamedTuple, Generic[R, T]):
+    """A list of the record; `show` makes a value of each row."""
+
+    operation: str
+    what: str
+    order: Order
+    show: Callable[[R], T]
+    keys: Keys = ()
+
+    def page(self, page: PageRequest) -> Recall[Page[T]]:
+        """Read one stretch of the list."""
+        after = None if page.position is None else self.order.after(page.position)
+        lookup = Lookup(self.what, self.keys, after, page.size, page.with_total)
+
+        def read(found: Rows[R]) -> Page[T]:
+            return Page(
+                rows=[self.show(row) for row in found.rows],
+                position_after=lambda i: self.order.position(found.rows[i]),
+                is_last=found.is_last,
+                total=found.total,
+                origin=Origin.RECORDED,
+            )
+
+        return Recall(self.operation, lookup, read)
+
+
+def batches(
+    operation: str,
+    what: str,
+    keys: Sequence[str],
+    named: Callable[[Sequence[str]], Keys],
+    show: Callable[[R], Segment | Customer],
+) -> Sequence[Batch]:
+    """Read things of the record by their ids; `named` is what a lookup calls them."""
+
+    def read(found: Rows[R]) -> Mapping[str, Segment | Customer]:
+        return {each.ref.key: each for each in map(show, found.rows)}
+
+    parts = [keys[i : i + LARGEST_LOOKUP] for i in range(0, len(keys), LARGEST_LOOKUP)]
+    return [Batch(part, Recall(operation, Lookup(what, named(part)), read)) for part in parts]

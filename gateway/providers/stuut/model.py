@@ -1,0 +1,122 @@
+"""What Stuut answers, as wire models, and the domain values they become.
+
+Facts: docs.api.stuut.co/api-reference (customer-segments, partners), read 2026-11-21.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from gateway.domain import (
+    Assignment,
+    AssignmentKind,
+    AssignmentRef,
+    Condition,
+    Customer,
+    CustomerKey,
+    Membership,
+    Ref,
+    Rule,
+    Segment,
+    plain,
+)
+from gateway.reading import pointer_part, utc
+
+Id = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class SegmentModel(msgspec.Struct, frozen=True):
+    """A segment; all its parts are always there."""
+
+    id: Id
+    name: str
+    description: str | None
+    priority: int
+    conditions: dict[str, Any]
+    created_at: datetime
+    modified_at: datetime | None
+
+
+class PartnerModel(msgspec.Struct, frozen=True):
+    """A partner. The list of its fields breaks off in the documents: only the id is sure."""
+
+    id: Id
+    remote_id: str | None = None
+    account_number: str | None = None
+    name: str | None = None
+    custom_fields: dict[str, Any] | None = None
+
+
+class PartnerList(msgspec.Struct, frozen=True):
+    """What a list of v1 is wrapped in."""
+
+    data: list[msgspec.Raw]
+
+
+def segment_of(provider: str, told: SegmentModel, raw: bytes | msgspec.Raw) -> Segment:
+    """Return a segment. Stuut switches none off."""
+    return Segment(
+        ref=Ref(provider, told.id),
+        names=plain(told.name),
+        descriptions=plain(told.description),
+        membership=Membership.RULE,
+        priority=told.priority,
+        rule=Rule(told.conditions, conditions),
+        created_at=utc(told.created_at),
+        updated_at=utc(told.modified_at) if told.modified_at else None,
+        raw=raw,
+    )
+
+
+def assignment_of(
+    provider: str, customer: str, told: SegmentModel, raw: msgspec.Raw
+) -> Assignment:
+    """Return a partner's membership in the segment that matched them."""
+    return Assignment(
+        ref=AssignmentRef(provider, told.id, customer),
+        kind=AssignmentKind.AUTOMATIC,
+        segment=segment_of(provider, told, raw),
+    )
+
+
+def customer_of(provider: str, told: PartnerModel, raw: msgspec.Raw) -> Customer:
+    """Return a partner, by as many of their three keys as were told."""
+    keys = {"id": told.id, "remote_id": told.remote_id, "account_number": told.account_number}
+    return Customer(
+        ref=Ref(provider, told.id),
+        keys=tuple(CustomerKey(kind, value) for kind, value in keys.items() if value),
+        name=told.name,
+        attributes=told.custom_fields,
+        raw=raw,
+    )
+
+
+# The example writes `and` and `or`, the prose beside it `and_` and `or_`.
+JUNCTIONS = frozenset({"and", "or", "and_", "or_"})
+
+
+def conditions(native: Mapping[str, Any]) -> Sequence[Condition]:
+    """Return the tests in a segment's conditions, in their order, those under and/or as well.
+
+    A test is a list under `in` or `nin`; the names above it, from the last and/or on, are its
+    field. What else a document holds has no documented meaning and is left to `Rule.native`.
+    """
+    found = []
+    waiting: list[tuple[str, str, Any]] = [("", "", native)]
+    while waiting:
+        path, field, part = waiting.pop()
+        if not isinstance(part, dict):
+            continue
+        below = []
+        for name, value in part.items():
+            at = f"{path}/{pointer_part(name)}"
+            if isinstance(value, list) and name in {"in", "nin"} and field:
+                found.append(Condition(at, field, name, tuple(value)))
+            elif isinstance(value, list) and name in JUNCTIONS:
+                below += [(f"{at}/{index}", "", each) for index, each in enumerate(value)]
+            else:
+                below.append((at, f"{field}.{name}" if field else name, value))
+        waiting += reversed(below)
+    return found

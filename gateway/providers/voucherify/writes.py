@@ -1,0 +1,118 @@
+"""What can be written at Voucherify: segments are made and deleted, never changed.
+
+Facts: docs.voucherify.io/api-reference (create segment, errors) and
+github.com/voucherifyio/voucherify-openapi, API v2018-08-01, read 2026-11-21.
+"""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from gateway.changes import Reason, SegmentDraft, UserError, Written
+from gateway.errors import Refused
+from gateway.providers.voucherify.model import (
+    AUTO_UPDATE,
+    PASSIVE,
+    STATIC,
+    SegmentModel,
+    segment_of,
+)
+from gateway.reading import check, decode, fault, path_part
+from gateway.wire import Call, Exchange, Reply, json_call
+from gateway.writing import foreign_parts, only_name
+
+PARTS = frozenset({"name", "names", "customers", "rule", "emits_membership_events"})
+MOST_CUSTOMERS = 20_000
+JUNCTION = "junction"
+
+DELETED = frozenset({HTTPStatus.NO_CONTENT})
+
+
+class FaultModel(msgspec.Struct, frozen=True):
+    """The body of an error; `key` is its documented code."""
+
+    key: str
+
+
+def problems(provider: str, draft: SegmentDraft) -> Sequence[UserError]:
+    """Return what the documents forbid of a segment."""
+    name = only_name(draft)
+    found = foreign_parts(provider, "Voucherify", draft, PARTS)
+
+    def add(reason: Reason, field: str, message: str) -> None:
+        found.append(UserError(message, reason, (field,), provider))
+
+    if name.text is None:
+        add(Reason.REQUIRED, name.field, "A segment of Voucherify needs a name.")
+    found += name.problems(provider, "Voucherify")
+    if draft.rule is None and draft.customers is None:
+        add(Reason.REQUIRED, "rule", "A segment of Voucherify needs a rule or customers.")
+    elif draft.rule is not None and draft.customers is not None:
+        add(Reason.INVALID, "rule", "A segment of Voucherify has a rule or customers, not both.")
+    if draft.rule is not None and not draft.rule.keys() - {JUNCTION}:
+        add(Reason.INVALID, "rule", "A filter of Voucherify has at least one condition.")
+    if draft.rule is not None and draft.rule.get(JUNCTION, "and") not in ("and", "or"):
+        add(Reason.INVALID, "rule", 'The junction of a filter of Voucherify is "and" or "or".')
+    if draft.emits_membership_events and draft.rule is None:
+        text = "Only a segment of Voucherify with a rule emits membership events."
+        add(Reason.INVALID, "emitsMembershipEvents", text)
+    count = len(set(draft.customers or ()))
+    if count > MOST_CUSTOMERS:
+        text = (
+            f"A segment of Voucherify is made of {MOST_CUSTOMERS} customers at most, not {count}."
+        )
+        add(Reason.LIMIT_EXCEEDED, "customers", text)
+    return found
+
+
+def create(provider: str, draft: SegmentDraft) -> Exchange[Written]:
+    """Make a segment; a customer named twice is sent once."""
+    operation = "segments.create"
+    name = only_name(draft)
+    body: dict[str, Any] = {"name": name.text}
+    if draft.rule is None:
+        body |= {"type": STATIC, "customers": list(dict.fromkeys(draft.customers or ()))}
+    else:
+        kind = AUTO_UPDATE if draft.emits_membership_events else PASSIVE
+        body |= {"type": kind, "filter": draft.rule}
+
+    def read(reply: Reply) -> Written:
+        try:
+            told = decode(provider, operation, reply, SegmentModel)
+        except Refused as error:
+            # Documented for campaigns; that a segment's name is unique, the list's filter says.
+            if is_fault(reply, HTTPStatus.CONFLICT, "duplicate_found"):
+                text = "Another segment of Voucherify has this name."
+                error.because(Reason.TAKEN.value, text, (name.field,))
+            raise
+        return Written(told.id, is_new=True, segment=segment_of(provider, told, reply.body))
+
+    return Exchange(operation, json_call("POST", "/v1/segments", body), read, is_idempotent=False)
+
+
+def delete(provider: str, key: str) -> Exchange[None]:
+    """Delete a segment."""
+    operation = "segments.delete"
+
+    def read(reply: Reply) -> None:
+        try:
+            check(provider, operation, reply, DELETED)
+        except Refused as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                text = "Voucherify does not have this segment."
+                error.because(Reason.NOT_FOUND.value, text, ("id",))
+            # Documented for product collections: a guess for segments.
+            elif is_fault(reply, HTTPStatus.BAD_REQUEST, "resource_in_use"):
+                text = "Voucherify does not delete a segment that is in use."
+                error.because(Reason.SEGMENT_IN_USE.value, text, ("id",))
+            raise
+
+    return Exchange(operation, Call("DELETE", f"/v1/segments/{path_part(key)}"), read)
+
+
+def is_fault(reply: Reply, status: HTTPStatus, key: str) -> bool:
+    """Tell whether an error is the one of this status and documented code."""
+    told = fault(reply, FaultModel)
+    return reply.status == status and told is not None and told.key == key

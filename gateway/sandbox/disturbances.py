@@ -1,0 +1,216 @@
+"""What each kind of fault does to a provider's server: an app around its app."""
+
+import asyncio
+import gzip
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+GARBAGE = bytes(range(256)) * 4
+PAGE = b"<!doctype html><title>502 Bad Gateway</title><h1>Bad Gateway</h1><hr>nginx"
+LEVELS = 100_000
+MEBIBYTE = 1024 * 1024
+BOMB_MEBIBYTES = 1024
+
+
+class Fault(Protocol):
+    """The parts of a fault that are used here."""
+
+    @property
+    def provider(self) -> str: ...  # noqa: D102  # see gateway.sandbox.faults
+    @property
+    def status(self) -> int: ...  # noqa: D102
+    @property
+    def retry_after_s(self) -> int | None: ...  # noqa: D102
+    @property
+    def every_s(self) -> float: ...  # noqa: D102
+
+
+class Answer(NamedTuple):
+    """What a server would have sent."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+async def answer_of(app: ASGIApp, scope: Scope, receive: Receive) -> Answer:
+    """Return what the app answers, instead of sending it."""
+    status, headers, parts = 500, list[tuple[bytes, bytes]](), list[bytes]()
+
+    async def keep(message: Message) -> None:
+        nonlocal status, headers
+        if message["type"] == "http.response.start":
+            status, headers = message["status"], list(message["headers"])
+        else:
+            parts.append(message.get("body", b""))
+
+    await app(scope, receive, keep)
+    kept = [header for header in headers if header[0].lower() != b"content-length"]
+    return Answer(status, kept, b"".join(parts))
+
+
+async def start(send: Send, answer: Answer, length: int) -> None:
+    """Send the head of an answer, with this Content-Length."""
+    headers = [*answer.headers, (b"content-length", str(length).encode())]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+
+
+def sending(response: Response) -> ASGIApp:
+    """Return an app that reads the request to its end and answers this."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        await response(scope, receive, send)
+
+    return app
+
+
+def json_error(status: int, headers: Mapping[str, str]) -> ASGIApp:
+    """Return an app that answers an error; no provider documents the body of any of these."""
+    body = msgspec.json.encode({"code": status, "message": "A fault of the sandbox."})
+    return sending(Response(body, status, headers, media_type="application/json"))
+
+
+def _none(fault: Fault, app: ASGIApp) -> ASGIApp:
+    del fault
+    return app
+
+
+def _error(fault: Fault, app: ASGIApp) -> ASGIApp:
+    del app
+    after = fault.retry_after_s
+    headers = {} if after is None else {"retry-after": str(after)}
+    if fault.status in range(300, 400):
+        headers["location"] = "/elsewhere"
+    return json_error(fault.status, headers)
+
+
+def _limit(fault: Fault, app: ASGIApp) -> ASGIApp:
+    del app
+    after = 1 if fault.retry_after_s is None else fault.retry_after_s
+    headers = {"retry-after": str(after)}
+    if fault.provider == "voucherify":
+        headers |= {
+            "x-rate-limit-limit": "100",
+            "x-rate-limit-remaining": "0",
+            "x-rate-limit-retry": str(int(time.time()) + after),
+            "x-rate-limit-type": "api_calls",
+        }
+    return json_error(429, headers)
+
+
+def _reset(fault: Fault, app: ASGIApp) -> ASGIApp:
+    del fault
+
+    async def reset(scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await answer_of(app, scope, receive)
+        await start(send, answer, len(answer.body) + 1)
+        await send({"type": "http.response.body", "body": answer.body[:1], "more_body": True})
+        # A server closes the connection; in one process the caller gets this very error.
+        raise ConnectionResetError("a fault of the sandbox")
+
+    return reset
+
+
+def _hang(fault: Fault, app: ASGIApp) -> ASGIApp:
+    del fault, app
+
+    async def hang(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, send
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    return hang
+
+
+def _drip(fault: Fault, app: ASGIApp) -> ASGIApp:
+    async def drip(scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await answer_of(app, scope, receive)
+        await start(send, answer, len(answer.body))
+        for place in range(len(answer.body)):
+            part = answer.body[place : place + 1]
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+            await asyncio.sleep(fault.every_s)
+        await send({"type": "http.response.body", "body": b""})
+
+    return drip
+
+
+def _replaced(change: Callable[[bytes], bytes]) -> Callable[[Any, ASGIApp], ASGIApp]:
+    """Return a disturbance that changes the body of the true answer."""
+
+    def made(fault: Fault, app: ASGIApp) -> ASGIApp:
+        del fault
+
+        async def replaced(scope: Scope, receive: Receive, send: Send) -> None:
+            answer = await answer_of(app, scope, receive)
+            body = change(answer.body)
+            await start(send, answer, len(body))
+            await send({"type": "http.response.body", "body": body})
+
+        return replaced
+
+    return made
+
+
+def _with_wrong_token(body: bytes) -> bytes:
+    try:
+        told = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return body
+    if isinstance(told, dict) and "access_token" in told:
+        return msgspec.json.encode({**told, "access_token": "wrong"})
+    return body
+
+
+def _html(fault: Fault, app: ASGIApp) -> ASGIApp:
+    del fault, app
+    return sending(Response(PAGE, media_type="text/html"))
+
+
+def _bomb(fault: Fault, app: ASGIApp) -> ASGIApp:
+    del fault, app
+    headers = {"content-encoding": "gzip"}
+    return sending(Response(_compressed_zeros(), 200, headers, media_type="application/json"))
+
+
+@cache
+def _compressed_zeros() -> bytes:
+    """Return a gigabyte as one megabyte: members of gzip may follow each other."""
+    return gzip.compress(bytes(MEBIBYTE)) * BOMB_MEBIBYTES
+
+
+def _delayed(app: ASGIApp, delay_s: float) -> ASGIApp:
+    async def delayed(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(delay_s)
+        await app(scope, receive, send)
+
+    return delayed if delay_s else app
+
+
+_KINDS: Mapping[str, Callable[[Any, ASGIApp], ASGIApp]] = {
+    "none": _none,
+    "error": _error,
+    "limit": _limit,
+    "reset": _reset,
+    "hang": _hang,
+    "drip": _drip,
+    "garbage": _replaced(lambda _: GARBAGE),
+    "html": _html,
+    "truncated": _replaced(lambda body: body[: len(body) // 2]),
+    "deep": _replaced(lambda _: b"[" * LEVELS + b"]" * LEVELS),
+    "bomb": _bomb,
+    "wrong_token": _replaced(_with_wrong_token),
+}
+
+
+def disturbed(kind: str, fault: Fault, app: ASGIApp, delay_s: float) -> ASGIApp:
+    """Return the app as this fault leaves it; it begins to answer so much later."""
+    return _delayed(_KINDS[kind](fault, app), delay_s)

@@ -1,0 +1,129 @@
+"""Faults that the sandbox has on request: so that a client's own error states can be seen.
+
+`PUT /faults` takes a JSON list of faults, which replace those there are; `GET /faults` lists them,
+`DELETE /faults` heals everything. `gateway sandbox --fault` takes one as text (`read`).
+"""
+
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, get_args
+
+import msgspec
+from msgspec import Meta, Struct
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.sandbox.disturbances import disturbed
+
+Kind = Literal[
+    "none",
+    "error",
+    "limit",
+    "reset",
+    "hang",
+    "drip",
+    "garbage",
+    "html",
+    "truncated",
+    "deep",
+    "bomb",
+    "wrong_token",
+]
+KINDS: tuple[str, ...] = get_args(Kind)
+"""For the command line's help."""
+Provider = Literal["stuut", "voucherify", "instaleap", "emporix"]
+Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+P99 = 2.326
+"""Standard deviations from the middle of a normal distribution to its 99th percentile."""
+
+
+class Fault(Struct, frozen=True, forbid_unknown_fields=True):
+    """What goes wrong at one provider.
+
+    - `none`: nothing but the latency; `error`: answers `status`; `limit`: 429 with Retry-After
+      (`retry_after_s`) and, at Voucherify's, its own headers; `reset`: the connection breaks;
+    - `hang`: never answers; `drip`: the true answer, a byte every `every_s`; `garbage`: bytes that
+      are no JSON; `html`: a proxy's error page with status 200; `truncated`: half of the true
+      answer; `deep`: JSON nested 100,000 levels; `bomb`: a gigabyte of zeros, compressed;
+      `wrong_token`: a sign-in that goes well and gives a token that does not.
+    """
+
+    provider: Provider
+    kind: Kind = "none"
+    path: str = ""
+    """Only paths that start so, below the provider's base URL."""
+    share: Annotated[float, Meta(ge=0, le=1)] = 1
+    """The part of the calls that it hits."""
+    latency_ms: Annotated[float, Meta(ge=0, le=600_000)] = 0
+    """Half of the calls it hits take at most this longer …"""
+    latency_p99_ms: Annotated[float, Meta(ge=0, le=600_000)] = 0
+    """… and 99 % at most this (log-normal); 0: all take `latency_ms`."""
+    status: Annotated[int, Meta(ge=200, le=599)] = 503
+    retry_after_s: Annotated[int, Meta(ge=0, le=86_400)] | None = None
+    every_s: Seconds = 0.1
+    down_s: Seconds = 0
+    up_s: Seconds = 0
+    """Flapping: so long there, so long gone, and so on. Both 0: there all the time."""
+
+
+def read(text: str) -> Fault:
+    """Read `PROVIDER:KIND` or `PROVIDER:KIND:name=value,name=value`. Raises ValueError."""
+    provider, _, rest = text.partition(":")
+    kind, _, parts = rest.partition(":")
+    given = {"provider": provider, "kind": kind or "none"}
+    for part in filter(None, parts.split(",")):
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise ValueError(f"{part!r} is not name=value")
+        given[name.strip()] = value.strip()
+    try:
+        # Strict only in names and bounds: on the command line every value is a text.
+        return msgspec.convert(given, Fault, strict=False)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{text!r}: {error}") from error
+
+
+_decoder = msgspec.json.Decoder(list[Fault])
+
+
+@dataclass(slots=True)
+class Faults:
+    """The faults there are, and since when."""
+
+    clock: Callable[[], float] = time.monotonic
+    chance: random.Random = field(default_factory=random.Random)
+    current: Sequence[Fault] = ()
+    _since: float = 0.0
+
+    def replace(self, faults: Sequence[Fault]) -> None:
+        """Have these from now on, and no others."""
+        self.current = tuple(faults)
+        self._since = self.clock()
+
+    def replace_json(self, body: bytes) -> None:
+        """Have those of a JSON list. Raises ValueError, which says what is wrong with it."""
+        self.replace(_decoder.decode(body))
+
+    async def run(
+        self, kind: str, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Let a provider's server answer a call, disturbed by the faults that hit it."""
+        path = scope["raw_path"].decode("ascii")
+        for fault in self.current:
+            if fault.provider == kind and path.startswith(fault.path) and self._hits(fault):
+                app = disturbed(fault.kind, fault, app, self._delay_s(fault))
+        await app(scope, receive, send)
+
+    def _hits(self, fault: Fault) -> bool:
+        cycle_s = fault.down_s + fault.up_s
+        if cycle_s and (self.clock() - self._since) % cycle_s >= fault.down_s:
+            return False
+        return self.chance.random() < fault.share
+
+    def _delay_s(self, fault: Fault) -> float:
+        if fault.latency_p99_ms <= fault.latency_ms or not fault.latency_ms:
+            return fault.latency_ms / 1000
+        spread = math.log(fault.latency_p99_ms / fault.latency_ms) / P99
+        return self.chance.lognormvariate(math.log(fault.latency_ms), spread) / 1000

@@ -1,0 +1,59 @@
+"""Where the record is kept: the setting `store.url`, or a file in the user's state directory."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from gateway.errors import Problem, SettingsError
+
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
+SETTING = "store.url"
+
+
+class Place(NamedTuple):
+    """Where the record is."""
+
+    url: URL
+    """With the asynchronous driver."""
+    path: Path | None
+    """The file; None for PostgreSQL."""
+
+    @property
+    def shown(self) -> str:
+        """For people: the file, or the URL without its password."""
+        if self.path is not None:
+            return str(self.path)
+        return self.url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
+
+
+def located(url: str | None, environment: Mapping[str, str]) -> Place:
+    """Return the place that `store.url` names: `sqlite:///file` or `postgresql://…`.
+
+    None is `segment-gateway/gateway.db` in the state directory of the XDG Base Directory
+    Specification: $XDG_STATE_HOME when it is absolute, else ~/.local/state. Nothing is opened.
+    Raises `SettingsError`.
+    """
+    if url is None:
+        path = _state_directory(environment) / "segment-gateway" / "gateway.db"
+        return Place(URL.create(DRIVERS["sqlite"], database=str(path)), path)
+    try:
+        parsed = make_url(url)
+        driver = DRIVERS[parsed.drivername]
+    except (ArgumentError, ValueError, KeyError):
+        # The text may hold a password: neither it nor the cause is shown.
+        raise SettingsError([Problem(SETTING, "is not a URL of a database")]) from None
+    if parsed.drivername != "sqlite":
+        return Place(parsed.set(drivername=driver), None)
+    if parsed.host or not parsed.database or parsed.database.startswith((":memory:", "file:")):
+        text = "must name a file: sqlite:///gateway.db, or sqlite:////var/lib/… from the root"
+        raise SettingsError([Problem(SETTING, text)])
+    path = Path(parsed.database).absolute()
+    return Place(URL.create(driver, database=str(path)), path)
+
+
+def _state_directory(environment: Mapping[str, str]) -> Path:
+    named = Path(environment.get("XDG_STATE_HOME", ""))
+    return named if named.is_absolute() else Path.home() / ".local" / "state"

@@ -1,0 +1,22 @@
+"""Waiting for another process: asking again after growing pauses."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+FIRST_PAUSE_S: Final = 0.005
+LONGEST_PAUSE_S: Final = 0.25
+
+
+async def attempts(deadline: float) -> AsyncIterator[None]:
+    """Yield at once, and again after growing pauses until the deadline, the last time at it.
+
+    The deadline is on the event loop's clock, in seconds.
+    """
+    now = asyncio.get_running_loop().time
+    pause = FIRST_PAUSE_S
+    yield
+    while (left := deadline - now()) > 0:
+        await asyncio.sleep(min(pause, left))
+        pause = min(pause * 1.5, LONGEST_PAUSE_S)
+        yield

@@ -1,0 +1,157 @@
+"""Writes of assignments and items: who and what belongs to a segment."""
+
+import asyncio
+from collections.abc import Sequence
+
+from gateway.changes import Assignee, Outcome, UserError
+from gateway.domain import Assignment, AssignmentRef, ItemKind, Ref
+from gateway.loaders import settled
+from gateway.writes.bulk import WRITTEN, errors_of
+from gateway.writes.desk import Desk
+from gateway.writes.receipts import (
+    AssignmentFacts,
+    AssignmentReceipt,
+    AssignmentRow,
+    AssignmentsReceipt,
+    ItemRow,
+    ItemsReceipt,
+)
+from gateway.writing import AssignsCustomers, AssignsItems
+
+
+class AssignmentWrites:
+    """What can be done about who and what is in a segment."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Work at this desk."""
+        self._desk = desk
+
+    async def create(self, segment: Ref, who: Assignee, field: str) -> AssignmentReceipt:
+        """Put a customer into a segment; `field` is where the caller named it."""
+        chosen = self._desk.provider(segment.provider, field)
+        adapter = self._desk.wanted(chosen, AssignsCustomers, "ASSIGNMENT_CREATE", field)
+        await self._desk.send(chosen, adapter.assign(segment.key, who))
+        ref = reference(segment, who)
+        found = await settled(self._desk.loaders.assignment.load(ref))
+        if isinstance(found, Assignment):
+            return AssignmentReceipt(assignment=facts(found))
+        return AssignmentReceipt(assignment=AssignmentFacts(ref=ref, is_partial=True))
+
+    async def delete(self, segment: Ref, who: Assignee, field: str) -> AssignmentReceipt:
+        """Take a customer out of a segment; `field` is where the caller named it."""
+        chosen = self._desk.provider(segment.provider, field)
+        adapter = self._desk.wanted(chosen, AssignsCustomers, "ASSIGNMENT_DELETE", field)
+        await self._desk.send(chosen, adapter.unassign(segment.key, who))
+        return AssignmentReceipt(deleted=reference(segment, who))
+
+    async def create_many(
+        self, segment: Ref, rows: Sequence[Assignee | UserError]
+    ) -> AssignmentsReceipt:
+        """Put customers into a segment; a row that is an error already is not sent."""
+        chosen = self._desk.provider(segment.provider, "segmentId")
+        adapter = self._desk.wanted(chosen, AssignsCustomers, "ASSIGNMENT_CREATE", "segmentId")
+        good = [(index, row) for index, row in enumerate(rows) if isinstance(row, Assignee)]
+        found = await self._desk.rows(
+            chosen,
+            [who for _, who in good],
+            adapter.rows_per_call,
+            lambda part: adapter.assign_many(segment.key, part),
+        )
+        done = {
+            index: AssignmentRow(
+                index=index,
+                outcome=result.outcome,
+                assignment=AssignmentFacts(ref=reference(segment, who), is_partial=True)
+                if result.outcome in WRITTEN
+                else None,
+                errors=errors_of(result, "assignments", index),
+            )
+            for (index, who), result in zip(good, found, strict=True)
+        }
+        return AssignmentsReceipt(rows=joined(rows, done))
+
+    async def delete_many(
+        self, segment: Ref, rows: Sequence[Assignee | UserError]
+    ) -> AssignmentsReceipt:
+        """Take customers out of a segment; a row that is an error already is not sent."""
+        chosen = self._desk.provider(segment.provider, "segmentId")
+        adapter = self._desk.wanted(chosen, AssignsCustomers, "ASSIGNMENT_DELETE", "segmentId")
+        good = [(index, row) for index, row in enumerate(rows) if isinstance(row, Assignee)]
+        found = await self._desk.rows(
+            chosen,
+            [who for _, who in good],
+            adapter.rows_per_call,
+            lambda part: adapter.unassign_many(segment.key, part),
+        )
+        done = {
+            index: AssignmentRow(
+                index=index,
+                outcome=result.outcome,
+                deleted=reference(segment, who) if result.outcome is Outcome.DELETED else None,
+                errors=errors_of(result, "assignments", index),
+            )
+            for (index, who), result in zip(good, found, strict=True)
+        }
+        return AssignmentsReceipt(rows=joined(rows, done))
+
+    async def assign_items(
+        self, segment: Ref, items: Sequence[tuple[ItemKind, str]]
+    ) -> ItemsReceipt:
+        """Put items into a segment."""
+        return await self._items(segment, items, "assign_items")
+
+    async def unassign_items(
+        self, segment: Ref, items: Sequence[tuple[ItemKind, str]]
+    ) -> ItemsReceipt:
+        """Take items out of a segment."""
+        return await self._items(segment, items, "unassign_items")
+
+    async def _items(
+        self, segment: Ref, items: Sequence[tuple[ItemKind, str]], method: str
+    ) -> ItemsReceipt:
+        chosen = self._desk.provider(segment.provider, "segmentId")
+        adapter = self._desk.wanted(chosen, AssignsItems, "ITEM_ASSIGN", "segmentId")
+        write = getattr(adapter, method)
+        done: dict[int, ItemRow] = {}
+
+        async def of(kind: ItemKind) -> None:
+            places = [index for index, (each, _) in enumerate(items) if each is kind]
+            found = await self._desk.rows(
+                chosen,
+                [items[index][1] for index in places],
+                adapter.rows_per_call,
+                lambda part: write(segment.key, kind, part),
+            )
+            for index, result in zip(places, found, strict=True):
+                errors = errors_of(result, "items", index)
+                done[index] = ItemRow(index=index, outcome=result.outcome, errors=errors)
+
+        await asyncio.gather(*(of(kind) for kind in dict.fromkeys(kind for kind, _ in items)))
+        return ItemsReceipt(rows=tuple(done[index] for index in sorted(done)))
+
+
+def reference(segment: Ref, who: Assignee) -> AssignmentRef:
+    """Return the reference of an assignment."""
+    return AssignmentRef(segment.provider, segment.key, who.customer, who.legal_entity)
+
+
+def facts(assignment: Assignment) -> AssignmentFacts:
+    """Return what a receipt keeps of an assignment."""
+    told = {name: getattr(assignment, name) for name in AssignmentFacts.__struct_fields__}
+    return AssignmentFacts(**told)
+
+
+def joined(
+    rows: Sequence[Assignee | UserError], done: dict[int, AssignmentRow]
+) -> tuple[AssignmentRow, ...]:
+    """Return the rows that were sent and those that were not, in the order of the input."""
+    return tuple(
+        AssignmentRow(
+            index=index,
+            outcome=Outcome.FAILED,
+            errors=(row.below("assignments", str(index)),),
+        )
+        if isinstance(row, UserError)
+        else done[index]
+        for index, row in enumerate(rows)
+    )

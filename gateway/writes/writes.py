@@ -1,0 +1,90 @@
+"""The write side of one request."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from hashlib import blake2s
+from typing import TypeVar
+
+import msgspec
+
+from gateway.adapter import RestoresSegments
+from gateway.changes import Reason, UserError
+from gateway.domain import Segment
+from gateway.errors import GatewayError, ProviderError
+from gateway.provider import Provider
+from gateway.store.errors import FirstAttemptRunning, IdempotencyKeyReused, OutcomeUnknown
+from gateway.store.record import Record
+from gateway.writes.assignments import AssignmentWrites
+from gateway.writes.bulk import BulkWrites
+from gateway.writes.desk import Desk, Refusals
+from gateway.writes.replacing import Replacing
+from gateway.writes.segments import SegmentWrites
+
+R = TypeVar("R")
+
+LONGEST_KEY = 255
+"""Characters of an idempotency key."""
+
+DONE, UNKNOWN = b"1", b"0"
+"""What is kept under a key: the receipt behind the one, or that nobody knows the outcome."""
+
+
+class Writes:
+    """Everything that one request may change."""
+
+    def __init__(
+        self, providers: Mapping[str, Provider], desk: Desk, record: Record, deadline: float
+    ) -> None:
+        """Work at this desk, until the request's deadline on the loop's clock."""
+        self._providers = providers
+        self._record = record
+        self._deadline = deadline
+        self.segments = SegmentWrites(desk)
+        self.bulk = BulkWrites(desk)
+        self.assignments = AssignmentWrites(desk)
+        self.replacing = Replacing(desk, record, deadline)
+
+    def restored(self, provider: str, document: bytes) -> Segment:
+        """Return the segment that a receipt keeps as the provider's own document."""
+        adapter = self._providers[provider].wanted(RestoresSegments, "SEGMENT_GET")
+        return adapter.segment_from(document)
+
+    async def once(
+        self, key: str, asked: bytes, write: Callable[[], Awaitable[R]], form: type[R]
+    ) -> R:
+        """Do a write unless this key did it already; then return its receipt.
+
+        The same key with another input raises `Refusals`. Receipts are kept for 24 hours.
+        """
+        if not 1 <= len(key) <= LONGEST_KEY:
+            told = f"An idempotency key has 1 to {LONGEST_KEY} characters."
+            raise Refusals(UserError(told, Reason.INVALID, ("idempotencyKey",)))
+
+        failures: list[ProviderError] = []
+
+        async def run() -> bytes:
+            try:
+                return DONE + msgspec.json.encode(await write())
+            except ProviderError as error:
+                if not error.was_sent:
+                    raise
+                failures.append(error)
+                return UNKNOWN
+
+        digest = blake2s(asked).hexdigest()
+        try:
+            kept = await self._record.once(key, digest, run, self._deadline)
+        except IdempotencyKeyReused as error:
+            reused = UserError(str(error), Reason.IDEMPOTENCY_KEY_REUSED, ("idempotencyKey",))
+            raise Refusals(reused) from error
+        except (OutcomeUnknown, FirstAttemptRunning) as error:
+            raise Refusals(unfinished(error)) from error
+        if failures:
+            raise failures[0]
+        if kept == UNKNOWN:
+            raise Refusals(unfinished(OutcomeUnknown()))
+        return msgspec.json.decode(kept[len(DONE) :], type=form)
+
+
+def unfinished(error: GatewayError) -> UserError:
+    """Say that a key was used before and that its outcome is not known, or not yet."""
+    return UserError(str(error), Reason.PROVIDER_FAILED, ("idempotencyKey",))

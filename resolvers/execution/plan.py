@@ -1,0 +1,271 @@
+"""What one operation asks, worked out once: which fields of which types, and how each is got.
+
+A plan is good for every run of its operation with the same values in `@skip` and `@include`.
+"""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLSchema,
+    GraphQLUnionType,
+    OperationDefinitionNode,
+    OperationType,
+    VariableNode,
+    get_argument_values,
+    get_named_type,
+    is_leaf_type,
+)
+from graphql.execution.collect_fields import (
+    CollectedFields,
+    FieldDetailsList,
+    FragmentDetails,
+    collect_fields,
+    collect_subfields,
+)
+from graphql.execution.values import VariableValues
+from graphql.language import Visitor, visit
+from strawberry.types.arguments import convert_arguments
+
+from resolvers.fields import DECLARATION, Declaration, How
+from resolvers.selection import Selection
+
+STRAWBERRY = "strawberry-definition"
+"""Where Strawberry keeps its own of each part of the schema."""
+
+MOST_FIELDS = 1000
+"""Fields of a plan: fragments within fragments can stand for exponentially many."""
+
+ONLY_DIRECTIVES = frozenset({"skip", "include"})
+
+
+class UnplannableError(Exception):
+    """There is no plan for the operation, or not for these variables: graphql-core runs it."""
+
+
+@dataclass(eq=False, slots=True)
+class SelectionPlan:
+    """What is selected of objects of one type, wherever its field stands."""
+
+    type: GraphQLObjectType
+    fields: list["FieldPlan"] = field(default_factory=list)
+    reads: list["FieldPlan"] = field(default_factory=list)
+    """Those of the fields that wait for something."""
+    values: int = -1
+    """The slot of the values that were completed with this selection, if it has reads."""
+    made: int = -1
+    """The slot of the objects that were made of them."""
+
+
+@dataclass(eq=False, slots=True)
+class FieldPlan:
+    """One field of a selection; all its mentions are merged."""
+
+    key: str
+    parent: GraphQLObjectType
+    name: str
+    nodes: Sequence[FieldNode]
+    type: GraphQLOutputType
+    path: str = ""
+    """The attribute of the value that it is; empty where a function computes or reads it."""
+    declaration: Declaration | None = None
+    selections: dict[GraphQLObjectType, SelectionPlan] = field(default_factory=dict)
+    """What is selected below it, for each type that may stand there."""
+    below: list[SelectionPlan] = field(default_factory=list)
+    """Of a field that is read: the selections with reads that are made in one go with it."""
+    asked: int = -1
+    """The slot of what its function may use."""
+    arguments: list[int] = field(default_factory=list)
+    """The slots of its arguments, in the function's order."""
+    complete: Any = None
+    """Of a field that is read: `(answers, objects, slots) -> None` puts the answers into them."""
+
+    @property
+    def is_read(self) -> bool:
+        """True when its value is waited for."""
+        return self.declaration is not None and self.declaration.how in {How.READ, How.READ_ALL}
+
+
+@dataclass(eq=False, slots=True)
+class Plan:
+    """How to run one operation."""
+
+    root: SelectionPlan
+    below: list[SelectionPlan]
+    slots: list[Any] = field(default_factory=list)
+    """What a run starts from: its constant arguments, with None where the rest goes."""
+    lists: list[int] = field(default_factory=list)
+    """Slots that a run fills with a list each."""
+    asked: list[tuple[int, Selection]] = field(default_factory=list)
+    varying: list[tuple[FieldPlan, GraphQLField]] = field(default_factory=list)
+    """Fields whose arguments hold variables."""
+    kinds: int = -1
+    """The slot of the selection of each object that stands where several types may."""
+    start: Any = None
+    """`(slots) -> dict` makes the root object."""
+
+
+class Planner:
+    """Makes the plan of one operation."""
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        operation: OperationDefinitionNode,
+        fragments: Mapping[str, FragmentDefinitionNode],
+        variables: VariableValues,
+    ) -> None:
+        """Plan for these variables as far as they decide what is skipped."""
+        self._schema = schema
+        self._operation = operation
+        self._fragments = fragments
+        self._details = {name: FragmentDetails(each) for name, each in fragments.items()}
+        self._variables = variables
+        self._count = 0
+
+    def plan(self) -> Plan:
+        """Return the plan. Raises `UnplannableError`."""
+        query = self._schema.query_type
+        if self._operation.operation is not OperationType.QUERY or query is None:
+            raise UnplannableError
+        self._plan = Plan(SelectionPlan(query), [])
+        self._plan.kinds = self._slot()
+        try:
+            found = collect_fields(
+                self._schema, self._details, self._variables, query, self._operation
+            )
+            self._plan.root = self._selection(query, found, self._plan.below)
+        except GraphQLError as error:
+            raise UnplannableError from error
+        return self._plan
+
+    def _slot(self, value: Any = None) -> int:
+        self._plan.slots.append(value)
+        return len(self._plan.slots) - 1
+
+    def _selection(
+        self, kind: GraphQLObjectType, found: CollectedFields, wave: list[SelectionPlan]
+    ) -> SelectionPlan:
+        if found.new_defer_usages:
+            raise UnplannableError
+        made = SelectionPlan(kind)
+        made.fields = [
+            self._field(kind, key, details, wave)
+            for key, details in found.grouped_field_set.items()
+        ]
+        made.reads = [each for each in made.fields if each.is_read]
+        if made.reads:
+            made.values, made.made = self._slot(), self._slot()
+            self._plan.lists += [made.values, made.made]
+            wave.append(made)
+        return made
+
+    def _field(
+        self,
+        parent: GraphQLObjectType,
+        key: str,
+        details: FieldDetailsList,
+        wave: list[SelectionPlan],
+    ) -> FieldPlan:
+        self._count += 1
+        nodes = [each.node for each in details]
+        known = {d.name.value for node in nodes for d in node.directives or ()} <= ONLY_DIRECTIVES
+        definition = self._schema.get_field(parent, nodes[0].name.value)
+        if self._count > MOST_FIELDS or not known or definition is None:
+            raise UnplannableError
+        name = nodes[0].name.value
+        made = FieldPlan(key, parent, name, nodes, definition.type)
+        if name == "__typename":
+            return made
+        self._get(made, definition)
+        named = get_named_type(definition.type)
+        if isinstance(named, GraphQLObjectType):
+            kinds: Sequence[GraphQLObjectType] = (named,)
+        elif isinstance(named, (GraphQLInterfaceType, GraphQLUnionType)):
+            kinds = self._schema.get_possible_types(named)
+        elif is_leaf_type(named):
+            kinds = ()
+        else:
+            raise UnplannableError
+        for kind in kinds:
+            found = collect_subfields(
+                self._schema, self._details, self._variables, self._operation, kind, details
+            )
+            made.selections[kind] = self._selection(
+                kind, found, made.below if made.is_read else wave
+            )
+        return made
+
+    def _get(self, made: FieldPlan, definition: GraphQLField) -> None:
+        """Find out how the field gets its value."""
+        strawberry_field = definition.extensions.get(STRAWBERRY)
+        if strawberry_field is None or strawberry_field.extensions:
+            raise UnplannableError
+        declaration = strawberry_field.metadata.get(DECLARATION)
+        if declaration is None:
+            if not strawberry_field.is_basic_field:
+                raise UnplannableError
+            made.path = strawberry_field.python_name
+            return
+        made.declaration = declaration
+        made.path = declaration.path
+        if declaration.takes_asked:
+            made.asked = self._slot()
+            self._plan.asked.append((made.asked, Selection(made.nodes, self._fragments)))
+        made.arguments = [self._slot() for _ in declaration.parameters]
+        if any(_has_variable(node) for node in made.nodes):
+            self._plan.varying.append((made, definition))
+        elif made.arguments:
+            fill(self._schema, made, definition, VariableValues({}, {}), self._plan.slots)
+
+
+def fill(
+    schema: GraphQLSchema,
+    made: FieldPlan,
+    definition: GraphQLField,
+    variables: VariableValues,
+    slots: list[Any],
+) -> None:
+    """Put a field's arguments into their slots. Raises `UnplannableError` for bad ones."""
+    strawberry_schema = schema.extensions[STRAWBERRY]
+    try:
+        given = convert_arguments(
+            get_argument_values(definition, made.nodes[0], variables),
+            definition.extensions[STRAWBERRY].arguments,
+            scalar_registry=strawberry_schema.schema_converter.scalar_registry,
+            config=strawberry_schema.config,
+        )
+    except GraphQLError as error:
+        raise UnplannableError from error
+    parameters = made.declaration.parameters if made.declaration else ()
+    for slot, parameter in zip(made.arguments, parameters, strict=True):
+        slots[slot] = given.get(parameter.name, parameter.default)
+        if slots[slot] is inspect.Parameter.empty:
+            raise UnplannableError
+
+
+class _Variables(Visitor):
+    """Notes the variables that it comes by."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        super().__init__()
+
+    def enter_variable(self, node: VariableNode, *_: Any) -> None:
+        self.names.add(node.name.value)
+
+
+def _has_variable(node: FieldNode) -> bool:
+    found = _Variables()
+    for argument in node.arguments or ():
+        visit(argument, found)
+    return bool(found.names)

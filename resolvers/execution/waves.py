@@ -1,0 +1,144 @@
+"""Run a plan level by level: one call for a field and all objects of its level.
+
+A field goes on as soon as its own answers are there; it waits for nothing beside it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from graphql import GraphQLError, GraphQLNonNull, GraphQLSchema
+from graphql.execution.values import VariableValues
+
+from gateway.context import RequestContext
+from resolvers.execution.careful import Careful, Failure
+from resolvers.execution.failures import settle
+from resolvers.execution.plan import FieldPlan, Plan, SelectionPlan, fill
+from resolvers.fields import How
+from resolvers.selection import Asked
+
+
+class Run:
+    """One run of a plan."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        schema: GraphQLSchema,
+        context: RequestContext,
+        variables: VariableValues | None,
+    ) -> None:
+        """Fill in what differs from run to run. Raises `UnplannableError`; nothing ran then."""
+        self._plan = plan
+        self._failures: list[Failure] = []
+        self._data: dict[str, Any] | None = None
+        self._slots = slots = plan.slots.copy()
+        for number in plan.lists:
+            slots[number] = []
+        slots[plan.kinds] = {}
+        for number, selection in plan.asked:
+            slots[number] = Asked(context, selection)
+        if variables is not None:
+            for field, definition in plan.varying:
+                fill(schema, field, definition, variables, slots)
+
+    def start(self) -> None:
+        """Make what is there without waiting."""
+        plan = self._plan
+        try:
+            self._data = plan.start(self._slots)
+        except Exception:  # noqa: BLE001  # what it was is found out by doing it again
+            self._empty(plan.below)
+            self._data = self._careful().start(plan.root)
+
+    @property
+    def waits(self) -> bool:
+        """True when there is something to `read`."""
+        return self._data is not None and bool(self._plan.below)
+
+    async def read(self) -> None:
+        """Read the rest, level by level."""
+        await self._read(self._plan.below)
+
+    def answer(self) -> tuple[dict[str, Any] | None, Sequence[GraphQLError]]:
+        """Return the data and its errors."""
+        if not self._failures:
+            return self._data, ()
+        return settle(self._plan, self._data, self._failures, self._slots[self._plan.kinds])
+
+    def _careful(self) -> Careful:
+        return Careful(self._slots, self._plan.kinds, self._failures)
+
+    def _empty(self, below: Sequence[SelectionPlan]) -> None:
+        for selection in below:
+            self._slots[selection.values].clear()
+            self._slots[selection.made].clear()
+
+    async def _read(self, below: Sequence[SelectionPlan]) -> None:
+        """Read all that the selections wait for, and what is below that."""
+        fields = [
+            self._field(field, self._slots[selection.values], self._slots[selection.made])
+            for selection in below
+            if self._slots[selection.values]
+            for field in selection.reads
+        ]
+        if len(fields) == 1:
+            await fields[0]
+        elif fields:
+            await asyncio.gather(*fields)
+
+    async def _field(
+        self, field: FieldPlan, values: Sequence[Any], objects: Sequence[dict[str, Any]]
+    ) -> None:
+        answers = await self._answers(field, values)
+        good, failed = answers, [a for a in answers if isinstance(a, Exception)]
+        try:
+            if failed:
+                good, objects = self._without_failed(field, answers, objects)
+            field.complete(good, objects, self._slots)
+        except Exception:  # noqa: BLE001  # as above
+            self._empty(field.below)
+            self._careful().complete(field, good, objects)
+        if field.below:
+            await self._read(field.below)
+
+    def _without_failed(
+        self, field: FieldPlan, answers: Sequence[Any], objects: Sequence[dict[str, Any]]
+    ) -> tuple[Sequence[Any], Sequence[dict[str, Any]]]:
+        takes_object = isinstance(field.type, GraphQLNonNull)
+        good: list[Any] = []
+        kept: list[dict[str, Any]] = []
+        for answer, made in zip(answers, objects, strict=True):
+            if isinstance(answer, Exception):
+                self._failures.append(Failure(made, (field.key,), field, answer, takes_object))
+            else:
+                good.append(answer)
+                kept.append(made)
+        return good, kept
+
+    async def _answers(self, field: FieldPlan, values: Sequence[Any]) -> Sequence[Any]:
+        """Return a value or an error for each value, in order."""
+        declaration = field.declaration
+        if declaration is None:
+            raise TypeError(field)
+        read = declaration.function
+        asked = self._slots[field.asked]
+        arguments = [self._slots[number] for number in field.arguments]
+        if declaration.how is How.READ_ALL:
+            try:
+                answers: Sequence[Any] = await read(values, asked, *arguments)
+            except Exception as error:  # noqa: BLE001  # a bug: each of them shows it
+                return [error] * len(values)
+            return answers
+        if len(values) == 1:
+            try:
+                return (await read(values[0], asked, *arguments),)
+            except Exception as error:  # noqa: BLE001  # whatever a field raises is its error
+                return (error,)
+        answers = await asyncio.gather(
+            *(read(value, asked, *arguments) for value in values), return_exceptions=True
+        )
+        for answer in answers:
+            if isinstance(answer, asyncio.CancelledError):
+                raise answer
+        return answers

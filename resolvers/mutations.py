@@ -1,0 +1,266 @@
+"""The root fields that write: each answers a payload; an outage is an error on it alone."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+import strawberry
+
+from gateway.context import Refusals, Writes, receipts
+from resolvers import drafts
+from resolvers.inputs import given
+from resolvers.payloads import (
+    AssignmentBulkPayload,
+    AssignmentCreatePayload,
+    AssignmentDeletePayload,
+    CustomerSegmentsReplacePayload,
+    SegmentBulkPayload,
+    SegmentCreatePayload,
+    SegmentDeletePayload,
+    SegmentItemsBulkPayload,
+    SegmentsReorderPayload,
+    SegmentUpdatePayload,
+    SegmentUpsertPayload,
+)
+from resolvers.types import Context
+from resolvers.write_inputs import (
+    AssignmentBulkCreateInput,
+    AssignmentBulkDeleteInput,
+    AssignmentCreateInput,
+    AssignmentDeleteInput,
+    CustomerSegmentsReplaceInput,
+    SegmentBulkCreateInput,
+    SegmentBulkDeleteInput,
+    SegmentBulkUpsertInput,
+    SegmentCreateInput,
+    SegmentDeleteInput,
+    SegmentItemsBulkAssignInput,
+    SegmentsReorderInput,
+    SegmentUpdateInput,
+    SegmentUpsertInput,
+)
+
+R = TypeVar("R")
+INPUT = strawberry.argument(name="input", description="What is to be done.")
+
+
+async def receipt(
+    info: Context, asked: Any, form: type[R], write: Callable[[Writes], Awaitable[R]]
+) -> R:
+    """Do a write once per idempotency key; the caller's mistakes become the receipt's errors."""
+    writes = info.context.writes
+    key = given(asked.idempotency_key)
+
+    async def tried() -> R:
+        try:
+            return await write(writes)
+        except Refusals as error:
+            return form(errors=error.errors)  # type: ignore[call-arg]  # every receipt has them
+
+    if key is None:
+        return await tried()
+    # What was asked without the key itself, as text: equal inputs, equal texts.
+    text = msgspec.json.encode(
+        [info.field_name, {**asdict(asked), "idempotency_key": None}],
+        enc_hook=lambda value: None if value is strawberry.UNSET else str(value),
+        order="deterministic",
+    )
+    try:
+        return await writes.once(key, text, tried, form)
+    except Refusals as error:
+        return form(errors=error.errors)  # type: ignore[call-arg]  # every receipt has them
+
+
+@strawberry.type(description="Everything that can be changed.")
+class Mutation:
+    """See the description."""
+
+    @strawberry.field(description="Make a segment.")
+    async def segment_create(
+        self, info: Context, asked: Annotated[SegmentCreateInput, INPUT]
+    ) -> SegmentCreatePayload | None:
+        """See the description."""
+
+        async def write(writes: Writes) -> receipts.SegmentReceipt:
+            return await writes.segments.create(asked.provider, *drafts.new_segment(asked))
+
+        done = await receipt(info, asked, receipts.SegmentReceipt, write)
+        return SegmentCreatePayload(value=done)
+
+    @strawberry.field(description="Change the given parts of a segment.")
+    async def segment_update(
+        self, info: Context, asked: Annotated[SegmentUpdateInput, INPUT]
+    ) -> SegmentUpdatePayload | None:
+        """See the description."""
+
+        async def write(writes: Writes) -> receipts.SegmentReceipt:
+            return await writes.segments.update(*drafts.changes(asked))
+
+        done = await receipt(info, asked, receipts.SegmentReceipt, write)
+        return SegmentUpdatePayload(value=done)
+
+    @strawberry.field(description="Write a whole segment: make it if missing, else replace it.")
+    async def segment_upsert(
+        self, info: Context, asked: Annotated[SegmentUpsertInput, INPUT]
+    ) -> SegmentUpsertPayload | None:
+        """See the description."""
+
+        async def write(writes: Writes) -> receipts.SegmentReceipt:
+            return await writes.segments.upsert(asked.provider, *drafts.whole_segment(asked))
+
+        done = await receipt(info, asked, receipts.SegmentReceipt, write)
+        return SegmentUpsertPayload(value=done)
+
+    @strawberry.field(description="Delete a segment.")
+    async def segment_delete(
+        self, info: Context, asked: Annotated[SegmentDeleteInput, INPUT]
+    ) -> SegmentDeletePayload | None:
+        """See the description."""
+
+        async def write(writes: Writes) -> receipts.DeletionReceipt:
+            ref = drafts.segment_ref(asked.id, "id")
+            return await writes.segments.delete(ref, force=bool(asked.force))
+
+        done = await receipt(info, asked, receipts.DeletionReceipt, write)
+        return SegmentDeletePayload(value=done)
+
+    @strawberry.field(description="Make any number of segments of one provider.")
+    async def segment_bulk_create(
+        self, info: Context, asked: Annotated[SegmentBulkCreateInput, INPUT]
+    ) -> SegmentBulkPayload | None:
+        """See the description."""
+
+        async def write(writes: Writes) -> receipts.SegmentsReceipt:
+            return await writes.bulk.create(asked.provider, drafts.rows(asked.segments))
+
+        done = await receipt(info, asked, receipts.SegmentsReceipt, write)
+        return SegmentBulkPayload(value=done)
+
+    @strawberry.field(description="Write any number of whole segments of one provider.")
+    async def segment_bulk_upsert(
+        self, info: Context, asked: Annotated[SegmentBulkUpsertInput, INPUT]
+    ) -> SegmentBulkPayload | None:
+        """See the description."""
+
+        async def write(writes: Writes) -> receipts.SegmentsReceipt:
+            return await writes.bulk.upsert(asked.provider, drafts.rows(asked.segments))
+
+        done = await receipt(info, asked, receipts.SegmentsReceipt, write)
+        return SegmentBulkPayload(value=done)
+
+    @strawberry.field(description="Delete any number of segments, of any providers.")
+    async def segment_bulk_delete(
+        self, info: Context, asked: Annotated[SegmentBulkDeleteInput, INPUT]
+    ) -> SegmentBulkPayload | None:
+        """See the description."""
+
+        async def write(writes: Writes) -> receipts.SegmentsReceipt:
+            refs = [drafts.named_segment(each) for each in asked.ids]
+            return await writes.bulk.delete(refs, force=bool(asked.force))
+
+        done = await receipt(info, asked, receipts.SegmentsReceipt, write)
+        return SegmentBulkPayload(value=done)
+
+    @strawberry.field(description="Rank a provider's segments (Stuut).")
+    async def segments_reorder(
+        self, info: Context, asked: Annotated[SegmentsReorderInput, INPUT]
+    ) -> SegmentsReorderPayload | None:
+        """See the description."""
+
+        async def write(writes: Writes) -> receipts.OrderReceipt:
+            refs = drafts.segment_refs(asked.ids, "ids")
+            return await writes.segments.reorder(asked.provider, refs)
+
+        done = await receipt(info, asked, receipts.OrderReceipt, write)
+        return SegmentsReorderPayload(value=done)
+
+    @strawberry.field(description="Put a customer into a segment.")
+    async def assignment_create(
+        self, info: Context, asked: Annotated[AssignmentCreateInput, INPUT]
+    ) -> AssignmentCreatePayload | None:
+        """See the description."""
+
+        async def write(writes: Writes) -> receipts.AssignmentReceipt:
+            return await writes.assignments.create(*drafts.assignment(asked))
+
+        done = await receipt(info, asked, receipts.AssignmentReceipt, write)
+        return AssignmentCreatePayload(value=done)
+
+    @strawberry.field(description="Take a customer out of a segment.")
+    async def assignment_delete(
+        self, info: Context, asked: Annotated[AssignmentDeleteInput, INPUT]
+    ) -> AssignmentDeletePayload | None:
+        """See the description."""
+
+        async def write(writes: Writes) -> receipts.AssignmentReceipt:
+            return await writes.assignments.delete(*drafts.assignment(asked))
+
+        done = await receipt(info, asked, receipts.AssignmentReceipt, write)
+        return AssignmentDeletePayload(value=done)
+
+    @strawberry.field(description="Put any number of customers into a segment.")
+    async def assignment_bulk_create(
+        self, info: Context, asked: Annotated[AssignmentBulkCreateInput, INPUT]
+    ) -> AssignmentBulkPayload | None:
+        """See the description."""
+
+        async def write(writes: Writes) -> receipts.AssignmentsReceipt:
+            segment = drafts.segment_ref(asked.segment_id, "segmentId")
+            rows = [drafts.assignee(each, segment.provider) for each in asked.assignments]
+            return await writes.assignments.create_many(segment, rows)
+
+        done = await receipt(info, asked, receipts.AssignmentsReceipt, write)
+        return AssignmentBulkPayload(value=done)
+
+    @strawberry.field(description="Take any number of customers out of a segment.")
+    async def assignment_bulk_delete(
+        self, info: Context, asked: Annotated[AssignmentBulkDeleteInput, INPUT]
+    ) -> AssignmentBulkPayload | None:
+        """See the description."""
+
+        async def write(writes: Writes) -> receipts.AssignmentsReceipt:
+            segment = drafts.segment_ref(asked.segment_id, "segmentId")
+            rows = [drafts.assignee(each, segment.provider) for each in asked.assignments]
+            return await writes.assignments.delete_many(segment, rows)
+
+        done = await receipt(info, asked, receipts.AssignmentsReceipt, write)
+        return AssignmentBulkPayload(value=done)
+
+    @strawberry.field(description="Give customers these segments instead of those they have.")
+    async def customer_segments_replace(
+        self, info: Context, asked: Annotated[CustomerSegmentsReplaceInput, INPUT]
+    ) -> CustomerSegmentsReplacePayload | None:
+        """See the description."""
+
+        async def write(writes: Writes) -> receipts.ReplacementsReceipt:
+            return await writes.replacing.replace(asked.provider, drafts.replacements(asked))
+
+        done = await receipt(info, asked, receipts.ReplacementsReceipt, write)
+        return CustomerSegmentsReplacePayload(value=done)
+
+    @strawberry.field(description="Put any number of items into a segment (Emporix).")
+    async def segment_items_bulk_assign(
+        self, info: Context, asked: Annotated[SegmentItemsBulkAssignInput, INPUT]
+    ) -> SegmentItemsBulkPayload | None:
+        """See the description."""
+
+        async def write(writes: Writes) -> receipts.ItemsReceipt:
+            segment = drafts.segment_ref(asked.segment_id, "segmentId")
+            return await writes.assignments.assign_items(segment, drafts.items(asked))
+
+        done = await receipt(info, asked, receipts.ItemsReceipt, write)
+        return SegmentItemsBulkPayload(value=done)
+
+    @strawberry.field(description="Take any number of items out of a segment (Emporix).")
+    async def segment_items_bulk_unassign(
+        self, info: Context, asked: Annotated[SegmentItemsBulkAssignInput, INPUT]
+    ) -> SegmentItemsBulkPayload | None:
+        """See the description."""
+
+        async def write(writes: Writes) -> receipts.ItemsReceipt:
+            segment = drafts.segment_ref(asked.segment_id, "segmentId")
+            return await writes.assignments.unassign_items(segment, drafts.items(asked))
+
+        done = await receipt(info, asked, receipts.ItemsReceipt, write)
+        return SegmentItemsBulkPayload(value=done)

@@ -1,0 +1,278 @@
+"""Input types of writing, as the contract has them. What they mean: `resolvers.drafts`."""
+
+from typing import Any
+
+import strawberry
+from strawberry.scalars import JSON
+
+from resolvers.inputs import CustomerIdentityInput
+from resolvers.leaves import DateTime, ItemType, SegmentStatus
+
+UNSET = strawberry.UNSET
+
+
+def part(description: str) -> Any:
+    """Return an optional field of an input."""
+    return strawberry.field(default=UNSET, description=description)
+
+
+IDEMPOTENCY = (
+    "Any text of yours, unique to this change: repeated with the same input within 24 hours, it "
+    "is answered by the first result and nothing is sent again."
+)
+
+
+@strawberry.input(description="One text in one language.")
+class LocalizedTextInput:
+    """See the description."""
+
+    language: str = strawberry.field(description="BCP 47.")
+    text: str = strawberry.field(description="The text.")
+
+
+@strawberry.input(description="A stretch of time; an end that is missing is open.")
+class DateTimeRangeInput:
+    """See the description."""
+
+    from_: DateTime | None = strawberry.field(
+        name="from", default=UNSET, description="Its first moment."
+    )
+    to: DateTime | None = strawberry.field(default=UNSET, description="Its last moment.")
+
+
+@strawberry.input(description="What decides who belongs to a segment.")
+class SegmentRuleInput:
+    """See the description."""
+
+    native: JSON = strawberry.field(
+        description="In the provider's own language: Stuut's `conditions`, Voucherify's `filter`."
+    )
+
+
+@strawberry.input(description="What every segment can be written with.")
+class SegmentBulkRowInput:
+    """See the description."""
+
+    external_id: str | None = part("The id it is to have, where the provider lets you choose.")
+    name: str | None = part("Its name in the provider's default language.")
+    names: list[LocalizedTextInput] | None = part("Its name in every language, instead of `name`.")
+    description: str | None = part("Its description in the provider's default language.")
+    descriptions: list[LocalizedTextInput] | None = part(
+        "Its description in every language, instead of `description`."
+    )
+    status: SegmentStatus | None = part("Whether it is switched on.")
+    validity: DateTimeRangeInput | None = part("When it is valid.")
+    site_code: str | None = part("The site it is for.")
+    attributes: JSON | None = part("The provider's custom attributes (Emporix mixins).")
+    version: int | None = part("The version you have seen; another by now is a user error.")
+
+
+@strawberry.input(description="A new segment.")
+class SegmentCreateInput:
+    """See the description."""
+
+    provider: str = strawberry.field(description="The provider's key.")
+    external_id: str | None = part("The id it is to have, where the provider lets you choose.")
+    name: str | None = part("Its name in the provider's default language.")
+    names: list[LocalizedTextInput] | None = part("Its name in every language, instead of `name`.")
+    description: str | None = part("Its description in the provider's default language.")
+    descriptions: list[LocalizedTextInput] | None = part(
+        "Its description in every language, instead of `description`."
+    )
+    customers: list[strawberry.ID] | None = part("Its members, by global ids …")
+    customer_external_ids: list[str] | None = part("… and by the provider's own ids.")
+    rule: SegmentRuleInput | None = part("What decides who belongs, instead of members.")
+    emits_membership_events: bool | None = part(
+        "Voucherify: auto-update (true) instead of passive (false)."
+    )
+    priority: int | None = part("Lower wins (Stuut).")
+    status: SegmentStatus | None = part("Whether it is switched on.")
+    validity: DateTimeRangeInput | None = part("When it is valid.")
+    site_code: str | None = part("The site it is for.")
+    attributes: JSON | None = part("The provider's custom attributes (Emporix mixins).")
+    idempotency_key: str | None = part(IDEMPOTENCY)
+
+
+@strawberry.input(description="Changes of a segment: only the parts given change; null clears.")
+class SegmentUpdateInput:
+    """See the description."""
+
+    id: strawberry.ID = strawberry.field(description="The segment's global id.")
+    name: str | None = part("Its name in the provider's default language; others are kept.")
+    names: list[LocalizedTextInput] | None = part("Its name in every language: the whole map.")
+    description: str | None = part(
+        "Its description in the provider's default language; others are kept."
+    )
+    descriptions: list[LocalizedTextInput] | None = part(
+        "Its description in every language: the whole map."
+    )
+    status: SegmentStatus | None = part("Whether it is switched on.")
+    validity: DateTimeRangeInput | None = part("When it is valid.")
+    site_code: str | None = part("The site it is for.")
+    attributes: JSON | None = part("The provider's custom attributes, as a whole.")
+    version: int | None = part("The version you have seen; another by now is a user error.")
+    idempotency_key: str | None = part(IDEMPOTENCY)
+
+
+@strawberry.input(description="A segment as a whole: made if missing, else replaced.")
+class SegmentUpsertInput:
+    """See the description."""
+
+    provider: str = strawberry.field(description="The provider's key.")
+    external_id: str = strawberry.field(description="Its id at the provider.")
+    name: str | None = part("Its name in the provider's default language.")
+    names: list[LocalizedTextInput] | None = part("Its name in every language, instead of `name`.")
+    description: str | None = part("Its description in the provider's default language.")
+    descriptions: list[LocalizedTextInput] | None = part(
+        "Its description in every language, instead of `description`."
+    )
+    status: SegmentStatus | None = part("Whether it is switched on.")
+    validity: DateTimeRangeInput | None = part("When it is valid.")
+    site_code: str | None = part("The site it is for.")
+    attributes: JSON | None = part("The provider's custom attributes (Emporix mixins).")
+    version: int | None = part("The version you have seen; another by now is a user error.")
+    idempotency_key: str | None = part(IDEMPOTENCY)
+
+
+@strawberry.input(description="A segment to delete.")
+class SegmentDeleteInput:
+    """See the description."""
+
+    id: strawberry.ID = strawberry.field(description="The segment's global id.")
+    force: bool | None = part("Also when customers or items are assigned to it; with them.")
+    idempotency_key: str | None = part(IDEMPOTENCY)
+
+
+@strawberry.input(description="New segments of one provider.")
+class SegmentBulkCreateInput:
+    """See the description."""
+
+    provider: str = strawberry.field(description="The provider's key.")
+    segments: list[SegmentBulkRowInput] = strawberry.field(description="Any number of them.")
+    idempotency_key: str | None = part(IDEMPOTENCY)
+
+
+@strawberry.input(description="Segments of one provider, each as a whole.")
+class SegmentBulkUpsertInput:
+    """See the description."""
+
+    provider: str = strawberry.field(description="The provider's key.")
+    segments: list[SegmentBulkRowInput] = strawberry.field(description="Any number of them.")
+    idempotency_key: str | None = part(IDEMPOTENCY)
+
+
+@strawberry.input(description="Segments to delete, of any providers.")
+class SegmentBulkDeleteInput:
+    """See the description."""
+
+    ids: list[strawberry.ID] = strawberry.field(description="Global ids; any number of them.")
+    force: bool | None = part("Also when customers or items are assigned to them; with them.")
+    idempotency_key: str | None = part(IDEMPOTENCY)
+
+
+@strawberry.input(description="The order in which a provider's segments win.")
+class SegmentsReorderInput:
+    """See the description."""
+
+    provider: str = strawberry.field(description="The provider's key.")
+    ids: list[strawberry.ID] = strawberry.field(
+        description="Global ids; the first gets priority 0, the next 1, and so on."
+    )
+    idempotency_key: str | None = part(IDEMPOTENCY)
+
+
+@strawberry.input(description="A customer to put into a segment.")
+class AssignmentCreateInput:
+    """See the description."""
+
+    segment_id: strawberry.ID = strawberry.field(description="The segment's global id.")
+    customer_id: strawberry.ID | None = part("The customer's global id …")
+    identity: CustomerIdentityInput | None = part("… or a key of the provider: one of the two.")
+    legal_entity_id: str | None = part("In B2B: the legal entity that the customer acts for.")
+    idempotency_key: str | None = part(IDEMPOTENCY)
+
+
+@strawberry.input(description="An assignment to end: by its id, or by segment and customer.")
+class AssignmentDeleteInput:
+    """See the description."""
+
+    id: strawberry.ID | None = part("The assignment's global id.")
+    segment_id: strawberry.ID | None = part("The segment's global id.")
+    customer_id: strawberry.ID | None = part("The customer's global id …")
+    identity: CustomerIdentityInput | None = part("… or a key of the provider: one of the two.")
+    legal_entity_id: str | None = part("In B2B: the legal entity that the customer acts for.")
+    idempotency_key: str | None = part(IDEMPOTENCY)
+
+
+@strawberry.input(description="One customer of a bulk of assignments.")
+class AssignmentRowInput:
+    """See the description."""
+
+    customer_id: strawberry.ID | None = part("The customer's global id …")
+    identity: CustomerIdentityInput | None = part("… or a key of the provider: one of the two.")
+    legal_entity_id: str | None = part("In B2B: the legal entity that the customer acts for.")
+
+
+@strawberry.input(description="Customers to put into a segment.")
+class AssignmentBulkCreateInput:
+    """See the description."""
+
+    segment_id: strawberry.ID = strawberry.field(description="The segment's global id.")
+    assignments: list[AssignmentRowInput] = strawberry.field(description="Any number of them.")
+    idempotency_key: str | None = part(IDEMPOTENCY)
+
+
+@strawberry.input(description="Customers to take out of a segment.")
+class AssignmentBulkDeleteInput:
+    """See the description."""
+
+    segment_id: strawberry.ID = strawberry.field(description="The segment's global id.")
+    assignments: list[AssignmentRowInput] = strawberry.field(description="Any number of them.")
+    idempotency_key: str | None = part(IDEMPOTENCY)
+
+
+@strawberry.input(description="A segment of a provider that knows only pairs (Instaleap).")
+class SegmentTagInput:
+    """See the description."""
+
+    type: str = strawberry.field(description="For example `membership`.")
+    value: str = strawberry.field(description="For example `SILVER`.")
+
+
+@strawberry.input(description="All the segments that one customer is to have.")
+class CustomerSegmentsInput:
+    """See the description."""
+
+    external_id: str = strawberry.field(
+        description="The provider's own id of the customer (Instaleap: the document id)."
+    )
+    segments: list[SegmentTagInput] | None = part("As pairs; null or none clears.")
+    segment_ids: list[strawberry.ID] | None = part("Or as global ids; null or none clears.")
+
+
+@strawberry.input(description="What segments customers are to have, instead of those they have.")
+class CustomerSegmentsReplaceInput:
+    """See the description."""
+
+    provider: str = strawberry.field(description="The provider's key.")
+    customers: list[CustomerSegmentsInput] = strawberry.field(
+        description="Any number of them; of several entries for one customer the first counts."
+    )
+    idempotency_key: str | None = part(IDEMPOTENCY)
+
+
+@strawberry.input(description="A product or category.")
+class SegmentItemInput:
+    """See the description."""
+
+    external_id: str = strawberry.field(description="The provider's own id.")
+    type: ItemType = strawberry.field(description="What it is.")
+
+
+@strawberry.input(description="Items to put into a segment, or to take out.")
+class SegmentItemsBulkAssignInput:
+    """See the description."""
+
+    segment_id: strawberry.ID = strawberry.field(description="The segment's global id.")
+    items: list[SegmentItemInput] = strawberry.field(description="Any number of them.")
+    idempotency_key: str | None = part(IDEMPOTENCY)

@@ -1,0 +1,332 @@
+"""The command line: what it prints, and what it refuses with a line that says how to go on."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from gateway import __main__ as command_line
+from gateway.errors import Denied, Unreachable
+
+SDL = Path(__file__).parents[2] / "schema.graphql"
+
+ACCOUNT = """
+[[providers]]
+key = "{key}"
+kind = "stuut"
+base_url = "{base_url}"
+token = "{token}"
+retries = 0
+"""
+
+SECRET = "secret-4711"
+
+NOWHERE = "http://upstream.invalid"
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Serve nothing; return what would have been."""
+    runs: list[dict[str, Any]] = []
+    monkeypatch.setattr("uvicorn.run", lambda app, **how: runs.append({"app": app, **how}))
+    return runs
+
+
+@pytest.fixture(autouse=True)
+def _no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Set, so that it is put back after a command that sets it as well.
+    monkeypatch.setenv("GATEWAY_CONFIG", "")
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """Return a port at which somebody listens."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+@pytest.fixture
+def free() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def run(*arguments: str) -> Result:
+    """Run a command here."""
+    return CliRunner().invoke(command_line.cli, arguments)
+
+
+def account(tmp_path: Path, *accounts: str, before: str = "") -> str:
+    """Write a configuration; return the name of its file."""
+    file = tmp_path / "gateway.toml"
+    file.write_text(before + "".join(accounts))
+    return str(file)
+
+
+@pytest.mark.parametrize("command", ["serve", "sandbox"])
+def test_a_taken_port_is_refused_in_one_line(
+    command: str, taken: int, served: list[dict[str, Any]]
+) -> None:
+    """It says what to say instead; nothing is served."""
+    result = run(command, "--port", str(taken))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"127.0.0.1 port {taken} is taken. Choose another: --port {taken + 1}, PORT={taken + 1}\n"
+    )
+    assert served == []
+
+
+def test_an_address_that_is_not_ours_is_refused(served: list[dict[str, Any]]) -> None:
+    """203.0.113.1 belongs to documentation, and to no machine that this runs on."""
+    result = run("sandbox", "--host", "203.0.113.1")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("203.0.113.1 port 9000 cannot be used: ")
+    assert served == []
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.test"])  # noqa: S104  # what is refused
+@pytest.mark.parametrize("before", ["", "[server]\nallow_anonymous = false\n"])
+def test_others_are_let_in_only_if_that_is_said(
+    host: str, before: str, tmp_path: Path, served: list[dict[str, Any]]
+) -> None:
+    """An address that other machines reach is refused unless anybody may come."""
+    file = account(
+        tmp_path, ACCOUNT.format(key="a", base_url=NOWHERE, token=SECRET), before=before
+    )
+    result = run("serve", "--config", file, "--host", host)
+    assert (result.exit_code, result.stdout, served) == (2, "", [])
+    assert result.stderr == (
+        f"{host} can be reached from other machines, and everybody there could ask everything.\n"
+        "Say server.allow_anonymous = true in the configuration file if that is meant, or listen "
+        "at 127.0.0.1.\n"
+    )
+
+
+def test_serving_says_where_what_and_how(
+    free: int, served: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address, the providers, a call to copy; then the server is run with that."""
+    (tmp_path / "index.html").touch()
+    monkeypatch.setattr(command_line, "PAGES", tmp_path)
+    result = run("serve", "--port", str(free), "--workers", "2")
+    assert (result.exit_code, result.stderr) == (0, "")
+    address = f"http://127.0.0.1:{free}"
+    assert (
+        result.stdout
+        == f"""\
+Segment gateway
+  Open     {address}/graphql
+  Serving  stuut (stuut), voucherify (voucherify), instaleap (instaleap), emporix (emporix)
+           no configuration file: the embedded sandbox
+  Record   {tmp_path}/state/segment-gateway/gateway.db
+  Try      the example tabs on that page, or:
+           curl {address}/graphql -H 'content-type: application/json' \
+-d '{{"query":"{{ segments(first: 5) {{ nodes {{ name provider {{ key }} }} }} }}"}}'
+  Stop     Ctrl+C
+"""
+    )
+    (how,) = served
+    assert (how["app"], how["host"], how["port"], how["workers"]) == (
+        "gateway.asgi:create",
+        "127.0.0.1",
+        free,
+        2,
+    )
+    assert os.environ["GATEWAY_CONFIG"] == ""
+
+
+def test_serving_a_file_hands_it_on_and_warns(
+    free: int, served: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every worker reads the same file; an open door and missing pages are said."""
+    monkeypatch.setattr(command_line, "PAGES", tmp_path)
+    file = account(
+        tmp_path,
+        ACCOUNT.format(key="acme", base_url=NOWHERE, token=SECRET),
+        before="[server]\nallow_anonymous = true\n",
+    )
+    result = run("serve", "--config", file, "--host", "0.0.0.0", "--port", str(free))  # noqa: S104  # as said
+    assert (result.exit_code, result.stderr, len(served)) == (0, "", 1)
+    lines = result.stdout.splitlines()
+    assert lines[1:7] == [
+        f"  Open     http://0.0.0.0:{free}/graphql",
+        "  Serving  acme (stuut)",
+        f"           {file}",
+        "  Warning  everybody who reaches this address may ask everything",
+        "  Missing  the pages are not built; build them with: make pages",
+        f"  Record   {tmp_path}/state/segment-gateway/gateway.db",
+    ]
+    assert os.environ["GATEWAY_CONFIG"] == file
+    assert SECRET not in result.output
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_everything_that_is_wrong_with_the_file_is_listed(
+    command: str, tmp_path: Path, served: list[dict[str, Any]]
+) -> None:
+    """One line each, by path, without a secret; nothing is started."""
+    text = ACCOUNT.format(key="a b", base_url="nowhere", token=SECRET) + "size = 1\n"
+    result = run(command, "--config", account(tmp_path, text))
+    assert (result.exit_code, result.stdout, served) == (2, "", [])
+    assert (
+        result.stderr
+        == r"""The configuration cannot be used:
+  providers[0].key: string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'
+  providers[0].base_url: string should match pattern '^(https?://[^\s?#@]+|sandbox:)$'
+  providers[0].size: is not a known setting
+"""
+    )
+
+
+def test_the_sandbox_says_where_it_is(free: int, served: list[dict[str, Any]]) -> None:
+    """The four addresses, and where the credentials are."""
+    result = run("sandbox", "--port", str(free))
+    assert (result.exit_code, result.stderr, len(served)) == (0, "", 1)
+    address = f"http://127.0.0.1:{free}"
+    assert (
+        result.stdout
+        == f"""\
+Sandbox of four providers
+  stuut       {address}/stuut
+  voucherify  {address}/voucherify
+  instaleap   {address}/instaleap
+  emporix     {address}/emporix
+  Credentials and a configuration to copy: {address}/
+  Calls so far: curl {address}/calls   (-X DELETE counts anew)
+  Faults: curl -X PUT {address}/faults -d '[{{"provider":"emporix","kind":"hang"}}]'   \
+(-X DELETE heals)
+  Stop: Ctrl+C
+"""
+    )
+
+
+def test_a_fault_that_there_is_not_is_refused(free: int, served: list[dict[str, Any]]) -> None:
+    """In one line, before anything is served."""
+    result = run("sandbox", "--port", str(free), "--fault", "emporix:bad mood")
+    assert (result.exit_code, result.stdout, served) == (2, "", [])
+    assert result.stderr.startswith("--fault ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_the_schema_is_the_one_that_is_checked_in() -> None:
+    """`gateway schema` prints schema.graphql to the letter."""
+    result = run("schema")
+    assert (result.exit_code, result.stdout) == (0, SDL.read_text())
+
+
+def test_without_a_command_the_help_is_shown() -> None:
+    """The commands, one line each."""
+    result = run()
+    assert [name for name in ("serve", "sandbox", "check", "schema") if name in result.output] == [
+        "serve",
+        "sandbox",
+        "check",
+        "schema",
+    ]
+
+
+def process(*arguments: str) -> Sequence[str]:
+    """Return how a command is run in a process of its own."""
+    return (sys.executable, "-m", "gateway", *arguments)
+
+
+def checked(*arguments: str) -> tuple[int, list[list[str]], str]:
+    """Run a check; return its exit status, its table's rows by column, and its last line.
+
+    In a process of its own, because it sets the log of its whole process.
+    """
+    done = subprocess.run(
+        process("check", *arguments),
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+        timeout=60,
+    )
+    assert done.stderr == ""
+    _, head, *rows, last = done.stdout.splitlines()
+    places = [head.index(title) for title in ("Provider", "Kind", "Result", "Took")]
+    ends = [*places[1:], None]
+    cells = [[row[a:b].strip() for a, b in zip(places, ends, strict=True)] for row in rows]
+    assert all(took == "" or took.endswith(" ms") for *_, took in cells)
+    return done.returncode, [row[:3] for row in cells], last
+
+
+def test_a_check_of_the_sandbox_finds_all_well() -> None:
+    """One row for each provider; one that cannot be read is said to be so."""
+    assert checked() == (
+        0,
+        [
+            ["stuut", "stuut", "ok"],
+            ["voucherify", "voucherify", "ok"],
+            ["instaleap", "instaleap", "not checked: it cannot be read"],
+            ["emporix", "emporix", "ok"],
+        ],
+        "All is well. Serve it with: gateway serve",
+    )
+
+
+def test_a_check_names_who_fails_and_why(tmp_path: Path) -> None:
+    """A wrong secret, nobody there, and one that is well beside them; the secret is not shown."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{held.getsockname()[1]}"
+        file = account(
+            tmp_path,
+            ACCOUNT.format(key="wrong", base_url="sandbox:", token=SECRET),
+            ACCOUNT.format(key="away", base_url=nobody, token=SECRET),
+            '[[providers]]\nkey = "well"\nkind = "emporix"\nbase_url = "sandbox:"\n',
+        )
+        assert checked("--config", file) == (
+            1,
+            [
+                [
+                    "wrong",
+                    "stuut",
+                    f"Denied: {Denied('wrong', '')} (HTTP 401)",
+                ],
+                ["away", "stuut", f"Unreachable: {Unreachable('away', '')}"],
+                ["well", "emporix", "ok"],
+            ],
+            "Failed. Look at base_url and the credentials of these providers.",
+        )
+
+
+def answered(server: subprocess.Popen[bytes], url: str) -> httpx.Response:
+    """Ask a server that is starting, again and again until it listens."""
+    with httpx.Client(timeout=30, trust_env=False) as client:
+        while True:
+            try:
+                return client.post(url, json={"query": "{ providers { key } }"})
+            except httpx.ConnectError:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    raise AssertionError(server.communicate(timeout=0.05)) from None
+
+
+def test_a_server_answers_until_it_is_stopped(free: int) -> None:
+    """As a process of its own: it serves the sandbox over HTTP, and ends cleanly when told to."""
+    server = subprocess.Popen(
+        process("serve", "--port", str(free)), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        answer = answered(server, f"http://127.0.0.1:{free}/graphql")
+        keys = [each["key"] for each in answer.json()["data"]["providers"]]
+    finally:
+        server.send_signal(signal.SIGTERM)
+        _, errors = server.communicate(timeout=30)
+    assert (answer.status_code, keys) == (200, ["stuut", "voucherify", "instaleap", "emporix"])
+    assert errors == b""

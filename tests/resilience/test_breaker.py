@@ -1,0 +1,206 @@
+"""A provider that fails too often rests, is tried by one call at a time, and comes back."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.breaker import FEWEST, WINDOW, Breaker, Circuit
+from gateway.errors import Denied, ProviderError, Refused, TimedOut, Unavailable
+from gateway.transport import Upstream
+from tests.resilience.accounts import Script, Step, account, circuit, scope, things, told
+from tests.resilience.clockwork import now, run
+
+
+async def outcomes(upstream: Upstream, count: int, **within: Any) -> list[Any]:
+    """Make so many calls one after the other; return values and classes of errors."""
+    found: list[Any] = []
+    for _ in range(count):
+        try:
+            found.append(await upstream.send(things(), scope(**within)))
+        except ProviderError as error:
+            found.append(type(error).__name__)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("step", "name"),
+    [
+        (told(500), "Broken"),
+        (told(429), "RateLimited"),
+        (told(301), "Malformed"),
+        (httpx.ReadError("x"), "Unreachable"),
+        (60.0, "TimedOut"),
+    ],
+    ids=["5xx", "429", "unreadable", "torn", "timeout"],
+)
+def test_opens_after_five_of_a_start(step: Step, name: str) -> None:
+    """Every way to be sick counts; then nothing is sent, and the answer comes at once."""
+
+    async def main() -> None:
+        script = Script([step])
+        upstream = account(script, retries=0, probe_interval_s=30)
+        assert await outcomes(upstream, 5) == [name] * 5
+        started = now()
+        with pytest.raises(Unavailable) as refused:
+            await upstream.send(things(), scope())
+        assert (refused.value.retry_after_s, refused.value.was_sent) == (30, False)
+        assert (len(script.at), now() - started) == (5, 0)
+        assert circuit(upstream) == "OPEN"
+
+    run(main())
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404], ids=str)
+def test_the_callers_faults_do_not_count(status: int) -> None:
+    """A provider that refuses is well."""
+
+    async def main() -> None:
+        script = Script([told(status)])
+        upstream = account(script)
+        meant = (Denied if status in {401, 403} else Refused).__name__
+        assert await outcomes(upstream, 100) == [meant] * 100
+        assert (len(script.at), circuit(upstream)) == (100, "CLOSED")
+
+    run(main())
+
+
+def test_one_call_probes_and_closes_it() -> None:
+    """After the rest one call goes, the others still fail at once; it heals, and all go."""
+
+    async def main() -> None:
+        script = Script([told(500)] * 5 + [told()])
+        upstream = account(script, retries=0, probe_interval_s=5)
+        with capture_logs() as lines:
+            await outcomes(upstream, 5)
+            assert await outcomes(upstream, 20) == ["Unavailable"] * 20
+            await asyncio.sleep(5)
+            script.takes_s = 0.5
+            probe = asyncio.create_task(upstream.send(things(), scope()))
+            await asyncio.sleep(0.1)
+            assert circuit(upstream) == "HALF_OPEN"
+            assert await outcomes(upstream, 20) == ["Unavailable"] * 20
+            assert await probe == "well"
+            assert circuit(upstream) == "CLOSED"
+            assert await outcomes(upstream, 20) == ["well"] * 20
+        assert len(script.at) == 26
+        told_of = [line["event"] for line in lines if line["event"].startswith("circuit")]
+        assert told_of == ["circuit opened", "circuit closed"]
+
+    run(main())
+
+
+def test_a_failed_probe_is_another_rest() -> None:
+    """Ten minutes of outage cost one call every five seconds, and no line in the log."""
+
+    async def main() -> None:
+        script = Script([told(500)])
+        upstream = account(script, retries=0, probe_interval_s=5)
+        await outcomes(upstream, 5)
+        with capture_logs() as lines:
+            for _ in range(600):
+                await asyncio.sleep(1)
+                await outcomes(upstream, 1)
+        assert len(script.at) == 5 + 120
+        assert [line for line in lines if line["event"].startswith("circuit")] == []
+
+    run(main())
+
+
+def test_a_probe_that_is_given_up_lets_the_next_one_probe() -> None:
+    """A client that hangs up neither heals nor hurts the provider."""
+
+    async def main() -> None:
+        script = Script([told(500)] * 5 + [4.0, told()])
+        upstream = account(script, retries=0, probe_interval_s=5)
+        await outcomes(upstream, 5)
+        await asyncio.sleep(5)
+        probe = asyncio.create_task(upstream.send(things(), scope()))
+        await asyncio.sleep(1)
+        probe.cancel()
+        await asyncio.wait([probe])
+        assert circuit(upstream) == "HALF_OPEN"
+        assert await outcomes(upstream, 1) == ["well"]
+        assert circuit(upstream) == "CLOSED"
+
+    run(main())
+
+
+def test_stragglers_of_before_say_nothing_of_now() -> None:
+    """A call that was sent while the provider was well, and fails later, changes nothing."""
+    told_of: list[Circuit] = []
+    breaker = Breaker(told_of.append, every_s=5)
+    late = [breaker.enter(0) for _ in range(10)]
+    for era in late[:5]:
+        breaker.leave(era, 1, failed=True)
+    probe = breaker.enter(6)
+    for era in late[5:]:
+        breaker.leave(era, 6, failed=True)
+    assert breaker.circuit is Circuit.HALF_OPEN
+    breaker.leave(probe, 7, failed=False)
+    assert told_of == [Circuit.OPEN, Circuit.CLOSED]
+
+
+def test_a_share_of_failures_is_borne() -> None:
+    """Below half of the newest twenty it stays closed, from half on it opens."""
+    told_of: list[Circuit] = []
+    breaker = Breaker(told_of.append, every_s=5)
+    for place in range(1000):
+        breaker.leave(breaker.enter(0), 0, failed=place % 9 < 4 and place % 9 != 0)
+    assert told_of == []
+    for _ in range(WINDOW):
+        breaker.leave(breaker.enter(0), 0, failed=False)
+    failures = 0
+    while breaker.circuit is Circuit.CLOSED:
+        breaker.leave(breaker.enter(0), 0, failed=True)
+        failures += 1
+    assert (failures, FEWEST) == (WINDOW // 2, 5)
+
+
+def test_time_that_others_used_up_is_not_the_providers() -> None:
+    """Requests that have a tenth of a second left time out; the provider is not blamed."""
+
+    async def main() -> None:
+        upstream = account(Script([told()], takes_s=0.2), timeout_s=5)
+        assert await outcomes(upstream, 20, seconds=0.1) == [TimedOut.__name__] * 20
+        assert circuit(upstream) == "CLOSED"
+        assert await outcomes(upstream, 1) == ["well"]
+
+    run(main())
+
+
+def test_a_reader_does_not_wait_for_its_probe() -> None:
+    """Who causes the probe of a silent provider is told soon; the probe goes on, and heals."""
+
+    async def main() -> None:
+        script = Script([told(500)] * 5 + [3.0, told()])
+        upstream = account(script, retries=0, probe_interval_s=5)
+        await outcomes(upstream, 5)
+        await asyncio.sleep(5)
+        started = now()
+        for path in ("/things", "/things", "/others"):
+            with pytest.raises(Unavailable):
+                await upstream.read(things(path), scope())
+        assert now() - started < 0.5
+        assert len(script.at) == 6
+        await asyncio.sleep(3)
+        assert circuit(upstream) == "CLOSED"
+        assert await upstream.read(things(), scope()) == "well"
+
+    run(main())
+
+
+def test_a_probe_that_answers_as_usual_is_the_answer() -> None:
+    """A provider that is back gives the first who asks what it asked for."""
+
+    async def main() -> None:
+        script = Script([told(500)] * 5 + [told()], takes_s=0.1)
+        upstream = account(script, retries=0, probe_interval_s=5)
+        await outcomes(upstream, 5)
+        await asyncio.sleep(5)
+        assert await upstream.read(things(), scope()) == "well"
+        assert circuit(upstream) == "CLOSED"
+
+    run(main())

@@ -1,0 +1,177 @@
+"""At the front door: where facts come from, how long they may be kept, how providers do."""
+
+import asyncio
+import json
+import socket
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from gateway.asgi import build
+from gateway.sandbox.faults import Fault
+from gateway.settings import Settings, sandbox_settings
+from tests.front.serving import Front, Providers, serving
+
+LIST = """{ segments(first: 3, filter: {providers: ["stuut"]}) {
+  nodes { origin } sources { origin fetchedAt error { code retryable } }
+} }"""
+
+
+def settings_keeping(seconds: float) -> Settings:
+    """Return the sandbox's settings with a cache, and no retries."""
+    found = sandbox_settings()
+    accounts = tuple(each.model_copy(update={"retries": 0}) for each in found.providers)
+    server = found.server.model_copy(update={"cache_ttl_s": seconds})
+    return found.model_copy(update={"providers": accounts, "server": server})
+
+
+async def asked(front: Front, query: str = LIST) -> httpx.Response:
+    """Return the reply to a query."""
+    return await front.client.post("/graphql", json={"query": query})
+
+
+def shown(reply: httpx.Response) -> Any:
+    """Return the origin of a row and of the source, and the error's code."""
+    found = reply.json()["data"]["segments"]
+    source = found["sources"][0]
+    rows = {node["origin"] for node in found["nodes"]}
+    return rows, source["origin"], (source["error"] or {}).get("code")
+
+
+async def test_live_then_cached_then_live_again() -> None:
+    """The second of two queries costs no call, says so, and may be kept for less long."""
+    async with serving(Providers(), settings_keeping(60)) as front:
+        first = await asked(front)
+        assert shown(first) == ({"LIVE"}, "LIVE", None)
+        assert first.headers["cache-control"] == "private, max-age=60"
+        second = await asked(front)
+        assert shown(second) == ({"CACHED"}, "CACHED", None)
+        assert second.headers["cache-control"] == "private, max-age=59"
+        times = [
+            each.json()["data"]["segments"]["sources"][0]["fetchedAt"] for each in (first, second)
+        ]
+        assert times[1] <= times[0]
+        assert front.counts == {"stuut": 1}
+
+
+async def test_a_failure_is_not_to_be_kept() -> None:
+    """`no-store`, and the provider's code in its source."""
+    async with serving(Providers(), settings_keeping(60)) as front:
+        front.providers.faults.replace([Fault("stuut", "error")])
+        reply = await asked(front)
+        assert shown(reply) == (set(), None, "PROVIDER_BROKEN")
+        assert reply.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (Fault("stuut", "error", status=503), "PROVIDER_BROKEN"),
+        (Fault("stuut", "error", status=302), "PROVIDER_MALFORMED"),
+        (Fault("stuut", "error", status=403), "PROVIDER_DENIED"),
+        (Fault("stuut", "error", status=418), "PROVIDER_REFUSED"),
+        (Fault("stuut", "limit"), "PROVIDER_RATE_LIMITED"),
+        (Fault("stuut", "reset"), "PROVIDER_UNREACHABLE"),
+        (Fault("stuut", "garbage"), "PROVIDER_MALFORMED"),
+        (Fault("stuut", "html"), "PROVIDER_MALFORMED"),
+        (Fault("stuut", "truncated"), "PROVIDER_MALFORMED"),
+        (Fault("stuut", "deep"), "PROVIDER_MALFORMED"),
+        (Fault("stuut", "bomb"), "PROVIDER_MALFORMED"),
+    ],
+    ids=lambda value: f"{value.kind} {value.status}" if isinstance(value, Fault) else "",
+)
+async def test_each_fault_has_its_code_and_spoils_nothing_else(fault: Fault, code: str) -> None:
+    """The other providers' parts are there."""
+    async with serving(Providers(), settings_keeping(0)) as front:
+        front.providers.faults.replace([fault])
+        body = (
+            await asked(
+                front,
+                """{ segments(first: 50, filter: {providers: ["stuut", "emporix", "voucherify"]}) {
+                  nodes { provider { key } } sources { provider { key } error { code } }
+                } }""",
+            )
+        ).json()
+        assert "errors" not in body
+        found = body["data"]["segments"]
+        sources = {each["provider"]["key"]: each["error"] for each in found["sources"]}
+        assert sources == {"stuut": {"code": code}, "emporix": None, "voucherify": None}
+        keys = {node["provider"]["key"] for node in found["nodes"]}
+        assert keys == {"emporix", "voucherify"}
+
+
+async def test_an_open_circuit_is_shown() -> None:
+    """In the provider's health and in /readyz, which stays as ready as it was."""
+    async with serving(Providers(), settings_keeping(0)) as front:
+        before = await front.client.get("/readyz")
+        front.providers.faults.replace([Fault("stuut", "error", status=500)])
+        codes = [shown(await asked(front))[2] for _ in range(7)]
+        assert codes == ["PROVIDER_BROKEN"] * 5 + ["PROVIDER_UNAVAILABLE"] * 2
+        health = await front.data(
+            '{ provider(key: "stuut") { health { status circuit lastError } } }'
+        )
+        assert health == {
+            "provider": {
+                "health": {"status": "DOWN", "circuit": "OPEN", "lastError": "PROVIDER_BROKEN"}
+            }
+        }
+        after = await front.client.get("/readyz")
+        assert after.status_code == before.status_code
+        circuits = {each["key"]: each["circuit"] for each in after.json()["providers"]}
+        assert circuits == {
+            "stuut": "OPEN",
+            "voucherify": "CLOSED",
+            "instaleap": "CLOSED",
+            "emporix": "CLOSED",
+        }
+
+
+async def test_a_client_that_hangs_up_ends_its_calls_over_real_sockets() -> None:
+    """The server notices, and the call to the provider is cancelled though its time is not up."""
+    arrived, ended = asyncio.Event(), asyncio.Event()
+
+    async def silent(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive, send
+        arrived.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    providers = Providers()
+    providers.instead["stuut"] = silent
+    settings = settings_keeping(0)
+    accounts = tuple(each.model_copy(update={"timeout_s": 60}) for each in settings.providers)
+    server_settings = settings.server.model_copy(update={"request_timeout_s": 60})
+    app = build(
+        settings.model_copy(update={"providers": accounts, "server": server_settings}), providers
+    )
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on"))
+        serving_it = asyncio.create_task(server.serve([listening]))
+        async with asyncio.timeout(20):
+            _, writer = await connected(listening.getsockname()[1])
+            body = json.dumps({"query": LIST}).encode()
+            writer.write(
+                b"POST /graphql HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n"
+                b"content-length: %d\r\n\r\n%b" % (len(body), body)
+            )
+            await arrived.wait()
+            assert not ended.is_set()
+            writer.close()
+            await ended.wait()
+            server.should_exit = True
+            await serving_it
+
+
+async def connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return a connection, as soon as the server listens."""
+    while True:
+        try:
+            return await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            await asyncio.sleep(0)

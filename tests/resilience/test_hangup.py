@@ -1,0 +1,128 @@
+"""A client that hangs up, or a server that stops, ends what was asked for it alone."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gateway.freshness import cache_headers
+from gateway.hangup import HungUp, listened
+from tests.resilience.accounts import Script, account, circuit, scope, things, told
+from tests.resilience.clockwork import now, run
+
+
+class Client:
+    """The receiving end of a request whose body was read."""
+
+    def __init__(self) -> None:
+        """Be there."""
+        self.gone = asyncio.Event()
+
+    async def receive(self) -> Any:
+        """Wait for the client to go."""
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+
+def test_all_calls_of_a_client_that_hangs_up_end() -> None:
+    """Those awaited by the operation, and those in tasks that nobody awaits."""
+
+    async def main() -> None:
+        client, script, within = Client(), Script([60.0]), scope(60)
+        upstream = account(script, timeout_s=60)
+        asyncio.get_running_loop().call_later(2, client.gone.set)
+        left: list[asyncio.Task[str]] = []
+        started = now()
+
+        async def serve() -> None:
+            async with listened(client.receive, within):
+                left.append(asyncio.create_task(upstream.read(things("/batch"), within)))
+                await upstream.read(things("/awaited"), within)
+
+        with pytest.raises(HungUp):
+            await serve()
+        assert (script.most, now() - started) == (2, 2)
+        await asyncio.wait(left)
+        await asyncio.sleep(0)
+        assert (script.under_way, upstream.gate.places.taken) == (0, 0)
+        assert circuit(upstream) == "CLOSED"
+
+    run(main())
+
+
+def test_what_others_wait_for_too_goes_on() -> None:
+    """One of two clients hangs up: the other one gets the answer of the one call."""
+
+    async def main() -> None:
+        client, script = Client(), Script([told()], takes_s=3)
+        upstream = account(script)
+        asyncio.get_running_loop().call_later(1, client.gone.set)
+
+        async def first() -> None:
+            within = scope()
+            async with listened(client.receive, within):
+                await upstream.read(things(), within)
+
+        hung_up, found = await asyncio.gather(
+            first(), upstream.read(things(), scope()), return_exceptions=True
+        )
+        assert (type(hung_up), found, len(script.at)) == (HungUp, "well", 1)
+
+    run(main())
+
+
+def test_a_server_that_stops_is_no_client_that_hangs_up() -> None:
+    """The cancellation goes through as it is."""
+
+    async def main() -> None:
+        client = Client()
+
+        async def serve() -> None:
+            async with listened(client.receive, scope()):
+                await asyncio.Event().wait()
+
+        serving = asyncio.create_task(serve())
+        await asyncio.sleep(1)
+        serving.cancel()
+        await asyncio.wait([serving])
+        assert serving.cancelled()
+
+    run(main())
+
+
+def test_an_answer_in_time_leaves_nothing() -> None:
+    """The listener ends, and so does what the answer did not wait for."""
+
+    async def main() -> None:
+        client, within = Client(), scope()
+        upstream = account(Script([60.0]))
+        async with listened(client.receive, within):
+            loose = asyncio.create_task(upstream.read(things(), within))
+            await asyncio.sleep(1)
+        await asyncio.wait([loose])
+        assert loose.cancelled()
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("fresh_for_s", "has_errors", "meant"),
+    [
+        ([], False, "private, no-cache"),
+        ([5, 3.7], False, "private, max-age=3"),
+        ([5, 0.5], False, "private, no-cache"),
+        ([5, 0], False, "no-store"),
+        ([5, -1], False, "no-store"),
+        ([5], True, "no-store"),
+    ],
+)
+def test_cache_control(fresh_for_s: list[float], meant: str, *, has_errors: bool) -> None:
+    """As strict as the strictest part; nothing with an error is kept."""
+
+    async def main() -> None:
+        within = scope()
+        for each in fresh_for_s:
+            within.note_freshness(each)
+        assert cache_headers(within, has_errors=has_errors)["cache-control"] == meant
+
+    run(main())

@@ -1,0 +1,116 @@
+"""So many calls at once, a queue that is short in time, so many calls an operation."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from gateway.errors import Busy, ProviderError, TooManyCalls
+from gateway.transport import Upstream
+from tests.resilience.accounts import Script, Step, account, scope, things, told
+from tests.resilience.clockwork import now, run
+
+
+async def together(upstream: Upstream, count: int) -> Counter[Any]:
+    """Make so many calls at once; count values and classes of errors."""
+    found = await asyncio.gather(
+        *(upstream.send(things(), scope()) for _ in range(count)), return_exceptions=True
+    )
+    return Counter(each if isinstance(each, str) else type(each).__name__ for each in found)
+
+
+def test_a_full_queue_refuses_at_once() -> None:
+    """Of 40 calls 5 run, 10 wait; the others are refused before any time passes."""
+
+    async def main() -> None:
+        script = Script([told()], takes_s=1)
+        upstream = account(script, max_concurrency=5, max_queue=10)
+        assert await together(upstream, 40) == {"well": 15, "Busy": 25}
+        assert (script.most, len(script.at)) == (5, 15)
+
+    run(main())
+
+
+def test_a_queue_that_takes_too_long_refuses_at_once() -> None:
+    """Once calls are known to take 2 s, within 5 s one round can be waited for and no more."""
+
+    async def main() -> None:
+        script = Script([told()], takes_s=2)
+        upstream = account(script, max_concurrency=2, max_queue=1000)
+        for _ in range(30):
+            await together(upstream, 2)
+        script.at.clear()
+        assert await together(upstream, 20) == {"well": 4, "Busy": 16}
+        assert len(script.at) == 4
+
+    run(main())
+
+
+def test_who_is_refused_was_not_sent() -> None:
+    """The answer is immediate, retryable, and says that nothing was done."""
+
+    async def main() -> None:
+        upstream = account(Script([told()], takes_s=1), max_concurrency=1, max_queue=0)
+        first = asyncio.create_task(upstream.send(things(), scope()))
+        await asyncio.sleep(0.5)
+        started = now()
+        with pytest.raises(Busy) as refused:
+            await upstream.send(things(), scope())
+        error = refused.value
+        assert (error.was_sent, error.retryable, now() - started) == (False, True, 0)
+        assert await first == "well"
+
+    run(main())
+
+
+def test_all_places_come_back() -> None:
+    """After answers, failures, timeouts and callers who hung up every place is free."""
+
+    async def main() -> None:
+        steps: list[Step] = [told(), told(500), 60.0, told(404), 60.0] * 20
+        upstream = account(Script(steps), max_concurrency=3, probe_interval_s=0.001)
+        calls = [asyncio.create_task(upstream.send(things(), scope())) for _ in range(60)]
+        await asyncio.sleep(0.1)
+        for call in calls[::7]:
+            call.cancel()
+        await asyncio.wait(calls)
+        places = upstream.gate.places
+        assert (places.taken, places.waiting) == (0, 0)
+
+    run(main())
+
+
+def test_calls_of_one_operation_are_bounded() -> None:
+    """The eleventh call of an operation is refused; another operation's first is not."""
+
+    async def main() -> None:
+        script = Script([told()])
+        upstream = account(script, max_calls_per_operation=10)
+        one = scope()
+        for _ in range(10):
+            await upstream.send(things(), one)
+        with pytest.raises(TooManyCalls) as refused:
+            await upstream.read(things(), one)
+        assert refused.value.was_sent is False
+        assert await upstream.read(things(), scope()) == "well"
+        assert len(script.at) == 11
+
+    run(main())
+
+
+def test_two_providers_do_not_wait_for_each_other() -> None:
+    """One hangs with all its places taken; the other's calls take what they take."""
+
+    async def main() -> None:
+        sick = account(Script([60.0]), max_concurrency=2)
+        well = account(Script([told()], takes_s=0.1), max_concurrency=2)
+        waiting = [asyncio.create_task(sick.send(things(), scope())) for _ in range(50)]
+        await asyncio.sleep(0)
+        started = now()
+        assert await together(well, 2) == {"well": 2}
+        assert now() - started == pytest.approx(0.1)
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+        assert all(isinstance(each, ProviderError) for each in found)
+
+    run(main())

@@ -1,0 +1,280 @@
+"""Equal reads are one call, are remembered shortly, and help when the provider fails."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.domain import Customer, Origin, Page, Ref, whole
+from gateway.errors import Broken, Denied, ProviderError, TimedOut
+from gateway.sharing import MOST_REPLIES, Kept, Memory
+from gateway.wire import Call, Exchange, Reply
+from tests.resilience.accounts import Script, account, scope, things, told
+from tests.resilience.clockwork import now, run
+
+
+def people() -> Exchange[Page[Customer]]:
+    """Return a call that reads one customer from any answer of status 200."""
+
+    def read(reply: Reply) -> Page[Customer]:
+        if reply.status != 200:
+            raise Broken("acme", "people", status=reply.status)
+        return whole([Customer(ref=Ref("acme", reply.body.decode()), keys=())])
+
+    return Exchange("people", Call("GET", "/people"), read)
+
+
+def test_equal_reads_under_way_are_one_call() -> None:
+    """A hundred requests that ask the same at the same time cost one call, and all are LIVE."""
+
+    async def main() -> None:
+        script = Script([told(200, "ann")], takes_s=1)
+        upstream = account(script)
+        pages = await asyncio.gather(*(upstream.read(people(), scope()) for _ in range(100)))
+        assert {page.origin for page in pages} == {Origin.LIVE}
+        assert {page.rows[0].ref.key for page in pages} == {"ann"}
+        assert len(script.at) == 1
+
+    run(main())
+
+
+def test_a_failure_is_shared_but_not_kept() -> None:
+    """All who wait get it, as errors of their own; the next one asks again."""
+
+    async def main() -> None:
+        script = Script([told(500), told()], takes_s=1)
+        upstream = account(script, cache_ttl_s=5)
+        found = await asyncio.gather(
+            *(upstream.read(things(), scope()) for _ in range(10)), return_exceptions=True
+        )
+        assert {type(each) for each in found} == {Broken}
+        assert len({id(each) for each in found}) == 10
+        assert await upstream.read(things(), scope()) == "well"
+        assert len(script.at) == 2
+
+    run(main())
+
+
+def test_who_hangs_up_leaves_the_others_waiting_and_the_last_one_ends_the_call() -> None:
+    """The call goes on while one waits; when nobody does it is cancelled."""
+
+    async def main() -> None:
+        script = Script([told()], takes_s=2)
+        upstream = account(script)
+        first, second = (asyncio.create_task(upstream.read(things(), scope())) for _ in range(2))
+        await asyncio.sleep(1)
+        first.cancel()
+        assert await second == "well"
+        third, fourth = (asyncio.create_task(upstream.read(things(), scope())) for _ in range(2))
+        await asyncio.sleep(1)
+        third.cancel()
+        fourth.cancel()
+        await asyncio.wait([third, fourth])
+        await asyncio.sleep(0)
+        assert (script.under_way, upstream.gate.places.taken) == (0, 0)
+        assert len(script.at) == 2
+
+    run(main())
+
+
+def test_who_joins_keeps_his_own_deadline() -> None:
+    """One has little time and gives up; the one who had more gets the answer."""
+
+    async def main() -> None:
+        upstream = account(Script([told()], takes_s=2))
+        found = await asyncio.gather(
+            upstream.read(things(), scope(1)),
+            upstream.read(things(), scope(9)),
+            return_exceptions=True,
+        )
+        assert [type(found[0]), found[1]] == [TimedOut, "well"]
+
+    run(main())
+
+
+def test_an_answer_is_remembered_for_its_time() -> None:
+    """For five seconds it is CACHED with its time; then it is asked anew."""
+
+    async def main() -> None:
+        script = Script([told(200, "ann"), told(200, "bob")])
+        upstream = account(script, cache_ttl_s=5)
+        seen = []
+        for _ in range(4):
+            page = await upstream.read(people(), scope())
+            seen.append((page.rows[0].ref.key, page.rows[0].origin, page.origin))
+            await asyncio.sleep(2)
+        assert seen == [
+            ("ann", Origin.LIVE, Origin.LIVE),
+            ("ann", Origin.CACHED, Origin.CACHED),
+            ("ann", Origin.CACHED, Origin.CACHED),
+            ("bob", Origin.LIVE, Origin.LIVE),
+        ]
+        assert len(script.at) == 2
+        assert (await upstream.read(people(), scope())).fetched_at is not None
+
+    run(main())
+
+
+def test_without_a_ttl_nothing_is_remembered() -> None:
+    """`cache_ttl_s = 0` is off, also against failures."""
+
+    async def main() -> None:
+        script = Script([told(), told(500)])
+        upstream = account(script, cache_ttl_s=0)
+        assert await upstream.read(things(), scope()) == "well"
+        with pytest.raises(Broken):
+            await upstream.read(things(), scope())
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "step",
+    [told(500), told(429), httpx.ReadError("x"), 60.0, told(301)],
+    ids=["broken", "limited", "torn", "silent", "unreadable"],
+)
+def test_an_older_answer_stands_in_for_a_failure(step: Any) -> None:
+    """Up to a minute beyond its time, and it says STALE; then the failure is shown."""
+
+    async def main() -> None:
+        script = Script([told(200, "ann"), step])
+        upstream = account(
+            script, cache_ttl_s=5, stale_if_error_s=60, retries=0, probe_interval_s=600
+        )
+        await upstream.read(people(), scope())
+        await asyncio.sleep(50)
+        page = await upstream.read(people(), within := scope())
+        assert (page.rows[0].ref.key, page.rows[0].origin, page.origin) == (
+            "ann",
+            Origin.STALE,
+            Origin.STALE,
+        )
+        assert page.fetched_at is not None
+        assert within.fresh_for_s == 0
+        await asyncio.sleep(20)
+        with pytest.raises(ProviderError):
+            await upstream.read(people(), scope())
+
+    run(main())
+
+
+def test_no_older_answer_stands_in_for_a_lost_right() -> None:
+    """Who may no longer read is shown nothing old."""
+
+    async def main() -> None:
+        upstream = account(Script([told(), told(403)]), cache_ttl_s=5)
+        await upstream.read(things(), scope())
+        await asyncio.sleep(6)
+        with pytest.raises(Denied):
+            await upstream.read(things(), scope())
+
+    run(main())
+
+
+@pytest.mark.parametrize("status", [200, 500], ids=["done", "maybe done"])
+def test_a_write_drops_what_is_remembered(status: int) -> None:
+    """Also when it failed: it may have been done. And also against failures."""
+
+    async def main() -> None:
+        script = Script([told(200, "old"), told(status), told(200, "new"), told(500)])
+        upstream = account(script, cache_ttl_s=5, retries=0)
+        assert await upstream.read(things(), scope()) == "old"
+        await asyncio.gather(upstream.send(things(method="PUT"), scope()), return_exceptions=True)
+        assert await upstream.read(things(), scope()) == "new"
+        upstream.forget()
+        with pytest.raises(Broken):
+            await upstream.read(things(), scope())
+
+    run(main())
+
+
+def test_what_was_read_before_a_write_is_not_kept_after_it() -> None:
+    """A slow read that began before the write is neither joined nor remembered."""
+
+    async def main() -> None:
+        script = Script([told(200, "old"), told(200, "done"), told(200, "new")], takes_s=1)
+        upstream = account(script, cache_ttl_s=5)
+        slow = asyncio.create_task(upstream.read(things(), scope()))
+        await asyncio.sleep(0.1)
+        script.takes_s = 0.1
+        await upstream.send(things(method="DELETE"), scope())
+        assert await upstream.read(things(), scope()) == "new"
+        assert await slow == "old"
+        assert await upstream.read(things(), scope()) == "new"
+        assert len(script.at) == 3
+
+    run(main())
+
+
+def test_send_is_for_one_alone() -> None:
+    """What must be true now is neither shared nor remembered."""
+
+    async def main() -> None:
+        script = Script([told()], takes_s=1)
+        upstream = account(script, cache_ttl_s=5)
+        await upstream.read(things(), scope())
+        await asyncio.gather(*(upstream.send(things(), scope()) for _ in range(3)))
+        assert len(script.at) == 4
+
+    run(main())
+
+
+def test_equal_calls_may_be_read_for_different_parts() -> None:
+    """Who joins, and who reads from memory, reads with his own function."""
+
+    async def main() -> None:
+        script = Script([told(200, "abc")], takes_s=1)
+        upstream = account(script, cache_ttl_s=5)
+
+        def part(place: int) -> Exchange[str]:
+            return Exchange("part", Call("GET", "/all"), lambda r: r.body.decode()[place])
+
+        at_once = await asyncio.gather(*(upstream.read(part(i), scope()) for i in range(3)))
+        later = [await upstream.read(part(i), scope()) for i in range(3)]
+        assert (at_once, later, len(script.at)) == (["a", "b", "c"], ["a", "b", "c"], 1)
+
+    run(main())
+
+
+def test_two_accounts_share_nothing() -> None:
+    """The same call of another account is another call."""
+
+    async def main() -> None:
+        script = Script([told()])
+        for _ in range(2):
+            await account(script, cache_ttl_s=5).read(things(), scope())
+        assert len(script.at) == 2
+
+    run(main())
+
+
+def test_memory_is_bounded() -> None:
+    """By number and by bytes; the oldest go first."""
+    memory = Memory(5, 60)
+    kept = Kept(Reply(200, {}, b"x"), 0, None)  # type: ignore[arg-type]  # no clock is looked at
+    for number in range(MOST_REPLIES + 10):
+        memory.keep(number, kept)
+    assert [memory.fresh(number, 1) for number in (0, 9)] == [None, None]
+    assert memory.fresh(10, 1) is kept
+    large = Kept(Reply(200, {}, b"x" * 20 * 1024 * 1024), 0, kept.fetched_at)
+    memory.keep("a", large)
+    memory.keep("b", large)
+    assert [memory.fresh(key, 1) for key in ("a", "b", 10)] == [None, large, None]
+
+
+def test_freshness_of_an_answer_is_that_of_its_oldest_part() -> None:
+    """What a request may be kept for is noted in its scope."""
+
+    async def main() -> None:
+        upstream = account(Script([told()]), cache_ttl_s=5)
+        await upstream.read(things(), scope())
+        await asyncio.sleep(2)
+        within = scope()
+        await upstream.read(things("/others"), within)
+        assert within.fresh_for_s == 5
+        await upstream.read(things(), within)
+        assert within.fresh_for_s == pytest.approx(3)
+        assert now() > 0
+
+    run(main())

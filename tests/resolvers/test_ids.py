@@ -1,0 +1,123 @@
+"""Global ids: one spelling for each thing, and no other text is one."""
+
+from base64 import urlsafe_b64encode
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.domain import AssignmentRef, Ref
+from gateway.errors import BadInput
+from resolvers import ids
+from resolvers.ids import LONGEST, Kind
+
+steady = settings(deadline=None)
+parts = st.text(min_size=1, max_size=40)
+refs = st.builds(Ref, parts, parts)
+assignment_refs = st.builds(AssignmentRef, parts, parts, parts, st.none() | parts)
+NOT_OURS = r"^This is not an id of this gateway\.$"
+
+
+def packed(value: Any) -> str:
+    """Return any JSON in the clothes of an id."""
+    return urlsafe_b64encode(msgspec.json.encode(value)).rstrip(b"=").decode()
+
+
+@steady
+@given(ref=refs)
+def test_a_reference_comes_back(ref: Ref) -> None:
+    """What an id was made of is read from it, by the reader for its type alone."""
+    segment, customer = ids.of_ref(Kind.SEGMENT, ref), ids.of_ref(Kind.CUSTOMER, ref)
+    assert (ids.segment(segment), ids.customer(customer)) == (ref, ref)
+    assert segment != customer
+    with pytest.raises(BadInput, match=r"^This is the id of another thing than a segment\.$"):
+        ids.segment(customer)
+    with pytest.raises(BadInput, match=r"^This is the id of another thing than a customer\.$"):
+        ids.customer(segment)
+
+
+@steady
+@given(ref=assignment_refs)
+def test_an_assignments_reference_comes_back(ref: AssignmentRef) -> None:
+    """With a legal entity and without."""
+    kind, read = ids.read(ids.of_ref(Kind.ASSIGNMENT, ref))
+    assert (kind, AssignmentRef(*read)) == (Kind.ASSIGNMENT, ref)
+
+
+@steady
+@given(one=refs | assignment_refs, other=refs | assignment_refs)
+def test_different_things_have_different_ids(
+    one: Ref | AssignmentRef, other: Ref | AssignmentRef
+) -> None:
+    """Equal ids mean equal things."""
+    same = ids.of_ref(Kind.SEGMENT, one) == ids.of_ref(Kind.SEGMENT, other)
+    assert same == (
+        tuple(p for p in one if p is not None) == tuple(p for p in other if p is not None)
+    )
+
+
+@steady
+@given(text=st.text(max_size=60))
+def test_any_text_is_refused_or_an_id(text: str) -> None:
+    """What is read is exactly what would be written."""
+    try:
+        kind, read = ids.read(text)
+    except BadInput:
+        return
+    assert packed([kind.value, *read]) == text
+
+
+@steady
+@given(ref=refs, at=st.integers(0, 200), put=st.characters())
+def test_an_id_with_one_character_changed_is_refused_or_another(
+    ref: Ref, at: int, put: str
+) -> None:
+    """No second spelling of the same thing."""
+    text = ids.of_ref(Kind.SEGMENT, ref)
+    at %= len(text)
+    changed = text[:at] + put + text[at + 1 :]
+    try:
+        read = ids.read(changed)
+    except BadInput:
+        return
+    assert (read == (Kind.SEGMENT, tuple(ref))) == (changed == text)
+
+
+GOOD = ids.of_ref(Kind.SEGMENT, Ref("acme", "4711"))
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("4711", id="the provider's own id"),
+        pytest.param("é" * 8, id="not ASCII"),
+        pytest.param(GOOD + "=", id="padded"),
+        pytest.param(f" {GOOD}", id="a space before it"),
+        pytest.param(f"{GOOD[:4]}\n{GOOD[4:]}", id="a line break in it"),
+        pytest.param(
+            urlsafe_b64encode(b'["s", "acme", "4711"]').decode().rstrip("="), id="spaces"
+        ),
+        pytest.param(packed([]), id="nothing in it"),
+        pytest.param(packed(["x", "acme", "1"]), id="an unknown type"),
+        pytest.param(packed(["s", "acme"]), id="too few parts"),
+        pytest.param(packed(["s", "acme", ""]), id="an empty part"),
+        pytest.param(packed(["s", "acme", "1", "2"]), id="too many parts"),
+        pytest.param(packed(["p", "acme", "1"]), id="a provider with too many"),
+        pytest.param(packed(["a", "acme", "1"]), id="an assignment with too few"),
+        pytest.param(packed(["a", "acme", "1", "2", "3", "4"]), id="an assignment with too many"),
+        pytest.param(packed(["s", "acme", 1]), id="a number"),
+        pytest.param(packed(["s", "acme", None]), id="null"),
+        pytest.param(packed({"s": "acme"}), id="an object"),
+        pytest.param(packed(["s", "acme", "x" * LONGEST]), id="too long"),
+        pytest.param(urlsafe_b64encode(b"[" * 900).decode(), id="too deep"),
+        pytest.param(urlsafe_b64encode(b'["s","a","\xff"]').decode(), id="not UTF-8"),
+    ],
+)
+def test_what_is_no_id_is_refused(forged: str) -> None:
+    """One message for all, which tells nothing of what was given."""
+    for read in (ids.read, ids.segment, ids.customer):
+        with pytest.raises(BadInput, match=NOT_OURS):
+            read(forged)

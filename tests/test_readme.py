@@ -1,0 +1,101 @@
+"""The README is true: its query has its answer, its tables are the code's."""
+
+import json
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.adapter import AccountSettings, capabilities
+from gateway.asgi import build
+from gateway.providers import ADAPTERS
+from gateway.sandbox.app import CREDENTIALS, Sandbox
+from gateway.settings import load, sandbox_settings
+from resolvers.errors import CODES
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """Return the fenced blocks of a language, in order."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def table(first_cell: str) -> list[list[str]]:
+    """Return the rows of the table whose heading begins with this cell."""
+    _, _, below = README.partition(f"\n| {first_cell} |")
+    rows = below.partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
+
+
+async def test_the_query_has_its_answer() -> None:
+    """The first query, sent as it stands, answers what stands behind it."""
+    app = build(sandbox_settings(), Sandbox())
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client,
+    ):
+        reply = await client.post("/graphql", json={"query": blocks("graphql")[0]})
+    assert reply.json() == json.loads(blocks("json")[0])
+
+
+def test_the_capabilities_are_the_adapters() -> None:
+    """Each operation is said of just the providers that can do it."""
+    kinds = ["stuut", "voucherify", "instaleap", "emporix"]
+    shown: dict[str, list[str]] = {}
+    for kind in kinds:
+        adapter = ADAPTERS[kind]
+        made = adapter(
+            adapter.Settings.model_validate(
+                {"key": kind, "kind": kind, "base_url": "sandbox:", **CREDENTIALS[kind]}
+            )
+        )
+        for row in capabilities(made):
+            shown.setdefault(f"`{row.operation}`", []).append("yes" if row.supported else "–")
+    _, _, below = README.partition("\n| | Stuut | Voucherify | Instaleap | Emporix |\n")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in below.partition("\n\n")[0].splitlines()[1:]
+    ]
+    found = {name: [cell.replace("*record*", "yes") for cell in cells] for name, *cells in rows}
+    assert found == shown
+
+
+def test_the_settings_are_the_code_s() -> None:
+    """Every setting that all providers take is told, with its default."""
+    told = {row[0]: row[1] for row in table("Setting | Default")}
+    fields = AccountSettings.model_fields
+    assert told == {
+        f"`{name}`": "–" if field.default is None else str(field.default).lower()
+        for name, field in fields.items()
+        if not field.is_required()
+    }
+
+
+def test_the_configuration_loads(tmp_path: Path) -> None:
+    """The example can be used as it stands."""
+    file = tmp_path / "gateway.toml"
+    file.write_text(blocks("toml")[0], encoding="utf-8")
+    names = re.findall(r"\$\{(\w+)\}", blocks("toml")[0])
+    assert [each.key for each in load(file, dict.fromkeys(names, "x")).providers] == [
+        "acme-emporix",
+        "loyalty",
+        "shop",
+        "receivables",
+    ]
+
+
+def test_the_codes_are_the_code_s() -> None:
+    """Every code that an error can carry is told."""
+    told = {row[0].strip("`") for row in table("Code | Means")}
+    assert told == set(CODES.values())
+
+
+@pytest.mark.parametrize("target", ["serve", "test", "check"])
+def test_the_targets_are_there(target: str) -> None:
+    """The commands that the README names are the Makefile's."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert f"\n{target}:" in makefile
+    assert f"make {target}" in README

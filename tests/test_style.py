@@ -1,0 +1,54 @@
+"""Rules of the house that no tool holds."""
+
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+LONGEST = 400
+"""Lines of a module: past that it has more than one reason to change."""
+
+LONGER = {"gateway/reads.py": 480}
+"""Modules that are, and how long they may be: to be split, never to be let grow."""
+
+HOSTS = ("pypi.org", "pythonhosted.org", "npmjs.org", "npmjs.com", "registry.npm", "/simple/")
+PLACES = ("/work/", "/home/", "/root/", "/Users/", "../shared")
+FORBIDDEN = re.compile("|".join(re.escape(each) for each in (*HOSTS, *PLACES)))
+
+
+def tracked() -> list[Path]:
+    """Return the files of the repository as git knows them."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"],  # noqa: S607  # whichever git there is
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    files = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+    return [file for file in files if file.is_file() and file != Path(__file__)]
+
+
+def test_no_file_names_a_registry_a_machine_or_a_place_outside() -> None:
+    """Whoever has the repository has all of it, wherever it lies and whatever it installs from."""
+    found = []
+    for file in tracked():
+        text = file.read_bytes().decode(errors="replace")
+        found += [
+            f"{file.relative_to(ROOT)}:{number}: {line.strip()[:80]}"
+            for number, line in enumerate(text.splitlines(), 1)
+            if FORBIDDEN.search(line)
+        ]
+    assert found == []
+
+
+def test_no_module_is_too_long() -> None:
+    """At most 400 lines; an exception stands above, and goes when it is none any more."""
+    lengths = {
+        file.relative_to(ROOT).as_posix(): len(file.read_text(encoding="utf-8").splitlines())
+        for package in ("gateway", "resolvers")
+        for file in (ROOT / package).rglob("*.py")
+    }
+    too_long = {name: lines for name, lines in lengths.items() if lines > LONGEST}
+    assert {name: lines for name, lines in too_long.items() if lines > LONGER.get(name, 0)} == {}
+    assert [name for name in LONGER if name not in too_long] == []
