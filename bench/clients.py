@@ -34,12 +34,12 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from gateway.http1 import Http1Transport
-from gateway.pool import PooledTransport
 from gateway.providers.voucherify.adapter import Voucherify, VoucherifySettings
 from gateway.scope import Scope
-from gateway.site import site_at
-from gateway.transport import Upstream
+from gateway.transport.http1 import Http1Transport
+from gateway.transport.pool import PooledTransport
+from gateway.transport.site import site_at
+from gateway.transport.upstream import Upstream
 from gateway.wire import Call, Exchange
 
 IN_FLIGHT = 20

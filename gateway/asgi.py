@@ -10,16 +10,16 @@ from starlette.applications import Starlette
 
 from gateway.adapter import SANDBOX, AccountSettings
 from gateway.app import Gateway
-from gateway.http1 import Http1Transport
 from gateway.logs import start_log
-from gateway.pool import PooledTransport
 from gateway.provider import Provider
 from gateway.providers import ADAPTERS
 from gateway.sandbox.app import Sandbox
 from gateway.settings import Settings, load
 from gateway.store.location import located
 from gateway.store.record import Record
-from gateway.transport import Upstream
+from gateway.transport.http1 import Http1Transport
+from gateway.transport.pool import PooledTransport
+from gateway.transport.upstream import Upstream
 from resolvers.execution.operations import Operations
 from resolvers.schema import SCHEMA
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from http import HTTPStatus
-from inspect import isawaitable
+from inspect import iscoroutine
 from typing import Any, Protocol
 
 import msgspec
@@ -50,7 +50,7 @@ class Runs(Protocol):
         name: str | None,
         context: RequestContext,
     ) -> Any:
-        """Run an operation of it: return its answer, or an awaitable where it has to wait."""
+        """Run an operation of it: return its answer, or a coroutine where it has to wait."""
 
 
 class Endpoint:
@@ -145,7 +145,7 @@ class Endpoint:
             self.record,
         )
         answer = self._operations.begin(document, asked.variables, asked.operation_name, context)
-        if isawaitable(answer):
+        if iscoroutine(answer):
             answer = await self._waited(answer, receive, scope)
         body = answer.body
         has_errors = "errors" in body or not is_query

@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 from gateway.adapter import Adapter, Capability, ListsSegments, capabilities
 from gateway.domain import EVERY_SEGMENT, Origin, PageRequest
 from gateway.errors import Unsupported
-from gateway.health import Health
 from gateway.scope import Scope
-from gateway.transport import Upstream
+from gateway.transport.health import Health
+from gateway.transport.upstream import Upstream
 from gateway.wire import Asked, Exchange, Lookup, Recall
 
 T = TypeVar("T")

@@ -406,7 +406,9 @@ class Reads:
             told = () if found is None or isinstance(found, GatewayError) else found
             within = {row.ref.segment for row in told}
             provider = self._providers.get(customer.provider)
-            origin = oldest([row.origin for row in told] or [provider.origin]) if provider else None
+            origin = (
+                oldest([row.origin for row in told] or [provider.origin]) if provider else None
+            )
             for segment in segments:
                 if segment.provider != customer.provider or failed is not None:
                     is_ours = segment.provider == customer.provider

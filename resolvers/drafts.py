@@ -103,14 +103,14 @@ def draft(value: Any, problems: Problems) -> SegmentDraft:
     )
 
 
-def new_segment(value: Any) -> tuple[SegmentDraft, tuple[UserError, ...]]:
+def new_segment(value: Any, provider: str) -> tuple[SegmentDraft, tuple[UserError, ...]]:
     """Return the draft of a new segment, and what is wrong with the input by itself."""
     problems = Problems()
     found = draft(value, problems)
     rule = given(value.rule)
     found = msgspec.structs.replace(
         found,
-        customers=members(value, problems),
+        customers=members(value, provider, problems),
         rule=None if rule is None else json_object(rule.native, problems, "rule", "native"),
         emits_membership_events=given(value.emits_membership_events),
         priority=given(value.priority),
@@ -125,17 +125,13 @@ def whole_segment(value: Any) -> tuple[SegmentDraft, tuple[UserError, ...]]:
     return found, problems.found
 
 
-def rows(values: Sequence[Any]) -> Sequence[SegmentDraft | tuple[UserError, ...]]:
+def rows(values: Sequence[Any], provider: str) -> Sequence[SegmentDraft | tuple[UserError, ...]]:
     """Return the drafts of a bulk; a row that is wrong by itself spoils no other."""
-    found: list[SegmentDraft | tuple[UserError, ...]] = []
-    for value in values:
-        problems = Problems()
-        read = draft(value, problems)
-        found.append(problems.found or read)
-    return found
+    read = (new_segment(value, provider) for value in values)
+    return [problems or found for found, problems in read]
 
 
-def members(value: Any, problems: Problems) -> tuple[str, ...] | None:
+def members(value: Any, provider: str, problems: Problems) -> tuple[str, ...] | None:
     """Return the provider's own ids of the members, given in either way; each once."""
     global_ids, own = given(value.customers), given(value.customer_external_ids)
     if global_ids is None and own is None:
@@ -143,9 +139,9 @@ def members(value: Any, problems: Problems) -> tuple[str, ...] | None:
     found: dict[str, None] = {}
     for index, text in enumerate(global_ids or ()):
         ref = read(text, Kind.CUSTOMER, problems, "customers", str(index))
-        if ref is not None and ref.provider != value.provider:
+        if ref is not None and ref.provider != provider:
             problems.note(
-                f"This is no customer of provider {value.provider!r}.", "customers", str(index)
+                f"This is no customer of provider {provider!r}.", "customers", str(index)
             )
         elif ref is not None:
             found[ref.key] = None

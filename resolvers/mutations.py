@@ -83,7 +83,9 @@ class Mutation:
         """See the description."""
 
         async def write(writes: Writes) -> receipts.SegmentReceipt:
-            return await writes.segments.create(asked.provider, *drafts.new_segment(asked))
+            return await writes.segments.create(
+                asked.provider, *drafts.new_segment(asked, asked.provider)
+            )
 
         done = await receipt(info, asked, receipts.SegmentReceipt, write)
         return SegmentCreatePayload(value=done)
@@ -132,7 +134,9 @@ class Mutation:
         """See the description."""
 
         async def write(writes: Writes) -> receipts.SegmentsReceipt:
-            return await writes.bulk.create(asked.provider, drafts.rows(asked.segments))
+            return await writes.bulk.create(
+                asked.provider, drafts.rows(asked.segments, asked.provider)
+            )
 
         done = await receipt(info, asked, receipts.SegmentsReceipt, write)
         return SegmentBulkPayload(value=done)
@@ -144,7 +148,9 @@ class Mutation:
         """See the description."""
 
         async def write(writes: Writes) -> receipts.SegmentsReceipt:
-            return await writes.bulk.upsert(asked.provider, drafts.rows(asked.segments))
+            return await writes.bulk.upsert(
+                asked.provider, drafts.rows(asked.segments, asked.provider)
+            )
 
         done = await receipt(info, asked, receipts.SegmentsReceipt, write)
         return SegmentBulkPayload(value=done)

@@ -60,6 +60,13 @@ class SegmentBulkRowInput:
     descriptions: list[LocalizedTextInput] | None = part(
         "Its description in every language, instead of `description`."
     )
+    customers: list[strawberry.ID] | None = part("New ones: their members, by global ids …")
+    customer_external_ids: list[str] | None = part("… and by the provider's own ids.")
+    rule: SegmentRuleInput | None = part("New ones: what decides who belongs.")
+    emits_membership_events: bool | None = part(
+        "New ones at Voucherify: auto-update (true) instead of passive (false)."
+    )
+    priority: int | None = part("New ones: lower wins (Stuut).")
     status: SegmentStatus | None = part("Whether it is switched on.")
     validity: DateTimeRangeInput | None = part("When it is valid.")
     site_code: str | None = part("The site it is for.")

@@ -48,7 +48,9 @@ class Document:
         self._schema = schema
         self._plans: dict[Any, Plan | None] = {}
         definitions = () if node is None else node.definitions
-        self._operations = [d for d in definitions if isinstance(d, OperationDefinitionNode)]
+        operations = [d for d in definitions if isinstance(d, OperationDefinitionNode)]
+        self._operations = {d.name.value: d for d in operations if d.name is not None}
+        self._only = operations[0] if len(operations) == 1 else None
         self._fragments = {
             d.name.value: d for d in definitions if isinstance(d, FragmentDefinitionNode)
         }
@@ -56,12 +58,7 @@ class Document:
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
         """Return the operation of this name; without a name the only one; else None."""
-        found = [
-            each
-            for each in self._operations
-            if name is None or (each.name is not None and each.name.value == name)
-        ]
-        return found[0] if len(found) == 1 else None
+        return self._only if name is None else self._operations.get(name)
 
     def is_query(self, name: str | None) -> bool:
         """Tell whether the operation only reads; so does one that cannot be found."""

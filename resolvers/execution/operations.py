@@ -1,6 +1,6 @@
 """Run one operation and shape its answer: data, errors, extensions."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import structlog
@@ -43,7 +43,7 @@ class Operations:
         variables: Mapping[str, Any] | None,
         name: str | None,
         context: RequestContext,
-    ) -> Answer | Awaitable[Answer]:
+    ) -> Answer | Coroutine[Any, Any, Answer]:
         """Run the operation of this name (without one, the only one) of a document.
 
         Returns the answer itself where nothing has to be waited for.

@@ -18,8 +18,8 @@ from graphql import GraphQLNamedType
 from gateway.asgi import connect
 from gateway.context import Provider, Scope
 from gateway.errors import Denied, TimedOut, Unreachable
-from gateway.health import Health
 from gateway.settings import sandbox_settings
+from gateway.transport.health import Health
 from gateway.wire import Asked, Recall, Reply
 
 T = TypeVar("T")

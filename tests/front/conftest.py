@@ -9,11 +9,15 @@ from tests.front.serving import Front, serving
 
 
 @pytest.fixture(autouse=True, scope="session")
-def one_trust_store() -> Iterator[None]:
-    """Read the machine's certificates once for all gateways: that takes as long as a test."""
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Make once for all gateways what takes longer than a test: their record and their trust.
+
+    The record is empty and stays so: these tests write nothing.
+    """
     trust = httpx.create_ssl_context()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(httpx, "create_ssl_context", lambda: trust)
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 
 

@@ -1,7 +1,6 @@
 """The gateway served in this process over a sandbox that tests may disturb, and who asks it."""
 
 import contextlib
-import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.asgi import build
 from gateway.domain import AssignmentRef, Ref
 from gateway.sandbox.app import Sandbox
-from gateway.settings import Settings, StoreSettings, sandbox_settings
+from gateway.settings import Settings, sandbox_settings
 from resolvers import ids
 from resolvers.ids import Kind
 
@@ -127,19 +126,14 @@ async def serving(
     """
     providers = providers or only_read()
     providers.instead.clear()
-    with tempfile.TemporaryDirectory() as folder:
-        store = StoreSettings(url=f"sqlite:///{folder}/gateway.db")
-        settings = (settings or settings_with()).model_copy(update={"store": store})
-        app = build(settings, providers)
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(
-                transport=httpx.ASGITransport(app), base_url="http://gateway"
-            ) as client,
-        ):
-            front = Front(client, providers)
-            front.forget()
-            yield front
+    app = build(settings or settings_with(), providers)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client,
+    ):
+        front = Front(client, providers)
+        front.forget()
+        yield front
 
 
 def segment_id(provider: str, key: str) -> str:

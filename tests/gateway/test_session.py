@@ -8,7 +8,7 @@ import pytest
 
 from gateway.errors import Broken, Denied, ProviderError, TimedOut
 from gateway.scope import Scope
-from gateway.session import REFRESH_AT, REFUSAL_STANDS_S, Session
+from gateway.transport.session import REFRESH_AT, REFUSAL_STANDS_S, Session
 from gateway.wire import Token
 
 LIFETIME_S = 100.0

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from gateway.http1 import Http1Transport
-from gateway.pool import PooledTransport
-from gateway.site import Http1Site, HttpxSite, Site, site_at
+from gateway.transport.http1 import Http1Transport
+from gateway.transport.pool import PooledTransport
+from gateway.transport.site import Http1Site, HttpxSite, Site, site_at
 from gateway.wire import Reply
 from tests.gateway.misbehaving import Act, ok, serving
 

@@ -18,7 +18,7 @@ from gateway.errors import (
     Unreachable,
 )
 from gateway.scope import Scope
-from gateway.transport import Upstream
+from gateway.transport.upstream import Upstream
 from gateway.wire import Exchange
 from tests.gateway.upstreams import TOKEN, open_account, things
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import httpx
 
-from gateway.http1 import Http1Transport
-from gateway.pool import PooledTransport
+from gateway.transport.http1 import Http1Transport
+from gateway.transport.pool import PooledTransport
 from tests.gateway.misbehaving import SOON_S
 
 TRANSPORTS = (PooledTransport, Http1Transport)

@@ -9,7 +9,7 @@ import httpx
 
 from gateway.providers import ADAPTERS
 from gateway.reading import check
-from gateway.transport import Upstream
+from gateway.transport.upstream import Upstream
 from gateway.wire import Call, Exchange, Reply
 
 TOKEN = "stuut-token-4711"

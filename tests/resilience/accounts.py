@@ -11,7 +11,7 @@ from gateway.adapter import AccountSettings, Adapter
 from gateway.providers import ADAPTERS
 from gateway.reading import check
 from gateway.scope import Scope
-from gateway.transport import Upstream
+from gateway.transport.upstream import Upstream
 from gateway.wire import Call, Exchange, Reply
 from tests.resilience.clockwork import now
 

@@ -7,9 +7,9 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.breaker import FEWEST, WINDOW, Breaker, Circuit
 from gateway.errors import Denied, ProviderError, Refused, TimedOut, Unavailable
-from gateway.transport import Upstream
+from gateway.transport.breaker import FEWEST, WINDOW, Breaker, Circuit
+from gateway.transport.upstream import Upstream
 from tests.resilience.accounts import Script, Step, account, circuit, scope, things, told
 from tests.resilience.clockwork import now, run
 

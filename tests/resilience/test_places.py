@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import Busy, ProviderError, TooManyCalls
-from gateway.transport import Upstream
+from gateway.transport.upstream import Upstream
 from tests.resilience.accounts import Script, Step, account, scope, things, told
 from tests.resilience.clockwork import now, run
 

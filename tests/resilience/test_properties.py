@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from gateway.adapter import ListsMembers, ReadsCustomers, ReadsSegments
-from gateway.breaker import Breaker, Circuit
-from gateway.depth import DEEPEST, is_too_deep
 from gateway.domain import EVERY_CUSTOMER, EVERY_SEGMENT, PageRequest
 from gateway.errors import GatewayError, ProviderError
+from gateway.transport.breaker import Breaker, Circuit
+from gateway.transport.depth import DEEPEST, is_too_deep
 from gateway.wire import Exchange
 from resolvers.errors import CODES
 from tests.resilience.accounts import (

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from gateway.adapter import RateLimit
-from gateway.budget import RateBudget
 from gateway.errors import RateLimited
 from gateway.providers import ADAPTERS
+from gateway.transport.budget import RateBudget
 from gateway.wire import Reply
 from tests.resilience.accounts import Script, account, scope, things, told
 from tests.resilience.clockwork import run

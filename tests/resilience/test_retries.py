@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from gateway.errors import Broken, ProviderError, RateLimited, Refused, TimedOut, Unreachable
-from gateway.retries import RESERVE, Retries
-from gateway.transport import Upstream
+from gateway.transport.retries import RESERVE, Retries
+from gateway.transport.upstream import Upstream
 from gateway.wire import Exchange
 from tests.resilience.accounts import Script, account, scope, things, told
 from tests.resilience.clockwork import now, run

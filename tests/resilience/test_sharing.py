@@ -8,7 +8,7 @@ import pytest
 
 from gateway.domain import Customer, Origin, Page, Ref, whole
 from gateway.errors import Broken, Denied, ProviderError, TimedOut
-from gateway.sharing import MOST_REPLIES, Kept, Memory
+from gateway.transport.sharing import MOST_REPLIES, Kept, Memory
 from gateway.wire import Call, Exchange, Reply
 from tests.resilience.accounts import Script, account, scope, things, told
 from tests.resilience.clockwork import now, run

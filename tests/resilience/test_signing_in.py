@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from gateway.errors import Broken, Denied, ProviderError
-from gateway.session import REFUSAL_STANDS_S
-from gateway.transport import Upstream
+from gateway.transport.session import REFUSAL_STANDS_S
+from gateway.transport.upstream import Upstream
 from tests.resilience.accounts import account, scope, things
 from tests.resilience.clockwork import run
 

@@ -21,8 +21,6 @@ UNREADABLE = ("HTML", "truncated JSON", "null", "redirect")
 
 
 CREATING = [each for each in ANY if each[0] == "segmentCreate"]
-BODILESS = frozenset({"segmentDelete", "assignmentCreate", "assignmentDelete"})
-"""Their answers have no body that could be unreadable."""
 
 
 async def assert_fails_alone(
@@ -42,7 +40,10 @@ async def assert_fails_alone(
         assert error["path"] == ["m1"]
         told = {**error["extensions"], "message": error["message"]}
         assert len(told.pop("requestId")) == 32
-        assert told == {**failure.told(provider), "provider": provider}
+        expected = {**failure.told(provider), "provider": provider}
+        if provider == "emporix" and way in {"HTML", "truncated JSON", "null"}:
+            expected["upstreamStatus"] = 200  # what is made there is answered by 201 alone
+        assert told == expected
         sent = [kind for kind, _ in providers.headers if kind == provider]
         # Emporix is signed in to anew, and asked once more with the new token.
         is_signed_in_again = way == "401" and provider == "emporix"
@@ -87,14 +88,19 @@ async def test_a_write_that_cannot_be_read_again(providers: Providers, url: str,
 @pytest.mark.parametrize("way", ["unreachable", "silent", "500", "401", "HTML"])
 async def test_an_update_that_cannot_read_first(providers: Providers, url: str, way: str) -> None:
     """What cannot be read before it is changed is not written, and its key stays free."""
-    failure = FAILURES[way]
+    failure, methods = FAILURES[way], set()
+
+    async def noting(scope: Any, receive: Any, send: Any) -> None:
+        methods.add(scope["method"])
+        await failure.server(scope, receive, send)
+
     given = {"id": segment_id("emporix", "golden"), "name": "Gold", "idempotencyKey": "k"}
     async with serving(providers, url, settings_with(timeout_s=failure.timeout_s)) as front:
-        providers.instead["emporix"] = signed_in(failure.server, providers.real("emporix"))
+        providers.instead["emporix"] = signed_in(noting, providers.real("emporix"))
         answer = await front.ask(document("segmentUpdate"), {"m0": given})
         assert answer["data"] == {"m0": None}
         assert [error["extensions"]["code"] for error in answer["errors"]] == [failure.code]
-        assert {call.split()[0] for call in front.calls} - {"POST"} == {"GET"}
+        assert methods == {"GET"}
     providers.instead.clear()
     async with serving(providers, url) as front:
         payload = await do(front, "segmentUpdate", given, "segment { name version }")

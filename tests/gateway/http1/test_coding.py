@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.http1_coding import LARGEST_PART, inflater
+from gateway.transport.http1_coding import LARGEST_PART, inflater
 
 BODY = b'{"name": "Ada"}' * 100
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.http1_connection import ENOUGH, LARGEST_HEAD, Connection
+from gateway.transport.http1_connection import ENOUGH, LARGEST_HEAD, Connection
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"

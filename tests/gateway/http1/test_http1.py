@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.http1 import Http1Transport
+from gateway.transport.http1 import Http1Transport
 from tests.gateway.misbehaving import Act, Script, Server, ok, serving
 
 LOCALHOST = Path(__file__).with_name("localhost.pem")

@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from gateway.http1_request import Origin, request_bytes
+from gateway.transport.http1_request import Origin, request_bytes
 
 
 def test_a_request_is_its_line_its_headers_and_its_body() -> None:

@@ -1,7 +1,7 @@
 """Pooled HTTP/1.1 connections to providers, at a fraction of a general client's cost.
 
 Two ways in: httpx's transport interface, and `ask`, which spares httpx's requests and responses.
-Why: docs/decisions/0004. It knows no proxies: `gateway.pool` does.
+Why: docs/decisions/0004. It knows no proxies: `gateway.transport.pool` does.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from typing import Self
 import httpx
 from aiohappyeyeballs import start_connection
 
-from gateway.http1_coding import CONTENT_ENCODING, inflater
-from gateway.http1_connection import Connection
-from gateway.http1_request import Origin, Request, request_bytes
+from gateway.transport.http1_coding import CONTENT_ENCODING, inflater
+from gateway.transport.http1_connection import Connection
+from gateway.transport.http1_request import Origin, Request, request_bytes
 
 IDLE_S = 15.0
 """How long a connection waits for another request: less than most servers let it (nginx 75 s,

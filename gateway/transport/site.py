@@ -5,8 +5,8 @@ from typing import Protocol
 
 import httpx
 
-from gateway.http1 import Http1Transport
-from gateway.http1_request import Origin, Request, request_bytes
+from gateway.transport.http1 import Http1Transport
+from gateway.transport.http1_request import Origin, Request, request_bytes
 from gateway.wire import Reply
 
 

@@ -7,9 +7,6 @@ from typing import TypeVar
 import structlog
 
 from gateway.adapter import AccountSettings
-from gateway.breaker import Breaker, Circuit
-from gateway.budget import RateBudget
-from gateway.bulkhead import Bulkhead
 from gateway.errors import (
     Broken,
     Busy,
@@ -20,6 +17,9 @@ from gateway.errors import (
     Unavailable,
     Unreachable,
 )
+from gateway.transport.breaker import Breaker, Circuit
+from gateway.transport.budget import RateBudget
+from gateway.transport.bulkhead import Bulkhead
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ import aiohttp
 import httpx
 import yarl
 
-from gateway.http1_coding import CONTENT_ENCODING, Inflater, inflater
+from gateway.transport.http1_coding import CONTENT_ENCODING, Inflater, inflater
 
 OURS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 """Headers that aiohttp would add; a call carries exactly those that it was given."""

@@ -18,7 +18,6 @@ import httpx
 import structlog
 
 from gateway.adapter import SANDBOX, AccountSettings, Adapter, SignsIn, TellsRateLimit
-from gateway.depth import DEEPEST, is_too_deep
 from gateway.domain import Origin
 from gateway.errors import (
     Busy,
@@ -32,15 +31,16 @@ from gateway.errors import (
     Unavailable,
     Unreachable,
 )
-from gateway.gate import SICK, Gate, is_over
-from gateway.health import Health
-from gateway.origins import marked
-from gateway.redaction import Redaction
-from gateway.retries import Retries
 from gateway.scope import Scope, SentCall
-from gateway.session import Session
-from gateway.sharing import Flights, Kept, Memory, identity
-from gateway.site import site_at
+from gateway.transport.depth import DEEPEST, is_too_deep
+from gateway.transport.gate import SICK, Gate, is_over
+from gateway.transport.health import Health
+from gateway.transport.origins import marked
+from gateway.transport.redaction import Redaction
+from gateway.transport.retries import Retries
+from gateway.transport.session import Session
+from gateway.transport.sharing import Flights, Kept, Memory, identity
+from gateway.transport.site import site_at
 from gateway.wire import Exchange, Reply, Token
 
 T = TypeVar("T")

@@ -1,0 +1,1 @@
+"""The only package that talks to providers: connections, sign-in, deadlines, what fails how."""
