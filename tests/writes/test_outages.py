@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.front.failures import FAILURES, signed_in
-from tests.front.serving import Front, Providers, segment_id, settings_with
+from tests.front.serving import Providers, segment_id, settings_with
 from tests.writes.asking import do, document, problem
 from tests.writes.serving import serving
 from tests.writes.test_refusals import ANY, sound
