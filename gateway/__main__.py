@@ -189,7 +189,12 @@ def sandbox(
     out.print("Sandbox of four providers", style="bold")
     for kind in ("stuut", "voucherify", "instaleap", "emporix"):
         out.print(f"  {kind:<11} {address}/{kind}", markup=False)
-    out.print(f"  Credentials and a configuration to copy: {address}/", markup=False)
+    out.print(f"  Credentials: {address}/", markup=False)
+    out.print(
+        f"  Try: curl -o gateway.toml {address}/gateway.toml"
+        " && gateway serve --config gateway.toml",
+        markup=False,
+    )
     out.print(f"  Calls so far: curl {address}/calls   (-X DELETE counts anew)", markup=False)
     out.print(
         f"  Faults: curl -X PUT {address}/faults -d '{FAULT}'   (-X DELETE heals)", markup=False

@@ -108,6 +108,7 @@ class Sandbox:
         desk = Starlette(
             routes=[
                 Route("/", self._show_directory),
+                Route("/gateway.toml", self._show_configuration),
                 Route("/calls", self._show_counts, methods=["GET"]),
                 Route("/calls", self._reset_counts, methods=["DELETE"]),
                 Route("/faults", self._show_faults, methods=["GET"]),
@@ -167,6 +168,22 @@ class Sandbox:
                 "providers": providers,
             }
         )
+
+    async def _show_configuration(self, request: Request) -> Response:
+        """Return a configuration file for the gateway that serves these providers."""
+        tables = [
+            "\n".join(
+                [
+                    "[[providers]]",
+                    f'key = "{kind}"',
+                    f'kind = "{kind}"',
+                    f'base_url = "{request.base_url}{kind}"',
+                    *(f'{name} = "{value}"' for name, value in CREDENTIALS[kind].items()),
+                ]
+            )
+            for kind in self._providers
+        ]
+        return Response("\n\n".join(tables) + "\n", media_type="application/toml")
 
     async def _show_counts(self, _request: Request) -> Response:
         return json_response(self.counts)

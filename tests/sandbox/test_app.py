@@ -1,6 +1,7 @@
 """The sandbox's frame: one address for all, each provider alone, what they were asked."""
 
 import asyncio
+import tomllib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -54,6 +55,16 @@ async def test_front_page_says_what_is_here(client: httpx.AsyncClient) -> None:
             for kind in KINDS
         },
     }
+
+
+async def test_configuration_serves_what_is_here(client: httpx.AsyncClient) -> None:
+    """`/gateway.toml` is a configuration file for all four, at the address it was asked at."""
+    reply = await client.get("/gateway.toml")
+    tables = tomllib.loads(reply.text)["providers"]
+    assert tables == [
+        {"key": kind, "kind": kind, "base_url": f"http://sandbox:81/{kind}", **CREDENTIALS[kind]}
+        for kind in KINDS
+    ]
 
 
 async def test_providers_stand_side_by_side(client: httpx.AsyncClient) -> None:
