@@ -1,10 +1,10 @@
 """Ask for a long time under random faults, and look for what leaks.
 
 Run `python bench/soak.py [operations] [seed]` (50,000): the gateway in this process, the four
-providers' sandbox in another, with faults that change twice a second. One operation in thirty
-hangs up. Ends with 1 when an answer has an error without a code, is an HTTP 5xx, or holds a
-provider's words, address or secrets; when memory at the end is more than 10 % above that at the
-tenth part; when sockets or tasks are left.
+providers' sandbox in another, with faults that change twice a second. One operation in five
+writes, of every kind that any provider offers; one in thirty hangs up. Ends with 1 when an answer
+has an error without a code, is an HTTP 5xx, or holds a provider's words, address or secrets; when
+memory at the end is more than 10 % above that at the tenth part; when sockets or tasks are left.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import contextlib
 import os
 import random
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,13 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import structlog
 import uvloop
 from rich.console import Console
+from soak_operations import Operations
+from starlette.types import ASGIApp, Message
 
 from gateway.asgi import build
 from gateway.sandbox.app import CREDENTIALS
-from gateway.settings import Settings, sandbox_settings
+from gateway.settings import Settings, StoreSettings, sandbox_settings
 
 OPERATIONS = 50_000
 AT_ONCE = 48
@@ -34,29 +38,6 @@ FAULTS_EVERY_S = 0.5
 PLACES = 10
 
 KINDS = ("error", "limit", "reset", "hang", "drip", "garbage", "html", "truncated", "deep", "none")
-
-ERROR = "error { code message retryable retryAfterMs upstreamStatus requestId }"
-QUERIES = (
-    "{ segments(first: %d) { nodes { name raw } sources { origin fetchedAt ERROR } } }",
-    "{ customers(first: %d) { nodes { name email } sources { ERROR } } }",
-    """{ customer(identity: {provider: "emporix", externalId: "9000%04d"}) {
-      name assignments { nodes { kind segment { name status } } sources { ERROR } }
-    } }""",
-    """{ customer(identity: {provider: "voucherify", externalId: "crm-%04d"}) {
-      email segments { nodes { name } sources { ERROR } }
-    } }""",
-    """{ provider(key: "stuut") {
-      health { status circuit } segments(first: %d) { totalCount }
-    } }""",
-    """{ segments(first: %d, sortKey: NAME, filter: {providers: ["stuut", "emporix"]}) {
-      nodes { name } sources { ERROR }
-    } }""",
-)
-NESTED = """{ customers(first: %d) {
-  nodes { name segments { nodes { name customersCount { count } } sources { ERROR } } }
-  sources { ERROR }
-} }"""
-"""Many calls; one in twenty operations."""
 
 UPSTREAM_WORDS = ("A fault of the sandbox", "nginx", "Bad Gateway", "127.0.0.1", "Traceback")
 SECRETS = tuple(
@@ -75,6 +56,7 @@ class Findings:
     wrong: Counter[str] = field(default_factory=Counter)
     """What must not be, by its name."""
     answered: int = 0
+    written: int = 0
     hung_up: int = 0
 
     def take_in(self, reply: httpx.Response) -> None:
@@ -89,7 +71,7 @@ class Findings:
         body = reply.json()
         for error in body.get("errors", ()):
             self._code(error.get("extensions", {}).get("code"))
-        for error in source_errors(body.get("data")):
+        for error in told_errors(body.get("data")):
             self._code(error.get("code"))
 
     def _code(self, code: str | None) -> None:
@@ -98,21 +80,23 @@ class Findings:
             self.wrong[f"code {code}"] += 1
 
 
-def source_errors(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the errors that stand in the sources of connections."""
+def told_errors(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the errors that stand in the data: of sources, of payloads and of their rows."""
     if isinstance(value, list):
         for each in value:
-            yield from source_errors(each)
+            yield from told_errors(each)
     elif isinstance(value, dict):
         for name, each in value.items():
-            if name == "sources":
-                yield from (row["error"] for row in each if row["error"])
+            if name == "userErrors":
+                yield from each
+            elif name == "error" and each is not None:
+                yield each
             else:
-                yield from source_errors(each)
+                yield from told_errors(each)
 
 
-def settings_at(sandbox: str) -> Settings:
-    """Return settings of accounts at the sandbox, with short times."""
+def settings_at(sandbox: str, folder: str) -> Settings:
+    """Return settings of accounts at the sandbox, with short times; the record in this folder."""
     found = sandbox_settings()
     accounts = tuple(
         each.model_copy(
@@ -127,7 +111,8 @@ def settings_at(sandbox: str) -> Settings:
         for each in found.providers
     )
     server = found.server.model_copy(update={"cache_ttl_s": 0.5, "request_timeout_s": 2})
-    return found.model_copy(update={"providers": accounts, "server": server})
+    store = StoreSettings(url=f"sqlite:///{folder}/gateway.db")
+    return found.model_copy(update={"providers": accounts, "server": server, "store": store})
 
 
 def some_faults(chance: random.Random) -> Sequence[Mapping[str, Any]]:
@@ -154,17 +139,46 @@ async def disturb(sandbox: str, chance: random.Random) -> None:
             await asyncio.sleep(FAULTS_EVERY_S)
 
 
-async def ask(client: httpx.AsyncClient, chance: random.Random, findings: Findings) -> None:
-    """Make one operation."""
-    query = chance.choice(QUERIES) if chance.randrange(20) else NESTED
-    query = query.replace("ERROR", ERROR) % chance.randrange(1, 60)
-    asking = client.post("/graphql", json={"query": query})
-    if chance.randrange(HANGS_UP_EVERY):
-        findings.take_in(await asking)
-        return
-    findings.hung_up += 1
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(asking, chance.random() * 0.05)
+@dataclass
+class Client:
+    """Asks the gateway in this process."""
+
+    app: ASGIApp
+    http: httpx.AsyncClient
+    chance: random.Random
+    operations: Operations
+    findings: Findings = field(default_factory=Findings)
+
+    async def ask(self) -> None:
+        """Make one operation."""
+        body = self.operations.next()
+        if not self.chance.randrange(HANGS_UP_EVERY):
+            self.findings.hung_up += 1
+            await hang_up(self.app, msgspec.json.encode(body), self.chance.random() * 0.05)
+            return
+        reply = await self.http.post("/graphql", json=body)
+        self.findings.take_in(reply)
+        if "mutation" in body["query"]:
+            self.findings.written += 1
+            self.operations.take_in(body, reply.json())
+
+
+async def hang_up(app: ASGIApp, body: bytes, after_s: float) -> None:
+    """Ask, and be gone so much later, as a server would tell it; nobody reads the answer."""
+    told: list[Message] = [{"type": "http.request", "body": body}]
+
+    async def receive() -> Message:
+        if told:
+            return told.pop()
+        await asyncio.sleep(after_s)
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        del message
+
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "path": "/graphql", "method": "POST", "headers": headers}
+    await app(scope, receive, send)
 
 
 def memory_mib() -> float:
@@ -182,11 +196,11 @@ def sockets() -> int:
     return found
 
 
-async def soak(sandbox: str, operations: int, seed: int) -> Findings:
+async def soak(settings: Settings, sandbox: str, operations: int, seed: int) -> Findings:
     """Ask so many operations; return what came of them."""
-    findings, console = Findings(), Console(stderr=True)
+    console = Console(stderr=True)
     chance = random.Random(seed)  # noqa: S311  # the same run again, no secret
-    app = build(settings_at(sandbox))
+    app = build(settings)
     at_tenth = 0.0
     async with (
         app.router.lifespan_context(app),
@@ -194,8 +208,10 @@ async def soak(sandbox: str, operations: int, seed: int) -> Findings:
             transport=httpx.ASGITransport(app, raise_app_exceptions=False),
             base_url="http://gateway",
             timeout=60,
-        ) as client,
+        ) as http,
     ):
+        client = Client(app, http, chance, Operations(chance))
+        wrong = client.findings.wrong
         tasks_before, sockets_before = len(asyncio.all_tasks()), sockets()
         disturbing = asyncio.create_task(disturb(sandbox, chance))
         left = iter(range(operations))
@@ -203,7 +219,7 @@ async def soak(sandbox: str, operations: int, seed: int) -> Findings:
         async def worker() -> None:
             nonlocal at_tenth
             for number in left:
-                await ask(client, chance, findings)
+                await client.ask()
                 if number == operations // 10:
                     at_tenth = memory_mib()
                 if number % (operations // 10 or 1) == 0:
@@ -216,13 +232,13 @@ async def soak(sandbox: str, operations: int, seed: int) -> Findings:
         await asyncio.sleep(3)  # deadlines pass
         at_end = memory_mib()
         if at_end > at_tenth * 1.1:
-            findings.wrong["memory"] += 1
+            wrong["memory"] += 1
         if sockets() - sockets_before > PLACES * len(CREDENTIALS):
-            findings.wrong["sockets"] += 1
+            wrong["sockets"] += 1
         if len(asyncio.all_tasks()) > tasks_before:
-            findings.wrong["tasks"] += len(asyncio.all_tasks()) - tasks_before
+            wrong["tasks"] += len(asyncio.all_tasks()) - tasks_before
         console.print(f"memory {at_tenth:.0f} -> {at_end:.0f} MiB; {sockets()} sockets")
-    return findings
+    return client.findings
 
 
 async def main(operations: int, seed: int) -> int:
@@ -242,12 +258,17 @@ async def main(operations: int, seed: int) -> int:
                     await client.get(sandbox)
                     break
                 await asyncio.sleep(0.1)
-        findings = await soak(sandbox, operations, seed)
+        with tempfile.TemporaryDirectory() as folder:
+            settings = settings_at(sandbox, folder)
+            findings = await soak(settings, sandbox, operations, seed)
     finally:
         running.terminate()
         await running.wait()
     console = Console(highlight=False)
-    console.print(f"seed {seed}: {findings.answered} answered, {findings.hung_up} hung up")
+    console.print(
+        f"seed {seed}: {findings.answered} answered ({findings.written} of them writes), "
+        f"{findings.hung_up} hung up"
+    )
     for code, count in findings.codes.most_common():
         console.print(f"  {code:<24}{count:>8}")
     console.print("wrong:", dict(findings.wrong) or "nothing")

@@ -91,6 +91,7 @@ class Gateway:
             try:
                 yield
             finally:
+                await self._endpoint.close()
                 recovering.cancel()
                 await asyncio.gather(recovering, return_exceptions=True)
 

@@ -80,9 +80,11 @@ def create() -> Starlette:
 
 
 def keep() -> None:
-    """Tell the garbage collector that what is there now stays.
+    """Tell the garbage collector that what is there now stays, and to look less often.
 
     Else each full collection walks through all of it: a third of the time of a query of 200 rows.
+    A row is some five objects and in no cycle; by default every 700 new objects cause a look.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)

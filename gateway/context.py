@@ -14,7 +14,9 @@ from gateway.errors import GatewayError
 from gateway.lists import Connection, Source
 from gateway.loaders import Loaders
 from gateway.provider import Provider
-from gateway.reads import Membership, Paging, Reads
+from gateway.reads.customers import Membership
+from gateway.reads.reads import Reads
+from gateway.reads.sources import Paging
 from gateway.scope import Scope
 from gateway.store.record import Record
 from gateway.writes import receipts

@@ -22,7 +22,7 @@ from gateway import graphql_http
 from gateway.context import Provider, RequestContext, Scope, languages_of, open_context
 from gateway.freshness import cache_headers
 from gateway.graphql_http import GRAPHQL, HTML, JSON, Asked, RequestError
-from gateway.hangup import HungUp, listened
+from gateway.hangup import HungUp, Unbroken, listened
 from gateway.store.record import Record
 
 SHOW_CALLS = b"x-show-calls"
@@ -63,6 +63,7 @@ class Endpoint:
         self._operations = operations
         self._timeout_s = timeout_s
         self._page = page
+        self._writes = Unbroken()
         # Unique among processes by its first part, and within one by its second.
         self._process = secrets.token_hex(8)
         self._numbers = itertools.count(1)
@@ -105,6 +106,10 @@ class Endpoint:
         await send(start)
         await send({"type": "http.response.body", "body": body})
 
+    async def close(self) -> None:
+        """Wait for the writes whose clients are gone."""
+        await self._writes.close()
+
     async def _posted(self, headers: Headers, receive: Receive) -> Asked:
         graphql_http.check_content_type(headers.get(b"content-type", b"").decode("latin-1"))
         body = b""
@@ -146,7 +151,11 @@ class Endpoint:
         )
         answer = self._operations.begin(document, asked.variables, asked.operation_name, context)
         if iscoroutine(answer):
-            answer = await self._waited(answer, receive, scope)
+            answer = await (
+                self._listening(answer, receive, scope)
+                if is_query
+                else self._writes.run(answer, scope)
+            )
         body = answer.body
         has_errors = "errors" in body or not is_query
         if headers.get(SHOW_CALLS) == b"1":
@@ -157,7 +166,7 @@ class Endpoint:
             more.append((name.encode(), value.encode()))
         return (400 if is_bad else 200), more, _encode(body)
 
-    async def _waited(self, answer: Awaitable[Any], receive: Receive, scope: Scope) -> Any:
+    async def _listening(self, answer: Awaitable[Any], receive: Receive, scope: Scope) -> Any:
         async with listened(receive, scope):
             return await answer
 

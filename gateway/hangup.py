@@ -1,12 +1,15 @@
-"""Notice a client that hangs up, and end what was asked for it alone."""
+"""A client that hangs up: what it read is ended, what it writes goes on."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 from starlette.types import Receive
 
 from gateway.scope import Scope
+
+T = TypeVar("T")
 
 
 class HungUp(Exception):
@@ -42,3 +45,34 @@ async def listened(receive: Receive, scope: Scope) -> AsyncIterator[None]:
     finally:
         listening.cancel()
         scope.close()
+
+
+class Unbroken:
+    """Operations that write: each goes on to its end, whoever hangs up or is cancelled meanwhile.
+
+    A write torn in two may have been sent, and then what came of it would not be recorded. No call
+    of it outlasts the request's deadline.
+    """
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def run(self, operation: Awaitable[T], scope: Scope) -> T:
+        """Run an operation to its end, then end what its scope has still under way."""
+
+        async def whole() -> T:
+            try:
+                return await operation
+            finally:
+                scope.close()
+
+        task = asyncio.create_task(whole())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Wait for all that are under way."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)

@@ -51,7 +51,7 @@ def empty_list(provider: str) -> Listing[Any]:
 def settled_list(
     provider: str, rows: Callable[[], Awaitable[Sequence[T]]], of_none: Origin = Origin.LIVE
 ) -> Listing[T]:
-    """Return a list that is read as a whole and paged here; `of_none` is where no rows are from."""
+    """Return a list that is read as a whole and paged here; `of_none`: where no rows are from."""
 
     async def page(request: PageRequest) -> Page[T]:
         start = number(request.position)

@@ -65,18 +65,19 @@ class Gate:
         operation: str,
         deadline: float,
         *,
+        request_id: str,
         is_background: bool,
     ) -> T:
         """Make the call if the provider may be called now, and note how it went.
 
-        Cancelled at the deadline, the provider is to blame, unless others used the time up. Raises
+        Calls of one `request_id` wait among themselves: requests take turns. Cancelled at the deadline, the provider is to blame, unless others used the time up. Raises
         `Unavailable`, `RateLimited` or `Busy`, with `was_sent` False, and what the call raises.
         """
         loop = asyncio.get_running_loop()
         self._admit(operation, is_background=is_background)
-        if self.places.is_full(deadline - loop.time()):
+        is_full = self.places.is_full(request_id, deadline - loop.time())
+        if is_full or not await self.places.enter(request_id):
             raise Busy(self.key, operation, was_sent=False)
-        await self.places.enter()
         started = loop.time()
         try:
             self._admit(operation, is_background=is_background)  # much happens in a queue

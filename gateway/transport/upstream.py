@@ -256,6 +256,7 @@ class Upstream:
             lambda: self._signed(sending),
             sending.exchange.operation,
             sending.deadline,
+            request_id=sending.scope.request_id,
             is_background=sending.scope.is_background,
         )
 

@@ -1,0 +1,150 @@
+"""Customers, and which segments they are in."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from gateway.adapter import (
+    FindsCustomersByEmail,
+    ListsCustomers,
+)
+from gateway.cursors import identity
+from gateway.domain import (
+    Assignment,
+    Customer,
+    CustomerFilter,
+    Origin,
+    Page,
+    PageRequest,
+    Ref,
+)
+from gateway.errors import BadInput, GatewayError, Unsupported
+from gateway.lists import (
+    Connection,
+    Listing,
+    merged,
+    oldest,
+    settled_list,
+)
+from gateway.provider import Provider
+from gateway.reads.members import MemberReads
+from gateway.reads.sources import Paging, checked
+
+MOST_PAIRS = 10_000
+"""Rows of one membership test."""
+
+
+class Membership(NamedTuple):
+    """Whether a customer is in a segment; None: cannot be told."""
+
+    customer: Ref
+    segment: Ref
+    is_member: bool | None
+    origin: Origin | None
+    """None when it cannot be told."""
+    error: GatewayError | None = None
+
+
+class CustomerReads(MemberReads):
+    """Lists of customers, and their assignments."""
+
+    async def customers(self, wanted: CustomerFilter, paging: Paging) -> Connection[Customer]:
+        """List customers of all providers in scope; a failed one stands in the sources."""
+        checked(paging)
+        scope = self._scope(
+            wanted.providers, None if wanted.segment is None else [wanted.segment.provider]
+        )
+        listings = [self._customers_of_provider(provider, wanted) for provider in scope]
+        of = identity("customers", [p.key for p in scope], wanted)
+        return await merged(
+            listings, paging.first, paging.after, of=of, with_total=paging.with_total
+        )
+
+    def _customers_of_provider(
+        self, provider: Provider, wanted: CustomerFilter
+    ) -> Listing[Customer]:
+        key, email = provider.key, wanted.query.email
+
+        def holds(customer: Customer) -> bool:
+            return email is None or (customer.email or "").casefold() == email.casefold()
+
+        async def by_key(wanted_key: str) -> Sequence[Customer]:
+            customer = await self._loaders.customer.load(Ref(key, wanted_key))
+            if customer is None or not holds(customer):
+                return ()
+            if wanted.segment is not None:
+                rows = await self._loaders.assignments_of.load(customer.ref)
+                if wanted.segment.key not in {row.ref.segment for row in rows or ()}:
+                    return ()
+            return (customer,)
+
+        if (wanted_key := wanted.key) is not None:
+            return settled_list(key, partial(by_key, wanted_key), provider.origin)
+        if wanted.segment is not None:
+            page = self._member_page(provider, wanted.segment.key, is_sifted=email is not None)
+            return Listing(key, page, None if email is None else holds)
+        return Listing(key, self._customer_page(provider, wanted))
+
+    def _customer_page(
+        self, provider: Provider, wanted: CustomerFilter
+    ) -> Callable[[PageRequest], Awaitable[Page[Customer]]]:
+        async def page(request: PageRequest) -> Page[Customer]:
+            adapter = provider.wanted(ListsCustomers, "CUSTOMER_LIST")
+            if wanted.query.email is not None and not provider.offers(FindsCustomersByEmail):
+                raise Unsupported(provider.key, "CUSTOMER_SEARCH_EMAIL")
+            found = await self._loaders.fetch(provider, adapter.customers(wanted.query, request))
+            self._loaders.prime_customers(found.rows)
+            return found
+
+        return page
+
+    async def assignments_of(self, ref: Ref, paging: Paging) -> Connection[Assignment]:
+        """List a customer's assignments; a provider that fails stands in the sources."""
+        checked(paging)
+
+        async def rows() -> Sequence[Assignment]:
+            return await self._loaders.assignments_of.load(ref) or ()
+
+        return await merged(
+            [settled_list(ref.provider, rows, self._providers[ref.provider].origin)],
+            paging.first,
+            paging.after,
+            of=identity("assignments", ref),
+            with_total=paging.with_total,
+        )
+
+    async def memberships(
+        self, customers: Sequence[Ref], segments: Sequence[Ref]
+    ) -> Sequence[Membership]:
+        """Test every customer against every segment, customers first, in the order asked.
+
+        Of a customer and a segment of different providers nothing is known.
+        """
+        if len(customers) * len(segments) > MOST_PAIRS:
+            raise BadInput(
+                f"customerIds x segmentIds is {len(customers) * len(segments)}; "
+                f"at most {MOST_PAIRS} pairs can be tested at once."
+            )
+        asked = {segment.provider for segment in segments}
+        needed = [ref for ref in dict.fromkeys(customers) if ref.provider in asked]
+        answers = await self._loaders.assignments_of.answers(needed)
+        known = dict(zip(needed, answers, strict=True))
+        rows = []
+        for customer in customers:
+            found = known.get(customer)
+            failed = found if isinstance(found, GatewayError) else None
+            told = () if found is None or isinstance(found, GatewayError) else found
+            within = {row.ref.segment for row in told}
+            provider = self._providers.get(customer.provider)
+            origin = (
+                oldest([row.origin for row in told] or [provider.origin]) if provider else None
+            )
+            for segment in segments:
+                if segment.provider != customer.provider or failed is not None:
+                    is_ours = segment.provider == customer.provider
+                    rows.append(
+                        Membership(customer, segment, None, None, failed if is_ours else None)
+                    )
+                else:
+                    rows.append(Membership(customer, segment, segment.key in within, origin))
+        return rows

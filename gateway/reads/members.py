@@ -1,0 +1,151 @@
+"""Who and what is in a segment."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from gateway.adapter import (
+    ListsItems,
+    ListsMembers,
+    MatchesItems,
+)
+from gateway.cursors import identity
+from gateway.domain import (
+    Assignment,
+    Customer,
+    Item,
+    ItemKind,
+    Page,
+    PageRequest,
+    Ref,
+    Segment,
+)
+from gateway.errors import BadInput
+from gateway.lists import (
+    Connection,
+)
+from gateway.loaders import KIND_BY_MEMBERSHIP
+from gateway.provider import Provider
+from gateway.reads.sources import Paging, Sources, checked
+
+
+class MemberReads(Sources):
+    """The members and items of segments."""
+
+    async def members(self, segment: Segment, paging: Paging) -> Connection[Assignment]:
+        """List the assignments of a segment. Raises what its provider fails with."""
+        checked(paging)
+        provider = self._providers[segment.ref.provider]
+        kind = KIND_BY_MEMBERSHIP.get(segment.membership)
+
+        async def page(request: PageRequest) -> Page[Assignment]:
+            found = await self._assignment_page(provider, segment.ref.key, request)
+            if kind is None:
+                return found
+            rows = [
+                msgspec.structs.replace(row, kind=kind, is_partial=False)
+                if row.is_partial
+                else row
+                for row in found.rows
+            ]
+            return msgspec.structs.replace(found, rows=rows)
+
+        return await self._alone(provider, page, paging, identity("members", segment.ref))
+
+    async def member_customers(self, ref: Ref, paging: Paging) -> Connection[Customer]:
+        """List the customers of a segment, each once. Raises what its provider fails with."""
+        checked(paging)
+        provider = self._providers[ref.provider]
+        page = self._member_page(provider, ref.key)
+        return await self._alone(provider, page, paging, identity("member customers", ref))
+
+    def _member_page(
+        self, provider: Provider, segment: str, *, is_sifted: bool = False
+    ) -> Callable[[PageRequest], Awaitable[Page[Customer]]]:
+        """Return the list of a segment's customers; `is_sifted`: the caller leaves some out."""
+
+        async def page(request: PageRequest) -> Page[Customer]:
+            position, shown = read_member_position(request.position)
+            request = request._replace(position=position)
+            found = await self._assignment_page(provider, segment, request)
+            # In B2B a customer may be there once for each legal entity, told one after the other.
+            last = {row.ref.customer: place for place, row in enumerate(found.rows)}
+            if shown is not None:
+                last.pop(shown, None)
+            places = sorted(last.values())
+            customers = await self._loaders.customer.load_many(
+                [Ref(provider.key, found.rows[place].ref.customer) for place in places]
+            )
+            kept = [
+                (place, customer)
+                for place, customer in zip(places, customers, strict=True)
+                if customer is not None
+            ]
+            end, newest = found.goes_on_at, found.rows[-1].ref.customer if found.rows else shown
+            counts_others = is_sifted or any(row.ref.legal_entity for row in found.rows)
+            return Page(
+                rows=[customer for _, customer in kept],
+                position_after=lambda i: member_position(
+                    found.position_after(kept[i][0]), found.rows[kept[i][0]].ref.customer
+                ),
+                is_last=found.is_last,
+                total=None if counts_others else found.total,
+                origin=found.origin,
+                fetched_at=found.fetched_at,
+                end=None if end is None else member_position(end, newest),
+            )
+
+        return page
+
+    async def _assignment_page(
+        self, provider: Provider, segment: str, request: PageRequest
+    ) -> Page[Assignment]:
+        adapter = provider.wanted(ListsMembers, "SEGMENT_MEMBERS")
+        found = await self._loaders.fetch(provider, adapter.members(segment, request))
+        self._loaders.prime_customers(
+            row.customer for row in found.rows if row.customer is not None
+        )
+        return found
+
+    async def member_count(self, ref: Ref) -> int:
+        """Count the members of a segment. Raises what its provider fails with."""
+        provider = self._providers[ref.provider]
+        adapter = provider.wanted(ListsMembers, "SEGMENT_MEMBERS")
+        return await self._loaders.fetch(provider, adapter.member_count(ref.key))
+
+    async def items(self, ref: Ref, kind: ItemKind | None, paging: Paging) -> Connection[Item]:
+        """List the items of a segment. Raises what its provider fails with."""
+        checked(paging)
+        provider = self._providers[ref.provider]
+
+        async def page(request: PageRequest) -> Page[Item]:
+            adapter = provider.wanted(ListsItems, "SEGMENT_ITEMS")
+            return await self._loaders.fetch(provider, adapter.items(ref.key, kind, request))
+
+        return await self._alone(provider, page, paging, identity("items", ref, kind))
+
+    async def match_items(
+        self, provider: str, site: str, items: Sequence[str], segments: Sequence[Ref]
+    ) -> Sequence[str]:
+        """Return the ids of those items that belong to any active segment of these."""
+        chosen = self._providers[self._known(provider)]
+        adapter = chosen.wanted(MatchesItems, "ITEM_MATCH")
+        if any(ref.provider != provider for ref in segments):
+            raise BadInput(f"segmentIds must all be segments of provider {provider!r}.")
+        exchange = adapter.match_items(site, items, [ref.key for ref in segments])
+        return await self._loaders.fetch(chosen, exchange)
+
+
+def member_position(position: str, customer: str | None) -> str:
+    """Return a position in a segment's customers: in its assignments, and who was told last."""
+    return msgspec.json.encode((position, customer)).decode()
+
+
+def read_member_position(text: str | None) -> tuple[str | None, str | None]:
+    """Return both parts of such a position; the start has neither."""
+    if text is None:
+        return None, None
+    try:
+        return msgspec.json.decode(text, type=tuple[str, str | None])
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise BadInput("The cursor was not made by this gateway.") from error

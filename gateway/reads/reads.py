@@ -1,0 +1,18 @@
+"""The read side of one request."""
+
+from gateway.adapter import CountsLimits
+from gateway.reads.customers import CustomerReads
+from gateway.reads.segments import SegmentReads
+from gateway.wire import Exchange
+
+
+class Reads(SegmentReads, CustomerReads):
+    """Everything that one request may read beyond single things by their keys."""
+
+    async def limit_used(self, provider: str, limit: str) -> int | None:
+        """Count what stands against a provider's limit; None when it cannot be asked."""
+        chosen = self._providers[provider]
+        if not chosen.offers(CountsLimits):
+            return None
+        exchange: Exchange[int] | None = chosen.wanted(CountsLimits, "LIMITS").used(limit)
+        return None if exchange is None else await self._loaders.fetch(chosen, exchange)

@@ -1,0 +1,70 @@
+"""An Instaleap whose state can be seen, held up, or lost on its way."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.sandbox import instaleap
+from gateway.sandbox.people import people
+from tests.front.serving import NOW, Providers
+
+
+class Shop:
+    """Instaleap's server in the place of the sandbox's own."""
+
+    def __init__(self, providers: Providers) -> None:
+        """Take the sandbox's place."""
+        self._app: Starlette = instaleap.build(tuple(people(300)), lambda: NOW)
+        self.batches: list[list[Mapping[str, Any]]] = []
+        """The customers of every call, as sent."""
+        self.instead: ASGIApp | None = None
+        """Who answers, if not this shop."""
+        self.acts = True
+        """Whether it does what is asked even when another answers."""
+        self.hold: asyncio.Event | None = None
+        """Until when calls wait, before anything is done."""
+        self.arrived = asyncio.Event()
+        providers.instead["instaleap"] = self
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one call."""
+        body = await _body(receive)
+        self.batches.append(msgspec.json.decode(body)["customers"])
+        self.arrived.set()
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.instead is None:
+            await self._app(scope, _once(body), send)
+            return
+        if self.acts:
+            await self._app(scope, _once(body), _nowhere)
+        await self.instead(scope, _once(body), send)
+
+    def has(self, document_id: str) -> Sequence[str]:
+        """Return what a customer has, as `type:value`."""
+        segments = self._app.state.segments[document_id]
+        return [f"{each['type']}:{each['value']}" for each in segments]
+
+
+async def _body(receive: Receive) -> bytes:
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _once(body: bytes) -> Callable[[], Any]:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+async def _nowhere(_message: Message) -> None:
+    """Lose an answer."""
