@@ -26,7 +26,7 @@ class Bulkhead:
         self.waiting = 0
 
     def is_full(self, operation: Hashable, left_s: float) -> bool:
-        """Tell whether a call of this operation cannot be made, and end, within the seconds left."""
+        """Tell whether a call of this operation cannot be made, and end, in the time left."""
         if self.taken < self._count:
             return False
         own = len(self._queues.get(operation, ()))
@@ -46,7 +46,7 @@ class Bulkhead:
             return True
         if self.waiting >= self._longest_queue:
             self._make_room()
-        turn = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         queue = self._queues.setdefault(operation, deque())
         queue.append(turn)
         self.waiting += 1

@@ -70,8 +70,9 @@ class Gate:
     ) -> T:
         """Make the call if the provider may be called now, and note how it went.
 
-        Calls of one `request_id` wait among themselves: requests take turns. Cancelled at the deadline, the provider is to blame, unless others used the time up. Raises
-        `Unavailable`, `RateLimited` or `Busy`, with `was_sent` False, and what the call raises.
+        Requests, told apart by `request_id`, take turns. Cancelled at the deadline, the provider
+        is to blame, unless others used the time up. Raises `Unavailable`, `RateLimited` or `Busy`,
+        with `was_sent` False, and what the call raises.
         """
         loop = asyncio.get_running_loop()
         self._admit(operation, is_background=is_background)

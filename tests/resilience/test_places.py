@@ -7,15 +7,19 @@ from typing import Any
 import pytest
 
 from gateway.errors import Busy, ProviderError, TooManyCalls
+from gateway.scope import Scope
 from gateway.transport.upstream import Upstream
 from tests.resilience.accounts import Script, Step, account, scope, things, told
 from tests.resilience.clockwork import now, run
 
 
-async def together(upstream: Upstream, count: int) -> Counter[Any]:
-    """Make so many calls at once; count values and classes of errors."""
+async def together(
+    upstream: Upstream, count: int, request_id: str = "request-1", seconds: float = 10
+) -> Counter[Any]:
+    """Make so many calls of one operation at once; count values and classes of errors."""
+    within = Scope(request_id, now() + seconds)
     found = await asyncio.gather(
-        *(upstream.send(things(), scope()) for _ in range(count)), return_exceptions=True
+        *(upstream.send(things(), within) for _ in range(count)), return_exceptions=True
     )
     return Counter(each if isinstance(each, str) else type(each).__name__ for each in found)
 
@@ -74,7 +78,8 @@ def test_all_places_come_back() -> None:
         await asyncio.sleep(0.1)
         for call in calls[::7]:
             call.cancel()
-        await asyncio.wait(calls)
+        late = asyncio.create_task(together(upstream, 10, "late"))
+        await asyncio.wait([*calls, late])
         places = upstream.gate.places
         assert (places.taken, places.waiting) == (0, 0)
 
@@ -95,6 +100,38 @@ def test_calls_of_one_operation_are_bounded() -> None:
         assert refused.value.was_sent is False
         assert await upstream.read(things(), scope()) == "well"
         assert len(script.at) == 11
+
+    run(main())
+
+
+def test_operations_take_turns() -> None:
+    """One has a hundred calls waiting; the next one's five are made in the next two rounds."""
+
+    async def main() -> None:
+        script = Script([told()], takes_s=0.1)
+        upstream = account(script, max_concurrency=5, timeout_s=60)
+        large = asyncio.create_task(together(upstream, 100, "large", seconds=60))
+        await asyncio.sleep(0.05)
+        started = now()
+        assert await together(upstream, 5, "small") == {"well": 5}
+        assert now() - started == pytest.approx(0.05 + 2 * 0.1)
+        assert await large == {"well": 100}
+        assert now() - started == pytest.approx(2.1 - 0.05)
+
+    run(main())
+
+
+def test_a_queue_that_one_operation_fills_has_room_for_others() -> None:
+    """Its newest calls give way, until both have as much of the queue."""
+
+    async def main() -> None:
+        script = Script([told()], takes_s=0.1)
+        upstream = account(script, max_concurrency=2, max_queue=10, timeout_s=60)
+        large = asyncio.create_task(together(upstream, 12, "large"))
+        await asyncio.sleep(0.05)
+        small = asyncio.create_task(together(upstream, 8, "small"))
+        assert (await large, await small) == ({"well": 7, "Busy": 5}, {"well": 5, "Busy": 3})
+        assert (script.most, len(script.at)) == (2, 12)
 
     run(main())
 

@@ -1,9 +1,9 @@
 """The server, made to stop at one step of a write and to wait there until it is killed.
 
 `python -m tests.writes.killable STEP NUMBER LATER_S FD` serves what `GATEWAY_CONFIG` says on an
-inherited socket. The NUMBER-th time a replacement comes to the step it prints `paused` and goes no
-further; other replacements do. Its record's clock is LATER_S ahead: what an earlier process
-left behind is out of its lease.
+inherited socket. The NUMBER-th time that a replacement comes to the step it prints `paused` and
+goes no further; other replacements do. Its record's clock is LATER_S ahead: what an earlier
+process left behind is out of its lease.
 """
 
 import asyncio
@@ -21,99 +21,107 @@ from gateway.store.tags import Tags
 
 Method = Callable[..., Awaitable[Any]]
 
-STEPS = ("intent begun", "intent committed", "answer read", "settlement begun", "settled")
+INTENT_WRITTEN = "intent written"
+INTENT_COMMITTED = "intent committed"
+ANSWER_READ = "answer read"
+SETTLEMENT_WRITTEN = "settlement written"
+SETTLEMENT_COMMITTED = "settlement committed"
+STEPS = (INTENT_WRITTEN, INTENT_COMMITTED, ANSWER_READ, SETTLEMENT_WRITTEN, SETTLEMENT_COMMITTED)
+"""Written is not yet committed."""
 
 
 class Pause:
-    """Where to stop."""
+    """Where to stop: at the so many-th replacement, recovery not counted."""
 
     def __init__(self, number: int) -> None:
-        """Stop the so many-th that comes by."""
+        """Count once the first replacement is begun: by then recovery is over."""
         self._left = number
+        self._counts = False
+
+    async def begun(self) -> None:
+        """Count from now on."""
+        self._counts = True
 
     async def here(self) -> None:
         """Go on, or say so and wait for ever."""
-        self._left -= 1
-        if self._left == 0:
+        self._left -= self._counts
+        if self._counts and self._left == 0:
             sys.stdout.write("paused\n")
             sys.stdout.flush()
             await asyncio.Event().wait()
 
 
-def after(method: Method, pause: Pause) -> Method:
-    """Return the method with a stop behind it."""
+def put(owner: type, name: str, method: Method) -> None:
+    """Have this method from now on."""
+    setattr(owner, name, method)
 
-    async def paused(*arguments: Any, **named: Any) -> Any:
+
+def around(
+    method: Method,
+    before: Callable[[], Awaitable[None]] | None = None,
+    after: Callable[[], Awaitable[None]] | None = None,
+) -> Method:
+    """Return the method with something done before or after it."""
+
+    async def surrounded(*arguments: Any, **named: Any) -> Any:
+        if before is not None:
+            await before()
         found = await method(*arguments, **named)
-        await pause.here()
+        if after is not None:
+            await after()
         return found
 
-    return paused
+    return surrounded
 
 
-def before(method: Method, pause: Pause) -> Method:
-    """Return the method with a stop in front of it."""
-
-    async def paused(*arguments: Any, **named: Any) -> Any:
-        await pause.here()
-        return await method(*arguments, **named)
-
-    return paused
-
-
-def install(step: str, number: int) -> None:
+def stop_at(step: str, pause: Pause) -> None:
     """Put the stop where the step is."""
-    pause = Pause(number)
-    if step == "intent committed":
-        setattr(Tags, "begin", after(Tags.begin, pause))
-    elif step == "answer read":
-        setattr(Tags, "settle", before(Tags.settle, pause))
-    elif step == "settled":
-        setattr(Tags, "settle", after(Tags.settle, pause))
-    elif step in {"intent begun", "settlement begun"}:
-        # Both change the ledger as the last thing of their transaction.
-        locks = Ledger.free if step == "intent begun" else Ledger.locked
-        setattr(Ledger, locks.__name__, marked(locks))
-        setattr(Ledger, "change", after_if_marked(Ledger.change, pause))
+    if step == INTENT_COMMITTED:
+        put(Tags, "begin", around(Tags.begin, after=pause.here))
+    elif step == ANSWER_READ:
+        put(Tags, "settle", around(Tags.settle, before=pause.here))
+    elif step == SETTLEMENT_COMMITTED:
+        put(Tags, "settle", around(Tags.settle, after=pause.here))
+    elif step in {INTENT_WRITTEN, SETTLEMENT_WRITTEN}:
+        # Both transactions end with the change of what they have locked.
+        stop_after_change(Ledger.free if step == INTENT_WRITTEN else Ledger.locked, pause)
+    put(Tags, "begin", around(Tags.begin, before=pause.begun))
 
 
-def marked(method: Method) -> Method:
-    """Return a method of a ledger that leaves a mark on it."""
+def stop_after_change(locks: Method, pause: Pause) -> None:
+    """Put the stop behind the change by a ledger that was locked in this way."""
+    change: Method = Ledger.change
+    locked = set[int]()
 
-    async def marking(ledger: Any, *arguments: Any) -> Any:
-        ledger.is_marked = True
-        return await method(ledger, *arguments)
+    async def lock(ledger: Ledger, *arguments: Any) -> Any:
+        locked.add(id(ledger))
+        return await locks(ledger, *arguments)
 
-    return marking
-
-
-def after_if_marked(method: Method, pause: Pause) -> Method:
-    """Return a method of a ledger with a stop behind it, for ledgers that have the mark."""
-
-    async def paused(ledger: Any, *arguments: Any) -> Any:
-        found = await method(ledger, *arguments)
-        if getattr(ledger, "is_marked", False):
+    async def changed(ledger: Ledger, *arguments: Any) -> None:
+        await change(ledger, *arguments)
+        if id(ledger) in locked:
+            locked.discard(id(ledger))
             await pause.here()
-        return found
 
-    return paused
+    put(Ledger, locks.__name__, lock)
+    put(Ledger, "change", changed)
 
 
-def shift(later_s: float) -> None:
+def set_ahead(later_s: float) -> None:
     """Set the record's clock ahead."""
     opened = Record.open
 
     def clock() -> datetime:
         return record.now() + timedelta(seconds=later_s)
 
-    async def later(place: Any) -> Record:
+    async def open_later(place: Any) -> Record:
         return await opened(place, clock)
 
-    setattr(Record, "open", later)
+    put(Record, "open", open_later)
 
 
 if __name__ == "__main__":
     _, chosen, number, later_s, fd = sys.argv
-    install(chosen, int(number))
-    shift(float(later_s))
+    stop_at(chosen, Pause(int(number)))
+    set_ahead(float(later_s))
     uvicorn.run("gateway.asgi:create", factory=True, fd=int(fd), log_level="warning")

@@ -26,17 +26,43 @@ class Shop:
         self.acts = True
         """Whether it does what is asked even when another answers."""
         self.hold: asyncio.Event | None = None
-        """Until when calls wait, before anything is done."""
+        """Until when calls wait, before anything is done …"""
+        self.acts_first = False
+        """… or, with this, when all is done but the answer."""
+        self.forgets = False
+        """Whether calls that waited are lost then: they come to nothing."""
+        self._calls = 0
+        self._idle = asyncio.Event()
         self.arrived = asyncio.Event()
         providers.instead["instaleap"] = self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one call."""
+        self._calls += 1
+        self._idle.clear()
+        try:
+            await self._answered(scope, receive, send)
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._idle.set()
+
+    async def idle(self) -> None:
+        """Wait until no call is under way."""
+        while self._calls:
+            await self._idle.wait()
+
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _body(receive)
         self.batches.append(msgspec.json.decode(body)["customers"])
         self.arrived.set()
         if self.hold is not None:
+            if self.acts_first:
+                await self._app(scope, _once(body), _nowhere)
             await self.hold.wait()
+            if self.acts_first or self.forgets:
+                await _refused(send)
+                return
         if self.instead is None:
             await self._app(scope, _once(body), send)
             return
@@ -64,6 +90,12 @@ def _once(body: bytes) -> Callable[[], Any]:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
+
+
+async def _refused(send: Send) -> None:
+    """Answer what nobody is there to read any more."""
+    await send({"type": "http.response.start", "status": 500, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _nowhere(_message: Message) -> None:
