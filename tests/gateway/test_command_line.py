@@ -193,7 +193,7 @@ def test_everything_that_is_wrong_with_the_file_is_listed(
 
 
 def test_the_sandbox_says_where_it_is(free: int, served: list[dict[str, Any]]) -> None:
-    """The four addresses, and where the credentials are."""
+    """The four addresses, the credentials, and a configuration to serve them with."""
     result = run("sandbox", "--port", str(free))
     assert (result.exit_code, result.stderr, len(served)) == (0, "", 1)
     address = f"http://127.0.0.1:{free}"
@@ -205,7 +205,8 @@ Sandbox of four providers
   voucherify  {address}/voucherify
   instaleap   {address}/instaleap
   emporix     {address}/emporix
-  Credentials and a configuration to copy: {address}/
+  Credentials: {address}/
+  Try: curl -o gateway.toml {address}/gateway.toml && gateway serve --config gateway.toml
   Calls so far: curl {address}/calls   (-X DELETE counts anew)
   Faults: curl -X PUT {address}/faults -d '[{{"provider":"emporix","kind":"hang"}}]'   \
 (-X DELETE heals)
