@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve sandbox test check format lock pages clean
+.PHONY: help serve sandbox test check bench format lock pages clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ test: .venv/dev gateway/pages/static/index.html ## run all tests
 
 check: .venv/dev ## what CI runs before the tests
 	@$(BIN)/python tools/check.py
+
+bench: .venv/dev ## compare with other gateways, 10 minutes (ARGS=--quick: one)
+	@$(BIN)/python -m bench.gateways $(ARGS)
 
 format: .venv/dev ## format the code
 	@$(BIN)/ruff format && $(BIN)/ruff check --fix

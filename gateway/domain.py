@@ -150,6 +150,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     attributes: Mapping[str, Any] | None = None
     raw: bytes | msgspec.Raw | None = None
     origin: Origin = Origin.LIVE
+    fetched_at: datetime | None = None
+    """When the provider told it; None: just now."""
     is_partial: bool = False
     """Only `ref` and `names` were told; whoever needs more reads the segment itself."""
 
@@ -180,6 +182,8 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True):
     attributes: Mapping[str, Any] | None = None
     raw: bytes | msgspec.Raw | None = None
     origin: Origin = Origin.LIVE
+    fetched_at: datetime | None = None
+    """When the provider told it; None: just now."""
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,6 +194,8 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     kind: AssignmentKind = AssignmentKind.UNKNOWN
     state: AssignmentState = AssignmentState.CONFIRMED
     origin: Origin = Origin.LIVE
+    fetched_at: datetime | None = None
+    """When the provider told it; None: just now."""
     created_at: datetime | None = None
     updated_at: datetime | None = None
     version: int | None = None
@@ -210,6 +216,11 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     names: Texts = NO_TEXTS
     created_at: datetime | None = None
     updated_at: datetime | None = None
+
+    @property
+    def ref(self) -> tuple[ItemKind, str]:
+        """What tells it from the segment's other items."""
+        return self.kind, self.key
 
 
 class Limit(NamedTuple):

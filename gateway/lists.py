@@ -55,16 +55,23 @@ def settled_list(
 
     async def page(request: PageRequest) -> Page[T]:
         start = number(request.position)
-        found = whole(await rows())
+        found = whole({_ref(row): row for row in await rows()}.values())
+        told_at = (getattr(row, "fetched_at", None) for row in found.rows)
         return Page(
             rows=found.rows[start : start + request.size],
             position_after=lambda i: str(start + i + 1),
             is_last=start + request.size >= len(found.rows),
             total=found.total,
             origin=oldest([getattr(row, "origin", of_none) for row in found.rows] or [of_none]),
+            fetched_at=min((at for at in told_at if at is not None), default=None),
         )
 
     return Listing(provider, page)
+
+
+def _ref(row: Any) -> Any:
+    """Return what tells a row from the others of its list."""
+    return getattr(row, "ref", row)
 
 
 def oldest(origins: Iterable[Origin]) -> Origin:
@@ -134,6 +141,7 @@ class _Part(Generic[T]):
         holds = self.listing.holds
         rows: list[T] = []
         places: list[tuple[Page[T], int]] = []
+        seen: set[Any] = set()  # a provider may show a row twice, on one page or on two
         position = self.before.position
         for _ in range(MOST_CALLS):
             size = SIFTED_PAGE if holds else wanted - len(rows)
@@ -143,7 +151,11 @@ class _Part(Generic[T]):
             self._note(page)
             if self.total is None:
                 self.total = page.total
-            kept = [i for i, row in enumerate(page.rows) if holds is None or holds(row)]
+            kept = []
+            for i, row in enumerate(page.rows):
+                if (holds is None or holds(row)) and (ref := _ref(row)) not in seen:
+                    seen.add(ref)
+                    kept.append(i)
             room = wanted - len(rows)
             rows += [page.rows[i] for i in kept[:room]]
             places += [(page, i) for i in kept[:room]]

@@ -96,8 +96,9 @@ async def limit_used(limit: LimitOf, asked: Asked) -> int | None:
     return await asked.context.reads.limit_used(limit.provider, limit.name)
 
 
-def health(value: Provider) -> ProviderHealth:
-    """Return how a provider is doing."""
+def health(value: Provider, asked: Asked) -> ProviderHealth:
+    """Return how a provider is doing: true now, so the answer is not to be kept."""
+    asked.context.scope.note_freshness(0)
     found = value.health
     return ProviderHealth(
         status=HealthStatus(found.status),

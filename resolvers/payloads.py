@@ -119,34 +119,53 @@ class Payload:
         return user_errors(self.value)
 
 
-@strawberry.type(description="What came of segmentCreate.")
-class SegmentCreatePayload(Payload):
-    """See the description."""
+@strawberry.type
+class WrittenPayload(Payload):
+    """What came of a write of one segment."""
 
     @strawberry.field(description="The segment as the provider has it now.")
     async def segment(self, info: Context) -> Segment | None:
         """See the description."""
         return await segment_of(info, self.value.ref, self.value.document)
+
+
+@strawberry.type
+class Row:
+    """What every row of a bulk has."""
+
+    value: strawberry.Private[Any]
+
+    @strawberry.field(description="Its place in the input, from 0.")
+    def index(self) -> int:
+        """See the description."""
+        place: int = self.value.index
+        return place
+
+    @strawberry.field(description="What became of it.")
+    def outcome(self) -> BulkOutcome:
+        """See the description."""
+        told: BulkOutcome = self.value.outcome
+        return told
+
+    @strawberry.field(description="Why it was not done.")
+    def user_errors(self) -> list[UserError]:
+        """See the description."""
+        return user_errors(self.value)
+
+
+@strawberry.type(description="What came of segmentCreate.")
+class SegmentCreatePayload(WrittenPayload):
+    """See the description."""
 
 
 @strawberry.type(description="What came of segmentUpdate.")
-class SegmentUpdatePayload(Payload):
+class SegmentUpdatePayload(WrittenPayload):
     """See the description."""
-
-    @strawberry.field(description="The segment as the provider has it now.")
-    async def segment(self, info: Context) -> Segment | None:
-        """See the description."""
-        return await segment_of(info, self.value.ref, self.value.document)
 
 
 @strawberry.type(description="What came of segmentUpsert.")
-class SegmentUpsertPayload(Payload):
+class SegmentUpsertPayload(WrittenPayload):
     """See the description."""
-
-    @strawberry.field(description="The segment as the provider has it now.")
-    async def segment(self, info: Context) -> Segment | None:
-        """See the description."""
-        return await segment_of(info, self.value.ref, self.value.document)
 
     @strawberry.field(description="True: it is new. False: it was there. Null: nothing was done.")
     def created(self) -> bool | None:
@@ -171,15 +190,10 @@ def segment_id(ref: Ref | None) -> strawberry.ID | None:
 
 
 @strawberry.type(description="One row of a bulk of segments.")
-class SegmentBulkResult:
+class SegmentBulkResult(Row):
     """See the description."""
 
     value: strawberry.Private[receipts.SegmentRow]
-
-    @strawberry.field(description="Its place in the input, from 0.")
-    def index(self) -> int:
-        """See the description."""
-        return self.value.index
 
     @strawberry.field(description="The segment as the provider has it now.")
     async def segment(self, info: Context) -> Segment | None:
@@ -192,16 +206,6 @@ class SegmentBulkResult:
     def deleted_segment_id(self) -> strawberry.ID | None:
         """See the description."""
         return segment_id(self.value.ref) if self.value.outcome is BulkOutcome.DELETED else None
-
-    @strawberry.field(description="What became of it.")
-    def outcome(self) -> BulkOutcome:
-        """See the description."""
-        return self.value.outcome
-
-    @strawberry.field(description="Why it was not done.")
-    def user_errors(self) -> list[UserError]:
-        """See the description."""
-        return user_errors(self.value)
 
 
 DONE = frozenset({BulkOutcome.CREATED, BulkOutcome.UPDATED, BulkOutcome.DELETED})
@@ -273,15 +277,10 @@ def assignment_id(ref: domain.AssignmentRef | None) -> strawberry.ID | None:
 
 
 @strawberry.type(description="One row of a bulk of assignments.")
-class AssignmentBulkResult:
+class AssignmentBulkResult(Row):
     """See the description."""
 
     value: strawberry.Private[receipts.AssignmentRow]
-
-    @strawberry.field(description="Its place in the input, from 0.")
-    def index(self) -> int:
-        """See the description."""
-        return self.value.index
 
     @strawberry.field(description="The assignment.")
     def assignment(self) -> Assignment | None:
@@ -292,16 +291,6 @@ class AssignmentBulkResult:
     def deleted_assignment_id(self) -> strawberry.ID | None:
         """See the description."""
         return assignment_id(self.value.deleted)
-
-    @strawberry.field(description="What became of it.")
-    def outcome(self) -> BulkOutcome:
-        """See the description."""
-        return self.value.outcome
-
-    @strawberry.field(description="Why it was not done.")
-    def user_errors(self) -> list[UserError]:
-        """See the description."""
-        return user_errors(self.value)
 
 
 @strawberry.type(description="What came of a bulk of assignments.")
@@ -360,25 +349,10 @@ class CustomerSegmentsReplacePayload(Payload):
 
 
 @strawberry.type(description="One row of a bulk of items.")
-class SegmentItemsBulkResult:
+class SegmentItemsBulkResult(Row):
     """See the description."""
 
     value: strawberry.Private[receipts.ItemRow]
-
-    @strawberry.field(description="Its place in the input, from 0.")
-    def index(self) -> int:
-        """See the description."""
-        return self.value.index
-
-    @strawberry.field(description="What became of it.")
-    def outcome(self) -> BulkOutcome:
-        """See the description."""
-        return self.value.outcome
-
-    @strawberry.field(description="Why it was not done.")
-    def user_errors(self) -> list[UserError]:
-        """See the description."""
-        return user_errors(self.value)
 
 
 @strawberry.type(description="What came of a bulk of items.")

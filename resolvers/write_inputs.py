@@ -49,43 +49,39 @@ class SegmentRuleInput:
     )
 
 
-@strawberry.input(description="What every segment can be written with.")
-class SegmentBulkRowInput:
-    """See the description."""
+@strawberry.input
+class Once:
+    """What every mutation's input has."""
 
-    external_id: str | None = part("The id it is to have, where the provider lets you choose.")
+    idempotency_key: str | None = part(IDEMPOTENCY)
+
+
+@strawberry.input
+class SegmentTexts:
+    """The texts of a segment that is written as a whole."""
+
     name: str | None = part("Its name in the provider's default language.")
     names: list[LocalizedTextInput] | None = part("Its name in every language, instead of `name`.")
     description: str | None = part("Its description in the provider's default language.")
     descriptions: list[LocalizedTextInput] | None = part(
         "Its description in every language, instead of `description`."
     )
-    customers: list[strawberry.ID] | None = part("New ones: their members, by global ids …")
-    customer_external_ids: list[str] | None = part("… and by the provider's own ids.")
-    rule: SegmentRuleInput | None = part("New ones: what decides who belongs.")
-    emits_membership_events: bool | None = part(
-        "New ones at Voucherify: auto-update (true) instead of passive (false)."
-    )
-    priority: int | None = part("New ones: lower wins (Stuut).")
+
+
+@strawberry.input
+class SegmentState:
+    """What else a segment that is written as a whole has."""
+
     status: SegmentStatus | None = part("Whether it is switched on.")
     validity: DateTimeRangeInput | None = part("When it is valid.")
     site_code: str | None = part("The site it is for.")
     attributes: JSON | None = part("The provider's custom attributes (Emporix mixins).")
-    version: int | None = part("The version you have seen; another by now is a user error.")
 
 
-@strawberry.input(description="A new segment.")
-class SegmentCreateInput:
-    """See the description."""
+@strawberry.input
+class NewSegmentParts:
+    """What only a new segment can be given."""
 
-    provider: str = strawberry.field(description="The provider's key.")
-    external_id: str | None = part("The id it is to have, where the provider lets you choose.")
-    name: str | None = part("Its name in the provider's default language.")
-    names: list[LocalizedTextInput] | None = part("Its name in every language, instead of `name`.")
-    description: str | None = part("Its description in the provider's default language.")
-    descriptions: list[LocalizedTextInput] | None = part(
-        "Its description in every language, instead of `description`."
-    )
     customers: list[strawberry.ID] | None = part("Its members, by global ids …")
     customer_external_ids: list[str] | None = part("… and by the provider's own ids.")
     rule: SegmentRuleInput | None = part("What decides who belongs, instead of members.")
@@ -93,15 +89,26 @@ class SegmentCreateInput:
         "Voucherify: auto-update (true) instead of passive (false)."
     )
     priority: int | None = part("Lower wins (Stuut).")
-    status: SegmentStatus | None = part("Whether it is switched on.")
-    validity: DateTimeRangeInput | None = part("When it is valid.")
-    site_code: str | None = part("The site it is for.")
-    attributes: JSON | None = part("The provider's custom attributes (Emporix mixins).")
-    idempotency_key: str | None = part(IDEMPOTENCY)
+
+
+@strawberry.input(description="What every segment can be written with.")
+class SegmentBulkRowInput(SegmentTexts, SegmentState, NewSegmentParts):
+    """See the description."""
+
+    external_id: str | None = part("The id it is to have, where the provider lets you choose.")
+    version: int | None = part("The version you have seen; another by now is a user error.")
+
+
+@strawberry.input(description="A new segment.")
+class SegmentCreateInput(SegmentTexts, SegmentState, NewSegmentParts, Once):
+    """See the description."""
+
+    provider: str = strawberry.field(description="The provider's key.")
+    external_id: str | None = part("The id it is to have, where the provider lets you choose.")
 
 
 @strawberry.input(description="Changes of a segment: only the parts given change; null clears.")
-class SegmentUpdateInput:
+class SegmentUpdateInput(Once):
     """See the description."""
 
     id: strawberry.ID = strawberry.field(description="The segment's global id.")
@@ -118,89 +125,71 @@ class SegmentUpdateInput:
     site_code: str | None = part("The site it is for.")
     attributes: JSON | None = part("The provider's custom attributes, as a whole.")
     version: int | None = part("The version you have seen; another by now is a user error.")
-    idempotency_key: str | None = part(IDEMPOTENCY)
 
 
 @strawberry.input(description="A segment as a whole: made if missing, else replaced.")
-class SegmentUpsertInput:
+class SegmentUpsertInput(SegmentTexts, SegmentState, Once):
     """See the description."""
 
     provider: str = strawberry.field(description="The provider's key.")
     external_id: str = strawberry.field(description="Its id at the provider.")
-    name: str | None = part("Its name in the provider's default language.")
-    names: list[LocalizedTextInput] | None = part("Its name in every language, instead of `name`.")
-    description: str | None = part("Its description in the provider's default language.")
-    descriptions: list[LocalizedTextInput] | None = part(
-        "Its description in every language, instead of `description`."
-    )
-    status: SegmentStatus | None = part("Whether it is switched on.")
-    validity: DateTimeRangeInput | None = part("When it is valid.")
-    site_code: str | None = part("The site it is for.")
-    attributes: JSON | None = part("The provider's custom attributes (Emporix mixins).")
     version: int | None = part("The version you have seen; another by now is a user error.")
-    idempotency_key: str | None = part(IDEMPOTENCY)
 
 
 @strawberry.input(description="A segment to delete.")
-class SegmentDeleteInput:
+class SegmentDeleteInput(Once):
     """See the description."""
 
     id: strawberry.ID = strawberry.field(description="The segment's global id.")
     force: bool | None = part("Also when customers or items are assigned to it; with them.")
-    idempotency_key: str | None = part(IDEMPOTENCY)
 
 
 @strawberry.input(description="New segments of one provider.")
-class SegmentBulkCreateInput:
+class SegmentBulkCreateInput(Once):
     """See the description."""
 
     provider: str = strawberry.field(description="The provider's key.")
     segments: list[SegmentBulkRowInput] = strawberry.field(description="Any number of them.")
-    idempotency_key: str | None = part(IDEMPOTENCY)
 
 
 @strawberry.input(description="Segments of one provider, each as a whole.")
-class SegmentBulkUpsertInput:
+class SegmentBulkUpsertInput(Once):
     """See the description."""
 
     provider: str = strawberry.field(description="The provider's key.")
     segments: list[SegmentBulkRowInput] = strawberry.field(description="Any number of them.")
-    idempotency_key: str | None = part(IDEMPOTENCY)
 
 
 @strawberry.input(description="Segments to delete, of any providers.")
-class SegmentBulkDeleteInput:
+class SegmentBulkDeleteInput(Once):
     """See the description."""
 
     ids: list[strawberry.ID] = strawberry.field(description="Global ids; any number of them.")
     force: bool | None = part("Also when customers or items are assigned to them; with them.")
-    idempotency_key: str | None = part(IDEMPOTENCY)
 
 
 @strawberry.input(description="The order in which a provider's segments win.")
-class SegmentsReorderInput:
+class SegmentsReorderInput(Once):
     """See the description."""
 
     provider: str = strawberry.field(description="The provider's key.")
     ids: list[strawberry.ID] = strawberry.field(
         description="Global ids; the first gets priority 0, the next 1, and so on."
     )
-    idempotency_key: str | None = part(IDEMPOTENCY)
 
 
 @strawberry.input(description="A customer to put into a segment.")
-class AssignmentCreateInput:
+class AssignmentCreateInput(Once):
     """See the description."""
 
     segment_id: strawberry.ID = strawberry.field(description="The segment's global id.")
     customer_id: strawberry.ID | None = part("The customer's global id …")
     identity: CustomerIdentityInput | None = part("… or a key of the provider: one of the two.")
     legal_entity_id: str | None = part("In B2B: the legal entity that the customer acts for.")
-    idempotency_key: str | None = part(IDEMPOTENCY)
 
 
 @strawberry.input(description="An assignment to end: by its id, or by segment and customer.")
-class AssignmentDeleteInput:
+class AssignmentDeleteInput(Once):
     """See the description."""
 
     id: strawberry.ID | None = part("The assignment's global id.")
@@ -208,7 +197,6 @@ class AssignmentDeleteInput:
     customer_id: strawberry.ID | None = part("The customer's global id …")
     identity: CustomerIdentityInput | None = part("… or a key of the provider: one of the two.")
     legal_entity_id: str | None = part("In B2B: the legal entity that the customer acts for.")
-    idempotency_key: str | None = part(IDEMPOTENCY)
 
 
 @strawberry.input(description="One customer of a bulk of assignments.")
@@ -221,21 +209,19 @@ class AssignmentRowInput:
 
 
 @strawberry.input(description="Customers to put into a segment.")
-class AssignmentBulkCreateInput:
+class AssignmentBulkCreateInput(Once):
     """See the description."""
 
     segment_id: strawberry.ID = strawberry.field(description="The segment's global id.")
     assignments: list[AssignmentRowInput] = strawberry.field(description="Any number of them.")
-    idempotency_key: str | None = part(IDEMPOTENCY)
 
 
 @strawberry.input(description="Customers to take out of a segment.")
-class AssignmentBulkDeleteInput:
+class AssignmentBulkDeleteInput(Once):
     """See the description."""
 
     segment_id: strawberry.ID = strawberry.field(description="The segment's global id.")
     assignments: list[AssignmentRowInput] = strawberry.field(description="Any number of them.")
-    idempotency_key: str | None = part(IDEMPOTENCY)
 
 
 @strawberry.input(description="A segment of a provider that knows only pairs (Instaleap).")
@@ -258,14 +244,13 @@ class CustomerSegmentsInput:
 
 
 @strawberry.input(description="What segments customers are to have, instead of those they have.")
-class CustomerSegmentsReplaceInput:
+class CustomerSegmentsReplaceInput(Once):
     """See the description."""
 
     provider: str = strawberry.field(description="The provider's key.")
     customers: list[CustomerSegmentsInput] = strawberry.field(
         description="Any number of them; of several entries for one customer the first counts."
     )
-    idempotency_key: str | None = part(IDEMPOTENCY)
 
 
 @strawberry.input(description="A product or category.")
@@ -277,9 +262,8 @@ class SegmentItemInput:
 
 
 @strawberry.input(description="Items to put into a segment, or to take out.")
-class SegmentItemsBulkAssignInput:
+class SegmentItemsBulkAssignInput(Once):
     """See the description."""
 
     segment_id: strawberry.ID = strawberry.field(description="The segment's global id.")
     items: list[SegmentItemInput] = strawberry.field(description="Any number of them.")
-    idempotency_key: str | None = part(IDEMPOTENCY)

@@ -8,6 +8,13 @@ import httpx
 LARGEST_PART = 256 * 1024
 """Bytes of one part: a few hundred bytes of gzip can be a megabyte, and a reader may stop."""
 
+MOST_TIMES = 200
+"""A body that unpacks to more than so many times its size is a bomb: gzip makes text a tenth, rows
+that repeat each other a fiftieth, nothing but zeros a thousandth."""
+
+SMALL = 1024 * 1024
+"""Bytes that any body may unpack to."""
+
 CONTENT_ENCODING = b"content-encoding"
 
 DEFLATE_METHOD = 8
@@ -20,15 +27,23 @@ class Inflater:
     def __init__(self, *, is_gzip: bool) -> None:
         self._is_gzip = is_gzip
         self._stream: zlib._Decompress | None = None
+        self._taken = 0
+        self._given = 0
 
     def parts(self, data: bytes) -> Iterator[bytes]:
-        """Yield what this part of the body holds. Raises `httpx.RemoteProtocolError`."""
+        """Yield what this part of the body holds.
+
+        Raises `httpx.RemoteProtocolError`, and `httpx.DecodingError` for a bomb.
+        """
+        self._taken += len(data)
         while data:
             if self._stream is None:
                 self._stream = zlib.decompressobj(self._window(data))
             try:
                 part = self._stream.decompress(data, LARGEST_PART)
                 while part:
+                    self._given += len(part)
+                    self._check_size(self._stream)
                     yield part
                     if self._stream.eof:
                         break  # asked once more, zlib would add the tail to `unused_data` again
@@ -47,6 +62,12 @@ class Inflater:
         """Refuse a body that was cut short; one without a byte is none at all."""
         if self._stream is not None and not self._stream.eof:
             raise httpx.RemoteProtocolError("a compressed body was cut short")
+
+    def _check_size(self, stream: "zlib._Decompress") -> None:
+        if self._given > SMALL:
+            left = len(stream.unconsumed_tail) + len(stream.unused_data)
+            if self._given > MOST_TIMES * (self._taken - left):
+                raise httpx.DecodingError("a body that unpacks to far too much")
 
     def _window(self, data: bytes) -> int:
         if self._is_gzip:

@@ -19,11 +19,12 @@ def marked(value: T, origin: Origin, fetched_at: datetime) -> T:
 
 def _marked(value: Any, origin: Origin, fetched_at: datetime) -> Any:
     if isinstance(value, Segment | Customer):
-        return msgspec.structs.replace(value, origin=origin)
+        return msgspec.structs.replace(value, origin=origin, fetched_at=fetched_at)
     if isinstance(value, Assignment):
         return msgspec.structs.replace(
             value,
             origin=origin,
+            fetched_at=fetched_at,
             segment=_marked(value.segment, origin, fetched_at),
             customer=_marked(value.customer, origin, fetched_at),
         )

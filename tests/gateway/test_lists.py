@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from math import ceil
 
 import pytest
@@ -9,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import lists
-from gateway.domain import Origin, Page, PageRequest
+from gateway.domain import Customer, Origin, Page, PageRequest, Ref
 from gateway.errors import BadInput, Broken, Malformed
-from gateway.lists import Connection, Listing, merged, settled_list
+from gateway.lists import Connection, Listing, Source, merged, settled_list
 from tests.gateway.listings import FakeList, Row, every_row, listings
 
 steady = settings(deadline=None, max_examples=60)
@@ -281,6 +282,57 @@ async def test_a_list_read_as_a_whole_is_paged_here(length: int, first: int) -> 
         seen += page.rows
         after, has_next = page.end_cursor, page.has_next
     assert seen == list(range(length))
+
+
+@pytest.mark.parametrize("largest", [1000, 4], ids=["on one page", "on several"])
+async def test_rows_that_a_provider_repeats_are_shown_once(largest: int) -> None:
+    """Neither the page they stand on nor the next one shows them again."""
+    places = [0, 0, 1, 0, 1, 2, 3, 3, 4]
+
+    async def page(request: PageRequest) -> Page[Row]:
+        start = int(request.position or 0)
+        shown = places[start : start + min(request.size, largest)]
+        return Page(
+            rows=[Row("a", place) for place in shown],
+            position_after=lambda i: str(start + i + 1),
+            is_last=start + len(shown) >= len(places),
+        )
+
+    found = await merged([Listing("a", page)], 4, None, of="these")
+    assert [row.place for row in found.rows] == [0, 1, 2, 3]
+    found = await merged([Listing("a", page)], 50, None, of="these")
+    assert [row.place for row in found.rows] == [0, 1, 2, 3, 4]
+    assert (found.has_next, found.total) == (False, 5)
+
+
+async def test_a_list_read_as_a_whole_shows_and_counts_repeated_rows_once() -> None:
+    """Also where the repetition stands on the next page of it."""
+
+    async def rows() -> list[int]:
+        return [1, 2, 1, 3, 3]
+
+    first = await merged([settled_list("a", rows)], 2, None, of="x")
+    second = await merged([settled_list("a", rows)], 2, first.end_cursor, of="x")
+    assert (first.rows, second.rows, second.total, second.has_next) == ([1, 2], [3], 3, False)
+
+
+async def test_a_list_read_as_a_whole_is_as_old_as_its_oldest_row() -> None:
+    """Kept answers say when they were told; what says nothing was told just now."""
+    told = [None, datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)]
+
+    async def rows() -> list[Customer]:
+        return [
+            Customer(
+                ref=Ref("a", str(place)),
+                keys=(),
+                origin=Origin.CACHED if at else Origin.LIVE,
+                fetched_at=at,
+            )
+            for place, at in enumerate(told)
+        ]
+
+    found = await merged([settled_list("a", rows)], 5, None, of="x")
+    assert found.sources == [Source("a", Origin.CACHED, told[2], 3, None)]
 
 
 async def test_a_cursor_of_another_list_is_refused() -> None:

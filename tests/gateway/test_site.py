@@ -8,7 +8,7 @@ import pytest
 
 from gateway.transport.http1 import Http1Transport
 from gateway.transport.pool import PooledTransport
-from gateway.transport.site import Http1Site, HttpxSite, Site, site_at
+from gateway.transport.site import TURN_BYTES, Http1Site, HttpxSite, Site, site_at
 from gateway.wire import Reply
 from tests.gateway.misbehaving import Act, ok, serving
 
@@ -84,6 +84,27 @@ async def test_a_body_may_be_large_but_not_larger(
         with pytest.raises(httpx.DecodingError, match="the answer is larger than 1000 bytes"):
             await site.exchange("GET", "/", NO_HEADERS, None)
         assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == b"well"
+
+
+async def test_a_body_that_unpacks_to_much_leaves_others_their_turns(
+    transport: httpx.AsyncBaseTransport,
+) -> None:
+    """16 MiB of nothing arrive as 16 KiB, all at once."""
+    size, turns = 16 * 1024 * 1024, 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    sent = ok(gzip.compress(b"\0" * size), "200 OK", "Content-Encoding: gzip")
+    async with serving([sent]) as server:
+        site = site_at(server.url, transport, 5, size)
+        waiting = asyncio.create_task(others())
+        assert len((await site.exchange("GET", "/", NO_HEADERS, None)).body) == size
+        waiting.cancel()
+    assert turns > size // TURN_BYTES
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,11 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from gateway.asgi import build
+from gateway.sandbox.disturbances import answer_of
 from gateway.sandbox.faults import Fault
 from gateway.settings import Settings, sandbox_settings
-from tests.front.serving import Front, Providers, serving
+from tests.front.known import HIRO_AT
+from tests.front.serving import Front, Providers, customer_id, serving
 
 LIST = """{ segments(first: 3, filter: {providers: ["stuut"]}) {
   nodes { origin } sources { origin fetchedAt error { code retryable } }
@@ -64,6 +66,52 @@ async def test_a_failure_is_not_to_be_kept() -> None:
         reply = await asked(front)
         assert shown(reply) == (set(), None, "PROVIDER_BROKEN")
         assert reply.headers["cache-control"] == "no-store"
+
+
+async def test_health_is_not_to_be_kept() -> None:
+    """However long the rest of the answer stays good."""
+    both = '{ provider(key: "stuut") { health { circuit } segments(first: 1) { totalCount } } }'
+    async with serving(Providers(), settings_keeping(60)) as front:
+        assert (await asked(front, both)).headers["cache-control"] == "no-store"
+
+
+async def test_a_list_that_is_read_as_a_whole_says_how_old_it_is() -> None:
+    """A customer's assignments, from memory: when the provider told them."""
+    query = """query($id: ID!) { customer(id: $id) {
+      assignments { nodes { origin } sources { origin fetchedAt } }
+    } }"""
+    mine = {"id": customer_id("emporix", HIRO_AT["emporix"])}
+    async with serving(Providers(), settings_keeping(60)) as front:
+        first, second = [
+            (await front.data(query, mine))["customer"]["assignments"] for _ in range(2)
+        ]
+    told = [each["sources"][0].pop("fetchedAt") for each in (first, second)]
+    assert [each["sources"] for each in (first, second)] == [
+        [{"origin": "LIVE"}],
+        [{"origin": "CACHED"}],
+    ]
+    assert {row["origin"] for row in second["nodes"]} == {"CACHED"}
+    assert told[1] <= told[0]
+
+
+async def test_rows_that_a_provider_repeats_are_shown_once() -> None:
+    """Stuut answers half of its segments, each twice: they are there once, nothing failed."""
+
+    async def doubled(scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await answer_of(front.providers.real("stuut"), scope, receive)
+        rows = json.loads(answer.body)
+        body = json.dumps([row for row in rows for _ in range(2)]).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": body})
+
+    query = """{ segments(first: 8, filter: {providers: ["stuut"]}) {
+      nodes { id } sources { error { code } }
+    } }"""
+    async with serving(Providers(), settings_keeping(0)) as front:
+        meant = await front.data(query)
+        front.providers.instead["stuut"] = doubled
+        assert len(nodes := meant["segments"].pop("nodes")) == 8
+        assert await front.data(query) == {"segments": {**meant["segments"], "nodes": nodes[:4]}}
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,11 @@ class Shop:
             await self._app(scope, _once(body), _nowhere)
         await self.instead(scope, _once(body), send)
 
+    def clear(self) -> None:
+        """Take from all customers what the example gives them: nobody told the gateway of it."""
+        segments = self._app.state.segments
+        segments.update({key: [] for key in segments})
+
     def has(self, document_id: str) -> Sequence[str]:
         """Return what a customer has, as `type:value`."""
         segments = self._app.state.segments[document_id]

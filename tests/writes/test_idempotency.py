@@ -10,9 +10,9 @@ from tests.front.failures import FAILURES
 from tests.front.known import APP_BETA, DACH_STRATEGIC
 from tests.front.serving import Front, Providers, segment_id, settings_with
 from tests.writes.asking import buyers, do, document, problem, shoppers
+from tests.writes.inputs import EMPTY
 from tests.writes.serving import serving
 from tests.writes.shop import Shop
-from tests.writes.test_user_errors import EMPTY
 
 KEY = "order 66 / ü"
 BUYER = {"identity": {"provider": "emporix", "externalId": buyers(1)[0]}}

@@ -28,7 +28,7 @@ from tests.writes.shop import Shop
 
 __all__ = ["postgres_url", "sqlite_url"]
 
-KILLS = int(os.environ.get("KILLS", "12"))
+KILLS = int(os.environ.get("KILLS", "7"))
 UNKNOWN = "nobody knows"
 ARRIVED = "call arrived"
 DONE = "call done"
@@ -79,6 +79,7 @@ def store(request: pytest.FixtureRequest) -> str:
 async def shop_served(at: socket.socket) -> AsyncIterator[Shop]:
     """Serve an Instaleap over HTTP that survives every gateway."""
     shop = Shop(Providers())
+    shop.clear()
     server = uvicorn.Server(uvicorn.Config(shop, lifespan="off", log_level="critical"))
     serving = asyncio.create_task(server.serve([at.dup()]))
     try:
@@ -145,10 +146,9 @@ class World:
         Waits until recovery has settled what was left open; returns how many are in doubt.
         """
         async with asyncio.timeout(60):
-            while any(
-                "PENDING" in states for states, _ in (shown := await self.shown(keys)).values()
-            ):
-                pass
+            shown = await self.shown(keys)
+            while any("PENDING" in states for states, _ in shown.values()):
+                shown = await self.shown(keys)
         doubtful = 0
         for key, (states, tags) in shown.items():
             held = set() if key == UNKNOWN else set(self.shop.has(key))

@@ -9,7 +9,7 @@ from tests.front.failures import answering
 from tests.front.known import APP_BETA
 from tests.front.serving import Front, Providers, segment_id
 from tests.writes.asking import EMPORIX, buyers, do, document, problem
-from tests.writes.test_user_errors import EMPTY, given_for
+from tests.writes.inputs import EMPTY, given_for
 
 BUYER = buyers(1)[0]
 GOLDEN = segment_id("emporix", "golden")

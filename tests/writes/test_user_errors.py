@@ -5,33 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.front.known import APP_BETA, DACH_STRATEGIC
-from tests.front.serving import Front, assignment_id, customer_id, segment_id
+from tests.front.serving import Front, customer_id, segment_id
 from tests.writes.asking import do, problem
+from tests.writes.inputs import EMPTY, GOLDEN, STUUT
 
-STUUT = segment_id("stuut", DACH_STRATEGIC)
-VOUCHERIFY = segment_id("voucherify", APP_BETA)
-INSTALEAP = segment_id("instaleap", "membership:GOLD")
-GOLDEN = segment_id("emporix", "golden")
 LANGUAGES = [{"language": "en", "text": "A"}, {"language": "en", "text": "B"}]
-EMPTY: Mapping[str, Mapping[str, Any]] = {
-    "segmentCreate": {"segment": None},
-    "segmentUpdate": {"segment": None},
-    "segmentUpsert": {"segment": None, "created": None},
-    "segmentDelete": {"deletedSegmentId": None},
-    "segmentBulkCreate": {"results": [], "succeeded": 0, "failed": 0},
-    "segmentBulkUpsert": {"results": [], "succeeded": 0, "failed": 0},
-    "segmentBulkDelete": {"results": [], "succeeded": 0, "failed": 0},
-    "segmentsReorder": {"segments": None},
-    "assignmentCreate": {"assignment": None},
-    "assignmentDelete": {"deletedAssignmentId": None},
-    "assignmentBulkCreate": {"results": [], "succeeded": 0, "failed": 0},
-    "assignmentBulkDelete": {"results": [], "succeeded": 0, "failed": 0},
-    "customerSegmentsReplace": {"updatedCustomerIds": [], "results": []},
-    "segmentItemsBulkAssign": {"results": [], "succeeded": 0, "failed": 0},
-    "segmentItemsBulkUnassign": {"results": [], "succeeded": 0, "failed": 0},
-}
-"""What a payload has when nothing was done."""
 
 Case = tuple[str, Mapping[str, Any], Sequence[Mapping[str, Any]]]
 
@@ -328,122 +306,4 @@ async def test_checked_first(front: Front, case: str) -> None:
     field, given, problems = CHECKED[case]
     payload = await do(front, field, given)
     assert payload == {**EMPTY[field], "userErrors": problems}
-    assert front.calls == []
-
-
-BY_PROVIDER: Mapping[str, Mapping[str, Any]] = {
-    "segmentCreate": {"provider": "{}", "name": "A"},
-    "segmentUpdate": {"id": "segment", "name": "A"},
-    "segmentUpsert": {"provider": "{}", "externalId": "a", "name": "A", "siteCode": "main"},
-    "segmentDelete": {"id": "segment"},
-    "segmentBulkCreate": {"provider": "{}", "segments": [{"name": "A"}]},
-    "segmentBulkUpsert": {"provider": "{}", "segments": [{"externalId": "a"}]},
-    "segmentsReorder": {"provider": "{}", "ids": []},
-    "assignmentCreate": {"segmentId": "segment", "customerId": "customer"},
-    "assignmentDelete": {"segmentId": "segment", "customerId": "customer"},
-    "assignmentBulkCreate": {"segmentId": "segment", "assignments": [{"customerId": "customer"}]},
-    "assignmentBulkDelete": {"segmentId": "segment", "assignments": [{"customerId": "customer"}]},
-    "customerSegmentsReplace": {"provider": "{}", "customers": [{"externalId": "1"}]},
-    "segmentItemsBulkAssign": {
-        "segmentId": "segment",
-        "items": [{"externalId": "p1001", "type": "PRODUCT"}],
-    },
-    "segmentItemsBulkUnassign": {
-        "segmentId": "segment",
-        "items": [{"externalId": "p1001", "type": "PRODUCT"}],
-    },
-}
-"""A sound input of each mutation; `{}`, `segment` and `customer` are those of a provider."""
-UNSUPPORTED: Mapping[str, str] = {
-    "segmentCreate": "instaleap",
-    "segmentUpdate": "stuut voucherify instaleap",
-    "segmentUpsert": "stuut voucherify instaleap",
-    "segmentDelete": "stuut instaleap",
-    "segmentBulkCreate": "instaleap",
-    "segmentBulkUpsert": "stuut voucherify instaleap",
-    "segmentsReorder": "voucherify instaleap emporix",
-    "assignmentCreate": "stuut voucherify instaleap",
-    "assignmentDelete": "stuut voucherify instaleap",
-    "assignmentBulkCreate": "stuut voucherify instaleap",
-    "assignmentBulkDelete": "stuut voucherify instaleap",
-    "customerSegmentsReplace": "stuut voucherify",
-    "segmentItemsBulkAssign": "stuut voucherify instaleap",
-    "segmentItemsBulkUnassign": "stuut voucherify instaleap",
-}
-SEGMENT_OF = {
-    "stuut": STUUT,
-    "voucherify": VOUCHERIFY,
-    "instaleap": INSTALEAP,
-    "emporix": GOLDEN,
-}
-
-
-def given_for(field: str, provider: str) -> Mapping[str, Any]:
-    """Return a sound input of a mutation for a provider."""
-
-    def filled(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: filled(part) for name, part in value.items()}
-        if isinstance(value, list):
-            return [filled(part) for part in value]
-        words = {
-            "{}": provider,
-            "segment": SEGMENT_OF[provider],
-            "customer": customer_id(provider, "1"),
-        }
-        return words.get(value, value)
-
-    found: Mapping[str, Any] = filled(BY_PROVIDER[field])
-    return found
-
-
-@pytest.mark.parametrize(
-    ("field", "provider"),
-    [(field, each) for field, listed in UNSUPPORTED.items() for each in listed.split()],
-)
-async def test_unsupported(front: Front, field: str, provider: str) -> None:
-    """What a provider cannot do is refused at the field that names it; nothing is sent."""
-    given = given_for(field, provider)
-    payload = await do(front, field, given)
-    named = next(iter(given))
-    told = [problem(named, "UNSUPPORTED", provider)]
-    assert payload == {**EMPTY[field], "userErrors": told}
-    assert front.calls == []
-
-
-async def test_unsupported_agrees_with_the_capabilities(front: Front) -> None:
-    """What is refused here is what `Provider.capabilities` says in advance."""
-    data = await front.data("{ providers { key capabilities { operation supported } } }")
-    told = {
-        (each["key"], capability["operation"]): capability["supported"]
-        for each in data["providers"]
-        for capability in each["capabilities"]
-    }
-    operations = {
-        "segmentCreate": "SEGMENT_CREATE",
-        "segmentUpdate": "SEGMENT_UPDATE",
-        "segmentUpsert": "SEGMENT_UPSERT",
-        "segmentDelete": "SEGMENT_DELETE",
-        "segmentBulkCreate": "SEGMENT_CREATE",
-        "segmentBulkUpsert": "SEGMENT_UPSERT",
-        "segmentsReorder": "SEGMENT_REORDER",
-        "assignmentCreate": "ASSIGNMENT_CREATE",
-        "assignmentDelete": "ASSIGNMENT_DELETE",
-        "assignmentBulkCreate": "ASSIGNMENT_CREATE",
-        "assignmentBulkDelete": "ASSIGNMENT_DELETE",
-        "customerSegmentsReplace": "ASSIGNMENT_REPLACE",
-        "segmentItemsBulkAssign": "ITEM_ASSIGN",
-        "segmentItemsBulkUnassign": "ITEM_ASSIGN",
-    }
-    assert {
-        field: " ".join(key for key in SEGMENT_OF if not told[key, operation])
-        for field, operation in operations.items()
-    } == UNSUPPORTED
-
-
-async def test_unassign_by_the_id_of_an_unsupported_one(front: Front) -> None:
-    """An assignment's own id leads to the same refusal."""
-    payload = await do(front, "assignmentDelete", {"id": assignment_id("stuut", "seg", "ptn")})
-    told = [problem("id", "UNSUPPORTED", "stuut")]
-    assert payload == {"deletedAssignmentId": None, "userErrors": told}
     assert front.calls == []

@@ -1,5 +1,6 @@
 import contextlib
 import gzip
+import itertools
 import zlib
 
 import httpx
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.transport.http1_coding import LARGEST_PART, inflater
+from gateway.transport.http1_coding import LARGEST_PART, SMALL, inflater
 
 BODY = b'{"name": "Ada"}' * 100
 
@@ -65,14 +66,51 @@ def test_another_coding_is_an_error(codings: list[bytes]) -> None:
         inflater([(b"content-encoding", coding) for coding in codings])
 
 
-@pytest.mark.parametrize("size", [LARGEST_PART, LARGEST_PART + 1, 40 * LARGEST_PART - 1])
+@pytest.mark.parametrize("size", [LARGEST_PART, LARGEST_PART + 1, 4 * LARGEST_PART - 1])
 def test_no_part_is_large(size: int) -> None:
-    """Ten megabytes of nothing are ten kilobytes of gzip: a reader counts, and may stop."""
+    """A megabyte of nothing is a kilobyte of gzip: a reader counts, and may stop."""
     stream = inflater([(b"content-encoding", b"gzip")])
     assert stream is not None
     sizes = [len(part) for part in stream.parts(gzip.compress(b"\0" * size))]
     stream.finish()
     assert (sum(sizes), max(sizes)) == (size, LARGEST_PART)
+
+
+ROW = '{"id": "%024d", "name": {"en": "Golden members"}, "status": "ACTIVE", "siteCode": "main"}, '
+
+
+def test_rows_that_repeat_each_other_are_no_bomb() -> None:
+    """However many: only their ids differ."""
+    body = "".join(ROW % number for number in range(100_000)).encode()
+    assert _whole(b"gzip", gzip.compress(body)) == body
+
+
+@pytest.mark.parametrize("members", [1, 20], ids=["one member", "several"])
+@pytest.mark.parametrize("cut", [100, 20_000], ids=["in small pieces", "in large ones"])
+def test_a_bomb_is_an_error_after_a_megabyte(members: int, cut: int) -> None:
+    """Twenty megabytes of nothing: who reads it has worked for one of them."""
+    stream = inflater([(b"content-encoding", b"gzip")])
+    assert stream is not None
+    sent = gzip.compress(b"\0" * (20 * SMALL // members)) * members
+    given = 0
+    with pytest.raises(httpx.DecodingError):
+        for start in range(0, len(sent), cut):
+            for part in stream.parts(sent[start : start + cut]):
+                given += len(part)
+    assert given <= SMALL
+
+
+@pytest.mark.parametrize("size", [LARGEST_PART - 1, LARGEST_PART, LARGEST_PART + 1])
+def test_members_in_a_row_may_be_large(size: int) -> None:
+    """Wherever a member ends among the parts, the next one follows it, once."""
+    member = gzip.compress(b"\0" * size)
+    empty = gzip.compress(b"")
+    stream = inflater([(b"content-encoding", b"gzip")])
+    assert stream is not None
+    sent = member + empty + member + member + empty
+    sizes = [len(part) for part in itertools.islice(stream.parts(sent), 7)]
+    stream.finish()
+    assert (sum(sizes), max(sizes)) == (3 * size, min(size, LARGEST_PART))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,27 @@
+-- wrk's script: POSTs the bodies in the file $BENCH_BODIES, one a line, in turn. With
+-- $BENCH_FRESH, every tenth body is a document that was never sent before.
+local bodies = {}
+for line in io.lines(os.getenv("BENCH_BODIES")) do bodies[#bodies + 1] = line end
+local fresh = os.getenv("BENCH_FRESH")
+local sent = 0
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+wrk.headers["Accept"] = "application/json"
+
+if #bodies == 1 and not fresh then
+  wrk.body = bodies[1] -- wrk formats it once
+else
+  function request()
+    sent = sent + 1
+    local body = bodies[sent % #bodies + 1]
+    if fresh and sent % 10 == 0 then body = '{"query":"{ f' .. sent .. ': __typename }"}' end
+    return wrk.format(nil, nil, nil, body)
+  end
+end
+
+function done(summary, latency, _)
+  local e = summary.errors
+  io.write(string.format("FIGURES %d %d %d %.1f %.1f %d\n", summary.requests, summary.duration,
+    summary.bytes, latency:percentile(50), latency:percentile(99),
+    e.connect + e.read + e.write + e.status + e.timeout))
+end

@@ -1,0 +1,249 @@
+#!/usr/bin/env python
+"""Voucherify and Emporix as a benchmark needs them: the same answers for everybody, at once.
+
+Run `python bench/providers.py PORT`. It serves the calls that the gateway makes, and the peers ask
+the same paths for the same bytes. A row has, beside the parts that its provider documents, those
+that the gateway derives from them (`membership`, `email`, …), so that a peer can show them as they
+are. An answer is made once and kept; `/__latency/MS` makes every answer take so long,
+`/__calls` tells how many calls there were since `/__reset`.
+
+Ids of customers at the tenant `comma` have a comma: Emporix's `q` cannot say them, so that they
+are read one by one.
+"""
+
+import asyncio
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import uvloop
+
+SEGMENTS = 100
+MEMBERS = 200
+NEAR = 5
+"""Members of a segment that are among the first PEOPLE; the others are in no other segment."""
+PEOPLE = 30
+START = datetime(2025, 6, 1, 10, tzinfo=UTC)
+HEAD_END = b"\r\n\r\n"
+TOKEN = {"access_token": "bench", "expires_in": 14_400, "token_type": "Bearer"}
+
+
+def _time(hours: int) -> str:
+    return (START - timedelta(hours=hours)).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def voucherify_segment(number: int) -> dict[str, Any]:
+    """Return a segment of Voucherify; 0 is the newest."""
+    kind = ("auto-update", "static", "passive")[number % 3]
+    tier = {"conditions": {"$is": [f"t{number % 4}"]}}
+    return {
+        "id": f"seg_{number:03}",
+        "name": f"Segment {number}",
+        "description": None,
+        "created_at": _time(number),
+        "updated_at": _time(-number),
+        "type": kind,
+        "filter": None if kind == "static" else {"junction": "and", "customer.tier": tier},
+        "metadata": {"owner": f"team-{number % 6}"},
+        "object": "segment",
+        "membership": "MANUAL" if kind == "static" else "RULE",
+        "status": "ACTIVE",
+        "emits_events": kind == "auto-update",
+    }
+
+
+def emporix_segment(number: int) -> dict[str, Any]:
+    """Return a segment of Emporix."""
+    return {
+        "id": f"eseg{number:03}",
+        "siteCode": "main",
+        "name": {"en": f"Emporix segment {number}", "de": f"Emporix-Segment {number}"},
+        "description": {"en": f"Description {number % 13}", "de": f"Beschreibung {number % 13}"},
+        "status": "ACTIVE" if number % 4 else "INACTIVE",
+        "validity": {"from": _time(9000), "to": "2099-12-31T23:59:59.000Z"},
+        "metadata": _metadata(number),
+        "membership": "MANUAL",
+    }
+
+
+def _metadata(number: int) -> dict[str, Any]:
+    return {
+        "version": 1 + number % 9,
+        "createdAt": _time(number * 3),
+        "modifiedAt": _time(-number),
+    }
+
+
+def customer(name: str) -> dict[str, Any]:
+    """Return a customer of Emporix by its id, which ends in its number."""
+    number = int(re.split("[-,]", name)[-1])
+    return {
+        "id": name,
+        "customerNumber": name,
+        "firstName": "Ada",
+        "lastName": f"Example {number}",
+        "contactEmail": f"customer{number}@example.com",
+        "contactPhone": f"+49 30 {number:06}",
+        "active": True,
+        "type": "CUSTOMER",
+        "preferredSite": "main",
+        "mixins": {"loyalty": {"points": number * 37, "tier": f"t{number % 4}"}},
+        "metadata": _metadata(number),
+        "name": f"Ada Example {number}",
+        "email": f"customer{number}@example.com",
+        "phone": f"+49 30 {number:06}",
+    }
+
+
+def assignment(tenant: str, segment: int, place: int) -> dict[str, Any]:
+    """Return the assignment at a place of a segment's list."""
+    near = place < NEAR
+    number = (segment * NEAR + place) % PEOPLE if near else PEOPLE + segment * MEMBERS + place
+    name = f"cust{',' if tenant == 'comma' else '-'}{number:02}"
+    return {
+        "customer": {"id": name, "name": f"Ada Example {number}"},
+        "assignmentType": "MANUAL",
+        "metadata": _metadata(segment + place),
+    }
+
+
+def _page(asked: dict[str, list[str]], length: int) -> range:
+    size = int(asked.get("pageSize", [str(length)])[0])
+    first = (int(asked.get("pageNumber", ["1"])[0]) - 1) * size
+    return range(min(first, length), min(first + size, length))
+
+
+def _listed(asked: dict[str, list[str]]) -> Any:
+    wanted = [int(key[-3:]) for key in asked.get("ids", ())]
+    numbers = wanted or range(min(int(asked.get("limit", ["100"])[0]), SEGMENTS))
+    data = [voucherify_segment(number) for number in numbers]
+    return {"object": "list", "total": len(wanted) or SEGMENTS, "data": data}
+
+
+def _customers(asked: dict[str, list[str]]) -> Any:
+    """Return those that `q=id:(a,b)`, `ids=a,b` or `ids=a&ids=b` name."""
+    text = ",".join([*asked.get("q", ()), *asked.get("ids", ())])
+    return [customer(name) for name in re.findall(r"cust-\d+", text)]
+
+
+Asked = dict[str, list[str]]
+ROUTES: tuple[tuple[str, Callable[[Asked, re.Match[str]], Any]], ...] = (
+    ("/oauth/token", lambda _, __: TOKEN),
+    ("/v1/segments", lambda asked, _: _listed(asked)),
+    (r"/v1/segments/seg_(\d+)", lambda _, at: voucherify_segment(int(at[1]))),
+    (
+        r"/customer-segment/\w+/segments",
+        lambda asked, _: [emporix_segment(number) for number in _page(asked, SEGMENTS)],
+    ),
+    (r"/customer-segment/\w+/segments/eseg(\d+)", lambda _, at: emporix_segment(int(at[1]))),
+    (
+        r"/customer-segment/(\w+)/segments/eseg(\d+)/customers",
+        lambda asked, at: [
+            assignment(at[1], int(at[2]), place) for place in _page(asked, MEMBERS)
+        ],
+    ),
+    (r"/customer/\w+/customers", lambda asked, _: _customers(asked)),
+    (r"/customer/\w+/customers/(cust[-,]\d+)", lambda _, at: customer(at[1])),
+)
+
+
+def answer(target: str) -> bytes:
+    """Return the whole answer to a call."""
+    parts = urlsplit(target)
+    path = unquote(parts.path)
+    for pattern, make in ROUTES:
+        at = re.fullmatch(pattern, path)
+        if at is not None:
+            return _reply("200 OK", make(parse_qs(parts.query), at))
+    return _reply("404 Not Found", {"code": 404, "message": path})
+
+
+def _reply(status: str, document: Any) -> bytes:
+    body = json.dumps(document, separators=(",", ":")).encode()
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    return head.encode() + HEAD_END + body
+
+
+class Providers:
+    """What all connections share."""
+
+    def __init__(self) -> None:
+        """Start with no call, no latency and nothing made."""
+        self.latency_s = 0.0
+        self.calls: Counter[str] = Counter()
+        self._made: dict[str, bytes] = {}
+
+    def answer(self, target: str) -> bytes:
+        """Return the answer to a call, and count it."""
+        if target.startswith("/__"):
+            return self._control(target)
+        self.calls[target] += 1
+        made = self._made.get(target)
+        if made is None:
+            made = self._made[target] = answer(target)
+        return made
+
+    def _control(self, target: str) -> bytes:
+        if target == "/__reset":
+            self.calls.clear()
+        elif target.startswith("/__latency/"):
+            self.latency_s = float(target.rpartition("/")[2]) / 1000
+        return _reply("200 OK", {"calls": self.calls.total(), "distinct": len(self.calls)})
+
+
+class Connection(asyncio.Protocol):
+    """One connection: an answer for every complete request, in order."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, providers: Providers) -> None:
+        """Answer what these providers know."""
+        self._providers = providers
+        self._rest = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way to answer by."""
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by its bases
+
+    def data_received(self, data: bytes) -> None:
+        """Answer the requests that are complete now."""
+        self._rest += data
+        answers = []
+        while (end := self._rest.find(HEAD_END)) >= 0:
+            head = self._rest[:end]
+            size = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
+            end += len(HEAD_END) + (int(size[1]) if size else 0)
+            if end > len(self._rest):
+                break
+            self._rest = self._rest[end:]
+            answers.append(self._providers.answer(head.split(b" ", 2)[1].decode("latin-1")))
+        if not answers:
+            return
+        wait = self._providers.latency_s
+        if wait:
+            asyncio.get_running_loop().call_later(wait, self._write, b"".join(answers))
+        else:
+            self.transport.write(b"".join(answers))
+
+    def _write(self, data: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
+
+async def main(port: int) -> None:
+    """Serve on loopback until killed; one printed line says that it does."""
+    providers = Providers()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Connection(providers), "127.0.0.1", port, backlog=4096
+    )
+    print(f"listening at {port}", flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(int(sys.argv[1])))
