@@ -2,8 +2,8 @@
 
 Run `python bench/faults.py [rounds]` (3, some seven minutes): the four providers' sandbox and the
 gateway as processes of their own, a steady load from this one. A round goes through the faults,
-each at Emporix for four seconds, after as many in health that it is compared with. Three in
-four queries touch Stuut alone, the fourth all providers. Prints one row a fault: medians of what the
+each at Emporix for four seconds, after as many in health that it is compared with. Three in four
+queries touch Stuut alone, the fourth all providers. Prints one row a fault: medians of what the
 rounds found, so that a busy machine's hiccup in one of them decides nothing. The first row is of
 no fault at all: how far it is from 1 is the machine's doing, and allowed to the others as well.
 

@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -220,7 +221,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one minute: a look, not a result")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2, help="of one point")
+    parser.add_argument("--seconds", type=float, default=1, help="of one point")
     parser.add_argument("--peers", nargs="*", choices=PEERS_BY_NAME, default=[*PEERS_BY_NAME])
     names = [each.name for each in WORKLOADS]
     parser.add_argument("--workloads", nargs="*", choices=names, default=names)
@@ -237,6 +238,7 @@ def main() -> None:
     if (os.cpu_count() or 1) < 2:  # noqa: PLR2004  # one for the servers, one for the load
         raise SystemExit("two cores are needed: one for the servers, one for the load")
     INSTALLED.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # else its servers would outlive it
     tables: list[str] = []
 
     def show(text: str) -> None:

@@ -20,6 +20,8 @@ OPERATIONS = 100_000
 STARTS = 5
 CORES = "0,1"
 PORT = 19108
+LIGHT = [each.body(GATEWAY) for each in WORKLOADS if each.name in {"Q1", "Q5"}]
+"""Most of what a gateway is asked is small."""
 
 
 class Started(NamedTuple):
@@ -101,7 +103,9 @@ async def _memory(
 ) -> None:
     """Mixed operations, a tenth of them documents that never come again."""
     one = await started(client)
-    bodies = [each.body(GATEWAY) for each in WORKLOADS]
+    bodies = []
+    for each in WORKLOADS:
+        bodies += [each.body(GATEWAY), *LIGHT * 5]
     try:
         fresh = one.server.use().rss_bytes
         sent = 0

@@ -54,4 +54,6 @@ async def keep_recovering(providers: Mapping[str, Provider], record: Record) -> 
                 log.info("open writes were repeated", customers=count)
         except GatewayError as error:
             log.warning("open writes could not be repeated", error=str(error))
+        except Exception:  # a bug, which must not leave later writes open for ever
+            log.exception("open writes could not be repeated")
         await asyncio.sleep(EVERY_S)

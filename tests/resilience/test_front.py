@@ -100,7 +100,7 @@ async def test_rows_that_a_provider_repeats_are_shown_once() -> None:
     async def doubled(scope: Scope, receive: Receive, send: Send) -> None:
         answer = await answer_of(front.providers.real("stuut"), scope, receive)
         rows = json.loads(answer.body)
-        body = json.dumps([row for row in rows for _ in range(2)]).encode()
+        body = json.dumps([rows[place // 2] for place in range(len(rows))]).encode()
         await send({"type": "http.response.start", "status": 200, "headers": answer.headers})
         await send({"type": "http.response.body", "body": body})
 

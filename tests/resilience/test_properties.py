@@ -13,7 +13,9 @@ from structlog.testing import capture_logs
 from gateway.adapter import ListsMembers, ReadsCustomers, ReadsSegments
 from gateway.domain import EVERY_CUSTOMER, EVERY_SEGMENT, PageRequest
 from gateway.errors import GatewayError, ProviderError
+from gateway.scope import Scope
 from gateway.transport.breaker import Breaker, Circuit
+from gateway.transport.bulkhead import Bulkhead
 from gateway.transport.depth import DEEPEST, is_too_deep
 from gateway.wire import Exchange
 from resolvers.errors import CODES
@@ -27,7 +29,7 @@ from tests.resilience.accounts import (
     things,
     told,
 )
-from tests.resilience.clockwork import run
+from tests.resilience.clockwork import now, run
 
 STEPS: st.SearchStrategy[Step] = st.one_of(
     st.sampled_from([200, 301, 400, 401, 403, 404, 418, 429, 500, 502, 503, 504]).map(told),
@@ -73,7 +75,8 @@ def test_no_sequence_of_faults_leaves_anything_behind(
                 exchange = things(f"/{number}", method="POST", is_idempotent=False)
                 calls.append(asyncio.create_task(upstream.send(exchange, scope())))
             else:
-                calls.append(asyncio.create_task(upstream.read(things(f"/{number}"), scope())))
+                within = Scope(f"request-{len(calls) % 3}", now() + 10)
+                calls.append(asyncio.create_task(upstream.read(things(f"/{number}"), within)))
             await asyncio.sleep(pause_s)
         found = await asyncio.gather(*calls, return_exceptions=True)
         for each in found:
@@ -90,6 +93,57 @@ def test_no_sequence_of_faults_leaves_anything_behind(
 
     with capture_logs():
         run(main())
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    places=st.integers(1, 3),
+    longest_queue=st.integers(0, 6),
+    moves=st.lists(
+        st.tuples(st.sampled_from(["enter", "leave", "cancel"]), st.integers(0, 3), st.booleans()),
+        max_size=60,
+    ),
+)
+def test_places_are_never_lost_nor_doubled(
+    places: int, longest_queue: int, moves: list[tuple[str, int, bool]]
+) -> None:
+    """Whoever comes, goes or gives up, in the same moment or later: so many inside, no more."""
+
+    async def main() -> None:
+        bulkhead, inside = Bulkhead(places, longest_queue), 0
+        leave = asyncio.Semaphore(0)
+        calls: list[asyncio.Task[None]] = []
+
+        async def call(operation: int) -> None:
+            nonlocal inside
+            if bulkhead.is_full(operation, 1) or not await bulkhead.enter(operation):
+                return
+            inside += 1
+            try:
+                assert inside <= places
+                await leave.acquire()
+            finally:
+                inside -= 1
+                bulkhead.leave(0)
+
+        for move, number, pauses in moves:
+            if move == "enter":
+                calls.append(asyncio.create_task(call(number)))
+            elif move == "leave":
+                leave.release()
+            elif calls:
+                calls[number % len(calls)].cancel()
+            if pauses:
+                await asyncio.sleep(0)
+                assert bulkhead.waiting <= longest_queue
+        for _ in calls:
+            leave.release()
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(each) for each in found} <= {type(None), asyncio.CancelledError}
+        assert (inside, bulkhead.taken, bulkhead.waiting) == (0, 0, 0)
+        assert await bulkhead.enter(9)
+
+    run(main())
 
 
 EVENTS = st.lists(
