@@ -6,9 +6,9 @@ import httpx
 import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.gateway.http1.test_connection import ANYTHING
 
 from gateway.transport.http1 import Http1Transport
+from tests.gateway.http1.test_connection import ANYTHING
 from tests.gateway.misbehaving import Act, Script, ok, serving
 
 ENDS = st.sampled_from([[], [Act.CLOSE], [Act.RESET], [Act.END]])
