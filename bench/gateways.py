@@ -15,14 +15,18 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
 
 from bench import sizes
 from bench.contestants import (
+    HIVE_PACKAGES,
     INSTALLED,
+    NODE_PACKAGES,
     PEERS_BY_NAME,
+    TAILCALL_PACKAGE,
     UPSTREAM,
     UPSTREAM_PORT,
     CannotRunError,
@@ -216,6 +220,17 @@ async def _listening(client: httpx.AsyncClient, upstream: Server) -> None:
     raise SystemExit(f"the upstream does not start: is port {UPSTREAM_PORT} taken?")
 
 
+def _circumstances() -> str:
+    """Return the versions, and how busy the machine was before anything started."""
+    ours = [f"{name} {version(name)}" for name in ("strawberry-graphql", "httpx", "uvicorn")]
+    peers = [*NODE_PACKAGES, *HIVE_PACKAGES, TAILCALL_PACKAGE]
+    load = f"load average {os.getloadavg()[0]:.1f} before it began"
+    return (
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, {load}.\n"
+        f"{', '.join(ours)}; {', '.join(dict.fromkeys(peers))}."
+    )
+
+
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -247,8 +262,7 @@ def main() -> None:
 
     command = " ".join(["make bench", f'ARGS="{" ".join(sys.argv[1:])}"' * (len(sys.argv) > 1)])
     today = datetime.now(UTC).date()
-    python = f"Python {platform.python_version()}"
-    show(f"# Results\n\n{today}, `{command.strip()}`, {python}, {os.cpu_count()} cores.\n")
+    show(f"# Results\n\n{today}, `{command.strip()}`, {_circumstances()}\n")
     asyncio.run(compare(options, show))
     if options.out:
         options.out.write_text("\n".join(tables))

@@ -51,7 +51,7 @@ class Answers:
         async for _ in attempts(deadline):
             found = await self._find(key)
             if found is None:
-                claim = await self._claim(key, digest, deadline)
+                claim = await self._database.finish(self._claim(key, digest, deadline))
                 if claim is None:
                     continue
                 return await self._run(key, claim, run)
@@ -65,6 +65,9 @@ class Answers:
 
     async def sweep(self) -> int:
         """Forget expired keys; return how many."""
+        return await self._database.finish(self._sweep())
+
+    async def _sweep(self) -> int:
         count = 0
         while True:
             async with self._database.writing() as connection:

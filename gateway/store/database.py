@@ -67,7 +67,11 @@ class Database:
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do this to its end even when the caller is cancelled; `close` waits for it."""
+        """Do this to its end even when the caller is cancelled; `close` waits for it.
+
+        Whatever writes goes through here: a transaction that is cancelled while SQLite's thread
+        begins it keeps the lock until the collector finds its connection.
+        """
         task = asyncio.create_task(work)
         self._unfinished.add(task)
         task.add_done_callback(self._unfinished.discard)

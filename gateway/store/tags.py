@@ -96,7 +96,7 @@ class Tags:
                 raise Unrecordable(problem)
         first = dict(itertools.islice(wanted.items(), MOST_ROWS))
         async for _ in attempts(deadline):
-            claim = await self._begin(provider, first, write, deadline)
+            claim = await self._database.finish(self._begin(provider, first, write, deadline))
             if claim.rows or not rows:
                 taken = {row.customer for row in claim.rows}
                 return Begun(claim, tuple(row for row in rows if row.customer not in taken))
@@ -172,7 +172,10 @@ class Tags:
         Those longest due come first, `limit` customers of a provider. No two callers anywhere get
         the same one. `deadline` as in `begin`.
         """
-        claims = [await self._overdue(provider, deadline, limit) for provider in providers]
+        claims = [
+            await self._database.finish(self._overdue(provider, deadline, limit))
+            for provider in providers
+        ]
         return [claim for claim in claims if claim.rows]
 
     async def _overdue(self, provider: str, deadline: float, limit: int) -> Claim:
