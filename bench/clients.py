@@ -141,7 +141,7 @@ async def direct(open_transport: Open, origin: str) -> AsyncIterator[Get]:
             response = await transport.handle_async_request(request)
             try:
                 # The stream of an asynchronous transport is an asynchronous one.
-                return b"".join([part async for part in response.stream])  # type: ignore[union-attr]
+                return b"".join([part async for part in response.stream])  # type: ignore[union-attr]  # an async client gives an async stream
             finally:
                 await response.aclose()
 
