@@ -22,6 +22,7 @@ from gateway.pages.examples import examples
 from gateway.recovery import keep_recovering
 from gateway.reverse import ReverseCall
 from gateway.settings import Settings
+from gateway.sign_in.doorkeeper import Doorkeeper
 from gateway.store.record import Record
 
 PAGES = Path(__file__).parent / "pages" / "static"
@@ -68,7 +69,13 @@ class Gateway:
         Then `ready` is called.
         """
         self.settings = settings
-        self._endpoint = Endpoint(operations, settings.server.request_timeout_s, page)
+        server = settings.server
+        doorkeeper = Doorkeeper(
+            settings.auth,
+            allow_anonymous=server.allow_anonymous,
+            introspection=settings.documents.introspection,
+        )
+        self._endpoint = Endpoint(operations, doorkeeper, server.request_timeout_s, page)
         self._open_record = record
         self._connect = connect
         self._ready = ready

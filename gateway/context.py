@@ -10,7 +10,8 @@ from typing import Any
 
 from aiodataloader import DataLoader
 
-from gateway.errors import GatewayError
+from gateway.access import Needs
+from gateway.errors import Forbidden, GatewayError
 from gateway.lists import Connection, Source
 from gateway.loaders import Loaders
 from gateway.provider import Provider
@@ -61,9 +62,22 @@ class RequestContext:
         self.scope = scope
         self.languages = languages
         self.now = now
+        self.caller = scope.caller
         self._record = record
         self.batches: dict[Any, DataLoader[Any, Any]] = {}
         """What graphql-core collects of a field's values, by the field's mentions."""
+
+    def admit(self, needs: Needs) -> None:
+        """Narrow this to the providers at which the caller holds all that an operation needs.
+
+        Raises `Forbidden` when there is none. Call it before anything is read.
+        """
+        if self.caller.may_everything:
+            return
+        allowed = self.caller.providers_for(needs.rights, self.providers)
+        if not allowed:
+            raise Forbidden(f"This needs the scopes {', '.join(sorted(needs.rights))}.")
+        self.providers = {key: self.providers[key] for key in allowed}
 
     @cached_property
     def loaders(self) -> Loaders:

@@ -19,10 +19,13 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
 from gateway import graphql_http
+from gateway.access import Caller
 from gateway.context import Provider, RequestContext, Scope, languages_of, open_context
+from gateway.errors import Unauthenticated
 from gateway.freshness import cache_headers
 from gateway.graphql_http import GRAPHQL, HTML, JSON, Asked, RequestError
 from gateway.hangup import HungUp, Unbroken, listened
+from gateway.sign_in.doorkeeper import Doorkeeper
 from gateway.store.record import Record
 
 SHOW_CALLS = b"x-show-calls"
@@ -56,8 +59,18 @@ class Runs(Protocol):
 class Endpoint:
     """Answers GraphQL requests over what the server has open."""
 
-    def __init__(self, operations: Runs, timeout_s: float, page: Callable[[], ASGIApp]) -> None:
-        """Run operations, each so long at most; show browsers the page."""
+    def __init__(
+        self,
+        operations: Runs,
+        doorkeeper: Doorkeeper,
+        timeout_s: float,
+        page: Callable[[], ASGIApp],
+    ) -> None:
+        """Run operations for whom the doorkeeper knows, each so long at most.
+
+        Browsers are shown the page.
+        """
+        self._doorkeeper = doorkeeper
         self.providers: Mapping[str, Provider] = {}
         self.record: Record | None = None
         self._operations = operations
@@ -84,13 +97,14 @@ class Endpoint:
                 asked = graphql_http.asked_by_get(QueryParams(connection["query_string"]))
             else:
                 asked = await self._posted(headers, receive)
+            caller = await self._caller(connection, headers)
             status, more, body = await self._answer(
-                asked, headers, receive, content_type, only_query=is_get
+                asked, caller, headers, receive, content_type, only_query=is_get
             )
         except HungUp:
             status, body = CLIENT_CLOSED, b""
         except RequestError as error:
-            status, body = error.status, _refusal(error.message)
+            status, body = error.status, _refusal(error)
             content_type = JSON if content_type == HTML else content_type
             if status == HTTPStatus.METHOD_NOT_ALLOWED:
                 more = ((b"allow", b"POST"),)
@@ -110,6 +124,16 @@ class Endpoint:
         """Wait for the writes whose clients are gone."""
         await self._writes.close()
 
+    async def _caller(self, connection: Connection, headers: Headers) -> Caller:
+        authorization = headers.get(b"authorization")
+        address = connection["client"][0] if connection.get("client") else None
+        try:
+            return await self._doorkeeper.caller(
+                None if authorization is None else authorization.decode("latin-1"), address
+            )
+        except Unauthenticated as error:
+            raise RequestError(401, str(error), "UNAUTHENTICATED") from error
+
     async def _posted(self, headers: Headers, receive: Receive) -> Asked:
         graphql_http.check_content_type(headers.get(b"content-type", b"").decode("latin-1"))
         body = b""
@@ -126,9 +150,10 @@ class Endpoint:
             more = message.get("more_body", False)
         return graphql_http.asked_by_post(body)
 
-    async def _answer(
+    async def _answer(  # noqa: PLR0913  # parts of one request
         self,
         asked: Asked,
+        caller: Caller,
         headers: Headers,
         receive: Receive,
         content_type: str,
@@ -140,7 +165,7 @@ class Endpoint:
         if only_query and not is_query:
             raise RequestError(405, "GET is for queries; send a mutation by POST.")
         deadline = asyncio.get_running_loop().time() + self._timeout_s
-        scope = Scope(f"{self._process}{next(self._numbers):016x}", deadline)
+        scope = Scope(f"{self._process}{next(self._numbers):016x}", deadline, caller)
         languages = headers.get(b"accept-language")
         context = open_context(
             self.providers,
@@ -183,5 +208,6 @@ def _calls(scope: Scope) -> list[dict[str, Any]]:
     ]
 
 
-def _refusal(message: str) -> bytes:
-    return _encode({"errors": [{"message": message, "extensions": {"code": "BAD_USER_INPUT"}}]})
+def _refusal(error: RequestError) -> bytes:
+    told = {"message": error.message, "extensions": {"code": error.code}}
+    return _encode({"errors": [told]})

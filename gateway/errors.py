@@ -32,6 +32,23 @@ class BadInput(GatewayError):
     """An argument cannot be used (an id, a cursor, a bound): the caller must change it."""
 
 
+class Unauthenticated(GatewayError):
+    """Nobody is known by these credentials, or there are none. Says no more than that."""
+
+
+class Forbidden(GatewayError):
+    """The caller lacks a right for what is asked: it names the right, and nothing of the data."""
+
+
+class LimitExceeded(GatewayError):
+    """More is asked at once, or in a time, than is allowed: it names the bound and the figure."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        """`retry_after_s` is when it is allowed again; None: never."""
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
+
+
 class Unsupported(GatewayError):
     """The provider has no such operation. Nothing was sent."""
 

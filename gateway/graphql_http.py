@@ -18,12 +18,13 @@ LARGEST_REQUEST = 1024 * 1024
 
 
 class RequestError(Exception):
-    """The request is no GraphQL request: its status and one sentence for people."""
+    """The request is not carried out: its status, one sentence for people, and a code."""
 
-    def __init__(self, status: int, message: str) -> None:
-        """Keep both."""
+    def __init__(self, status: int, message: str, code: str = "BAD_USER_INPUT") -> None:
+        """Keep them."""
         self.status = status
         self.message = message
+        self.code = code
         super().__init__(message)
 
 

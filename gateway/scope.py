@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from gateway.access import Caller, everybody
+
 
 class SentCall(NamedTuple):
     """One call that a request caused: for traces, and for tests that count."""
@@ -18,6 +20,10 @@ class SentCall(NamedTuple):
     duration_ms: float
 
 
+ANYBODY = everybody()
+"""The gateway itself, and whoever asks where nobody has to sign in."""
+
+
 @dataclass(slots=True)
 class Scope:
     """What the calls of one client request have in common."""
@@ -25,6 +31,8 @@ class Scope:
     request_id: str
     deadline: float
     """On the event loop's clock, in seconds."""
+    caller: Caller = ANYBODY
+    """Who asks."""
     is_background: bool = False
     """Nobody waits for it: it yields first when a provider allows few more calls."""
     calls: list[SentCall] = field(default_factory=list)

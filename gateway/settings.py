@@ -14,8 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from gateway.adapter import SANDBOX, AccountSettings
 from gateway.errors import Problem, SettingsError
+from gateway.limits import LimitSettings
 from gateway.providers import ADAPTERS
 from gateway.sandbox.app import CREDENTIALS
+from gateway.sign_in.settings import AuthSettings
 
 CONFIG_VARIABLE = "GATEWAY_CONFIG"
 """The environment variable that names the file when the command line does not."""
@@ -32,13 +34,22 @@ PLAIN = {
 _FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^/*?#\s]+$")]
+
+
 class ServerSettings(BaseModel):
     """The `[server]` table."""
 
     model_config = _FROZEN
 
     allow_anonymous: bool | None = None
-    """None: on loopback only."""
+    """None: on loopback only, and only where nobody can sign in."""
+    hosts: tuple[str, ...] = ()
+    """The names that requests may be for (the Host header). None: on loopback its names."""
+    cors_origins: tuple[Origin, ...] = ()
+    """Pages of these origins may ask, for example `https://shop.example`."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks whose X-Forwarded-For is believed."""
     request_timeout_s: Annotated[float, Field(gt=0, le=600)] = 10
     cache_ttl_s: Annotated[float, Field(ge=0, le=3600)] = 5
 
@@ -51,6 +62,21 @@ class StoreSettings(BaseModel):
     url: Annotated[str, StringConstraints(pattern=r"^(sqlite|postgresql)://.+$")] | None = None
 
 
+class DocumentSettings(BaseModel):
+    """The `[documents]` table."""
+
+    model_config = _FROZEN
+
+    introspection: bool | None = None
+    """Also for suggestions in messages. None: for all but strangers."""
+    automatic: bool = True
+    """Automatic persisted queries: a client names by its hash a document that it sent before."""
+    manifest: Path | None = None
+    """Trusted documents: a JSON file, as Relay's or Apollo's tools write it."""
+    only_manifest: bool = False
+    """Accept no other documents."""
+
+
 class Settings(BaseModel):
     """Everything an operator decides."""
 
@@ -58,9 +84,21 @@ class Settings(BaseModel):
 
     server: ServerSettings = ServerSettings()
     store: StoreSettings = StoreSettings()
+    auth: AuthSettings = AuthSettings()
+    limits: LimitSettings = LimitSettings()
+    documents: DocumentSettings = DocumentSettings()
     providers: tuple[AccountSettings, ...]
     source: str
     """Where it comes from, for people."""
+
+
+TABLES: Mapping[str, type[BaseModel]] = {
+    "server": ServerSettings,
+    "store": StoreSettings,
+    "auth": AuthSettings,
+    "limits": LimitSettings,
+    "documents": DocumentSettings,
+}
 
 
 def sandbox_settings() -> Settings:
@@ -129,15 +167,15 @@ def _filled(value: Any, environment: Mapping[str, str], path: str, missing: list
 def _validated(document: Mapping[str, Any], source: str) -> Settings:
     problems: list[Problem] = []
     parts: dict[str, Any] = {}
-    for name, form in (("server", ServerSettings), ("store", StoreSettings)):
+    for name, form in TABLES.items():
         try:
             parts[name] = form.model_validate(document.get(name, {}))
         except ValidationError as error:
             problems += _problems(error, name)
     problems += [
-        Problem(name, "is not a known table; known are server, store and [[providers]]")
+        Problem(name, f"is not a known table; known are {', '.join(TABLES)} and [[providers]]")
         for name in document
-        if name not in {"server", "store", "providers"}
+        if name not in {*TABLES, "providers"}
     ]
     tables = document.get("providers", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):

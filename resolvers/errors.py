@@ -9,6 +9,9 @@ from gateway.store import errors as store
 
 CODES: Mapping[type[errors.GatewayError], str] = {
     errors.BadInput: "BAD_USER_INPUT",
+    errors.Unauthenticated: "UNAUTHENTICATED",
+    errors.Forbidden: "FORBIDDEN",
+    errors.LimitExceeded: "LIMIT_EXCEEDED",
     errors.Unsupported: "UNSUPPORTED",
     errors.Unreachable: "PROVIDER_UNREACHABLE",
     errors.TimedOut: "PROVIDER_TIMEOUT",
@@ -51,6 +54,8 @@ def retry_after_ms(error: errors.GatewayError) -> int | None:
 def extensions(error: errors.GatewayError, request_id: str) -> dict[str, Any]:
     """Return what a client is told of an error beside its message."""
     told: dict[str, Any] = {"code": code(error)}
+    if isinstance(error, errors.LimitExceeded) and error.retry_after_s is not None:
+        told["retryAfterMs"] = retry_after_ms(error)
     if isinstance(error, errors.Unsupported):
         told["provider"] = error.provider
     if isinstance(error, errors.ProviderError):

@@ -59,7 +59,11 @@ max_concurrency = 1.5
         ("server.request_timeout_s", "input should be greater than 0"),
         ("server.color", "is not a known setting"),
         ("store.url", "string should match pattern '^(sqlite|postgresql)://.+$'"),
-        ("servers", "is not a known table; known are server, store and [[providers]]"),
+        (
+            "servers",
+            "is not a known table; known are server, store, auth, limits, documents "
+            "and [[providers]]",
+        ),
         ("providers[0].key", "string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'"),
         (
             "providers[0].base_url",
