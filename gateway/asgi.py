@@ -4,6 +4,7 @@ import gc
 import os
 import ssl
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import httpx
 from starlette.applications import Starlette
@@ -13,19 +14,22 @@ from gateway.app import Gateway
 from gateway.logs import start_log
 from gateway.provider import Provider
 from gateway.providers import ADAPTERS
-from gateway.sandbox.app import Sandbox
 from gateway.settings import Settings, load
 from gateway.store.location import located
 from gateway.store.record import Record
 from gateway.transport.http1 import Http1Transport
-from gateway.transport.pool import PooledTransport
 from gateway.transport.upstream import Upstream
 from resolvers.execution.operations import Operations
 from resolvers.schema import SCHEMA
 
+if TYPE_CHECKING:
+    from gateway.sandbox.app import Sandbox
+
+# What not everybody needs is imported where it is needed: a third of the time of a start.
+
 
 async def connect(
-    settings: Settings, sandbox: Sandbox | None = None, record: Record | None = None
+    settings: Settings, sandbox: "Sandbox | None" = None, record: Record | None = None
 ) -> Sequence[Provider]:
     """Return the configured providers, each with a client of its own.
 
@@ -35,6 +39,8 @@ async def connect(
     Async, because a pool belongs to the running loop.
     """
     if sandbox is None and any(each.base_url == SANDBOX for each in settings.providers):
+        from gateway.sandbox.app import Sandbox  # noqa: PLC0415
+
         sandbox = Sandbox()
     trust = httpx.create_ssl_context()
     ttl_s = settings.server.cache_ttl_s
@@ -50,17 +56,19 @@ async def connect(
 
 
 def _transport(
-    account: AccountSettings, sandbox: Sandbox | None, trust: ssl.SSLContext
+    account: AccountSettings, sandbox: "Sandbox | None", trust: ssl.SSLContext
 ) -> httpx.AsyncBaseTransport:
     if account.base_url == SANDBOX and sandbox is not None:
         return httpx.ASGITransport(sandbox.provider(account.kind))
     if account.proxy is not None:
+        from gateway.transport.pool import PooledTransport  # noqa: PLC0415
+
         return PooledTransport(trust, account.proxy)
     return Http1Transport(trust)
 
 
 def build(
-    settings: Settings, sandbox: Sandbox | None = None, ready: Callable[[], None] | None = None
+    settings: Settings, sandbox: "Sandbox | None" = None, ready: Callable[[], None] | None = None
 ) -> Starlette:
     """Return the application for these settings; it calls `ready` when all is open."""
 

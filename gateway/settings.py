@@ -16,7 +16,6 @@ from gateway.adapter import SANDBOX, AccountSettings
 from gateway.errors import Problem, SettingsError
 from gateway.limits import LimitSettings
 from gateway.providers import ADAPTERS
-from gateway.sandbox.app import CREDENTIALS
 from gateway.sign_in.settings import AuthSettings
 
 CONFIG_VARIABLE = "GATEWAY_CONFIG"
@@ -211,6 +210,8 @@ def _account(table: Mapping[str, Any], path: str) -> AccountSettings:
         text = f"must be one of {', '.join(ADAPTERS)}"
         raise SettingsError([Problem(f"{path}.kind", text)])
     if table.get("base_url") == SANDBOX:
+        from gateway.sandbox.app import CREDENTIALS  # noqa: PLC0415  # 0.1 s, and seldom needed
+
         table = {**CREDENTIALS[adapter.kind], **table}
     try:
         return adapter.Settings.model_validate(table)

@@ -4,14 +4,17 @@ from stat import S_IMODE
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from gateway.errors import Problem, SettingsError
 from gateway.store.database import Database
 from gateway.store.errors import RecordFailed
 from gateway.store.location import Place, located
+from gateway.store.migrate import NEWEST
 from gateway.store.record import Record
 from gateway.store.schema import METADATA
+from gateway.store.upgrade import config
 from tests.store.telling import CONFIRMED, shown, told, wanted
 
 
@@ -98,3 +101,8 @@ async def test_no_server() -> None:
     with pytest.raises(RecordFailed) as found:
         await Record.open(located("postgresql://ada:s3cret@127.0.0.1:1/shop", {}))
     assert str(found.value) == "The gateway's own record cannot be used at the moment."
+
+
+def test_newest_step() -> None:
+    """What is compared at start, without alembic, is the last of alembic's steps."""
+    assert ScriptDirectory.from_config(config()).get_current_head() == NEWEST
