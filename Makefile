@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve sandbox test check bench format lock pages clean
+.PHONY: help serve sandbox test check audit sbom bench format lock pages clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,12 @@ test: .venv/dev gateway/pages/static/index.html ## run all tests
 check: .venv/dev ## what CI runs before the tests
 	@$(BIN)/python tools/check.py
 
+audit: .venv/dev ## look up known vulnerabilities of what the locks name
+	@$(BIN)/python tools/audit.py
+
+sbom: .venv/dev ## write sbom.json: what a served gateway consists of (CycloneDX)
+	@$(BIN)/python tools/sbom.py > sbom.json
+
 bench: .venv/dev ## compare with other gateways, 10 minutes (ARGS=--quick: one)
 	@$(BIN)/python -m bench.gateways $(ARGS)
 
@@ -34,7 +40,7 @@ lock: .venv/dev ## write requirements/*.lock anew from pyproject.toml
 pages: .venv/serve gateway/pages/static/index.html ## build the browser pages
 
 clean: ## remove everything that was made
-	rm -rf .venv gateway/pages/static web/node_modules
+	rm -rf .venv gateway/pages/static web/node_modules sbom.json
 
 .venv/serve: requirements/serve.lock pyproject.toml
 	@$(PYTHON) tools/environment.py serve

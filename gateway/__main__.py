@@ -1,25 +1,32 @@
-"""The command line: `gateway serve`, `sandbox`, `check`, `schema`. Errors say how to fix them."""
+"""The command line: `gateway serve`, `sandbox`, `check`, `key`, `schema`.
+
+Errors say how to fix them.
+"""
 
 import asyncio
-import ipaddress
+import json
 import os
 import socket
 import sys
 import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import structlog
 import typer
 import uvicorn
+from pydantic import SecretStr, ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from gateway.adapter import ListsSegments
 from gateway.app import PAGES
-from gateway.asgi import connect
+from gateway.asgi import build, connect
 from gateway.domain import EVERY_SEGMENT, PageRequest
 from gateway.errors import GatewayError, ProviderError, SettingsError
+from gateway.http_protocol import server_options
 from gateway.logs import start_log
 from gateway.provider import Provider
 from gateway.sandbox.app import Sandbox, SandboxOptions
@@ -27,6 +34,9 @@ from gateway.sandbox.faults import KINDS
 from gateway.sandbox.faults import read as read_fault
 from gateway.scope import Scope
 from gateway.settings import CONFIG_VARIABLE, Settings, load
+from gateway.sign_in import keys
+from gateway.sign_in.addresses import is_loopback
+from gateway.sign_in.settings import KeySettings
 from gateway.store.location import Place, located
 from gateway.store.record import Record
 from gateway.wire import Recall
@@ -38,6 +48,8 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+key_commands = typer.Typer(help="API keys.", no_args_is_help=True)
+cli.add_typer(key_commands, name="key")
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -60,10 +72,12 @@ def fail(message: str) -> NoReturn:
 def settings_or_fail(config: Path | None) -> Settings:
     """Read the configuration, or say everything that is wrong with it."""
     try:
-        return load(config, os.environ)
+        settings = load(config, os.environ)
+        build(settings)  # reads the files that the configuration names
     except SettingsError as error:
         lines = [f"  {problem.path}: {problem.text}" for problem in error.problems]
         fail("\n".join(["The configuration cannot be used:", *lines]))
+    return settings
 
 
 def record_or_fail(settings: Settings) -> str:
@@ -99,12 +113,29 @@ TAKEN = {98, 48, 10048}
 """EADDRINUSE on Linux, macOS and Windows."""
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach the address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def callers_or_fail(settings: Settings, host: str) -> Sequence[str]:
+    """Return the lines that tell who may ask; stop where that is nobody, or unsaid everybody."""
+    auth, anonymous = settings.auth, settings.server.allow_anonymous
+    if auth.is_empty and anonymous is False:
+        fail(
+            "Nobody can sign in: server.allow_anonymous is false, and the configuration file has"
+            f" no key and no issuer of tokens.\n{MAKE_A_KEY}"
+        )
+    if auth.is_empty and not anonymous and not is_loopback(host):
+        fail(
+            f"{host} can be reached from other machines, and everybody there could ask everything."
+            f"\n{MAKE_A_KEY}\nOr say server.allow_anonymous = true if that is meant,"
+            " or listen at 127.0.0.1."
+        )
+    names = [f"{key.name} (expired)" if key.is_expired else key.name for key in auth.keys]
+    lines = [f"  Callers  who has a key: {', '.join(names)}"] if names else []
+    lines += [f"  Callers  who has a token of {each.issuer}" for each in auth.jwt]
+    if anonymous:
+        lines.append("  Warning  everybody who reaches this address may ask everything")
+    return lines
+
+
+MAKE_A_KEY = "Make a key: gateway key create --name NAME --scope segments:read"
 
 
 @cli.command()
@@ -116,12 +147,7 @@ def serve(
 ) -> None:
     """Serve GraphQL and its pages; with no configuration over the embedded sandbox."""
     settings = settings_or_fail(config)
-    if not is_loopback(host) and not settings.server.allow_anonymous:
-        fail(
-            f"{host} can be reached from other machines, and everybody there could ask everything."
-            "\nSay server.allow_anonymous = true in the configuration file if that is meant,"
-            " or listen at 127.0.0.1."
-        )
+    callers = callers_or_fail(settings, host)
     free_or_fail(host, port)
     record = record_or_fail(settings)
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -131,14 +157,15 @@ def serve(
     out.print(f"  Open     {address}/graphql", markup=False)
     out.print(f"  Serving  {names}", markup=False)
     out.print(f"           {settings.source}", markup=False)
-    if not is_loopback(host):
-        out.print("  Warning  everybody who reaches this address may ask everything", markup=False)
+    for line in callers:
+        out.print(line, markup=False)
     if not (PAGES / "index.html").is_file():
         out.print("  Missing  the pages are not built; build them with: make pages", markup=False)
     out.print(f"  Record   {record}", markup=False)
+    key = "" if settings.auth.is_empty else " -H 'authorization: Bearer KEY'"
     out.print("  Try      the example tabs on that page, or:", markup=False)
     out.print(
-        f"           curl {address}/graphql -H 'content-type: application/json' -d '{ask}'",
+        f"           curl {address}/graphql{key} -H 'content-type: application/json' -d '{ask}'",
         markup=False,
     )
     out.print("  Stop     Ctrl+C", markup=False)
@@ -151,12 +178,8 @@ def serve(
         host=host,
         port=port,
         workers=workers,
-        loop="auto",
-        http="httptools",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
         timeout_graceful_shutdown=10,
+        **server_options(settings),
     )
 
 
@@ -222,7 +245,7 @@ FAULT = '[{"provider":"emporix","kind":"hang"}]'
 def check(config: Config = None) -> None:
     """Sign in to each provider, make one cheap read, and print what came of it."""
     settings = settings_or_fail(config)
-    start_log()
+    start_log(settings.log)
     # The table tells what failed; the log would only tell it twice.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
     rows = asyncio.run(_checked(settings))
@@ -272,6 +295,55 @@ async def _check(provider: Provider, timeout_s: float) -> Row:
         result = f"{type(error).__name__}: {error}{status}"
     took = f"{(loop.time() - started) * 1000:.0f} ms"
     return provider.key, provider.kind, result, took, failed
+
+
+@key_commands.command()
+def create(
+    name: Annotated[str, typer.Option(help="Whose key it is: for people, and for the audit log.")],
+    scope: Annotated[
+        list[str],
+        typer.Option(
+            help="What it allows, for example segments:read, or at one provider only:"
+            " segments:read@acme-emporix. May be repeated."
+        ),
+    ],
+    days: Annotated[
+        int | None, typer.Option(min=1, max=3660, help="It expires after so many; else never.")
+    ] = None,
+) -> None:
+    """Make an API key: print it, which is done once, and what the configuration file needs."""
+    made, digest = keys.make()
+    expires_at = None
+    if days is not None:
+        expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(days=days)
+    try:
+        KeySettings(name=name, hash=SecretStr(digest), scopes=tuple(scope), expires_at=expires_at)
+    except ValidationError as error:
+        problems = [(each["loc"][0], each["msg"]) for each in error.errors()]
+        lines = [f"  {at}: {text.removeprefix('Value error, ')}" for at, text in problems]
+        fail("\n".join(["The key cannot be made:", *lines]))
+    table = [
+        "[[auth.keys]]",
+        f'name = "{name}"',
+        f'hash = "{digest}"',
+        f"scopes = {json.dumps(scope)}",
+        *([] if expires_at is None else [f"expires_at = {expires_at.isoformat()}"]),
+    ]
+    sys.stdout.write(CREATED.format(key=made, table="\n".join(table)))
+
+
+CREATED = """\
+The key, which is shown this once. Keep it as you keep a password:
+
+{key}
+
+Put this into the configuration file, and restart the gateway. It holds no secret:
+
+{table}
+
+The key goes with each request, in a header:  authorization: Bearer sgk_…
+To change a key, make one of another name: both serve until the old table is taken out.
+"""
 
 
 @cli.command()

@@ -26,7 +26,7 @@ class Right(StrEnum):
 
 
 class Needs(NamedTuple):
-    """What a field needs of its caller."""
+    """What a field needs of its caller, or an operation with all of its fields."""
 
     rights: frozenset[Right]
     """All of these …"""
@@ -37,9 +37,14 @@ class Needs(NamedTuple):
 OPEN = Needs(frozenset(), own=True)
 """What led to the field decided already."""
 
+UNDECLARED = Needs(frozenset({Right.ADMIN}))
+"""Of a field that does not say what it needs."""
+
 
 Grants = Mapping[Right, frozenset[str] | None]
 """Each right that is held, and the keys of the providers where; None: at all of them."""
+
+NOWHERE: frozenset[str] = frozenset()
 
 EVERY_RIGHT: Grants = {right: None for right in Right if right is not Right.OWN_READ}
 
@@ -59,31 +64,43 @@ class Caller:
     @property
     def may_everything(self) -> bool:
         """True for who holds every right at every provider."""
-        return self.grants is EVERY_RIGHT
+        return self.grants.get(Right.ADMIN, NOWHERE) is None
 
     def providers_for(self, needs: Collection[Right], known: Collection[str]) -> Collection[str]:
         """Return those of the known providers at which all these rights are held, in their order.
 
-        For no rights: those at which any is held.
+        For no rights: those at which any is held, `own:read` left aside.
         """
-        if self.may_everything:
-            return known
-        held = [self._at(right) for right in needs]
-        if not held:
-            anywhere = [at for right, at in self.grants.items() if right is not Right.OWN_READ]
-            return [key for key in known if any(at is None or key in at for at in anywhere)]
-        return [key for key in known if all(at is None or key in at for at in held)]
+        if needs:
+            held = [at for at in map(self._at, needs) if at is not None]
+            if not held:
+                return known
+            at_all = held[0].intersection(*held[1:])
+            return [key for key in known if key in at_all]
+        anywhere = [at for right, at in self.grants.items() if right is not Right.OWN_READ]
+        return [key for key in known if any(at is None or key in at for at in anywhere)]
+
+    def own_at(self, known: Collection[str]) -> Mapping[str, str]:
+        """Return the known providers at which `own:read` is held, with the customer's id there."""
+        at = self.grants.get(Right.OWN_READ, NOWHERE)
+        ids = self.own or {}
+        return {key: ids[key] for key in known if ids.get(key) and (at is None or key in at)}
 
     def may(self, right: Right, provider: str) -> bool:
         """Tell whether a right is held at a provider."""
         at = self._at(right)
         return at is None or provider in at
 
+    def holds(self, right: Right) -> bool:
+        """Tell whether a right is held anywhere."""
+        return self._at(right) != NOWHERE
+
     def _at(self, right: Right) -> frozenset[str] | None:
-        if Right.ADMIN not in self.grants:
-            return self.grants.get(right, frozenset())
-        everywhere, here = self.grants[Right.ADMIN], self.grants.get(right, frozenset())
-        return None if everywhere is None or here is None else everywhere | here
+        here = self.grants.get(right, NOWHERE)
+        if here is None or Right.ADMIN not in self.grants:
+            return here
+        everywhere = self.grants[Right.ADMIN]
+        return None if everywhere is None else everywhere | here
 
 
 def everybody(name: str = "anonymous", *, may_explore: bool = True) -> Caller:

@@ -13,44 +13,75 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.access import Right
 from gateway.context import Provider
-from gateway.endpoint import Endpoint, Runs
-from gateway.graphql_http import JSON, RequestError
+from gateway.endpoint import Endpoint
+from gateway.errors import Unauthenticated
+from gateway.graphql_http import JSON, SAFE, RequestError, headers_of, refuse
+from gateway.origins import Origins, address_of, authorization_of
 from gateway.pages.examples import examples
+from gateway.persisted import Persisted
 from gateway.recovery import keep_recovering
 from gateway.reverse import ReverseCall
+from gateway.running import Runner, Runs
 from gateway.settings import Settings
 from gateway.sign_in.doorkeeper import Doorkeeper
 from gateway.store.record import Record
+from gateway.websocket import Sockets
 
 PAGES = Path(__file__).parent / "pages" / "static"
 ASSETS = PAGES / "assets"
+# Monaco, GraphiQL's editor, makes style elements as it runs: hence styles may stand in the page.
 PAGE_HEADERS = {
+    **{name.decode(): value.decode() for name, value in SAFE},
     "content-security-policy": "default-src 'none'; script-src 'self'; worker-src 'self'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "cache-control": "no-cache",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
+    "cross-origin-opener-policy": "same-origin",
+    "vary": "accept",
 }
 
 
 class Application(Starlette):
     """Hands GraphQL requests to their endpoint before anything else looks at them."""
 
-    def __init__(self, endpoint: Endpoint, **rest: Any) -> None:
-        """Serve the endpoint, and the rest as Starlette does."""
+    def __init__(
+        self, endpoint: Endpoint, sockets: Sockets, origins: Origins, **rest: Any
+    ) -> None:
+        """Serve GraphQL over HTTP and WebSocket, and the rest as Starlette does."""
         super().__init__(**rest)
         self._endpoint = endpoint
+        self._sockets = sockets
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] == "http" and scope["path"] == "/graphql" and scope["method"] == "POST":
+        kind = scope["type"]
+        if kind == "http" and scope["path"] == "/graphql":
             await self._endpoint(scope, receive, send)
+        elif kind == "websocket":
+            await self._sockets(scope, receive, send)
+        elif kind == "http":
+            await self._page(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
+
+    async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                named = {name for name, _ in message["headers"]}
+                rest = [header for header in SAFE if header[0] not in named]
+                message["headers"] = [*message["headers"], *rest]
+            await send(message)
+
+        try:
+            self._origins.check_host(headers_of(scope["headers"]))
+            await super().__call__(scope, receive, guarded)
+        except RequestError as error:
+            await refuse(send, error)
 
 
 class Gateway:
@@ -70,12 +101,17 @@ class Gateway:
         """
         self.settings = settings
         server = settings.server
-        doorkeeper = Doorkeeper(
+        self._doorkeeper = Doorkeeper(
             settings.auth,
+            [each.key for each in settings.providers],
             allow_anonymous=server.allow_anonymous,
             introspection=settings.documents.introspection,
         )
-        self._endpoint = Endpoint(operations, doorkeeper, server.request_timeout_s, page)
+        is_open = server.allow_anonymous
+        is_open = settings.auth.is_empty if is_open is None else is_open
+        self._origins = Origins(server, is_open=is_open)
+        persisted = Persisted(settings.documents, operations.trust)
+        self._runner = Runner(operations, persisted, server.request_timeout_s)
         self._open_record = record
         self._connect = connect
         self._ready = ready
@@ -91,46 +127,52 @@ class Gateway:
             for provider in await self._connect(record):
                 opened.push_async_callback(provider.close)
                 self.providers[provider.key] = provider
-            self._endpoint.providers, self._endpoint.record = self.providers, record
+            self._runner.providers, self._runner.record = self.providers, record
             if self._ready is not None:
                 self._ready()
             recovering = asyncio.create_task(keep_recovering(self.providers, record))
             try:
                 yield
             finally:
-                await self._endpoint.close()
+                await self._runner.close()
                 recovering.cancel()
                 await asyncio.gather(recovering, return_exceptions=True)
 
     async def alive(self, _: Request) -> Response:
         """Tell that the process is alive."""
-        return Response(b'{"status":"alive"}', media_type=JSON)
+        return _told({"status": "alive"})
 
-    async def ready(self, _: Request) -> Response:
-        """Tell whether configuration and pages are in order, and how the providers do.
+    async def ready(self, request: Request) -> Response:
+        """Tell whether configuration and pages are in order.
 
-        A provider that is down is shown and does not make the gateway unready.
+        Callers are also told how the providers do that they may see. One that is down does not
+        make the gateway unready.
         """
         has_pages = (PAGES / "index.html").is_file()
-        body = {
-            "status": "ready" if has_pages else "pages are not built; run make serve",
-            "providers": [
+        body: dict[str, Any] = {
+            "status": "ready" if has_pages else "pages are not built; run make serve"
+        }
+        headers = headers_of(request.scope["headers"])
+        with contextlib.suppress(Unauthenticated):
+            caller = await self._doorkeeper.caller(
+                authorization_of(headers), address_of(request.scope, headers)
+            )
+            seen = caller.providers_for((Right.SEGMENTS_READ,), self.providers)
+            body["providers"] = [
                 {
                     "key": each.key,
                     "kind": each.kind,
                     "status": each.health.status,
                     "circuit": each.circuit,
                 }
-                for each in self.providers.values()
-            ],
-        }
-        return Response(msgspec.json.encode(body), 200 if has_pages else 503, media_type=JSON)
+                for each in map(self.providers.__getitem__, seen)
+            ]
+        return _told(body, 200 if has_pages else 503)
 
     def app(self) -> Starlette:
         """Return the ASGI application."""
         routes: list[BaseRoute] = [
             Route("/", to_graphiql),
-            Route("/graphql", self._endpoint, methods=["GET", "POST"]),
             Route("/examples.json", show_examples),
             Route("/livez", self.alive),
             Route("/readyz", self.ready),
@@ -140,7 +182,10 @@ class Gateway:
             ),
             Mount("/static", packed(StaticFiles(directory=PAGES, check_dir=False))),
         ]
-        return Application(self._endpoint, routes=routes, lifespan=self.lifespan)
+        limits = self.settings.limits
+        endpoint = Endpoint(self._runner, self._doorkeeper, self._origins, limits.body_bytes, page)
+        sockets = Sockets(self._runner, self._doorkeeper, self._origins, limits)
+        return Application(endpoint, sockets, self._origins, routes=routes, lifespan=self.lifespan)
 
 
 class Immutable(StaticFiles):
@@ -165,7 +210,11 @@ async def to_graphiql(_: Request) -> Response:
 
 async def show_examples(_: Request) -> Response:
     """Return the example queries that GraphiQL shows as tabs."""
-    return Response(msgspec.json.encode(examples()), media_type=JSON)
+    return _told(examples())
+
+
+def _told(body: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(body), status, {"cache-control": "no-store"}, JSON)
 
 
 def page() -> Response:

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 
 from gateway.adapter import SANDBOX, AccountSettings
 from gateway.app import Gateway
+from gateway.budgets import Budgets
 from gateway.logs import start_log
 from gateway.provider import Provider
 from gateway.providers import ADAPTERS
@@ -78,13 +79,20 @@ def build(
     async def providers(opened: Record) -> Sequence[Provider]:
         return await connect(settings, sandbox, opened)
 
-    return Gateway(settings, Operations(SCHEMA._schema), record, providers, ready).app()  # noqa: SLF001  # Strawberry has no other way to graphql-core's schema
+    operations = Operations(
+        SCHEMA._schema,  # noqa: SLF001  # Strawberry has no other way to graphql-core's schema
+        settings.limits,
+        budgets=Budgets(settings.limits),
+        most_calls={each.key: each.max_calls_per_operation for each in settings.providers},
+    )
+    return Gateway(settings, operations, record, providers, ready).app()
 
 
 def create() -> Starlette:
     """Return the application as the environment configures it: what each worker runs."""
-    start_log()
-    return build(load(None, os.environ), ready=keep)
+    settings = load(None, os.environ)
+    start_log(settings.log)
+    return build(settings, ready=keep)
 
 
 def keep() -> None:

@@ -10,10 +10,11 @@ from typing import Any
 
 from aiodataloader import DataLoader
 
-from gateway.access import Needs
+from gateway.access import Needs, Right
 from gateway.errors import Forbidden, GatewayError
 from gateway.lists import Connection, Source
 from gateway.loaders import Loaders
+from gateway.own import OwnLoaders
 from gateway.provider import Provider
 from gateway.reads.customers import Membership
 from gateway.reads.reads import Reads
@@ -64,24 +65,50 @@ class RequestContext:
         self.now = now
         self.caller = scope.caller
         self._record = record
+        self._own: Mapping[str, str] = {}
+        """In the own view: the caller's id at each provider."""
         self.batches: dict[Any, DataLoader[Any, Any]] = {}
         """What graphql-core collects of a field's values, by the field's mentions."""
 
     def admit(self, needs: Needs) -> None:
         """Narrow this to the providers at which the caller holds all that an operation needs.
 
-        Raises `Forbidden` when there is none. Call it before anything is read.
+        Where that is none, and `own:read` suffices: to the caller's own, at the providers that
+        know them. Raises `Forbidden`. Call it before anything is read.
         """
-        if self.caller.may_everything:
+        caller = self.caller
+        if caller.may_everything:
             return
-        allowed = self.caller.providers_for(needs.rights, self.providers)
-        if not allowed:
-            raise Forbidden(f"This needs the scopes {', '.join(sorted(needs.rights))}.")
-        self.providers = {key: self.providers[key] for key in allowed}
+        allowed = caller.providers_for(needs.rights, self.providers)
+        if not allowed and needs.own:
+            self._own = caller.own_at(self.providers)
+            allowed = self._own
+        if needs.rights and not allowed:
+            raise Forbidden(f"No provider grants you all of {', '.join(sorted(needs.rights))}.")
+        if allowed is not self.providers:
+            self.providers = {key: self.providers[key] for key in allowed}
+
+    def shows(self, right: Right, provider: str) -> bool:
+        """Tell whether things of a provider that need this right to be read may be shown.
+
+        In the own view they may: it has only the caller's own.
+        """
+        return provider in self.providers and (bool(self._own) or self.caller.may(right, provider))
+
+    def demand(self, right: Right, provider: str, what: str) -> None:
+        """Raise `Forbidden` where an argument needs a right that its field does not need always.
+
+        `what` names the argument. At a provider that this operation does not see, nothing is
+        said: there is no such provider.
+        """
+        if provider in self.providers and not self.caller.may(right, provider):
+            raise Forbidden(f"{what} needs the scope {right}.")
 
     @cached_property
     def loaders(self) -> Loaders:
         """Batching and fan-out."""
+        if self._own:
+            return OwnLoaders(self.providers, self.scope, self._own, self.now)
         return Loaders(self.providers, self.scope)
 
     @cached_property

@@ -1,12 +1,17 @@
 """What the gateway speaks of: segments, customers, assignments. Frozen values, no I/O.
 
 Times are aware and in UTC. Empty is empty, unknown is None or UNKNOWN; nothing is guessed.
+
+A list makes thousands of these: structs cost a sixth of named tuples, and the garbage collector
+need not look at them, for none leads back to itself (`gc=False`).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from enum import Enum, StrEnum
-from typing import Any, Generic, NamedTuple, TypeVar
+from functools import cached_property, lru_cache
+from typing import Any, Generic, NamedTuple, SupportsBytes, TypeVar, final
 
 import msgspec
 
@@ -16,14 +21,15 @@ UNDETERMINED = "und"
 """BCP 47 for "not determined": what texts of providers without languages are filed under."""
 
 
-class Ref(NamedTuple):
+@final
+class Ref(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One thing at one provider: the provider's key and the provider's own id of the thing."""
 
     provider: str
     key: str
 
 
-class AssignmentRef(NamedTuple):
+class AssignmentRef(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """The link of one customer to one segment, in B2B through one legal entity."""
 
     provider: str
@@ -82,7 +88,7 @@ class ItemKind(Enum):
     UNKNOWN = "UNKNOWN"
 
 
-class Texts(msgspec.Struct, frozen=True):
+class Texts(msgspec.Struct, frozen=True, gc=False):
     """One text in several languages: language tag (BCP 47) to text, and the provider's default."""
 
     by_language: Mapping[str, str]
@@ -91,19 +97,25 @@ class Texts(msgspec.Struct, frozen=True):
     def best(self, languages: Sequence[str]) -> str | None:
         """Return the text in the first language there is: asked, its base, default, any."""
         texts = self.by_language
-        for language in languages:
-            found = _in(texts, language) or _in(texts, language.partition("-")[0])
-            if found:
+        if len(texts) > 1:
+            for tag in _preferred(tuple(languages), tuple(texts)) if languages else ():
+                if texts[tag]:
+                    return texts[tag]
+            if found := texts.get(self.default):
                 return found
-        return texts.get(self.default) or next(iter(texts.values()), None)
+        return next(iter(texts.values()), None)
 
 
-def _in(texts: Mapping[str, str], tag: str) -> str | None:
-    """Return the text of a language; the case of its tag does not matter (RFC 5646, 2.1.1)."""
-    found = texts.get(tag)
-    if found is None and (wanted := tag.lower()):
-        found = next((text for known, text in texts.items() if known.lower() == wanted), None)
-    return found
+@lru_cache(maxsize=256)  # the rows of a list mostly have the same languages
+def _preferred(languages: tuple[str, ...], known: tuple[str, ...]) -> Sequence[str]:
+    """Return those of the known tags that are wanted, best first.
+
+    The case of a tag does not matter (RFC 5646, 2.1.1), but where two differ in nothing else.
+    """
+    by_case = {tag.lower(): tag for tag in reversed(known)}
+    wanted = [tag for each in languages for tag in (each, each.partition("-")[0])]
+    there = [tag for tag in wanted if tag.lower() in by_case]
+    return [tag if tag in known else by_case[tag.lower()] for tag in there]
 
 
 NO_TEXTS = Texts({})
@@ -114,7 +126,7 @@ def plain(text: str | None) -> Texts:
     return Texts({UNDETERMINED: text}) if text is not None else NO_TEXTS
 
 
-class Condition(msgspec.Struct, frozen=True):
+class Condition(msgspec.Struct, frozen=True, gc=False):
     """One test of a rule: `path` is a JSON Pointer (RFC 6901) into the provider's own document."""
 
     path: str
@@ -123,14 +135,14 @@ class Condition(msgspec.Struct, frozen=True):
     values: tuple[Any, ...]
 
 
-class Rule(msgspec.Struct, frozen=True):
+class Rule(msgspec.Struct, frozen=True, gc=False):
     """What decides who belongs: the provider's own document, and how to read it as conditions."""
 
     native: Mapping[str, Any]
     flatten: Callable[[Mapping[str, Any]], Sequence[Condition]]
 
 
-class Segment(msgspec.Struct, frozen=True, kw_only=True):
+class Segment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A group of customers at one provider."""
 
     ref: Ref
@@ -148,7 +160,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime | None = None
     version: int | None = None
     attributes: Mapping[str, Any] | None = None
-    raw: bytes | msgspec.Raw | None = None
+    raw: SupportsBytes | None = None
     origin: Origin = Origin.LIVE
     fetched_at: datetime | None = None
     """When the provider told it; None: just now."""
@@ -164,14 +176,14 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class CustomerKey(NamedTuple):
+class CustomerKey(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One name that a provider knows a customer by: `kind` is the provider's word for it."""
 
     kind: str
     value: str
 
 
-class Customer(msgspec.Struct, frozen=True, kw_only=True):
+class Customer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A person or company at one provider. `ref` has the canonical one of the `keys`."""
 
     ref: Ref
@@ -180,13 +192,13 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True):
     email: str | None = None
     phone: str | None = None
     attributes: Mapping[str, Any] | None = None
-    raw: bytes | msgspec.Raw | None = None
+    raw: SupportsBytes | None = None
     origin: Origin = Origin.LIVE
     fetched_at: datetime | None = None
     """When the provider told it; None: just now."""
 
 
-class Assignment(msgspec.Struct, frozen=True, kw_only=True):
+class Assignment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The link between one customer and one segment, as far as the provider told it."""
 
     ref: AssignmentRef
@@ -207,7 +219,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     """Only that the link exists was told, not how or when it came about."""
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True):
+class Item(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A product or category that belongs to a segment."""
 
     key: str
@@ -321,7 +333,7 @@ class PageRequest(NamedTuple):
     with_total: bool = False
 
 
-class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True, dict=True):
     """A stretch of a provider's list, in the provider's order.
 
     It may be shorter than asked though more follows; `is_last` alone says that nothing does.
@@ -340,12 +352,22 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     end: str | None = None
     """Where the list goes on behind the page, unless that is behind its last row."""
 
+    @cached_property
+    def refs(self) -> AbstractSet[Any]:
+        """What tells its rows apart; fewer than rows where one stands there twice."""
+        return frozenset(map(ref_of, self.rows))
+
     @property
     def goes_on_at(self) -> str | None:
         """Where the list goes on behind this page; None where nothing tells."""
         if self.end is not None:
             return self.end
         return self.position_after(len(self.rows) - 1) if self.rows else None
+
+
+def ref_of(row: Any) -> Any:
+    """Return what tells a row from the others of its list."""
+    return getattr(row, "ref", row)
 
 
 def whole(rows: Iterable[T]) -> Page[T]:

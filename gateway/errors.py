@@ -89,6 +89,11 @@ class ProviderError(GatewayError):
         self.detail = detail
         super().__init__(f"Provider {provider!r} {self.sentence}.")
 
+    @property
+    def place(self) -> str | None:
+        """Where an answer could not be read: the path that msgspec tells last, without values."""
+        return None
+
     def again(self) -> Self:
         """Return an equal error: one that is raised twice drags its first traceback along."""
         copy = type(self).__new__(type(self), *self.args)
@@ -157,6 +162,11 @@ class Malformed(ProviderError):
     """The answer cannot be read: no JSON, or not of the documented form (`detail`: where)."""
 
     sentence = "gave an answer that cannot be read"
+
+    @property
+    def place(self) -> str | None:
+        """The path; None when it is not JSON, or fails as a whole."""
+        return self.detail.rpartition(" - at ")[2] if " - at " in self.detail else None
 
 
 class Unavailable(ProviderError):

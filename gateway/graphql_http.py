@@ -1,40 +1,121 @@
-"""GraphQL over HTTP: what a request asks, in what form it wants the answer.
+"""GraphQL over HTTP: what a request asks, in what form it wants the answer, how it is refused.
 
 The specification: https://graphql.github.io/graphql-over-http/draft/
 """
 
-from collections.abc import Mapping
+import itertools
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.datastructures import QueryParams
+import structlog
+from starlette.types import Message, Send
+
+log = structlog.get_logger()
 
 JSON = "application/json"
 GRAPHQL = "application/graphql-response+json"
+EVENTS = "text/event-stream"
 HTML = "text/html"
 
-LARGEST_REQUEST = 1024 * 1024
-"""Bytes of a request's body."""
+Header = tuple[bytes, bytes]
+Headers = Mapping[bytes, bytes]
+"""By lower-case name; of several with one name the first."""
+
+SAFE: Sequence[Header] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+)
+"""What each answer tells a browser: to run, frame and hand on nothing of it."""
+
+NOT_KEPT: Header = (b"cache-control", b"no-store")
+
+ONCE = frozenset(
+    (
+        *(b"host", b"authorization", b"content-type", b"content-length", b"content-encoding"),
+        *(b"transfer-encoding", b"origin", b"sec-fetch-site", b"sec-websocket-key"),
+        *(b"sec-websocket-version", b"upgrade", b"x-forwarded-proto", b"x-show-calls"),
+    )
+)
+"""Headers whose meaning depends on who reads them, were there two."""
 
 
 class RequestError(Exception):
     """The request is not carried out: its status, one sentence for people, and a code."""
 
-    def __init__(self, status: int, message: str, code: str = "BAD_USER_INPUT") -> None:
-        """Keep them."""
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: str = "BAD_USER_INPUT",
+        headers: Sequence[Header] = (),
+        retry_after_ms: int | None = None,
+    ) -> None:
+        """Keep them; the headers go with the answer, and when to ask again stands in the error."""
+        self.retry_after_ms = retry_after_ms
         self.status = status
         self.message = message
         self.code = code
+        self.headers = headers
         super().__init__(message)
 
 
 class Asked(msgspec.Struct, frozen=True):
     """The parameters of a GraphQL request."""
 
-    query: str
+    query: str | msgspec.UnsetType = msgspec.UNSET
     variables: dict[str, Any] | None = None
     operation_name: str | None = msgspec.field(default=None, name="operationName")
     extensions: dict[str, Any] | None = None
+    # A document by its name: GraphQL over HTTP's draft, and what Relay's examples send.
+    document_id: str | None = msgspec.field(default=None, name="documentId")
+    doc_id: str | None = None
+    id: str | None = None
+
+
+NAMES = frozenset(Asked.__struct_encode_fields__)
+_QUOTED = tuple(f'"{name}"'.encode() for name in NAMES)
+
+_decode = msgspec.json.Decoder(Asked).decode
+_encode = msgspec.json.Encoder().encode
+
+# Unique among processes by its first part, and within one by its second.
+_PROCESS = secrets.token_hex(8)
+_NUMBERS = itertools.count(1)
+
+
+def new_request_id() -> str:
+    """Return an id that no other request has: 32 letters and digits."""
+    return f"{_PROCESS}{next(_NUMBERS):016x}"
+
+
+def error_of(error: RequestError) -> Mapping[str, Any]:
+    """Return the GraphQL error that says why a request is not carried out, and log that."""
+    request_id = new_request_id()
+    log.info("refused", request_id=request_id, status=error.status, code=error.code)
+    told: dict[str, Any] = {"code": error.code, "requestId": request_id}
+    if error.retry_after_ms is not None:
+        told["retryAfterMs"] = error.retry_after_ms
+    return {"message": error.message, "extensions": told}
+
+
+def headers_of(given: Sequence[Header]) -> Headers:
+    """Return a request's headers by name. Raises `RequestError` when one stands there twice."""
+    headers = dict(given)
+    if len(headers) == len(given):
+        return headers
+    names = [name for name, _ in given]
+    for name in ONCE.intersection(names):
+        if names.count(name) > 1:
+            raise RequestError(400, f"The header {name.decode()} stands there twice.")
+    return dict(reversed(given))
 
 
 class Acceptable(NamedTuple):
@@ -44,27 +125,23 @@ class Acceptable(NamedTuple):
     quality: float
 
 
-_decoder = msgspec.json.Decoder(Asked)
-
-
-def answer_type(accept: str | None, *, with_page: bool) -> str:
+@lru_cache(maxsize=128)
+def answer_type(accept: bytes | None, *, with_page: bool) -> str:
     """Return the media type to answer in: the client's order decides, then ours.
 
-    Without a wish it is `application/json`. Raises 406 when nothing fits.
+    Without a wish it is `application/json`; an event stream only where it is named. Raises 406
+    when nothing fits.
     """
-    offered = [JSON, GRAPHQL, *([HTML] if with_page else [])]
-    wishes = list(_wishes(accept)) if accept else []
+    offered = [JSON, GRAPHQL, EVENTS, *([HTML] if with_page else [])]
+    wishes = list(_wishes(accept.decode("latin-1"))) if accept else []
     if not wishes:
         return JSON
     for wish in sorted(wishes, key=lambda each: -each.quality):
         for media_type in offered:
-            if wish.quality > 0 and wish.media_type in {
-                media_type,
-                media_type.partition("/")[0] + "/*",
-                "*/*",
-            }:
+            ranges = {media_type.partition("/")[0] + "/*", "*/*"} if media_type != EVENTS else ()
+            if wish.quality > 0 and wish.media_type in {media_type, *ranges}:
                 return media_type
-    raise RequestError(406, f"Answers are {JSON} or {GRAPHQL}.")
+    raise RequestError(406, f"Answers are {JSON}, {GRAPHQL} or {EVENTS}.")
 
 
 def _wishes(accept: str) -> list[Acceptable]:
@@ -84,44 +161,111 @@ def _wishes(accept: str) -> list[Acceptable]:
     return wishes
 
 
-def check_content_type(content_type: str) -> None:
-    """Raise `RequestError` for a POST that is not JSON in UTF-8."""
-    if content_type == JSON:
-        return
-    media_type, _, parameters = content_type.partition(";")
-    if media_type.strip().lower() != JSON:
+def check_content(headers: Headers) -> None:
+    """Raise `RequestError` for a POST that is not plain JSON in UTF-8.
+
+    No other site's page can send that without being asked first, in a preflight.
+    """
+    if headers.get(b"content-type") != b"application/json":
+        _check_content_type(headers.get(b"content-type", b""))
+    if b"content-encoding" in headers and headers[b"content-encoding"].lower() != b"identity":
+        raise RequestError(415, "Send the request uncompressed.")
+    if b"transfer-encoding" in headers and headers[b"transfer-encoding"].lower() != b"chunked":
+        raise RequestError(400, "A request is chunked or not; it has no other transfer encoding.")
+
+
+@lru_cache(maxsize=128)
+def _check_content_type(content_type: bytes) -> None:
+    media_type, *parameters = (
+        each.strip().lower() for each in content_type.decode("latin-1").split(";")
+    )
+    if media_type != JSON:
         raise RequestError(415, f"Send the request as {JSON}.")
-    charset = parameters.partition("charset=")[2].strip(' "').lower()
-    if charset not in {"", "utf-8", "utf8"}:
-        raise RequestError(415, "Send the request in UTF-8.")
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name == "charset" and value.strip('"') not in {"utf-8", "utf8"}:
+            raise RequestError(415, "Send the request in UTF-8.")
 
 
 def asked_by_post(body: bytes) -> Asked:
     """Read the parameters of a POST. Raises `RequestError`."""
     try:
-        return _decoder.decode(body)
+        asked = _decode(body)
+        if _may_repeat(body):
+            _check_names([name for name, _ in json.loads(body, object_pairs_hook=list)])
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise RequestError(400, _explained(error)) from error
+        raise _unreadable(error, is_batch=body.lstrip()[:1] == b"[") from error
+    return asked
 
 
-def asked_by_get(parameters: QueryParams) -> Asked:
-    """Read the parameters of a GET. Raises `RequestError`."""
-    document: Mapping[str, Any] = {
-        "query": parameters.get("query"),
-        "operationName": parameters.get("operationName") or None,
-    }
-    texts = {name: parameters.get(name) for name in ("variables", "extensions")}
+def _may_repeat(body: bytes) -> bool:
+    """Tell whether a parameter may stand there twice: it is not worth a second look else."""
+    for name in _QUOTED:
+        if body.count(name) > 1:
+            return True
+    return b"\\u" in body
+
+
+def asked_by_get(query_string: bytes) -> Asked:
+    """Read the parameters of a GET; empty ones are as good as none. Raises `RequestError`."""
     try:
-        return msgspec.convert(
-            {**document, **{n: msgspec.json.decode(t) if t else None for n, t in texts.items()}},
-            Asked,
-        )
+        pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict")
+        _check_names([name for name, _ in pairs])
+        given: dict[str, Any] = {name: text for name, text in pairs if name in NAMES}
+        for name in NAMES - {"query"}:
+            if not given.get(name, "?"):
+                del given[name]
+        for name in {"variables", "extensions"} & given.keys():
+            given[name] = msgspec.json.decode(given[name])
+        return msgspec.convert(given, Asked)
+    except UnicodeError as error:
+        raise RequestError(400, "The parameters are not UTF-8.") from error
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise RequestError(400, _explained(error)) from error
+        raise _unreadable(error) from error
 
 
-def _explained(error: Exception) -> str:
+def _check_names(given: Sequence[str]) -> None:
+    """Refuse what other readers might read otherwise: they may take the first, or the last."""
+    for name in NAMES:
+        if given.count(name) > 1:
+            raise RequestError(400, f"The parameter {name} stands there twice.")
+
+
+def _unreadable(error: Exception, *, is_batch: bool = False) -> RequestError:
     """Say what is wrong with the parameters, with its path; nothing of their values."""
-    if isinstance(error, msgspec.ValidationError):
-        return f"This is no GraphQL request: {error}."
-    return "The request is not JSON."
+    if not isinstance(error, msgspec.ValidationError):
+        return RequestError(400, "The request is not JSON.")
+    if is_batch:
+        return RequestError(400, "Send one operation a request: there are no batches.")
+    return RequestError(400, f"This is no GraphQL request: {error}.")
+
+
+def start(status: int, content_type: str, length: int, more: Iterable[Header]) -> Message:
+    """Return the start of an answer whose body has so many bytes."""
+    headers = [
+        (b"content-type", content_type.encode()),
+        (b"content-length", b"%d" % length),
+        *SAFE,
+        *more,
+    ]
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def refused_as_whole(
+    error: RequestError, content_type: str = JSON, more: Iterable[Header] = ()
+) -> tuple[list[Header], bytes]:
+    """Return headers and body of the answer that a request is not carried out, and why."""
+    told = error_of(error)
+    body = _encode({"errors": [told]})
+    request_id = told["extensions"]["requestId"].encode()
+    rest = (NOT_KEPT, (b"x-request-id", request_id), *error.headers, *more)
+    return start(error.status, content_type, len(body), rest)["headers"], body
+
+
+async def refuse(
+    send: Send, error: RequestError, content_type: str = JSON, more: Iterable[Header] = ()
+) -> None:
+    """Answer that a request is not carried out, and why."""
+    headers, body = refused_as_whole(error, content_type, more)
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

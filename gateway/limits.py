@@ -27,12 +27,14 @@ class LimitSettings(BaseModel):
     variable_values: Count = 100_000
     """Values in them, however deep."""
     variable_depth: Count = 32
-    list_items: Count = 10_000
+    list_items: Count = 25_000
     """Of one list in the variables or in the document."""
 
     # Of the document, before it is validated.
     characters: Count = 50_000
     tokens: Count = 2000
+    nesting: Annotated[int, Field(ge=1, le=100)] = 50
+    """Brackets within brackets, of any kind. The parser calls itself for each."""
     depth: Count = 12
     introspection_depth: Count = 16
     aliases: Count = 50
@@ -42,11 +44,11 @@ class LimitSettings(BaseModel):
     operations: Count = 10
     fields: Count = 1000
     """With every fragment spread out."""
-    repeated_fields: Count = 20
+    repeated_fields: Count = 30
     """Mentions of one response name within one selection."""
 
     # Of what it would cost: see docs/limits.md.
-    cost: Count = 50_000
+    cost: Count = 100_000
     cost_per_minute: Count = 2_000_000
     """Of one caller, in one process."""
     requests_per_minute: Count = 60_000

@@ -7,13 +7,14 @@ fails contributes nothing, is named in the sources, and is asked again by the ne
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Generic, NamedTuple, TypeVar
+from functools import cached_property
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from gateway import cursors
 from gateway.cursors import START, Progress, State
-from gateway.domain import Origin, Page, PageRequest, whole
+from gateway.domain import Origin, Page, PageRequest, ref_of, whole
 from gateway.errors import BadInput, GatewayError, Malformed
 from gateway.paging import number
 
@@ -55,7 +56,7 @@ def settled_list(
 
     async def page(request: PageRequest) -> Page[T]:
         start = number(request.position)
-        found = whole({_ref(row): row for row in await rows()}.values())
+        found = whole({ref_of(row): row for row in await rows()}.values())
         told_at = (getattr(row, "fetched_at", None) for row in found.rows)
         return Page(
             rows=found.rows[start : start + request.size],
@@ -67,11 +68,6 @@ def settled_list(
         )
 
     return Listing(provider, page)
-
-
-def _ref(row: Any) -> Any:
-    """Return what tells a row from the others of its list."""
-    return getattr(row, "ref", row)
 
 
 def oldest(origins: Iterable[Origin]) -> Origin:
@@ -94,18 +90,47 @@ class Source(NamedTuple):
     error: GatewayError | None
 
 
-@dataclass(frozen=True, slots=True)
 class Connection(Generic[T]):
-    """One page of a merged list; `cursor(i)` is where the list goes on behind row i."""
+    """One page of a list; what few queries show of it is made when asked for."""
 
-    rows: Sequence[T]
-    cursor: Callable[[int], str]
-    end_cursor: str | None
-    has_next: bool
-    has_previous: bool
-    total: int | None
-    """None when any provider in scope cannot tell."""
-    sources: Sequence[Source]
+    def __init__(  # noqa: PLR0913  # parts of one page, most by name
+        self,
+        rows: Sequence[T],
+        cursor: Callable[[int], str],
+        end_cursor: Callable[[], str | None],
+        sources: Callable[[], Sequence[Source]],
+        *,
+        has_next: bool,
+        has_previous: bool,
+        total: int | None,
+    ) -> None:
+        """Show these rows; `total` is None when any provider in scope cannot tell."""
+        self.rows = rows
+        self.cursor = cursor
+        """`cursor(i)` is where the list goes on behind row i."""
+        self.has_next = has_next
+        self.has_previous = has_previous
+        self.total = total
+        self._end_cursor = end_cursor
+        self._sources = sources
+
+    @cached_property
+    def end_cursor(self) -> str | None:
+        """Where the list goes on behind the page."""
+        return self._end_cursor()
+
+    @cached_property
+    def sources(self) -> Sequence[Source]:
+        """What each provider in scope contributed."""
+        return self._sources()
+
+
+Identity: TypeAlias = str | Callable[[], str]
+"""What identifies a list (`cursors.identity`), or makes it: only cursors need it."""
+
+
+def _told(of: Identity) -> str:
+    return of if isinstance(of, str) else of()
 
 
 @dataclass(slots=True)
@@ -116,7 +141,8 @@ class _Part(Generic[T]):
     before: Progress
     is_asked: bool = False
     rows: Sequence[T] = ()
-    after: Callable[[int], str] = str
+    stretches: list[tuple[Page[T], Sequence[int]]] = field(default_factory=list)
+    """The pages that the rows are of, with their places there."""
     is_done: bool = False
     stopped_at: str | None = None
     """Where it was left when it had cost enough: behind its rows and what was sifted out."""
@@ -129,19 +155,20 @@ class _Part(Generic[T]):
 
     async def ask(self, wanted: int, *, with_total: bool) -> None:
         """Read up to `wanted` rows; a failure is kept."""
-        self.is_asked = True
         try:
-            await self._read(wanted, with_total=with_total)
+            await self.read(wanted, with_total=with_total)
         except GatewayError as error:
             if isinstance(error, BadInput) and self.before.position is not None:
                 raise  # its first page was no bad question: the cursor is
-            self.error = error
+            # Its frames lead back to this part, which would wait for the garbage collector.
+            self.error = error.with_traceback(None)
 
-    async def _read(self, wanted: int, *, with_total: bool) -> None:
+    async def read(self, wanted: int, *, with_total: bool) -> None:
+        """Read up to `wanted` rows; a failure is raised."""
+        self.is_asked = True
         holds = self.listing.holds
         rows: list[T] = []
-        places: list[tuple[Page[T], int]] = []
-        seen: set[Any] = set()  # a provider may show a row twice, on one page or on two
+        seen: set[Any] = set()
         position = self.before.position
         for _ in range(MOST_CALLS):
             size = SIFTED_PAGE if holds else wanted - len(rows)
@@ -151,15 +178,13 @@ class _Part(Generic[T]):
             self._note(page)
             if self.total is None:
                 self.total = page.total
-            kept = []
-            for i, row in enumerate(page.rows):
-                if (holds is None or holds(row)) and (ref := _ref(row)) not in seen:
-                    seen.add(ref)
-                    kept.append(i)
+            kept = self._kept(page, seen)
             room = wanted - len(rows)
-            rows += [page.rows[i] for i in kept[:room]]
-            places += [(page, i) for i in kept[:room]]
             self.is_done = page.is_last and len(kept) <= room
+            kept = kept[:room]
+            is_whole = len(kept) == len(page.rows)
+            rows += page.rows if is_whole else [page.rows[i] for i in kept]
+            self.stretches.append((page, kept))
             if self.is_done or len(rows) == wanted:
                 break
             if page.goes_on_at in {None, position}:
@@ -168,9 +193,32 @@ class _Part(Generic[T]):
         else:
             self.stopped_at = position
         self.rows = rows
-        self.after = lambda i: places[i][0].position_after(places[i][1])
         if self.total is None and self.is_done:
             self.total = self.before.shown + len(rows)
+
+    def _kept(self, page: Page[T], seen: set[Any]) -> Sequence[int]:
+        """Return the places of the rows that are wanted, each once, and add them to `seen`.
+
+        A provider may show a row twice, on one page or on two.
+        """
+        holds = self.listing.holds
+        if holds is None and len(page.refs) == len(page.rows) and seen.isdisjoint(page.refs):
+            seen |= page.refs
+            return range(len(page.rows))
+        kept = []
+        for place, row in enumerate(page.rows):
+            if (holds is None or holds(row)) and (ref := ref_of(row)) not in seen:
+                seen.add(ref)
+                kept.append(place)
+        return kept
+
+    def _after(self, row: int) -> str:
+        """Return where the provider's list goes on behind a row of this part."""
+        for page, kept in self.stretches:
+            if row < len(kept):
+                return page.position_after(kept[row])
+            row -= len(kept)
+        raise IndexError(row)
 
     def _note(self, page: Page[T]) -> None:
         """Take in how old a page is: a part is as old as its oldest."""
@@ -186,7 +234,7 @@ class _Part(Generic[T]):
             return before._replace(state=State.FAILED)
         if not self.is_asked:
             return before
-        state, position = State.OPEN, self.after(used - 1) if used else before.position
+        state, position = State.OPEN, self._after(used - 1) if used else before.position
         if used == len(self.rows):
             state = State.DONE if self.is_done else State.OPEN
             position = self.stopped_at or position
@@ -195,7 +243,11 @@ class _Part(Generic[T]):
     @property
     def has_more(self) -> bool:
         """True when rows are known, or promised, to stand behind those used."""
-        return self.progress(self.used).state is State.OPEN
+        if self.error is not None:
+            return False
+        if not self.is_asked:
+            return self.before.state is State.OPEN
+        return self.used < len(self.rows) or not self.is_done
 
     @property
     def source(self) -> Source:
@@ -212,55 +264,72 @@ async def merged(
     first: int,
     after: str | None,
     *,
-    of: str,
+    of: Identity,
     with_total: bool = False,
 ) -> Connection[T]:
     """Return the next `first` rows: the first list's, then the second's, and so on.
 
-    `of` identifies the list (`cursors.identity`); `after` is a cursor of the same list.
+    `after` is a cursor of the same list.
     """
-    known: Mapping[str, Progress] = {} if after is None else cursors.read(of, after)
-    parts = []
-    for listing in listings:
-        before = known.get(listing.provider, START)
-        parts.append(_Part(listing, before, total=before.total))
-    if after is None:
+    parts = _parts(listings, after, of)
+    if after is None and len(parts) > 1:
         await asyncio.gather(*(part.ask(first, with_total=with_total) for part in parts))
-    owners: list[tuple[int, int]] = []
-    for index, part in enumerate(parts):
-        room = first - len(owners)
+    room = first
+    for part in parts:
         if not room:
             break
-        if after is not None:
-            if part.before.state is State.DONE:
-                continue
+        if not part.is_asked and part.before.state is not State.DONE:
             await part.ask(room, with_total=with_total)
         part.used = min(room, len(part.rows))
-        owners += [(index, i) for i in range(part.used)]
+        room -= part.used
+    return _page(parts, after, of)
 
-    def behind(owner: int, place: int) -> str:
-        shown = {
-            part.listing.provider: part.progress(
-                part.used if index < owner else place + 1 if index == owner else 0
-            )
-            for index, part in enumerate(parts)
-        }
-        return cursors.write(of, shown)
 
-    end_cursor = after
-    if owners:
-        end_cursor = behind(*owners[-1])
-    elif any(part.stopped_at for part in parts):
-        end_cursor = behind(len(parts), 0)
-    totals = [part.source.total for part in parts]
+async def alone(
+    listing: Listing[T], first: int, after: str | None, *, of: Identity, with_total: bool = False
+) -> Connection[T]:
+    """Return the next `first` rows of one list; what its provider fails with is raised."""
+    (part,) = parts = _parts([listing], after, of)
+    if part.before.state is not State.DONE:
+        await part.read(first, with_total=with_total)
+    part.used = len(part.rows)
+    return _page(parts, after, of)
+
+
+def _parts(listings: Sequence[Listing[T]], after: str | None, of: Identity) -> Sequence[_Part[T]]:
+    known: Mapping[str, Progress] = {} if after is None else cursors.read(_told(of), after)
+    befores = [known.get(listing.provider, START) for listing in listings]
+    return [
+        _Part(listing, before, total=before.total)
+        for listing, before in zip(listings, befores, strict=True)
+    ]
+
+
+def _page(parts: Sequence[_Part[T]], after: str | None, of: Identity) -> Connection[T]:
+    """Return the page of those rows of the parts that are used."""
+    rows = [row for part in parts for row in part.rows[: part.used]]
+
+    def behind(row: int) -> str:
+        shown, left = {}, row + 1
+        for part in parts:
+            used = min(part.used, left)
+            shown[part.listing.provider] = part.progress(used)
+            left -= used
+        return cursors.write(_told(of), shown)
+
+    def end_cursor() -> str | None:
+        is_stopped = any(part.stopped_at for part in parts)
+        return behind(len(rows) - 1) if rows or is_stopped else after
+
+    totals = [None if part.error else part.total for part in parts]
     return Connection(
-        rows=[parts[owner].rows[place] for owner, place in owners],
-        cursor=lambda row: behind(*owners[row]),
-        end_cursor=end_cursor,
+        rows,
+        behind,
+        end_cursor,
+        lambda: [part.source for part in parts],
         has_next=any(part.has_more for part in parts),
         has_previous=after is not None,
         total=None if None in totals else sum(total or 0 for total in totals),
-        sources=[part.source for part in parts],
     )
 
 
@@ -272,14 +341,14 @@ class Order(NamedTuple, Generic[T]):
 
 
 async def ordered(
-    listings: Sequence[Listing[T]], first: int, after: str | None, *, of: str, order: Order[T]
+    listings: Sequence[Listing[T]], first: int, after: str | None, *, of: Identity, order: Order[T]
 ) -> Connection[T]:
     """Return the next `first` rows of all lists in one order.
 
     Every list is read to its end for every page; one longer than that allows is refused. Equal
     rows stay in the order of the lists.
     """
-    start = 0 if after is None else cursors.read(of, after).get("", START).shown
+    start = 0 if after is None else cursors.read(_told(of), after).get("", START).shown
     parts = [_Part(listing, START) for listing in listings]
     await asyncio.gather(*(part.ask(LONGEST_ORDERED, with_total=False) for part in parts))
     for part in parts:
@@ -295,15 +364,15 @@ async def ordered(
     shown = ranked[start : start + first]
 
     def cursor(row: int) -> str:
-        return cursors.write(of, {"": Progress(shown=start + row + 1)})
+        return cursors.write(_told(of), {"": Progress(shown=start + row + 1)})
 
     sources = [part.source for part in parts]
     return Connection(
-        rows=shown,
-        cursor=cursor,
-        end_cursor=cursor(len(shown) - 1) if shown else after,
+        shown,
+        cursor,
+        lambda: cursor(len(shown) - 1) if shown else after,
+        lambda: sources,
         has_next=start + len(shown) < len(ranked),
         has_previous=after is not None,
         total=len(ranked) if all(source.error is None for source in sources) else None,
-        sources=sources,
     )

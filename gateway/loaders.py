@@ -5,7 +5,7 @@ Made inside the running loop, one set per request. Equal calls within a request 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 
 import msgspec
 
@@ -18,6 +18,7 @@ from gateway.adapter import (
     ReadsCustomers,
     ReadsSegments,
 )
+from gateway.batching import Known, Loader, settled
 from gateway.domain import (
     EVERY_CUSTOMER,
     EVERY_SEGMENT,
@@ -34,10 +35,16 @@ from gateway.domain import (
 from gateway.errors import GatewayError, Malformed
 from gateway.provider import Provider
 from gateway.scope import Scope
-from gateway.wire import Asked, Recall
+from gateway.wire import Asked
 
 T = TypeVar("T")
-K = TypeVar("K", bound=Hashable)
+Q = TypeVarTuple("Q")
+
+ReadsByKey: TypeAlias = Callable[[Sequence[str]], Sequence[Batch]]
+"""A method of an adapter that reads things by their keys."""
+
+Answers: TypeAlias = Sequence[tuple[Sequence[str], Mapping[str, T] | GatewayError]]
+"""Keys that one call asked for, and what it answered."""
 
 LARGEST_PAGE = 500
 """Rows asked for when a list is read to its end; an adapter asks for fewer where it must."""
@@ -45,106 +52,13 @@ LARGEST_PAGE = 500
 LONGEST_WALK = 200
 """Pages after which a list that does not end is given up."""
 
+MOST_KEYS = 250
+"""Keys of a question that may be kept, to be asked again."""
+
 KIND_BY_MEMBERSHIP = {
     Membership.MANUAL: AssignmentKind.MANUAL,
     Membership.RULE: AssignmentKind.AUTOMATIC,
 }
-
-
-class _Batch(Generic[K, T]):
-    """Keys that are read together, and where their answers go."""
-
-    def __init__(self, known: dict[K, T | GatewayError | None]) -> None:
-        self.keys: list[K] = []
-        self.known = known
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.task: asyncio.Task[None] | None = None
-
-
-class Loader(Generic[K, T]):
-    """Reads things by key, in batches: whatever is asked for within two turns of the loop.
-
-    aiodataloader has one future for each key; here one serves a whole list of them, and what is
-    known already costs none.
-    """
-
-    def __init__(
-        self, batch: Callable[[Sequence[K]], Awaitable[Sequence[T | GatewayError | None]]]
-    ) -> None:
-        """Read by a function that answers each key, in order, with its value or its error."""
-        self._ask = batch
-        self.clear_all()
-
-    def clear_all(self) -> None:
-        """Believe nothing that was read before, or is being read."""
-        self._known: dict[K, T | GatewayError | None] = {}
-        self._under_way: dict[K, _Batch[K, T]] = {}
-        self._next: _Batch[K, T] | None = None
-        self._primed: list[tuple[Iterable[T], Callable[[T], K]]] = []
-
-    def prime(self, values: Iterable[T], key: Callable[[T], K]) -> None:
-        """Keep what another answer told; it is looked through when the next key is asked for."""
-        self._primed.append((values, key))
-
-    async def answers(self, keys: Sequence[K]) -> Sequence[T | GatewayError | None]:
-        """Return a value, an error or None (no such thing) for each key, in order."""
-        known = self._known
-        for values, key_of in self._primed:
-            for value in values:
-                known.setdefault(key_of(value), value)
-        self._primed.clear()
-        waiting: dict[_Batch[K, T], None] = {}
-        for key in keys:
-            if key not in known:
-                waiting[self._under_way.get(key) or self._queue(key)] = None
-        for batch in waiting:
-            # Shielded: whoever is cancelled must not take the batch from the others.
-            await asyncio.shield(batch.done)
-        return [known[key] for key in keys]
-
-    async def load(self, key: K) -> T | None:
-        """Return a value, or None when there is no such thing. Raises its error."""
-        return (await self.load_many((key,)))[0]
-
-    async def load_many(self, keys: Sequence[K]) -> Sequence[T | None]:
-        """Return a value or None for each key, in order. Raises the first error."""
-        found: list[T | None] = []
-        for answer in await self.answers(keys):
-            if isinstance(answer, GatewayError):
-                raise answer
-            found.append(answer)
-        return found
-
-    def _queue(self, key: K) -> _Batch[K, T]:
-        batch = self._next
-        if batch is None:
-            batch = self._next = _Batch(self._known)
-            asyncio.get_running_loop().call_soon(self._start, batch)
-        batch.keys.append(key)
-        self._under_way[key] = batch
-        return batch
-
-    def _start(self, batch: _Batch[K, T]) -> None:
-        batch.task = asyncio.ensure_future(self._read(batch))
-
-    async def _read(self, batch: _Batch[K, T]) -> None:
-        if self._next is batch:
-            self._next = None
-        try:
-            answers = await self._ask(batch.keys)
-            batch.known.update(zip(batch.keys, answers, strict=True))
-        except asyncio.CancelledError:
-            batch.done.cancel()
-            raise
-        except Exception as error:  # noqa: BLE001  # a bug: it goes to all who wait
-            batch.done.set_exception(error)
-            batch.done.exception()  # so that it is no news when nobody waits any more
-        else:
-            batch.done.set_result(None)
-        finally:
-            for key in batch.keys:
-                if self._under_way.get(key) is batch:
-                    del self._under_way[key]
 
 
 class Loaders:
@@ -154,57 +68,91 @@ class Loaders:
         """Read from these providers, by key, for the request of this scope."""
         self._providers = providers
         self._scope = scope
-        self._sent: dict[Any, asyncio.Task[Any]] = {}
-        self.segment: Loader[Ref, Segment] = Loader(self._segments)
-        self.customer: Loader[Ref, Customer] = Loader(self._customers)
-        self.assignment: Loader[AssignmentRef, Assignment] = Loader(self._assignments)
-        self.assignments_of: Loader[Ref, Sequence[Assignment]] = Loader(self._assignments_of)
+        self._sent: dict[Hashable, asyncio.Future[Any]] = {}
+        self._known_segments: Known[Ref, Segment] = Known()
+        self._known_customers: Known[Ref, Customer] = Known()
+        self._known_assignments: Known[AssignmentRef, Assignment] = Known()
+        self._known_assignments_of: Known[Ref, Sequence[Assignment]] = Known()
 
-    def fetch(self, provider: Provider, asked: Asked[T]) -> Awaitable[T]:
-        """Make a call that reads; an equal one of this request is shared."""
-        identity: tuple[Any, ...]
-        if isinstance(asked, Recall):
-            identity = (provider.key, asked.lookup)
-        else:
-            call = asked.call
-            identity = (
-                provider.key,
-                call.method,
-                call.path,
-                call.query,
-                call.body,
-                *call.headers.items(),
-            )
-        task = self._sent.get(identity)
-        if task is None:
-            task = asyncio.ensure_future(provider.read(asked, self._scope))
-            self._sent[identity] = task
-        return task
+    # A loader is made for each use: one that was kept would stand in a circle with this, and all
+    # that a request read would wait for the garbage collector.
+
+    @property
+    def segment(self) -> Loader[Ref, Segment]:
+        """Segments by their refs."""
+        return Loader(self._segments, self._known_segments)
+
+    @property
+    def customer(self) -> Loader[Ref, Customer]:
+        """Customers by any of the keys that their provider knows them by."""
+        return Loader(self._customers, self._known_customers)
+
+    @property
+    def assignment(self) -> Loader[AssignmentRef, Assignment]:
+        """Assignments by both ends."""
+        return Loader(self._assignments, self._known_assignments)
+
+    @property
+    def assignments_of(self) -> Loader[Ref, Sequence[Assignment]]:
+        """All assignments of customers."""
+        return Loader(self._assignments_of, self._known_assignments_of)
+
+    def fetch(
+        self, provider: Provider, ask: Callable[[*Q], Asked[T]], *question: *Q
+    ) -> Awaitable[T]:
+        """Read what a method of the provider's adapter asks for; equal questions once."""
+        return self._once(
+            (ask, question),
+            lambda: provider.read(provider.asks(ask, *question), self._scope),
+        )
+
+    async def _once(self, question: Hashable, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask, unless this request has done so."""
+        answer = self._sent.get(question)
+        if answer is not None:
+            await asyncio.wait((answer,))  # whoever is cancelled leaves it to the others
+            if not answer.cancelled():
+                found: T = answer.result()
+                return found
+            # Who asked it was cancelled, and nobody else is.
+        answer = self._sent[question] = asyncio.get_running_loop().create_future()
+        try:
+            found = await ask()
+        except Exception as error:
+            answer.set_exception(error)
+            answer.exception()  # so that it is no news when nobody else waits
+            raise
+        except BaseException:
+            answer.cancel()
+            raise
+        answer.set_result(found)
+        return found
 
     async def walk(
-        self, provider: Provider, page: Callable[[PageRequest], Asked[Page[T]]]
+        self, provider: Provider, ask: Callable[[*Q, PageRequest], Asked[Page[T]]], *question: *Q
     ) -> list[T]:
         """Read a list to its end. Raises `Malformed` when it does not advance or never ends."""
         rows: list[T] = []
         position: str | None = None
         for _ in range(LONGEST_WALK):
-            exchange = page(PageRequest(LARGEST_PAGE, position))
-            found = await self.fetch(provider, exchange)
+            page = PageRequest(LARGEST_PAGE, position)
+            found = await self.fetch(provider, ask, *question, page)
             rows += found.rows
             if found.is_last:
                 return rows
             if found.goes_on_at in {None, position}:
                 break
             position = found.goes_on_at
-        raise Malformed(
-            provider.key, exchange.operation, detail="the list does not come to an end"
-        )
+        operation = provider.asks(ask, *question, page).operation
+        raise Malformed(provider.key, operation, detail="the list does not come to an end")
 
     def forget(self) -> None:
         """Believe nothing that was read before: something was written."""
         self._sent.clear()
-        for each in (self.segment, self.customer, self.assignment, self.assignments_of):
-            each.clear_all()
+        self._known_segments.clear()
+        self._known_customers.clear()
+        self._known_assignments.clear()
+        self._known_assignments_of.clear()
 
     def prime_customers(self, customers: Iterable[Customer]) -> None:
         """Keep customers that another answer told whole."""
@@ -248,34 +196,34 @@ class Loaders:
     async def _segments(self, refs: Sequence[Ref]) -> list[Segment | GatewayError | None]:
         """Answer each ref in order; None: no such segment. An outage is returned, not raised."""
 
-        def batches(provider: Provider, keys: Sequence[str]) -> Sequence[Batch] | None:
+        def asking(provider: Provider) -> ReadsByKey | None:
             if provider.offers(ReadsSegments):
-                return provider.wanted(ReadsSegments, "SEGMENT_GET").segments_by_key(keys)
+                return provider.wanted(ReadsSegments, "SEGMENT_GET").segments_by_key
             return None
 
         async def walked(provider: Provider) -> Mapping[str, Segment]:
             adapter = provider.wanted(ListsSegments, "SEGMENT_GET")
-            rows = await self.walk(provider, lambda page: adapter.segments(EVERY_SEGMENT, page))
+            rows = await self.walk(provider, adapter.segments, EVERY_SEGMENT)
             return {segment.ref.key: segment for segment in rows}
 
-        return await self._read(refs, batches, walked)
+        return await self._read(refs, asking, walked)
 
     async def _customers(self, refs: Sequence[Ref]) -> list[Customer | GatewayError | None]:
         """Answer each ref in order; the key may be any that the provider knows them by."""
 
-        def batches(provider: Provider, keys: Sequence[str]) -> Sequence[Batch] | None:
+        def asking(provider: Provider) -> ReadsByKey | None:
             if provider.offers(ReadsCustomers):
-                return provider.wanted(ReadsCustomers, "CUSTOMER_GET").customers_by_key(keys)
+                return provider.wanted(ReadsCustomers, "CUSTOMER_GET").customers_by_key
             return None
 
         async def walked(provider: Provider) -> Mapping[str, Customer]:
             adapter = provider.wanted(ListsCustomers, "CUSTOMER_GET")
-            rows = await self.walk(provider, lambda page: adapter.customers(EVERY_CUSTOMER, page))
+            rows = await self.walk(provider, adapter.customers, EVERY_CUSTOMER)
             return {key.value: each for each in reversed(rows) for key in each.keys} | {
                 each.ref.key: each for each in rows
             }
 
-        found = await self._read(refs, batches, walked)
+        found = await self._read(refs, asking, walked)
         # Asked for by another of its keys, a customer is not read again by its own.
         self.prime_customers([each for each in found if isinstance(each, Customer)])
         return found
@@ -283,35 +231,52 @@ class Loaders:
     async def _read(
         self,
         refs: Sequence[Ref],
-        batches: Callable[[Provider, Sequence[str]], Sequence[Batch] | None],
+        asking: Callable[[Provider], ReadsByKey | None],
         walked: Callable[[Provider], Awaitable[Mapping[str, T]]],
     ) -> list[T | GatewayError | None]:
         """Read things by key: in the provider's batches, else by reading its whole list."""
         found: dict[Ref, T | GatewayError] = {}
 
-        async def keep(key: str, keys: Sequence[str], answer: Awaitable[Mapping[str, T]]) -> None:
-            try:
-                rows = await answer
-            except GatewayError as error:
-                found.update((Ref(key, each), error) for each in keys)
+        async def read(provider: Provider, keys: tuple[str, ...]) -> None:
+            ask = asking(provider)
+            answers: Answers[T] | GatewayError
+            if ask is None:
+                answers = [(keys, await settled(walked(provider)))]
             else:
-                found.update((Ref(key, each), rows[each]) for each in keys if each in rows)
+                answers = await settled(self._batched(provider, ask, keys))
+            if isinstance(answers, GatewayError):
+                answers = [(keys, answers)]
+            for part, rows in answers:
+                if isinstance(rows, GatewayError):
+                    found.update((Ref(provider.key, key), rows) for key in part)
+                else:
+                    found.update(
+                        (Ref(provider.key, key), rows[key]) for key in part if key in rows
+                    )
 
         by_provider: dict[str, list[str]] = {}
         for ref in refs:
             by_provider.setdefault(ref.provider, []).append(ref.key)
-        reads = []
-        for key, keys in by_provider.items():
-            provider = self._providers.get(key)
-            if provider is None:
-                continue
-            planned = batches(provider, keys)
-            if planned is None:
-                reads.append(keep(key, keys, walked(provider)))
-                continue
-            reads += [keep(key, b.keys, self.fetch(provider, b.exchange)) for b in planned]
-        await asyncio.gather(*reads)
+        reads = [
+            read(self._providers[key], tuple(keys))
+            for key, keys in by_provider.items()
+            if key in self._providers
+        ]
+        if len(reads) == 1:
+            await reads[0]
+        else:
+            await asyncio.gather(*reads)
         return [found.get(ref) for ref in refs]
+
+    async def _batched(
+        self, provider: Provider, ask: ReadsByKey, keys: tuple[str, ...]
+    ) -> Answers[Any]:
+        async def answers() -> Answers[Any]:
+            batches = provider.asks(ask, keys) if len(keys) <= MOST_KEYS else ask(keys)
+            read = await provider.read_all([each.exchange for each in batches], self._scope)
+            return [(each.keys, rows) for each, rows in zip(batches, read, strict=True)]
+
+        return await self._once((ask, keys), answers)
 
     async def _assignments_of(
         self, refs: Sequence[Ref]
@@ -324,7 +289,7 @@ class Loaders:
         if provider is None:
             return None
         adapter = provider.wanted(ListsSegmentsOfCustomer, "CUSTOMER_SEGMENTS")
-        reading = self.walk(provider, lambda page: adapter.segments_of(ref.key, page))
+        reading = self.walk(provider, adapter.segments_of, ref.key)
         if adapter.confirms_customer:
             rows = await reading
         else:
@@ -343,8 +308,9 @@ class Loaders:
         provider = self._providers.get(ref.provider)
         if provider is not None and provider.offers(ReadsAssignments):
             adapter = provider.wanted(ReadsAssignments, "ASSIGNMENT_GET")
-            exchange = adapter.assignment(ref.segment, ref.customer, ref.legal_entity)
-            found = await self.fetch(provider, exchange)
+            found = await self.fetch(
+                provider, adapter.assignment, ref.segment, ref.customer, ref.legal_entity
+            )
             if found is not None or ref.legal_entity is not None:
                 return found
             # What a customer is in is told without the legal entity: it may be there all the same.
@@ -360,11 +326,3 @@ def _of_kind(assignment: Assignment, segment: Segment) -> Assignment:
 def _ref(value: Any) -> Ref:
     ref: Ref = value.ref
     return ref
-
-
-async def settled(answer: Awaitable[T]) -> T | GatewayError:
-    """Return what is awaited, or the error that it raised."""
-    try:
-        return await answer
-    except GatewayError as error:
-        return error

@@ -1,11 +1,13 @@
 """A provider as the gateway uses it: what it can do (its adapter) and how to reach it."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from functools import lru_cache
+from typing import Any, TypeVar, TypeVarTuple
 
 from gateway.adapter import Adapter, Capability, ListsSegments, capabilities
+from gateway.batching import settled
 from gateway.domain import EVERY_SEGMENT, Origin, PageRequest
-from gateway.errors import Unsupported
+from gateway.errors import GatewayError, Unsupported
 from gateway.scope import Scope
 from gateway.transport.health import Health
 from gateway.transport.upstream import Upstream
@@ -13,6 +15,10 @@ from gateway.wire import Asked, Exchange, Lookup, Recall
 
 T = TypeVar("T")
 P = TypeVar("P")
+Q = TypeVarTuple("Q")
+
+MOST_QUESTIONS = 512
+"""Questions to a provider whose exchanges are kept."""
 
 
 class Provider:
@@ -36,6 +42,7 @@ class Provider:
         self._upstream = upstream
         self._record = record
         self._offers: dict[type, bool] = {}
+        self._exchange = lru_cache(MOST_QUESTIONS)(_answer)
 
     def __repr__(self) -> str:
         """Show key and kind."""
@@ -60,6 +67,15 @@ class Provider:
         adapter: P = self.adapter
         return adapter
 
+    def asks(self, ask: Callable[[*Q], T], *question: *Q) -> T:
+        """Return what a method of the adapter asks by.
+
+        Adapters are pure: an equal question gets the very same exchange, as long as it is one of
+        the newest. So it costs nothing, and who asks at the same time shares what is read.
+        """
+        asked: T = self._exchange(ask, *question)
+        return asked
+
     @property
     def circuit(self) -> str:
         """Whether calls are let through: CLOSED, OPEN or HALF_OPEN."""
@@ -77,6 +93,16 @@ class Provider:
             raise Unsupported(self.key, asked.operation)
         return asked.read(await self._record(self.key, asked.lookup))
 
+    async def read_all(
+        self, asked: Sequence[Asked[T]], scope: Scope
+    ) -> Sequence[T | GatewayError]:
+        """Read all these at once: for each, in order, what `read` returns or raises."""
+        exchanges = [each for each in asked if isinstance(each, Exchange)]
+        if len(exchanges) == len(asked):
+            return await self._upstream.read_all(exchanges, scope)
+        # The record answers one question after the other.
+        return [await settled(self.read(each, scope)) for each in asked]
+
     def forget(self) -> None:
         """Drop what is remembered of it: something there was changed."""
         self._upstream.forget()
@@ -84,6 +110,10 @@ class Provider:
     async def close(self) -> None:
         """Close its connections."""
         await self._upstream.close()
+
+
+def _answer(ask: Callable[..., T], *question: Hashable) -> T:
+    return ask(*question)
 
 
 def origin_of(adapter: Adapter) -> Origin:

@@ -1,10 +1,11 @@
 """Read replies: status codes to errors, bodies to wire models, values to ours."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cache
+from functools import cache, cached_property
 from http import HTTPStatus
+from itertools import repeat
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -88,7 +89,7 @@ def decode(
     return decode_part(provider, operation, reply.body, form)
 
 
-def decode_part(provider: str, operation: str, part: bytes | msgspec.Raw, form: type[T]) -> T:
+def decode_part(provider: str, operation: str, part: bytes, form: type[T]) -> T:
     """Read a part of a reply that was kept as bytes."""
     try:
         decoded: T = _decoder(form).decode(part)
@@ -97,18 +98,38 @@ def decode_part(provider: str, operation: str, part: bytes | msgspec.Raw, form: 
     return decoded
 
 
-def decode_rows(
-    provider: str, operation: str, rows: Sequence[msgspec.Raw], form: type[T], at: str = "$"
-) -> list[tuple[T, msgspec.Raw]]:
-    """Read rows that were kept as bytes, each beside its own document; `at` is their path."""
-    decoder = _decoder(form)
-    read = []
-    for index, row in enumerate(rows):
-        try:
-            read.append((decoder.decode(row), row))
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise Malformed(provider, operation, detail=f"{at}[{index}]: {error}") from error
-    return read
+class _List:
+    """The documents of a list: cut apart when one of them is looked at, which is seldom."""
+
+    def __init__(self, body: bytes, name: str | None) -> None:
+        self._body = body
+        self._name = name
+
+    @cached_property
+    def documents(self) -> Sequence[bytes]:
+        listed = self._body
+        if self._name is not None:
+            listed = _decoder(dict[str, msgspec.Raw]).decode(listed)[self._name]
+        return _decoder(list[msgspec.Raw]).decode(listed)
+
+
+class Document(msgspec.Struct, frozen=True, gc=False):
+    """A row of a list as the provider wrote it: `bytes(document)`."""
+
+    of: _List
+    place: int
+
+    def __bytes__(self) -> bytes:
+        """Return its JSON."""
+        return bytes(self.of.documents[self.place])
+
+
+def documents(reply: Reply, count: int, name: str | None = None) -> Iterator[Document]:
+    """Return the rows of a list that was read, as the provider wrote them.
+
+    `count` is their number; `name` that of the list within the reply, None where it is the reply.
+    """
+    return map(Document, repeat(_List(reply.body, name)), range(count))
 
 
 def fault(reply: Reply, form: type[T]) -> T | None:
@@ -135,6 +156,8 @@ def pointer_part(name: str) -> str:
 
 def utc(moment: datetime) -> datetime:
     """Return a time in UTC; one without an offset is taken as UTC."""
+    if moment.tzinfo is UTC:
+        return moment
     if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
     try:

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 
 import structlog
 
+from gateway import audit
+from gateway.access import everybody
 from gateway.errors import GatewayError
 from gateway.loaders import Loaders
 from gateway.provider import Provider
 from gateway.scope import Scope
 from gateway.store.record import Record
+from gateway.store.tags import Claim
 from gateway.writes.desk import Desk
+from gateway.writes.receipts import ReplacementRow, ReplacementsReceipt
 from gateway.writes.replacing import carried_out
 from gateway.writing import ReplacesTags
 
@@ -20,6 +24,9 @@ EVERY_S = 60.0
 
 LONGEST_S = 30.0
 """Seconds that one claim may take."""
+
+OURSELVES = everybody("gateway")
+"""Who asks, in the audit log."""
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +39,8 @@ async def recover(providers: Mapping[str, Provider], record: Record) -> int:
     keys = [key for key, provider in providers.items() if provider.offers(ReplacesTags)]
     count = 0
     while True:
-        scope = Scope(uuid.uuid4().hex, asyncio.get_running_loop().time() + LONGEST_S)
+        deadline = asyncio.get_running_loop().time() + LONGEST_S
+        scope = Scope(uuid.uuid4().hex, deadline, OURSELVES)
         claims = await record.tags.overdue(keys, scope.deadline)
         if not claims:
             return count
@@ -40,8 +48,23 @@ async def recover(providers: Mapping[str, Provider], record: Record) -> int:
         for claim in claims:
             provider = providers[claim.provider]
             adapter = provider.wanted(ReplacesTags, "ASSIGNMENT_REPLACE")
-            await carried_out(desk, provider, adapter, record, claim)
+            with audit.write(scope, "recovery", targets(claim)) as line:
+                told = await carried_out(desk, provider, adapter, record, claim)
+                rows = (
+                    ReplacementRow(index=n, customer=who, outcome=each.outcome)
+                    for n, (who, each) in enumerate(told.items())
+                )
+                line.note(ReplacementsReceipt(rows=tuple(rows)), is_repeated=False)
             count += len(claim.rows)
+
+
+def targets(claim: Claim) -> audit.Targets:
+    """Return what a claim is about."""
+    return audit.Targets(
+        providers={claim.provider: None},
+        segments={f"{tag.type}:{tag.value}": None for row in claim.rows for tag in row.tags},
+        customers={row.customer: None for row in claim.rows},
+    )
 
 
 async def keep_recovering(providers: Mapping[str, Provider], record: Record) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 
 from gateway.adapter import SANDBOX, AccountSettings
 from gateway.errors import Problem, SettingsError
@@ -76,6 +76,17 @@ class DocumentSettings(BaseModel):
     """Accept no other documents."""
 
 
+class LogSettings(BaseModel):
+    """The `[log]` table."""
+
+    model_config = _FROZEN
+
+    personal_data: bool = False
+    """Write ids of people, providers' words and messages of exceptions as they are."""
+    digest_key: Annotated[SecretStr, Field(min_length=16)] | None = None
+    """With it equal ids have equal digests in all processes, always. None: in one process."""
+
+
 class Settings(BaseModel):
     """Everything an operator decides."""
 
@@ -86,6 +97,7 @@ class Settings(BaseModel):
     auth: AuthSettings = AuthSettings()
     limits: LimitSettings = LimitSettings()
     documents: DocumentSettings = DocumentSettings()
+    log: LogSettings = LogSettings()
     providers: tuple[AccountSettings, ...]
     source: str
     """Where it comes from, for people."""
@@ -97,6 +109,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "auth": AuthSettings,
     "limits": LimitSettings,
     "documents": DocumentSettings,
+    "log": LogSettings,
 }
 
 

@@ -3,9 +3,11 @@
 No secret is part of a call, except of the call that signs in; no repr shows headers or bodies.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Generic, TypeAlias, TypeVar
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -17,7 +19,7 @@ T_co = TypeVar("T_co", covariant=True)
 NO_HEADERS: Mapping[str, str] = {}
 
 
-class Call(msgspec.Struct, frozen=True):
+class Call(msgspec.Struct, frozen=True, dict=True):
     """A request, below the provider's base URL.
 
     `path` is percent-encoded already; `query` keeps its order and may repeat a name.
@@ -28,6 +30,16 @@ class Call(msgspec.Struct, frozen=True):
     query: tuple[tuple[str, str], ...] = ()
     headers: Mapping[str, str] = NO_HEADERS
     body: bytes | None = None
+
+    @cached_property
+    def identity(self) -> Hashable:
+        """What two calls have in common that get the same answer."""
+        return (self.method, self.path, self.query, self.body, *self.headers.items())
+
+    @cached_property
+    def target(self) -> str:
+        """The path with the query, percent-encoded."""
+        return f"{self.path}?{urlencode(self.query, quote_via=quote)}" if self.query else self.path
 
     def __repr__(self) -> str:
         """Show method and path: query, headers and body may name people or hold a secret."""

@@ -6,6 +6,7 @@ import strawberry
 
 from gateway import context
 from resolvers import errors
+from resolvers.access import OPEN
 from resolvers.fields import View, attribute, computed
 from resolvers.inputs import given
 from resolvers.leaves import DataOrigin, DateTime, PageInfo, SourceError
@@ -56,6 +57,8 @@ def _error(source: context.Source, asked: Asked) -> SourceError | None:
 class Source(View):
     """See the description."""
 
+    needs = OPEN
+
     value: strawberry.Private[context.Source]
 
     provider: Annotated["Provider", strawberry.lazy("resolvers.types")] = computed(
@@ -105,6 +108,8 @@ def _page_info(page: context.Connection[Any]) -> PageInfo:
 class Edge(View, Generic[T]):
     """See the description."""
 
+    needs = OPEN
+
     value: strawberry.Private[Row]
 
     cursor: str = attribute("cursor", "Give this as `after` to go on behind this row.")
@@ -114,6 +119,8 @@ class Edge(View, Generic[T]):
 @strawberry.type(description="A page of a list that several providers may contribute to.")
 class Connection(View, Generic[T]):
     """See the description."""
+
+    needs = OPEN
 
     value: strawberry.Private[context.Connection[Any]]
 

@@ -1,6 +1,7 @@
 """What fields tell of segments, customers and assignments, beyond their plain attributes."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from operator import attrgetter
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
@@ -9,8 +10,9 @@ import strawberry
 from gateway import context, domain
 from gateway.context import Provider
 from gateway.domain import Ref
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, Malformed
 from resolvers import errors, ids
+from resolvers.access import Right
 from resolvers.connections import After, First, paging
 from resolvers.ids import Kind
 from resolvers.inputs import SegmentsWhere, segment_filter
@@ -18,12 +20,12 @@ from resolvers.leaves import (
     CircuitState,
     Count,
     CountPrecision,
-    DateTimeRange,
     HealthStatus,
     ItemType,
     LegalEntity,
-    LocalizedText,
+    Localized,
     ProviderHealth,
+    Range,
     RuleCondition,
     SegmentRule,
     localized,
@@ -70,15 +72,20 @@ def provider(value: Any, asked: Asked) -> Provider:
 
 
 def document(value: Any) -> Any:
-    """Return a provider's own document."""
-    return None if value.raw is None else msgspec.json.decode(value.raw)
+    """Return a provider's own document. Raises `Malformed`: only here is all of it read."""
+    if value.raw is None:
+        return None
+    try:
+        return msgspec.json.decode(bytes(value.raw))
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise Malformed(value.ref.provider, "raw", detail=str(error)) from error
 
 
 def _best(texts: domain.Texts, asked: Asked, language: str | None) -> str | None:
     return texts.best((language,) if language else asked.context.languages)
 
 
-def names(value: domain.Segment | domain.Item) -> list[LocalizedText]:
+def names(value: domain.Segment | domain.Item) -> list[Localized]:
     """Return the name in every language."""
     return localized(value.names)
 
@@ -110,6 +117,14 @@ def health(value: Provider, asked: Asked) -> ProviderHealth:
     )
 
 
+def permitted(wanted: domain.SegmentFilter, asked: Asked) -> domain.SegmentFilter:
+    """Return a filter; raise `Forbidden` for one that tells who is in a segment to who may not."""
+    if wanted.customer is not None:
+        told = "filter.customerId"
+        asked.context.demand(Right.ASSIGNMENTS_READ, wanted.customer.provider, told)
+    return wanted
+
+
 async def provider_segments(
     value: Provider,
     asked: Asked,
@@ -118,7 +133,7 @@ async def provider_segments(
     where: SegmentsWhere = strawberry.UNSET,
 ) -> context.Connection[domain.Segment]:
     """List a provider's segments. Raises what it fails with."""
-    wanted = segment_filter(where)
+    wanted = permitted(segment_filter(where), asked)
     is_meant = wanted.providers is None or value.key in wanted.providers
     wanted = msgspec.structs.replace(wanted, providers=(value.key,) if is_meant else ())
     found = await asked.context.reads.segments(wanted, paging(asked, first, after))
@@ -145,7 +160,7 @@ def segment_description(
     return _best(segment.descriptions, asked, language)
 
 
-def descriptions(segment: domain.Segment) -> list[LocalizedText]:
+def descriptions(segment: domain.Segment) -> list[Localized]:
     """Return the description in every language."""
     return localized(segment.descriptions)
 
@@ -155,11 +170,11 @@ def is_active(segment: domain.Segment, asked: Asked) -> bool:
     return segment.is_active(asked.context.now)
 
 
-def validity(segment: domain.Segment) -> DateTimeRange | None:
+def validity(segment: domain.Segment) -> Range | None:
     """Return when a segment is valid; None when always."""
     if segment.valid_from is None and segment.valid_to is None:
         return None
-    return DateTimeRange(from_=segment.valid_from, to=segment.valid_to)  # type: ignore[arg-type]  # a NewType
+    return Range(segment.valid_from, segment.valid_to)
 
 
 def rule(segment: domain.Segment) -> SegmentRule | None:
@@ -304,12 +319,17 @@ async def assignment_customers(
     return await asked.context.loaders.customer.answers(refs)
 
 
+_IS_PARTIAL = attrgetter("is_partial")
+
+
 def completed(
     show: Callable[[domain.Assignment], V],
 ) -> Callable[[Sequence[domain.Assignment], Asked], Awaitable[Answers[V]]]:
     """Return what shows something that a list of assignments may have left out."""
 
     async def shown(assignments: Sequence[domain.Assignment], asked: Asked) -> Answers[V]:
+        if not any(map(_IS_PARTIAL, assignments)):
+            return list(map(show, assignments))
         found = await asked.context.loaders.complete(assignments)
         return [each if isinstance(each, GatewayError) else show(each) for each in found]
 

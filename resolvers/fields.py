@@ -5,6 +5,7 @@ what they do with that value. graphql-core calls the resolver that is made of a 
 the compiled executor (`resolvers.execution`) reads the declaration itself and needs no views.
 
 Functions that take arguments beyond the value and `asked` make them arguments of the field.
+`needs` is what the field needs of its caller, where that is not what its type says.
 """
 
 import inspect
@@ -20,6 +21,7 @@ from graphql import GraphQLOutputType, get_named_type
 from strawberry.types import Info
 
 from gateway.context import RequestContext
+from resolvers.access import Needs, declared
 from resolvers.selection import Asked
 
 DECLARATION = "resolvers.fields"
@@ -61,32 +63,33 @@ class View:
         return cls(value=value)
 
 
-def attribute(path: str, description: str, name: str | None = None) -> Any:
+def attribute(path: str, description: str, needs: Needs | None = None) -> Any:
     """Declare a field that is an attribute of the value, or one of those: `ref.key`."""
     if not all(part.isidentifier() for part in path.split(".")):
         raise ValueError(path)
-    return _field(Declaration(How.ATTRIBUTE, path, attrgetter(path), False, ()), description, name)  # noqa: FBT003  # it takes no `asked`
+    declaration = Declaration(How.ATTRIBUTE, path, attrgetter(path), False, ())  # noqa: FBT003  # it takes no `asked`
+    return _field(declaration, description, needs)
 
 
-def computed(function: Callable[..., Any], description: str, name: str | None = None) -> Any:
+def computed(function: Callable[..., Any], description: str, needs: Needs | None = None) -> Any:
     """Declare a field by a function of the value: `(value[, asked, …]) -> value`. No I/O."""
-    return _field(_declared(How.COMPUTED, function), description, name)
+    return _field(_declared(How.COMPUTED, function), description, needs)
 
 
-def read(function: Callable[..., Any], description: str, name: str | None = None) -> Any:
+def read(function: Callable[..., Any], description: str, needs: Needs | None = None) -> Any:
     """Declare a field that is read for each value: `async (value, asked, …) -> value`.
 
     Whatever reads for many values at once belongs in `read_all`.
     """
-    return _field(_declared(How.READ, function), description, name)
+    return _field(_declared(How.READ, function), description, needs)
 
 
-def read_all(function: Callable[..., Any], description: str, name: str | None = None) -> Any:
+def read_all(function: Callable[..., Any], description: str, needs: Needs | None = None) -> Any:
     """Declare a field that is read for all values of a level at once.
 
     `async (values, asked, …) -> Sequence[value | Exception]`: one answer for each, in order.
     """
-    return _field(_declared(How.READ_ALL, function), description, name)
+    return _field(_declared(How.READ_ALL, function), description, needs)
 
 
 def _declared(how: How, function: Callable[..., Any]) -> Declaration:
@@ -95,12 +98,11 @@ def _declared(how: How, function: Callable[..., Any]) -> Declaration:
     return Declaration(how, "", function, takes_asked, parameters[1 + takes_asked :])
 
 
-def _field(declaration: Declaration, description: str, name: str | None) -> Any:
+def _field(declaration: Declaration, description: str, needs: Needs | None) -> Any:
     return strawberry.field(
         resolver=_resolver(declaration),
         description=description,
-        name=name,
-        metadata={DECLARATION: declaration},
+        metadata={DECLARATION: declaration, **declared(needs)},
     )
 
 

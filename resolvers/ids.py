@@ -4,7 +4,7 @@ URL-safe base64 of a JSON array: the type's letter and the parts of the referenc
 """
 
 import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, NoReturn
@@ -37,21 +37,28 @@ _decoder = msgspec.json.Decoder(list[str])
 _encode = msgspec.json.Encoder().encode
 
 
-def _write(kind: Kind, *parts: str) -> str:
-    return urlsafe_b64encode(_encode((kind.value, *parts))).rstrip(b"=").decode()
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
+def _write(parts: tuple[str, ...]) -> str:
+    # As `base64.urlsafe_b64encode`, in a third of its time: every row of a list may have an id.
+    return binascii.b2a_base64(_encode(parts)).translate(_URL_SAFE, b"=\n").decode()
 
 
 def of(value: Any) -> str:
     """Return the id of a provider, a segment, a customer or an assignment."""
     kind = _KINDS.get(type(value))
     if kind is None:
-        return _write(Kind.PROVIDER, value.key)
+        return _write((Kind.PROVIDER.value, value.key))
     return of_ref(kind, value.ref)
 
 
 def of_ref(kind: Kind, ref: Ref | AssignmentRef) -> str:
     """Return the id of what a reference names."""
-    return _write(kind, *(part for part in ref if part is not None))
+    if type(ref) is Ref:  # of all ways to ask this the cheapest by far
+        return _write((kind._value_, ref.provider, ref.key))
+    parts = (kind._value_, ref.provider, ref.segment, ref.customer)
+    return _write(parts if ref.legal_entity is None else (*parts, ref.legal_entity))
 
 
 def read(text: str) -> tuple[Kind, tuple[str, ...]]:
@@ -66,7 +73,7 @@ def read(text: str) -> tuple[Kind, tuple[str, ...]]:
         refuse()
     sizes = {Kind.PROVIDER: (1,), Kind.ASSIGNMENT: (3, 4)}.get(kind, (2,))
     # Only the one spelling that we write is an id, so that equal things have equal ids.
-    if len(parts) not in sizes or not all(parts) or _write(kind, *parts) != text:
+    if len(parts) not in sizes or not all(parts) or _write((letter, *parts)) != text:
         refuse()
     return kind, tuple(parts)
 

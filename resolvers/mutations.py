@@ -7,8 +7,11 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 import strawberry
 
+from gateway import audit
 from gateway.context import Refusals, Writes, receipts
+from gateway.errors import Forbidden
 from resolvers import drafts
+from resolvers.access import Right, access, declared
 from resolvers.inputs import given
 from resolvers.payloads import (
     AssignmentBulkPayload,
@@ -23,6 +26,7 @@ from resolvers.payloads import (
     SegmentUpdatePayload,
     SegmentUpsertPayload,
 )
+from resolvers.targets import targets
 from resolvers.types import Context
 from resolvers.write_inputs import (
     AssignmentBulkCreateInput,
@@ -41,46 +45,77 @@ from resolvers.write_inputs import (
     SegmentUpsertInput,
 )
 
-R = TypeVar("R")
+R = TypeVar("R", bound=audit.Receipt)
+SEGMENTS = declared(access(Right.SEGMENTS_WRITE))
+ASSIGNMENTS = declared(access(Right.ASSIGNMENTS_WRITE))
 INPUT = strawberry.argument(name="input", description="What is to be done.")
 
 
 async def receipt(
     info: Context, asked: Any, form: type[R], write: Callable[[Writes], Awaitable[R]]
 ) -> R:
-    """Do a write once per idempotency key; the caller's mistakes become the receipt's errors."""
-    writes = info.context.writes
-    key = given(asked.idempotency_key)
+    """Do a write once per idempotency key, and log it in the audit log.
 
-    async def tried() -> R:
+    The caller's mistakes become the receipt's errors.
+    """
+    scope, has_key = info.context.scope, given(asked.idempotency_key) is not None
+    is_repeated = True
+
+    async def tried(writes: Writes) -> R:
+        nonlocal is_repeated
+        is_repeated = False
         try:
             return await write(writes)
         except Refusals as error:
             return form(errors=error.errors)  # type: ignore[call-arg]  # every receipt has them
 
+    with audit.write(scope, info.field_name, targets(asked), has_key=has_key) as line:
+        try:
+            done = await once(info, asked, form, tried)
+        except Refusals as error:  # of the key
+            is_repeated = False
+            done = form(errors=error.errors)  # type: ignore[call-arg]  # every receipt has them
+        line.note(done, is_repeated=is_repeated)
+    return done
+
+
+async def once(
+    info: Context, asked: Any, form: type[R], write: Callable[[Writes], Awaitable[R]]
+) -> R:
+    """Do a write, with an idempotency key only the first time. Raises `Refusals` for a bad key."""
+    writes = info.context.writes
+    key = given(asked.idempotency_key)
     if key is None:
-        return await tried()
+        return await write(writes)
     # What was asked without the key itself, as text: equal inputs, equal texts.
     text = msgspec.json.encode(
         [info.field_name, {**asdict(asked), "idempotency_key": None}],
         enc_hook=lambda value: None if value is strawberry.UNSET else str(value),
         order="deterministic",
     )
-    try:
-        return await writes.once(key, text, tried, form)
-    except Refusals as error:
-        return form(errors=error.errors)  # type: ignore[call-arg]  # every receipt has them
+    return await writes.once(key, text, lambda: write(writes), form)
+
+
+def demand_members(info: Context, provider: str, *rows: Any) -> None:
+    """Raise `Forbidden` where new segments are given members by who may assign nobody."""
+    if any(row.customers or row.customer_external_ids for row in rows):
+        try:
+            info.context.demand(Right.ASSIGNMENTS_WRITE, provider, "A new segment with customers")
+        except Forbidden:
+            audit.denied(info.context.scope, [info.field_name])
+            raise
 
 
 @strawberry.type(description="Everything that can be changed.")
 class Mutation:
     """See the description."""
 
-    @strawberry.field(description="Make a segment.")
+    @strawberry.field(description="Make a segment.", metadata=SEGMENTS)
     async def segment_create(
         self, info: Context, asked: Annotated[SegmentCreateInput, INPUT]
     ) -> SegmentCreatePayload | None:
         """See the description."""
+        demand_members(info, asked.provider, asked)
 
         async def write(writes: Writes) -> receipts.SegmentReceipt:
             return await writes.segments.create(
@@ -90,7 +125,7 @@ class Mutation:
         done = await receipt(info, asked, receipts.SegmentReceipt, write)
         return SegmentCreatePayload(value=done)
 
-    @strawberry.field(description="Change the given parts of a segment.")
+    @strawberry.field(description="Change the given parts of a segment.", metadata=SEGMENTS)
     async def segment_update(
         self, info: Context, asked: Annotated[SegmentUpdateInput, INPUT]
     ) -> SegmentUpdatePayload | None:
@@ -102,7 +137,10 @@ class Mutation:
         done = await receipt(info, asked, receipts.SegmentReceipt, write)
         return SegmentUpdatePayload(value=done)
 
-    @strawberry.field(description="Write a whole segment: make it if missing, else replace it.")
+    @strawberry.field(
+        description="Write a whole segment: make it if missing, else replace it.",
+        metadata=SEGMENTS,
+    )
     async def segment_upsert(
         self, info: Context, asked: Annotated[SegmentUpsertInput, INPUT]
     ) -> SegmentUpsertPayload | None:
@@ -114,7 +152,7 @@ class Mutation:
         done = await receipt(info, asked, receipts.SegmentReceipt, write)
         return SegmentUpsertPayload(value=done)
 
-    @strawberry.field(description="Delete a segment.")
+    @strawberry.field(description="Delete a segment.", metadata=SEGMENTS)
     async def segment_delete(
         self, info: Context, asked: Annotated[SegmentDeleteInput, INPUT]
     ) -> SegmentDeletePayload | None:
@@ -127,11 +165,14 @@ class Mutation:
         done = await receipt(info, asked, receipts.DeletionReceipt, write)
         return SegmentDeletePayload(value=done)
 
-    @strawberry.field(description="Make any number of segments of one provider.")
+    @strawberry.field(
+        description="Make any number of segments of one provider.", metadata=SEGMENTS
+    )
     async def segment_bulk_create(
         self, info: Context, asked: Annotated[SegmentBulkCreateInput, INPUT]
     ) -> SegmentBulkPayload | None:
         """See the description."""
+        demand_members(info, asked.provider, *asked.segments)
 
         async def write(writes: Writes) -> receipts.SegmentsReceipt:
             return await writes.bulk.create(
@@ -141,11 +182,14 @@ class Mutation:
         done = await receipt(info, asked, receipts.SegmentsReceipt, write)
         return SegmentBulkPayload(value=done)
 
-    @strawberry.field(description="Write any number of whole segments of one provider.")
+    @strawberry.field(
+        description="Write any number of whole segments of one provider.", metadata=SEGMENTS
+    )
     async def segment_bulk_upsert(
         self, info: Context, asked: Annotated[SegmentBulkUpsertInput, INPUT]
     ) -> SegmentBulkPayload | None:
         """See the description."""
+        demand_members(info, asked.provider, *asked.segments)
 
         async def write(writes: Writes) -> receipts.SegmentsReceipt:
             return await writes.bulk.upsert(
@@ -155,7 +199,9 @@ class Mutation:
         done = await receipt(info, asked, receipts.SegmentsReceipt, write)
         return SegmentBulkPayload(value=done)
 
-    @strawberry.field(description="Delete any number of segments, of any providers.")
+    @strawberry.field(
+        description="Delete any number of segments, of any providers.", metadata=SEGMENTS
+    )
     async def segment_bulk_delete(
         self, info: Context, asked: Annotated[SegmentBulkDeleteInput, INPUT]
     ) -> SegmentBulkPayload | None:
@@ -168,7 +214,7 @@ class Mutation:
         done = await receipt(info, asked, receipts.SegmentsReceipt, write)
         return SegmentBulkPayload(value=done)
 
-    @strawberry.field(description="Rank a provider's segments (Stuut).")
+    @strawberry.field(description="Rank a provider's segments (Stuut).", metadata=SEGMENTS)
     async def segments_reorder(
         self, info: Context, asked: Annotated[SegmentsReorderInput, INPUT]
     ) -> SegmentsReorderPayload | None:
@@ -181,7 +227,7 @@ class Mutation:
         done = await receipt(info, asked, receipts.OrderReceipt, write)
         return SegmentsReorderPayload(value=done)
 
-    @strawberry.field(description="Put a customer into a segment.")
+    @strawberry.field(description="Put a customer into a segment.", metadata=ASSIGNMENTS)
     async def assignment_create(
         self, info: Context, asked: Annotated[AssignmentCreateInput, INPUT]
     ) -> AssignmentCreatePayload | None:
@@ -193,7 +239,7 @@ class Mutation:
         done = await receipt(info, asked, receipts.AssignmentReceipt, write)
         return AssignmentCreatePayload(value=done)
 
-    @strawberry.field(description="Take a customer out of a segment.")
+    @strawberry.field(description="Take a customer out of a segment.", metadata=ASSIGNMENTS)
     async def assignment_delete(
         self, info: Context, asked: Annotated[AssignmentDeleteInput, INPUT]
     ) -> AssignmentDeletePayload | None:
@@ -205,7 +251,9 @@ class Mutation:
         done = await receipt(info, asked, receipts.AssignmentReceipt, write)
         return AssignmentDeletePayload(value=done)
 
-    @strawberry.field(description="Put any number of customers into a segment.")
+    @strawberry.field(
+        description="Put any number of customers into a segment.", metadata=ASSIGNMENTS
+    )
     async def assignment_bulk_create(
         self, info: Context, asked: Annotated[AssignmentBulkCreateInput, INPUT]
     ) -> AssignmentBulkPayload | None:
@@ -219,7 +267,9 @@ class Mutation:
         done = await receipt(info, asked, receipts.AssignmentsReceipt, write)
         return AssignmentBulkPayload(value=done)
 
-    @strawberry.field(description="Take any number of customers out of a segment.")
+    @strawberry.field(
+        description="Take any number of customers out of a segment.", metadata=ASSIGNMENTS
+    )
     async def assignment_bulk_delete(
         self, info: Context, asked: Annotated[AssignmentBulkDeleteInput, INPUT]
     ) -> AssignmentBulkPayload | None:
@@ -233,7 +283,10 @@ class Mutation:
         done = await receipt(info, asked, receipts.AssignmentsReceipt, write)
         return AssignmentBulkPayload(value=done)
 
-    @strawberry.field(description="Give customers these segments instead of those they have.")
+    @strawberry.field(
+        description="Give customers these segments instead of those they have.",
+        metadata=ASSIGNMENTS,
+    )
     async def customer_segments_replace(
         self, info: Context, asked: Annotated[CustomerSegmentsReplaceInput, INPUT]
     ) -> CustomerSegmentsReplacePayload | None:
@@ -245,7 +298,9 @@ class Mutation:
         done = await receipt(info, asked, receipts.ReplacementsReceipt, write)
         return CustomerSegmentsReplacePayload(value=done)
 
-    @strawberry.field(description="Put any number of items into a segment (Emporix).")
+    @strawberry.field(
+        description="Put any number of items into a segment (Emporix).", metadata=SEGMENTS
+    )
     async def segment_items_bulk_assign(
         self, info: Context, asked: Annotated[SegmentItemsBulkAssignInput, INPUT]
     ) -> SegmentItemsBulkPayload | None:
@@ -258,7 +313,9 @@ class Mutation:
         done = await receipt(info, asked, receipts.ItemsReceipt, write)
         return SegmentItemsBulkPayload(value=done)
 
-    @strawberry.field(description="Take any number of items out of a segment (Emporix).")
+    @strawberry.field(
+        description="Take any number of items out of a segment (Emporix).", metadata=SEGMENTS
+    )
     async def segment_items_bulk_unassign(
         self, info: Context, asked: Annotated[SegmentItemsBulkAssignInput, INPUT]
     ) -> SegmentItemsBulkPayload | None:

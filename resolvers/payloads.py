@@ -11,6 +11,7 @@ from gateway.changes import Reason as UserErrorCode
 from gateway.context import receipts
 from gateway.domain import Ref
 from resolvers import ids
+from resolvers.access import OPEN
 from resolvers.ids import Kind
 from resolvers.leaves import describe
 from resolvers.types import Assignment, Context, Segment
@@ -68,6 +69,8 @@ class ReplaceOutcome(Enum):
 class UserError:
     """See the description."""
 
+    needs = OPEN
+
     field: list[str] | None = strawberry.field(
         description="The part of the input that it is about, from the input object down."
     )
@@ -89,9 +92,14 @@ def user_errors(value: Any) -> list[UserError]:
     ]
 
 
+def is_seen(info: Context, provider: str) -> bool:
+    """Tell whether a caller still sees a provider: a receipt may be of a time when they did."""
+    return provider in info.context.providers
+
+
 async def segment_of(info: Context, ref: Ref | None, document: bytes | None) -> Segment | None:
     """Show the segment of a receipt; one that could not be read again is tried once more."""
-    if ref is None:
+    if ref is None or not is_seen(info, ref.provider):
         return None
     if document is not None:
         return Segment(value=info.context.writes.restored(ref.provider, document))
@@ -99,9 +107,9 @@ async def segment_of(info: Context, ref: Ref | None, document: bytes | None) -> 
     return Segment(value=found) if found else None
 
 
-def assignment_of(facts: receipts.AssignmentFacts | None) -> Assignment | None:
+def assignment_of(info: Context, facts: receipts.AssignmentFacts | None) -> Assignment | None:
     """Show the assignment of a receipt."""
-    if facts is None:
+    if facts is None or not is_seen(info, facts.ref.provider):
         return None
     told = {name: getattr(facts, name) for name in facts.__struct_fields__}
     return Assignment(value=domain.Assignment(**told))
@@ -110,6 +118,8 @@ def assignment_of(facts: receipts.AssignmentFacts | None) -> Assignment | None:
 @strawberry.type
 class Payload:
     """What every payload has."""
+
+    needs = OPEN
 
     value: strawberry.Private[Any]
 
@@ -132,6 +142,8 @@ class WrittenPayload(Payload):
 @strawberry.type
 class Row:
     """What every row of a bulk has."""
+
+    needs = OPEN
 
     value: strawberry.Private[Any]
 
@@ -243,7 +255,7 @@ class SegmentsReorderPayload(Payload):
     @strawberry.field(description="The segments as they are ranked now.")
     def segments(self, info: Context) -> list[Segment] | None:
         """See the description."""
-        if self.value.documents is None:
+        if self.value.documents is None or not is_seen(info, self.value.provider):
             return None
         restored = info.context.writes.restored
         return [
@@ -256,9 +268,9 @@ class AssignmentCreatePayload(Payload):
     """See the description."""
 
     @strawberry.field(description="The assignment as the provider has it now.")
-    def assignment(self) -> Assignment | None:
+    def assignment(self, info: Context) -> Assignment | None:
         """See the description."""
-        return assignment_of(self.value.assignment)
+        return assignment_of(info, self.value.assignment)
 
 
 @strawberry.type(description="What came of assignmentDelete.")
@@ -283,9 +295,9 @@ class AssignmentBulkResult(Row):
     value: strawberry.Private[receipts.AssignmentRow]
 
     @strawberry.field(description="The assignment.")
-    def assignment(self) -> Assignment | None:
+    def assignment(self, info: Context) -> Assignment | None:
         """See the description."""
-        return assignment_of(self.value.assignment)
+        return assignment_of(info, self.value.assignment)
 
     @strawberry.field(description="The global id of the assignment that is gone.")
     def deleted_assignment_id(self) -> strawberry.ID | None:
@@ -306,6 +318,8 @@ class AssignmentBulkPayload(BulkPayload):
 @strawberry.type(description="What became of one customer's replacement.")
 class CustomerSegmentsReplaceResult:
     """See the description."""
+
+    needs = OPEN
 
     value: strawberry.Private[receipts.ReplacementRow]
 

@@ -10,7 +10,9 @@ from gateway import context, domain
 from gateway.domain import AssignmentRef, Ref
 from gateway.errors import BadInput, GatewayError
 from resolvers import ids
+from resolvers.access import OPEN, Right
 from resolvers.connections import After, Connection, First, paging
+from resolvers.facts import permitted
 from resolvers.fields import computed, read
 from resolvers.ids import Kind
 from resolvers.inputs import (
@@ -24,12 +26,30 @@ from resolvers.inputs import (
 )
 from resolvers.leaves import SegmentSortKey
 from resolvers.selection import Asked
-from resolvers.types import Customer, Node, Provider, Segment, SegmentMembership
+from resolvers.types import (
+    ASSIGNMENTS,
+    CUSTOMERS,
+    OWN_CUSTOMERS,
+    OWN_SEGMENTS,
+    SEGMENTS,
+    Customer,
+    Node,
+    Provider,
+    Segment,
+    SegmentMembership,
+)
 
 OppositeOrder = Annotated[bool | None, strawberry.argument(description="In the opposite order.")]
 
 MOST_NODES = 250
 """Ids that `nodes` takes."""
+
+RIGHT_TO_READ = {
+    Kind.SEGMENT: Right.SEGMENTS_READ,
+    Kind.CUSTOMER: Right.CUSTOMERS_READ,
+    Kind.ASSIGNMENT: Right.ASSIGNMENTS_READ,
+}
+"""What a global id leads to only with this right, even where no field of it is shown."""
 
 GlobalId = Annotated[strawberry.ID, strawberry.argument(name="id", description="A global id.")]
 
@@ -37,6 +57,8 @@ GlobalId = Annotated[strawberry.ID, strawberry.argument(name="id", description="
 @strawberry.type(description="An item that was found in a segment.")
 class MatchedItem:
     """See the description."""
+
+    needs = OPEN
 
     external_id: str = strawberry.field(description="The provider's own id, unchanged.")
 
@@ -79,9 +101,14 @@ async def _nodes(wanted: Sequence[str], asked: Asked) -> Sequence[Found | Gatewa
             places.setdefault(kind, []).append((place, parts))
 
     async def fill(kind: Kind, read: Callable[[Any], Awaitable[Sequence[Any]]], ref: Any) -> None:
-        asked_for = places.get(kind)
+        right = RIGHT_TO_READ[kind]
+        asked_for = [
+            (place, ref(*parts))
+            for place, parts in places.get(kind, ())
+            if asked.context.shows(right, parts[0])
+        ]
         if asked_for:
-            answers = await read([ref(*parts) for _, parts in asked_for])
+            answers = await read([each for _, each in asked_for])
             for (place, _), answer in zip(asked_for, answers, strict=True):
                 found[place] = answer
 
@@ -135,7 +162,7 @@ async def segments(
 ) -> context.Connection[domain.Segment]:
     """List the segments of all providers."""
     return await asked.context.reads.segments(
-        segment_filter(where),
+        permitted(segment_filter(where), asked),
         paging(asked, first, after),
         sort_key or domain.SortKey.PROVIDER,
         reverse=bool(reverse),
@@ -178,8 +205,11 @@ async def customers(
     ] = strawberry.UNSET,
 ) -> context.Connection[domain.Customer]:
     """List the customers of all providers."""
-    wanted = paging(asked, first, after)
-    return await asked.context.reads.customers(customer_filter(where), wanted)
+    wanted = customer_filter(where)
+    if wanted.segment is not None:
+        told = "filter.segmentId"
+        asked.context.demand(Right.ASSIGNMENTS_READ, wanted.segment.provider, told)
+    return await asked.context.reads.customers(wanted, paging(asked, first, after))
 
 
 async def segment_memberships(
@@ -219,38 +249,47 @@ async def segment_items_match(
 class Query:
     """See the description."""
 
-    node: Node | None = read(node, "Anything by its global id; null when there is no such thing.")
+    node: Node | None = read(
+        node, "Anything by its global id; null when there is no such thing.", needs=OPEN
+    )
     nodes: list[Node | None] = read(
-        nodes, "Several things by their global ids, in the order asked."
+        nodes, "Several things by their global ids, in the order asked.", needs=OPEN
     )
     providers: list[Provider] = computed(
-        providers, "The configured providers, in configuration order."
+        providers, "The configured providers, in configuration order.", needs=OPEN
     )
     provider: Provider | None = computed(
-        provider, "One provider by its key; null when there is none."
+        provider, "One provider by its key; null when there is none.", needs=OPEN
     )
-    segment: Segment | None = read(segment, "One segment; null when there is none.")
+    segment: Segment | None = read(
+        segment, "One segment; null when there is none.", needs=OWN_SEGMENTS
+    )
     segments: Connection[Segment] = read(
         segments,
         "The segments of all providers as one list. A provider that fails is named in "
         "`sources`, and the rest is whole.",
+        needs=SEGMENTS,
     )
     customer: Customer | None = read(
         customer,
         "One customer by global id or by a key of a provider (exactly one of the two); null when "
         "there is none.",
+        needs=OWN_CUSTOMERS,
     )
     customers: Connection[Customer] = read(
         customers,
         "The customers of all providers as one list. A provider that fails, or that cannot list "
         "or find customers so, is named in `sources`.",
+        needs=CUSTOMERS,
     )
     segment_memberships: list[SegmentMembership] = read(
         segment_memberships,
         "Bulk membership test: one row for each customer and segment, customers first, in the "
         "order asked; at most 10,000 rows.",
+        needs=ASSIGNMENTS,
     )
     segment_items_match: list[MatchedItem] | None = read(
         segment_items_match,
         "Those of the items that belong to any of these active segments (Emporix).",
+        needs=SEGMENTS,
     )

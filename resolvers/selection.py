@@ -8,6 +8,7 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     InlineFragmentNode,
+    OperationDefinitionNode,
     SelectionSetNode,
 )
 from strawberry.types import Info
@@ -22,9 +23,11 @@ class Selection:
     """
 
     def __init__(
-        self, nodes: Sequence[FieldNode], fragments: Mapping[str, FragmentDefinitionNode]
+        self,
+        nodes: Sequence[FieldNode | OperationDefinitionNode],
+        fragments: Mapping[str, FragmentDefinitionNode],
     ) -> None:
-        """Look below these mentions of one field."""
+        """Look below these mentions of one field, or below an operation."""
         self._nodes = nodes
         self._fragments = fragments
         self._known: dict[tuple[str, ...], frozenset[str]] = {}
@@ -50,7 +53,7 @@ class Selection:
         """The fields selected of a connection's nodes, by either way to them."""
         return self.names("nodes") | self.names("edges", "node")
 
-    def _below(self, nodes: Sequence[FieldNode]) -> Iterator[FieldNode]:
+    def _below(self, nodes: Sequence[FieldNode | OperationDefinitionNode]) -> Iterator[FieldNode]:
         waiting: list[SelectionSetNode] = [n.selection_set for n in nodes if n.selection_set]
         spread: set[str] = set()
         while waiting:

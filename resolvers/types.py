@@ -1,6 +1,7 @@
 """The object types that lead to each other; a graph is cyclic, so it lives in one module.
 
-Each field says how it gets its value of what the object shows: see `resolvers.fields`.
+Each field says how it gets its value of what the object shows: see `resolvers.fields`. What a type
+or a field needs of its caller: see `resolvers.access`.
 """
 
 from operator import attrgetter
@@ -13,6 +14,7 @@ from strawberry.types import Info
 from gateway import context, domain
 from gateway.context import RequestContext
 from resolvers import facts, ids
+from resolvers.access import OPEN, Right, access
 from resolvers.connections import Connection
 from resolvers.fields import View, attribute, computed, read, read_all
 from resolvers.leaves import (
@@ -32,6 +34,14 @@ from resolvers.leaves import (
     SegmentStatus,
 )
 
+SEGMENTS = access(Right.SEGMENTS_READ)
+OWN_SEGMENTS = access(Right.SEGMENTS_READ, own=True)
+ASSIGNMENTS = access(Right.ASSIGNMENTS_READ)
+OWN_ASSIGNMENTS = access(Right.ASSIGNMENTS_READ, own=True)
+CUSTOMERS = access(Right.CUSTOMERS_READ)
+OWN_CUSTOMERS = access(Right.CUSTOMERS_READ, own=True)
+OWN_ASSIGNED_SEGMENTS = access(Right.ASSIGNMENTS_READ, Right.SEGMENTS_READ, own=True)
+
 Context = Info[RequestContext, None]
 """What a resolver that is a method gets."""
 
@@ -40,7 +50,14 @@ Context = Info[RequestContext, None]
 class Node(View):
     """See the description."""
 
+    needs = OPEN
+
     value: strawberry.Private[Any]
+
+    def __init_subclass__(cls) -> None:
+        """Refuse a type that does not say what it needs: what any node needs is not enough."""
+        if "needs" not in vars(cls):
+            raise TypeError(cls)
 
     id: strawberry.ID = computed(
         ids.of, "Opaque, stable, and the same for the same thing however it was asked for."
@@ -59,6 +76,8 @@ class Node(View):
 class ProviderLimit(View):
     """See the description."""
 
+    needs = SEGMENTS
+
     value: strawberry.Private[facts.LimitOf]
 
     name: str = attribute("name", "For example `STATIC_SEGMENT_CUSTOMERS`.")
@@ -74,24 +93,28 @@ class ProviderLimit(View):
 class Provider(Node):
     """See the description."""
 
+    needs = OPEN
+
     value: strawberry.Private[context.Provider]
 
     key: str = attribute("key", "Its unique key in the configuration, for example `acme-emporix`.")
     kind: str = attribute("kind", "What it is an account of, for example `emporix`.")
     display_name: str = attribute("display_name", "Its name for people.")
     capabilities: list[Capability] = attribute(
-        "capabilities", "What it can do through this gateway, and what it cannot."
+        "capabilities", "What it can do through this gateway, and what it cannot.", needs=SEGMENTS
     )
-    limits: list[ProviderLimit] = computed(facts.limits, "Its documented bounds.")
-    health: ProviderHealth = computed(facts.health, "How it is doing.")
+    limits: list[ProviderLimit] = computed(facts.limits, "Its documented bounds.", needs=SEGMENTS)
+    health: ProviderHealth = computed(facts.health, "How it is doing.", needs=SEGMENTS)
     segments: Connection["Segment"] | None = read(
-        facts.provider_segments, "Its segments. Null with an error when it fails."
+        facts.provider_segments, "Its segments. Null with an error when it fails.", needs=SEGMENTS
     )
 
 
 @strawberry.type(description="A group of customers at one provider.")
 class Segment(Node):
     """See the description."""
+
+    needs = OWN_SEGMENTS
 
     value: strawberry.Private[domain.Segment]
 
@@ -107,7 +130,7 @@ class Segment(Node):
     )
     membership: MembershipKind = attribute("membership", "How it gets its members.")
     emits_membership_events: bool = attribute(
-        "emits_membership_events", "The provider reports who enters and leaves."
+        "emits_membership_events", "The provider reports who enters and leaves.", needs=SEGMENTS
     )
     status: SegmentStatus = attribute("status", "Whether it is switched on.")
     is_active: bool = computed(facts.is_active, "Switched on, and valid now.")
@@ -117,35 +140,49 @@ class Segment(Node):
     site_code: str | None = attribute("site_code", "The site it is for.")
     priority: int | None = attribute("priority", "Lower wins when a customer matches several.")
     rule: SegmentRule | None = computed(
-        facts.rule, "What decides who belongs; null for a kept list."
+        facts.rule, "What decides who belongs; null for a kept list.", needs=SEGMENTS
     )
     created_at: DateTime | None = attribute("created_at", "When it was made.")
     updated_at: DateTime | None = attribute("updated_at", "When it was last changed.")
     version: int | None = attribute(
         "version", "Rises with every change, where the provider counts them."
     )
-    attributes: JSON | None = attribute("attributes", "The provider's custom attributes.")
-    raw: JSON | None = computed(facts.document, "The provider's own document, untouched.")
+    attributes: JSON | None = attribute(
+        "attributes", "The provider's custom attributes.", needs=SEGMENTS
+    )
+    raw: JSON | None = computed(
+        facts.document,
+        "The provider's own document, untouched.",
+        needs=access(Right.SEGMENTS_READ, Right.RAW_READ),
+    )
     origin: DataOrigin = attribute("origin", "Where this comes from.")
     assignments: Connection["Assignment"] | None = read(
-        facts.members, "Who is in it. Null with an error when the provider cannot tell."
+        facts.members,
+        "Who is in it. Null with an error when the provider cannot tell.",
+        needs=ASSIGNMENTS,
     )
     customers: Connection["Customer"] | None = read(
         facts.member_customers,
         "The customers in it, each once. Null with an error when the provider cannot tell.",
+        needs=access(Right.ASSIGNMENTS_READ, Right.CUSTOMERS_READ),
     )
     customers_count: Count | None = read(
-        facts.member_count, "How many are in it; asked of the provider when selected."
+        facts.member_count,
+        "How many are in it; asked of the provider when selected.",
+        needs=ASSIGNMENTS,
     )
     items: Connection["SegmentItem"] | None = read(
         facts.items,
         "Products and categories in it. Null with an error when the provider has none.",
+        needs=SEGMENTS,
     )
 
 
 @strawberry.type(description="One name that a provider knows a customer by.")
 class CustomerIdentity(View):
     """See the description."""
+
+    needs = OWN_CUSTOMERS
 
     value: strawberry.Private[facts.Identity]
 
@@ -162,6 +199,8 @@ class CustomerIdentity(View):
 class Customer(Node):
     """See the description."""
 
+    needs = OWN_CUSTOMERS
+
     value: strawberry.Private[domain.Customer]
 
     identities: list[CustomerIdentity] = computed(
@@ -170,17 +209,28 @@ class Customer(Node):
     name: str | None = attribute("name", "Full name.")
     email: str | None = attribute("email", "Email address.")
     phone: str | None = attribute("phone", "Phone number, as the provider writes it.")
-    attributes: JSON | None = attribute("attributes", "The provider's custom attributes.")
-    raw: JSON | None = computed(facts.document, "The provider's own document, untouched.")
+    attributes: JSON | None = attribute(
+        "attributes", "The provider's custom attributes.", needs=CUSTOMERS
+    )
+    raw: JSON | None = computed(
+        facts.document,
+        "The provider's own document, untouched.",
+        needs=access(Right.CUSTOMERS_READ, Right.RAW_READ),
+    )
     assignments: Connection["Assignment"] | None = read(
-        facts.customer_assignments, "The links to segments, over all identities."
+        facts.customer_assignments,
+        "The links to segments, over all identities.",
+        needs=OWN_ASSIGNMENTS,
     )
     segments: Connection["Segment"] | None = read(
-        facts.customer_segments, "The segments this customer is in, over all identities."
+        facts.customer_segments,
+        "The segments this customer is in, over all identities.",
+        needs=OWN_ASSIGNED_SEGMENTS,
     )
     primary_segment: Segment | None = read(
         facts.primary_segment,
         "The segment that wins by priority; null where the provider does not rank.",
+        needs=OWN_ASSIGNED_SEGMENTS,
     )
 
 
@@ -188,14 +238,20 @@ class Customer(Node):
 class Assignment(Node):
     """See the description."""
 
+    needs = OWN_ASSIGNMENTS
+
     value: strawberry.Private[domain.Assignment]
 
     provider: Provider = computed(facts.provider, "The provider that keeps it.")
     segment: Segment | None = read_all(
-        facts.assignment_segments, "The segment; null when it was deleted meanwhile."
+        facts.assignment_segments,
+        "The segment; null when it was deleted meanwhile.",
+        needs=OWN_SEGMENTS,
     )
     customer: Customer | None = read_all(
-        facts.assignment_customers, "The customer; null when deleted meanwhile."
+        facts.assignment_customers,
+        "The customer; null when deleted meanwhile.",
+        needs=OWN_CUSTOMERS,
     )
     legal_entity: LegalEntity | None = read_all(
         facts.completed(facts.legal_entity),
@@ -220,6 +276,8 @@ class Assignment(Node):
 class SegmentItem(View):
     """See the description."""
 
+    needs = SEGMENTS
+
     value: strawberry.Private[domain.Item]
 
     external_id: str = attribute("key", "The provider's own id, unchanged.")
@@ -235,6 +293,8 @@ class SegmentItem(View):
 class SegmentMembership(View):
     """See the description."""
 
+    needs = ASSIGNMENTS
+
     value: strawberry.Private[context.Membership]
 
     customer_id: strawberry.ID = computed(
@@ -244,10 +304,14 @@ class SegmentMembership(View):
         facts.membership_segment_id, "The segment's global id, as asked."
     )
     customer: Customer | None = read_all(
-        facts.membership_customers, "The customer; null when there is none."
+        facts.membership_customers,
+        "The customer; null when there is none.",
+        needs=access(Right.ASSIGNMENTS_READ, Right.CUSTOMERS_READ),
     )
     segment: Segment | None = read_all(
-        facts.membership_segments, "The segment; null when there is none."
+        facts.membership_segments,
+        "The segment; null when there is none.",
+        needs=access(Right.ASSIGNMENTS_READ, Right.SEGMENTS_READ),
     )
     is_member: bool | None = computed(
         facts.is_member,

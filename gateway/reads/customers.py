@@ -55,7 +55,7 @@ class CustomerReads(MemberReads):
             wanted.providers, None if wanted.segment is None else [wanted.segment.provider]
         )
         listings = [self._customers_of_provider(provider, wanted) for provider in scope]
-        of = identity("customers", [p.key for p in scope], wanted)
+        of = partial(identity, "customers", [p.key for p in scope], wanted)
         return await merged(
             listings, paging.first, paging.after, of=of, with_total=paging.with_total
         )
@@ -92,7 +92,7 @@ class CustomerReads(MemberReads):
             adapter = provider.wanted(ListsCustomers, "CUSTOMER_LIST")
             if wanted.query.email is not None and not provider.offers(FindsCustomersByEmail):
                 raise Unsupported(provider.key, "CUSTOMER_SEARCH_EMAIL")
-            found = await self._loaders.fetch(provider, adapter.customers(wanted.query, request))
+            found = await self._loaders.fetch(provider, adapter.customers, wanted.query, request)
             self._loaders.prime_customers(found.rows)
             return found
 
@@ -109,7 +109,7 @@ class CustomerReads(MemberReads):
             [settled_list(ref.provider, rows, self._providers[ref.provider].origin)],
             paging.first,
             paging.after,
-            of=identity("assignments", ref),
+            of=partial(identity, "assignments", ref),
             with_total=paging.with_total,
         )
 

@@ -1,6 +1,7 @@
 """Who and what is in a segment."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -50,14 +51,16 @@ class MemberReads(Sources):
             ]
             return msgspec.structs.replace(found, rows=rows)
 
-        return await self._alone(provider, page, paging, identity("members", segment.ref))
+        return await self._alone(provider, page, paging, partial(identity, "members", segment.ref))
 
     async def member_customers(self, ref: Ref, paging: Paging) -> Connection[Customer]:
         """List the customers of a segment, each once. Raises what its provider fails with."""
         checked(paging)
         provider = self._providers[ref.provider]
         page = self._member_page(provider, ref.key)
-        return await self._alone(provider, page, paging, identity("member customers", ref))
+        return await self._alone(
+            provider, page, paging, partial(identity, "member customers", ref)
+        )
 
     def _member_page(
         self, provider: Provider, segment: str, *, is_sifted: bool = False
@@ -101,7 +104,7 @@ class MemberReads(Sources):
         self, provider: Provider, segment: str, request: PageRequest
     ) -> Page[Assignment]:
         adapter = provider.wanted(ListsMembers, "SEGMENT_MEMBERS")
-        found = await self._loaders.fetch(provider, adapter.members(segment, request))
+        found = await self._loaders.fetch(provider, adapter.members, segment, request)
         self._loaders.prime_customers(
             row.customer for row in found.rows if row.customer is not None
         )
@@ -111,7 +114,7 @@ class MemberReads(Sources):
         """Count the members of a segment. Raises what its provider fails with."""
         provider = self._providers[ref.provider]
         adapter = provider.wanted(ListsMembers, "SEGMENT_MEMBERS")
-        return await self._loaders.fetch(provider, adapter.member_count(ref.key))
+        return await self._loaders.fetch(provider, adapter.member_count, ref.key)
 
     async def items(self, ref: Ref, kind: ItemKind | None, paging: Paging) -> Connection[Item]:
         """List the items of a segment. Raises what its provider fails with."""
@@ -120,9 +123,9 @@ class MemberReads(Sources):
 
         async def page(request: PageRequest) -> Page[Item]:
             adapter = provider.wanted(ListsItems, "SEGMENT_ITEMS")
-            return await self._loaders.fetch(provider, adapter.items(ref.key, kind, request))
+            return await self._loaders.fetch(provider, adapter.items, ref.key, kind, request)
 
-        return await self._alone(provider, page, paging, identity("items", ref, kind))
+        return await self._alone(provider, page, paging, partial(identity, "items", ref, kind))
 
     async def match_items(
         self, provider: str, site: str, items: Sequence[str], segments: Sequence[Ref]
@@ -132,8 +135,8 @@ class MemberReads(Sources):
         adapter = chosen.wanted(MatchesItems, "ITEM_MATCH")
         if any(ref.provider != provider for ref in segments):
             raise BadInput(f"segmentIds must all be segments of provider {provider!r}.")
-        exchange = adapter.match_items(site, items, [ref.key for ref in segments])
-        return await self._loaders.fetch(chosen, exchange)
+        keys = tuple(ref.key for ref in segments)
+        return await self._loaders.fetch(chosen, adapter.match_items, site, tuple(items), keys)
 
 
 def member_position(position: str, customer: str | None) -> str:

@@ -3,7 +3,6 @@
 from gateway.adapter import CountsLimits
 from gateway.reads.customers import CustomerReads
 from gateway.reads.segments import SegmentReads
-from gateway.wire import Exchange
 
 
 class Reads(SegmentReads, CustomerReads):
@@ -14,5 +13,7 @@ class Reads(SegmentReads, CustomerReads):
         chosen = self._providers[provider]
         if not chosen.offers(CountsLimits):
             return None
-        exchange: Exchange[int] | None = chosen.wanted(CountsLimits, "LIMITS").used(limit)
-        return None if exchange is None else await self._loaders.fetch(chosen, exchange)
+        used = chosen.wanted(CountsLimits, "LIMITS").used
+        if chosen.asks(used, limit) is None:
+            return None
+        return await self._loaders.fetch(chosen, used, limit)  # type: ignore[arg-type]  # it is not None

@@ -63,7 +63,9 @@ class SegmentReads(Sources):
         )
         listings = [self._segments_of_provider(provider, wanted) for provider in scope]
         languages = self._languages if sort is SortKey.NAME else ()
-        of = identity("segments", [p.key for p in scope], wanted, sort, reverse, languages)
+        of = partial(
+            identity, "segments", [p.key for p in scope], wanted, sort, reverse, languages
+        )
         if sort is SortKey.PROVIDER and not reverse:
             return await merged(
                 listings, paging.first, paging.after, of=of, with_total=paging.with_total
@@ -126,7 +128,7 @@ class SegmentReads(Sources):
     ) -> Callable[[PageRequest], Awaitable[Page[Segment]]]:
         async def page(request: PageRequest) -> Page[Segment]:
             adapter = provider.wanted(ListsSegments, "SEGMENT_LIST")
-            found = await self._loaders.fetch(provider, adapter.segments(query, request))
+            found = await self._loaders.fetch(provider, adapter.segments, query, request)
             self._loaders.prime_segments(found.rows)
             return found
 
@@ -157,7 +159,7 @@ class SegmentReads(Sources):
             [settled_list(ref.provider, rows, self._providers[ref.provider].origin)],
             paging.first,
             paging.after,
-            of=identity("segments of", ref, keep is None),
+            of=partial(identity, "segments of", ref, keep is None),
             with_total=paging.with_total,
         )
 

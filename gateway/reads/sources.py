@@ -10,8 +10,9 @@ from gateway.domain import (
 from gateway.errors import BadInput
 from gateway.lists import (
     Connection,
+    Identity,
     Listing,
-    merged,
+    alone,
 )
 from gateway.loaders import Loaders
 from gateway.provider import Provider
@@ -62,20 +63,13 @@ class Sources:
         provider: Provider,
         page: Callable[[PageRequest], Awaitable[Page[T]]],
         paging: Paging,
-        of: str,
+        of: Identity,
     ) -> Connection[T]:
         """Page through one provider's list; what it fails with is raised."""
-        found = await merged(
-            [Listing(provider.key, page)],
-            paging.first,
-            paging.after,
-            of=of,
-            with_total=paging.with_total,
+        listing = Listing(provider.key, page)
+        return await alone(
+            listing, paging.first, paging.after, of=of, with_total=paging.with_total
         )
-        error = found.sources[0].error
-        if error is not None:
-            raise error
-        return found
 
 
 def checked(paging: Paging) -> None:

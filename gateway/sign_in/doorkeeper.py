@@ -1,55 +1,83 @@
 """Tells who asks, by the Authorization header or what stands for it."""
 
-import ipaddress
+from collections.abc import Collection
 from functools import lru_cache
 
 from gateway.access import Caller, everybody
-from gateway.errors import Unauthenticated
+from gateway.sign_in.addresses import is_local
+from gateway.sign_in.keys import PREFIX, Keys
+from gateway.sign_in.refusal import refuse
 from gateway.sign_in.settings import AuthSettings
+from gateway.sign_in.tokens import Tokens
+
+LONGEST = 8192
+"""Characters of an Authorization header: a token holds some hundreds, of a large company 2,000."""
 
 
 class Doorkeeper:
     """Knows the callers of one gateway."""
 
     def __init__(
-        self, settings: AuthSettings, *, allow_anonymous: bool | None, introspection: bool | None
+        self,
+        settings: AuthSettings,
+        providers: Collection[str],
+        *,
+        allow_anonymous: bool | None,
+        introspection: bool | None,
     ) -> None:
-        """Let in who the settings name.
+        """Let in who the settings name; `providers` are the keys of all that are configured.
 
         Without credentials: everybody where `allow_anonymous`, and where that is None and nobody
         could sign in, who asks from this machine. `introspection` None: for all but strangers,
         which are those without credentials from elsewhere.
         """
-        self._settings = settings
         self._allow_anonymous = allow_anonymous
+        self._near_may_ask = allow_anonymous is None and settings.is_empty
         self._introspection = introspection
+        explores = introspection is not False
+        self._keys = Keys(settings.keys, may_explore=explores)
+        self._tokens = Tokens(settings.jwt, providers, may_explore=explores)
 
     async def caller(self, authorization: str | None, address: str | None) -> Caller:
         """Return who asks: the Authorization header, and the address that the request came from.
 
         Raises `Unauthenticated`.
         """
+        known = self.known(authorization, address)
+        if known is not None:
+            return known
+        return await self._tokens.caller(_bearer(authorization or ""))
+
+    def known(self, authorization: str | None, address: str | None) -> Caller | None:
+        """Return who asks, where that can be told without waiting; None: ask `caller`.
+
+        Raises `Unauthenticated`.
+        """
         if authorization is None:
             return self._stranger(address)
-        raise Unauthenticated("These credentials are not known.")
+        credential = _bearer(authorization)
+        if credential.startswith(PREFIX):
+            return self._keys.caller(credential)
+        return self._tokens.known(credential)
 
     def _stranger(self, address: str | None) -> Caller:
         is_near = is_local(address)
-        allowed = self._allow_anonymous
-        if allowed is None:
-            allowed = is_near and self._settings.is_empty
-        if not allowed:
-            raise Unauthenticated("Sign in.")
+        if not (self._allow_anonymous or (self._near_may_ask and is_near)):
+            refuse("no credentials")
         explores = is_near if self._introspection is None else self._introspection
-        return everybody(f"anonymous@{address}", may_explore=explores)
+        return _anonymous(address, may_explore=explores)
 
 
 @lru_cache(maxsize=1024)
-def is_local(address: str | None) -> bool:
-    """Tell whether an address is this machine's own. None is a Unix socket: it is."""
-    if address is None:
-        return True
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
+def _anonymous(address: str | None, *, may_explore: bool) -> Caller:
+    return everybody(f"anonymous:{address or 'local'}", may_explore=may_explore)
+
+
+def _bearer(authorization: str) -> str:
+    """Return the key or token of an Authorization header (RFC 6750). Raises `Unauthenticated`."""
+    if len(authorization) > LONGEST or not authorization.isascii():
+        refuse("credentials of a form that none have")
+    scheme, _, credential = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        refuse("another scheme than Bearer")
+    return credential.strip(" ")

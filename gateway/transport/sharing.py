@@ -1,37 +1,57 @@
 """Equal reads of one provider account: one call while it is under way, and a short memory of it.
 
-What is kept is the answer as it came, not what was read of it: two exchanges with equal calls may
-read different parts. One account has one of these, so nothing crosses credentials.
+What was read of an answer is shared, too, among those who asked by the same exchange: rows are
+frozen, and nobody may change what is in them. Another exchange reads for itself, since equal calls
+may be read for different parts. One account has one of these, so nothing crosses credentials.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
-from gateway.wire import Call, Reply
+from gateway.domain import Origin
+from gateway.transport.origins import marked
+from gateway.wire import Exchange, Reply
 
 T = TypeVar("T")
 
 MOST_BYTES = 32 * 1024 * 1024
-"""Bodies kept of one provider."""
+"""Bodies kept of one provider; what was read of them comes on top."""
 
 MOST_REPLIES = 2000
 """Answers kept of one provider."""
 
 
-def identity(call: Call) -> Hashable:
-    """Return what two calls have in common that get the same answer."""
-    return (call.method, call.path, call.query, call.body, *call.headers.items())
-
-
-class Kept(NamedTuple):
-    """An answer that went well, and when it was read on both clocks."""
+@dataclass(slots=True, eq=False)
+class Answer(Generic[T]):
+    """An answer, when it came on both clocks, and what was read of it last."""
 
     reply: Reply
     at: float
     fetched_at: datetime
+    exchange: Exchange[T]
+    value: T
+    _aged: tuple[Origin, T] | None = None
+
+    def read(self, exchange: Exchange[T], read: Callable[[Exchange[T], Reply], T]) -> T:
+        """Return what an exchange reads of it: once, as long as no other exchange does."""
+        if exchange is not self.exchange:
+            self.value = read(exchange, self.reply)
+            self.exchange, self._aged = exchange, None
+        return self.value
+
+    def aged(
+        self, exchange: Exchange[T], origin: Origin, read: Callable[[Exchange[T], Reply], T]
+    ) -> T:
+        """Return the same, saying where it comes from by now."""
+        value = self.read(exchange, read)
+        if self._aged is None or self._aged[0] is not origin:
+            self._aged = origin, marked(value, origin, self.fetched_at)
+        return self._aged[1]
 
 
 class Memory:
@@ -41,20 +61,18 @@ class Memory:
         """Keep answers fresh for `ttl_s` (0: keep none), and `stale_s` longer against failures."""
         self.ttl_s = ttl_s
         self._stale_s = stale_s
-        self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
+        self._kept: OrderedDict[Hashable, Answer[Any]] = OrderedDict()
         self._bytes = 0
 
-    def fresh(self, key: Hashable, now: float) -> Kept | None:
+    def fresh(self, key: Hashable, now: float) -> Answer[Any] | None:
         """Return an answer that is still good."""
-        kept = self._kept.get(key)
-        return kept if kept is not None and now - kept.at < self.ttl_s else None
+        return self._young(key, now - self.ttl_s)
 
-    def stale(self, key: Hashable, now: float) -> Kept | None:
+    def stale(self, key: Hashable, now: float) -> Answer[Any] | None:
         """Return an answer that is better than none."""
-        kept = self._kept.get(key)
-        return kept if kept is not None and now - kept.at < self.ttl_s + self._stale_s else None
+        return self._young(key, now - self.ttl_s - self._stale_s)
 
-    def keep(self, key: Hashable, kept: Kept) -> None:
+    def keep(self, key: Hashable, kept: Answer[Any]) -> None:
         """Remember an answer, and forget the oldest that do not fit beside it."""
         if not self.ttl_s:
             return
@@ -69,18 +87,43 @@ class Memory:
         self._kept.clear()
         self._bytes = 0
 
+    def _young(self, key: Hashable, since: float) -> Answer[Any] | None:
+        kept = self._kept.get(key) if self._kept else None
+        return kept if kept is not None and kept.at > since else None
+
     def _drop(self, key: Hashable) -> None:
         kept = self._kept.pop(key, None)
         if kept is not None:
             self._bytes -= len(kept.reply.body)
 
 
-class _Flight(Generic[T]):
-    """A call under way, and how many wait for it."""
+class _Party:
+    """Somebody who waits until so many calls have landed."""
 
-    def __init__(self, task: "asyncio.Task[T]") -> None:
+    __slots__ = ("left", "turn")
+
+    def __init__(self, left: int, turn: "asyncio.Future[None]") -> None:
+        self.left = left
+        self.turn = turn
+
+    def go(self) -> None:
+        """Wait no longer."""
+        if not self.turn.done():
+            self.turn.set_result(None)
+
+
+class Flight(Generic[T]):
+    """A call under way, and who waits for it."""
+
+    __slots__ = ("goes_on", "key", "parties", "task")
+
+    def __init__(self, key: Hashable, task: "asyncio.Task[T]") -> None:
+        """Start with nobody waiting; `key` is what others find it by."""
+        self.key = key
         self.task = task
-        self.waiting = 0
+        self.parties: set[_Party] = set()
+        self.goes_on = False
+        """Whether it shall land though nobody waits any more."""
 
 
 class Flights:
@@ -88,35 +131,47 @@ class Flights:
 
     def __init__(self) -> None:
         """Start with none."""
-        self._flights: dict[Hashable, _Flight[Any]] = {}
+        self._flights: dict[Hashable, Flight[Any]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
         """Count the calls that somebody new could join."""
         return len(self._flights)
 
-    async def join(
-        self, key: Hashable, start: Callable[[], Coroutine[Any, Any, T]], *, to_end: bool = False
-    ) -> T:
-        """Wait for the call of this key; start it when there is none.
-
-        Whoever gives up leaves the others waiting; when all did, the call is ended, unless one
-        wanted it to go on `to_end`.
-        """
+    def join(self, key: Hashable, start: Callable[[], Coroutine[Any, Any, T]]) -> Flight[T]:
+        """Return the call of this key, started if there is none: wait for it by `landed`."""
         flight = self._flights.get(key)
         if flight is None:
-            flight = self._flights[key] = _Flight(asyncio.create_task(start()))
+            flight = self._flights[key] = Flight(key, asyncio.create_task(start()))
             self._tasks.add(flight.task)
-            flight.task.add_done_callback(lambda _: self._land(key, flight))
-        flight.waiting += 1
+            flight.task.add_done_callback(partial(self._land, flight))
+        return flight
+
+    async def landed(
+        self, flights: Iterable[Flight[Any]], until: float | None, *, to_end: bool = False
+    ) -> None:
+        """Wait until these are all done, but no longer than `until` on the loop's clock.
+
+        Whoever gives up leaves the others waiting; a call that nobody waits for is ended, unless
+        one wanted it to go on `to_end`. What the calls fail with is not raised.
+        """
+        waited = {flight for flight in flights if not flight.task.done()}
+        if not waited:
+            return
+        # A future for each who waits: shielding the task costs 2 µs more.
+        loop = asyncio.get_running_loop()
+        party = _Party(len(waited), loop.create_future())
+        for flight in waited:
+            flight.parties.add(party)
+            flight.goes_on |= to_end
+        timer = None if until is None else loop.call_at(until, party.go)
         try:
-            found: T = await asyncio.shield(flight.task)
+            await party.turn
         finally:
-            flight.waiting -= not to_end
-            if not flight.waiting and not flight.task.done():
-                self._land(key, flight)
-                flight.task.cancel()
-        return found
+            if timer is not None:
+                timer.cancel()
+            for flight in waited:
+                self._leave(flight, party)
 
     def part(self) -> None:
         """Let nobody new join those under way: what they read has been changed."""
@@ -130,10 +185,23 @@ class Flights:
         if tasks:
             await asyncio.wait(tasks)
 
-    def _land(self, key: Hashable, flight: _Flight[Any]) -> None:
-        if flight.task.done():
-            self._tasks.discard(flight.task)
-            # Nobody may be waiting any more: its failure must not go unread.
-            flight.task.cancelled() or flight.task.exception()
-        if self._flights.get(key) is flight:
-            del self._flights[key]
+    def _leave(self, flight: Flight[Any], party: _Party) -> None:
+        flight.parties.discard(party)
+        if not (flight.parties or flight.goes_on or flight.task.done()):
+            self._close(flight)
+            flight.task.cancel()
+
+    def _land(self, flight: Flight[T], task: "asyncio.Task[T]") -> None:
+        self._tasks.discard(task)
+        self._close(flight)
+        # Nobody may be waiting any more: its failure must not go unread.
+        task.cancelled() or task.exception()
+        for party in flight.parties:
+            party.left -= 1
+            if not party.left:
+                party.go()
+
+    def _close(self, flight: Flight[Any]) -> None:
+        """Let nobody new join this one."""
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]

@@ -7,17 +7,18 @@ circuit breaker and its places, each a module of its own; then it is signed and 
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
-from typing import Generic, NamedTuple, TypeVar
-from urllib.parse import quote, urlencode
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import httpx
 import structlog
 
 from gateway.adapter import SANDBOX, AccountSettings, Adapter, SignsIn, TellsRateLimit
+from gateway.confidential import Foreign
 from gateway.domain import Origin
 from gateway.errors import (
     Busy,
@@ -35,11 +36,10 @@ from gateway.scope import Scope, SentCall
 from gateway.transport.depth import DEEPEST, is_too_deep
 from gateway.transport.gate import SICK, Gate, is_over
 from gateway.transport.health import Health
-from gateway.transport.origins import marked
 from gateway.transport.redaction import Redaction
 from gateway.transport.retries import Retries
 from gateway.transport.session import Session
-from gateway.transport.sharing import Flights, Kept, Memory, identity
+from gateway.transport.sharing import Answer, Flight, Flights, Memory
 from gateway.transport.site import site_at
 from gateway.wire import Exchange, Reply, Token
 
@@ -77,12 +77,8 @@ class _Sending(Generic[T]):
     """The provider may have acted on it."""
 
 
-class _Answered(NamedTuple, Generic[T]):
-    """An answer and what was read of it by the one who asked."""
-
-    kept: Kept
-    exchange: Exchange[T]
-    value: T
+_Begun: TypeAlias = Answer[T] | Flight[Answer[T]] | ProviderError
+"""A read that was begun: from memory, as a call under way, or failed before anything was sent."""
 
 
 class Upstream:
@@ -172,60 +168,97 @@ class Upstream:
     async def read(self, exchange: Exchange[T], scope: Scope) -> T:
         """Read what `send` would, maybe with others who ask for the same, or from memory.
 
-        What comes from memory says so: `origin` and `fetched_at`.
+        What comes from memory says so: `origin` and `fetched_at`. What is read may be shared with
+        other requests. Raises a `ProviderError`.
         """
-        loop = asyncio.get_running_loop()
-        key = identity(exchange.call)
-        kept = self._memory.fresh(key, loop.time())
+        patience_s = self.gate.patience_s
+        begun = self._begun(exchange, scope)
+        await self._waited((begun,), scope, patience_s)
+        return self._told(exchange, begun, scope, patience_s)
+
+    async def read_all(
+        self, exchanges: Sequence[Exchange[T]], scope: Scope
+    ) -> Sequence[T | GatewayError]:
+        """Read all these at once: for each, in order, what `read` returns or raises."""
+        patience_s = self.gate.patience_s
+        begun = [self._begun(exchange, scope) for exchange in exchanges]
+        await self._waited(begun, scope, patience_s)
+        answers: list[T | GatewayError] = []
+        for exchange, each in zip(exchanges, begun, strict=True):
+            try:
+                answers.append(self._told(exchange, each, scope, patience_s))
+            except GatewayError as error:
+                answers.append(error)
+        return answers
+
+    def _begun(self, exchange: Exchange[T], scope: Scope) -> _Begun[T]:
+        """Return what is remembered, or an equal call under way, or this one, started."""
+        key = exchange.call.identity
+        kept = self._memory.fresh(key, _now())
         if kept is not None:
-            scope.note_freshness(self._memory.ttl_s - (loop.time() - kept.at))
-            return marked(self._read(exchange, kept.reply), Origin.CACHED, kept.fetched_at)
+            return kept
         try:
-            with scope.under_way():
-                self._count(exchange, scope)
-                answered = await self._joined(exchange, scope)
+            self._count(exchange, scope)
+        except TooManyCalls as error:
+            return error
+        return self._flights.join(key, partial(self._flown, exchange, scope))
+
+    async def _flown(self, exchange: Exchange[T], scope: Scope) -> Answer[T]:
+        """Make a call for all who join it, and keep its answer."""
+        # Others may wait longer than who asked first, so its own deadline does not count.
+        now, changes = _now(), self._changes
+        answer = await self._sent(_Sending(exchange, scope, now + self._timeout_s))
+        if changes == self._changes and answer.reply.status == HTTPStatus.OK:
+            self._memory.keep(exchange.call.identity, answer)
+        return answer
+
+    async def _waited(
+        self, begun: Iterable[_Begun[Any]], scope: Scope, patience_s: float | None
+    ) -> None:
+        """Wait for the calls among these, as long as the request and its patience last."""
+        flights = [each for each in begun if isinstance(each, Flight)]
+        if not flights:
+            return
+        now = _now()
+        # The calls end within the provider's time themselves: mostly that needs no timer.
+        until = scope.deadline if scope.deadline < now + self._timeout_s else None
+        if patience_s is not None:
+            until = min(scope.deadline, now + patience_s)
+        with scope.under_way():
+            await self._flights.landed(flights, until, to_end=patience_s is not None)
+
+    def _told(
+        self, exchange: Exchange[T], begun: _Begun[T], scope: Scope, patience_s: float | None
+    ) -> T:
+        """Return what came of it. Raises what it failed with where no older answer stands in."""
+        if isinstance(begun, Answer):
+            scope.note_freshness(self._memory.ttl_s - (_now() - begun.at))
+            return begun.aged(exchange, Origin.CACHED, self._read)
+        try:
+            if isinstance(begun, ProviderError):
+                raise begun
+            answer = self._landed(exchange, begun, patience_s)
             scope.note_freshness(self._memory.ttl_s)
-            # Who joined reads for himself: an equal call may be read for another part.
-            own = answered.exchange is exchange
-            return answered.value if own else self._read(exchange, answered.kept.reply)
+            return answer.read(exchange, self._read)
         except ProviderError as error:
             self._report(exchange, scope, error)
             scope.note_freshness(0)
-            kept = self._memory.stale(key, loop.time())
+            kept = self._memory.stale(exchange.call.identity, _now())
             if kept is None or not isinstance(error, OUTLIVED):
                 raise error.again() from error
-            return marked(self._read(exchange, kept.reply), Origin.STALE, kept.fetched_at)
+            older: T = kept.aged(exchange, Origin.STALE, self._read)
+            return older
 
-    async def _joined(self, exchange: Exchange[T], scope: Scope) -> _Answered[T]:
-        """Wait for an equal call that is under way, or make this one and keep its answer."""
-        key, patience_s = identity(exchange.call), self.gate.patience_s
+    def _landed(
+        self, exchange: Exchange[T], flight: Flight[Answer[T]], patience_s: float | None
+    ) -> Answer[T]:
+        if flight.task.done():
+            return flight.task.result()
+        if patience_s is None:
+            raise TimedOut(self.key, exchange.operation)
+        raise Unavailable(self.key, exchange.operation, retry_after_s=self.gate.breaker.every_s)
 
-        async def start() -> _Answered[T]:
-            # Others may wait longer than who asked first, so its own deadline does not count.
-            now = _now()
-            changes = self._changes
-            answered = await self._sent(_Sending(exchange, scope, now + self._timeout_s))
-            if changes == self._changes and answered.kept.reply.status == HTTPStatus.OK:
-                self._memory.keep(key, answered.kept)
-            return answered
-
-        # The call itself ends within the provider's time: mostly that needs no second timer.
-        until: float | None = scope.deadline
-        if patience_s is not None:
-            until = min(scope.deadline, _now() + patience_s)
-        elif scope.deadline >= _now() + self._timeout_s:
-            until = None
-        try:
-            async with asyncio.timeout_at(until):
-                return await self._flights.join(key, start, to_end=patience_s is not None)
-        except TimeoutError as error:
-            if patience_s is None:
-                raise TimedOut(self.key, exchange.operation) from error
-            raise Unavailable(
-                self.key, exchange.operation, retry_after_s=self.gate.breaker.every_s
-            ) from error
-
-    async def _sent(self, sending: _Sending[T]) -> _Answered[T]:
+    async def _sent(self, sending: _Sending[T]) -> Answer[T]:
         """Make the call, and again where that is safe and may help, until its deadline."""
         exchange, loop = sending.exchange, asyncio.get_running_loop()
         self._retries.earn()
@@ -251,7 +284,7 @@ class Upstream:
         except TimeoutError as error:
             raise TimedOut(self.key, exchange.operation, was_sent=sending.was_sent) from error
 
-    async def _once(self, sending: _Sending[T]) -> _Answered[T]:
+    async def _once(self, sending: _Sending[T]) -> Answer[T]:
         return await self.gate.through(
             lambda: self._signed(sending),
             sending.exchange.operation,
@@ -260,7 +293,7 @@ class Upstream:
             is_background=sending.scope.is_background,
         )
 
-    async def _signed(self, sending: _Sending[T]) -> _Answered[T]:
+    async def _signed(self, sending: _Sending[T]) -> Answer[T]:
         if self._session is None:
             return await self._attempt(sending, self._headers)
         token = await self._session.token(sending.scope)
@@ -275,7 +308,7 @@ class Upstream:
         headers["authorization"] = token.authorization
         return await self._attempt(sending, headers)
 
-    async def _attempt(self, sending: _Sending[T], headers: Mapping[str, str]) -> _Answered[T]:
+    async def _attempt(self, sending: _Sending[T], headers: Mapping[str, str]) -> Answer[T]:
         """Make the call once."""
         exchange, was_sent = sending.exchange, sending.was_sent
         started = time.perf_counter()
@@ -285,11 +318,11 @@ class Upstream:
         try:
             reply = await self._exchange(exchange, headers)
             status = reply.status
-            kept = Kept(reply, _now(), datetime.now(UTC))
+            at, fetched_at = _now(), datetime.now(UTC)
             told = self._rate_limits.rate_limit(reply) if self._rate_limits else None
             if told is not None:
-                self.gate.budget.note(told, time.time(), kept.at)
-            return _Answered(kept, exchange, self._read(exchange, reply))
+                self.gate.budget.note(told, time.time(), at)
+            return Answer(reply, at, fetched_at, exchange, self._read(exchange, reply))
         except ProviderError as error:
             failure = error
             sending.was_sent = was_sent or error.was_sent
@@ -322,12 +355,9 @@ class Upstream:
     async def _exchange(self, exchange: Exchange[T], headers: Mapping[str, str]) -> Reply:
         """Send the call and read the whole answer."""
         call, operation = exchange.call, exchange.operation
-        target = (
-            f"{call.path}?{urlencode(call.query, quote_via=quote)}" if call.query else call.path
-        )
         try:
             return await self._site.exchange(
-                call.method, target, {**call.headers, **headers}, call.body
+                call.method, call.target, {**call.headers, **headers}, call.body
             )
         except httpx.LocalProtocolError as error:
             raise Refused(self.key, operation, was_sent=False, detail=str(error)) from error
@@ -354,8 +384,8 @@ class Upstream:
             provider=self.key,
             operation=exchange.operation,
             method=exchange.call.method,
-            path=exchange.call.path,
             error=type(error).__name__,
             status=error.status,
-            detail=self._redacted(error.detail or str(error.__cause__ or "")),
+            at=error.place,
+            detail=Foreign(self._redacted(error.detail or str(error.__cause__ or ""))),
         )

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 
+from gateway.batching import settled
 from gateway.changes import Assignee, Outcome, UserError
 from gateway.domain import Assignment, AssignmentRef, ItemKind, Ref
-from gateway.loaders import settled
 from gateway.writes.bulk import WRITTEN, errors_of
 from gateway.writes.desk import Desk
 from gateway.writes.receipts import (

@@ -32,6 +32,9 @@ AT_ONCE = 8
 """Calls of one bulk under way: so that a long one leaves places for others."""
 
 
+ANONYMOUS = "anonymous"
+
+
 class Refusals(GatewayError):
     """The caller's mistakes: the write ends here, with user errors and nothing sent."""
 
@@ -49,6 +52,15 @@ class Desk:
         self._providers = providers
         self._scope = scope
         self.loaders = loaders
+
+    @property
+    def owner(self) -> str:
+        """Whose idempotency keys these are: the caller's; who has no credentials shares them.
+
+        The address would not do: it may be another when a client repeats a request.
+        """
+        caller = self._scope.caller.id
+        return ANONYMOUS if caller.partition(":")[0] == ANONYMOUS else caller
 
     def provider(self, key: str, *field: str, known: Sequence[UserError] = ()) -> Provider:
         """Return a provider; `field` is where the caller named it.

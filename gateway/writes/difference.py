@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from gateway.batching import settled
 from gateway.changes import Assignee, Reason, UserError
 from gateway.domain import Assignment, Ref
 from gateway.errors import GatewayError, ProviderError
-from gateway.loaders import settled
 from gateway.provider import Provider
 from gateway.writes.desk import AT_ONCE, Desk, Refusals
 from gateway.writes.entries import NOT_UPDATED, UNKNOWN, UPDATED, Entry, Told

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
+from gateway.batching import settled
 from gateway.changes import Reason, SegmentChanges, SegmentDraft, UserError, Written
 from gateway.domain import Ref, Segment
-from gateway.loaders import settled
 from gateway.provider import Provider
 from gateway.writes.desk import Desk, Refusals
 from gateway.writes.receipts import DeletionReceipt, OrderReceipt, SegmentReceipt

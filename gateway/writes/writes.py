@@ -37,6 +37,7 @@ class Writes:
         """Work at this desk, until the request's deadline on the loop's clock."""
         self._providers = providers
         self._record = record
+        self._owner = desk.owner
         self._deadline = deadline
         self.segments = SegmentWrites(desk)
         self.bulk = BulkWrites(desk)
@@ -53,7 +54,8 @@ class Writes:
     ) -> R:
         """Do a write unless this key did it already; then return its receipt.
 
-        The same key with another input raises `Refusals`. Receipts are kept for 24 hours.
+        Each caller has keys of their own. The same key with another input raises `Refusals`.
+        Receipts are kept for 24 hours.
         """
         if not 1 <= len(key) <= LONGEST_KEY:
             told = f"An idempotency key has 1 to {LONGEST_KEY} characters."
@@ -72,7 +74,7 @@ class Writes:
 
         digest = blake2s(asked).hexdigest()
         try:
-            kept = await self._record.once(key, digest, run, self._deadline)
+            kept = await self._record.once(f"{self._owner}\0{key}", digest, run, self._deadline)
         except IdempotencyKeyReused as error:
             reused = UserError(str(error), Reason.IDEMPOTENCY_KEY_REUSED, ("idempotencyKey",))
             raise Refusals(reused) from error

@@ -8,7 +8,7 @@ is told of the place. The caller then makes the same objects again by `careful`,
 knows the place of each error.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any
 
@@ -28,6 +28,7 @@ from graphql import (
 )
 
 from resolvers.execution.plan import STRAWBERRY, FieldPlan, Plan, SelectionPlan, UnplannableError
+from resolvers.leaves import ALL_AT_ONCE
 
 PLAIN = {
     GraphQLString: "type({0}) is not str",
@@ -107,6 +108,8 @@ class Writer:
         self._names: dict[str, Any] = {"UnexpectedNull": UnexpectedNullError}
         self._done: list[_Function] = []
         self._count = 0
+        self._columns: dict[FieldPlan, str] = {}
+        """Fields that are completed for all rows of a list at once, by the variable of one row."""
 
     def write(self) -> None:
         """Give the plan and its fields their functions. Raises `UnplannableError`."""
@@ -128,6 +131,10 @@ class Writer:
         for selection in below:
             for field in selection.reads:
                 function = self._function("answers, objects, r")
+                many = self._many(field.type)
+                if many:
+                    self._columns[field] = "x"
+                    function.write(0, f"answers = {many}(answers)")
                 function.write(0, "for x, made in zip(answers, objects):")
                 value = self._value(function, field.type, "x", field, 1)
                 function.write(1, f"made[{field.key!r}] = {value}")
@@ -156,7 +163,10 @@ class Writer:
         is_nullable = not isinstance(kind, GraphQLNonNull)
         inner: Any = kind if is_nullable else kind.of_type  # type: ignore[union-attr]  # it is NonNull then
         if is_leaf_type(inner):
-            self._leaf(to, inner, x, depth, is_nullable=is_nullable)
+            if field not in self._columns:
+                self._leaf(to, inner, x, depth, is_nullable=is_nullable)
+            elif not is_nullable:
+                to.write(depth, f"if {x} is None: raise UnexpectedNull")
             return x
         made = self._variable()
         if is_nullable:
@@ -190,11 +200,41 @@ class Writer:
     def _list(self, kind: GraphQLOutputType, field: FieldPlan) -> str:
         function = self._function("xs, r")
         function.write(0, "if isinstance(xs, (str, dict)): raise TypeError")
+        names, lists = ["x"], ["xs"]
+        for each, column in self._at_once(kind, field, "x"):
+            self._columns[each] = self._variable()
+            names.append(self._columns[each])
+            lists.append(column)
+        if len(lists) > 1:
+            function.write(0, "xs = list(xs)")
+            lists = [f"zip({', '.join(lists)})"]
         function.write(0, "out = []")
-        function.write(0, "for x in xs:")
+        function.write(0, f"for {', '.join(names)} in {lists[0]}:")
         function.write(1, f"out.append({self._value(function, kind, 'x', field, 1)})")
         function.write(0, "return out")
         return _name(function)
+
+    def _at_once(
+        self, kind: GraphQLOutputType, field: FieldPlan, x: str
+    ) -> Iterator[tuple[FieldPlan, str]]:
+        """Find the fields of the rows `xs` that are completed at once; write what does so."""
+        rows = kind.of_type if isinstance(kind, GraphQLNonNull) else None
+        if not isinstance(rows, GraphQLObjectType):
+            return
+        for each in field.selections[rows].fields:
+            if not each.path:
+                continue
+            got, many = f"{x}.{each.path}", self._many(each.type)
+            if many:
+                yield each, f"{many}([{got} for x in xs])"
+            else:
+                yield from self._at_once(each.type, each, got)
+
+    def _many(self, kind: GraphQLOutputType) -> str | None:
+        """Return what completes many values of this type at once, if anything does."""
+        inner = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
+        many = ALL_AT_ONCE.get(getattr(inner, "coerce_output_value", None))
+        return many and self._constant(many)
 
     def _abstract(self, field: FieldPlan) -> str:
         one = {}
@@ -227,8 +267,10 @@ class Writer:
             elif field.is_read:
                 value = "None"
             else:
-                got = self._variable()
-                to.write(depth, f"{got} = {self._got(to, field, x)}")
+                got = self._columns.get(field, "")
+                if not got:
+                    got = self._variable()
+                    to.write(depth, f"{got} = {self._got(to, field, x)}")
                 value = self._value(to, field.type, got, field, depth)
             parts.append(f"{field.key!r}: {value}")
         to.write(depth, f"{made} = {{{', '.join(parts)}}}")

@@ -1,7 +1,6 @@
-"""Parse, validate and plan each document once; keep the newest, bounded by number and by size."""
+"""Bound, parse, validate, plan and price each document once."""
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from graphql import (
@@ -19,18 +18,24 @@ from graphql import (
 from graphql.execution.values import VariableValues
 from graphql.language import DirectiveNode, Visitor, visit
 
+from gateway.errors import Forbidden, GatewayError
+from gateway.limits import LimitSettings
+from resolvers.execution.bounds import Counted, parsed
 from resolvers.execution.code import Writer
+from resolvers.execution.cost import Pricing
+from resolvers.execution.kept import Kept
+from resolvers.execution.needs import NOTHING, OperationNeeds, operation_needs
 from resolvers.execution.plan import Plan, Planner, UnplannableError
+from resolvers.selection import Selection
 
-MOST_TOKENS = 4000
-"""Tokens of a document; GraphiQL's introspection has some 350."""
-
-MOST_KEPT = 500
 LONGEST_KEPT = 20_000
 """Characters: a longer document is not worth its place."""
 
 MOST_PLANS = 16
 """Plans of one document: for its operations, and for what their variables skip."""
+
+MOST_ERRORS = 5
+"""What is wrong with a document that is told: some messages cite whole inputs."""
 
 NO_VARIABLES = VariableValues({}, {})
 
@@ -39,14 +44,26 @@ class Document:
     """A document that may run, or the errors why not."""
 
     def __init__(
-        self, schema: GraphQLSchema, node: DocumentNode | None, errors: Sequence[GraphQLError]
+        self,
+        schema: GraphQLSchema,
+        node: DocumentNode | None,
+        errors: Sequence[GraphQLError] = (),
+        *,
+        explores: bool = True,
     ) -> None:
-        """Keep a parsed document, or None with errors."""
+        """Keep a parsed document, or None with errors; `explores`: errors may suggest names."""
         self.node = node
         self.errors = errors
+        self.explores = explores
         self.is_kept = False
+        self.size = 0
+        """Characters of its text."""
+        self.grows: Callable[[], None] | None = None
+        """Told when there is more of this to keep."""
         self._schema = schema
         self._plans: dict[Any, Plan | None] = {}
+        self._prices: dict[str | None, Pricing] = {}
+        self._needs: dict[str | None, OperationNeeds] = {}
         definitions = () if node is None else node.definitions
         operations = [d for d in definitions if isinstance(d, OperationDefinitionNode)]
         self._operations = {d.name.value: d for d in operations if d.name is not None}
@@ -55,6 +72,16 @@ class Document:
             d.name.value: d for d in definitions if isinstance(d, FragmentDefinitionNode)
         }
         self._deciding = _deciding(node) if node is not None else ()
+
+    @property
+    def is_good(self) -> bool:
+        """True when it may run."""
+        return self.node is not None
+
+    @property
+    def weight(self) -> int:
+        """Its characters, and those of its plans."""
+        return self.size * (1 + len(self._plans))
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
         """Return the operation of this name; without a name the only one; else None."""
@@ -65,6 +92,35 @@ class Document:
         operation = self.operation(name)
         return operation is None or operation.operation is OperationType.QUERY
 
+    def mutations(self, name: str | None) -> Sequence[str]:
+        """Return the names of the fields that the operation writes by."""
+        operation = self.operation(name)
+        if operation is None or operation.operation is not OperationType.MUTATION:
+            return ()
+        names = Selection([operation], self._fragments).names()
+        return sorted(each for each in names if not each.startswith("__"))
+
+    def needs(self, name: str | None) -> OperationNeeds:
+        """Return what the operation needs of its caller: worked out once; of none nothing."""
+        found = self._needs.get(name)
+        if found is None:
+            operation = self.operation(name)
+            if operation is None:
+                return NOTHING
+            found = operation_needs(self._schema, operation, self._fragments)
+            self._needs[name] = found
+        return found
+
+    def pricing(self, name: str | None) -> Pricing | None:
+        """Return what the operation costs: worked out once; None when it cannot be found."""
+        found = self._prices.get(name)
+        if found is None:
+            operation = self.operation(name)
+            if operation is None:
+                return None
+            found = self._prices[name] = Pricing(self._schema, operation, self._fragments)
+        return found
+
     def plan(
         self, name: str | None, given: Mapping[str, Any] | None
     ) -> tuple[Plan, VariableValues] | None:
@@ -73,7 +129,7 @@ class Document:
         That is so too for variables that are wrong: it says what is.
         """
         operation = self.operation(name) if self.is_kept else None
-        if operation is None:
+        if operation is None or operation.operation is not OperationType.QUERY:
             return None
         variables = NO_VARIABLES
         if operation.variable_definitions:
@@ -88,6 +144,8 @@ class Document:
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
             self._plans[key] = self._planned(operation, variables)
+            if self.grows is not None:
+                self.grows()
         plan = self._plans[key]
         return None if plan is None else (plan, variables)
 
@@ -103,35 +161,65 @@ class Document:
 class Documents:
     """The documents of one schema."""
 
-    def __init__(self, schema: GraphQLSchema) -> None:
-        """Start with none."""
+    def __init__(
+        self, schema: GraphQLSchema, limits: LimitSettings | None = None, *, explores: bool = True
+    ) -> None:
+        """Start with none. `explores`: they may introspect, and errors suggest names."""
         self._schema = schema
-        self._kept: OrderedDict[str, Document] = OrderedDict()
+        self._limits = limits or LimitSettings()
+        self._explores = explores
+        self._kept: Kept[Document] = Kept()
+        self._trusted: dict[str, Document] = {}
 
     def read(self, text: str) -> Document:
-        """Return the document of this text, parsed and validated."""
-        found = self._kept.get(text)
+        """Return the document of this text, bounded, parsed and validated."""
+        found = self._kept.get(text) or self._trusted.get(text)
         if found is not None:
-            self._kept.move_to_end(text)
             return found
-        found = self._checked(text)
+        try:
+            node = parsed(text, self._limits)
+            counted = Counted(node, self._limits)
+            if counted.introspects and not self._explores:
+                closed = Forbidden("Introspection is not open to you: __schema and __type.")
+                found = self._refused(closed)
+            else:
+                found = self._validated(node)
+        except (GatewayError, GraphQLError, RecursionError) as error:
+            found = self._refused(error)
         if len(text) <= LONGEST_KEPT:
-            found.is_kept = True
-            self._kept[text] = found
-            if len(self._kept) > MOST_KEPT:
-                self._kept.popitem(last=False)
+            found.is_kept, found.size, found.grows = True, len(text), self._kept.trim
+            self._kept.put(text, found)
         return found
 
-    def _checked(self, text: str) -> Document:
+    def trust(self, text: str) -> Document:
+        """Keep a document for ever, past the bounds, unless something is wrong with it."""
         try:
-            node = parse(text, max_tokens=MOST_TOKENS)
-        except GraphQLError as error:
-            return Document(self._schema, None, (error,))
-        except RecursionError:
-            deep = GraphQLError("The document is nested too deeply.")
-            return Document(self._schema, None, (deep,))
-        errors = validate(self._schema, node, max_errors=20)
-        return Document(self._schema, None if errors else node, errors)
+            found = self._validated(parse(text))
+        except (GraphQLError, RecursionError) as error:
+            return self._refused(error)
+        if found.is_good:
+            found.is_kept = True
+            self._trusted[text] = found
+        return found
+
+    def _validated(self, node: DocumentNode) -> Document:
+        errors = validate(
+            self._schema, node, max_errors=MOST_ERRORS, hide_suggestions=not self._explores
+        )
+        if errors:
+            return self._refused(*errors)
+        return Document(self._schema, node, explores=self._explores)
+
+    def _refused(self, *errors: Exception) -> Document:
+        told = []
+        for error in errors:
+            if isinstance(error, GraphQLError):
+                told.append(error)
+            elif isinstance(error, GatewayError):
+                told.append(GraphQLError(str(error), original_error=error))
+            else:
+                told.append(GraphQLError("The document is nested too deeply."))
+        return Document(self._schema, None, told, explores=self._explores)
 
 
 class _Deciding(Visitor):

@@ -1,16 +1,23 @@
 """Run one operation and shape its answer: data, errors, extensions."""
 
-from collections.abc import Coroutine, Mapping, Sequence
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import structlog
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema, execute
 from graphql.pyutils import is_awaitable
 
+from gateway import audit
+from gateway.access import Caller
+from gateway.budgets import Budgets
 from gateway.context import RequestContext
-from gateway.errors import GatewayError
+from gateway.errors import Forbidden, GatewayError, LimitExceeded
+from gateway.limits import LimitSettings
 from resolvers import errors
-from resolvers.execution.documents import Document, Documents
+from resolvers.execution.bounds import check_variables, exceeded
+from resolvers.execution.cost import CALL, Cost
+from resolvers.execution.documents import MOST_ERRORS, Document, Documents
 from resolvers.execution.failures import in_order
 from resolvers.execution.plan import UnplannableError
 from resolvers.execution.waves import Run
@@ -28,14 +35,44 @@ class Answer(NamedTuple):
 class Operations:
     """Runs the operations of one schema."""
 
-    def __init__(self, schema: GraphQLSchema) -> None:
-        """Keep the schema and its documents."""
-        self._schema = schema
-        self._documents = Documents(schema)
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        limits: LimitSettings | None = None,
+        *,
+        budgets: Budgets | None = None,
+        most_calls: Mapping[str, int] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Keep the schema and its documents, and to the limits.
 
-    def document(self, text: str) -> Document:
-        """Return the document of this text, parsed and validated once."""
-        return self._documents.read(text)
+        `budgets`: of the callers; without them nobody has one. `most_calls`: how many calls each
+        provider allows one operation, by its key.
+        """
+        self._schema = schema
+        self._limits = limits or LimitSettings()
+        self._budgets = budgets
+        self._most_calls = most_calls
+        self._clock = clock
+        self._documents = Documents(schema, self._limits)
+        self._documents_of_strangers = Documents(schema, self._limits, explores=False)
+
+    def count(self, caller: Caller) -> None:
+        """Take in that somebody asks, whatever it is. Raises `LimitExceeded`."""
+        if self._budgets is not None:
+            self._budgets.count(caller.id, self._clock())
+
+    def document(self, text: str, *, explores: bool = True) -> Document:
+        """Return the document of this text, parsed and validated once.
+
+        `explores`: who asks may introspect, and is told by errors what names there are.
+        """
+        return (self._documents if explores else self._documents_of_strangers).read(text)
+
+    def trust(self, text: str) -> Sequence[str]:
+        """Keep a document for ever, past the bounds; return what is wrong with it."""
+        self._documents_of_strangers.trust(text)
+        return [error.message for error in self._documents.trust(text).errors]
 
     def begin(
         self,
@@ -46,10 +83,12 @@ class Operations:
     ) -> Answer | Coroutine[Any, Any, Answer]:
         """Run the operation of this name (without one, the only one) of a document.
 
-        Returns the answer itself where nothing has to be waited for.
+        Returns the answer itself where nothing has to be waited for. Raises `LimitExceeded` when
+        its caller has asked too much in the last minute.
         """
-        if document.node is None:
-            return self._refused(document.errors, context)
+        cost = self._admitted(document, variables, name, context)
+        if isinstance(cost, Answer):
+            return cost
         planned = document.plan(name, variables)
         if planned is not None:
             plan, values = planned
@@ -60,9 +99,9 @@ class Operations:
             else:
                 running.start()
                 if running.waits:
-                    return self._waited(running, context)
-                return self._answer(*running.answer(), context)
-        return self.run_on_graphql_core(document, variables, name, context)
+                    return self._waited(running, context, cost)
+                return self._answer(*running.answer(), context, cost)
+        return self._on_graphql_core(document, variables, name, context, cost)
 
     async def run(
         self,
@@ -75,9 +114,9 @@ class Operations:
         begun = self.begin(document, variables, name, context)
         return begun if isinstance(begun, Answer) else await begun
 
-    async def _waited(self, running: Run, context: RequestContext) -> Answer:
+    async def _waited(self, running: Run, context: RequestContext, cost: Cost | None) -> Answer:
         await running.read()
-        return self._answer(*running.answer(), context)
+        return self._answer(*running.answer(), context, cost)
 
     async def run_on_graphql_core(
         self,
@@ -86,15 +125,30 @@ class Operations:
         name: str | None,
         context: RequestContext,
     ) -> Answer:
-        """Run an operation that has no plan."""
+        """Do as `run` does, without a plan."""
+        cost = self._admitted(document, variables, name, context)
+        if isinstance(cost, Answer):
+            return cost
+        return await self._on_graphql_core(document, variables, name, context, cost)
+
+    async def _on_graphql_core(
+        self,
+        document: Document,
+        variables: Mapping[str, Any] | None,
+        name: str | None,
+        context: RequestContext,
+        cost: Cost | None,
+    ) -> Answer:
         if document.node is None:
-            return self._refused(document.errors, context)
+            raise TypeError(document)
         result = execute(
             self._schema,
             document.node,
             context_value=context,
             variable_values=dict(variables or {}),
             operation_name=name,
+            max_coercion_errors=MOST_ERRORS,
+            hide_suggestions=not document.explores,
         )
         if is_awaitable(result):
             result = await result
@@ -102,21 +156,83 @@ class Operations:
             raise TypeError(result)
         if result.data is None and result.errors and all(e.path is None for e in result.errors):
             return self._refused(result.errors, context)
-        return self._answer(result.data, in_order(result.data, result.errors or ()), context)
+        failed = in_order(result.data, result.errors or ())
+        return self._answer(result.data, failed, context, cost)
+
+    def _admitted(
+        self,
+        document: Document,
+        variables: Mapping[str, Any] | None,
+        name: str | None,
+        context: RequestContext,
+    ) -> Cost | Answer | None:
+        """Return what an operation is charged, or why it may not run.
+
+        None for one that cannot be found: graphql-core says so.
+        """
+        if document.node is None:
+            return self._refused(document.errors, context)
+        refusals = admitted(document, name, context)
+        if refusals:
+            return self._refused(refusals, context)
+        try:
+            check_variables(variables, self._limits)
+        except LimitExceeded as error:
+            return self._refused([GraphQLError(str(error), original_error=error)], context)
+        pricing = document.pricing(name)
+        if pricing is None:
+            return None
+        cost = pricing.of(variables, context.providers, self._most_calls)
+        caller = context.caller.id
+        if cost.requested > self._limits.cost:
+            dear = exceeded("cost", cost.requested, self._limits.cost)
+            refused = self._refused([GraphQLError(str(dear), original_error=dear)], context)
+            return refused._replace(body={**refused.body, **self._charged(cost, context, 0)})
+        if self._budgets is not None:
+            self._budgets.spend(caller, cost.requested, self._clock())
+        return cost
 
     def _answer(
         self,
         data: Mapping[str, Any] | None,
         failed: Sequence[GraphQLError],
         context: RequestContext,
+        cost: Cost | None,
     ) -> Answer:
         body: dict[str, Any] = {"data": data}
         if failed:
             body["errors"] = [shown(error, context) for error in failed]
+        if cost is not None:
+            took = context.scope.wanted
+            calls = sum(took.values()) if took else 0
+            body.update(self._charged(cost, context, CALL * (calls - cost.calls)))
         return Answer(body, is_request_error=False)
+
+    def _charged(self, cost: Cost, context: RequestContext, more: int) -> Mapping[str, Any]:
+        """Charge the difference, and return the extensions of an answer."""
+        if self._budgets is None:
+            return {}
+        left = self._budgets.settle(context.caller.id, more, self._clock())
+        told = {"requested": cost.requested, "calls": cost.calls, "remaining": left}
+        return {"extensions": {"cost": told}}
 
     def _refused(self, found: Any, context: RequestContext) -> Answer:
         return Answer({"errors": [shown(e, context) for e in found]}, is_request_error=True)
+
+
+def admitted(
+    document: Document, name: str | None, context: RequestContext
+) -> Sequence[GraphQLError]:
+    """Show an operation what its caller may see; return why not, where that is nothing."""
+    if context.caller.may_everything:
+        return ()
+    needed = document.needs(name)
+    try:
+        context.admit(needed.needs)
+    except Forbidden:
+        audit.denied(context.scope, document.mutations(name))
+        return needed.refusals(context.caller)
+    return ()
 
 
 def shown(error: GraphQLError, context: RequestContext) -> Mapping[str, Any]:

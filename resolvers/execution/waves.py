@@ -91,16 +91,23 @@ class Run:
         self, field: FieldPlan, values: Sequence[Any], objects: Sequence[dict[str, Any]]
     ) -> None:
         answers = await self._answers(field, values)
-        good, failed = answers, [a for a in answers if isinstance(a, Exception)]
-        try:
-            if failed:
-                good, objects = self._without_failed(field, answers, objects)
-            field.complete(good, objects, self._slots)
-        except Exception:  # noqa: BLE001  # as above
-            self._empty(field.below)
-            self._careful().complete(field, good, objects)
+        if not self._completed(field, answers, objects):
+            good, objects = self._without_failed(field, answers, objects)
+            if len(good) == len(answers) or not self._completed(field, good, objects):
+                self._careful().complete(field, good, objects)
         if field.below:
             await self._read(field.below)
+
+    def _completed(
+        self, field: FieldPlan, answers: Sequence[Any], objects: Sequence[dict[str, Any]]
+    ) -> bool:
+        """Put answers into their objects; False: one of them is not as the schema says."""
+        try:
+            field.complete(answers, objects, self._slots)
+        except Exception:  # noqa: BLE001  # as above
+            self._empty(field.below)
+            return False
+        return True
 
     def _without_failed(
         self, field: FieldPlan, answers: Sequence[Any], objects: Sequence[dict[str, Any]]

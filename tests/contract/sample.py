@@ -34,6 +34,7 @@ from gateway.adapter import AccountSettings, Adapter, Batch, ReadsSegments
 from gateway.changes import Tag
 from gateway.domain import Page, Rule, Segment
 from gateway.providers import ADAPTERS
+from gateway.reading import Document
 from gateway.wire import (
     Asked,
     CustomerRow,
@@ -223,6 +224,8 @@ def _(value: Rule, document: Any) -> Any:
 
 @plain.register
 def _(value: msgspec.Struct, document: Any) -> Any:
+    if value.__struct_config__.array_like:
+        return plain(msgspec.structs.astuple(value), document)
     return {
         name: plain(getattr(value, name), document)
         for name, default in _defaults(type(value)).items()
@@ -231,8 +234,8 @@ def _(value: msgspec.Struct, document: Any) -> Any:
 
 
 @plain.register
-def _(value: bytes | msgspec.Raw, document: Any) -> Any:
-    return _pointer(msgspec.json.decode(value), document)
+def _(value: bytes | msgspec.Raw | Document, document: Any) -> Any:
+    return _pointer(msgspec.json.decode(bytes(value)), document)
 
 
 @plain.register

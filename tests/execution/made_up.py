@@ -6,6 +6,7 @@ what its fields do follows from it, so that both executors meet the same trouble
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ from gateway.errors import BadInput, GatewayError
 from resolvers.fields import View, attribute, computed, read, read_all
 from resolvers.leaves import DATE_TIME, DateTime
 from resolvers.selection import Asked
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 CALLS: list[int] = []
 """For how many `many` was called, each time."""
@@ -102,6 +105,12 @@ class Thing(NamedTuple):
     def size(self) -> Any:
         """A field."""
         return self.wrong(7, Size.SMALL if self.number % 2 else Size.LARGE)
+
+    @property
+    def when(self) -> Any:
+        """A field; all alike in whole seconds, or with parts of one in all or some."""
+        parts = {0: 0, 1: 500_000, 2: self.number % 2 * 250_000, 3: self.number % 1000}
+        return self.wrong(24, EPOCH + timedelta(0, self.number, parts[self.trouble % 4]))
 
     @property
     def texts(self) -> Any:
@@ -207,6 +216,18 @@ async def mixed(thing: Thing, asked: Asked) -> Sequence[Any]:  # noqa: ARG001  #
     ]
 
 
+async def seen_at(things: Sequence[Thing], asked: Asked) -> Sequence[Any]:  # noqa: ARG001  # the form of such a function
+    """Read times for many at once."""
+    return [_settled_time(thing) for thing in things]
+
+
+def _settled_time(thing: Thing) -> Any:
+    try:
+        return thing.when
+    except (GatewayError, ZeroDivisionError) as error:
+        return error
+
+
 def _settled(thing: Thing, salt: int) -> Any:
     try:
         found = thing.wrong(salt, thing.next(salt))
@@ -254,7 +275,11 @@ class ThingView(Numbered):
     some: "list[ThingView | None] | None" = attribute("all_must", "")
     doubled: int | None = computed(times, "")
     selected: str = computed(mentioned, "")
-    at: DateTime | None = computed(lambda _: None, "")
+    at: DateTime | None = attribute("when", "")
+    surely_at: DateTime = attribute("when", "")
+    none_at: DateTime | None = computed(lambda _: None, "")
+    seen: DateTime | None = read_all(seen_at, "")
+    surely_seen: DateTime = read_all(seen_at, "")
     json: JSON | None = computed(lambda thing: {"n": [thing.number, None]}, "")
     one: "ThingView | None" = read(read_one, "")
     must_read: "ThingView" = read(read_surely, "")

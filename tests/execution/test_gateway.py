@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from gateway import lists
 from gateway.context import RequestContext, Scope, open_context
+from gateway.limits import LimitSettings
 from gateway.pages.examples import examples
 from resolvers.execution.operations import Operations
 from resolvers.schema import SCHEMA
@@ -82,7 +83,7 @@ class World:
 async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """Return the gateway over the sandbox, at a time that stands still."""
     monkeypatch.setattr(lists, "datetime", Still)
-    operations = Operations(CORE)
+    operations = Operations(CORE, LimitSettings(cost=10**9))
     providers = await remembered()
     context = open_context(providers, Scope("request", math.inf), (), NOW)
     told = await operations.run(operations.document(KNOWN), None, None, context)

@@ -25,6 +25,7 @@ from tests.front.serving import (
     segment_id,
     serving,
     settings_with,
+    without_cost,
 )
 
 LIST = """{
@@ -68,7 +69,7 @@ async def asked(front: Front, query: str, variables: Mapping[str, Any] | None = 
     assert reply.status_code == 200
     told = f"{reply.text} {reply.headers}"
     assert [secret for secret in SECRETS if secret in told] == []
-    return reply.json(), reply.headers["x-request-id"]
+    return without_cost(reply.json()), reply.headers["x-request-id"]
 
 
 async def assert_stands_in_sources(front: Front, key: str, failure: Failure) -> None:

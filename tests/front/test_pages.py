@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.front.asking import JSON, refusal
 from tests.front.failures import FAILURES, signed_in
 from tests.front.serving import PROVIDERS, Front
 
@@ -45,14 +46,8 @@ async def test_pages_that_are_not_built(front: Front) -> None:
     reply = await front.client.get("/graphql", headers={"accept": "text/html"})
 
     assert reply.status_code == 503
-    assert reply.json() == {
-        "errors": [
-            {
-                "message": "The pages are not built; run `make serve` or `make pages`.",
-                "extensions": {"code": "BAD_USER_INPUT"},
-            }
-        ]
-    }
+    message = "The pages are not built; run `make serve` or `make pages`."
+    assert refusal(reply) == (503, JSON, message, "BAD_USER_INPUT")
     assert await front.data('{ provider(key: "x") { key } }') == {"provider": None}
 
 

@@ -98,24 +98,6 @@ def test_an_address_that_is_not_ours_is_refused(served: list[dict[str, Any]]) ->
     assert served == []
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.test"])  # noqa: S104  # what is refused
-@pytest.mark.parametrize("before", ["", "[server]\nallow_anonymous = false\n"])
-def test_others_are_let_in_only_if_that_is_said(
-    host: str, before: str, tmp_path: Path, served: list[dict[str, Any]]
-) -> None:
-    """An address that other machines reach is refused unless anybody may come."""
-    file = account(
-        tmp_path, ACCOUNT.format(key="a", base_url=NOWHERE, token=SECRET), before=before
-    )
-    result = run("serve", "--config", file, "--host", host)
-    assert (result.exit_code, result.stdout, served) == (2, "", [])
-    assert result.stderr == (
-        f"{host} can be reached from other machines, and everybody there could ask everything.\n"
-        "Say server.allow_anonymous = true in the configuration file if that is meant, or listen "
-        "at 127.0.0.1.\n"
-    )
-
-
 def test_serving_says_where_what_and_how(
     free: int, served: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,6 @@ from gateway.sandbox.app import CREDENTIALS
 from gateway.settings import load
 from tests.gateway.configurations import ACCOUNT, ENVIRONMENT, EXAMPLE, problems, read
 
-
 CLOSED: dict[str, Any] = {"hosts": (), "cors_origins": (), "trusted_proxies": ()}
 
 

@@ -61,8 +61,10 @@ max_concurrency = 1.5
         ("store.url", "string should match pattern '^(sqlite|postgresql)://.+$'"),
         (
             "servers",
-            "is not a known table; known are server, store, auth, limits, documents "
-            "and [[providers]]",
+            (
+                "is not a known table; known are server, store, auth, limits, documents, log "
+                "and [[providers]]"
+            ),
         ),
         ("providers[0].key", "string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'"),
         (

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from gateway.confidential import Foreign
 from gateway.errors import (
     Broken,
     Denied,
@@ -266,10 +267,10 @@ async def test_a_failure_is_logged_once_under_the_requests_id() -> None:
             "provider": "acme",
             "operation": "things.list",
             "method": "GET",
-            "path": "/things",
             "error": "Broken",
             "status": 503,
-            "detail": "upstream words",
+            "at": None,
+            "detail": Foreign("upstream words"),
         }
     ]
     with capture_logs() as lines:

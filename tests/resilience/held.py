@@ -49,7 +49,9 @@ async def serving(url: str) -> AsyncIterator[Served]:
     app = build(settings_with().model_copy(update={"store": store}), providers)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://localhost"
+        ) as client,
     ):
         yield Served(app, Front(client, providers), Held(providers))
 
@@ -67,6 +69,6 @@ async def post(app: Starlette, body: Mapping[str, Any], gone: asyncio.Event) -> 
     async def send(message: Message) -> None:
         del message
 
-    headers = [(b"content-type", b"application/json")]
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
     request = {"type": "http", "path": "/graphql", "method": "POST", "headers": headers}
     await app(request, receive, send)

@@ -205,7 +205,7 @@ async def test_a_client_that_hangs_up_ends_its_calls_over_real_sockets() -> None
             _, writer = await connected(listening.getsockname()[1])
             body = json.dumps({"query": LIST}).encode()
             writer.write(
-                b"POST /graphql HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n"
+                b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
                 b"content-length: %d\r\n\r\n%b" % (len(body), body)
             )
             await arrived.wait()

@@ -170,7 +170,7 @@ def test_a_breaker_never_locks(events: list[tuple[str, float]]) -> None:
             era, _ = out.pop(0)
             breaker.leave(era, now, failed={"ok": False, "failed": True}.get(event))
         refusal_s = breaker.refusal_s(now)
-        assert refusal_s is None or 0 < refusal_s <= 5
+        assert refusal_s is None or 0 < refusal_s <= 5 + 1e-9  # sums of floats are not exact
         probes = [era for era, was in out if was is Circuit.HALF_OPEN]
         assert len(probes) == len(set(probes))
     for era, _ in out:

@@ -1,14 +1,23 @@
 """Equal reads are one call, are remembered shortly, and help when the provider fails."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
 from gateway.domain import Customer, Origin, Page, Ref, whole
-from gateway.errors import Broken, Denied, ProviderError, TimedOut
-from gateway.transport.sharing import MOST_REPLIES, Kept, Memory
+from gateway.errors import (
+    Broken,
+    Denied,
+    Malformed,
+    ProviderError,
+    Refused,
+    TimedOut,
+    TooManyCalls,
+)
+from gateway.transport.sharing import MOST_REPLIES, Answer, Memory
 from gateway.wire import Call, Exchange, Reply
 from tests.resilience.accounts import Script, account, scope, things, told
 from tests.resilience.clockwork import now, run
@@ -249,15 +258,20 @@ def test_two_accounts_share_nothing() -> None:
     run(main())
 
 
+def remembered(body: bytes) -> Answer[str]:
+    """Return an answer that came when the clocks began."""
+    return Answer(Reply(200, {}, body), 0, datetime.fromtimestamp(0, UTC), things(), "well")
+
+
 def test_memory_is_bounded() -> None:
     """By number and by bytes; the oldest go first."""
     memory = Memory(5, 60)
-    kept = Kept(Reply(200, {}, b"x"), 0, None)  # type: ignore[arg-type]  # no clock is looked at
+    kept = remembered(b"x")
     for number in range(MOST_REPLIES + 10):
         memory.keep(number, kept)
     assert [memory.fresh(number, 1) for number in (0, 9)] == [None, None]
     assert memory.fresh(10, 1) is kept
-    large = Kept(Reply(200, {}, b"x" * 20 * 1024 * 1024), 0, kept.fetched_at)
+    large = remembered(b"x" * 20 * 1024 * 1024)
     memory.keep("a", large)
     memory.keep("b", large)
     assert [memory.fresh(key, 1) for key in ("a", "b", 10)] == [None, large, None]
@@ -276,5 +290,160 @@ def test_freshness_of_an_answer_is_that_of_its_oldest_part() -> None:
         await upstream.read(things(), within)
         assert within.fresh_for_s == pytest.approx(3)
         assert now() > 0
+
+    run(main())
+
+
+class Counted:
+    """An exchange that reads people, and how often it read an answer that went well."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        asked = people()
+
+        def read(reply: Reply) -> Page[Customer]:
+            self.reads += reply.status == 200
+            return asked.read(reply)
+
+        self.exchange = Exchange(asked.operation, asked.call, read)
+
+
+def test_what_one_exchange_reads_is_read_once() -> None:
+    """All who join by it get the very same page, and all from memory one copy of it."""
+
+    async def main() -> None:
+        upstream = account(Script([told(200, "ann")], takes_s=1), cache_ttl_s=5)
+        counted = Counted()
+
+        async def read() -> Page[Customer]:
+            return await upstream.read(counted.exchange, scope())
+
+        live = await asyncio.gather(*(read() for _ in range(10)))
+        cached = [await read() for _ in range(10)]
+        assert (len({id(page) for page in live}), len({id(page) for page in cached})) == (1, 1)
+        assert (live[0].origin, live[0].rows[0].origin) == (Origin.LIVE, Origin.LIVE)
+        assert (cached[0].origin, cached[0].rows[0].origin) == (Origin.CACHED, Origin.CACHED)
+        assert counted.reads == 1
+
+    run(main())
+
+
+def test_what_is_remembered_grows_old_though_it_was_shown_young() -> None:
+    """The copy that says CACHED is not shown when the answer is STALE, nor the other way round."""
+
+    async def main() -> None:
+        upstream = account(Script([told(200, "ann"), told(500)]), cache_ttl_s=5, retries=0)
+        counted = Counted()
+        seen = []
+        for _ in range(4):
+            page = await upstream.read(counted.exchange, scope())
+            seen.append((page.origin, page.rows[0].origin))
+            await asyncio.sleep(3)
+        assert seen == [
+            (Origin.LIVE, Origin.LIVE),
+            (Origin.CACHED, Origin.CACHED),
+            (Origin.STALE, Origin.STALE),
+            (Origin.STALE, Origin.STALE),
+        ]
+        assert counted.reads == 1
+
+    run(main())
+
+
+def test_what_cannot_be_read_fails_for_all_who_join() -> None:
+    """Each gets an error of their own, though it was read once."""
+
+    async def main() -> None:
+        upstream = account(Script([told(200, "ann")], takes_s=1), retries=0)
+        reads = []
+
+        def read(reply: Reply) -> str:
+            reads.append(reply)
+            raise ValueError
+
+        exchange = Exchange("part", Call("GET", "/all"), read)
+        found = await asyncio.gather(
+            *(upstream.read(exchange, scope()) for _ in range(5)), return_exceptions=True
+        )
+        assert {type(each) for each in found} == {Malformed}
+        assert (len({id(each) for each in found}), len(reads)) == (5, 1)
+
+    run(main())
+
+
+def test_many_are_read_at_once_and_fail_one_by_one() -> None:
+    """Answers and failures stand in the order of the calls, and all are under way together."""
+
+    async def main() -> None:
+        script = Script([told(200, "a"), told(404), told(200, "c")], takes_s=1)
+        upstream = account(script)
+        started = now()
+        found = await upstream.read_all([things(f"/{n}") for n in "abc"], scope())
+        assert (found[0], type(found[1]), found[2]) == ("a", Refused, "c")
+        assert now() - started == pytest.approx(1)
+        assert script.most == 3
+        assert await upstream.read_all([], scope()) == []
+
+    run(main())
+
+
+def test_the_same_call_may_stand_among_many_twice() -> None:
+    """It is made once, and each reads its part of it."""
+
+    async def main() -> None:
+        script = Script([told(200, "abc")], takes_s=1)
+
+        def part(place: int) -> Exchange[str]:
+            return Exchange("part", Call("GET", "/all"), lambda r: r.body.decode()[place])
+
+        assert await account(script).read_all([part(0), part(2)], scope()) == ["a", "c"]
+        assert len(script.at) == 1
+
+    run(main())
+
+
+def test_who_gives_up_many_leaves_what_others_wait_for() -> None:
+    """Of three calls the second is somebody else's too: only that goes on."""
+
+    async def main() -> None:
+        script = Script([told()], takes_s=2)
+        upstream = account(script)
+        many = asyncio.create_task(
+            upstream.read_all([things(f"/{number}") for number in range(3)], scope())
+        )
+        await asyncio.sleep(1)
+        one = asyncio.create_task(upstream.read(things("/1"), scope()))
+        await asyncio.sleep(0)
+        many.cancel()
+        await asyncio.wait([many])
+        await asyncio.sleep(0)
+        assert (many.cancelled(), script.under_way, len(upstream._flights)) == (True, 1, 1)  # noqa: SLF001  # what can be joined is nobody else's business
+        assert await one == "well"
+        assert len(script.at) == 3
+
+    run(main())
+
+
+def test_many_share_one_deadline() -> None:
+    """What has come by then is told; the rest has timed out."""
+
+    async def main() -> None:
+        script = Script([told(200, "a"), 9.0], takes_s=0.5)
+        found = await account(script, retries=0).read_all([things("/a"), things("/b")], scope(1))
+        assert (found[0], type(found[1])) == ("a", TimedOut)
+        assert len(script.at) == 2
+
+    run(main())
+
+
+def test_too_many_calls_fail_alone() -> None:
+    """Those that one operation may still make are made."""
+
+    async def main() -> None:
+        script = Script([told()])
+        upstream = account(script, max_calls_per_operation=2)
+        found = await upstream.read_all([things(f"/{number}") for number in range(3)], scope())
+        assert (*found[:2], type(found[2])) == ("well", "well", TooManyCalls)
+        assert len(script.at) == 2
 
     run(main())

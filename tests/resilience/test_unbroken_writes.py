@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from gateway.batching import settled
 from gateway.hangup import Unbroken
-from gateway.loaders import settled
 from tests.front.serving import customer_id
 from tests.resilience.accounts import Script, account, scope, things
 from tests.resilience.clockwork import now, run

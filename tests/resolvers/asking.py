@@ -29,11 +29,11 @@ class NotingReads:
         return Connection(
             rows=self.rows,
             cursor=str,
-            end_cursor=None,
+            end_cursor=lambda: None,
             has_next=False,
             has_previous=False,
             total=len(self.rows),
-            sources=[],
+            sources=list,
         )
 
 

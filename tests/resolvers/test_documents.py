@@ -3,9 +3,11 @@
 import pytest
 from graphql import build_schema
 
-from resolvers.execution import documents
-from resolvers.execution.documents import LONGEST_KEPT, MOST_TOKENS, Documents
+from gateway.limits import LimitSettings
+from resolvers.execution import kept
+from resolvers.execution.documents import LONGEST_KEPT, Documents
 
+LIMITS = LimitSettings()
 SCHEMA = build_schema("type Query { a: Int b(x: [Int]): Int q: Query } type Mutation { a: Int }")
 
 
@@ -21,7 +23,7 @@ def test_no_more_are_kept_than_allowed_and_the_longest_unused_goes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Reading a document keeps it fresh."""
-    monkeypatch.setattr(documents, "MOST_KEPT", 3)
+    monkeypatch.setattr(kept, "MOST_KEPT", 3)
     known = Documents(SCHEMA)
     a, b, c = (known.read(f"{{ {name}: a }}") for name in "abc")
     assert known.read("{ a: a }") is a
@@ -68,8 +70,8 @@ def test_a_document_of_the_largest_size_runs() -> None:
         return "{ b(x: [" + " 1" * (tokens - 9) + "]) }"
 
     known = Documents(SCHEMA)
-    assert known.read(of(MOST_TOKENS)).node is not None
-    assert known.read(of(MOST_TOKENS + 1)).node is None
+    assert known.read(of(LIMITS.tokens)).node is not None
+    assert known.read(of(LIMITS.tokens + 1)).node is None
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.domain import Membership, Ref, Segment, plain
 from tests.resolvers.asking import NotingReads, ask
@@ -33,6 +35,36 @@ async def test_a_moment_comes_out_in_utc_with_milliseconds(
     assert await ask("{ segments { nodes { createdAt } } }", NotingReads([row])) == {
         "data": {"segments": {"nodes": [{"createdAt": shown}]}}
     }
+
+
+moments = st.datetimes(timezones=st.timezones() | st.just(UTC))
+alike = moments.map(lambda moment: moment.replace(microsecond=0))
+in_milliseconds = st.builds(
+    lambda moment, part: moment.replace(microsecond=part * 1000), moments, st.integers(1, 999)
+)
+
+
+@settings(deadline=None)
+@given(
+    told=st.sampled_from((moments, alike, in_milliseconds)).flatmap(
+        lambda each: st.lists(st.none() | each) | st.lists(each)
+    )
+)
+async def test_moments_of_a_list_come_out_as_each_would(told: list[datetime | None]) -> None:
+    """However alike they are: rows are completed together."""
+    rows = [
+        Segment(ref=Ref("a", "1"), names=plain("A"), membership=Membership.RULE, created_at=moment)
+        for moment in told
+    ]
+    found = await ask("{ segments { nodes { createdAt } } }", NotingReads(rows))
+    shown = [row["createdAt"] for row in found["data"]["segments"]["nodes"]]
+    assert shown == [moment and written(moment) for moment in told]
+
+
+def written(moment: datetime) -> str:
+    """Return a moment as ISO 8601 has it in UTC, cut to milliseconds."""
+    text = moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
+    return f"{text}Z"
 
 
 IN = "query ($at: DateTime) { segments(filter: {createdAfter: $at}) { nodes { id } } }"

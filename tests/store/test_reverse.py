@@ -45,7 +45,7 @@ def client(record: Record | None) -> httpx.AsyncClient:
     """Return a client of the reverse call of two shops, of which one may ask."""
     call = ReverseCall([account("shop", "let-me-in"), account("other", None)], lambda: record)
     transport = httpx.ASGITransport(Starlette(routes=[call.route]))
-    return httpx.AsyncClient(transport=transport, base_url="http://gateway")
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 @pytest.fixture

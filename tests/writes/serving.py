@@ -21,7 +21,9 @@ async def serving(
     app = build((settings or settings_with()).model_copy(update={"store": store}), providers)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://localhost"
+        ) as client,
     ):
         front = Front(client, providers)
         await front.data(SIGN_IN)

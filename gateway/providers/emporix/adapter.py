@@ -7,10 +7,9 @@ OAuth services and standard-practices/* in github.com/emporix/api-references, re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, SupportsBytes
 from urllib.parse import urlencode
 
-import msgspec
 from pydantic import Field, SecretStr, StringConstraints
 
 from gateway.adapter import AccountSettings, Batch
@@ -211,7 +210,7 @@ class Emporix(SegmentWrites, AssignmentWrites):
             provider=self.key,
             path=f"{self._segments_path}/{path_part(segment)}/items",
             form=ItemAssignmentModel,
-            show=lambda told, _: item_of(self._account, told),
+            show=partial(item_of, self._account),
         )
         question = EVERYTHING if kind is None else Question(f"type:{kind.value}", is_whole=True)
         return listed.page("items.list", page, question)
@@ -247,10 +246,10 @@ class Emporix(SegmentWrites, AssignmentWrites):
             provider=self.key,
             path=f"{self._segments_path}/{path_part(segment)}/customers",
             form=AssignmentModel,
-            show=lambda told, _: assignment_of(self._account, segment, told),
+            show=partial(assignment_of, self._account, segment),
         )
 
-    def _assigned(self, customer: str, told: SegmentModel, raw: bytes | msgspec.Raw) -> Assignment:
+    def _assigned(self, customer: str, told: SegmentModel, raw: SupportsBytes) -> Assignment:
         segment = segment_of(self._account, told, raw)
         ref = AssignmentRef(self.key, segment.ref.key, customer)
         return Assignment(ref=ref, segment=segment, is_partial=True)

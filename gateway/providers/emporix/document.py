@@ -90,7 +90,7 @@ def rewritten(current: Segment, fields: Mapping[str, Any], version: int) -> Mapp
 
 def _stored(current: Segment) -> Mapping[str, Any]:
     """Return the document that a segment was read from."""
-    document: Mapping[str, Any] = msgspec.json.decode(current.raw or b"{}")
+    document: Mapping[str, Any] = msgspec.json.decode(bytes(current.raw or b"{}"))
     return document
 
 

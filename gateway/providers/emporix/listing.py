@@ -6,7 +6,7 @@ standard-practices/pagination in github.com/emporix/api-references, read 2026-11
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Generic, TypeVar
+from typing import Generic, SupportsBytes, TypeVar
 
 import msgspec
 
@@ -15,7 +15,7 @@ from gateway.domain import Page, PageRequest
 from gateway.errors import Malformed
 from gateway.paging import DIGITS, Window, number, numbered_page, window
 from gateway.providers.emporix.query import EVERYTHING, Question, fits_url, id_batches, one_of
-from gateway.reading import decode, decode_rows, path_part
+from gateway.reading import decode, documents, path_part
 from gateway.wire import Call, Exchange, Reply, json_call
 
 LARGEST_PAGE = 200
@@ -34,7 +34,7 @@ class Listed(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
     provider: str
     path: str
     form: type[M]
-    show: Callable[[M, bytes | msgspec.Raw], T]
+    show: Callable[[M, SupportsBytes], T]
     params: tuple[tuple[str, str], ...] = ()
     taken: frozenset[str] = frozenset()
     """Ids that name another thing in a path: these are read through the list."""
@@ -133,9 +133,8 @@ class Listed(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
         return json_call("POST", f"{self.path}/search", {"q": q}, query=params, headers=headers)
 
     def _rows(self, operation: str, reply: Reply) -> list[T]:
-        rows = decode(self.provider, operation, reply, list[msgspec.Raw])
-        read = decode_rows(self.provider, operation, rows, self.form)
-        return [self.show(told, raw) for told, raw in read]
+        rows = decode(self.provider, operation, reply, list[self.form])  # type: ignore[name-defined]  # a form is a type
+        return list(map(self.show, rows, documents(reply, len(rows))))
 
 
 def _header_number(reply: Reply, name: str) -> int | None:

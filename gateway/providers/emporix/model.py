@@ -7,7 +7,7 @@ be without are required; all others may be absent or null.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, SupportsBytes
 
 import msgspec
 
@@ -53,7 +53,7 @@ class Account(NamedTuple):
     language: str
 
 
-class TokenModel(msgspec.Struct, frozen=True):
+class TokenModel(msgspec.Struct, frozen=True, gc=False):
     """The answer of the token endpoint; `expires_in` in seconds."""
 
     # The characters that RFC 6749, A.12, allows, without the blank: it goes into a header.
@@ -61,7 +61,7 @@ class TokenModel(msgspec.Struct, frozen=True):
     expires_in: Annotated[float, msgspec.Meta(ge=0)]
 
 
-class Metadata(msgspec.Struct, frozen=True, rename="camel"):
+class Metadata(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """What Emporix itself keeps about a document."""
 
     created_at: datetime | None = None
@@ -72,7 +72,7 @@ class Metadata(msgspec.Struct, frozen=True, rename="camel"):
 NO_METADATA = Metadata()
 
 
-class Validity(msgspec.Struct, frozen=True):
+class Validity(msgspec.Struct, frozen=True, gc=False):
     """A time frame, open where an end is absent."""
 
     start: datetime | None = msgspec.field(name="from", default=None)
@@ -82,7 +82,7 @@ class Validity(msgspec.Struct, frozen=True):
 ALWAYS = Validity()
 
 
-class SegmentModel(msgspec.Struct, frozen=True, rename="camel"):
+class SegmentModel(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """A segment."""
 
     id: Id
@@ -95,7 +95,7 @@ class SegmentModel(msgspec.Struct, frozen=True, rename="camel"):
     metadata: Metadata | None = None
 
 
-class CustomerModel(msgspec.Struct, frozen=True, rename="camel"):
+class CustomerModel(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """A customer, as the customer service tells it."""
 
     id: Id
@@ -109,14 +109,14 @@ class CustomerModel(msgspec.Struct, frozen=True, rename="camel"):
     mixins: dict[str, Any] | None = None
 
 
-class NamedModel(msgspec.Struct, frozen=True):
+class NamedModel(msgspec.Struct, frozen=True, gc=False):
     """A customer or legal entity inside an assignment: a copy, of which little is sure."""
 
     id: Id
     name: str | None = None
 
 
-class AssignmentModel(msgspec.Struct, frozen=True, rename="camel"):
+class AssignmentModel(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """The assignment of a customer to the segment whose path was asked."""
 
     customer: NamedModel
@@ -125,7 +125,7 @@ class AssignmentModel(msgspec.Struct, frozen=True, rename="camel"):
     metadata: Metadata | None = None
 
 
-class ItemModel(msgspec.Struct, frozen=True):
+class ItemModel(msgspec.Struct, frozen=True, gc=False):
     """A product or category inside an assignment: a copy."""
 
     id: Id
@@ -133,7 +133,7 @@ class ItemModel(msgspec.Struct, frozen=True):
     name: Translated | None = None
 
 
-class ItemAssignmentModel(msgspec.Struct, frozen=True):
+class ItemAssignmentModel(msgspec.Struct, frozen=True, gc=False):
     """The assignment of an item to the segment whose path was asked."""
 
     item: ItemModel
@@ -141,7 +141,7 @@ class ItemAssignmentModel(msgspec.Struct, frozen=True):
     metadata: Metadata | None = None
 
 
-class MatchModel(msgspec.Struct, frozen=True):
+class MatchModel(msgspec.Struct, frozen=True, gc=False):
     """One item that matched."""
 
     id: Id
@@ -150,17 +150,13 @@ class MatchModel(msgspec.Struct, frozen=True):
 def _texts(account: Account, told: Translated | None) -> Texts:
     if told is None:
         return NO_TEXTS
-    if isinstance(told, str):
-        return Texts({account.language: told}, default=account.language)
-    known = {language: text for language, text in told.items() if text is not None}
-    return Texts(known, default=account.language)
+    texts: Mapping[str, Any] = {account.language: told} if isinstance(told, str) else told
+    if None in texts.values():
+        texts = {language: text for language, text in texts.items() if text is not None}
+    return Texts(texts, account.language)
 
 
-def _time(told: datetime | None) -> datetime | None:
-    return utc(told) if told else None
-
-
-def segment_of(account: Account, told: SegmentModel, raw: bytes | msgspec.Raw) -> Segment:
+def segment_of(account: Account, told: SegmentModel, raw: SupportsBytes) -> Segment:
     """Return a segment. All are lists kept by hand: Emporix has no rules."""
     metadata = told.metadata or NO_METADATA
     validity = told.validity or ALWAYS
@@ -170,18 +166,18 @@ def segment_of(account: Account, told: SegmentModel, raw: bytes | msgspec.Raw) -
         descriptions=_texts(account, told.description),
         membership=Membership.MANUAL,
         status=STATUSES.get(told.status, Status.UNKNOWN),
-        valid_from=_time(validity.start),
-        valid_to=_time(validity.end),
+        valid_from=validity.start and utc(validity.start),
+        valid_to=validity.end and utc(validity.end),
         site_code=told.site_code,
-        created_at=_time(metadata.created_at),
-        updated_at=_time(metadata.modified_at),
+        created_at=metadata.created_at and utc(metadata.created_at),
+        updated_at=metadata.modified_at and utc(metadata.modified_at),
         version=metadata.version,
         attributes=told.mixins,
         raw=raw,
     )
 
 
-def customer_of(account: Account, told: CustomerModel, raw: bytes | msgspec.Raw) -> Customer:
+def customer_of(account: Account, told: CustomerModel, raw: SupportsBytes) -> Customer:
     """Return a customer. Its number is its id in every example; only another one is kept."""
     keys = [CustomerKey("id", told.id)]
     if told.customer_number and told.customer_number != told.id:
@@ -198,7 +194,9 @@ def customer_of(account: Account, told: CustomerModel, raw: bytes | msgspec.Raw)
     )
 
 
-def assignment_of(account: Account, segment: str, told: AssignmentModel) -> Assignment:
+def assignment_of(
+    account: Account, segment: str, told: AssignmentModel, _raw: SupportsBytes | None = None
+) -> Assignment:
     """Return a customer's assignment to this segment; the customer itself is read elsewhere."""
     metadata = told.metadata or NO_METADATA
     entity = told.legal_entity
@@ -206,13 +204,13 @@ def assignment_of(account: Account, segment: str, told: AssignmentModel) -> Assi
         ref=AssignmentRef(account.key, segment, told.customer.id, entity.id if entity else None),
         legal_entity_name=entity.name if entity else None,
         kind=ASSIGNMENT_KINDS.get(told.assignment_type, AssignmentKind.UNKNOWN),
-        created_at=_time(metadata.created_at),
-        updated_at=_time(metadata.modified_at),
+        created_at=metadata.created_at and utc(metadata.created_at),
+        updated_at=metadata.modified_at and utc(metadata.modified_at),
         version=metadata.version,
     )
 
 
-def item_of(account: Account, told: ItemAssignmentModel) -> Item:
+def item_of(account: Account, told: ItemAssignmentModel, _raw: SupportsBytes) -> Item:
     """Return an item of a segment, with the times of its assignment."""
     metadata = told.metadata or NO_METADATA
     return Item(
@@ -220,6 +218,6 @@ def item_of(account: Account, told: ItemAssignmentModel) -> Item:
         kind=ITEM_KINDS.get(told.type, ItemKind.UNKNOWN),
         code=told.item.code,
         names=_texts(account, told.item.name),
-        created_at=_time(metadata.created_at),
-        updated_at=_time(metadata.modified_at),
+        created_at=metadata.created_at and utc(metadata.created_at),
+        updated_at=metadata.modified_at and utc(metadata.modified_at),
     )

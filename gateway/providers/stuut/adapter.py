@@ -6,6 +6,7 @@ specification file; what is stated nowhere is marked as a guess.
 
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
+from itertools import repeat
 from typing import Annotated, ClassVar, Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -30,13 +31,12 @@ from gateway.paging import cut, number, numbered_page, window
 from gateway.providers.stuut import writes
 from gateway.providers.stuut.model import (
     PartnerList,
-    PartnerModel,
     SegmentModel,
     assignment_of,
     customer_of,
     segment_of,
 )
-from gateway.reading import decode, decode_part, decode_rows, path_part
+from gateway.reading import decode, decode_part, documents, path_part
 from gateway.wire import Call, Exchange, Reply
 
 T = TypeVar("T")
@@ -96,9 +96,8 @@ class Stuut:
         """Read one stretch of the segments. `native` is a text for Stuut's `search`."""
 
         def rows(reply: Reply) -> list[Segment]:
-            listed = decode(self.key, SEGMENTS.operation, reply, list[msgspec.Raw])
-            told = decode_rows(self.key, SEGMENTS.operation, listed, SegmentModel)
-            return [segment_of(self.key, *each) for each in told]
+            told = decode(self.key, SEGMENTS.operation, reply, list[SegmentModel])
+            return list(map(segment_of, repeat(self.key), told, documents(reply, len(told))))
 
         search = query.name_contains if query.native is None else query.native
         return self._page(SEGMENTS, page, rows, (("search", search),) if search else ())
@@ -113,9 +112,9 @@ class Stuut:
         del query  # Stuut judges no part of it.
 
         def rows(reply: Reply) -> list[Customer]:
-            listed = decode(self.key, PARTNERS.operation, reply, PartnerList).data
-            told = decode_rows(self.key, PARTNERS.operation, listed, PartnerModel, "$.data")
-            return [customer_of(self.key, *each) for each in told]
+            told = decode(self.key, PARTNERS.operation, reply, PartnerList).data
+            raw = documents(reply, len(told), "data")
+            return list(map(customer_of, repeat(self.key), told, raw))
 
         return self._page(PARTNERS, page, rows)
 
@@ -128,9 +127,10 @@ class Stuut:
             if reply.status == HTTPStatus.NOT_FOUND:
                 return cut((), page)
             body = decode(self.key, operation, reply, msgspec.Raw)
-            found = [] if bytes(body) == b"null" else [body]
-            told = decode_rows(self.key, operation, found, SegmentModel)
-            return cut([assignment_of(self.key, customer, *each) for each in told], page)
+            if bytes(body) == b"null":
+                return cut((), page)
+            told = decode_part(self.key, operation, body, SegmentModel)
+            return cut((assignment_of(self.key, customer, told, body),), page)
 
         call = Call("GET", f"{SEGMENTS.path}/partners/{path_part(customer)}")
         return Exchange(operation, call, read)

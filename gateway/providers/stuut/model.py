@@ -5,7 +5,7 @@ Facts: docs.api.stuut.co/api-reference (customer-segments, partners), read 2026-
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, SupportsBytes
 
 import msgspec
 
@@ -27,7 +27,7 @@ from gateway.reading import pointer_part, utc
 Id = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class SegmentModel(msgspec.Struct, frozen=True):
+class SegmentModel(msgspec.Struct, frozen=True, gc=False):
     """A segment; all its parts are always there."""
 
     id: Id
@@ -39,7 +39,7 @@ class SegmentModel(msgspec.Struct, frozen=True):
     modified_at: datetime | None
 
 
-class PartnerModel(msgspec.Struct, frozen=True):
+class PartnerModel(msgspec.Struct, frozen=True, gc=False):
     """A partner. The list of its fields breaks off in the documents: only the id is sure."""
 
     id: Id
@@ -49,13 +49,13 @@ class PartnerModel(msgspec.Struct, frozen=True):
     custom_fields: dict[str, Any] | None = None
 
 
-class PartnerList(msgspec.Struct, frozen=True):
+class PartnerList(msgspec.Struct, frozen=True, gc=False):
     """What a list of v1 is wrapped in."""
 
-    data: list[msgspec.Raw]
+    data: list[PartnerModel]
 
 
-def segment_of(provider: str, told: SegmentModel, raw: bytes | msgspec.Raw) -> Segment:
+def segment_of(provider: str, told: SegmentModel, raw: SupportsBytes) -> Segment:
     """Return a segment. Stuut switches none off."""
     return Segment(
         ref=Ref(provider, told.id),
@@ -65,13 +65,13 @@ def segment_of(provider: str, told: SegmentModel, raw: bytes | msgspec.Raw) -> S
         priority=told.priority,
         rule=Rule(told.conditions, conditions),
         created_at=utc(told.created_at),
-        updated_at=utc(told.modified_at) if told.modified_at else None,
+        updated_at=told.modified_at and utc(told.modified_at),
         raw=raw,
     )
 
 
 def assignment_of(
-    provider: str, customer: str, told: SegmentModel, raw: msgspec.Raw
+    provider: str, customer: str, told: SegmentModel, raw: SupportsBytes
 ) -> Assignment:
     """Return a partner's membership in the segment that matched them."""
     return Assignment(
@@ -81,7 +81,7 @@ def assignment_of(
     )
 
 
-def customer_of(provider: str, told: PartnerModel, raw: msgspec.Raw) -> Customer:
+def customer_of(provider: str, told: PartnerModel, raw: SupportsBytes) -> Customer:
     """Return a partner, by as many of their three keys as were told."""
     keys = {"id": told.id, "remote_id": told.remote_id, "account_number": told.account_number}
     return Customer(

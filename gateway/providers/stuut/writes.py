@@ -6,6 +6,7 @@ documented: those of FastAPI are expected, whose wording the pages have, and non
 
 from collections.abc import Sequence
 from http import HTTPStatus
+from itertools import repeat
 
 import msgspec
 
@@ -13,7 +14,7 @@ from gateway.changes import Reason, SegmentDraft, UserError, Written
 from gateway.domain import Segment
 from gateway.errors import Refused
 from gateway.providers.stuut.model import SegmentModel, segment_of
-from gateway.reading import decode, decode_rows, fault
+from gateway.reading import decode, documents, fault
 from gateway.wire import Exchange, Reply, json_call
 from gateway.writing import foreign_parts, only_description, only_name
 
@@ -96,7 +97,7 @@ def reorder(provider: str, keys: Sequence[str]) -> Exchange[Sequence[Segment]]:
 
     def read(reply: Reply) -> Sequence[Segment]:
         try:
-            listed = decode(provider, operation, reply, list[msgspec.Raw])
+            told = decode(provider, operation, reply, list[SegmentModel])
         except Refused as error:
             # What an id of nothing gets is not documented; 404 can mean nothing else here.
             if error.status == HTTPStatus.NOT_FOUND:
@@ -104,8 +105,7 @@ def reorder(provider: str, keys: Sequence[str]) -> Exchange[Sequence[Segment]]:
                 error.because(Reason.NOT_FOUND.value, text, ("ids",))
             blame(error, reply, {"segment_ids": "ids"})
             raise
-        told = decode_rows(provider, operation, listed, SegmentModel)
-        return [segment_of(provider, *each) for each in told]
+        return list(map(segment_of, repeat(provider), told, documents(reply, len(told))))
 
     call = json_call("POST", f"{PATH}/reorder", {"segment_ids": list(keys)})
     return Exchange(operation, call, read)

@@ -7,10 +7,10 @@ v2018-08-01, read 2026-11-21.
 from collections.abc import Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, ClassVar, Literal, Self, cast
+from itertools import repeat
+from typing import Annotated, ClassVar, Literal, Self, TypeVar, cast
 from urllib.parse import urlencode
 
-import msgspec
 from pydantic import Field, SecretStr, StringConstraints
 
 from gateway.adapter import AccountSettings, Batch, RateLimit
@@ -39,8 +39,8 @@ from gateway.providers.voucherify.listing import (
 )
 from gateway.providers.voucherify.model import (
     CustomerModel,
+    Listed,
     NamedSegmentModel,
-    SegmentList,
     SegmentModel,
     TokenModel,
     assignment_of,
@@ -49,8 +49,10 @@ from gateway.providers.voucherify.model import (
     segment_of,
 )
 from gateway.providers.voucherify.query import filters
-from gateway.reading import decode, decode_part, decode_rows, path_part
+from gateway.reading import decode, decode_part, documents, path_part
 from gateway.wire import NO_HEADERS, Call, Exchange, Reply, Token
+
+M = TypeVar("M", SegmentModel, NamedSegmentModel)
 
 DYNAMIC_SEGMENTS = "DYNAMIC_SEGMENTS"
 DIGITS = 15
@@ -174,9 +176,10 @@ class Voucherify:
         operation = "segments.of_customer"
 
         def read(reply: Reply) -> Page[Assignment]:
-            rows = self._whole(operation, reply)
-            told = decode_rows(self.key, operation, rows, NamedSegmentModel, "$.data")
-            return cut([assignment_of(self.key, customer, *each) for each in told], page)
+            told = self._whole(operation, reply, Listed[NamedSegmentModel])
+            raw = documents(reply, len(told), "data")
+            show = partial(assignment_of, self.key, customer)
+            return cut(list(map(show, told, raw)), page)
 
         call = Call("GET", f"/v1/customers/{path_part(customer)}/segments")
         return Exchange(operation, call, read)
@@ -216,18 +219,19 @@ class Voucherify:
         operation = "segments.of_ids"
 
         def read(reply: Reply) -> Mapping[str, Segment]:
-            rows = self._whole(operation, reply)
-            told = decode_rows(self.key, operation, rows, SegmentModel, "$.data")
-            found = {row.id: segment_of(self.key, row, raw) for row, raw in told}
+            told = self._whole(operation, reply, Listed[SegmentModel])
+            raw = documents(reply, len(told), "data")
+            rows = map(segment_of, repeat(self.key), told, raw)
+            found = {row.ref.key: row for row in rows}
             return {key: found[key] for key in keys if key in found}
 
         ids = tuple(("ids", key) for key in keys)
         query = (("limit", str(LARGEST_PAGE)), NEWEST_FIRST, *ids)
         return Exchange(operation, Call("GET", "/v1/segments", query), read)
 
-    def _whole(self, operation: str, reply: Reply) -> Sequence[msgspec.Raw]:
+    def _whole(self, operation: str, reply: Reply, form: type[Listed[M]]) -> Sequence[M]:
         """Return the rows of a list that must be told to its end."""
-        body = decode(self.key, operation, reply, SegmentList)
+        body = decode(self.key, operation, reply, form)
         if len(body.data) < body.total:
             raise Malformed(self.key, operation, detail="fewer rows than its total")
         return body.data

@@ -6,6 +6,7 @@ v2018-08-01, read 2026-11-21.
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -17,12 +18,12 @@ from gateway.providers.voucherify.model import (
     Counted,
     CustomerList,
     CustomerModel,
-    SegmentList,
+    Listed,
     SegmentModel,
     segment_of,
 )
 from gateway.providers.voucherify.query import MILLISECOND, Params, filters
-from gateway.reading import decode, decode_rows, iso, utc
+from gateway.reading import Document, decode, documents, iso, utc
 from gateway.wire import Call, Exchange, Reply
 
 LARGEST_PAGE = 100
@@ -34,6 +35,8 @@ NEWEST_FIRST = ("order", "-created_at")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_MS = 253_402_300_799_998
 """The last millisecond of the calendar but one, since EPOCH."""
+LAST = datetime.max.replace(tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 T = TypeVar("T")
 M = TypeVar("M", SegmentModel, CustomerModel)
@@ -84,15 +87,15 @@ class Stretch(NamedTuple):
 
     def page(
         self,
-        told: Sequence[tuple[M, msgspec.Raw]],
-        show: Callable[[M, msgspec.Raw], T],
+        told: Sequence[tuple[M, Document]],
+        show: Callable[[M, Document], T],
         *,
         is_end: bool,
         total: int | None = None,
     ) -> Page[T]:
         """Cut what is new and wanted out of a reply; `is_end` when nothing follows the reply."""
-        known = frozenset(self.shown)
-        new = [row for row in told if row[0].id not in known]
+        known = self.shown
+        new = [row for row in told if row[0].id not in known] if known else told
         kept = new[: self.wanted]
         # A short page of what was shown before is the end, whatever the count beside it says.
         is_end = is_end or not (new or len(told) >= self.limit)
@@ -107,16 +110,17 @@ class Stretch(NamedTuple):
 
     def edges(self, rows: Sequence[M]) -> Callable[[int], str]:
         """Return how to tell the position behind each of these rows."""
-        stamps = []
+        moments = []
         for row in rows:
             if row.created_at is None:
                 raise Malformed(self.provider, self.operation, detail=f"{row.id}: no created_at")
-            age = utc(row.created_at) - EPOCH
-            stamps.append((row.id, min(age // MILLISECOND, LAST_MS)))
+            moments.append(utc(row.created_at))
 
         def position_after(i: int) -> str:
-            at_ms = stamps[i][1]
-            here = tuple(key for key, at in stamps[: i + 1] if at == at_ms)
+            at_ms = min((moments[i] - EPOCH) // MILLISECOND, LAST_MS)
+            first = EPOCH + timedelta(milliseconds=at_ms)
+            last = LAST if at_ms == LAST_MS else first + MILLISECOND - MICROSECOND
+            here = tuple(rows[j].id for j in range(i + 1) if first <= moments[j] <= last)
             if self.behind is not None and self.behind.at_ms == at_ms:
                 here = self.shown + here
             return msgspec.json.encode(Edge(at_ms, here)).decode()
@@ -134,13 +138,12 @@ def segments_page(
     wanted = filters(query)
 
     def read(reply: Reply) -> Page[Segment]:
-        body = decode(provider, operation, reply, SegmentList)
-        told = decode_rows(provider, operation, body.data, SegmentModel, "$.data")
+        body = decode(provider, operation, reply, Listed[SegmentModel])
         return asked.page(
-            told,
-            lambda row, raw: segment_of(provider, row, raw),
+            list(zip(body.data, documents(reply, len(body.data), "data"), strict=True)),
+            partial(segment_of, provider),
             # `total` counts what is older than the bound, not the whole list.
-            is_end=len(told) >= body.total,
+            is_end=len(body.data) >= body.total,
             total=body.total if behind is None and wanted.is_whole else None,
         )
 
@@ -154,7 +157,7 @@ class Customers(NamedTuple, Generic[T]):
 
     provider: str
     operation: str
-    show: Callable[[CustomerModel, msgspec.Raw], T]
+    show: Callable[[CustomerModel, Document], T]
     params: Params = ()
 
     def page(self, page: PageRequest) -> Exchange[Page[T]]:
@@ -213,11 +216,10 @@ class Customers(NamedTuple, Generic[T]):
     def _call(self, paging: Params) -> Call:
         return Call("GET", "/v1/customers", (*paging, *self.params))
 
-    def _told(self, reply: Reply) -> tuple[CustomerList, list[tuple[CustomerModel, msgspec.Raw]]]:
+    def _told(self, reply: Reply) -> tuple[CustomerList, list[tuple[CustomerModel, Document]]]:
         body = decode(self.provider, self.operation, reply, CustomerList)
-        return body, decode_rows(
-            self.provider, self.operation, body.customers, CustomerModel, "$.customers"
-        )
+        raw = documents(reply, len(body.customers), "customers")
+        return body, list(zip(body.customers, raw, strict=True))
 
 
 def count(provider: str, operation: str, path: str, params: Params) -> Exchange[int]:

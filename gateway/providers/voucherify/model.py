@@ -7,7 +7,7 @@ every example has and the gateway cannot do without.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, SupportsBytes, TypeVar
 
 import msgspec
 
@@ -24,6 +24,8 @@ from gateway.domain import (
     plain,
 )
 from gateway.reading import pointer_part, utc
+
+M = TypeVar("M")
 
 Id = Annotated[str, msgspec.Meta(min_length=1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -47,18 +49,18 @@ class SegmentModel(msgspec.Struct, frozen=True):
     filter: dict[str, Any] | None = None
 
 
-class SegmentList(msgspec.Struct, frozen=True):
-    """A list of segments. The schema calls its rows `segments`, every example `data`."""
-
-    data: list[msgspec.Raw]
-    total: Count
-
-
 class NamedSegmentModel(msgspec.Struct, frozen=True):
     """What the list of a customer's segments tells of each."""
 
     id: Id
     name: str
+
+
+class Listed(msgspec.Struct, Generic[M], frozen=True):
+    """A list of segments. The schema calls its rows `segments`, every example `data`."""
+
+    data: list[M]
+    total: Count
 
 
 class CustomerModel(msgspec.Struct, frozen=True):
@@ -76,7 +78,7 @@ class CustomerModel(msgspec.Struct, frozen=True):
 class CustomerList(msgspec.Struct, frozen=True):
     """A list of customers; `has_more` is not always told."""
 
-    customers: list[msgspec.Raw]
+    customers: list[CustomerModel]
     total: Count
     has_more: bool | None = None
 
@@ -95,7 +97,7 @@ class TokenModel(msgspec.Struct, frozen=True):
     expires_in: Annotated[float, msgspec.Meta(ge=0)]
 
 
-def segment_of(provider: str, told: SegmentModel, raw: bytes | msgspec.Raw) -> Segment:
+def segment_of(provider: str, told: SegmentModel, raw: SupportsBytes) -> Segment:
     """Return a segment. Voucherify switches none off."""
     return Segment(
         ref=Ref(provider, told.id),
@@ -104,19 +106,19 @@ def segment_of(provider: str, told: SegmentModel, raw: bytes | msgspec.Raw) -> S
         emits_membership_events=told.type == AUTO_UPDATE,
         rule=None if told.filter is None else Rule(told.filter, conditions),
         created_at=utc(told.created_at),
-        updated_at=utc(told.updated_at) if told.updated_at else None,
+        updated_at=told.updated_at and utc(told.updated_at),
         raw=raw,
     )
 
 
-def customer_of(provider: str, told: CustomerModel, raw: bytes | msgspec.Raw) -> Customer:
+def customer_of(provider: str, told: CustomerModel, raw: SupportsBytes) -> Customer:
     """Return a customer. Voucherify takes either of its two ids wherever it takes one."""
-    keys = [CustomerKey("id", told.id)]
+    keys: tuple[CustomerKey, ...] = (CustomerKey("id", told.id),)
     if told.source_id:
-        keys.append(CustomerKey("source_id", told.source_id))
+        keys += (CustomerKey("source_id", told.source_id),)
     return Customer(
         ref=Ref(provider, told.id),
-        keys=tuple(keys),
+        keys=keys,
         name=told.name,
         email=told.email,
         phone=told.phone,
@@ -125,9 +127,7 @@ def customer_of(provider: str, told: CustomerModel, raw: bytes | msgspec.Raw) ->
     )
 
 
-def member_of(
-    provider: str, segment: str, told: CustomerModel, raw: bytes | msgspec.Raw
-) -> Assignment:
+def member_of(provider: str, segment: str, told: CustomerModel, raw: SupportsBytes) -> Assignment:
     """Return a customer's membership; who made it depends on the segment's type, not told here."""
     return Assignment(
         ref=AssignmentRef(provider, segment, told.id),
@@ -137,7 +137,7 @@ def member_of(
 
 
 def assignment_of(
-    provider: str, customer: str, told: NamedSegmentModel, raw: msgspec.Raw
+    provider: str, customer: str, told: NamedSegmentModel, raw: SupportsBytes
 ) -> Assignment:
     """Return a customer's membership in a segment of which only the name is told."""
     segment = Segment(

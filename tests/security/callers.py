@@ -1,0 +1,85 @@
+"""Callers with any rights, by what they write into their Authorization header."""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+
+from gateway.access import Caller, Right, everybody
+from gateway.settings import Settings
+from gateway.sign_in.doorkeeper import Doorkeeper
+from tests.front.serving import Front, Providers, serving
+
+EVERY_SCOPE = tuple(right.value for right in Right)
+
+
+def signed(*scopes: str, **own: str) -> str:
+    """Return the header of a caller with these scopes, and with these ids by provider.
+
+    The header itself is the caller's id, unless it has a word that starts with `#`: then that is.
+    """
+    return " ".join([*scopes, *(f"{provider}={key}" for provider, key in own.items())])
+
+
+class Believing(Doorkeeper):
+    """Believes whatever a header says."""
+
+    async def caller(self, authorization: str | None, address: str | None) -> Caller:
+        """Return the caller that `signed` describes; without a header there is none."""
+        return self.known(authorization, address) or await super().caller(authorization, address)
+
+    def known(self, authorization: str | None, _: str | None) -> Caller | None:
+        """Return the same, without waiting."""
+        if authorization is None:
+            return everybody()
+        grants: dict[Right, frozenset[str] | None] = {}
+        own: dict[str, str] = {}
+        name = authorization
+        for word in authorization.split():
+            if "=" in word:
+                provider, _, key = word.partition("=")
+                own[provider] = key
+            elif word.startswith("#"):
+                name = word
+            else:
+                scope, _, at = word.partition("@")
+                grants[Right(scope)] = frozenset(at.split(",")) if at else None
+        return Caller(name, grants, own or None)
+
+
+@contextlib.asynccontextmanager
+async def guarded(
+    providers: Providers | None = None, settings: Settings | None = None
+) -> AsyncIterator[Front]:
+    """Serve a gateway that believes; it is signed in at its providers, and calls count anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gateway.app.Doorkeeper", Believing)
+        async with serving(providers, settings) as front:
+            await front.data("{ segments(first: 1) { nodes { id } } }")
+            front.forget()
+            yield front
+
+
+async def asked(
+    front: Front, caller: str, query: str, variables: Mapping[str, Any] | None = None
+) -> Any:
+    """Return the answer to a caller, without what differs from request to request."""
+    body = await front.ask(query, variables, authorization=caller)
+    body.get("extensions", {}).pop("cost", None)
+    return body
+
+
+def forbidden(*told: str) -> dict[str, Any]:
+    """Return an answer that is refused, by its messages in their order."""
+    return {"errors": [{"message": each, "code": "FORBIDDEN"} for each in told]}
+
+
+def refusal(body: Any) -> Any:
+    """Return an answer that is refused without the places in the document."""
+    if "data" in body:
+        return body
+    told = [
+        {"message": each["message"], "code": each["extensions"]["code"]} for each in body["errors"]
+    ]
+    return {"errors": told}

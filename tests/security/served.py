@@ -1,0 +1,162 @@
+"""The gateway behind its real server, and clients that write bytes as they please."""
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, NamedTuple
+
+import uvicorn
+
+from gateway.asgi import build
+from gateway.http_protocol import server_options
+from gateway.settings import Settings
+from tests.front.serving import only_read, settings_with
+
+PATIENCE_S = 20.0
+"""What a test waits for at most; nothing should take that long."""
+
+QUERY = b'{"query":"{ provider(key: \\"stuut\\") { key } }"}'
+FOUND = {"provider": {"key": "stuut"}}
+
+
+def settings_of(**tables: Mapping[str, Any]) -> Settings:
+    """Return the sandbox's settings with parts of some tables changed."""
+    settings = settings_with()
+    changed = {
+        name: getattr(settings, name).model_copy(update=dict(parts))
+        for name, parts in tables.items()
+    }
+    return settings.model_copy(update=changed)
+
+
+class Answer(NamedTuple):
+    """An answer as it came in."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """What it says."""
+        return json.loads(self.body)
+
+    @property
+    def refusal(self) -> tuple[int, str]:
+        """Status and code of an answer that is one error, with its request's id in both places."""
+        (error,) = self.json["errors"]
+        assert error["extensions"]["requestId"] == self.headers["x-request-id"]
+        assert error.keys() == {"message", "extensions"}
+        return self.status, error["extensions"]["code"]
+
+
+class Line(NamedTuple):
+    """A connection to the gateway."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes; that the other end is closed already does not matter."""
+        with contextlib.suppress(OSError):
+            self.writer.write(data)
+            await self.writer.drain()
+
+    async def answer(self) -> Answer:
+        """Read one answer."""
+        async with asyncio.timeout(PATIENCE_S):
+            head = await self.reader.readuntil(b"\r\n\r\n")
+            first, *lines = head.decode().split("\r\n")[:-2]
+            pairs = [line.split(": ", 1) for line in lines]
+            headers = dict(pairs)
+            assert len(headers) == len(pairs)
+            body = await self.reader.readexactly(int(headers["content-length"]))
+        return Answer(int(first.split()[1]), headers, body)
+
+    async def rest(self) -> bytes:
+        """Read until the gateway closes the connection."""
+        found = b""
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(PATIENCE_S):
+                while piece := await self.reader.read(65536):
+                    found += piece
+        return found
+
+
+class Server:
+    """A gateway that is served at an address of this machine."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        """Know where."""
+        self.host, self.port = listening.getsockname()[:2]
+
+    @contextlib.asynccontextmanager
+    async def line(self, **how: Any) -> AsyncIterator[Line]:
+        """Connect."""
+        line = Line(*await asyncio.open_connection(self.host, self.port, **how))
+        try:
+            yield line
+        finally:
+            line.writer.close()
+            with contextlib.suppress(OSError):
+                await line.writer.wait_closed()
+
+    async def ask(self, data: bytes) -> Answer:
+        """Send bytes over a connection of their own; return the first answer to them."""
+        async with self.line() as line:
+            await line.write(data)
+            return await line.answer()
+
+    async def is_well(self) -> bool:
+        """Tell whether an honest client is served."""
+        answer = await self.ask(post(QUERY))
+        return answer.status == 200 and bool(answer.json["data"] == FOUND)
+
+
+class _Uvicorn(uvicorn.Server):
+    """One that leaves the signals to the tests."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def really_serving(settings: Settings | None = None, **more: Any) -> AsyncIterator[Server]:
+    """Serve the gateway as `gateway serve` does, over providers that tests only read."""
+    settings = settings or settings_of()
+    only_read().instead.clear()
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        options = {**server_options(settings), "log_config": None, "timeout_graceful_shutdown": 1}
+        server = _Uvicorn(uvicorn.Config(build(settings, only_read()), **{**options, **more}))
+        serving = asyncio.create_task(server.serve([listening]))
+        try:
+            yield Server(listening)
+        finally:
+            server.should_exit = True
+            await serving
+
+
+def post(body: bytes, *headers: bytes, host: bytes = b"localhost") -> bytes:
+    """Return a POST of JSON, with more headers."""
+    lines = [
+        b"POST /graphql HTTP/1.1",
+        b"host: " + host,
+        b"content-type: application/json",
+        b"content-length: %d" % len(body),
+        *headers,
+    ]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def chunked(*chunks: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
+    """Return a chunked POST of JSON."""
+    head = (
+        b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        b"transfer-encoding: chunked\r\n\r\n"
+    )
+    return head + b"".join(b"%x\r\n%b\r\n" % (len(each), each) for each in chunks) + end

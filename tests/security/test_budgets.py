@@ -1,0 +1,117 @@
+"""What a caller may ask in a minute, by a clock that is handed in; and at the front door."""
+
+import pytest
+
+from gateway import budgets
+from gateway.budgets import Budgets
+from gateway.errors import LimitExceeded
+from gateway.limits import LimitSettings
+from tests.security.bounded import asked, bounded, told
+
+LIMITS = LimitSettings(requests_per_minute=60, cost_per_minute=600)
+
+
+def test_requests_refill_by_the_second() -> None:
+    """60 at once, then one a second; the error says when the next one is allowed."""
+    known = Budgets(LIMITS)
+    for _ in range(60):
+        known.count("a", 0)
+    with pytest.raises(LimitExceeded) as refused:
+        known.count("a", 0.25)
+    assert str(refused.value) == (
+        "requests_per_minute is used up; at most 60 are allowed (limits.requests_per_minute)."
+    )
+    assert refused.value.retry_after_s == pytest.approx(0.75)
+    known.count("a", 1.0)
+    with pytest.raises(LimitExceeded):
+        known.count("a", 1.5)
+    known.count("b", 1.5)
+
+
+def test_cost_is_charged_before_and_settled_after() -> None:
+    """What was not used comes back, what was used beyond is charged, and may be a debt."""
+    known = Budgets(LIMITS)
+    assert known.spend("a", 500, 0) == 100
+    assert known.settle("a", -200, 0) == 300
+    with pytest.raises(LimitExceeded) as refused:
+        known.spend("a", 301, 0)
+    assert str(refused.value) == (
+        "cost_per_minute is down to 300, and this costs 301; at most 600 are allowed "
+        "(limits.cost_per_minute)."
+    )
+    assert refused.value.retry_after_s == pytest.approx(0.1)
+    assert known.settle("a", 900, 0) == -600
+    assert known.settle("a", 0, 60) == 0
+    assert known.settle("a", -10_000, 60) == 600
+
+
+def test_who_asks_nothing_for_a_minute_is_forgotten() -> None:
+    """As good as new; a debt is not forgotten before it is paid."""
+    known = Budgets(LIMITS)
+    known.count("a", 0)
+    known.settle("debtor", 1200, 0)
+    known.count("b", 61)
+    assert len(known) == 2
+    with pytest.raises(LimitExceeded):
+        known.spend("debtor", 601, 90)
+    known.count("c", 1000)
+    assert len(known) == 1
+
+
+def test_a_flood_of_callers_has_one_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes no more memory, resets nobody's budget, and gets none of its own."""
+    monkeypatch.setattr(budgets, "MOST_CALLERS", 3)
+    known = Budgets(LIMITS)
+    known.spend("victim", 600, 0)
+    for number in range(1000):
+        try:
+            known.count(f"stranger {number}", 1)
+        except LimitExceeded:
+            break
+    assert number == 2 + 60
+    assert len(known) == 3
+    with pytest.raises(LimitExceeded):
+        known.spend("victim", 11, 1)
+    # A minute later there is room again.
+    known.count("stranger 999", 62)
+    assert len(known) == 1
+
+
+async def test_too_many_requests_at_the_front_door() -> None:
+    """429, when to come again, and nothing called; refused documents count."""
+    async with bounded(requests_per_minute=3) as front:  # one was asked to sign in
+        assert (await asked(front, "{ nothing }")).status_code == 400
+        assert (await asked(front, "{ providers { key } }")).status_code == 200
+        reply = await asked(front, "{ segments { totalCount } }")
+        (error,) = reply.json()["errors"]
+        assert told(reply) == (
+            429,
+            [
+                (
+                    (
+                        "requests_per_minute is used up; at most 3 are allowed "
+                        "(limits.requests_per_minute)."
+                    ),
+                    "LIMIT_EXCEEDED",
+                )
+            ],
+        )
+        assert 0 < error["extensions"]["retryAfterMs"] <= 20_000
+        assert 1 <= int(reply.headers["retry-after"]) <= 20
+        assert front.calls == []
+
+
+async def test_too_much_cost_at_the_front_door() -> None:
+    """What one operation leaves is told, and what the next one lacks."""
+    async with bounded(cost_per_minute=200) as front:
+        reply = await asked(front, "{ segments(first: 100) { nodes { id } } }")
+        cost = reply.json()["extensions"]["cost"]
+        assert (cost["requested"], cost["calls"]) == (40 + 102, 4)
+        # One of four providers is never called: 10 came back. The first request took 32 of it.
+        assert cost["remaining"] in range(30, 60)
+        front.forget()
+        reply = await asked(front, "{ segments(first: 100) { nodes { id } } }")
+        assert reply.status_code == 429
+        assert "cost_per_minute is down to" in told(reply)[1][0][0]
+        assert front.calls == []
+        assert (await asked(front, "{ __typename }")).status_code == 200

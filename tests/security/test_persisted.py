@@ -1,0 +1,317 @@
+"""Documents asked by a name: automatic ones, trusted ones, and nothing else where that is said."""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from gateway import persisted
+from gateway.__main__ import cli
+from gateway.asgi import build
+from gateway.errors import SettingsError
+from gateway.graphql_http import Asked, RequestError
+from gateway.limits import LimitSettings
+from gateway.persisted import Persisted
+from gateway.settings import DocumentSettings, Settings
+from tests.front.serving import Front, serving, settings_with
+
+KEYS = "query Keys { providers { key } }"
+NAMES = 'query Names { provider(key: "stuut") { displayName } }'
+WRITE = (
+    'mutation Rank { segmentsReorder(input: {provider: "stuut", ids: []}) { segments { id } } }'
+)
+FOUND = {
+    "data": {"providers": [{"key": k} for k in ("stuut", "voucherify", "instaleap", "emporix")]}
+}
+NAMED = {"data": {"provider": {"displayName": "Stuut"}}}
+UNKNOWN = (200, "PersistedQueryNotFound", "PERSISTED_QUERY_NOT_FOUND")
+CLOSED = (200, "PersistedQueryNotSupported", "PERSISTED_QUERY_NOT_SUPPORTED")
+ONLY = (
+    403,
+    "Only the documents of this gateway's manifest may be asked.",
+    "PERSISTED_QUERY_NOT_IN_LIST",
+)
+MISMATCH = (400, "The document is not the one that its hash or id names.", "BAD_USER_INPUT")
+
+
+@pytest.fixture
+async def front() -> AsyncIterator[Front]:
+    """Return the front door of a gateway with the settings that are the default."""
+    async with serving() as found:
+        yield found
+
+
+def hash_of(text: str) -> str:
+    """Return the name of a document."""
+    return sha256(text.encode()).hexdigest()
+
+
+def apollo(text: str, **more: Any) -> dict[str, Any]:
+    """Return a request by hash, as Apollo's clients send it."""
+    named = {"persistedQuery": {"version": 1, "sha256Hash": hash_of(text)}}
+    return {"extensions": named, **more}
+
+
+def settings_of(**documents: Any) -> Settings:
+    """Return the sandbox's settings with a `[documents]` table."""
+    return settings_with().model_copy(update={"documents": DocumentSettings(**documents)})
+
+
+def manifest(folder: Path, form: str, **documents: str) -> Path:
+    """Write a manifest of documents by their ids, in Apollo's or Relay's form."""
+    found: Mapping[str, Any] = documents
+    if form == "apollo":
+        found = {
+            "format": "apollo-persisted-query-manifest",
+            "version": 1,
+            "operations": [
+                {"id": name, "name": f"Op{n}", "type": "query", "body": text}
+                for n, (name, text) in enumerate(documents.items())
+            ],
+        }
+    file = folder / "manifest.json"
+    file.write_text(json.dumps(found), encoding="utf-8")
+    return file
+
+
+async def post(front: Front, **body: Any) -> Any:
+    """Return a whole answer, or of a refusal its status, message and code."""
+    return told(await front.client.post("/graphql", json=body))
+
+
+async def get(front: Front, **given: Any) -> Any:
+    """Do the same by GET."""
+    texts = {n: v if isinstance(v, str) else json.dumps(v) for n, v in given.items()}
+    return told(await front.client.get(f"/graphql?{urlencode(texts)}"))
+
+
+def told(reply: httpx.Response) -> Any:
+    """Return what an answer says, its cost left aside."""
+    body = reply.json()
+    if "data" in body:
+        body.pop("extensions", None)
+        return body
+    (error,) = body["errors"]
+    return reply.status_code, error["message"], error["extensions"]["code"]
+
+
+async def test_automatic_documents(front: Front) -> None:
+    """By hash alone it is not known; with its text it is carried out and from then on known."""
+    assert await post(front, **apollo(KEYS)) == UNKNOWN
+    assert await post(front, **apollo(KEYS, query=KEYS)) == FOUND
+    assert await post(front, **apollo(KEYS)) == FOUND
+    assert await get(front, **apollo(KEYS)) == FOUND
+    assert await post(front, documentId=f"sha256:{hash_of(KEYS)}") == FOUND
+
+
+async def test_automatic_documents_by_get(front: Front) -> None:
+    """A browser's cache can keep them: both steps go by GET."""
+    assert await get(front, **apollo(NAMES)) == UNKNOWN
+    assert await get(front, **apollo(NAMES, query=NAMES)) == NAMED
+    assert await get(front, **apollo(NAMES)) == NAMED
+
+
+async def test_a_named_mutation_is_no_query(front: Front) -> None:
+    """A hash does not open GET to what changes something."""
+    assert await post(front, **apollo(WRITE)) == UNKNOWN
+    refused = (405, "GET is for queries; send a mutation by POST.", "BAD_USER_INPUT")
+    assert await get(front, **apollo(WRITE, query=WRITE)) == refused
+    assert await get(front, **apollo(WRITE)) == refused
+    assert front.calls == []
+
+
+async def test_a_hash_of_another_text_is_refused_and_keeps_nothing(front: Front) -> None:
+    """Nobody can put a document of theirs in the place of another."""
+    assert await post(front, **apollo(KEYS, query=NAMES)) == MISMATCH
+    assert await post(front, **apollo(KEYS)) == UNKNOWN
+    assert await post(front, query=NAMES, documentId="keys") == MISMATCH
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"extensions": {"persistedQuery": {"version": 2, "sha256Hash": hash_of(KEYS)}}},
+        {"extensions": {"persistedQuery": {"sha256Hash": hash_of(KEYS)}}},
+        {"extensions": {"persistedQuery": {"version": 1}}},
+        {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": 7}}},
+        {"extensions": {"persistedQuery": []}, "query": KEYS},
+        {"documentId": "a", "id": "b"},
+        {"doc_id": hash_of(NAMES), **apollo(KEYS)},
+        {"extensions": {}},
+        {"documentId": 7},
+        {},
+    ],
+)
+async def test_what_names_no_document(front: Front, body: Mapping[str, Any]) -> None:
+    """It is refused with 400, and nothing else happens."""
+    status, _, code = await post(front, **body)
+    assert (status, code) == (400, "BAD_USER_INPUT")
+
+
+async def test_automatic_documents_can_be_switched_off() -> None:
+    """Then a client is told to send the text, always."""
+    async with serving(settings=settings_of(automatic=False)) as front:
+        assert await post(front, **apollo(KEYS, query=KEYS)) == FOUND
+        assert await post(front, **apollo(KEYS)) == CLOSED
+
+
+@pytest.mark.parametrize("form", ["apollo", "relay"])
+async def test_trusted_documents(tmp_path: Path, form: str) -> None:
+    """They are known by their id in the manifest, and by their hash, from the start."""
+    file = manifest(tmp_path, form, keys=KEYS, **{hash_of(NAMES): NAMES})
+    async with serving(settings=settings_of(manifest=file)) as front:
+        for name in ("documentId", "doc_id", "id"):
+            assert await post(front, **{name: "keys"}) == FOUND
+            assert await get(front, **{name: hash_of(NAMES)}) == NAMED
+        assert await post(front, **apollo(KEYS)) == FOUND
+        assert await post(front, documentId=f"sha256:{hash_of(KEYS)}") == FOUND
+        assert await post(front, query=KEYS, id="keys") == FOUND
+        assert await post(front, query=NAMES, id="keys") == MISMATCH
+        assert await post(front, documentId="missing") == UNKNOWN
+        assert await post(front, query='{ provider(key: "x") { key } }') == {
+            "data": {"provider": None}
+        }
+
+
+async def test_nothing_but_the_manifest(tmp_path: Path) -> None:
+    """By name or by text, since it is the same document; whatever else is asked is refused."""
+    file = manifest(tmp_path, "apollo", keys=KEYS)
+    async with serving(settings=settings_of(manifest=file, only_manifest=True)) as front:
+        assert await post(front, id="keys") == FOUND
+        assert await post(front, query=KEYS) == FOUND
+        assert await post(front, **apollo(KEYS, query=KEYS)) == FOUND
+        for asked in ({"query": NAMES}, {"query": f"{KEYS} "}, {"id": "names"}, {"query": "{"}):
+            assert await post(front, **asked) == ONLY
+        assert await post(front, **apollo(NAMES)) == ONLY
+        assert await post(front, **apollo(NAMES, query=NAMES)) == ONLY
+        assert await post(front, **apollo(NAMES)) == ONLY
+        assert await get(front, query="{ __schema { queryType { name } } }") == ONLY
+
+
+async def test_trusted_documents_are_past_the_bounds_of_documents(tmp_path: Path) -> None:
+    """The operator wrote them; what strangers write is bounded all the same."""
+    file = manifest(tmp_path, "relay", keys=KEYS)
+    settings = settings_of(manifest=file).model_copy(update={"limits": LimitSettings(depth=1)})
+    async with serving(settings=settings) as front:
+        assert await post(front, id="keys") == FOUND
+        assert await post(front, query=KEYS) == FOUND
+        status, _, code = await post(front, query=NAMES)
+        assert (status, code) == (200, "LIMIT_EXCEEDED")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        ("{", "is no manifest of Apollo's or Relay's: Input data was truncated"),
+        ("[]", "is no manifest of Apollo's or Relay's: Expected `object`, got `array`"),
+        (
+            '{"a": 7}',
+            "is no manifest of Apollo's or Relay's: Expected `str`, got `int` - at `$[...]`",
+        ),
+        (
+            '{"format": "apollo-persisted-query-manifest", "version": 2, "operations": []}',
+            "is no manifest of Apollo's or Relay's: Invalid enum value 2 - at `$.version`",
+        ),
+    ],
+)
+def test_a_manifest_that_is_none(tmp_path: Path, text: str | None, problem: str) -> None:
+    """The gateway does not start, and says which file and what is wrong with it."""
+    file = tmp_path / "m.json"
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError) as raised:
+        build(settings_of(manifest=file))
+    assert raised.value.problems == (("documents.manifest", f"{file} {problem}"),)
+
+
+def test_each_document_of_a_manifest_must_be_sound(tmp_path: Path) -> None:
+    """All that are not are told at once, by their entries."""
+    file = manifest(tmp_path, "apollo", good=KEYS, bad="{ nothing }", worse="{")
+    with pytest.raises(SettingsError) as raised:
+        build(settings_of(manifest=file))
+    assert [tuple(problem) for problem in raised.value.problems] == [
+        (
+            "documents.manifest",
+            f"{file}: operations[1] (Op1): Cannot query field 'nothing' on type 'Query'.",
+        ),
+        (
+            "documents.manifest",
+            f"{file}: operations[2] (Op2): Syntax Error: Expected Name, found <EOF>.",
+        ),
+    ]
+
+
+def test_the_command_line_says_what_is_wrong(tmp_path: Path) -> None:
+    """Before anything is served, with another exit status than success."""
+    file = manifest(tmp_path, "relay", bad="{ nothing }")
+    config = tmp_path / "gateway.toml"
+    config.write_text(
+        f'[documents]\nmanifest = "{file}"\n'
+        '[[providers]]\nkey = "a"\nkind = "stuut"\nbase_url = "sandbox:"\n'
+    )
+    for command in ("serve", "check"):
+        done = CliRunner().invoke(cli, [command, "--config", str(config)])
+        assert done.exit_code == 2
+        told = f"documents.manifest: {file}: bad: Cannot query field 'nothing' on type 'Query'."
+        assert told in done.output
+
+
+def test_an_id_stands_for_one_document(tmp_path: Path) -> None:
+    """Twice the same id with another text is a mistake."""
+    file = manifest(tmp_path, "apollo", a=KEYS)
+    found = json.loads(file.read_text())
+    found["operations"].append({**found["operations"][0], "body": NAMES})
+    file.write_text(json.dumps(found))
+    with pytest.raises(SettingsError, match=r"operations\[1\] \(Op0\): its id is taken"):
+        build(settings_of(manifest=file))
+
+
+def test_nothing_but_a_manifest_needs_one() -> None:
+    """Else nobody could ask anything."""
+    with pytest.raises(SettingsError, match=r"documents\.manifest names no file"):
+        build(settings_of(only_manifest=True))
+
+
+def kept(texts: list[str]) -> list[bool]:
+    """Send documents in this order; tell which of them are known afterwards."""
+    store = Persisted(DocumentSettings(), lambda _: ())
+    for text in texts:
+        store.text(Asked(query=text, document_id=hash_of(text)))
+    return [is_known(store, text) for text in texts]
+
+
+def is_known(store: Persisted, text: str) -> bool:
+    """Tell whether a document is known by its hash."""
+    with contextlib.suppress(RequestError):
+        return store.text(Asked(document_id=hash_of(text))) == text
+    return False
+
+
+def test_automatic_documents_are_bounded_in_number() -> None:
+    """However many are sent: the newest are known."""
+    texts = [f"{{ a{n} }}" for n in range(persisted.MOST_KEPT + 2)]
+    assert kept(texts) == [False, False, *[True] * persisted.MOST_KEPT]
+
+
+def test_automatic_documents_are_bounded_in_bytes() -> None:
+    """Wide characters count as what they take."""
+    long = persisted.LONGEST_KEPT
+    fit = persisted.MOST_BYTES // (4 * long)
+    texts = ["🙂" * (long - 2) + f"{n:02}" for n in range(fit + 5)]
+    assert sum(kept(texts)) == fit
+
+
+def test_a_document_that_is_too_long_is_not_kept() -> None:
+    """At the bound it is."""
+    assert kept(["a" * persisted.LONGEST_KEPT, "b" * (persisted.LONGEST_KEPT + 1)]) == [
+        True,
+        False,
+    ]

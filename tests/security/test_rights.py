@@ -1,0 +1,333 @@
+"""What an operation needs of its caller, and who is admitted: told before anything is asked."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+from graphql import FragmentDefinitionNode, OperationDefinitionNode, parse, validate
+
+from gateway.access import Needs, Right
+from resolvers.execution.documents import Document
+from resolvers.execution.needs import operation_needs
+from resolvers.types import Node
+from tests.front.asking import GRAPHQL
+from tests.front.known import HIRO_AT
+from tests.front.serving import Front, Providers, assignment_id, customer_id, segment_id
+from tests.security.callers import asked, guarded, refusal, signed
+from tests.security.routes import CORE
+
+GOLDEN, ANA = segment_id("emporix", "golden"), customer_id("emporix", "90000000")
+GOLDEN_ANA = assignment_id("emporix", "golden", "90000000")
+HIRO = customer_id("emporix", HIRO_AT["emporix"])
+READER = signed("segments:read", "customers:read", "assignments:read")
+
+
+@pytest.fixture(params=["plan", "graphql-core"])
+async def front(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Front]:
+    """Return the front door of a gateway that believes, with either executor."""
+    if request.param == "graphql-core":
+        monkeypatch.setattr(Document, "plan", lambda *_: None)
+    async with guarded() as found:
+        yield found
+
+
+# What an operation needs.
+
+
+def sites(text: str) -> tuple[Mapping[str, str], bool]:
+    """Return the scopes that a document's first operation needs, each with its field; and own."""
+    document = parse(text)
+    assert validate(CORE, document) == []
+    operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
+    fragments = {
+        d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
+    }
+    found = operation_needs(CORE, operations[0], fragments)
+    assert found.needs.rights == set(found.sites)
+    return {right.value: at.path for right, at in found.sites.items()}, found.needs.own
+
+
+SEGMENT_LIST = {"segments:read": "segments"}
+NEEDED: Mapping[str, tuple[str, Mapping[str, str], bool]] = {
+    "nothing": ("{ providers { key } __typename }", {}, True),
+    "introspection": ("{ __schema { types { fields { name } } } }", {}, True),
+    "its root": ("{ segments { __typename } }", SEGMENT_LIST, False),
+    "below": (
+        "{ segments { nodes { customers { nodes { raw } } } } }",
+        {
+            **SEGMENT_LIST,
+            "assignments:read": "segments.nodes.customers",
+            "customers:read": "segments.nodes.customers",
+            "raw:read": "segments.nodes.customers.nodes.raw",
+        },
+        False,
+    ),
+    "the name, not the alias": ("{ innocent: segments { __typename } }", SEGMENT_LIST, False),
+    "what is skipped": (
+        "{ providers { key } segments @skip(if: true) { totalCount } }",
+        SEGMENT_LIST,
+        False,
+    ),
+    "inline fragments": (
+        '{ node(id: "x") { ... on Customer { name } ... on Segment { status } } }',
+        {"customers:read": "node.name", "segments:read": "node.status"},
+        True,
+    ),
+    "fragments": (
+        (
+            "query { ...A } fragment A on Query { segments { ...B } } "
+            "fragment B on SegmentConnection { nodes { customersCount { count } } }"
+        ),
+        {
+            "segments:read": "Query.segments",
+            "assignments:read": "SegmentConnection.nodes.customersCount",
+        },
+        False,
+    ),
+    "only its own fragments": (
+        (
+            "query A { providers { key } } query B { ...C } "
+            "fragment C on Query { segments { totalCount } }"
+        ),
+        {},
+        True,
+    ),
+    "what the own view lacks, first": (
+        '{ customer(id: "x") { name attributes } }',
+        {"customers:read": "customer.attributes"},
+        False,
+    ),
+    "a write and what it shows": (
+        (
+            'mutation { segmentDelete(input: {id: "x"}) { userErrors { code } } '
+            'segmentUpsert(input: {provider: "x", externalId: "x"}) { segment { name } } }'
+        ),
+        {"segments:write": "segmentDelete", "segments:read": "segmentUpsert.segment.name"},
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NEEDED)
+def test_needs_of_an_operation(case: str) -> None:
+    """Each scope with the first field that needs it, wherever it stands."""
+    text, scopes, own = NEEDED[case]
+    assert sites(text) == (scopes, own)
+
+
+def test_fragments_are_looked_at_once() -> None:
+    """40 fragments that each spread the next twice: 2^40 fields, or 40."""
+    fragments = "".join(
+        f"fragment F{n} on Query {{ a: providers {{ key }} ...F{n + 1} ...F{n + 1} }} "
+        for n in range(40)
+    )
+    document = parse(
+        f"{{ ...F0 }} {fragments} fragment F40 on Query {{ segments {{ totalCount }} }}"
+    )
+    first, *rest = document.definitions
+    assert isinstance(first, OperationDefinitionNode)
+    known = {d.name.value: d for d in rest if isinstance(d, FragmentDefinitionNode)}
+    found = operation_needs(CORE, first, known)
+    assert found.needs == Needs(frozenset({Right.SEGMENTS_READ}), own=False)
+
+
+def test_every_node_says_what_it_needs() -> None:
+    """A type with a global id does not get by with what any node needs."""
+    with pytest.raises(TypeError):
+        type("Forgotten", (Node,), {})
+
+
+# Who is admitted.
+
+
+async def test_a_refusal_names_each_scope_and_its_field(front: Front) -> None:
+    """Nothing is asked, there is no data, and each error has its place in the document."""
+    query = "{ segments { nodes { name customers { nodes { name raw } } } } }"
+    body = await asked(front, signed("segments:read", "customers:read"), query)
+    assert body == {
+        "errors": [
+            {
+                "message": "segments.nodes.customers needs the scope assignments:read.",
+                "locations": [{"line": 1, "column": 27}],
+                "extensions": {"code": "FORBIDDEN"},
+            },
+            {
+                "message": "segments.nodes.customers.nodes.raw needs the scope raw:read.",
+                "locations": [{"line": 1, "column": 52}],
+                "extensions": {"code": "FORBIDDEN"},
+            },
+        ]
+    }
+    assert front.calls == []
+
+
+async def test_a_refusal_is_a_request_error(front: Front) -> None:
+    """GraphQL over HTTP: 400 for a client that can take it."""
+    sent = {"authorization": signed("customers:read"), "accept": GRAPHQL}
+    reply = await front.client.post(
+        "/graphql", json={"query": "{ segments { totalCount } }"}, headers=sent
+    )
+    assert (reply.status_code, list(reply.json())) == (400, ["errors"])
+
+
+async def test_scopes_at_different_providers(front: Front) -> None:
+    """What needs two scopes needs both at one provider."""
+    query = "{ segments { nodes { raw } } }"
+    body = await asked(front, signed("segments:read@stuut", "raw:read@emporix"), query)
+    told = "At no provider you hold all that this needs: raw:read, segments:read."
+    assert body == {"errors": [{"message": told, "extensions": {"code": "FORBIDDEN"}}]}
+    assert front.calls == []
+
+
+async def test_only_the_operation_that_runs_counts(front: Front) -> None:
+    """What another operation of the document needs is no matter."""
+    query = "query A { providers { key } } query B { customers { totalCount } }"
+    headers = {"authorization": signed("segments:read@stuut")}
+    found = []
+    for name in ("A", "B", "C"):
+        body = {"query": query, "operationName": name}
+        found.append((await front.client.post("/graphql", json=body, headers=headers)).json())
+    assert found[0]["data"] == {"providers": [{"key": "stuut"}]}
+    assert refusal(found[1])["errors"][0]["message"] == "customers needs the scope customers:read."
+    assert refusal(found[2])["errors"][0]["code"] == "BAD_USER_INPUT"
+
+
+async def test_a_caller_without_scopes(front: Front) -> None:
+    """They are known, and there is nothing for them."""
+    query = '{ __typename providers { key } provider(key: "stuut") { key } node(id: "%s") { id } }'
+    assert await asked(front, "nobody=1", query % ANA) == {
+        "data": {"__typename": "Query", "providers": [], "provider": None, "node": None}
+    }
+    assert front.calls == []
+
+
+# What any id may name.
+
+NODES = {"segment": GOLDEN, "customer": ANA, "assignment": GOLDEN_ANA}
+
+
+@pytest.mark.parametrize("scope", ["segments:read", "customers:read", "assignments:read"])
+async def test_node_needs_the_scope_of_what_it_finds(front: Front, scope: str) -> None:
+    """Without it there is no such thing, and nothing is asked for it."""
+    listed = ", ".join(f'"{each}"' for each in NODES.values())
+    for kind, node in NODES.items():
+        front.forget()
+        body = await asked(front, signed(scope), f'{{ node(id: "{node}") {{ id }} }}')
+        is_theirs = scope == f"{kind}s:read"
+        assert body == {"data": {"node": {"id": node} if is_theirs else None}}
+        assert bool(front.calls) is is_theirs
+    front.forget()
+    body = await asked(front, signed(scope), f"{{ nodes(ids: [{listed}]) {{ id }} }}")
+    assert body["data"]["nodes"] == [
+        {"id": node} if scope == f"{kind}s:read" else None for kind, node in NODES.items()
+    ]
+    assert len(front.calls) == 1
+
+
+async def test_node_needs_it_at_the_provider_of_the_id(front: Front) -> None:
+    """A scope at one provider finds nothing at another."""
+    who = signed("segments:read@emporix", "customers:read@stuut")
+    query = f'{{ a: node(id: "{GOLDEN}") {{ id }} b: node(id: "{ANA}") {{ id }} }}'
+    assert await asked(front, who, query) == {"data": {"a": {"id": GOLDEN}, "b": None}}
+    assert len(front.calls) == 1
+
+
+# Arguments that need more than their field does.
+
+ARGUMENTS = {
+    "filter.customerId": (
+        signed("segments:read"),
+        f'{{ segments(filter: {{customerId: "{HIRO}"}}) {{ nodes {{ name }} }} }}',
+    ),
+    "filter.customerId of a provider's list": (
+        signed("segments:read"),
+        (
+            f'{{ provider(key: "emporix") {{ segments(filter: {{customerId: "{HIRO}"}}) '
+            "{ nodes { name } } } }"
+        ),
+    ),
+    "filter.segmentId": (
+        signed("customers:read"),
+        f'{{ customers(filter: {{segmentId: "{GOLDEN}"}}) {{ nodes {{ name }} }} }}',
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ARGUMENTS)
+async def test_who_is_in_a_segment_is_not_told_by_a_filter(front: Front, case: str) -> None:
+    """A filter by membership needs `assignments:read` at the provider of its id."""
+    who, query = ARGUMENTS[case]
+    argument = case.partition(" ")[0]
+    refused = await asked(front, who, query)
+    assert refusal({"errors": refused["errors"]})["errors"] == [
+        {"message": f"{argument} needs the scope assignments:read.", "code": "FORBIDDEN"}
+    ]
+    assert front.calls == []
+    refused = await asked(front, f"{who} assignments:read@stuut", query)
+    assert refused["errors"][0]["extensions"] == {"code": "FORBIDDEN"}
+    assert front.calls == []
+    shown = await asked(front, f"{who} assignments:read@emporix", query)
+    assert "errors" not in shown
+    assert shown == await asked(front, signed("admin"), query)
+
+
+WITH_MEMBERS = {
+    "segmentCreate": 'provider: "voucherify", name: "New", customerExternalIds: ["x"]',
+    "segmentCreate by ids": 'provider: "voucherify", name: "New", customers: ["x"]',
+    "segmentBulkCreate": 'provider: "voucherify", segments: [{name: "New"}, '
+    '{name: "New", customerExternalIds: ["x"]}]',
+    "segmentBulkUpsert": 'provider: "voucherify", segments: [{name: "New", customers: ["x"]}]',
+}
+
+
+@pytest.mark.parametrize("case", WITH_MEMBERS)
+async def test_new_members_need_the_scope_to_assign(case: str) -> None:
+    """To make a segment with customers in it is to assign them."""
+    field = case.partition(" ")[0]
+    query = f"mutation {{ {field}(input: {{{WITH_MEMBERS[case]}}}) {{ userErrors {{ code }} }} }}"
+    async with guarded(Providers()) as front:
+        for more in ("", "assignments:write@stuut"):
+            body = await asked(front, f"segments:write {more}", query)
+            told = "A new segment with customers needs the scope assignments:write."
+            assert body["data"] == {field: None}
+            assert [each["message"] for each in body["errors"]] == [told]
+            assert body["errors"][0]["extensions"] == {"code": "FORBIDDEN"}
+        assert front.calls == []
+        body = await asked(front, "segments:write assignments:write@voucherify", query)
+        assert "errors" not in body
+
+
+async def test_a_write_needs_its_scope_at_its_provider() -> None:
+    """At any other provider there is nothing to write to."""
+    query = """mutation($key: String!) { segmentCreate(input: {
+      provider: $key, name: "New", priority: 1}) {
+      segment { name } userErrors { message field code provider } } }"""
+    who = signed("segments:write@stuut", "segments:read")
+    async with guarded(Providers()) as front:
+        refused = await asked(front, who, query, {"key": "emporix"})
+        assert refused["data"]["segmentCreate"] == {
+            "segment": None,
+            "userErrors": [
+                {
+                    "message": "No provider has the key 'emporix'.",
+                    "field": ["provider"],
+                    "code": "INVALID",
+                    "provider": None,
+                }
+            ],
+        }
+        assert front.calls == []
+        done = await asked(front, who, query, {"key": "stuut"})
+        assert done["data"]["segmentCreate"]["segment"] == {"name": "New"}
+
+
+async def test_an_administrator_of_one_provider(front: Front) -> None:
+    """All scopes there, none elsewhere."""
+    query = "{ providers { key } segments { nodes { raw } sources { provider { key } } } }"
+    found: dict[str, Any] = (await asked(front, signed("admin@voucherify"), query))["data"]
+    assert found["providers"] == [{"key": "voucherify"}]
+    assert [each["provider"]["key"] for each in found["segments"]["sources"]] == ["voucherify"]
+    assert all(each["raw"] for each in found["segments"]["nodes"])
+    assert set(front.counts) == {"voucherify"}

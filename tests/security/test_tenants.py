@@ -1,0 +1,348 @@
+"""A provider that a caller may not see is as one that there is not.
+
+Each probe is asked twice: by a caller who sees some of the providers, and by an administrator of a
+gateway that has no others. Answers, headers, costs and upstream calls must be the same.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gateway.settings import StoreSettings
+from resolvers import ids
+from resolvers.execution.documents import Document
+from tests.front.known import DACH_STRATEGIC, HIRO, HIRO_AT, SILVER_MEMBERS
+from tests.front.serving import (
+    PROVIDERS,
+    Front,
+    Providers,
+    assignment_id,
+    customer_id,
+    segment_id,
+    settings_with,
+)
+from tests.security.callers import guarded, signed
+from tests.writes.asking import document
+
+SCOPES = (
+    "segments:read",
+    "segments:write",
+    "assignments:read",
+    "assignments:write",
+    "customers:read",
+    "raw:read",
+)
+
+
+@contextlib.asynccontextmanager
+async def gateway(
+    keys: Sequence[str], state: Path, providers: Providers | None = None
+) -> AsyncIterator[Front]:
+    """Serve a gateway that has these providers, and a record of its own."""
+    settings = settings_with()
+    accounts = tuple(each for each in settings.providers if each.key in keys)
+    store = StoreSettings(url=f"sqlite:///{state / '-'.join(keys)}.db")
+    changed = {"providers": accounts, "store": store}
+    async with guarded(providers, settings.model_copy(update=changed)) as front:
+        yield front
+
+
+Probe = tuple[str, Mapping[str, Any]]
+
+ROWS = "nodes { id name } totalCount sources { provider { key } totalCount error { code } }"
+ERRORS = "userErrors { message field code provider }"
+
+
+def ids_at(provider: str) -> Mapping[str, str]:
+    """Return global ids of things that there are at a provider."""
+    segment = {
+        "stuut": DACH_STRATEGIC,
+        "voucherify": SILVER_MEMBERS,
+        "instaleap": '["tier","GOLD"]',
+        "emporix": "b2b-partners",
+    }[provider]
+    customer = HIRO_AT.get(provider, "AT-1020007919")
+    return {
+        "provider": ids.of(SimpleNamespace(key=provider)),
+        "segment": segment_id(provider, segment),
+        "customer": customer_id(provider, customer),
+        "assignment": assignment_id(provider, segment, customer),
+    }
+
+
+def reads(provider: str) -> Mapping[str, Probe]:
+    """Return probes that read, of a provider that may be hidden."""
+    at = ids_at(provider)
+    segments = f"query($in: SegmentFilter) {{ segments(first: 3, filter: $in) {{ {ROWS} }} }}"
+    customers = f"query($in: CustomerFilter) {{ customers(first: 3, filter: $in) {{ {ROWS} }} }}"
+    identity = "query($of: CustomerIdentityInput) { customer(identity: $of) { id } }"
+    match = "query($in: SegmentItemsMatchInput!) { segmentItemsMatch(input: $in) { externalId } }"
+    items = {"siteCode": "main", "itemIds": ["p1001"], "segmentIds": [at["segment"]]}
+    return {
+        "providers": (
+            (
+                "query($keys: [String!], $key: String!) { all: providers { key } "
+                "providers(keys: $keys) { key kind } provider(key: $key) { key } }"
+            ),
+            {"keys": [provider, "none"], "key": provider},
+        ),
+        "its health": (
+            (
+                "query($key: String!) { provider(key: $key) { health { status } "
+                "limits { name } capabilities { operation } } }"
+            ),
+            {"key": provider},
+        ),
+        "its list": (
+            f"query($key: String!) {{ provider(key: $key) {{ segments {{ {ROWS} }} }} }}",
+            {"key": provider},
+        ),
+        "node": ("query($id: ID!) { node(id: $id) { id } }", {"id": at["segment"]}),
+        "nodes": ("query($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": list(at.values())}),
+        "segment": ("query($id: ID!) { segment(id: $id) { id raw } }", {"id": at["segment"]}),
+        "customer": ("query($id: ID!) { customer(id: $id) { id raw } }", {"id": at["customer"]}),
+        "identity": (identity, {"of": {"provider": provider, "externalId": HIRO.crm_id}}),
+        "segments": (segments, {}),
+        "segments of it": (segments, {"in": {"providers": [provider]}}),
+        "segments by id": (segments, {"in": {"ids": [at["segment"]]}}),
+        "segments by customer": (segments, {"in": {"customerId": at["customer"]}}),
+        "segments by its query": (
+            segments,
+            {"in": {"native": {"provider": provider, "q": "a"}}},
+        ),
+        "segments in order": (
+            f"{{ segments(first: 5, sortKey: NAME, reverse: true) {{ {ROWS} }} }}",
+            {},
+        ),
+        "customers": (customers, {}),
+        "customers of it": (customers, {"in": {"providers": [provider]}}),
+        "customers by email": (customers, {"in": {"email": HIRO.email}}),
+        "customers by key": (customers, {"in": {"externalId": HIRO.crm_id}}),
+        "customers by segment": (customers, {"in": {"segmentId": at["segment"]}}),
+        "memberships": (
+            (
+                "query($c: [ID!]!, $s: [ID!]!) { "
+                "segmentMemberships(customerIds: $c, segmentIds: $s) { "
+                "customerId segmentId isMember origin customer { id } segment { id } } }"
+            ),
+            {
+                "c": [at["customer"], ids_at("stuut")["customer"]],
+                "s": [at["segment"], ids_at("stuut")["segment"]],
+            },
+        ),
+        "matches": (match, {"in": {"provider": provider, **items}}),
+    }
+
+
+def writes(provider: str) -> Mapping[str, Probe]:
+    """Return probes that write, of a provider that is hidden."""
+    at = ids_at(provider)
+    who = {"customerId": at["customer"]}
+    items = {"segmentId": at["segment"], "items": [{"externalId": "p1001", "type": "PRODUCT"}]}
+    new = {"provider": provider, "name": "New", "customerExternalIds": ["x"]}
+    rows = {"provider": provider, "segments": [{"name": "New", "customers": [at["customer"]]}]}
+    replaced = {"externalId": "x", "segmentIds": [at["segment"]]}
+    given: Mapping[str, Mapping[str, Any]] = {
+        "segmentCreate": new,
+        "segmentUpdate": {"id": at["segment"], "name": "New"},
+        "segmentUpsert": {"provider": provider, "externalId": "x", "name": "New"},
+        "segmentDelete": {"id": at["segment"]},
+        "segmentBulkCreate": rows,
+        "segmentBulkUpsert": rows,
+        "segmentBulkDelete": {"ids": [at["segment"]]},
+        "segmentsReorder": {"provider": provider, "ids": [at["segment"]]},
+        "assignmentCreate": {"segmentId": at["segment"], **who},
+        "assignmentDelete": {"id": at["assignment"]},
+        "assignmentBulkCreate": {"segmentId": at["segment"], "assignments": [who]},
+        "assignmentBulkDelete": {"segmentId": at["segment"], "assignments": [who]},
+        "customerSegmentsReplace": {"provider": provider, "customers": [replaced]},
+        "segmentItemsBulkAssign": items,
+        "segmentItemsBulkUnassign": items,
+    }
+    return {
+        f"{field}{' by a key' if key else ''}": (
+            document(field),
+            {"m0": {**of, "idempotencyKey": "key"} if key else of},
+        )
+        for field, of in given.items()
+        for key in (False, True)
+    }
+
+
+async def told(front: Front, caller: str, probe: Probe) -> tuple[Any, ...]:
+    """Return all that a caller is told, but for what differs from request to request."""
+    query, variables = probe
+    front.forget()
+    reply = await front.client.post(
+        "/graphql",
+        json={"query": query, "variables": variables},
+        headers={"authorization": caller, "x-show-calls": "1"},
+    )
+    body = reply.json()
+    extensions = body.get("extensions", {})
+    extensions.get("upstreamCalls", []).sort(
+        key=lambda call: (call["provider"], call["operation"])
+    )
+    for each in extensions.get("upstreamCalls", ()):
+        del each["durationMs"]
+    extensions.get("cost", {}).pop("remaining", None)
+    for each in body.get("errors", ()):
+        each["extensions"].pop("requestId", None)
+    headers = {name: value for name, value in reply.headers.items() if name != "x-request-id"}
+    headers.pop("content-length", None)  # durations and remainders have more digits or fewer
+    return reply.status_code, headers, body, sorted(front.calls)
+
+
+VIEWS = [("stuut",), ("voucherify",), ("stuut", "voucherify", "emporix"), ("emporix",)]
+
+
+@pytest.mark.parametrize("executor", ["plan", "graphql-core"])
+@pytest.mark.parametrize("seen", VIEWS, ids="+".join)
+async def test_hidden_providers(
+    seen: Sequence[str], executor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is asked of a hidden provider is answered as if there were none."""
+    if executor == "graphql-core":
+        monkeypatch.setattr(Document, "plan", lambda *_: None)
+    caller = signed(*(f"{scope}@{','.join(seen)}" for scope in SCOPES))
+    hidden = [key for key in PROVIDERS if key not in seen]
+    probes = {
+        (key, name): probe
+        for key in hidden
+        for name, probe in {**reads(key), **writes(key)}.items()
+    }
+    found = {}
+    async with gateway(PROVIDERS, tmp_path) as front:
+        for name, probe in probes.items():
+            found[name] = await told(front, caller, probe)
+            asked = set(front.counts)
+            assert asked <= set(seen), name
+    async with gateway(seen, tmp_path) as front:
+        for name, probe in probes.items():
+            assert await told(front, signed("admin"), probe) == found[name], name
+    answers = [body for _, _, body, _ in found.values()]
+    assert sum("data" in body for body in answers) > len(answers) * 3 // 4
+
+
+async def test_what_is_seen_is_whole(tmp_path: Path) -> None:
+    """Probes of a provider that is seen tell of it what there is."""
+    caller = signed(*(f"{scope}@stuut" for scope in SCOPES))
+    async with gateway(PROVIDERS, tmp_path) as front:
+        found = {name: await told(front, caller, probe) for name, probe in reads("stuut").items()}
+    async with gateway(("stuut",), tmp_path) as front:
+        for name, probe in reads("stuut").items():
+            assert await told(front, signed("admin"), probe) == found[name], name
+    assert [each["id"] for each in found["nodes"][2]["data"]["nodes"]] == [
+        *ids_at("stuut").values()
+    ]
+
+
+async def test_own_view_of_one_provider(tmp_path: Path) -> None:
+    """A customer of one provider sees what they would if there were no other."""
+    caller = signed("own:read", emporix=HIRO_AT["emporix"])
+    kept = ("providers", "node", "nodes", "identity")
+    probes = {
+        (key, name): probe
+        for key in PROVIDERS
+        for name, probe in reads(key).items()
+        if name in kept
+    }
+    async with gateway(PROVIDERS, tmp_path) as front:
+        found = {name: await told(front, caller, probe) for name, probe in probes.items()}
+    async with gateway(("emporix",), tmp_path) as front:
+        for name, probe in probes.items():
+            assert await told(front, caller, probe) == found[name], name
+    assert all(found[key, "nodes"][2]["data"]["nodes"][1] is None for key in PROVIDERS[:3])
+    assert None not in found["emporix", "nodes"][2]["data"]["nodes"]
+
+
+# Cursors.
+
+LIST = """query($after: String) { segments(first: 3, after: $after) {
+  edges { cursor } pageInfo { hasNextPage endCursor } totalCount } }"""
+
+
+async def test_cursors_name_no_hidden_provider(tmp_path: Path) -> None:
+    """They are those of a gateway that has no others; a list of others goes on with none."""
+    caller = signed("segments:read@stuut,voucherify")
+    async with gateway(PROVIDERS, tmp_path) as front:
+        mine = await told(front, caller, (LIST, {}))
+        wider = await told(front, signed("admin"), (LIST, {}))
+        foreign = wider[2]["data"]["segments"]["pageInfo"]["endCursor"]
+        refused = await told(front, caller, (LIST, {"after": foreign}))
+    async with gateway(("stuut", "voucherify"), tmp_path) as front:
+        assert await told(front, signed("admin"), (LIST, {})) == mine
+        assert await told(front, signed("admin"), (LIST, {"after": foreign})) == refused
+    assert refused[2]["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+    assert refused[3] == []
+
+
+async def test_pages_go_on_with_the_same_scopes(tmp_path: Path) -> None:
+    """A narrowed list is paged through like any other, to its end."""
+    caller = signed("segments:read@stuut,emporix")
+    async with gateway(PROVIDERS, tmp_path) as front:
+        rows, after = 0, None
+        for _ in range(20):
+            page = (await told(front, caller, (LIST, {"after": after})))[2]["data"]["segments"]
+            rows += len(page["edges"])
+            after = page["pageInfo"]["endCursor"]
+            if not page["pageInfo"]["hasNextPage"]:
+                break
+        assert rows == page["totalCount"] == 24
+
+
+# Receipts.
+
+CREATE = document("segmentCreate")
+GIVEN = {"provider": "stuut", "name": "New", "priority": 1, "idempotencyKey": "key"}
+
+
+async def test_somebody_elses_idempotency_key(tmp_path: Path) -> None:
+    """It is as new: what it did for another is neither shown nor hinted at."""
+    writer = signed("segments:read", "segments:write")
+    stranger = signed("segments:read@emporix", "segments:write@emporix")
+    async with gateway(PROVIDERS, tmp_path, Providers()) as front:
+        done = await told(front, writer, (CREATE, {"m0": GIVEN}))
+        assert done[2]["data"]["m0"]["segment"]["name"] == "New"
+        found = [
+            await told(front, stranger, (CREATE, {"m0": {**GIVEN, **change}}))
+            for change in ({}, {"name": "Other"})
+        ]
+        assert front.calls == []
+    async with gateway(("emporix",), tmp_path, Providers()) as front:
+        assert [
+            await told(front, signed("admin"), (CREATE, {"m0": {**GIVEN, **change}}))
+            for change in ({}, {"name": "Other"})
+        ] == found
+
+
+REPLAYED: Mapping[str, Mapping[str, Any]] = {
+    "segmentCreate": {"provider": "stuut", "name": "New", "priority": 1},
+    "segmentsReorder": {"provider": "stuut", "ids": [segment_id("stuut", DACH_STRATEGIC)]},
+    "assignmentCreate": {
+        "segmentId": segment_id("emporix", "staff"),
+        "customerId": customer_id("emporix", HIRO_AT["emporix"]),
+    },
+}
+
+
+@pytest.mark.parametrize("field", REPLAYED)
+async def test_receipts_of_what_one_may_not_see_any_more(field: str, tmp_path: Path) -> None:
+    """Who has lost their scopes at a provider is shown nothing of it by their own old receipt."""
+    every = (*SCOPES, "#shop")
+    fewer = (*(f"{scope}@voucherify" for scope in SCOPES), "#shop")
+    selection = {"assignmentCreate": "assignment { id kind provider { key } }"}
+    query = document(field, selection=selection.get(field))
+    given = {"m0": {**REPLAYED[field], "idempotencyKey": "key"}}
+    (shown,) = {"segment", "segments", "assignment"} & set(query.replace("{", " ").split())
+    async with gateway(PROVIDERS, tmp_path, Providers()) as front:
+        done = await told(front, signed(*every), (query, given))
+        assert done[2]["data"]["m0"][shown]
+        again = await told(front, signed(*fewer), (query, given))
+        assert again[2]["data"] == {"m0": {shown: None, "userErrors": []}}
+        assert "errors" not in again[2]
+        assert front.calls == []
