@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.workloads import GATEWAY, HIVE, PLAIN
+from gateway.sign_in.keys import make
 
 ROOT = Path(__file__).parent.parent
 PEERS = Path(__file__).parent / "peers"
@@ -35,10 +36,19 @@ HIVE_PACKAGES = (
 # A registry may lack the newest version that Mesh asks for.
 HIVE_OVERRIDES = '{"private":true,"overrides":{"@graphql-tools/batch-execute":"10.2.0"}}'
 TAILCALL_PACKAGE = "@tailcallhq/core-linux-x64-gnu@1.6.14"
+KEY, _HASH = make()
 GATEWAY_TOML = f"""\
 [server]
-allow_anonymous = true
 cache_ttl_s = 0
+
+[[auth.keys]]
+name = "bench"
+hash = "{_HASH}"
+scopes = ["segments:read", "assignments:read", "customers:read"]
+
+[limits]
+requests_per_minute = 1000000000
+cost_per_minute = 1000000000
 
 [store]
 url = "sqlite:///{INSTALLED}/gateway.db"
@@ -70,7 +80,8 @@ client_id = "bench"
 client_secret = "bench"
 max_concurrency = 100
 """
-"""Peers have 100 connections, so each provider may have as many calls."""
+"""Peers have 100 connections, so each provider may have as many calls; and what one caller may
+ask in a minute is counted, but not less than wrk asks."""
 
 
 class CannotRunError(Exception):

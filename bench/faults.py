@@ -205,6 +205,9 @@ def configuration(sandbox: str, folder: str) -> str:
     parts = [
         "[server]",
         "cache_ttl_s = 0",
+        "[limits]",
+        "requests_per_minute = 1000000000",
+        "cost_per_minute = 1000000000",
         "[store]",
         f"url = 'sqlite:///{folder}/gateway.db'",
     ]

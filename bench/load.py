@@ -11,10 +11,16 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from bench.contestants import INSTALLED, UPSTREAM, Contestant
+from bench.contestants import INSTALLED, KEY, UPSTREAM, Contestant
 from bench.processes import Server
 
-HEADERS = {"content-type": "application/json", "accept": "application/json"}
+HEADERS = {
+    "content-type": "application/json",
+    "accept": "application/json",
+    "authorization": f"Bearer {KEY}",
+}
+"""Everybody is sent the same; only this gateway asks who it is."""
+
 LOAD_CORE = "1"
 READY_S = 60
 
@@ -112,7 +118,12 @@ async def press(  # noqa: PLR0913  # a stretch of load has so many sides
     """
     listed = INSTALLED / "bodies.txt"
     _write(listed, b"\n".join(bodies))
-    environment = {**os.environ, "BENCH_BODIES": str(listed)}
+    authorization = HEADERS["authorization"]
+    environment = {
+        **os.environ,
+        "BENCH_BODIES": str(listed),
+        "BENCH_AUTHORIZATION": authorization,
+    }
     if fresh:
         environment["BENCH_FRESH"] = "1"
     await upstream.reset()

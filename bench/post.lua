@@ -7,6 +7,7 @@ local sent = 0
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Accept"] = "application/json"
+wrk.headers["Authorization"] = os.getenv("BENCH_AUTHORIZATION")
 
 if #bodies == 1 and not fresh then
   wrk.body = bodies[1] -- wrk formats it once

@@ -176,7 +176,7 @@ async def hang_up(app: ASGIApp, body: bytes, after_s: float) -> None:
     async def send(message: Message) -> None:
         del message
 
-    headers = [(b"content-type", b"application/json")]
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
     scope = {"type": "http", "path": "/graphql", "method": "POST", "headers": headers}
     await app(scope, receive, send)
 
@@ -206,7 +206,7 @@ async def soak(settings: Settings, sandbox: str, operations: int, seed: int) -> 
         app.router.lifespan_context(app),
         httpx.AsyncClient(
             transport=httpx.ASGITransport(app, raise_app_exceptions=False),
-            base_url="http://gateway",
+            base_url="http://localhost",
             timeout=60,
         ) as http,
     ):
