@@ -29,7 +29,6 @@ from gateway.errors import GatewayError, ProviderError, SettingsError
 from gateway.http_protocol import server_options
 from gateway.logs import start_log
 from gateway.provider import Provider
-from gateway.sandbox.app import Sandbox, SandboxOptions
 from gateway.sandbox.faults import KINDS
 from gateway.sandbox.faults import read as read_fault
 from gateway.scope import Scope
@@ -205,6 +204,8 @@ def sandbox(
         faults = [read_fault(each) for each in fault or ()]
     except ValueError as error:
         fail(f"--fault {error}")
+    from gateway.sandbox.app import Sandbox, SandboxOptions  # noqa: PLC0415  # 0.1 s
+
     made = Sandbox(SandboxOptions(customers=customers, latency_ms=latency_ms))
     made.faults.replace(faults)
     app = made.asgi
