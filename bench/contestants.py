@@ -47,6 +47,7 @@ hash = "{_HASH}"
 scopes = ["segments:read", "assignments:read", "customers:read"]
 
 [limits]
+cost = 150000
 requests_per_minute = 1000000000
 cost_per_minute = 1000000000
 
@@ -80,8 +81,8 @@ client_id = "bench"
 client_secret = "bench"
 max_concurrency = 100
 """
-"""Peers have 100 connections, so each provider may have as many calls; and what one caller may
-ask in a minute is counted, but not less than wrk asks."""
+"""Peers have 100 connections, so each provider may have as many calls. What a caller may ask in a
+minute is counted, but not less than wrk asks; 10,000 rows of ten fields cost 121,113."""
 
 
 class CannotRunError(Exception):
