@@ -29,6 +29,9 @@ CONFIGURATION = """
 [server]
 request_timeout_s = 60
 
+[limits]
+cost_per_minute = 1000000000
+
 [store]
 url = "{store}"
 
