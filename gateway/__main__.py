@@ -258,7 +258,8 @@ def check(config: Config = None) -> None:
     if any(failed for *_, failed in rows):
         out.print("Failed. Look at base_url and the credentials of these providers.")
         raise typer.Exit(1)
-    out.print("All is well. Serve it with: gateway serve")
+    file = "" if config is None else f" --config {config}"
+    out.print(f"All is well. Serve it with: gateway serve{file}", markup=False, soft_wrap=True)
 
 
 Row = tuple[str, str, str, str, bool]

@@ -4,9 +4,9 @@ Who somebody is, is found out by `gateway.sign_in`; what a field needs is declar
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Right(StrEnum):
@@ -60,6 +60,8 @@ class Caller:
     """With `own:read`: the customer's external id by provider key."""
     may_explore: bool = False
     """Introspection, and suggestions in error messages."""
+    seen: dict[Needs, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What `RequestContext.admit` found before, by needs: there are as many as sets of rights."""
 
     @property
     def may_everything(self) -> bool:

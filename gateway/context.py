@@ -6,11 +6,11 @@ The resolvers see of the gateway this module, the domain and the errors, and not
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiodataloader import DataLoader
 
-from gateway.access import Needs, Right
+from gateway.access import Caller, Needs, Right
 from gateway.errors import Forbidden, GatewayError
 from gateway.lists import Connection, Source
 from gateway.loaders import Loaders
@@ -79,14 +79,12 @@ class RequestContext:
         caller = self.caller
         if caller.may_everything:
             return
-        allowed = caller.providers_for(needs.rights, self.providers)
-        if not allowed and needs.own:
-            self._own = caller.own_at(self.providers)
-            allowed = self._own
-        if needs.rights and not allowed:
+        seen: _Seen | None = caller.seen.get(needs)
+        if seen is None or seen.known is not self.providers:
+            seen = caller.seen[needs] = _seen(caller, needs, self.providers)
+        if needs.rights and not seen.allowed:
             raise Forbidden(f"No provider grants you all of {', '.join(sorted(needs.rights))}.")
-        if allowed is not self.providers:
-            self.providers = {key: self.providers[key] for key in allowed}
+        self.providers, self._own = seen.allowed, seen.own
 
     def shows(self, right: Right, provider: str) -> bool:
         """Tell whether things of a provider that need this right to be read may be shown.
@@ -123,6 +121,24 @@ class RequestContext:
             raise GatewayError("This gateway was opened without its record.")
         desk = Desk(self.providers, self.loaders, self.scope)
         return Writes(self.providers, desk, self._record, self.scope.deadline)
+
+
+class _Seen(NamedTuple):
+    """What a caller sees of the known providers by what an operation needs."""
+
+    known: Mapping[str, Provider]
+    allowed: Mapping[str, Provider]
+    own: Mapping[str, str]
+
+
+def _seen(caller: Caller, needs: Needs, known: Mapping[str, Provider]) -> _Seen:
+    allowed = caller.providers_for(needs.rights, known)
+    own: Mapping[str, str] = {}
+    if not allowed and needs.own:
+        allowed = own = caller.own_at(known)
+    if allowed is known:
+        return _Seen(known, known, own)
+    return _Seen(known, {key: known[key] for key in allowed}, own)
 
 
 def open_context(

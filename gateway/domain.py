@@ -106,6 +106,20 @@ class Texts(msgspec.Struct, frozen=True, gc=False):
         return next(iter(texts.values()), None)
 
 
+def best_texts(of: Iterable[Texts], languages: Sequence[str]) -> list[str | None]:
+    """Return the `best` of each: a list shows thousands, most alone or in the first language."""
+    wanted = languages[0] if languages else None
+    found: list[str | None] = []
+    for each in of:
+        texts = each.by_language
+        if len(texts) == 1:
+            (text,) = texts.values()
+            found.append(text)
+        else:
+            found.append(texts.get(wanted or each.default) or each.best(languages))
+    return found
+
+
 @lru_cache(maxsize=256)  # the rows of a list mostly have the same languages
 def _preferred(languages: tuple[str, ...], known: tuple[str, ...]) -> Sequence[str]:
     """Return those of the known tags that are wanted, best first.

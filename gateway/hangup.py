@@ -11,6 +11,9 @@ from gateway.scope import Scope
 
 T = TypeVar("T")
 
+LISTENS_AFTER_S = 0.02
+"""An operation that takes less is not worth a task: nearly all would end before their clients."""
+
 
 class HungUp(Exception):
     """The client is gone: nobody reads an answer any more."""
@@ -35,7 +38,13 @@ async def listened(receive: Receive, scope: Scope) -> AsyncIterator[None]:
         is_gone = True
         task.cancel()
 
-    listening = asyncio.create_task(listen())
+    listening: asyncio.Task[None] | None = None
+
+    def start() -> None:
+        nonlocal listening
+        listening = asyncio.create_task(listen())
+
+    starting = asyncio.get_running_loop().call_later(LISTENS_AFTER_S, start)
     try:
         yield
     except asyncio.CancelledError:
@@ -43,7 +52,9 @@ async def listened(receive: Receive, scope: Scope) -> AsyncIterator[None]:
             raise HungUp from None
         raise  # the server stops
     finally:
-        listening.cancel()
+        starting.cancel()
+        if listening is not None:
+            listening.cancel()
         scope.close()
 
 

@@ -1,7 +1,7 @@
 """The server's end of a connection: uvicorn's, with bounds for clients that are slow or send much.
 
-All of it acts on what is unusual: a request that came whole, and whose answer was taken, costs no
-timer.
+The bounds act on what is unusual: a request that came whole, and whose answer was taken, costs no
+timer. Its answer is written at once.
 """
 
 import asyncio
@@ -33,6 +33,12 @@ MOST_WAITING = 10
 MOST_PARTS = 1000
 """Frames of one WebSocket message."""
 
+MOST_PINGS = 100
+"""Of a WebSocket in one second."""
+
+READ_AT_ONCE = 8 * 1024
+"""Bytes of a WebSocket: uvloop hands on 256 KiB, which would be 40,000 frames in one piece."""
+
 LINGER_S = 1.0
 """How long a client that is still sending may do so, to read meanwhile why it is refused."""
 
@@ -42,6 +48,12 @@ CHUNKING = 1.25
 NO_HTTP = RequestError(400, "This is no HTTP request.")
 
 _PATH = re.compile(rb"/[!-~]*")
+
+_CONTROLS = bytes((*range(9), *range(10, 32), 127))
+"""Of these only the ends of lines may stand in the headers of an answer."""
+
+_FRAMING = frozenset((b"connection", b"transfer-encoding"))
+"""Headers of an answer that decide what follows it."""
 
 
 def server_options(settings: Settings) -> Mapping[str, Any]:
@@ -93,6 +105,59 @@ class _Taken:
             self.watch()
 
 
+class _Cycle(RequestResponseCycle):
+    """A request and its answer; an answer that comes whole is written in one piece."""
+
+    _start: Any = None
+
+    async def send(self, message: Any) -> None:
+        """Hold the start back until the body comes.
+
+        Uvicorn writes them one by one, and looks through each header by regular expressions. All
+        that is not usual is left to it: parts, HEAD, a connection's last answer, headers that
+        break out of their lines.
+        """
+        if not self.response_started and message["type"] == "http.response.start":
+            self._start = message
+            self.response_started = True
+            self.waiting_for_100_continue = False
+            return
+        start, self._start = self._start, None
+        head = None if start is None else self._head(start, message)
+        if head is None:
+            if start is not None:
+                self.response_started = False
+                await super().send(start)
+            await super().send(message)
+            return
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        self.transport.write(head + message.get("body", b""))
+        self.response_complete = True
+        self.message_event.set()
+        self.on_response()
+
+    def _head(self, start: Any, message: Any) -> bytes | None:
+        """Return what goes before the body; None: uvicorn has to send the answer."""
+        headers = [*self.default_headers, *start["headers"]]
+        length = b"%d" % len(message.get("body", b""))
+        if (
+            message["type"] != "http.response.body"
+            or message.get("more_body", False)
+            or not self.keep_alive
+            or self.scope["method"] == "HEAD"
+            or (b"content-length", length) not in headers
+            or not _FRAMING.isdisjoint([name for name, _ in headers])
+        ):
+            return None
+        lines = b"\r\n".join(map(b": ".join, headers))
+        head = b"%b%b\r\n\r\n" % (STATUS_LINE[start["status"]], lines)
+        ends = len(head) - len(head.translate(None, _CONTROLS))
+        return head if ends == 2 * (len(headers) + 2) else None
+
+
 class BoundedHttp(_Taken, HttpToolsProtocol):
     """HTTP/1.1, with bounds."""
 
@@ -107,6 +172,8 @@ class BoundedHttp(_Taken, HttpToolsProtocol):
     ) -> None:
         """Serve one connection."""
         super().__init__(config, server_state, app_state, _loop)
+        # Uvicorn words a line for each request, also where nobody reads it.
+        self.access_log = False
         self._limits = limits
         self._send_timeout_s = limits.send_timeout_s
         self._received = 0
@@ -183,6 +250,8 @@ class BoundedHttp(_Taken, HttpToolsProtocol):
         if not self.parser.should_upgrade():
             # What stands behind a chunked body (trailers) is no header: no proxy looked at it.
             self.headers = []
+            # Uvicorn names the class itself; nothing of the cycle ran yet.
+            self.cycle.__class__ = _Cycle
 
     def on_message_complete(self) -> None:
         """Know that all of a request was read."""
@@ -287,6 +356,25 @@ class BoundedWebSocket(_Taken, WebSocketsSansIOProtocol):
         """Serve one connection, whose handshake the HTTP server has read."""
         super().__init__(config, server_state, app_state, _loop)
         self._send_timeout_s = limits.send_timeout_s
+        self._pings, self._second = 0, 0.0
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came, until the connection is given up."""
+        for start in range(0, len(data), READ_AT_ONCE):
+            if self.transport.is_closing():
+                return
+            super().data_received(data[start : start + READ_AT_ONCE])
+
+    def handle_ping(self) -> None:
+        """Answer a ping; who sends a flood of them is no client."""
+        now = self.loop.time()
+        if now - self._second > 1:
+            self._pings, self._second = 0, now
+        self._pings += 1
+        if self._pings <= MOST_PINGS:
+            super().handle_ping()
+        else:
+            self.transport.abort()
 
     def handle_cont(self, event: Frame) -> None:
         """Read a part of a message: empty ones would come for ever."""

@@ -222,8 +222,10 @@ class _Part(Generic[T]):
 
     def _note(self, page: Page[T]) -> None:
         """Take in how old a page is: a part is as old as its oldest."""
-        known = [each for each in (self.origin, page.origin) if each is not None]
-        self.origin = oldest(known) if known else None
+        if self.origin is None:
+            self.origin = page.origin
+        elif page.origin is not None:
+            self.origin = oldest((self.origin, page.origin))
         if page.fetched_at is not None:
             self.fetched_at = min(self.fetched_at or page.fetched_at, page.fetched_at)
 
@@ -327,7 +329,7 @@ def _page(parts: Sequence[_Part[T]], after: str | None, of: Identity) -> Connect
         behind,
         end_cursor,
         lambda: [part.source for part in parts],
-        has_next=any(part.has_more for part in parts),
+        has_next=any([part.has_more for part in parts]),  # noqa: C419  # half its time for few
         has_previous=after is not None,
         total=None if None in totals else sum(total or 0 for total in totals),
     )

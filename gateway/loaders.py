@@ -106,11 +106,37 @@ class Loaders:
             lambda: provider.read(provider.asks(ask, *question), self._scope),
         )
 
+    async def fetch_all(
+        self, provider: Provider, ask: Callable[[*Q], Asked[T]], questions: Iterable[tuple[*Q]]
+    ) -> Sequence[T | GatewayError]:
+        """Read the answers to all these questions at once; `fetch` has them from then on.
+
+        Returns those that this request had not asked before.
+        """
+        loop = asyncio.get_running_loop()
+        new = {each: loop.create_future() for each in questions if (ask, each) not in self._sent}
+        self._sent.update(((ask, each), answer) for each, answer in new.items())
+        try:
+            asked = [provider.asks(ask, *each) for each in new]
+            found = await provider.read_all(asked, self._scope)
+        except BaseException:
+            for answer in new.values():
+                answer.cancel()  # whoever needs one asks again, and fails for itself
+            raise
+        for answer, each in zip(new.values(), found, strict=True):
+            if isinstance(each, GatewayError):
+                answer.set_exception(each)
+                answer.exception()  # as in `_once`
+            else:
+                answer.set_result(each)
+        return found
+
     async def _once(self, question: Hashable, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask, unless this request has done so."""
         answer = self._sent.get(question)
         if answer is not None:
-            await asyncio.wait((answer,))  # whoever is cancelled leaves it to the others
+            if not answer.done():
+                await asyncio.wait((answer,))  # whoever is cancelled leaves it to the others
             if not answer.cancelled():
                 found: T = answer.result()
                 return found

@@ -120,6 +120,8 @@ class Socket:
             await self._hear(self._read(message))
             if self._is_initialised:
                 late = None
+            # Nothing above waits while messages lie ready: others shall have their turn.
+            await asyncio.sleep(0)
 
     async def stop(self) -> None:
         """End the operations: the reads now, what writes goes on to its end unheard."""

@@ -1,6 +1,6 @@
 """What fields tell of segments, customers and assignments, beyond their plain attributes."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Annotated, Any, NamedTuple, TypeVar
 
@@ -14,6 +14,7 @@ from gateway.errors import GatewayError, Malformed
 from resolvers import errors, ids
 from resolvers.access import Right
 from resolvers.connections import After, First, paging
+from resolvers.fields import read_all
 from resolvers.ids import Kind
 from resolvers.inputs import SegmentsWhere, segment_filter
 from resolvers.leaves import (
@@ -33,7 +34,6 @@ from resolvers.leaves import (
 from resolvers.selection import Asked
 
 T = TypeVar("T")
-V = TypeVar("V")
 
 Language = Annotated[
     str | None,
@@ -66,9 +66,10 @@ class LimitOf(NamedTuple):
     maximum: int
 
 
-def provider(value: Any, asked: Asked) -> Provider:
-    """Return the provider of what has a reference."""
-    return asked.context.providers[value.ref.provider]
+def providers(values: Sequence[Any], asked: Asked) -> Sequence[Provider]:
+    """Return the provider of each of what has a reference."""
+    known = asked.context.providers
+    return [known[each.ref.provider] for each in values]
 
 
 def document(value: Any) -> Any:
@@ -81,8 +82,10 @@ def document(value: Any) -> Any:
         raise Malformed(value.ref.provider, "raw", detail=str(error)) from error
 
 
-def _best(texts: domain.Texts, asked: Asked, language: str | None) -> str | None:
-    return texts.best((language,) if language else asked.context.languages)
+def _best(
+    texts: Iterable[domain.Texts], asked: Asked, language: str | None
+) -> Sequence[str | None]:
+    return domain.best_texts(texts, (language,) if language else asked.context.languages)
 
 
 def names(value: domain.Segment | domain.Item) -> list[Localized]:
@@ -146,18 +149,19 @@ async def provider_segments(
 # Segments.
 
 
-def segment_name(
-    segment: domain.Segment, asked: Asked, language: Language = strawberry.UNSET
-) -> str:
-    """Return the name, or what there is instead."""
-    return _best(segment.names, asked, language) or segment.ref.key
+def segment_names(
+    segments: Sequence[domain.Segment], asked: Asked, language: Language = strawberry.UNSET
+) -> Sequence[str]:
+    """Return the name of each, or what there is instead."""
+    found = _best([each.names for each in segments], asked, language)
+    return [name or each.ref.key for name, each in zip(found, segments, strict=True)]
 
 
-def segment_description(
-    segment: domain.Segment, asked: Asked, language: Language = strawberry.UNSET
-) -> str | None:
-    """Return the description."""
-    return _best(segment.descriptions, asked, language)
+def segment_descriptions(
+    segments: Sequence[domain.Segment], asked: Asked, language: Language = strawberry.UNSET
+) -> Sequence[str | None]:
+    """Return the description of each."""
+    return _best([each.descriptions for each in segments], asked, language)
 
 
 def descriptions(segment: domain.Segment) -> list[Localized]:
@@ -198,13 +202,13 @@ def rule(segment: domain.Segment) -> SegmentRule | None:
 
 
 async def members(
-    segment: domain.Segment,
+    segments: Sequence[domain.Segment],
     asked: Asked,
     first: First = 50,
     after: After = strawberry.UNSET,
-) -> context.Connection[domain.Assignment]:
-    """List the assignments of a segment."""
-    return await asked.context.reads.members(segment, paging(asked, first, after))
+) -> Answers[context.Connection[domain.Assignment]]:
+    """List the assignments of each segment."""
+    return await asked.context.reads.members(segments, paging(asked, first, after))
 
 
 async def member_customers(
@@ -235,11 +239,11 @@ async def items(
     return await asked.context.reads.items(segment.ref, kind or None, wanted)
 
 
-def item_name(
-    item: domain.Item, asked: Asked, language: Language = strawberry.UNSET
-) -> str | None:
-    """Return the name of an item."""
-    return _best(item.names, asked, language)
+def item_names(
+    items: Sequence[domain.Item], asked: Asked, language: Language = strawberry.UNSET
+) -> Sequence[str | None]:
+    """Return the name of each item."""
+    return _best([each.names for each in items], asked, language)
 
 
 # Customers.
@@ -322,18 +326,17 @@ async def assignment_customers(
 _IS_PARTIAL = attrgetter("is_partial")
 
 
-def completed(
-    show: Callable[[domain.Assignment], V],
-) -> Callable[[Sequence[domain.Assignment], Asked], Awaitable[Answers[V]]]:
-    """Return what shows something that a list of assignments may have left out."""
+def completed(show: Callable[[domain.Assignment], Any], description: str) -> Any:
+    """Declare a field that a list of assignments may have left out."""
 
-    async def shown(assignments: Sequence[domain.Assignment], asked: Asked) -> Answers[V]:
-        if not any(map(_IS_PARTIAL, assignments)):
-            return list(map(show, assignments))
+    def told(assignments: Sequence[domain.Assignment]) -> Sequence[Any] | None:
+        return None if any(map(_IS_PARTIAL, assignments)) else list(map(show, assignments))
+
+    async def shown(assignments: Sequence[domain.Assignment], asked: Asked) -> Answers[Any]:
         found = await asked.context.loaders.complete(assignments)
         return [each if isinstance(each, GatewayError) else show(each) for each in found]
 
-    return shown
+    return read_all(shown, description, told=told)
 
 
 def legal_entity(assignment: domain.Assignment) -> LegalEntity | None:

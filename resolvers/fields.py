@@ -10,7 +10,7 @@ Functions that take arguments beyond the value and `asked` make them arguments o
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from operator import attrgetter
 from typing import Any, Self
@@ -47,6 +47,10 @@ class Declaration:
     takes_asked: bool
     parameters: Sequence[inspect.Parameter]
     """Its arguments: what the function takes beyond the value and `asked`."""
+    many: Callable[..., Sequence[Any]] | None = None
+    """Computes it for many values at once, in order, given what the function is."""
+    told: Callable[[Sequence[Any]], Sequence[Any] | None] | None = None
+    """Of a field that is read: the answers, if the values tell them all without reading."""
 
 
 class View:
@@ -76,6 +80,19 @@ def computed(function: Callable[..., Any], description: str, needs: Needs | None
     return _field(_declared(How.COMPUTED, function), description, needs)
 
 
+def computed_all(many: Callable[..., Any], description: str, needs: Needs | None = None) -> Any:
+    """Declare a field that is computed for many values at once. No I/O.
+
+    `(values, asked, …) -> Sequence[value]`: one for each, in order, none depending on another.
+    """
+
+    def function(value: Any, *given: Any, **arguments: Any) -> Any:
+        return many((value,), *given, **arguments)[0]
+
+    declaration = replace(_declared(How.COMPUTED, many), function=function, many=many)
+    return _field(declaration, description, needs)
+
+
 def read(function: Callable[..., Any], description: str, needs: Needs | None = None) -> Any:
     """Declare a field that is read for each value: `async (value, asked, …) -> value`.
 
@@ -84,12 +101,18 @@ def read(function: Callable[..., Any], description: str, needs: Needs | None = N
     return _field(_declared(How.READ, function), description, needs)
 
 
-def read_all(function: Callable[..., Any], description: str, needs: Needs | None = None) -> Any:
+def read_all(
+    function: Callable[..., Any],
+    description: str,
+    needs: Needs | None = None,
+    told: Callable[[Sequence[Any]], Sequence[Any] | None] | None = None,
+) -> Any:
     """Declare a field that is read for all values of a level at once.
 
     `async (values, asked, …) -> Sequence[value | Exception]`: one answer for each, in order.
+    `told` gives the same answers where the values tell them all themselves, else None.
     """
-    return _field(_declared(How.READ_ALL, function), description, needs)
+    return _field(replace(_declared(How.READ_ALL, function), told=told), description, needs)
 
 
 def _declared(how: How, function: Callable[..., Any]) -> Declaration:

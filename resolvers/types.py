@@ -16,7 +16,7 @@ from gateway.context import RequestContext
 from resolvers import facts, ids
 from resolvers.access import OPEN, Right, access
 from resolvers.connections import Connection
-from resolvers.fields import View, attribute, computed, read, read_all
+from resolvers.fields import View, attribute, computed, computed_all, read, read_all
 from resolvers.leaves import (
     AssignmentKind,
     AssignmentState,
@@ -118,13 +118,13 @@ class Segment(Node):
 
     value: strawberry.Private[domain.Segment]
 
-    provider: Provider = computed(facts.provider, "The provider that keeps it.")
+    provider: Provider = computed_all(facts.providers, "The provider that keeps it.")
     external_id: str = attribute("ref.key", "The provider's own id, unchanged.")
-    name: str = computed(
-        facts.segment_name, "Its name; its external id where the provider has no name."
+    name: str = computed_all(
+        facts.segment_names, "Its name; its external id where the provider has no name."
     )
     names: list[LocalizedText] = computed(facts.names, "Its name in every language.")
-    description: str | None = computed(facts.segment_description, "Its description.")
+    description: str | None = computed_all(facts.segment_descriptions, "Its description.")
     descriptions: list[LocalizedText] = computed(
         facts.descriptions, "Its description in every language."
     )
@@ -156,7 +156,7 @@ class Segment(Node):
         needs=access(Right.SEGMENTS_READ, Right.RAW_READ),
     )
     origin: DataOrigin = attribute("origin", "Where this comes from.")
-    assignments: Connection["Assignment"] | None = read(
+    assignments: Connection["Assignment"] | None = read_all(
         facts.members,
         "Who is in it. Null with an error when the provider cannot tell.",
         needs=ASSIGNMENTS,
@@ -186,7 +186,7 @@ class CustomerIdentity(View):
 
     value: strawberry.Private[facts.Identity]
 
-    provider: Provider = computed(facts.provider, "The provider.")
+    provider: Provider = computed_all(facts.providers, "The provider.")
     external_id: str = attribute("key.value", "The name.")
     key: str | None = attribute("key.kind", "The provider's word for it: `id`, `source_id`, …")
     linked_by: str | None = computed(
@@ -242,7 +242,7 @@ class Assignment(Node):
 
     value: strawberry.Private[domain.Assignment]
 
-    provider: Provider = computed(facts.provider, "The provider that keeps it.")
+    provider: Provider = computed_all(facts.providers, "The provider that keeps it.")
     segment: Segment | None = read_all(
         facts.assignment_segments,
         "The segment; null when it was deleted meanwhile.",
@@ -253,22 +253,18 @@ class Assignment(Node):
         "The customer; null when deleted meanwhile.",
         needs=OWN_CUSTOMERS,
     )
-    legal_entity: LegalEntity | None = read_all(
-        facts.completed(facts.legal_entity),
-        "The legal entity that the customer is assigned through.",
+    legal_entity: LegalEntity | None = facts.completed(
+        facts.legal_entity, "The legal entity that the customer is assigned through."
     )
-    kind: AssignmentKind = read_all(facts.completed(attrgetter("kind")), "Who made it.")
+    kind: AssignmentKind = facts.completed(attrgetter("kind"), "Who made it.")
     state: AssignmentState = attribute("state", "How sure it is.")
     origin: DataOrigin = attribute("origin", "Where this comes from.")
-    created_at: DateTime | None = read_all(
-        facts.completed(attrgetter("created_at")), "When it was made."
+    created_at: DateTime | None = facts.completed(attrgetter("created_at"), "When it was made.")
+    updated_at: DateTime | None = facts.completed(
+        attrgetter("updated_at"), "When it was last changed."
     )
-    updated_at: DateTime | None = read_all(
-        facts.completed(attrgetter("updated_at")), "When it was last changed."
-    )
-    version: int | None = read_all(
-        facts.completed(attrgetter("version")),
-        "Rises with every change, where the provider counts them.",
+    version: int | None = facts.completed(
+        attrgetter("version"), "Rises with every change, where the provider counts them."
     )
 
 
@@ -283,7 +279,7 @@ class SegmentItem(View):
     external_id: str = attribute("key", "The provider's own id, unchanged.")
     type: ItemType = attribute("kind", "What it is.")
     code: str | None = attribute("code", "The code that people know it by.")
-    name: str | None = computed(facts.item_name, "Its name.")
+    name: str | None = computed_all(facts.item_names, "Its name.")
     names: list[LocalizedText] = computed(facts.names, "Its name in every language.")
     created_at: DateTime | None = attribute("created_at", "When it was assigned.")
     updated_at: DateTime | None = attribute("updated_at", "When the assignment was last changed.")

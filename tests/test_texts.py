@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from gateway.domain import NO_TEXTS, Texts, plain
+from gateway.domain import NO_TEXTS, Texts, best_texts, plain
 
 BOTH = {"en": "Gold", "de-AT": "Gold (AT)", "de": "Gold (DE)"}
 
@@ -32,7 +32,9 @@ def test_the_first_there_is(
     by_language: Mapping[str, str], default: str, asked: Sequence[str], shown: str
 ) -> None:
     """Of those asked for, each before its base language; the default; any. Case means nothing."""
-    assert Texts(by_language, default).best(asked) == shown
+    text = Texts(by_language, default)
+    assert text.best(asked) == shown
+    assert best_texts([text, NO_TEXTS, plain("A")], asked) == [shown, None, "A"]
 
 
 def test_no_text() -> None:

@@ -1,7 +1,9 @@
 """Who and what is in a segment."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain
 
 import msgspec
 
@@ -10,6 +12,7 @@ from gateway.adapter import (
     ListsMembers,
     MatchesItems,
 )
+from gateway.batching import settled
 from gateway.cursors import identity
 from gateway.domain import (
     Assignment,
@@ -20,8 +23,9 @@ from gateway.domain import (
     PageRequest,
     Ref,
     Segment,
+    ref_of,
 )
-from gateway.errors import BadInput
+from gateway.errors import BadInput, GatewayError
 from gateway.lists import (
     Connection,
 )
@@ -33,9 +37,41 @@ from gateway.reads.sources import Paging, Sources, checked
 class MemberReads(Sources):
     """The members and items of segments."""
 
-    async def members(self, segment: Segment, paging: Paging) -> Connection[Assignment]:
-        """List the assignments of a segment. Raises what its provider fails with."""
+    async def members(
+        self, segments: Sequence[Segment], paging: Paging
+    ) -> Sequence[Connection[Assignment] | GatewayError]:
+        """List the assignments of each segment; what a provider fails with stands for its own."""
         checked(paging)
+        is_whole = paging.after is None and await self._are_whole(segments, paging)
+        lists = (settled(self._members(each, paging)) for each in segments)
+        if is_whole:
+            return [await each for each in lists]  # nothing waits any more: a task each is dear
+        return await asyncio.gather(*lists)
+
+    async def _are_whole(self, segments: Sequence[Segment], paging: Paging) -> bool:
+        """Read the first pages of all these at once; tell whether nobody needs a second one."""
+        request = PageRequest(paging.first, None, paging.with_total)
+        keys: dict[str, dict[str, None]] = {}
+        for ref in map(ref_of, segments):
+            keys.setdefault(ref.provider, {})[ref.key] = None
+        pages = await asyncio.gather(
+            *(self._first_pages(self._providers[key], keys[key], request) for key in keys)
+        )
+        return all(
+            isinstance(page, GatewayError) or page.is_last or len(page.rows) >= request.size
+            for page in chain.from_iterable(pages)
+        )
+
+    async def _first_pages(
+        self, provider: Provider, segments: Iterable[str], request: PageRequest
+    ) -> Sequence[Page[Assignment] | GatewayError]:
+        if not provider.offers(ListsMembers):
+            return ()  # each list fails with that by itself
+        ask = provider.wanted(ListsMembers, "SEGMENT_MEMBERS").members
+        questions = [(segment, request) for segment in segments]
+        return await self._loaders.fetch_all(provider, ask, questions)
+
+    async def _members(self, segment: Segment, paging: Paging) -> Connection[Assignment]:
         provider = self._providers[segment.ref.provider]
         kind = KIND_BY_MEMBERSHIP.get(segment.membership)
 

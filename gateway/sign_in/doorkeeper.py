@@ -1,14 +1,17 @@
 """Tells who asks, by the Authorization header or what stands for it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from gateway.access import Caller, everybody
 from gateway.sign_in.addresses import is_local
 from gateway.sign_in.keys import PREFIX, Keys
 from gateway.sign_in.refusal import refuse
-from gateway.sign_in.settings import AuthSettings
-from gateway.sign_in.tokens import Tokens
+from gateway.sign_in.settings import AuthSettings, JwtSettings
+
+if TYPE_CHECKING:
+    from gateway.sign_in.tokens import Tokens
 
 LONGEST = 8192
 """Characters of an Authorization header: a token holds some hundreds, of a large company 2,000."""
@@ -36,7 +39,7 @@ class Doorkeeper:
         self._introspection = introspection
         explores = introspection is not False
         self._keys = Keys(settings.keys, may_explore=explores)
-        self._tokens = Tokens(settings.jwt, providers, may_explore=explores)
+        self._tokens = _tokens(settings.jwt, providers, may_explore=explores)
 
     async def caller(self, authorization: str | None, address: str | None) -> Caller:
         """Return who asks: the Authorization header, and the address that the request came from.
@@ -46,6 +49,8 @@ class Doorkeeper:
         known = self.known(authorization, address)
         if known is not None:
             return known
+        if self._tokens is None:
+            refuse("no issuer is known")
         return await self._tokens.caller(_bearer(authorization or ""))
 
     def known(self, authorization: str | None, address: str | None) -> Caller | None:
@@ -58,7 +63,7 @@ class Doorkeeper:
         credential = _bearer(authorization)
         if credential.startswith(PREFIX):
             return self._keys.caller(credential)
-        return self._tokens.known(credential)
+        return None if self._tokens is None else self._tokens.known(credential)
 
     def _stranger(self, address: str | None) -> Caller:
         is_near = is_local(address)
@@ -66,6 +71,16 @@ class Doorkeeper:
             refuse("no credentials")
         explores = is_near if self._introspection is None else self._introspection
         return _anonymous(address, may_explore=explores)
+
+
+def _tokens(
+    settings: Sequence[JwtSettings], providers: Collection[str], *, may_explore: bool
+) -> "Tokens | None":
+    if not settings:
+        return None
+    from gateway.sign_in.tokens import Tokens  # noqa: PLC0415  # joserfc: 0.1 s and 8 MB
+
+    return Tokens(settings, providers, may_explore=may_explore)
 
 
 @lru_cache(maxsize=1024)

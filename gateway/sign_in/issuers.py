@@ -99,7 +99,7 @@ class Issuer:
 
     def _grants(self, claims: Mapping[str, Any]) -> Grants:
         told = claims.get(self._settings.scope_claim)
-        scopes = told.split() if isinstance(told, str) else told
+        scopes = told.split(" ") if isinstance(told, str) else told
         if not isinstance(scopes, list):
             return {}
         return grants_of(scope for scope in scopes if isinstance(scope, str))

@@ -16,11 +16,13 @@ def is_too_deep(body: bytes) -> bool:
 
     Everything runs over bytes in C: decoding each answer once more to count would double its cost.
     """
-    if body.count(b"[") + body.count(b"{") <= DEEPEST:
+    marks = body.translate(ALIKE, REST)
+    if marks.count(b"[") <= DEEPEST:
         return False
     if b"\\" in body:
         body = ESCAPE.sub(b"", body)
-    marks = body.translate(ALIKE, REST).replace(b'""', b"")
+        marks = body.translate(ALIKE, REST)
+    marks = marks.replace(b'""', b"")
     if b'"' in marks:  # some text holds a bracket
         marks = TEXT.sub(b"", body).translate(ALIKE, REST)
     for _ in range(DEEPEST):

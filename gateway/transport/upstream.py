@@ -172,7 +172,7 @@ class Upstream:
         other requests. Raises a `ProviderError`.
         """
         patience_s = self.gate.patience_s
-        begun = self._begun(exchange, scope)
+        begun = self._begun(exchange, scope, _now())
         await self._waited((begun,), scope, patience_s)
         return self._told(exchange, begun, scope, patience_s)
 
@@ -180,8 +180,8 @@ class Upstream:
         self, exchanges: Sequence[Exchange[T]], scope: Scope
     ) -> Sequence[T | GatewayError]:
         """Read all these at once: for each, in order, what `read` returns or raises."""
-        patience_s = self.gate.patience_s
-        begun = [self._begun(exchange, scope) for exchange in exchanges]
+        patience_s, now = self.gate.patience_s, _now()
+        begun = [self._begun(exchange, scope, now) for exchange in exchanges]
         await self._waited(begun, scope, patience_s)
         answers: list[T | GatewayError] = []
         for exchange, each in zip(exchanges, begun, strict=True):
@@ -191,10 +191,10 @@ class Upstream:
                 answers.append(error)
         return answers
 
-    def _begun(self, exchange: Exchange[T], scope: Scope) -> _Begun[T]:
+    def _begun(self, exchange: Exchange[T], scope: Scope, now: float) -> _Begun[T]:
         """Return what is remembered, or an equal call under way, or this one, started."""
         key = exchange.call.identity
-        kept = self._memory.fresh(key, _now())
+        kept = self._memory.fresh(key, now)
         if kept is not None:
             return kept
         try:

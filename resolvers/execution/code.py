@@ -109,7 +109,9 @@ class Writer:
         self._done: list[_Function] = []
         self._count = 0
         self._columns: dict[FieldPlan, str] = {}
-        """Fields that are completed for all rows of a list at once, by the variable of one row."""
+        """Fields that all rows of a list get at once, by the variable of one row."""
+        self._complete: set[FieldPlan] = set()
+        """Those whose values were completed at once, too."""
 
     def write(self) -> None:
         """Give the plan and its fields their functions. Raises `UnplannableError`."""
@@ -133,7 +135,7 @@ class Writer:
                 function = self._function("answers, objects, r")
                 many = self._many(field.type)
                 if many:
-                    self._columns[field] = "x"
+                    self._complete.add(field)
                     function.write(0, f"answers = {many}(answers)")
                 function.write(0, "for x, made in zip(answers, objects):")
                 value = self._value(function, field.type, "x", field, 1)
@@ -163,7 +165,7 @@ class Writer:
         is_nullable = not isinstance(kind, GraphQLNonNull)
         inner: Any = kind if is_nullable else kind.of_type  # type: ignore[union-attr]  # it is NonNull then
         if is_leaf_type(inner):
-            if field not in self._columns:
+            if field not in self._complete:
                 self._leaf(to, inner, x, depth, is_nullable=is_nullable)
             elif not is_nullable:
                 to.write(depth, f"if {x} is None: raise UnexpectedNull")
@@ -201,13 +203,13 @@ class Writer:
         function = self._function("xs, r")
         function.write(0, "if isinstance(xs, (str, dict)): raise TypeError")
         names, lists = ["x"], ["xs"]
-        for each, column in self._at_once(kind, field, "x"):
+        for each, column in self._at_once(function, kind, field, "x"):
             self._columns[each] = self._variable()
             names.append(self._columns[each])
             lists.append(column)
         if len(lists) > 1:
             function.write(0, "xs = list(xs)")
-            lists = [f"zip({', '.join(lists)})"]
+            lists = [f"zip({', '.join(lists)}, strict=True)"]
         function.write(0, "out = []")
         function.write(0, f"for {', '.join(names)} in {lists[0]}:")
         function.write(1, f"out.append({self._value(function, kind, 'x', field, 1)})")
@@ -215,20 +217,30 @@ class Writer:
         return _name(function)
 
     def _at_once(
-        self, kind: GraphQLOutputType, field: FieldPlan, x: str
+        self, to: _Function, kind: GraphQLOutputType, field: FieldPlan, x: str
     ) -> Iterator[tuple[FieldPlan, str]]:
-        """Find the fields of the rows `xs` that are completed at once; write what does so."""
+        """Find the fields that the rows `xs` get at once; write what makes a column of each."""
         rows = kind.of_type if isinstance(kind, GraphQLNonNull) else None
         if not isinstance(rows, GraphQLObjectType):
             return
         for each in field.selections[rows].fields:
-            if not each.path:
-                continue
-            got, many = f"{x}.{each.path}", self._many(each.type)
-            if many:
-                yield each, f"{many}([{got} for x in xs])"
-            else:
-                yield from self._at_once(each.type, each, got)
+            many, column = self._many(each.type), self._column(to, each, x)
+            if column and many:
+                self._complete.add(each)
+                yield each, f"{many}({column})"
+            elif each.path:
+                yield from self._at_once(to, each.type, each, f"{x}.{each.path}")
+            elif column:
+                yield each, column
+
+    def _column(self, to: _Function, field: FieldPlan, x: str) -> str | None:
+        """Write what makes a field of the rows `xs`, where it need not go row by row."""
+        if field.path:
+            return f"[{x}.{field.path} for x in xs]"
+        if field.declaration is None or field.declaration.many is None:
+            return None
+        rows = "xs" if x == "x" else f"[{x} for x in xs]"
+        return self._call(to, field.declaration.many, rows, field)
 
     def _many(self, kind: GraphQLOutputType) -> str | None:
         """Return what completes many values of this type at once, if anything does."""
@@ -283,11 +295,15 @@ class Writer:
             return f"{x}.{field.path}"
         if field.declaration is None:
             raise UnplannableError
+        return self._call(to, field.declaration.function, x, field)
+
+    def _call(self, to: _Function, function: Callable[..., Any], x: str, field: FieldPlan) -> str:
+        """Write the call of a field's function for `x`."""
         given = [x]
         if field.asked >= 0:
             given.append(to.slot(field.asked))
         given += [to.slot(number) for number in field.arguments]
-        return f"{self._constant(field.declaration.function)}({', '.join(given)})"
+        return f"{self._constant(function)}({', '.join(given)})"
 
 
 def _name(function: _Function) -> str:

@@ -180,7 +180,7 @@ def _sum(
         sums = [_sum(each, price, providers, values) for each in step.below]
         dearest = max(sums, key=lambda each: CALL * each[0] + each[1], default=(0, 0))
         calls += (0 if step.is_free else price.calls) + size * dearest[0]
-        objects += size * dearest[1]
+        objects += price.objects + size * dearest[1]
     return calls, objects
 
 

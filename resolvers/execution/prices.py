@@ -52,6 +52,9 @@ FEW = 5
 IN_LIST = 3
 """Calls for each item of a mutation's lists, and for itself: read, write, read again."""
 
+IN_INPUT = 10
+"""What an object in a mutation's input costs: it is read and checked, in some 50 us."""
+
 
 class Price(NamedTuple):
     """What one field costs for one parent."""
@@ -63,6 +66,8 @@ class Price(NamedTuple):
     """Of a connection: on its page. Of a payload: in its lists."""
     sources: int = 1
     """Of a connection: providers that may contribute."""
+    objects: int = 0
+    """What it costs beside its calls and what is below it."""
 
 
 Rule = Callable[[Arguments, int], Price]
@@ -169,10 +174,20 @@ def items(value: Any) -> int:
     return sum(map(items, value.values())) if isinstance(value, dict) else 0
 
 
+def objects(value: Any) -> int:
+    """Return how many objects there are in an input, however deep."""
+    if isinstance(value, dict):
+        return 1 + sum(map(objects, value.values()))
+    return sum(map(objects, value)) if isinstance(value, list) else 0
+
+
 def mutation(arguments: Arguments, _: int) -> Price:
-    """Price a write by what its lists hold; so many rows its payload may have."""
-    count = items(arguments.get("input"))
-    return Price(IN_LIST * (1 + count), rows=max(count, 1))
+    """Price a write by what its input holds; as many rows as items its payload may have."""
+    given = arguments.get("input")
+    count = items(given)
+    return Price(
+        IN_LIST * (1 + count), rows=max(count, 1), objects=IN_INPUT * max(objects(given) - 1, 0)
+    )
 
 
 _ASSIGNMENT = 3

@@ -76,12 +76,15 @@ class Run:
 
     async def _read(self, below: Sequence[SelectionPlan]) -> None:
         """Read all that the selections wait for, and what is below that."""
-        fields = [
-            self._field(field, self._slots[selection.values], self._slots[selection.made])
-            for selection in below
-            if self._slots[selection.values]
-            for field in selection.reads
-        ]
+        fields = []
+        for selection in below:
+            values, objects = self._slots[selection.values], self._slots[selection.made]
+            for field in selection.reads if values else ():
+                told = self._told(field, values)
+                if told is None:
+                    fields.append(self._field(field, values, objects))
+                else:
+                    self._put(field, told, objects)
         if len(fields) == 1:
             await fields[0]
         elif fields:
@@ -90,13 +93,28 @@ class Run:
     async def _field(
         self, field: FieldPlan, values: Sequence[Any], objects: Sequence[dict[str, Any]]
     ) -> None:
-        answers = await self._answers(field, values)
+        self._put(field, await self._answers(field, values), objects)
+        if field.below:
+            await self._read(field.below)
+
+    def _told(self, field: FieldPlan, values: Sequence[Any]) -> Sequence[Any] | None:
+        """Return the answers where they are there and lead no further; a task for it is dear."""
+        declaration = field.declaration
+        if field.below or declaration is None or declaration.told is None:
+            return None
+        try:
+            return declaration.told(values)
+        except Exception:  # noqa: BLE001  # a bug: reading shows it for each value
+            return None
+
+    def _put(
+        self, field: FieldPlan, answers: Sequence[Any], objects: Sequence[dict[str, Any]]
+    ) -> None:
+        """Put answers, or errors, into their objects."""
         if not self._completed(field, answers, objects):
             good, objects = self._without_failed(field, answers, objects)
             if len(good) == len(answers) or not self._completed(field, good, objects):
                 self._careful().complete(field, good, objects)
-        if field.below:
-            await self._read(field.below)
 
     def _completed(
         self, field: FieldPlan, answers: Sequence[Any], objects: Sequence[dict[str, Any]]

@@ -1,5 +1,6 @@
 """GraphiQL in a real browser: it loads from this server alone and its examples run as they are."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -42,14 +43,14 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """Serve the sandbox as a person does, by the command."""
+@contextlib.contextmanager
+def served(*arguments: str) -> Iterator[str]:
+    """Serve as a person does, by the command; without arguments the sandbox."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     found = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "gateway", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "gateway", "serve", "--port", str(port), *arguments]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
         try:
             for _ in range(600):
@@ -63,6 +64,13 @@ def address() -> Iterator[str]:
             server.terminate()
 
 
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Serve the sandbox."""
+    with served() as found:
+        yield found
+
+
 @dataclass
 class Visit:
     """A page, and what the browser did and said."""
@@ -72,8 +80,8 @@ class Visit:
     complaints: list[str] = field(default_factory=list)
 
 
-@pytest.fixture
-async def visit(address: str) -> AsyncIterator[Visit]:
+@contextlib.asynccontextmanager
+async def visiting(address: str) -> AsyncIterator[Visit]:
     """Open GraphiQL in a fresh browser."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -95,6 +103,13 @@ async def visit(address: str) -> AsyncIterator[Visit]:
         )
         yield found
         await browser.close()
+
+
+@pytest.fixture
+async def visit(address: str) -> AsyncIterator[Visit]:
+    """Visit the sandbox."""
+    async with visiting(address) as found:
+        yield found
 
 
 async def run(page: Page, name: str) -> Any:

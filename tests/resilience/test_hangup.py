@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.freshness import cache_control
-from gateway.hangup import HungUp, listened
+from gateway.hangup import LISTENS_AFTER_S, HungUp, listened
 from tests.resilience.accounts import Script, account, circuit, scope, things, told
 from tests.resilience.clockwork import now, run
 
@@ -46,6 +46,22 @@ def test_all_calls_of_a_client_that_hangs_up_end() -> None:
         await asyncio.sleep(0)
         assert (script.under_way, upstream.gate.places.taken) == (0, 0)
         assert circuit(upstream) == "CLOSED"
+
+    run(main())
+
+
+@pytest.mark.parametrize(("gone_after_s", "ends_after_s"), [(0, LISTENS_AFTER_S), (0.5, 0.5)])
+def test_when_a_client_that_hangs_up_is_heard(gone_after_s: float, ends_after_s: float) -> None:
+    """Soon: not in the first moment, in which most operations end."""
+
+    async def main() -> None:
+        client = Client()
+        asyncio.get_running_loop().call_later(gone_after_s, client.gone.set)
+        started = now()
+        with pytest.raises(HungUp):
+            async with listened(client.receive, scope()):
+                await asyncio.Event().wait()
+        assert now() - started == pytest.approx(ends_after_s)
 
     run(main())
 

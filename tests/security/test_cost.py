@@ -123,7 +123,7 @@ def cost_of(query: str, variables: Any = None, providers: Any = PROVIDERS) -> tu
                 '"a", segmentIds: ["b", "c"]}]}) { results { outcome } userErrors { code } } }'
             ),
             3 * 4,
-            1 + 1 + 3 + 3,
+            1 + 1 + 3 + 3 + 10,
         ),
     ],
     ids=str,
@@ -173,7 +173,7 @@ def test_cost(query: str, calls: int, objects: int) -> None:
             ),
             {"i": {"provider": "x", "segments": [{"customers": ["a", "b"]}, {}]}},
             3 * 5,
-            1 + 1 + 4 + 4,
+            1 + 1 + 4 + 4 + 2 * 10,
         ),
     ],
     ids=str,

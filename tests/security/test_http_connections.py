@@ -8,6 +8,7 @@ import pytest
 
 from tests.security.served import (
     FOUND,
+    PATIENCE_S,
     QUERY,
     Server,
     chunked,
@@ -322,3 +323,25 @@ async def test_who_comes_through_a_proxy(
         answer = await server.ask(post(QUERY, forwarded))
 
     assert answer.status == status
+
+
+HANDSHAKE = (
+    b"GET /graphql HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    b"sec-websocket-protocol: graphql-transport-ws\r\n\r\n"
+)
+PING = b"\x89\x80\0\0\0\0"
+PONG = b"\x8a\0"
+
+
+async def test_a_flood_of_websocket_pings() -> None:
+    """The connection ends after as many as are answered in a second; others are served."""
+    async with really_serving() as server, server.line() as line:
+        await line.write(HANDSHAKE)
+        assert (await line.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        await line.write(PING * 100)
+        async with asyncio.timeout(PATIENCE_S):
+            assert await line.reader.readexactly(200) == PONG * 100
+        await line.write(PING * 100_000)
+        assert len(await line.rest()) <= len(PONG * 200)
+        assert await server.is_well()

@@ -451,6 +451,7 @@ OWNER = {"own_claim": "https://shop.example/customer"}
         ({"scope": "segments:read@a segments:read"}, {READ: None}),
         ({"scope": "segments:read segments:read@a"}, {READ: None}),
         ({"scope": "segments:read@"}, {}),
+        ({"scope": "openid\u00a0segments:read profile\nsegments:write"}, {}),
         ({"scope": "SEGMENTS:READ segments:read:all segments"}, {}),
         ({"scope": {"segments:read": True}}, {}),
         ({"scope": 7}, {}),

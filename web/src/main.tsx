@@ -8,22 +8,10 @@ import '@graphiql/plugin-explorer/style.css';
 import 'graphiql/graphiql.css';
 import './page.css';
 
-import { explorerPlugin } from '@graphiql/plugin-explorer';
-import { createGraphiQLFetcher, StorageAPI } from '@graphiql/toolkit';
-import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
+import { StorageAPI } from '@graphiql/toolkit';
 import { createRoot } from 'react-dom/client';
+import { App } from './App';
 import { asTab, loadExamples } from './examples';
-import { examplesPlugin } from './ExamplesPanel';
-
-// The page lives at its endpoint. Subscriptions go to the same path over a WebSocket.
-const endpoint = new URL(location.pathname, location.origin);
-const socket = new URL(endpoint);
-socket.protocol = endpoint.protocol.replace('http', 'ws');
-const fetcher = createGraphiQLFetcher({
-  url: endpoint.href,
-  subscriptionUrl: socket.href,
-  enableIncrementalDelivery: false,
-});
 
 const examples = await loadExamples();
 
@@ -37,26 +25,6 @@ if (isFirstVisit) {
   storage.set('variables', firstTab.variables ?? '');
 }
 
-// With more tabs than fit, GraphiQL leaves a newly opened one out of sight (5.4.0).
-function showActiveTab() {
-  requestAnimationFrame(() => {
-    document.querySelector('.graphiql-tab-active')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
-  });
-}
-
 createRoot(document.getElementById('root')!).render(
-  <GraphiQL
-    fetcher={fetcher}
-    defaultTabs={examples.map(asTab)}
-    defaultEditorToolsVisibility
-    onTabChange={showActiveTab}
-    initialHeaders={(isFirstVisit && firstTab.headers) || undefined}
-    plugins={[examplesPlugin(examples), explorerPlugin({ showAttribution: false }), HISTORY_PLUGIN]}
-    // Headers hold tokens, so they are kept only when the user chose that in the settings;
-    // GraphiQL itself forgets that choice at the next visit (5.4.0).
-    shouldPersistHeaders={storage.get('shouldPersistHeaders') === 'true'}
-    showPersistHeadersSettings
-  >
-    <GraphiQL.Logo>Segment gateway</GraphiQL.Logo>
-  </GraphiQL>,
+  <App examples={examples} storage={storage} initialHeaders={(isFirstVisit && firstTab.headers) || undefined} />,
 );

@@ -171,6 +171,27 @@ async def test_a_hostile_document(front: Front, name: str) -> None:
     assert honest.json()["data"] == {"provider": {"key": "stuut"}}
 
 
+INPUTS: dict[str, tuple[str, str, Any]] = {
+    "rows of segments": ("segmentBulkCreate", "segments", {}),
+    "rows of assignments": ("assignmentBulkCreate", "assignments", {"customerId": "x"}),
+    "customers to replace": ("customerSegmentsReplace", "customers", {}),
+    "rows of a language each": ("segmentBulkUpsert", "segments", {"names": [{}]}),
+}
+"""By name: a mutation, its list, and one row; reading a row takes 0.1 ms."""
+
+
+@pytest.mark.parametrize("name", INPUTS)
+async def test_many_rows_of_input(front: Front, name: str) -> None:
+    """25,000 rows are refused by what they cost, before they are read."""
+    field, rows, row = INPUTS[name]
+    kind = f"{field[0].upper()}{field[1:]}Input!"
+    query = f"mutation($i: {kind}) {{ {field}(input: $i) {{ userErrors {{ code }} }} }}"
+    reply = await asked(front, query, {"i": {rows: [row] * 25_000}})
+    assert codes(reply) == {LIMIT}
+    assert "cost is " in reply.json()["errors"][0]["message"]
+    assert "data" not in reply.json()
+
+
 INTROSPECTION = [
     "{ __schema { queryType { name } } }",
     '{ __type(name: "Segment") { name } }',
