@@ -50,7 +50,8 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                env={**os.environ, **environment},
+                # Empty: a warm start has compiled modules, wherever it is measured.
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment},
                 cwd=cwd,
                 start_new_session=True,
             )
