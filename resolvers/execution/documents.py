@@ -42,7 +42,7 @@ LONGEST_KEPT = 20_000
 MOST_PLANS = 16
 """Plans of one document: for its operations, and for what their variables skip."""
 
-MOST_ERRORS = 5
+MOST_ERRORS = 3
 """What is wrong with a document that is told: some messages cite whole inputs."""
 
 NO_VARIABLES = VariableValues({}, {})
