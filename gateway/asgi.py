@@ -40,7 +40,7 @@ async def connect(
     Async, because a pool belongs to the running loop.
     """
     if sandbox is None and any(each.base_url == SANDBOX for each in settings.providers):
-        from gateway.sandbox.app import Sandbox  # noqa: PLC0415
+        from gateway.sandbox.app import Sandbox  # noqa: PLC0415  # 0.1 s
 
         sandbox = Sandbox()
     trust = httpx.create_ssl_context()
@@ -62,7 +62,7 @@ def _transport(
     if account.base_url == SANDBOX and sandbox is not None:
         return httpx.ASGITransport(sandbox.provider(account.kind))
     if account.proxy is not None:
-        from gateway.transport.pool import PooledTransport  # noqa: PLC0415
+        from gateway.transport.pool import PooledTransport  # noqa: PLC0415  # 0.1 s
 
         return PooledTransport(trust, account.proxy)
     return Http1Transport(trust)

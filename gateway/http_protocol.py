@@ -185,7 +185,7 @@ class BoundedHttp(_Taken, HttpToolsProtocol):
         self._refusal = NO_HTTP
         self._is_refused = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Wait for a request."""
         super().connection_made(transport)
         self._be_patient(self._limits.header_timeout_s)

@@ -1,6 +1,6 @@
 """What a query selects below a field: so that only what is shown is asked of a provider."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 from graphql import (
@@ -54,17 +54,28 @@ class Selection:
         return self.names("nodes") | self.names("edges", "node")
 
     def _below(self, nodes: Sequence[FieldNode | OperationDefinitionNode]) -> Iterator[FieldNode]:
-        waiting: list[SelectionSetNode] = [n.selection_set for n in nodes if n.selection_set]
-        spread: set[str] = set()
-        while waiting:
-            for node in waiting.pop().selections:
-                if isinstance(node, FieldNode):
-                    yield node
-                elif isinstance(node, InlineFragmentNode):
-                    waiting.append(node.selection_set)
-                elif isinstance(node, FragmentSpreadNode) and node.name.value not in spread:
-                    spread.add(node.name.value)
-                    waiting.append(self._fragments[node.name.value].selection_set)
+        return fields_of([n.selection_set for n in nodes if n.selection_set], self._fragments)
+
+
+def fields_of(
+    selected: Iterable[SelectionSetNode], fragments: Mapping[str, FragmentDefinitionNode]
+) -> Iterator[FieldNode]:
+    """Return the fields of selections of one object; a fragment counts once.
+
+    The document need not be valid: a fragment that it lacks is passed over.
+    """
+    waiting = list(selected)
+    spread: set[str] = set()
+    while waiting:
+        for node in waiting.pop().selections:
+            if isinstance(node, FieldNode):
+                yield node
+            elif isinstance(node, InlineFragmentNode):
+                waiting.append(node.selection_set)
+            elif isinstance(node, FragmentSpreadNode) and node.name.value not in spread:
+                spread.add(node.name.value)
+                if node.name.value in fragments:
+                    waiting.append(fragments[node.name.value].selection_set)
 
 
 class Asked(NamedTuple):

@@ -26,6 +26,7 @@ from graphql.language.parser import Parser
 
 from gateway.errors import BadInput, LimitExceeded
 from gateway.limits import LimitSettings
+from resolvers.selection import fields_of
 
 INTROSPECTION = frozenset({"__schema", "__type"})
 
@@ -214,7 +215,7 @@ class Counted:
         """
         mentions: dict[str, int] = {}
         below: dict[str, list[SelectionSetNode]] = {}
-        for node in _fields(selected, self._fragments):
+        for node in fields_of(selected, self._fragments):
             name = (node.alias or node.name).value
             mentions[name] = mentions.get(name, 0) + 1
             if node.selection_set:
@@ -231,24 +232,6 @@ def _spreads(selected: SelectionSetNode) -> Iterator[str]:
             yield node.name.value
         elif isinstance(node, (FieldNode, InlineFragmentNode)) and node.selection_set:
             yield from _spreads(node.selection_set)
-
-
-def _fields(
-    selected: Iterable[SelectionSetNode], fragments: Mapping[str, FragmentDefinitionNode]
-) -> Iterator[FieldNode]:
-    """Return the fields of selections of one object; a fragment counts once."""
-    waiting = list(selected)
-    spread: set[str] = set()
-    while waiting:
-        for node in waiting.pop().selections:
-            if isinstance(node, FieldNode):
-                yield node
-            elif isinstance(node, InlineFragmentNode):
-                waiting.append(node.selection_set)
-            elif isinstance(node, FragmentSpreadNode) and node.name.value not in spread:
-                spread.add(node.name.value)
-                if node.name.value in fragments:
-                    waiting.append(fragments[node.name.value].selection_set)
 
 
 def check_variables(given: Mapping[str, Any] | None, limits: LimitSettings) -> None:
