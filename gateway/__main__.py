@@ -26,12 +26,12 @@ from gateway.app import PAGES
 from gateway.asgi import build, connect
 from gateway.domain import EVERY_SEGMENT, PageRequest
 from gateway.errors import GatewayError, ProviderError, SettingsError
-from gateway.http_protocol import server_options
 from gateway.logs import start_log
 from gateway.provider import Provider
 from gateway.sandbox.faults import KINDS
 from gateway.sandbox.faults import read as read_fault
 from gateway.scope import Scope
+from gateway.server.options import server_options
 from gateway.settings import CONFIG_VARIABLE, Settings, load
 from gateway.sign_in import keys
 from gateway.sign_in.addresses import is_loopback

@@ -3,8 +3,10 @@
 Starlette's request, response and routing cost more than a small query; here they are for the rest.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
 from starlette.types import ASGIApp, Receive, Send
@@ -26,17 +28,46 @@ from gateway.graphql_http import (
     asked_by_post,
     check_content,
     headers_of,
+    lasting,
+    lines,
     refuse,
+    refused_as_whole,
     start,
 )
 from gateway.hangup import HungUp
 from gateway.origins import PREFLIGHT, Origins, address_of, authorization_of
-from gateway.running import Runner, refused
+from gateway.running import Reply, Runner, refused, wishes_of
+from gateway.server.repeats import EXTENSION, Again, Answer
 from gateway.sign_in.doorkeeper import Doorkeeper
 
 METHODS = ((b"allow", b"GET, HEAD, POST"),)
 
 _encode = msgspec.json.Encoder().encode
+
+
+class _Head:
+    """What the head of a request says, read once."""
+
+    __slots__ = ("content_type", "lines", "opened", "who", "wishes")
+
+    def __init__(
+        self,
+        connection: Connection,
+        headers: Headers,
+        content_type: str,
+        opened: Sequence[Header],
+    ) -> None:
+        self.content_type = content_type
+        self.opened = opened
+        self.who = authorization_of(headers), address_of(connection, headers)
+        self.wishes = wishes_of(headers)
+        self.lines = b""
+        """The answer's lasting headers as they stand on the wire, once it was sent again."""
+
+    @property
+    def headers(self) -> Sequence[Header]:
+        """The headers that its answers have, whatever its body asks."""
+        return lasting(self.content_type, (VARY, *self.opened))
 
 
 class Endpoint:
@@ -76,32 +107,39 @@ class Endpoint:
                 await self._page()(connection, receive, send)
                 return
             opened = self._origins.opened_to(headers)
-            who = authorization_of(headers), address_of(connection, headers)
-            caller = self._doorkeeper.known(*who) or await self._doorkeeper.caller(*who)
+            head = _Head(connection, headers, content_type, opened)
+            caller = self._doorkeeper.known(*head.who) or await self._doorkeeper.caller(*head.who)
             if is_get:
                 asked = asked_by_get(connection["query_string"])
             else:
                 asked = await self._posted(headers, receive)
-            reply = await self._runner.run(asked, caller, headers, receive, only_query=is_get)
+                _offer(connection, partial(self._again, head))
+            begun = self._runner.begin(asked, caller, head.wishes, receive, only_query=is_get)
+            reply = begun if isinstance(begun, Reply) else await begun
         except HungUp:
             return
         except Exception as error:  # noqa: BLE001  # whatever it is, the client gets an answer
-            form = GRAPHQL if content_type == GRAPHQL else JSON
-            await refuse(send, refused(error), form, (VARY, *opened))
+            await refuse(send, refused(error), _form(content_type), (VARY, *opened))
             return
-        body = _encode(reply.body)
-        if content_type == EVENTS:
-            body = events(body)
-        is_bad = reply.is_request_error and content_type == GRAPHQL
-        has_errors = not reply.may_be_kept or content_type == EVENTS
-        more = (
-            (b"cache-control", cache_control(reply.scope, has_errors=has_errors)),
-            VARY,
-            (b"x-request-id", reply.scope.request_id.encode()),
-            *opened,
-        )
-        await send(start(400 if is_bad else 200, content_type, len(body), more))
+        status, more, body = _told(reply, content_type)
+        told = [*head.headers, *more]
+        await send({"type": "http.response.start", "status": status, "headers": told})
         await send({"type": "http.response.body", "body": body})
+
+    def _again(self, head: _Head, body: bytes) -> Answer | Coroutine[Any, Any, Answer]:
+        """Answer a POST whose head was answered before: what may differ is its body, and time."""
+        try:
+            caller = self._doorkeeper.known(*head.who)
+            if caller is None:
+                return _waited(head, self._signed_in(head, body))
+            begun = self._runner.begin(asked_by_post(body), caller, head.wishes)
+            return _answer(head, begun) if isinstance(begun, Reply) else _waited(head, begun)
+        except Exception as error:  # noqa: BLE001  # as above
+            return _refusal(head, error)
+
+    async def _signed_in(self, head: _Head, body: bytes) -> Reply:
+        caller = await self._doorkeeper.caller(*head.who)
+        return await self._runner.run(asked_by_post(body), caller, head.wishes)
 
     async def _preflight(self, connection: Connection, headers: Headers, send: Send) -> None:
         """Answer a browser that asks whether a page of another site may ask."""
@@ -111,7 +149,8 @@ class Endpoint:
         opened = self._origins.opened_to(headers) if is_asked else ()
         if not opened:
             raise RequestError(405, "There are GET, HEAD and POST.", headers=METHODS)
-        await send(start(HTTPStatus.NO_CONTENT, JSON, 0, (*opened, *PREFLIGHT, VARY)))
+        told = lasting(JSON, (*opened, *PREFLIGHT, VARY))
+        await send(start(HTTPStatus.NO_CONTENT, told, 0))
         await send({"type": "http.response.body"})
 
     async def _posted(self, headers: Headers, receive: Receive) -> Asked:
@@ -135,3 +174,49 @@ class Endpoint:
         if size > self._body_bytes:
             text = f"body_bytes is {size} or more; at most {self._body_bytes} are allowed"
             raise RequestError(413, f"{text} (limits.body_bytes).", "LIMIT_EXCEEDED")
+
+
+def _form(content_type: str) -> str:
+    """Return the media type of a refusal, where answers would have this one."""
+    return GRAPHQL if content_type == GRAPHQL else JSON
+
+
+def _told(reply: Reply, content_type: str) -> tuple[int, Sequence[Header], bytes]:
+    """Return the status of an answer, the headers that are its own, and its body."""
+    body = _encode(reply.body)
+    if content_type == EVENTS:
+        body = events(body)
+    is_bad = reply.is_request_error and content_type == GRAPHQL
+    has_errors = not reply.may_be_kept or content_type == EVENTS
+    more = (
+        (b"cache-control", cache_control(reply.scope, has_errors=has_errors)),
+        (b"x-request-id", reply.scope.request_id.encode()),
+        (b"content-length", b"%d" % len(body)),
+    )
+    return 400 if is_bad else 200, more, body
+
+
+def _offer(connection: Connection, again: Again) -> None:
+    """Tell the server how to answer this head from now on, if it cares."""
+    learn = connection.get("extensions", {}).get(EXTENSION)
+    if learn is not None:
+        learn(again)
+
+
+def _answer(head: _Head, reply: Reply) -> Answer:
+    status, more, body = _told(reply, head.content_type)
+    head.lines = head.lines or lines(head.headers)
+    return Answer(status, head.lines + lines(more), body)
+
+
+def _refusal(head: _Head, error: Exception) -> Answer:
+    more = (VARY, *head.opened)
+    begun, body = refused_as_whole(refused(error), _form(head.content_type), more)
+    return Answer(begun["status"], lines(begun["headers"]), body)
+
+
+async def _waited(head: _Head, reply: Coroutine[Any, Any, Reply]) -> Answer:
+    try:
+        return _answer(head, await reply)
+    except Exception as error:  # noqa: BLE001  # as above
+        return _refusal(head, error)

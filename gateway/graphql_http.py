@@ -240,32 +240,37 @@ def _unreadable(error: Exception, *, is_batch: bool = False) -> RequestError:
     return RequestError(400, f"This is no GraphQL request: {error}.")
 
 
-def start(status: int, content_type: str, length: int, more: Iterable[Header]) -> Message:
+def lasting(content_type: str, more: Iterable[Header] = ()) -> list[Header]:
+    """Return the headers that all answers of one kind have."""
+    return [(b"content-type", content_type.encode()), *SAFE, *more]
+
+
+def start(status: int, headers: Iterable[Header], length: int) -> Message:
     """Return the start of an answer whose body has so many bytes."""
-    headers = [
-        (b"content-type", content_type.encode()),
-        (b"content-length", b"%d" % length),
-        *SAFE,
-        *more,
-    ]
-    return {"type": "http.response.start", "status": status, "headers": headers}
+    told = [*headers, (b"content-length", b"%d" % length)]
+    return {"type": "http.response.start", "status": status, "headers": told}
+
+
+def lines(headers: Iterable[Header]) -> bytes:
+    """Return headers as they stand on the wire, each with the end of its line."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 def refused_as_whole(
     error: RequestError, content_type: str = JSON, more: Iterable[Header] = ()
-) -> tuple[list[Header], bytes]:
-    """Return headers and body of the answer that a request is not carried out, and why."""
+) -> tuple[Message, bytes]:
+    """Return start and body of the answer that a request is not carried out, and why."""
     told = error_of(error)
     body = _encode({"errors": [told]})
     request_id = told["extensions"]["requestId"].encode()
     rest = (NOT_KEPT, (b"x-request-id", request_id), *error.headers, *more)
-    return start(error.status, content_type, len(body), rest)["headers"], body
+    return start(error.status, lasting(content_type, rest), len(body)), body
 
 
 async def refuse(
     send: Send, error: RequestError, content_type: str = JSON, more: Iterable[Header] = ()
 ) -> None:
     """Answer that a request is not carried out, and why."""
-    headers, body = refused_as_whole(error, content_type, more)
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    begun, body = refused_as_whole(error, content_type, more)
+    await send(begun)
     await send({"type": "http.response.body", "body": body})

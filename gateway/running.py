@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from inspect import iscoroutine
 from typing import Any, NamedTuple, Protocol
@@ -57,6 +57,23 @@ class Reply(NamedTuple):
     """It is a query's, and has no errors."""
 
 
+class Wishes(NamedTuple):
+    """What the headers of a request say of its answer."""
+
+    languages: Sequence[str] = ()
+    """Best first."""
+    shows_calls: bool = False
+
+
+def wishes_of(headers: Headers) -> Wishes:
+    """Read them."""
+    languages = headers.get(b"accept-language")
+    return Wishes(
+        languages_of(languages.decode("latin-1")) if languages else (),
+        headers.get(SHOW_CALLS) == b"1",
+    )
+
+
 class Runner:
     """Runs operations over what the server has open."""
 
@@ -69,55 +86,52 @@ class Runner:
         self._timeout_s = timeout_s
         self._writes = Unbroken()
 
-    async def run(
+    def begin(
         self,
         asked: Asked,
         caller: Caller,
-        headers: Headers,
+        wishes: Wishes,
         receive: Receive | None = None,
         *,
         only_query: bool = False,
-    ) -> Reply:
+    ) -> Reply | Coroutine[Any, Any, Reply]:
         """Run what is asked; while a query runs, `receive` tells that its client hangs up.
 
-        Without it who cancels this ends the query. Raises `RequestError`, `HungUp`, and
-        `LimitExceeded` for who asks too much in a minute.
+        Without it who cancels this ends the query. Returns the reply itself where nothing has to
+        be waited for. Raises `RequestError`, `HungUp`, and `LimitExceeded` for who asks too much
+        in a minute.
         """
         self._operations.count(caller)
         text = self._persisted.text(asked)
         document = self._operations.document(text, explores=caller.may_explore)
-        is_query = document.is_query(asked.operation_name)
+        name = asked.operation_name
+        is_query = document.is_query(name)
         if only_query and not is_query:
             allow = ((b"allow", b"POST"),)
             raise RequestError(405, "GET is for queries; send a mutation by POST.", headers=allow)
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         scope = Scope(new_request_id(), deadline, caller)
-        languages = headers.get(b"accept-language")
         context = open_context(
-            self.providers,
-            scope,
-            languages_of(languages.decode("latin-1")) if languages else (),
-            datetime.now(UTC),
-            self.record,
+            self.providers, scope, wishes.languages, datetime.now(UTC), self.record
         )
-        answer = self._operations.begin(document, asked.variables, asked.operation_name, context)
-        if iscoroutine(answer):
-            answer = await (
-                _reading(answer, receive, scope) if is_query else self._writes.run(answer, scope)
-            )
-        body = answer.body
-        may_be_kept = is_query and "errors" not in body
-        if SHOW_CALLS in headers and headers[SHOW_CALLS] == b"1" and _may_see_calls(caller):
-            told = {**body.get("extensions", {}), "upstreamCalls": _calls(scope)}
-            body = {**body, "extensions": told}
-        return Reply(body, scope, answer.is_request_error, may_be_kept)
+        answer = self._operations.begin(document, asked.variables, name, context)
+        shows_calls = wishes.shows_calls and _may_see_calls(caller)
+        if not iscoroutine(answer):
+            return _reply(answer, scope, is_query=is_query, shows_calls=shows_calls)
+        running = _read(answer, receive, scope) if is_query else self._writes.run(answer, scope)
+        return _replied(running, scope, is_query=is_query, shows_calls=shows_calls)
+
+    async def run(self, asked: Asked, caller: Caller, wishes: Wishes) -> Reply:
+        """Do as `begin` does, and wait for the reply."""
+        begun = self.begin(asked, caller, wishes)
+        return begun if isinstance(begun, Reply) else await begun
 
     async def close(self) -> None:
         """Wait for the writes whose clients are gone."""
         await self._writes.close()
 
 
-async def _reading(answer: Awaitable[Any], receive: Receive | None, scope: Scope) -> Any:
+async def _read(answer: Coroutine[Any, Any, Any], receive: Receive | None, scope: Scope) -> Any:
     if receive is not None:
         async with listened(receive, scope):
             return await answer
@@ -125,6 +139,21 @@ async def _reading(answer: Awaitable[Any], receive: Receive | None, scope: Scope
         return await answer
     finally:
         scope.close()
+
+
+async def _replied(
+    running: Coroutine[Any, Any, Any], scope: Scope, *, is_query: bool, shows_calls: bool
+) -> Reply:
+    return _reply(await running, scope, is_query=is_query, shows_calls=shows_calls)
+
+
+def _reply(answer: Any, scope: Scope, *, is_query: bool, shows_calls: bool) -> Reply:
+    body = answer.body
+    may_be_kept = is_query and "errors" not in body
+    if shows_calls:
+        told = {**body.get("extensions", {}), "upstreamCalls": _calls(scope)}
+        body = {**body, "extensions": told}
+    return Reply(body, scope, answer.is_request_error, may_be_kept)
 
 
 def _may_see_calls(caller: Caller) -> bool:

@@ -18,7 +18,7 @@ from gateway.errors import Unauthenticated
 from gateway.graphql_http import Asked, Headers, RequestError, error_of, headers_of, refuse
 from gateway.limits import LimitSettings
 from gateway.origins import Origins, address_of, authorization_of
-from gateway.running import Runner, refused
+from gateway.running import Runner, refused, wishes_of
 from gateway.sign_in.doorkeeper import Doorkeeper
 
 PROTOCOL = "graphql-transport-ws"
@@ -94,7 +94,7 @@ class Socket:
         """Answer to `send`; the headers are those of the handshake."""
         self._sockets = sockets
         self._protocols = connection["subprotocols"]
-        self._headers = headers
+        self._wishes = wishes_of(headers)
         self._address = address_of(connection, headers)
         self._send = send
         self._authorization = authorization_of(headers)
@@ -201,7 +201,7 @@ class Socket:
 
     async def _operate(self, name: str, asked: Asked, caller: Caller) -> None:
         try:
-            reply = await self._sockets.runner.run(asked, caller, self._headers)
+            reply = await self._sockets.runner.run(asked, caller, self._wishes)
             if reply.is_request_error:
                 await self._tell({"id": name, "type": "error", "payload": reply.body["errors"]})
             else:

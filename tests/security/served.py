@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import uvicorn
 
 from gateway.asgi import build
-from gateway.http_protocol import server_options
+from gateway.server.options import server_options
 from gateway.settings import Settings
-from tests.front.serving import only_read, settings_with
+from tests.front.serving import Providers, only_read, settings_with
 
 PATIENCE_S = 20.0
 """What a test waits for at most; nothing should take that long."""
@@ -88,9 +88,19 @@ class Line(NamedTuple):
 class Server:
     """A gateway that is served at an address of this machine."""
 
-    def __init__(self, listening: socket.socket) -> None:
-        """Know where."""
+    def __init__(self, listening: socket.socket, uvicorn_: uvicorn.Server) -> None:
+        """Know where, and what serves."""
         self.host, self.port = listening.getsockname()[:2]
+        self._uvicorn = uvicorn_
+
+    async def stop(self) -> None:
+        """Let it stop as a signal does, and wait until nobody new is let in."""
+        self._uvicorn.should_exit = True
+        with contextlib.suppress(OSError):
+            async with asyncio.timeout(PATIENCE_S):
+                while True:
+                    _, writer = await asyncio.open_connection(self.host, self.port)
+                    writer.close()
 
     @contextlib.asynccontextmanager
     async def line(self, **how: Any) -> AsyncIterator[Line]:
@@ -124,18 +134,21 @@ class _Uvicorn(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def really_serving(settings: Settings | None = None, **more: Any) -> AsyncIterator[Server]:
-    """Serve the gateway as `gateway serve` does, over providers that tests only read."""
+async def really_serving(
+    settings: Settings | None = None, providers: Providers | None = None, **more: Any
+) -> AsyncIterator[Server]:
+    """Serve the gateway as `gateway serve` does, over providers that are `only_read` else."""
     settings = settings or settings_of()
-    only_read().instead.clear()
+    providers = providers or only_read()
+    providers.instead.clear()
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         options = {**server_options(settings), "log_config": None, "timeout_graceful_shutdown": 1}
-        server = _Uvicorn(uvicorn.Config(build(settings, only_read()), **{**options, **more}))
+        server = _Uvicorn(uvicorn.Config(build(settings, providers), **{**options, **more}))
         serving = asyncio.create_task(server.serve([listening]))
         try:
-            yield Server(listening)
+            yield Server(listening, server)
         finally:
             server.should_exit = True
             await serving

@@ -6,8 +6,7 @@ timer. Its answer is written at once.
 
 import asyncio
 import re
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Coroutine
 from typing import Any
 
 from uvicorn.config import Config
@@ -16,34 +15,26 @@ from uvicorn.protocols.http.httptools_impl import (
     HttpToolsProtocol,
     RequestResponseCycle,
 )
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.frames import Frame
 
-from gateway.graphql_http import RequestError, refused_as_whole
+from gateway.graphql_http import RequestError, lines, refused_as_whole
 from gateway.limits import LimitSettings
-from gateway.settings import Settings
-
-LEAST_TAKEN = 64 * 1024
-"""Bytes of its answer that a client takes in `send_timeout_s`, or else all that is left."""
+from gateway.server.repeats import EXTENSION, Answer, Repeats
+from gateway.server.slow_clients import Taken
 
 MOST_WAITING = 10
 """Requests of one connection that wait for the one before (pipelining)."""
-
-MOST_PARTS = 1000
-"""Frames of one WebSocket message."""
-
-MOST_PINGS = 100
-"""Of a WebSocket in one second."""
-
-READ_AT_ONCE = 8 * 1024
-"""Bytes of a WebSocket: uvloop hands on 256 KiB, which would be 40,000 frames in one piece."""
 
 LINGER_S = 1.0
 """How long a client that is still sending may do so, to read meanwhile why it is refused."""
 
 CHUNKING = 1.25
 """How many times `body_bytes` a chunked body may take on the wire: tiny chunks cost much CPU."""
+
+END_OF_LINE = b"\r\n"
+
+CLOSES = b"connection: close\r\n\r\n"
+"""The last header of a connection's last answer, and its end."""
 
 NO_HTTP = RequestError(400, "This is no HTTP request.")
 
@@ -54,55 +45,6 @@ _CONTROLS = bytes((*range(9), *range(10, 32), 127))
 
 _FRAMING = frozenset((b"connection", b"transfer-encoding"))
 """Headers of an answer that decide what follows it."""
-
-
-def server_options(settings: Settings) -> Mapping[str, Any]:
-    """Return what uvicorn is told beside the address."""
-    limits, proxies = settings.limits, settings.server.trusted_proxies
-    return {
-        "http": partial(BoundedHttp, limits=limits),
-        "ws": partial(BoundedWebSocket, limits=limits),
-        "ws_max_size": limits.message_bytes,
-        # A compressed message may be a thousand times larger than it looks.
-        "ws_per_message_deflate": False,
-        "proxy_headers": bool(proxies),
-        "forwarded_allow_ips": list(proxies),
-        "server_header": False,
-        "date_header": False,
-        "access_log": False,
-        "log_level": "warning",
-        "loop": "auto",
-    }
-
-
-class _Taken:
-    """Ends connections whose client does not take what it is sent."""
-
-    loop: asyncio.AbstractEventLoop
-    transport: asyncio.Transport
-    _send_timeout_s: float
-    _left = 0
-    _watching: asyncio.TimerHandle | None = None
-
-    def watch(self) -> None:
-        """From now on the client has to read."""
-        if self._watching is None:
-            self._left = self.transport.get_write_buffer_size()
-            self._watching = self.loop.call_later(self._send_timeout_s, self._look)
-
-    def unwatch(self) -> None:
-        """Stop that: it has left."""
-        if self._watching is not None:
-            self._watching.cancel()
-            self._watching = None
-
-    def _look(self) -> None:
-        self._watching = None
-        left = self.transport.get_write_buffer_size()
-        if left and left > self._left - LEAST_TAKEN:
-            self.transport.abort()
-        elif left:
-            self.watch()
 
 
 class _Cycle(RequestResponseCycle):
@@ -152,13 +94,12 @@ class _Cycle(RequestResponseCycle):
             or not _FRAMING.isdisjoint([name for name, _ in headers])
         ):
             return None
-        lines = b"\r\n".join(map(b": ".join, headers))
-        head = b"%b%b\r\n\r\n" % (STATUS_LINE[start["status"]], lines)
+        head = b"%b%b\r\n" % (STATUS_LINE[start["status"]], lines(headers))
         ends = len(head) - len(head.translate(None, _CONTROLS))
         return head if ends == 2 * (len(headers) + 2) else None
 
 
-class BoundedHttp(_Taken, HttpToolsProtocol):
+class BoundedHttp(Taken, HttpToolsProtocol):
     """HTTP/1.1, with bounds."""
 
     def __init__(
@@ -184,6 +125,9 @@ class BoundedHttp(_Taken, HttpToolsProtocol):
         """For the rest of the request that is being read."""
         self._refusal = NO_HTTP
         self._is_refused = False
+        self._repeats = Repeats()
+        self._used_at = 0.0
+        """When the last request past the parser was answered, on the loop's clock."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Wait for a request."""
@@ -191,15 +135,27 @@ class BoundedHttp(_Taken, HttpToolsProtocol):
         self._be_patient(self._limits.header_timeout_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget all timers."""
+        """Forget all timers, and end what is read for nobody."""
         self._be_patient(None)
         self.unwatch()
+        if self._repeats.running is not None:
+            self._repeats.running.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Read a piece of a request, or of several."""
         if self._is_refused:
             return
+        if self._repeats.running is not None:
+            self._repeats.held += data
+            self.flow.pause_reading()
+            return
+        begins = not self._received and self._is_idle()
+        if begins:
+            answer = self._repeats.begin(data)
+            if answer is not None:
+                self._answer_repeat(answer)
+                return
         self._received += len(data)
         super().data_received(data)
         if self._in_headers or self._in_body:
@@ -207,9 +163,78 @@ class BoundedHttp(_Taken, HttpToolsProtocol):
             return
         self._received = 0
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and cycle.response_complete and self._patience is None:
+        if cycle is None:
+            return
+        if cycle.response_complete and self._patience is None:
             # Nothing but empty lines, which would keep an idle connection for ever.
             self._be_patient(self._limits.header_timeout_s)
+        elif begins and cycle.keep_alive and not self.pipeline:
+            self._let_repeat(data, cycle)
+
+    def _is_idle(self) -> bool:
+        """Tell whether a request that came now would be the only one, and be answered at once."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return (
+            (cycle is None or cycle.response_complete)
+            and not self.flow.write_paused
+            and len(self.tasks) < self._limits.concurrent_requests
+            and not self.transport.is_closing()
+        )
+
+    def _let_repeat(self, data: bytes, cycle: RequestResponseCycle) -> None:
+        """Let whoever answers this request offer to answer others like it."""
+        names = [name for name, _ in cycle.scope["headers"]]
+        if b"content-length" in names and b"transfer-encoding" not in names:
+            learn = self._repeats.offered(data, len(cycle.body))
+            if learn is not None:
+                extensions: dict[str, Any] = {EXTENSION: learn}
+                cycle.scope["extensions"] = extensions
+
+    def _answer_repeat(self, answer: Answer | Coroutine[Any, Any, Answer]) -> None:
+        if self._patience is not None:
+            self._be_patient(None)
+        if isinstance(answer, Answer):
+            self._write(answer)
+        else:
+            task = self._repeats.running = self.loop.create_task(self._write_later(answer))
+            self.tasks.add(task)
+
+    async def _write_later(self, coming: Coroutine[Any, Any, Answer]) -> None:
+        repeats = self._repeats
+        try:
+            answer = await coming
+        except BaseException:
+            self.transport.abort()
+            raise
+        finally:
+            if repeats.running is not None:
+                self.tasks.discard(repeats.running)
+                repeats.running = None
+        self._write(answer)
+        if repeats.held and not self.transport.is_closing():
+            held, repeats.held = bytes(repeats.held), bytearray()
+            self.flow.resume_reading()
+            self.data_received(held)
+
+    def _write(self, answer: Answer) -> None:
+        if self.transport.is_closing():
+            return
+        end = CLOSES if self._repeats.closes else END_OF_LINE
+        head = STATUS_LINE[answer.status], answer.lines, end
+        self.transport.write(b"".join((*head, answer.body)))
+        self.server_state.total_requests += 1
+        self._used_at = self.loop.time()
+        if self._repeats.closes:
+            self.transport.close()
+        elif self.timeout_keep_alive_task is None:
+            self._keep_alive(self.timeout_keep_alive)
+
+    def shutdown(self) -> None:
+        """Close the connection, once what is being answered was."""
+        if self._repeats.running is None:
+            super().shutdown()
+        else:
+            self._repeats.closes = True
 
     def _wait_for_the_rest(self) -> None:
         limits = self._limits
@@ -269,9 +294,20 @@ class BoundedHttp(_Taken, HttpToolsProtocol):
             self._linger()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that was idle."""
+        """Close a connection that was idle: a repeated request does not touch the timer."""
+        now = self.loop.time()
+        used_at = now if self._repeats.running is not None else self._used_at
+        left = used_at + self.timeout_keep_alive - now
+        if left > 0:
+            self._keep_alive(left)
+            return
         super().timeout_keep_alive_handler()
         self.watch()
+
+    def _keep_alive(self, wait_s: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            wait_s, self.timeout_keep_alive_handler
+        )
 
     def pause_writing(self) -> None:
         """Wait for the client to read."""
@@ -318,9 +354,9 @@ class BoundedHttp(_Taken, HttpToolsProtocol):
             if cycle.response_started or not self._in_body:
                 self.transport.close()
                 return
-        headers, body = refused_as_whole(error)
-        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
-        self.transport.write(b"".join((STATUS_LINE[error.status], lines, b"\r\n", body)))
+        begun, body = refused_as_whole(error)
+        head = STATUS_LINE[error.status], lines(begun["headers"]), b"\r\n"
+        self.transport.write(b"".join((*head, body)))
         self._linger()
 
     def _linger(self) -> None:
@@ -339,56 +375,3 @@ class BoundedHttp(_Taken, HttpToolsProtocol):
 def _too_large(name: str, most: int, status: int) -> RequestError:
     text = f"{name} is more than the {most} that are allowed (limits.{name})."
     return RequestError(status, text, "LIMIT_EXCEEDED")
-
-
-class BoundedWebSocket(_Taken, WebSocketsSansIOProtocol):
-    """WebSocket, with a bound for clients that do not read."""
-
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-        *,
-        limits: LimitSettings,
-    ) -> None:
-        """Serve one connection, whose handshake the HTTP server has read."""
-        super().__init__(config, server_state, app_state, _loop)
-        self._send_timeout_s = limits.send_timeout_s
-        self._pings, self._second = 0, 0.0
-
-    def data_received(self, data: bytes) -> None:
-        """Read what came, until the connection is given up."""
-        for start in range(0, len(data), READ_AT_ONCE):
-            if self.transport.is_closing():
-                return
-            super().data_received(data[start : start + READ_AT_ONCE])
-
-    def handle_ping(self) -> None:
-        """Answer a ping; who sends a flood of them is no client."""
-        now = self.loop.time()
-        if now - self._second > 1:
-            self._pings, self._second = 0, now
-        self._pings += 1
-        if self._pings <= MOST_PINGS:
-            super().handle_ping()
-        else:
-            self.transport.abort()
-
-    def handle_cont(self, event: Frame) -> None:
-        """Read a part of a message: empty ones would come for ever."""
-        if len(self.frames) < MOST_PARTS:
-            super().handle_cont(event)
-        else:
-            self.transport.abort()
-
-    def pause_writing(self) -> None:
-        """Wait for the client to read."""
-        super().pause_writing()
-        self.watch()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer."""
-        self.unwatch()
-        super().connection_lost(exc)
