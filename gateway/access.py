@@ -105,6 +105,13 @@ class Caller:
         return None if everywhere is None else everywhere | here
 
 
+class SignedIn(NamedTuple):
+    """Who asks, and until when that is sure: in seconds of Unix time."""
+
+    caller: Caller
+    until: float
+
+
 def everybody(name: str = "anonymous", *, may_explore: bool = True) -> Caller:
     """Return who may do everything: where nobody has to sign in."""
     return Caller(name, EVERY_RIGHT, may_explore=may_explore)

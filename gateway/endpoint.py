@@ -3,6 +3,7 @@
 Starlette's request, response and routing cost more than a small query; here they are for the rest.
 """
 
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from http import HTTPStatus
@@ -12,6 +13,7 @@ import msgspec
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
+from gateway.access import SignedIn
 from gateway.event_stream import events
 from gateway.freshness import VARY, cache_control
 from gateway.graphql_http import (
@@ -48,7 +50,7 @@ _encode = msgspec.json.Encoder().encode
 class _Head:
     """What the head of a request says, read once."""
 
-    __slots__ = ("content_type", "lines", "opened", "who", "wishes")
+    __slots__ = ("content_type", "known", "lines", "opened", "who", "wishes")
 
     def __init__(
         self,
@@ -61,6 +63,8 @@ class _Head:
         self.opened = opened
         self.who = authorization_of(headers), address_of(connection, headers)
         self.wishes = wishes_of(headers)
+        self.known: SignedIn | None = None
+        """Who sent it again, while that is sure."""
         self.lines = b""
         """The answer's lasting headers as they stand on the wire, once it was sent again."""
 
@@ -108,7 +112,8 @@ class Endpoint:
                 return
             opened = self._origins.opened_to(headers)
             head = _Head(connection, headers, content_type, opened)
-            caller = self._doorkeeper.known(*head.who) or await self._doorkeeper.caller(*head.who)
+            known = self._doorkeeper.known(*head.who)
+            caller = known.caller if known else await self._doorkeeper.caller(*head.who)
             if is_get:
                 asked = asked_by_get(connection["query_string"])
             else:
@@ -129,10 +134,12 @@ class Endpoint:
     def _again(self, head: _Head, body: bytes) -> Answer | Coroutine[Any, Any, Answer]:
         """Answer a POST whose head was answered before: what may differ is its body, and time."""
         try:
-            caller = self._doorkeeper.known(*head.who)
-            if caller is None:
+            known = head.known
+            if known is None or known.until <= time.time():
+                known = head.known = self._doorkeeper.known(*head.who)
+            if known is None:
                 return _waited(head, self._signed_in(head, body))
-            begun = self._runner.begin(asked_by_post(body), caller, head.wishes)
+            begun = self._runner.begin(asked_by_post(body), known.caller, head.wishes)
             return _answer(head, begun) if isinstance(begun, Reply) else _waited(head, begun)
         except Exception as error:  # noqa: BLE001  # as above
             return _refusal(head, error)

@@ -1,10 +1,11 @@
 """Tells who asks, by the Authorization header or what stands for it."""
 
+import math
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from gateway.access import Caller, everybody
+from gateway.access import Caller, SignedIn, everybody
 from gateway.sign_in.addresses import is_local
 from gateway.sign_in.keys import PREFIX, Keys
 from gateway.sign_in.refusal import refuse
@@ -48,12 +49,12 @@ class Doorkeeper:
         """
         known = self.known(authorization, address)
         if known is not None:
-            return known
+            return known.caller
         if self._tokens is None:
             refuse("no issuer is known")
         return await self._tokens.caller(_bearer(authorization or ""))
 
-    def known(self, authorization: str | None, address: str | None) -> Caller | None:
+    def known(self, authorization: str | None, address: str | None) -> SignedIn | None:
         """Return who asks, where that can be told without waiting; None: ask `caller`.
 
         Raises `Unauthenticated`.
@@ -62,15 +63,15 @@ class Doorkeeper:
             return self._stranger(address)
         credential = _bearer(authorization)
         if credential.startswith(PREFIX):
-            return self._keys.caller(credential)
+            return self._keys.signed_in(credential)
         return None if self._tokens is None else self._tokens.known(credential)
 
-    def _stranger(self, address: str | None) -> Caller:
+    def _stranger(self, address: str | None) -> SignedIn:
         is_near = is_local(address)
         if not (self._allow_anonymous or (self._near_may_ask and is_near)):
             refuse("no credentials")
         explores = is_near if self._introspection is None else self._introspection
-        return _anonymous(address, may_explore=explores)
+        return SignedIn(_anonymous(address, may_explore=explores), math.inf)
 
 
 def _tokens(

@@ -1,13 +1,13 @@
 """One issuer of tokens: which signatures of it hold, and what the claims behind them allow."""
 
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from joserfc import jws
 from joserfc.errors import ClaimError, JoseError, UnsupportedAlgorithmError
 from joserfc.jwt import JWTClaimsRegistry
 
-from gateway.access import Caller, Grants, Right
+from gateway.access import Caller, Grants, Right, SignedIn
 from gateway.sign_in.digests import digest
 from gateway.sign_in.jwks import FileKeyring, Keyring, UrlKeyring
 from gateway.sign_in.refusal import refuse
@@ -32,13 +32,6 @@ class _Algorithms(jws.JWSRegistry):
         if name not in (self.allowed or ()):
             raise UnsupportedAlgorithmError
         return self.algorithms[name]
-
-
-class SignedIn(NamedTuple):
-    """Whose token it is, and until when: seconds of Unix time."""
-
-    caller: Caller
-    until: float
 
 
 class Issuer:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from gateway.access import Caller
+from gateway.access import Caller, SignedIn
 from gateway.sign_in.digests import digest
 from gateway.sign_in.refusal import refuse
 from gateway.sign_in.scopes import grants_of
@@ -35,9 +35,8 @@ def make() -> tuple[str, str]:
 
 class _Known(NamedTuple):
     digest: bytes
-    caller: Caller
-    ends: float
-    """Seconds of Unix time; infinity for a key that lasts."""
+    signed_in: SignedIn
+    """Until infinity for a key that lasts."""
 
 
 class Keys:
@@ -50,9 +49,9 @@ class Keys:
             _, identifier, hexadecimal = each.hash.get_secret_value().split(":")
             caller = Caller(f"key:{each.name}", grants_of(each.scopes), may_explore=may_explore)
             ends = math.inf if each.expires_at is None else each.expires_at.timestamp()
-            self._known[identifier] = _Known(bytes.fromhex(hexadecimal), caller, ends)
+            self._known[identifier] = _Known(bytes.fromhex(hexadecimal), SignedIn(caller, ends))
 
-    def caller(self, key: str) -> Caller:
+    def signed_in(self, key: str) -> SignedIn:
         """Return who shows this key. Raises `Unauthenticated`.
 
         An id that is not known takes as long as a secret that is wrong.
@@ -61,10 +60,11 @@ class Keys:
         known = self._known.get(identifier, _NOBODY)
         if not hmac.compare_digest(digest(key), known.digest):
             refuse("unknown key")
-        if known.ends <= time.time():
-            refuse("expired key", caller=known.caller.id)
-        return known.caller
+        caller, until = known.signed_in
+        if until <= time.time():
+            refuse("expired key", caller=caller.id)
+        return known.signed_in
 
 
-_NOBODY = _Known(digest(secrets.token_urlsafe()), Caller("", {}), 0)
+_NOBODY = _Known(digest(secrets.token_urlsafe()), SignedIn(Caller("", {}), 0))
 """Whom an id is compared with that no key has."""

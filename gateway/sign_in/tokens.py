@@ -12,9 +12,9 @@ import msgspec
 from joserfc import jws
 from joserfc.errors import JoseError
 
-from gateway.access import Caller
+from gateway.access import Caller, SignedIn
 from gateway.sign_in.digests import digest
-from gateway.sign_in.issuers import Issuer, SignedIn
+from gateway.sign_in.issuers import Issuer
 from gateway.sign_in.refusal import refuse
 from gateway.sign_in.settings import JwtSettings
 
@@ -45,10 +45,10 @@ class Tokens:
         # By digest: no credentials lie about in memory.
         self._kept: dict[bytes, SignedIn] = {}
 
-    def known(self, token: str) -> Caller | None:
+    def known(self, token: str) -> SignedIn | None:
         """Return whose token this is, if it was verified a moment ago."""
         kept = self._kept.get(digest(token))
-        return kept.caller if kept is not None and time.time() < kept.until else None
+        return kept if kept is not None and time.time() < kept.until else None
 
     async def caller(self, token: str) -> Caller:
         """Return whose token this is, verified now. Raises `Unauthenticated`."""

@@ -1,12 +1,13 @@
 """Callers with any rights, by what they write into their Authorization header."""
 
 import contextlib
+import math
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
 
-from gateway.access import Caller, Right, everybody
+from gateway.access import Caller, Right, SignedIn, everybody
 from gateway.settings import Settings
 from gateway.sign_in.doorkeeper import Doorkeeper
 from tests.front.serving import Front, Providers, serving
@@ -27,12 +28,13 @@ class Believing(Doorkeeper):
 
     async def caller(self, authorization: str | None, address: str | None) -> Caller:
         """Return the caller that `signed` describes; without a header there is none."""
-        return self.known(authorization, address) or await super().caller(authorization, address)
+        known = self.known(authorization, address)
+        return known.caller if known else await super().caller(authorization, address)
 
-    def known(self, authorization: str | None, _: str | None) -> Caller | None:
+    def known(self, authorization: str | None, _: str | None) -> SignedIn | None:
         """Return the same, without waiting."""
         if authorization is None:
-            return everybody()
+            return SignedIn(everybody(), math.inf)
         grants: dict[Right, frozenset[str] | None] = {}
         own: dict[str, str] = {}
         name = authorization
@@ -45,7 +47,7 @@ class Believing(Doorkeeper):
             else:
                 scope, _, at = word.partition("@")
                 grants[Right(scope)] = frozenset(at.split(",")) if at else None
-        return Caller(name, grants, own or None)
+        return SignedIn(Caller(name, grants, own or None), math.inf)
 
 
 @contextlib.asynccontextmanager

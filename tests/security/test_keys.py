@@ -1,6 +1,7 @@
 """API keys: how they are made, who is let in by one, and that none is ever shown."""
 
 import hmac
+import math
 import re
 import tomllib
 from datetime import UTC, datetime, timedelta
@@ -140,7 +141,7 @@ async def test_a_key_says_who_asks_and_what_they_may() -> None:
     found = await keeper.caller(f"Bearer {KEY}", "203.0.113.7")
     grants = {Right.SEGMENTS_READ: None, Right.SEGMENTS_WRITE: frozenset("ab")}
     assert found == Caller("key:dashboards", grants, may_explore=True)
-    assert keeper.known(f"Bearer {KEY}", None) is found
+    assert keeper.known(f"Bearer {KEY}", None) == (found, math.inf)
     closed = Doorkeeper(auth, ["a"], allow_anonymous=None, introspection=False)
     assert (await closed.caller(f"Bearer {KEY}", None)).may_explore is False
 

@@ -1,5 +1,6 @@
 """Who may ask where: what `gateway serve` refuses, says and warns of, and what then happens."""
 
+import math
 import os
 import re
 from pathlib import Path
@@ -213,7 +214,7 @@ async def test_strangers_do_not_explore(
             explores,
             True,
         )
-        assert keeper.known(None, address) is caller
+        assert keeper.known(None, address) == (caller, math.inf)
 
 
 def test_this_machine_is_known_by_its_addresses() -> None:

@@ -534,7 +534,9 @@ async def test_who_is_known_is_told_without_waiting(jwks: Path) -> None:
     keeper, authorization = doorkeeper(jwks), f"Bearer {signed()}"
     assert keeper.known(authorization, None) is None
     found = await keeper.caller(authorization, None)
-    assert keeper.known(authorization, None) is found
+    known = keeper.known(authorization, None)
+    assert known is not None
+    assert known.caller is found
 
 
 async def test_a_text_that_is_no_header_is_refused(jwks: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from gateway.access import Caller, everybody
+from gateway.access import Caller, SignedIn, everybody
 from gateway.errors import Unauthenticated
 from gateway.sign_in.doorkeeper import Doorkeeper
 from tests.resilience.held import serving
@@ -274,12 +275,12 @@ class OneKey(Doorkeeper):
 
     lasts = True
 
-    def known(self, authorization: str | None, address: str | None) -> Caller | None:
+    def known(self, authorization: str | None, address: str | None) -> SignedIn | None:
         """Return its holder."""
         del address
         if authorization != "Bearer key" or not self.lasts:
             raise Unauthenticated("Sign in.")
-        return SIGNED
+        return SignedIn(SIGNED, math.inf)
 
 
 @pytest.fixture
