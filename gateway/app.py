@@ -26,6 +26,7 @@ from gateway.persisted import Persisted
 from gateway.recovery import keep_recovering
 from gateway.reverse import ReverseCall
 from gateway.running import Runner, Runs
+from gateway.server.repeats import Again
 from gateway.settings import Settings
 from gateway.sign_in.doorkeeper import Doorkeeper
 from gateway.store.record import Record
@@ -68,6 +69,10 @@ class Application(Starlette):
             await self._page(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
+
+    def again(self, scope: Scope) -> Again | None:
+        """Return what answers requests with this head past ASGI, if they need none of it."""
+        return self._endpoint.again(scope) if scope["raw_path"] == b"/graphql" else None
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def guarded(message: Message) -> None:

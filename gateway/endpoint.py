@@ -5,7 +5,7 @@ Starlette's request, response and routing cost more than a small query; here the
 
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any
 
@@ -39,7 +39,7 @@ from gateway.graphql_http import (
 from gateway.hangup import HungUp
 from gateway.origins import PREFLIGHT, Origins, address_of, authorization_of
 from gateway.running import Reply, Runner, refused, wishes_of
-from gateway.server.repeats import EXTENSION, Again, Answer
+from gateway.server.repeats import Again, Answer
 from gateway.sign_in.doorkeeper import Doorkeeper
 
 METHODS = ((b"allow", b"GET, HEAD, POST"),)
@@ -50,7 +50,7 @@ _encode = msgspec.json.Encoder().encode
 class _Head:
     """What the head of a request says, read once."""
 
-    __slots__ = ("content_type", "known", "lines", "opened", "who", "wishes")
+    __slots__ = ("content_type", "known", "opened", "who", "wishes")
 
     def __init__(
         self,
@@ -64,14 +64,7 @@ class _Head:
         self.who = authorization_of(headers), address_of(connection, headers)
         self.wishes = wishes_of(headers)
         self.known: SignedIn | None = None
-        """Who sent it again, while that is sure."""
-        self.lines = b""
-        """The answer's lasting headers as they stand on the wire, once it was sent again."""
-
-    @property
-    def headers(self) -> Sequence[Header]:
-        """The headers that its answers have, whatever its body asks."""
-        return lasting(self.content_type, (VARY, *self.opened))
+        """Who sent it, while that is sure."""
 
 
 class Endpoint:
@@ -118,7 +111,6 @@ class Endpoint:
                 asked = asked_by_get(connection["query_string"])
             else:
                 asked = await self._posted(headers, receive)
-                _offer(connection, partial(self._again, head))
             begun = self._runner.begin(asked, caller, head.wishes, receive, only_query=is_get)
             reply = begun if isinstance(begun, Reply) else await begun
         except HungUp:
@@ -127,12 +119,28 @@ class Endpoint:
             await refuse(send, refused(error), _form(content_type), (VARY, *opened))
             return
         status, more, body = _told(reply, content_type)
-        told = [*head.headers, *more]
+        told = [*lasting(content_type, (VARY, *opened)), *more]
         await send({"type": "http.response.start", "status": status, "headers": told})
         await send({"type": "http.response.body", "body": body})
 
-    def _again(self, head: _Head, body: bytes) -> Answer | Coroutine[Any, Any, Answer]:
-        """Answer a POST whose head was answered before: what may differ is its body, and time."""
+    def again(self, connection: Connection) -> Again | None:
+        """Return what answers POSTs with this head, past ASGI; None: call this as ever.
+
+        That is so for each head that is refused, or whose body has no known length.
+        """
+        try:
+            headers = headers_of(connection["headers"])
+            if not 0 < int(headers.get(b"content-length", b"0")) <= self._body_bytes:
+                return None
+            self._origins.check_host(headers)
+            content_type = answer_type(headers.get(b"accept"), with_page=False)
+            opened = self._origins.opened_to(headers)
+            check_content(headers)
+        except RequestError:
+            return None
+        return partial(self._answer, _Head(connection, headers, content_type, opened))
+
+    def _answer(self, head: _Head, body: bytes) -> Answer | Coroutine[Any, Any, Answer]:
         try:
             known = head.known
             if known is None or known.until <= time.time():
@@ -140,7 +148,7 @@ class Endpoint:
             if known is None:
                 return _waited(head, self._signed_in(head, body))
             begun = self._runner.begin(asked_by_post(body), known.caller, head.wishes)
-            return _answer(head, begun) if isinstance(begun, Reply) else _waited(head, begun)
+            return _on_the_wire(head, begun) if isinstance(begun, Reply) else _waited(head, begun)
         except Exception as error:  # noqa: BLE001  # as above
             return _refusal(head, error)
 
@@ -203,17 +211,14 @@ def _told(reply: Reply, content_type: str) -> tuple[int, Sequence[Header], bytes
     return 400 if is_bad else 200, more, body
 
 
-def _offer(connection: Connection, again: Again) -> None:
-    """Tell the server how to answer this head from now on, if it cares."""
-    learn = connection.get("extensions", {}).get(EXTENSION)
-    if learn is not None:
-        learn(again)
-
-
-def _answer(head: _Head, reply: Reply) -> Answer:
+def _on_the_wire(head: _Head, reply: Reply) -> Answer:
     status, more, body = _told(reply, head.content_type)
-    head.lines = head.lines or lines(head.headers)
-    return Answer(status, head.lines + lines(more), body)
+    return Answer(status, _lasting(head.content_type, head.opened) + lines(more), body)
+
+
+@lru_cache(maxsize=128)
+def _lasting(content_type: str, opened: Sequence[Header]) -> bytes:
+    return lines(lasting(content_type, (VARY, *opened)))
 
 
 def _refusal(head: _Head, error: Exception) -> Answer:
@@ -224,6 +229,6 @@ def _refusal(head: _Head, error: Exception) -> Answer:
 
 async def _waited(head: _Head, reply: Coroutine[Any, Any, Reply]) -> Answer:
     try:
-        return _answer(head, await reply)
+        return _on_the_wire(head, await reply)
     except Exception as error:  # noqa: BLE001  # as above
         return _refusal(head, error)

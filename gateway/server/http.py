@@ -6,21 +6,20 @@ timer. Its answer is written at once.
 
 import asyncio
 import re
-from collections.abc import Coroutine
 from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
-    HttpToolsProtocol,
     RequestResponseCycle,
 )
 from uvicorn.server import ServerState
 
 from gateway.graphql_http import RequestError, lines, refused_as_whole
 from gateway.limits import LimitSettings
-from gateway.server.repeats import EXTENSION, Answer, Repeats
+from gateway.server.direct import DirectHttp
 from gateway.server.slow_clients import Taken
+from gateway.server.whole import WholeCycle
 
 MOST_WAITING = 10
 """Requests of one connection that wait for the one before (pipelining)."""
@@ -31,75 +30,12 @@ LINGER_S = 1.0
 CHUNKING = 1.25
 """How many times `body_bytes` a chunked body may take on the wire: tiny chunks cost much CPU."""
 
-END_OF_LINE = b"\r\n"
-
-CLOSES = b"connection: close\r\n\r\n"
-"""The last header of a connection's last answer, and its end."""
-
 NO_HTTP = RequestError(400, "This is no HTTP request.")
 
 _PATH = re.compile(rb"/[!-~]*")
 
-_CONTROLS = bytes((*range(9), *range(10, 32), 127))
-"""Of these only the ends of lines may stand in the headers of an answer."""
 
-_FRAMING = frozenset((b"connection", b"transfer-encoding"))
-"""Headers of an answer that decide what follows it."""
-
-
-class _Cycle(RequestResponseCycle):
-    """A request and its answer; an answer that comes whole is written in one piece."""
-
-    _start: Any = None
-
-    async def send(self, message: Any) -> None:
-        """Hold the start back until the body comes.
-
-        Uvicorn writes them one by one, and looks through each header by regular expressions. All
-        that is not usual is left to it: parts, HEAD, a connection's last answer, headers that
-        break out of their lines.
-        """
-        if not self.response_started and message["type"] == "http.response.start":
-            self._start = message
-            self.response_started = True
-            self.waiting_for_100_continue = False
-            return
-        start, self._start = self._start, None
-        head = None if start is None else self._head(start, message)
-        if head is None:
-            if start is not None:
-                self.response_started = False
-                await super().send(start)
-            await super().send(message)
-            return
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
-            return
-        self.transport.write(head + message.get("body", b""))
-        self.response_complete = True
-        self.message_event.set()
-        self.on_response()
-
-    def _head(self, start: Any, message: Any) -> bytes | None:
-        """Return what goes before the body; None: uvicorn has to send the answer."""
-        headers = [*self.default_headers, *start["headers"]]
-        length = b"%d" % len(message.get("body", b""))
-        if (
-            message["type"] != "http.response.body"
-            or message.get("more_body", False)
-            or not self.keep_alive
-            or self.scope["method"] == "HEAD"
-            or (b"content-length", length) not in headers
-            or not _FRAMING.isdisjoint([name for name, _ in headers])
-        ):
-            return None
-        head = b"%b%b\r\n" % (STATUS_LINE[start["status"]], lines(headers))
-        ends = len(head) - len(head.translate(None, _CONTROLS))
-        return head if ends == 2 * (len(headers) + 2) else None
-
-
-class BoundedHttp(Taken, HttpToolsProtocol):
+class BoundedHttp(Taken, DirectHttp):
     """HTTP/1.1, with bounds."""
 
     def __init__(
@@ -125,9 +61,6 @@ class BoundedHttp(Taken, HttpToolsProtocol):
         """For the rest of the request that is being read."""
         self._refusal = NO_HTTP
         self._is_refused = False
-        self._repeats = Repeats()
-        self._used_at = 0.0
-        """When the last request past the parser was answered, on the loop's clock."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Wait for a request."""
@@ -135,106 +68,32 @@ class BoundedHttp(Taken, HttpToolsProtocol):
         self._be_patient(self._limits.header_timeout_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget all timers, and end what is read for nobody."""
+        """Forget all timers."""
         self._be_patient(None)
         self.unwatch()
-        if self._repeats.running is not None:
-            self._repeats.running.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Read a piece of a request, or of several."""
         if self._is_refused:
             return
-        if self._repeats.running is not None:
-            self._repeats.held += data
-            self.flow.pause_reading()
-            return
-        begins = not self._received and self._is_idle()
-        if begins:
-            answer = self._repeats.begin(data)
-            if answer is not None:
-                self._answer_repeat(answer)
-                return
         self._received += len(data)
+        before = self.requests
         super().data_received(data)
         if self._in_headers or self._in_body:
             self._wait_for_the_rest()
             return
         self._received = 0
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is None:
-            return
-        if cycle.response_complete and self._patience is None:
+        if self.requests > before:
+            if self._patience is not None:
+                self._be_patient(None)
+        elif self._patience is None and self._is_free():
             # Nothing but empty lines, which would keep an idle connection for ever.
             self._be_patient(self._limits.header_timeout_s)
-        elif begins and cycle.keep_alive and not self.pipeline:
-            self._let_repeat(data, cycle)
 
     def _is_idle(self) -> bool:
-        """Tell whether a request that came now would be the only one, and be answered at once."""
-        cycle: RequestResponseCycle | None = self.cycle
-        return (
-            (cycle is None or cycle.response_complete)
-            and not self.flow.write_paused
-            and len(self.tasks) < self._limits.concurrent_requests
-            and not self.transport.is_closing()
-        )
-
-    def _let_repeat(self, data: bytes, cycle: RequestResponseCycle) -> None:
-        """Let whoever answers this request offer to answer others like it."""
-        names = [name for name, _ in cycle.scope["headers"]]
-        if b"content-length" in names and b"transfer-encoding" not in names:
-            learn = self._repeats.offered(data, len(cycle.body))
-            if learn is not None:
-                extensions: dict[str, Any] = {EXTENSION: learn}
-                cycle.scope["extensions"] = extensions
-
-    def _answer_repeat(self, answer: Answer | Coroutine[Any, Any, Answer]) -> None:
-        if self._patience is not None:
-            self._be_patient(None)
-        if isinstance(answer, Answer):
-            self._write(answer)
-        else:
-            task = self._repeats.running = self.loop.create_task(self._write_later(answer))
-            self.tasks.add(task)
-
-    async def _write_later(self, coming: Coroutine[Any, Any, Answer]) -> None:
-        repeats = self._repeats
-        try:
-            answer = await coming
-        except BaseException:
-            self.transport.abort()
-            raise
-        finally:
-            if repeats.running is not None:
-                self.tasks.discard(repeats.running)
-                repeats.running = None
-        self._write(answer)
-        if repeats.held and not self.transport.is_closing():
-            held, repeats.held = bytes(repeats.held), bytearray()
-            self.flow.resume_reading()
-            self.data_received(held)
-
-    def _write(self, answer: Answer) -> None:
-        if self.transport.is_closing():
-            return
-        end = CLOSES if self._repeats.closes else END_OF_LINE
-        head = STATUS_LINE[answer.status], answer.lines, end
-        self.transport.write(b"".join((*head, answer.body)))
-        self.server_state.total_requests += 1
-        self._used_at = self.loop.time()
-        if self._repeats.closes:
-            self.transport.close()
-        elif self.timeout_keep_alive_task is None:
-            self._keep_alive(self.timeout_keep_alive)
-
-    def shutdown(self) -> None:
-        """Close the connection, once what is being answered was."""
-        if self._repeats.running is None:
-            super().shutdown()
-        else:
-            self._repeats.closes = True
+        """Tell whether a request that came now would be the only one, and be let in."""
+        return len(self.tasks) < self._limits.concurrent_requests and super()._is_idle()
 
     def _wait_for_the_rest(self) -> None:
         limits = self._limits
@@ -272,11 +131,11 @@ class BoundedHttp(Taken, HttpToolsProtocol):
             self._stop(NO_HTTP)
         self._in_headers, self._in_body = False, True
         super().on_headers_complete()
-        if not self.parser.should_upgrade():
+        if self._again is None and not self.parser.should_upgrade():
             # What stands behind a chunked body (trailers) is no header: no proxy looked at it.
             self.headers = []
             # Uvicorn names the class itself; nothing of the cycle ran yet.
-            self.cycle.__class__ = _Cycle
+            self.cycle.__class__ = WholeCycle
 
     def on_message_complete(self) -> None:
         """Know that all of a request was read."""
@@ -293,21 +152,9 @@ class BoundedHttp(Taken, HttpToolsProtocol):
         elif self._in_body and self.cycle.response_complete:
             self._linger()
 
-    def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that was idle: a repeated request does not touch the timer."""
-        now = self.loop.time()
-        used_at = now if self._repeats.running is not None else self._used_at
-        left = used_at + self.timeout_keep_alive - now
-        if left > 0:
-            self._keep_alive(left)
-            return
-        super().timeout_keep_alive_handler()
+    def _close_idle(self) -> None:
+        super()._close_idle()
         self.watch()
-
-    def _keep_alive(self, wait_s: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(
-            wait_s, self.timeout_keep_alive_handler
-        )
 
     def pause_writing(self) -> None:
         """Wait for the client to read."""

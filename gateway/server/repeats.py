@@ -1,17 +1,13 @@
-"""Requests of a connection whose head it has sent before: answered past the parser and past ASGI.
+"""The heads that a connection has sent: those it sends again need no parser.
 
 Clients keep connections open, and send the same head again and again. What a head says depends on
-its bytes and its connection alone; so whoever answered it once may offer (by an extension of the
-ASGI scope) to answer each body behind it. Only what the parser has read before is ever taken this
-way: a head that differs in one byte, or a body of another length, goes to the parser.
+its bytes and its connection alone. Only what the parser has read before, as one whole request, is
+ever taken this way: a head that differs in one byte, a body of another length or in pieces, goes
+to the parser.
 """
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
-
-EXTENSION = "segment-gateway.repeats"
-"""The key of `offer` in a scope's extensions: called with an `Again`, while it is answered."""
 
 MOST_HEADS = 8
 """Heads of a connection that are known: the length of the body is in them."""
@@ -31,40 +27,27 @@ class Answer(NamedTuple):
 
 
 Again = Callable[[bytes], Answer | Coroutine[Any, Any, Answer]]
-"""Answers the head that it was offered for with another body of the same length."""
+"""Answers requests of one head: called with the body, as often as there are such requests."""
 
 
 class Repeats:
-    """The heads that one connection has sent, and how each is answered again."""
+    """The heads of one connection, and what answers each."""
 
     def __init__(self) -> None:
         """Know none."""
         self._known: dict[bytes, tuple[int, Again]] = {}
-        self.running: asyncio.Task[None] | None = None
-        """What is being answered now; the next request waits for it."""
-        self.held = bytearray()
-        """What came meanwhile."""
-        self.closes = False
-        """That the answer being made is the connection's last."""
 
-    def offered(self, data: bytes, length: int) -> Callable[[Again], None] | None:
-        """Return what takes an offer for a whole request, whose body has so many bytes.
-
-        None: it cannot come again, as far as we would know it.
-        """
+    def keep(self, data: bytes, length: int, again: Again) -> None:
+        """Keep the head of a whole request, whose body has so many bytes; the oldest goes."""
         head = data[: len(data) - length]
-        if not length or len(head) > LONGEST_HEAD or head.find(END) != len(head) - len(END):
-            return None
+        if len(head) > LONGEST_HEAD or head.find(END) != len(head) - len(END):
+            return
+        if len(self._known) >= MOST_HEADS:
+            del self._known[next(iter(self._known))]
+        self._known[head] = length, again
 
-        def learn(again: Again) -> None:
-            if len(self._known) >= MOST_HEADS:
-                del self._known[next(iter(self._known))]
-            self._known[head] = length, again
-
-        return learn
-
-    def begin(self, data: bytes) -> Answer | Coroutine[Any, Any, Answer] | None:
-        """Begin to answer a request, if its head is known; None: the parser has to read it."""
+    def answer(self, data: bytes) -> Answer | Coroutine[Any, Any, Answer] | None:
+        """Answer a request whose head is known; None: the parser has to read it."""
         at = data.find(END) + len(END)
         length, again = self._known.get(data[:at], (0, None))
         if again is None or len(data) - at != length:

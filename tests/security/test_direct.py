@@ -1,4 +1,4 @@
-"""Requests that a connection sends again: answered as the first one was, past the parser."""
+"""Plain requests: answered past ASGI, and when sent again past the parser, as by ASGI."""
 
 import asyncio
 import contextlib
@@ -6,15 +6,16 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from operator import add
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
 from gateway.app import Application
-from gateway.server.repeats import LONGEST_HEAD, MOST_HEADS
+from gateway.server.repeats import LONGEST_HEAD, MOST_HEADS, Repeats
 from gateway.settings import StoreSettings
 from gateway.sign_in.keys import make
 from gateway.sign_in.settings import AuthSettings, KeySettings
@@ -42,25 +43,50 @@ EVENTS = b"accept: text/event-stream"
 GRAPHQL = b"accept: application/graphql-response+json"
 
 
-class Asgi:
-    """Counts the requests that went through ASGI: all but those that were repeated."""
+class Ways(NamedTuple):
+    """How many requests went which way."""
+
+    asgi: int = 0
+    parsed: int = 0
+    repeated: int = 0
+
+
+class Seen:
+    """Sees which way requests go."""
 
     def __init__(self) -> None:
         """Start with none."""
-        self.requests = 0
+        self.ways = Ways()
+
+    def add(self, **more: int) -> None:
+        """Count more of a way."""
+        self.ways = Ways(*map(add, self.ways, Ways(**more)))
 
 
 @pytest.fixture
-def asgi(monkeypatch: pytest.MonkeyPatch) -> Asgi:
-    """Watch the application."""
-    seen, real = Asgi(), Application.__call__
+def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
+    """Watch the application and the server."""
+    found = Seen()
+    call, again, repeat = Application.__call__, Application.again, Repeats.answer
 
-    async def counted(self: Application, scope: Scope, receive: Receive, send: Send) -> None:
-        seen.requests += scope["type"] == "http"
-        await real(self, scope, receive, send)
+    async def called(self: Application, scope: Scope, receive: Receive, send: Send) -> None:
+        found.add(asgi=scope["type"] == "http")
+        await call(self, scope, receive, send)
 
-    monkeypatch.setattr(Application, "__call__", counted)
-    return seen
+    def shown(self: Application, scope: Scope) -> Any:
+        answers = again(self, scope)
+        found.add(parsed=answers is not None)
+        return answers
+
+    def repeated(self: Repeats, data: bytes) -> Any:
+        answer = repeat(self, data)
+        found.add(repeated=answer is not None)
+        return answer
+
+    monkeypatch.setattr(Application, "__call__", called)
+    monkeypatch.setattr(Application, "again", shown)
+    monkeypatch.setattr(Repeats, "answer", repeated)
+    return found
 
 
 class Held:
@@ -91,6 +117,14 @@ async def asked(line: Line, data: bytes) -> Answer:
     return await line.answer()
 
 
+def in_chunks(sent: bytes) -> bytes:
+    """Return the same request with a chunked body, which only ASGI takes."""
+    head, _, body = sent.partition(b"\r\n\r\n")
+    length = b"content-length: %d" % len(body)
+    coded = head.replace(length, b"transfer-encoding: chunked")
+    return b"%b\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (coded, len(body), body)
+
+
 def without_names(answer: Answer) -> tuple[int, Any, bytes]:
     """Return an answer without what differs from request to request, its id and its budget."""
     headers = dict(answer.headers)
@@ -117,19 +151,19 @@ def without_names(answer: Answer) -> tuple[int, Any, bytes]:
         pytest.param(post(QUERY, b"origin: https://shop.example"), id="another page"),
     ],
 )
-async def test_a_repeat_is_answered_as_the_first(sent: bytes, asgi: Asgi) -> None:
-    """With the same status, headers and body; the parser sees one of them."""
+async def test_an_answer_is_the_same_whichever_way_it_came(sent: bytes, seen: Seen) -> None:
+    """With the same status, headers and body."""
     server_table = {"cors_origins": ("https://shop.example",)}
     async with really_serving(settings_of(server=server_table)) as server, server.line() as line:
-        first = await asked(line, sent)
+        by_asgi = await asked(line, in_chunks(sent))
         others = [await asked(line, sent) for _ in range(3)]
 
-    assert [without_names(each) for each in others] == [without_names(first)] * 3
-    assert len({each.headers["x-request-id"] for each in (first, *others)}) == 4
-    assert asgi.requests == 1
+    assert [without_names(each) for each in others] == [without_names(by_asgi)] * 3
+    assert len({each.headers["x-request-id"] for each in (by_asgi, *others)}) == 4
+    assert seen.ways == (1, 1, 2)
 
 
-async def test_the_body_may_differ(asgi: Asgi) -> None:
+async def test_the_body_may_differ(seen: Seen) -> None:
     """Not so the head, nor the length in it; what is wrong with a body is said of that body."""
     other = QUERY.replace(b"stuut", b"STUUT")
     broken = b"[" + QUERY[1:]
@@ -140,59 +174,99 @@ async def test_the_body_may_differ(asgi: Asgi) -> None:
         assert refused.refusal == (400, "BAD_USER_INPUT")
         assert (await asked(line, post(QUERY))).json["data"] == FOUND
 
-    assert asgi.requests == 1
+    assert seen.ways == (0, 1, 3)
+
+
+OLD = post(QUERY).replace(b"HTTP/1.1", b"HTTP/1.0")
 
 
 @pytest.mark.parametrize(
-    "sent",
+    ("sent", "ways"),
     [
-        pytest.param(chunked(QUERY), id="chunked"),
-        pytest.param(b"\r\n" + post(QUERY), id="an empty line before"),
-        pytest.param(post(QUERY, b"a: " + b"a" * LONGEST_HEAD), id="a long head"),
-        pytest.param(b"GET /graphql?query=%7B__typename%7D HTTP/1.1\r\nhost: a\r\n\r\n", id="GET"),
-        pytest.param(post(b""), id="no body"),
-        pytest.param(post(b"{"), id="no JSON"),
-        pytest.param(post(QUERY, b"origin: https://evil.example"), id="another site"),
-        pytest.param(post(QUERY, b"authorization: Basic x"), id="nobody"),
+        pytest.param(b"\r\n" + post(QUERY), (0, 1, 2), id="an empty line before"),
+        pytest.param(post(QUERY, b"a: " + b"a" * LONGEST_HEAD), (0, 3, 0), id="a long head"),
+        pytest.param(post(b"{"), (0, 1, 2), id="no JSON"),
+        pytest.param(post(QUERY, b"authorization: Basic x"), (0, 1, 2), id="nobody"),
+        pytest.param(chunked(QUERY), (3, 0, 0), id="chunked"),
+        pytest.param(post(b""), (3, 0, 0), id="no body"),
+        pytest.param(post(QUERY, b"connection: keep-alive"), (0, 1, 2), id="kept alive"),
+        pytest.param(
+            post(QUERY, b"connection: upgrade", b"upgrade: h2c"), (3, 0, 0), id="upgrade"
+        ),
+        pytest.param(post(QUERY, b"host: other"), (3, 0, 0), id="two hosts"),
+        pytest.param(post(QUERY, host=b"other"), (3, 0, 0), id="another host"),
+        pytest.param(post(QUERY, b"content-encoding: gzip"), (3, 0, 0), id="compressed"),
+        pytest.param(post(QUERY, b"origin: https://evil.example"), (3, 0, 0), id="another site"),
+        pytest.param(post(QUERY).replace(b"/graphql", b"/livez"), (3, 0, 0), id="elsewhere"),
+        pytest.param(post(QUERY).replace(b"/graphql", b"/graphql?"), (3, 0, 0), id="queried"),
+        pytest.param(post(QUERY).replace(b"POST", b"PUT"), (3, 0, 0), id="another method"),
+        pytest.param(
+            b"GET /graphql?query=%7B__typename%7D HTTP/1.1\r\nhost: localhost\r\n\r\n",
+            (3, 0, 0),
+            id="GET",
+        ),
     ],
 )
-async def test_what_the_parser_reads_each_time(sent: bytes, asgi: Asgi) -> None:
-    """What is not whole, plain and answered has to be looked at again."""
-    settings = settings_of(server={"hosts": ("a", "localhost")})
+async def test_which_way_requests_go(sent: bytes, ways: Ways, seen: Seen) -> None:
+    """What is not plain goes through ASGI; what is not quite the same, through the parser."""
+    settings = settings_of(server={"hosts": ("localhost",)})
     async with really_serving(settings) as server, server.line() as line:
         answers = [await asked(line, sent) for _ in range(3)]
 
     assert len({each.status for each in answers}) == 1
-    expected = 1 if sent.startswith(b"\r\n") else 3
-    assert asgi.requests == expected
+    assert seen.ways == ways
 
 
-async def test_a_request_in_pieces(asgi: Asgi) -> None:
-    """Its head is known, and still the parser reads it; and whole ones after it are repeated."""
-    sent = post(QUERY)
+@pytest.mark.parametrize("last", [OLD, post(QUERY, b"connection: close")])
+async def test_the_last_request_of_a_connection(last: bytes, seen: Seen) -> None:
+    """It is left to uvicorn, which ends the connection."""
     async with really_serving() as server, server.line() as line:
+        assert (await asked(line, last)).json["data"] == FOUND
+        assert await line.rest() == b""
+
+    assert seen.ways == (1, 0, 0)
+
+
+async def test_a_client_that_asks_before_it_sends_its_body(seen: Seen) -> None:
+    """It is told to go on."""
+    async with really_serving() as server, server.line() as line:
+        await line.write(post(QUERY, b"expect: 100-continue"))
+        told = await line.reader.readuntil(b"\r\n\r\n")
+        assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert (await line.answer()).json["data"] == FOUND
+
+    assert seen.ways == (1, 0, 0)
+
+
+async def test_a_request_in_pieces(seen: Seen) -> None:
+    """Its head is known, and still the parser reads it; whole ones after it are repeated.
+
+    Through ASGI goes one whose head came in pieces.
+    """
+    sent = post(QUERY)
+    async with really_serving() as server, server.line() as line, server.line() as other:
         await asked(line, sent)
         for cut in (1, len(sent) - len(QUERY), len(sent) - 1):
             await line.write(sent[:cut])
-            await server.is_well()  # so that the first piece has arrived
+            await asked(other, chunked(QUERY))  # so that the first piece has arrived
             assert (await asked(line, sent[cut:])).json["data"] == FOUND
-        assert asgi.requests == 1 + 3 + 3
+        assert seen.ways == (3 + 1, 3, 0)
         assert (await asked(line, sent)).json["data"] == FOUND
 
-    assert asgi.requests == 1 + 3 + 3
+    assert seen.ways == (3 + 1, 3, 1)
 
 
-async def test_as_many_heads_are_known_as_are_allowed(asgi: Asgi) -> None:
+async def test_as_many_heads_are_known_as_are_allowed(seen: Seen) -> None:
     """The oldest goes for a new one."""
     sent = [post(QUERY, b"a: %d" % number) for number in range(MOST_HEADS + 1)]
     async with really_serving() as server, server.line() as line:
         for each in [*sent, *reversed(sent)]:
             assert (await asked(line, each)).json["data"] == FOUND
 
-    assert asgi.requests == len(sent) + 1
+    assert seen.ways == (0, len(sent) + 1, len(sent) - 1)
 
 
-async def test_a_head_is_known_on_its_own_connection_alone(asgi: Asgi) -> None:
+async def test_a_head_is_known_on_its_own_connection_alone(seen: Seen) -> None:
     """Another connection may be another client's."""
     async with really_serving() as server:
         for _ in range(2):
@@ -200,10 +274,10 @@ async def test_a_head_is_known_on_its_own_connection_alone(asgi: Asgi) -> None:
                 await asked(line, post(QUERY))
                 await asked(line, post(QUERY))
 
-    assert asgi.requests == 2
+    assert seen.ways == (0, 2, 2)
 
 
-async def test_answers_come_in_order(asgi: Asgi) -> None:
+async def test_answers_come_in_order(seen: Seen) -> None:
     """Who does not wait for an answer gets it all the same, behind the one before."""
     async with really_serving() as server, server.line() as line:
         await asked(line, post(QUERY))
@@ -213,12 +287,23 @@ async def test_answers_come_in_order(asgi: Asgi) -> None:
         await held.arrived.wait()
         await line.write(post(QUERY))
         await line.write(post(UNKNOWN) + post(QUERY))
-        assert await server.is_well()
+        async with server.line() as other:
+            await asked(other, chunked(QUERY))  # so that they have arrived
         held.let_go.set()
         answers = [(await line.answer()).json["data"] for _ in range(4)]
 
     assert answers == [LISTED, FOUND, {"provider": None}, FOUND]
-    assert asgi.requests <= 2 + 3 + 1
+    assert seen.ways == (4, 2, 1)
+
+
+async def test_of_several_at_once_one_goes_ahead(seen: Seen) -> None:
+    """Others of the server get their turn between them."""
+    async with really_serving() as server, server.line() as line:
+        await line.write(post(QUERY) + post(UNKNOWN) + post(QUERY))
+        answers = [(await line.answer()).json["data"] for _ in range(3)]
+
+    assert answers == [FOUND, {"provider": None}, FOUND]
+    assert seen.ways == (2, 1, 0)
 
 
 async def test_a_client_that_hangs_up_while_it_is_repeated() -> None:
@@ -243,7 +328,7 @@ def clock(monkeypatch: pytest.MonkeyPatch, ahead_s: float) -> Iterator[None]:
         yield
 
 
-async def test_a_key_that_ends(monkeypatch: pytest.MonkeyPatch, asgi: Asgi) -> None:
+async def test_a_key_that_ends(monkeypatch: pytest.MonkeyPatch, seen: Seen) -> None:
     """Who asks is found out each time."""
     key, digest = make()
     until = datetime.now(UTC) + timedelta(hours=1)
@@ -259,7 +344,7 @@ async def test_a_key_that_ends(monkeypatch: pytest.MonkeyPatch, asgi: Asgi) -> N
             assert refused.refusal == (401, "UNAUTHENTICATED")
             assert refused.headers["www-authenticate"] == "Bearer"
 
-    assert asgi.requests == 1
+    assert seen.ways == (0, 1, 3)
 
 
 async def test_budgets_count_repeats() -> None:
