@@ -109,11 +109,13 @@ async def press(  # noqa: PLR0913  # a stretch of load has so many sides
     seconds: float,
     connections: int,
     fresh: bool = False,
+    traced: bool = False,
     core: str = LOAD_CORE,
 ) -> Point:
     """Keep so many requests in flight; bodies take turns.
 
-    With `fresh` every tenth is a document that was not sent before. The requests that are in
+    With `fresh` every tenth is a document that was not sent before; with `traced` each has a
+    header of its own. The requests that are in
     flight at the end count half: they are half done on average.
     """
     listed = INSTALLED / "bodies.txt"
@@ -126,6 +128,8 @@ async def press(  # noqa: PLR0913  # a stretch of load has so many sides
     }
     if fresh:
         environment["BENCH_FRESH"] = "1"
+    if traced:
+        environment["BENCH_TRACED"] = "1"
     await upstream.reset()
     before = server.use()
     script = Path(__file__).with_name("post.lua")

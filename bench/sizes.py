@@ -59,9 +59,35 @@ async def measure(
         took.append(one.took_s)
         one.server.stop()
     show(f"Start-up until the first answer: {statistics.median(took):.2f} s (warm)\n")
+    await _heads(client, upstream, show, seconds)
     await _growth(client, upstream, show, seconds)
     await _memory(client, upstream, show)
     await _workers(client, upstream, show, seconds)
+
+
+async def _heads(
+    client: httpx.AsyncClient, upstream: Upstream, show: Callable[[str], None], seconds: float
+) -> None:
+    """Measure requests that are like the one before but for their bodies, and others."""
+    one = await started(client)
+    body = WORKLOADS[0].body(GATEWAY)
+    told = []
+    try:
+        for traced in (False, True, False, True):
+            point = await press(
+                one.contestant,
+                one.server,
+                [body, body],
+                upstream,
+                seconds=seconds,
+                connections=16,
+                traced=traced,
+            )
+            told.append(point.cpu_ms)
+    finally:
+        one.server.stop()
+    same, other = (short(min(told[at::2])) for at in (0, 1))
+    show(f"Q1 with equal heads: {same} ms of CPU; with a header that differs: {other} ms\n")
 
 
 async def _growth(
@@ -69,6 +95,7 @@ async def _growth(
 ) -> None:
     one = await started(client)
     rows = []
+    fewer, less = 0, 0.0
     try:
         for segments, members in GROWTH:
             body = growing(segments, members)
@@ -87,13 +114,15 @@ async def _growth(
                     f"{1 + segments}",
                     short(point.cpu_ms),
                     short(point.cpu_ms / count * 1000),
+                    short((point.cpu_ms - less) / (count - fewer) * 1000),
                     short(max(grown, 0) / count),
                     f"{len(answer) / count:.0f}",
                 )
             )
+            fewer, less = count, point.cpu_ms
     finally:
         one.server.stop()
-    headings = ("rows x 10 fields", "calls", "CPU ms/request", "CPU µs/row")
+    headings = ("rows x 10 fields", "calls", "CPU ms/request", "CPU µs/row", "of each further row")
     show("### Growth, one request at a time\n")
     show(table((*headings, "peak memory B/row", "answer B/row"), rows))
 
