@@ -26,10 +26,6 @@ class Known(Generic[K, T]):
     """What was read by key, and what is being read."""
 
     def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        """Believe nothing that was read before, or is being read."""
         self.answers: dict[K, T | GatewayError | None] = {}
         self.under_way: dict[K, _Batch[K, T]] = {}
         self.next: _Batch[K, T] | None = None
@@ -73,9 +69,20 @@ class Loader(Generic[K, T]):
                 raise batch.failure
         return [answers[key] for key in keys]
 
-    async def load(self, key: K) -> T | None:
-        """Return a value, or None when there is no such thing. Raises its error."""
-        return (await self.load_many((key,)))[0]
+    async def load(self, key: K, *, is_alone: bool = False) -> T | None:
+        """Return a value, or None when there is no such thing. Raises its error.
+
+        `is_alone`: the request reads nothing else meanwhile. Then there is no batch to wait for,
+        and no need of a task.
+        """
+        known = self._known
+        if not is_alone or known.answers or known.under_way or known.primed:
+            return (await self.load_many((key,)))[0]
+        (found,) = await self._ask((key,))
+        known.answers[key] = found
+        if isinstance(found, GatewayError):
+            raise found
+        return found
 
     async def load_many(self, keys: Sequence[K]) -> Sequence[T | None]:
         """Return a value or None for each key, in order. Raises the first error."""

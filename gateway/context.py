@@ -69,6 +69,7 @@ class RequestContext:
         """In the own view: the caller's id at each provider."""
         self.batches: dict[Any, DataLoader[Any, Any]] = {}
         """What graphql-core collects of a field's values, by the field's mentions."""
+        self._loaders: Loaders | None = None
 
     def admit(self, needs: Needs) -> None:
         """Narrow this to the providers at which the caller holds all that an operation needs.
@@ -102,12 +103,16 @@ class RequestContext:
         if provider in self.providers and not self.caller.may(right, provider):
             raise Forbidden(f"{what} needs the scope {right}.")
 
-    @cached_property
+    @property
     def loaders(self) -> Loaders:
         """Batching and fan-out."""
-        if self._own:
-            return OwnLoaders(self.providers, self.scope, self._own, self.now)
-        return Loaders(self.providers, self.scope)
+        if self._loaders is None:  # a `cached_property` of Python 3.11 takes a lock
+            self._loaders = (
+                OwnLoaders(self.providers, self.scope, self._own, self.now)
+                if self._own
+                else Loaders(self.providers, self.scope)
+            )
+        return self._loaders
 
     @cached_property
     def reads(self) -> Reads:

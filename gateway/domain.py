@@ -7,7 +7,6 @@ need not look at them, for none leads back to itself (`gc=False`).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from datetime import datetime
 from enum import Enum, StrEnum
 from functools import cached_property, lru_cache
@@ -126,10 +125,9 @@ def _preferred(languages: tuple[str, ...], known: tuple[str, ...]) -> Sequence[s
 
     The case of a tag does not matter (RFC 5646, 2.1.1), but where two differ in nothing else.
     """
-    by_case = {tag.lower(): tag for tag in reversed(known)}
+    told = {tag.lower(): tag for tag in reversed(known)}
     wanted = [tag for each in languages for tag in (each, each.partition("-")[0])]
-    there = [tag for tag in wanted if tag.lower() in by_case]
-    return [tag if tag in known else by_case[tag.lower()] for tag in there]
+    return [tag if tag in known else told[tag.lower()] for tag in wanted if tag.lower() in told]
 
 
 NO_TEXTS = Texts({})
@@ -367,9 +365,14 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True, dict=True):
     """Where the list goes on behind the page, unless that is behind its last row."""
 
     @cached_property
-    def refs(self) -> AbstractSet[Any]:
+    def refs(self) -> frozenset[Any]:
         """What tells its rows apart; fewer than rows where one stands there twice."""
-        return frozenset(map(ref_of, self.rows))
+        return frozenset(_refs(self.rows))
+
+    @cached_property
+    def is_distinct(self) -> bool:
+        """Whether none of its rows stands there twice."""
+        return len(_refs(self.rows)) == len(self.rows)
 
     @property
     def goes_on_at(self) -> str | None:
@@ -382,6 +385,13 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True, dict=True):
 def ref_of(row: Any) -> Any:
     """Return what tells a row from the others of its list."""
     return getattr(row, "ref", row)
+
+
+def _refs(rows: Iterable[Any]) -> set[Any]:
+    try:
+        return {row.ref for row in rows}  # all but a few have one; a call for each is dear
+    except AttributeError:
+        return set(map(ref_of, rows))
 
 
 def whole(rows: Iterable[T]) -> Page[T]:

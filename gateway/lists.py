@@ -90,6 +90,19 @@ class Source(NamedTuple):
     error: GatewayError | None
 
 
+def source_of(
+    provider: str,
+    origin: Origin | None,
+    fetched_at: datetime | None,
+    total: int | None,
+    error: GatewayError | None = None,
+) -> Source:
+    """Return a source; what is LIVE was read just now."""
+    if origin is Origin.LIVE:
+        fetched_at = datetime.now(UTC)
+    return Source(provider, origin, fetched_at, total, error)
+
+
 class Connection(Generic[T]):
     """One page of a list; what few queries show of it is made when asked for."""
 
@@ -254,11 +267,8 @@ class _Part(Generic[T]):
     @property
     def source(self) -> Source:
         told = self.origin if self.error is None and self.is_asked else None
-        fetched_at = self.fetched_at
-        if told is Origin.LIVE:
-            fetched_at = datetime.now(UTC)
         total = None if self.error else self.total
-        return Source(self.listing.provider, told, fetched_at, total, self.error)
+        return source_of(self.listing.provider, told, self.fetched_at, total, self.error)
 
 
 async def merged(

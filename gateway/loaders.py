@@ -4,6 +4,7 @@ Made inside the running loop, one set per request. Equal calls within a request 
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 
@@ -43,6 +44,15 @@ Q = TypeVarTuple("Q")
 ReadsByKey: TypeAlias = Callable[[Sequence[str]], Sequence[Batch]]
 """A method of an adapter that reads things by their keys."""
 
+Asking: TypeAlias = Callable[[Provider], ReadsByKey | None]
+"""What returns that method of a provider's adapter; None: it has none."""
+
+ReadsWhole: TypeAlias = Callable[[Provider], Awaitable[Mapping[str, Any]]]
+"""What reads a provider's whole list, by key, where it does not read by keys."""
+
+Question: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...]]
+"""A method of an adapter, and what it is given."""
+
 Answers: TypeAlias = Sequence[tuple[Sequence[str], Mapping[str, T] | GatewayError]]
 """Keys that one call asked for, and what it answered."""
 
@@ -69,10 +79,7 @@ class Loaders:
         self._providers = providers
         self._scope = scope
         self._sent: dict[Hashable, asyncio.Future[Any]] = {}
-        self._known_segments: Known[Ref, Segment] = Known()
-        self._known_customers: Known[Ref, Customer] = Known()
-        self._known_assignments: Known[AssignmentRef, Assignment] = Known()
-        self._known_assignments_of: Known[Ref, Sequence[Assignment]] = Known()
+        self._known: defaultdict[str, Known[Any, Any]] = defaultdict(Known)
 
     # A loader is made for each use: one that was kept would stand in a circle with this, and all
     # that a request read would wait for the garbage collector.
@@ -80,38 +87,35 @@ class Loaders:
     @property
     def segment(self) -> Loader[Ref, Segment]:
         """Segments by their refs."""
-        return Loader(self._segments, self._known_segments)
+        return Loader(self._segments, self._known["segment"])
 
     @property
     def customer(self) -> Loader[Ref, Customer]:
         """Customers by any of the keys that their provider knows them by."""
-        return Loader(self._customers, self._known_customers)
+        return Loader(self._customers, self._known["customer"])
 
     @property
     def assignment(self) -> Loader[AssignmentRef, Assignment]:
         """Assignments by both ends."""
-        return Loader(self._assignments, self._known_assignments)
+        return Loader(self._assignments, self._known["assignment"])
 
     @property
     def assignments_of(self) -> Loader[Ref, Sequence[Assignment]]:
         """All assignments of customers."""
-        return Loader(self._assignments_of, self._known_assignments_of)
+        return Loader(self._assignments_of, self._known["assignments_of"])
 
     def fetch(
         self, provider: Provider, ask: Callable[[*Q], Asked[T]], *question: *Q
     ) -> Awaitable[T]:
         """Read what a method of the provider's adapter asks for; equal questions once."""
-        return self._once(
-            (ask, question),
-            lambda: provider.read(provider.asks(ask, *question), self._scope),
-        )
+        return self._once((ask, question), self._fetch, provider)
 
     async def fetch_all(
         self, provider: Provider, ask: Callable[[*Q], Asked[T]], questions: Iterable[tuple[*Q]]
-    ) -> Sequence[T | GatewayError]:
+    ) -> Mapping[tuple[*Q], T | GatewayError]:
         """Read the answers to all these questions at once; `fetch` has them from then on.
 
-        Returns those that this request had not asked before.
+        Returns those that this request had not asked before, by their questions.
         """
         loop = asyncio.get_running_loop()
         new = {each: loop.create_future() for each in questions if (ask, each) not in self._sent}
@@ -129,21 +133,28 @@ class Loaders:
                 answer.exception()  # as in `_once`
             else:
                 answer.set_result(each)
-        return found
+        return dict(zip(new, found, strict=True))
 
-    async def _once(self, question: Hashable, ask: Callable[[], Awaitable[T]]) -> T:
+    def _fetch(self, provider: Provider, question: Question) -> Awaitable[Any]:
+        return provider.read(provider.asks(question[0], *question[1]), self._scope)
+
+    async def _once(
+        self,
+        question: Question,
+        ask: Callable[[Provider, Question], Awaitable[Any]],
+        provider: Provider,
+    ) -> Any:
         """Ask, unless this request has done so."""
         answer = self._sent.get(question)
         if answer is not None:
             if not answer.done():
                 await asyncio.wait((answer,))  # whoever is cancelled leaves it to the others
             if not answer.cancelled():
-                found: T = answer.result()
-                return found
+                return answer.result()
             # Who asked it was cancelled, and nobody else is.
         answer = self._sent[question] = asyncio.get_running_loop().create_future()
         try:
-            found = await ask()
+            found = await ask(provider, question)
         except Exception as error:
             answer.set_exception(error)
             answer.exception()  # so that it is no news when nobody else waits
@@ -175,10 +186,7 @@ class Loaders:
     def forget(self) -> None:
         """Believe nothing that was read before: something was written."""
         self._sent.clear()
-        self._known_segments.clear()
-        self._known_customers.clear()
-        self._known_assignments.clear()
-        self._known_assignments_of.clear()
+        self._known.clear()
 
     def prime_customers(self, customers: Iterable[Customer]) -> None:
         """Keep customers that another answer told whole."""
@@ -219,90 +227,99 @@ class Loaders:
                 found[place] = _of_kind(assignments[place], segment)
         return found
 
-    async def _segments(self, refs: Sequence[Ref]) -> list[Segment | GatewayError | None]:
+    def _segments(self, refs: Sequence[Ref]) -> Awaitable[list[Segment | GatewayError | None]]:
         """Answer each ref in order; None: no such segment. An outage is returned, not raised."""
+        return self._read(refs, _segments_by_key, self._all_segments)
 
-        def asking(provider: Provider) -> ReadsByKey | None:
-            if provider.offers(ReadsSegments):
-                return provider.wanted(ReadsSegments, "SEGMENT_GET").segments_by_key
-            return None
-
-        async def walked(provider: Provider) -> Mapping[str, Segment]:
-            adapter = provider.wanted(ListsSegments, "SEGMENT_GET")
-            rows = await self.walk(provider, adapter.segments, EVERY_SEGMENT)
-            return {segment.ref.key: segment for segment in rows}
-
-        return await self._read(refs, asking, walked)
+    async def _all_segments(self, provider: Provider) -> Mapping[str, Segment]:
+        adapter = provider.wanted(ListsSegments, "SEGMENT_GET")
+        rows = await self.walk(provider, adapter.segments, EVERY_SEGMENT)
+        return {segment.ref.key: segment for segment in rows}
 
     async def _customers(self, refs: Sequence[Ref]) -> list[Customer | GatewayError | None]:
         """Answer each ref in order; the key may be any that the provider knows them by."""
-
-        def asking(provider: Provider) -> ReadsByKey | None:
-            if provider.offers(ReadsCustomers):
-                return provider.wanted(ReadsCustomers, "CUSTOMER_GET").customers_by_key
-            return None
-
-        async def walked(provider: Provider) -> Mapping[str, Customer]:
-            adapter = provider.wanted(ListsCustomers, "CUSTOMER_GET")
-            rows = await self.walk(provider, adapter.customers, EVERY_CUSTOMER)
-            return {key.value: each for each in reversed(rows) for key in each.keys} | {
-                each.ref.key: each for each in rows
-            }
-
-        found = await self._read(refs, asking, walked)
+        found = await self._read(refs, _customers_by_key, self._all_customers)
         # Asked for by another of its keys, a customer is not read again by its own.
         self.prime_customers([each for each in found if isinstance(each, Customer)])
         return found
 
-    async def _read(
-        self,
-        refs: Sequence[Ref],
-        asking: Callable[[Provider], ReadsByKey | None],
-        walked: Callable[[Provider], Awaitable[Mapping[str, T]]],
-    ) -> list[T | GatewayError | None]:
+    async def _all_customers(self, provider: Provider) -> Mapping[str, Customer]:
+        adapter = provider.wanted(ListsCustomers, "CUSTOMER_GET")
+        rows = await self.walk(provider, adapter.customers, EVERY_CUSTOMER)
+        return {key.value: each for each in reversed(rows) for key in each.keys} | {
+            each.ref.key: each for each in rows
+        }
+
+    def _read(
+        self, refs: Sequence[Ref], asking: Asking, whole: ReadsWhole
+    ) -> Awaitable[list[Any]]:
         """Read things by key: in the provider's batches, else by reading its whole list."""
-        found: dict[Ref, T | GatewayError] = {}
-
-        async def read(provider: Provider, keys: tuple[str, ...]) -> None:
-            ask = asking(provider)
-            answers: Answers[T] | GatewayError
-            if ask is None:
-                answers = [(keys, await settled(walked(provider)))]
-            else:
-                answers = await settled(self._batched(provider, ask, keys))
-            if isinstance(answers, GatewayError):
-                answers = [(keys, answers)]
-            for part, rows in answers:
-                if isinstance(rows, GatewayError):
-                    found.update((Ref(provider.key, key), rows) for key in part)
-                else:
-                    found.update(
-                        (Ref(provider.key, key), rows[key]) for key in part if key in rows
-                    )
-
+        if len(refs) == 1:
+            (ref,) = refs
+            return self._of_provider(ref.provider, (ref.key,), asking, whole)
         by_provider: dict[str, list[str]] = {}
         for ref in refs:
             by_provider.setdefault(ref.provider, []).append(ref.key)
-        reads = [
-            read(self._providers[key], tuple(keys))
-            for key, keys in by_provider.items()
-            if key in self._providers
-        ]
-        if len(reads) == 1:
-            await reads[0]
-        else:
-            await asyncio.gather(*reads)
-        return [found.get(ref) for ref in refs]
+        if len(by_provider) == 1:
+            ((provider, keys),) = by_provider.items()
+            return self._of_provider(provider, tuple(keys), asking, whole)
+        return self._of_providers(refs, by_provider, asking, whole)
 
-    async def _batched(
-        self, provider: Provider, ask: ReadsByKey, keys: tuple[str, ...]
-    ) -> Answers[Any]:
-        async def answers() -> Answers[Any]:
-            batches = provider.asks(ask, keys) if len(keys) <= MOST_KEYS else ask(keys)
-            read = await provider.read_all([each.exchange for each in batches], self._scope)
-            return [(each.keys, rows) for each, rows in zip(batches, read, strict=True)]
+    async def _of_providers(
+        self,
+        refs: Sequence[Ref],
+        keys: Mapping[str, Sequence[str]],
+        asking: Asking,
+        whole: ReadsWhole,
+    ) -> list[Any]:
+        answers = await asyncio.gather(
+            *(self._of_provider(each, tuple(keys[each]), asking, whole) for each in keys)
+        )
+        of_provider = dict(zip(keys, map(iter, answers), strict=True))
+        return [next(of_provider[ref.provider]) for ref in refs]
 
-        return await self._once((ask, keys), answers)
+    async def _of_provider(
+        self, key: str, keys: tuple[str, ...], asking: Asking, whole: ReadsWhole
+    ) -> list[Any]:
+        """Answer each key of one provider, in order."""
+        provider = self._providers.get(key)
+        if provider is None:
+            return [None] * len(keys)
+        ask = asking(provider)
+        answers: Answers[Any]
+        try:
+            if ask is None:
+                answers = [(keys, await whole(provider))]
+            else:
+                answers = await self._once((ask, keys), self._batches, provider)
+        except GatewayError as error:
+            return [error] * len(keys)
+        if len(answers) == 1:
+            ((_, rows),) = answers
+            if isinstance(rows, GatewayError):
+                return [rows] * len(keys)
+            return [rows.get(key) for key in keys]
+        found: dict[str, Any] = {}
+        for part, rows in answers:
+            if isinstance(rows, GatewayError):
+                found.update(dict.fromkeys(part, rows))
+            else:
+                found.update((key, rows[key]) for key in part if key in rows)
+        return [found.get(key) for key in keys]
+
+    async def _batches(self, provider: Provider, question: Question) -> Answers[Any]:
+        """Read the batches of these keys: what fails stands for its own."""
+        ask, keys = question
+        batches: Sequence[Batch]
+        batches = provider.asks(ask, keys) if len(keys) <= MOST_KEYS else ask(keys)
+        if len(batches) == 1:
+            ((part, exchange),) = batches
+            try:
+                return [(part, await provider.read(exchange, self._scope))]
+            except GatewayError as error:
+                return [(part, error)]
+        read = await provider.read_all([each.exchange for each in batches], self._scope)
+        return [(each.keys, rows) for each, rows in zip(batches, read, strict=True)]
 
     async def _assignments_of(
         self, refs: Sequence[Ref]
@@ -342,6 +359,14 @@ class Loaders:
             # What a customer is in is told without the legal entity: it may be there all the same.
         rows = await self.assignments_of.load(Ref(ref.provider, ref.customer))
         return next((row for row in rows or () if row.ref == ref), None)
+
+
+def _segments_by_key(provider: Provider) -> ReadsByKey | None:
+    return provider.adapter.segments_by_key if provider.offers(ReadsSegments) else None
+
+
+def _customers_by_key(provider: Provider) -> ReadsByKey | None:
+    return provider.adapter.customers_by_key if provider.offers(ReadsCustomers) else None
 
 
 def _of_kind(assignment: Assignment, segment: Segment) -> Assignment:

@@ -85,10 +85,13 @@ class Provider:
         """Make one call, now and for this caller alone. Raises `ProviderError`."""
         return await self._upstream.send(exchange, scope)
 
-    async def read(self, asked: Asked[T], scope: Scope) -> T:
+    def read(self, asked: Asked[T], scope: Scope) -> Awaitable[T]:
         """Read, maybe with others or from a short memory. Raises `ProviderError`."""
-        if not isinstance(asked, Recall):
-            return await self._upstream.read(asked, scope)
+        if isinstance(asked, Recall):
+            return self._recall(asked)
+        return self._upstream.read(asked, scope)
+
+    async def _recall(self, asked: Recall[T]) -> T:
         if self._record is None:
             raise Unsupported(self.key, asked.operation)
         return asked.read(await self._record(self.key, asked.lookup))

@@ -1,18 +1,17 @@
 """Read replies: status codes to errors, bodies to wire models, values to ours."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache, cached_property
 from http import HTTPStatus
 from itertools import repeat
-from typing import Any, TypeVar
-from urllib.parse import quote
+from typing import Any, TypeVar, overload
 
 import msgspec
 
 from gateway.errors import Broken, Denied, Malformed, RateLimited, Refused
-from gateway.wire import Reply
+from gateway.wire import Reply, quoted
 
 T = TypeVar("T")
 
@@ -124,12 +123,12 @@ class Document(msgspec.Struct, frozen=True, gc=False):
         return bytes(self.of.documents[self.place])
 
 
-def documents(reply: Reply, count: int, name: str | None = None) -> Iterator[Document]:
-    """Return the rows of a list that was read, as the provider wrote them.
+def documents(reply: Reply, places: Iterable[int], name: str | None = None) -> Iterator[Document]:
+    """Return those rows of a list that was read, as the provider wrote them.
 
-    `count` is their number; `name` that of the list within the reply, None where it is the reply.
+    `name` is that of the list within the reply, None where it is the reply.
     """
-    return map(Document, repeat(_List(reply.body, name)), range(count))
+    return map(Document, repeat(_List(reply.body, name)), places)
 
 
 def fault(reply: Reply, form: type[T]) -> T | None:
@@ -146,7 +145,7 @@ def path_part(key: str) -> str:
     An id that is all dots would name another path to every client and proxy: its dots are encoded
     as well.
     """
-    return key.replace(".", "%2E") if key in {".", ".."} else quote(key, safe="")
+    return key.replace(".", "%2E") if key in {".", ".."} else quoted(key)
 
 
 def pointer_part(name: str) -> str:
@@ -154,9 +153,13 @@ def pointer_part(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def utc(moment: datetime) -> datetime:
+@overload
+def utc(moment: datetime) -> datetime: ...
+@overload
+def utc(moment: datetime | None) -> datetime | None: ...
+def utc(moment: datetime | None) -> datetime | None:
     """Return a time in UTC; one without an offset is taken as UTC."""
-    if moment.tzinfo is UTC:
+    if moment is None or moment.tzinfo is UTC:
         return moment
     if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gateway.access import Caller, everybody
 
@@ -39,11 +39,15 @@ class Scope:
     fresh_for_s: float = math.inf
     """How long the least fresh of its answers stays good; 0 once a provider failed."""
     _reported: set[tuple[str, type]] = field(default_factory=set)
-    _under_way: set["asyncio.Task[object]"] = field(default_factory=set)
+    waits: set["asyncio.Future[Any]"] = field(default_factory=set)
+    """What is awaited for it now: tasks that send, and the turns of those that read."""
+    is_closed: bool = False
+    """It was answered, or nobody waits: whoever still reads for it shall end."""
 
     def note_freshness(self, fresh_for_s: float) -> None:
         """Take in how long one of the answers stays good."""
-        self.fresh_for_s = min(self.fresh_for_s, max(fresh_for_s, 0))
+        if fresh_for_s < self.fresh_for_s:
+            self.fresh_for_s = max(fresh_for_s, 0)
 
     def is_new(self, provider: str, error: type) -> bool:
         """Tell whether this kind of failure is this request's first of it: what the log asks."""
@@ -53,12 +57,14 @@ class Scope:
 
     def under_way(self) -> "_UnderWay":
         """Hold the running task as one that `close` ends: a loader's batch outlives its caller."""
-        return _UnderWay(self._under_way)
+        return _UnderWay(self.waits)
 
     def close(self) -> None:
         """End what is still asked for this request alone: it was answered, or nobody waits."""
-        for task in self._under_way - {asyncio.current_task()}:
-            task.cancel()
+        self.is_closed = True
+        if self.waits:
+            for each in self.waits - {asyncio.current_task()}:
+                each.cancel()
 
 
 class _UnderWay:
@@ -66,7 +72,7 @@ class _UnderWay:
 
     __slots__ = ("_task", "_tasks")
 
-    def __init__(self, tasks: set["asyncio.Task[object]"]) -> None:
+    def __init__(self, tasks: set["asyncio.Future[Any]"]) -> None:
         self._tasks = tasks
 
     def __enter__(self) -> None:

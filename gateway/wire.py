@@ -5,9 +5,7 @@ No secret is part of a call, except of the call that signs in; no repr shows hea
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
 from typing import Any, Generic, TypeAlias, TypeVar
-from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -18,8 +16,11 @@ T_co = TypeVar("T_co", covariant=True)
 
 NO_HEADERS: Mapping[str, str] = {}
 
+UNRESERVED = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
+"""What stands for itself in every part of a URL (RFC 3986, 2.3)."""
 
-class Call(msgspec.Struct, frozen=True, dict=True):
+
+class Call(msgspec.Struct, frozen=True):
     """A request, below the provider's base URL.
 
     `path` is percent-encoded already; `query` keeps its order and may repeat a name.
@@ -31,15 +32,18 @@ class Call(msgspec.Struct, frozen=True, dict=True):
     headers: Mapping[str, str] = NO_HEADERS
     body: bytes | None = None
 
-    @cached_property
+    @property
     def identity(self) -> Hashable:
         """What two calls have in common that get the same answer."""
         return (self.method, self.path, self.query, self.body, *self.headers.items())
 
-    @cached_property
+    @property
     def target(self) -> str:
         """The path with the query, percent-encoded."""
-        return f"{self.path}?{urlencode(self.query, quote_via=quote)}" if self.query else self.path
+        if not self.query:
+            return self.path
+        asked = "&".join([f"{quoted(name)}={quoted(value)}" for name, value in self.query])
+        return f"{self.path}?{asked}"
 
     def __repr__(self) -> str:
         """Show method and path: query, headers and body may name people or hold a secret."""
@@ -147,6 +151,22 @@ class Token(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         """Show the lifetime only."""
         return f"Token(lifetime_s={self.lifetime_s})"
+
+
+def quoted(text: str) -> str:
+    """Return a text as a part of a URL, percent-encoded but for `UNRESERVED`.
+
+    As `urllib.parse.quote` does with nothing safe, which takes forty times as long for a list of
+    ids: here all bytes that are alike are replaced at once.
+    """
+    raw = text.encode()
+    others = raw.translate(None, UNRESERVED)
+    if not others:
+        return text
+    # Each replacement brings new percent signs, so those that were there come first.
+    for byte in sorted(set(others), key=b"%"[0].__ne__):
+        raw = raw.replace(bytes([byte]), b"%%%02X" % byte)
+    return raw.decode("ascii")
 
 
 def json_call(

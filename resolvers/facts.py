@@ -14,7 +14,7 @@ from gateway.errors import GatewayError, Malformed
 from resolvers import errors, ids
 from resolvers.access import Right
 from resolvers.connections import After, First, paging
-from resolvers.fields import read_all
+from resolvers.fields import Told, read_all
 from resolvers.ids import Kind
 from resolvers.inputs import SegmentsWhere, segment_filter
 from resolvers.leaves import (
@@ -154,6 +154,9 @@ def segment_names(
 ) -> Sequence[str]:
     """Return the name of each, or what there is instead."""
     found = _best([each.names for each in segments], asked, language)
+    told = [name for name in found if name]
+    if len(told) == len(segments):
+        return told
     return [name or each.ref.key for name, each in zip(found, segments, strict=True)]
 
 
@@ -323,20 +326,20 @@ async def assignment_customers(
     return await asked.context.loaders.customer.answers(refs)
 
 
-_IS_PARTIAL = attrgetter("is_partial")
+def are_whole(assignments: Sequence[domain.Assignment]) -> bool:
+    """Tell whether nothing was left out of any of these."""
+    return True not in [each.is_partial for each in assignments]
 
 
-def completed(show: Callable[[domain.Assignment], Any], description: str) -> Any:
-    """Declare a field that a list of assignments may have left out."""
-
-    def told(assignments: Sequence[domain.Assignment]) -> Sequence[Any] | None:
-        return None if any(map(_IS_PARTIAL, assignments)) else list(map(show, assignments))
+def completed(of: str | Callable[[domain.Assignment], Any], description: str) -> Any:
+    """Declare an attribute, or what is computed, that a list of assignments may have left out."""
+    path, show = (of, attrgetter(of)) if isinstance(of, str) else ("", of)
 
     async def shown(assignments: Sequence[domain.Assignment], asked: Asked) -> Answers[Any]:
         found = await asked.context.loaders.complete(assignments)
         return [each if isinstance(each, GatewayError) else show(each) for each in found]
 
-    return read_all(shown, description, told=told)
+    return read_all(shown, description, told=Told(are_whole, path, show))
 
 
 def legal_entity(assignment: domain.Assignment) -> LegalEntity | None:

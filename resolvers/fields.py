@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from operator import attrgetter
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import strawberry
 from aiodataloader import DataLoader
@@ -37,6 +37,16 @@ class How(Enum):
     READ_ALL = "read_all"
 
 
+class Told(NamedTuple):
+    """How a field that is read is got of values that tell it themselves."""
+
+    of_all: Callable[[Sequence[Any]], bool]
+    """True if these values all do."""
+    path: str
+    """The attribute that it is; empty where the function computes it."""
+    function: Callable[[Any], Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Declaration:
     """How one field gets its value of a value."""
@@ -49,8 +59,8 @@ class Declaration:
     """Its arguments: what the function takes beyond the value and `asked`."""
     many: Callable[..., Sequence[Any]] | None = None
     """Computes it for many values at once, in order, given what the function is."""
-    told: Callable[[Sequence[Any]], Sequence[Any] | None] | None = None
-    """Of a field that is read: the answers, if the values tell them all without reading."""
+    told: Told | None = None
+    """Of a field that is read: how it is got without reading, if the values suffice."""
 
 
 class View:
@@ -75,9 +85,17 @@ def attribute(path: str, description: str, needs: Needs | None = None) -> Any:
     return _field(declaration, description, needs)
 
 
-def computed(function: Callable[..., Any], description: str, needs: Needs | None = None) -> Any:
-    """Declare a field by a function of the value: `(value[, asked, …]) -> value`. No I/O."""
-    return _field(_declared(How.COMPUTED, function), description, needs)
+def computed(
+    function: Callable[..., Any],
+    description: str,
+    needs: Needs | None = None,
+    many: Callable[..., Sequence[Any]] | None = None,
+) -> Any:
+    """Declare a field by a function of the value: `(value[, asked, …]) -> value`. No I/O.
+
+    `many` computes the same for many values at once, in order.
+    """
+    return _field(replace(_declared(How.COMPUTED, function), many=many), description, needs)
 
 
 def computed_all(many: Callable[..., Any], description: str, needs: Needs | None = None) -> Any:
@@ -105,12 +123,12 @@ def read_all(
     function: Callable[..., Any],
     description: str,
     needs: Needs | None = None,
-    told: Callable[[Sequence[Any]], Sequence[Any] | None] | None = None,
+    told: Told | None = None,
 ) -> Any:
     """Declare a field that is read for all values of a level at once.
 
     `async (values, asked, …) -> Sequence[value | Exception]`: one answer for each, in order.
-    `told` gives the same answers where the values tell them all themselves, else None.
+    `told` gives the same answers where the values tell them all themselves.
     """
     return _field(replace(_declared(How.READ_ALL, function), told=told), description, needs)
 

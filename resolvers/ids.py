@@ -5,8 +5,9 @@ URL-safe base64 of a JSON array: the type's letter and the parts of the referenc
 
 import binascii
 from base64 import urlsafe_b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import msgspec
@@ -27,6 +28,9 @@ class Kind(Enum):
 
 LONGEST = 2048
 """Characters of an id that are read at all."""
+
+MOST_READ = 1024
+"""Ids whose meaning is kept: of the same thing many ask at about one time."""
 
 _KINDS: Mapping[type[Any], Kind] = {
     domain.Segment: Kind.SEGMENT,
@@ -53,6 +57,27 @@ def of(value: Any) -> str:
     return of_ref(kind, value.ref)
 
 
+def of_each(values: Sequence[Any]) -> Sequence[str]:
+    """Return the id of each: in two thirds of the time where they are of one type."""
+    kinds = {*map(type, values)}
+    kind = _KINDS.get(kinds.pop()) if len(kinds) == 1 else None
+    if kind is None:
+        return [of(value) for value in values]
+    letter, refs = kind.value, [value.ref for value in values]
+    parts: list[tuple[str, ...]]
+    if kind is Kind.ASSIGNMENT:
+        parts = [
+            (letter, ref.provider, ref.segment, ref.customer)
+            if ref.legal_entity is None
+            else (letter, ref.provider, ref.segment, ref.customer, ref.legal_entity)
+            for ref in refs
+        ]
+    else:
+        parts = [(letter, ref.provider, ref.key) for ref in refs]
+    written = b"".join(map(binascii.b2a_base64, map(_encode, parts)))  # a line for each
+    return written.translate(_URL_SAFE, b"=").decode().split("\n")[:-1]
+
+
 def of_ref(kind: Kind, ref: Ref | AssignmentRef) -> str:
     """Return the id of what a reference names."""
     if type(ref) is Ref:  # of all ways to ask this the cheapest by far
@@ -61,6 +86,7 @@ def of_ref(kind: Kind, ref: Ref | AssignmentRef) -> str:
     return _write(parts if ref.legal_entity is None else (*parts, ref.legal_entity))
 
 
+@lru_cache(MOST_READ)
 def read(text: str) -> tuple[Kind, tuple[str, ...]]:
     """Return the type and the parts of an id. Raises `BadInput` for what is no id of ours."""
     try:

@@ -38,26 +38,27 @@ def _show_time(moment: datetime) -> str:
         moment = moment.astimezone(UTC)
     # msgspec writes "2026-01-31T09:30:00Z", with microseconds if there are any, in a tenth of the
     # time of `isoformat`; ours always has milliseconds.
-    text = _encode(moment).decode()
-    return f"{text[1:20]}.000Z" if len(text) == len(_WHOLE) else f"{text[1:24]}Z"
+    text = _encode(moment).decode()[1:-2]
+    return f"{text}.000Z" if len(text) == len(_WHOLE) else f"{text[:23]}Z"
 
 
-_WHOLE, _MICRO = '"2026-01-31T09:30:00Z"', '"2026-01-31T09:30:00.123000Z"'
+_WHOLE = "2026-01-31T09:30:00"
 
 
 def _show_times(moments: Sequence[datetime | None]) -> Sequence[str | None]:
-    """Do as `_show_time` for each; None stays. A third of its time where all are alike.
-
-    Providers tell all their times in whole seconds, or all in milliseconds.
-    """
-    count = len(moments)
-    if {datetime}.issuperset(map(type, moments)):
-        text = _encode(moments).decode()
-        inner, is_utc = text[2:-2], text.count("Z") == count
-        if is_utc and len(text) == count * len(f"{_WHOLE},") + 1:
-            return inner.replace("Z", ".000Z").split('","')
-        if is_utc and len(text) == count * len(f"{_MICRO},") + 1 and text.count("000Z") == count:
-            return inner.replace("000Z", "Z").split('","')
+    """Do as `_show_time` for each; None stays. Half of its time."""
+    kinds = {*map(type, moments)}
+    if kinds == {datetime}:
+        told = _encode(moments).decode()
+        if told.count("Z") == len(moments):  # all are in UTC
+            whole = len(_WHOLE)
+            if len(told) == len(moments) * len(f'"{_WHOLE}Z",') + 1:
+                return told[2:-2].replace("Z", ".000Z").split('","')
+            texts = told[2:-3].split('Z","')
+            return [f"{text}.000Z" if len(text) == whole else f"{text[:23]}Z" for text in texts]
+    elif kinds == {datetime, type(None)}:
+        shown = iter(_show_times([moment for moment in moments if moment is not None]))
+        return [None if moment is None else next(shown) for moment in moments]
     return [None if moment is None else _show_time(moment) for moment in moments]
 
 

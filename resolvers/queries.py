@@ -146,7 +146,9 @@ def provider(
 
 async def segment(_: None, asked: Asked, global_id: GlobalId) -> domain.Segment | None:
     """Return one segment."""
-    return await asked.context.loaders.segment.load(ids.segment(global_id))
+    return await asked.context.loaders.segment.load(
+        ids.segment(global_id), is_alone=asked.selection.is_alone
+    )
 
 
 async def segments(
@@ -191,7 +193,7 @@ async def customer(
         ref = Ref(identity.provider, identity.external_id)
     else:
         ref = ids.customer(global_id or "")
-    return await asked.context.loaders.customer.load(ref)
+    return await asked.context.loaders.customer.load(ref, is_alone=asked.selection.is_alone)
 
 
 async def customers(

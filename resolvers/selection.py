@@ -28,6 +28,8 @@ class Selection:
         fragments: Mapping[str, FragmentDefinitionNode],
     ) -> None:
         """Look below these mentions of one field, or below an operation."""
+        self.is_alone = False
+        """True when the operation reads nothing else before the field's own value is there."""
         self._nodes = nodes
         self._fragments = fragments
         self._known: dict[tuple[str, ...], frozenset[str]] = {}

@@ -4,7 +4,6 @@ Each field says how it gets its value of what the object shows: see `resolvers.f
 or a field needs of its caller: see `resolvers.access`.
 """
 
-from operator import attrgetter
 from typing import Any, Self
 
 import strawberry
@@ -60,7 +59,9 @@ class Node(View):
             raise TypeError(cls)
 
     id: strawberry.ID = computed(
-        ids.of, "Opaque, stable, and the same for the same thing however it was asked for."
+        ids.of,
+        "Opaque, stable, and the same for the same thing however it was asked for.",
+        many=ids.of_each,
     )
 
     @classmethod
@@ -256,15 +257,13 @@ class Assignment(Node):
     legal_entity: LegalEntity | None = facts.completed(
         facts.legal_entity, "The legal entity that the customer is assigned through."
     )
-    kind: AssignmentKind = facts.completed(attrgetter("kind"), "Who made it.")
+    kind: AssignmentKind = facts.completed("kind", "Who made it.")
     state: AssignmentState = attribute("state", "How sure it is.")
     origin: DataOrigin = attribute("origin", "Where this comes from.")
-    created_at: DateTime | None = facts.completed(attrgetter("created_at"), "When it was made.")
-    updated_at: DateTime | None = facts.completed(
-        attrgetter("updated_at"), "When it was last changed."
-    )
+    created_at: DateTime | None = facts.completed("created_at", "When it was made.")
+    updated_at: DateTime | None = facts.completed("updated_at", "When it was last changed.")
     version: int | None = facts.completed(
-        attrgetter("version"), "Rises with every change, where the provider counts them."
+        "version", "Rises with every change, where the provider counts them."
     )
 
 

@@ -1,9 +1,8 @@
 """Who and what is in a segment."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from itertools import chain
 
 import msgspec
 
@@ -23,15 +22,12 @@ from gateway.domain import (
     PageRequest,
     Ref,
     Segment,
-    ref_of,
 )
 from gateway.errors import BadInput, GatewayError
-from gateway.lists import (
-    Connection,
-)
+from gateway.lists import Connection
 from gateway.loaders import KIND_BY_MEMBERSHIP
 from gateway.provider import Provider
-from gateway.reads.sources import Paging, Sources, checked
+from gateway.reads.sources import Paging, Sources, checked, first_page
 
 
 class MemberReads(Sources):
@@ -42,50 +38,55 @@ class MemberReads(Sources):
     ) -> Sequence[Connection[Assignment] | GatewayError]:
         """List the assignments of each segment; what a provider fails with stands for its own."""
         checked(paging)
-        is_whole = paging.after is None and await self._are_whole(segments, paging)
-        lists = (settled(self._members(each, paging)) for each in segments)
-        if is_whole:
-            return [await each for each in lists]  # nothing waits any more: a task each is dear
-        return await asyncio.gather(*lists)
-
-    async def _are_whole(self, segments: Sequence[Segment], paging: Paging) -> bool:
-        """Read the first pages of all these at once; tell whether nobody needs a second one."""
-        request = PageRequest(paging.first, None, paging.with_total)
-        keys: dict[str, dict[str, None]] = {}
-        for ref in map(ref_of, segments):
-            keys.setdefault(ref.provider, {})[ref.key] = None
-        pages = await asyncio.gather(
-            *(self._first_pages(self._providers[key], keys[key], request) for key in keys)
-        )
-        return all(
-            isinstance(page, GatewayError) or page.is_last or len(page.rows) >= request.size
-            for page in chain.from_iterable(pages)
-        )
+        pages = {} if paging.after is not None else await self._first_pages(segments, paging)
+        lists = [self._first_members(each, pages.get(each.ref), paging) for each in segments]
+        waiting = [
+            settled(self._members(segment, paging))
+            for segment, found in zip(segments, lists, strict=True)
+            if found is None
+        ]
+        others = iter(await asyncio.gather(*waiting) if waiting else ())
+        return [next(others) if found is None else found for found in lists]
 
     async def _first_pages(
-        self, provider: Provider, segments: Iterable[str], request: PageRequest
-    ) -> Sequence[Page[Assignment] | GatewayError]:
-        if not provider.offers(ListsMembers):
-            return ()  # each list fails with that by itself
-        ask = provider.wanted(ListsMembers, "SEGMENT_MEMBERS").members
-        questions = [(segment, request) for segment in segments]
-        return await self._loaders.fetch_all(provider, ask, questions)
+        self, segments: Sequence[Segment], paging: Paging
+    ) -> Mapping[Ref, Page[Assignment] | GatewayError]:
+        """Read the first pages of all these at once; return those that nobody has asked for."""
+        request = PageRequest(paging.first, None, paging.with_total)
+        keys: dict[str, dict[str, None]] = {}
+        for segment in segments:
+            keys.setdefault(segment.ref.provider, {})[segment.ref.key] = None
+        pages: dict[Ref, Page[Assignment] | GatewayError] = {}
+
+        async def read(provider: Provider) -> None:
+            if not provider.offers(ListsMembers):
+                return  # each list fails with that by itself
+            ask = provider.wanted(ListsMembers, "SEGMENT_MEMBERS").members
+            questions = [(segment, request) for segment in keys[provider.key]]
+            found = await self._loaders.fetch_all(provider, ask, questions)
+            pages.update((Ref(provider.key, key), page) for (key, _), page in found.items())
+
+        reads = [read(self._providers[key]) for key in keys]
+        await (reads[0] if len(reads) == 1 else asyncio.gather(*reads))
+        return pages
+
+    def _first_members(
+        self, segment: Segment, page: Page[Assignment] | GatewayError | None, paging: Paging
+    ) -> Connection[Assignment] | GatewayError | None:
+        """Return a list where its first page is all that it needs."""
+        if page is None or isinstance(page, GatewayError):
+            return page
+        self._prime_customers_of(page)
+        provider, of = segment.ref.provider, partial(identity, "members", segment.ref)
+        return first_page(provider, _of_kind(page, segment), paging.first, of)
 
     async def _members(self, segment: Segment, paging: Paging) -> Connection[Assignment]:
         provider = self._providers[segment.ref.provider]
-        kind = KIND_BY_MEMBERSHIP.get(segment.membership)
 
         async def page(request: PageRequest) -> Page[Assignment]:
-            found = await self._assignment_page(provider, segment.ref.key, request)
-            if kind is None:
-                return found
-            rows = [
-                msgspec.structs.replace(row, kind=kind, is_partial=False)
-                if row.is_partial
-                else row
-                for row in found.rows
-            ]
-            return msgspec.structs.replace(found, rows=rows)
+            return _of_kind(
+                await self._assignment_page(provider, segment.ref.key, request), segment
+            )
 
         return await self._alone(provider, page, paging, partial(identity, "members", segment.ref))
 
@@ -141,10 +142,13 @@ class MemberReads(Sources):
     ) -> Page[Assignment]:
         adapter = provider.wanted(ListsMembers, "SEGMENT_MEMBERS")
         found = await self._loaders.fetch(provider, adapter.members, segment, request)
-        self._loaders.prime_customers(
-            row.customer for row in found.rows if row.customer is not None
-        )
+        self._prime_customers_of(found)
         return found
+
+    def _prime_customers_of(self, page: Page[Assignment]) -> None:
+        told = [row.customer for row in page.rows if row.customer is not None]
+        if told:
+            self._loaders.prime_customers(told)
 
     async def member_count(self, ref: Ref) -> int:
         """Count the members of a segment. Raises what its provider fails with."""
@@ -173,6 +177,18 @@ class MemberReads(Sources):
             raise BadInput(f"segmentIds must all be segments of provider {provider!r}.")
         keys = tuple(ref.key for ref in segments)
         return await self._loaders.fetch(chosen, adapter.match_items, site, tuple(items), keys)
+
+
+def _of_kind(page: Page[Assignment], segment: Segment) -> Page[Assignment]:
+    """Return the assignments with the kind that their segment tells, where they do not."""
+    kind = KIND_BY_MEMBERSHIP.get(segment.membership)
+    if kind is None or not any([row.is_partial for row in page.rows]):  # noqa: C419  # half its time for few
+        return page
+    rows = [
+        msgspec.structs.replace(row, kind=kind, is_partial=False) if row.is_partial else row
+        for row in page.rows
+    ]
+    return msgspec.structs.replace(page, rows=rows)
 
 
 def member_position(position: str, customer: str | None) -> str:

@@ -36,13 +36,19 @@ class Bulkhead:
         rounds = before // self._count + 1  # of those before it, and then its own
         return (rounds + 1) * self._takes_s > left_s
 
+    def take(self) -> bool:
+        """Take a place if one is free; `leave` gives it back."""
+        if self.taken < self._count:
+            self.taken += 1
+            return True
+        return False
+
     async def enter(self, operation: Hashable) -> bool:
         """Wait for a place, each operation in its turn; `leave` gives it back.
 
         False: given up for another operation's call, the queue being full.
         """
-        if self.taken < self._count:
-            self.taken += 1
+        if self.take():
             return True
         if self.waiting >= self._longest_queue:
             self._make_room()

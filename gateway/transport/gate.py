@@ -75,37 +75,41 @@ class Gate:
         with `was_sent` False, and what the call raises.
         """
         loop = asyncio.get_running_loop()
-        self._admit(operation, is_background=is_background)
-        is_full = self.places.is_full(request_id, deadline - loop.time())
-        if is_full or not await self.places.enter(request_id):
-            raise Busy(self.key, operation, was_sent=False)
         started = loop.time()
-        try:
-            self._admit(operation, is_background=is_background)  # much happens in a queue
-            era = self.breaker.enter(started)
-            failed: bool | None = None
+        self._admit(operation, started, is_background=is_background)
+        if not self.places.take():
+            is_full = self.places.is_full(request_id, deadline - started)
+            if is_full or not await self.places.enter(request_id):
+                raise Busy(self.key, operation, was_sent=False)
+            started = loop.time()
             try:
-                answer = await call()
-                failed = False
-                self._usual_s += WEIGHT * (loop.time() - started - self._usual_s)
-            except ProviderError as error:
-                failed = isinstance(error, SICK)
-                if isinstance(error, RateLimited) and error.retry_after_s is not None:
-                    self.budget.block(error.retry_after_s, loop.time())
+                self._admit(operation, started, is_background=is_background)  # much happens there
+            except ProviderError:
+                self.places.leave(0)
                 raise
-            except asyncio.CancelledError:
-                now = loop.time()
-                if is_over(deadline, now) and (now - started) * 2 >= self._timeout_s:
-                    failed = True
-                raise
-            finally:
-                self.breaker.leave(era, loop.time(), failed=failed)
+        era = self.breaker.enter(started)
+        failed: bool | None = None
+        try:
+            answer = await call()
+            failed = False
+        except ProviderError as error:
+            failed = isinstance(error, SICK)
+            if isinstance(error, RateLimited) and error.retry_after_s is not None:
+                self.budget.block(error.retry_after_s, loop.time())
+            raise
+        except asyncio.CancelledError:
+            now = loop.time()
+            if is_over(deadline, now) and (now - started) * 2 >= self._timeout_s:
+                failed = True
+            raise
         finally:
-            self.places.leave(loop.time() - started)
+            ended = loop.time()
+            self.breaker.leave(era, ended, failed=failed)
+            self.places.leave(ended - started)
+        self._usual_s += WEIGHT * (ended - started - self._usual_s)
         return answer
 
-    def _admit(self, operation: str, *, is_background: bool) -> None:
-        now = asyncio.get_running_loop().time()
+    def _admit(self, operation: str, now: float, *, is_background: bool) -> None:
         wait_s = self.breaker.refusal_s(now)
         if wait_s is not None:
             raise Unavailable(self.key, operation, retry_after_s=wait_s, was_sent=False)

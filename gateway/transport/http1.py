@@ -14,9 +14,10 @@ from typing import Self
 import httpx
 from aiohappyeyeballs import start_connection
 
-from gateway.transport.http1_coding import CONTENT_ENCODING, inflater
+from gateway.transport.http1_coding import CONTENT_ENCODING, check_size, inflater, joined
 from gateway.transport.http1_connection import Connection
 from gateway.transport.http1_request import Origin, Request, request_bytes
+from gateway.wire import Reply
 
 IDLE_S = 15.0
 """How long a connection waits for another request: less than most servers let it (nginx 75 s,
@@ -79,7 +80,7 @@ class Http1Transport(httpx.AsyncBaseTransport):
         `limits` are httpx's timeouts in seconds: `connect`, and `read` for each wait for more of
         the answer. Raises as `handle_async_request` does.
         """
-        connection = await self._sent(request, limits.get("connect"))
+        connection = self._reused(request) or await self._sent(request, limits.get("connect"))
         read_s = limits.get("read")
         try:
             await connection.head(read_s)
@@ -87,6 +88,31 @@ class Http1Transport(httpx.AsyncBaseTransport):
         except BaseException:
             connection.close()
             raise
+
+    async def whole(self, request: Request, connect_s: float | None, largest: int) -> Reply:
+        """Send the request and read the whole answer: what a provider is mostly asked for.
+
+        Raises as `handle_async_request` does, and `httpx.DecodingError` for a body of more than
+        `largest` bytes.
+        """
+        connection = self._reused(request) or await self._sent(request, connect_s)
+        try:
+            await connection.most()
+            fields = connection.fields
+            if not connection.is_whole or "content-encoding" in fields:
+                answer = Answer(self, request.origin, connection, None)
+            else:
+                body = connection.taken()
+                check_size(len(body), largest)
+                self.take_back(request.origin, connection)
+                return Reply(connection.status, fields, body)
+        except BaseException:
+            connection.close()
+            raise
+        try:
+            return Reply(answer.status, fields, await joined(answer, largest))
+        finally:
+            await answer.aclose()
 
     def take_back(self, origin: Origin, connection: Connection) -> None:
         """Keep a connection for the next request, or close it when there cannot be one."""
@@ -107,13 +133,11 @@ class Http1Transport(httpx.AsyncBaseTransport):
         if self._open:
             await self._all_lost.wait()
 
-    async def _sent(self, request: Request, connect_s: float | None) -> Connection:
-        """Write the request to a free connection, else to a new one.
+    def _reused(self, request: Request) -> Connection | None:
+        """Write the request to a free connection; None: there is none.
 
         A connection that has closed meanwhile was written nothing, so the next may be tried.
         """
-        if self._is_closed:
-            raise httpx.ConnectError("the transport is closed")
         idle = self._idle[request.origin]
         while idle:
             connection, since = idle.popitem()
@@ -123,6 +147,12 @@ class Http1Transport(httpx.AsyncBaseTransport):
             ):
                 return connection
             connection.close()
+        return None
+
+    async def _sent(self, request: Request, connect_s: float | None) -> Connection:
+        """Write the request to a new connection."""
+        if self._is_closed:
+            raise httpx.ConnectError("the transport is closed")
         connection = await self._connected(request.origin, connect_s)
         if not connection.send(request.data, asks_for_head=request.asks_for_head):
             raise httpx.ConnectError("the connection was closed as soon as it was made")

@@ -1,7 +1,8 @@
-"""Undo a body's compression as it arrives, in parts of bounded size."""
+"""Undo a body's compression as it arrives, in parts of bounded size, and join them."""
 
+import asyncio
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import httpx
 
@@ -14,6 +15,9 @@ that repeat each other a fiftieth, nothing but zeros a thousandth."""
 
 SMALL = 1024 * 1024
 """Bytes that any body may unpack to."""
+
+TURN_BYTES = 256 * 1024
+"""Of a body that are decompressed before others have their turn: about a millisecond."""
 
 CONTENT_ENCODING = b"content-encoding"
 
@@ -86,3 +90,22 @@ def inflater(headers: Sequence[tuple[bytes, bytes]]) -> Inflater | None:
     if codings not in ([b"gzip"], [b"x-gzip"], [b"deflate"]):
         raise httpx.RemoteProtocolError("a content coding that was not asked for")
     return Inflater(is_gzip=codings != [b"deflate"])
+
+
+async def joined(parts: AsyncIterator[bytes], largest: int) -> bytes:
+    """Return a whole body. Raises `httpx.DecodingError` for one of more than `largest` bytes."""
+    kept, size, turn_ends = [], 0, TURN_BYTES
+    async for part in parts:
+        size += len(part)
+        check_size(size, largest)
+        kept.append(part)
+        if size >= turn_ends:  # a small answer may unpack to a large one without any waiting
+            turn_ends = size + TURN_BYTES
+            await asyncio.sleep(0)
+    return b"".join(kept)
+
+
+def check_size(size: int, largest: int) -> None:
+    """Raise `httpx.DecodingError` for a body of more than `largest` bytes."""
+    if size > largest:
+        raise httpx.DecodingError(f"the answer is larger than {largest} bytes")

@@ -15,9 +15,6 @@ LARGEST_HEAD = 64 * 1024
 ENOUGH = 256 * 1024
 """Bytes of a body that wait for their reader before reading from the socket stops."""
 
-FRAMING = frozenset({b"content-length", b"transfer-encoding"})
-"""Headers that tell where a body ends."""
-
 INFORMATIONAL, FINAL, SWITCHING_PROTOCOLS = 100, 200, 101
 
 
@@ -35,16 +32,20 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._error: httpx.TransportError | None = None
         self._is_paused = False
-        self._is_whole = True  # nothing is asked yet, so nothing may come
+        self.is_whole = True  # nothing is asked yet, so nothing may come
         self._is_kept_alive = True
         self._asks_for_head = False
+        self._wants_all = False
         self._parts: list[bytes] = []
+        self._told: list[tuple[bytes, bytes]] = []
         self._waiting = 0
         self._head_size = 0
         self._gap = 0
         self.is_open = False
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
+        self.fields: dict[str, str] = {}
+        """The same by lower-case name, the values of repeated ones joined (RFC 9110, 5.3)."""
 
     # What the pool does.
 
@@ -52,27 +53,37 @@ class Connection(asyncio.Protocol):
         """Write a whole request; False, and nothing is written, when the connection has closed."""
         if not self.is_open:
             return False
-        self._is_whole = False
+        self.is_whole = False
         self._asks_for_head = asks_for_head
         self._head_size = self._gap = self.status = 0
-        self.headers = []
         self._transport.write(request)
         return True
 
     async def head(self, read_s: float | None) -> None:
-        """Wait for `status` and `headers`, each as it was sent, in their order.
+        """Wait for `status` and `headers`, each as it was sent, in their order, and `fields`.
 
         `read_s` limits each wait for the provider. Raises `httpx.TransportError`.
         """
         while not self.status:
             await self._change(read_s)
 
+    async def most(self) -> None:
+        """Wait for the whole answer, or as much of it as is kept in memory. Raises as `head`."""
+        self._wants_all = True  # to be woken for every packet would cost more than the rest
+        while not self.is_whole and self._waiting < ENOUGH:
+            await self._next()
+        self._wants_all = False
+
     async def part(self, read_s: float | None) -> bytes:
         """Return the next part of the body; it is empty at the end. Raises as `head`."""
         while not self._parts:
-            if self._is_whole:
+            if self.is_whole:
                 return b""
             await self._change(read_s)
+        return self.taken()
+
+    def taken(self) -> bytes:
+        """Return what has come of the body and was not taken yet."""
         part = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts.clear()
         self._waiting = 0
@@ -85,7 +96,7 @@ class Connection(asyncio.Protocol):
     def is_free(self) -> bool:
         """Whether another request may follow: the answer was read whole and nothing is left."""
         return (
-            self._is_whole
+            self.is_whole
             and self._is_kept_alive
             and self.is_open
             and not self._parts
@@ -108,7 +119,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse; what nobody asked for closes the connection."""
-        if self._is_whole or self._error is not None:
+        if self.is_whole or self._error is not None:
             self.close()
             return
         self._gap += len(data)
@@ -116,7 +127,7 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(httpx.RemoteProtocolError(str(error.__context__ or error)))
-        if self._gap > LARGEST_HEAD and not self._is_whole:
+        if self._gap > LARGEST_HEAD and not self.is_whole:
             self._fail(httpx.RemoteProtocolError(f"more than {LARGEST_HEAD} bytes of head"))
         if self._waiting >= ENOUGH and not self._is_paused and self.is_open:
             self._is_paused = True
@@ -139,80 +150,94 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Refuse bytes after the answer."""
-        if self._is_whole:
+        if self.is_whole:
             raise httpx.RemoteProtocolError("bytes after the answer")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a field; those after the body are dropped."""
-        self._head_size += len(name) + len(value)
-        if self._head_size > LARGEST_HEAD:
-            raise httpx.RemoteProtocolError(f"more than {LARGEST_HEAD} bytes of head")
-        if not self.status:
-            self.headers.append((name, value))
+        """Keep a field: this is called for each, so all else is done for all of them."""
+        self._told.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Take the head; one that only informs (1xx) is dropped."""
         status = self._parser.get_status_code()
+        headers, fields = self._told, self._fields()
         if status < FINAL:
             if status < INFORMATIONAL or status == SWITCHING_PROTOCOLS:
                 raise httpx.RemoteProtocolError(f"status {status}")
-            self.headers = []
             return
-        for name, value in self.headers:
-            if name.lower() == b"transfer-encoding" and value.lower() != b"chunked":
-                raise httpx.RemoteProtocolError("a transfer coding that was not asked for")
-        self.status = status
+        if fields.get("transfer-encoding", "chunked").lower() != "chunked":
+            raise httpx.RemoteProtocolError("a transfer coding that was not asked for")
+        self.status, self.headers, self.fields = status, headers, fields
         if self._asks_for_head:
             # The parser cannot be told that no body follows: it is not used again.
             self._is_kept_alive = False
-            self._is_whole = True
+            self.is_whole = True
 
     def on_body(self, data: bytes) -> None:
         """Keep a part of the body for its reader."""
-        if self._is_whole:
+        if self.is_whole:
             raise httpx.RemoteProtocolError("a body after an answer that has none")
         self._parts.append(data)
         self._waiting += len(data)
         self._gap = 0
 
     def on_message_complete(self) -> None:
-        """Take the end of the answer, unless it only informed."""
-        if self.status and not self._is_whole:
+        """Take the end of the answer, unless it only informed; what came after it is dropped."""
+        if self.status and not self.is_whole:
+            if self._told:
+                self._fields()
             self._is_kept_alive = self._parser.should_keep_alive()
-            self._is_whole = True
+            self.is_whole = True
+
+    def _fields(self) -> dict[str, str]:
+        """Take the fields that were told, of a head or after a body."""
+        told, self._told = self._told, []
+        fields: dict[str, str] = {}
+        for raw_name, raw_value in told:
+            self._head_size += len(raw_name) + len(raw_value)
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            fields[name] = f"{fields[name]}, {value}" if name in fields else value
+        if self._head_size > LARGEST_HEAD:
+            raise httpx.RemoteProtocolError(f"more than {LARGEST_HEAD} bytes of head")
+        return fields
 
     def _end(self, error: Exception | None) -> None:
-        if self._is_whole:
+        if self.is_whole:
             return
         if error is not None:
             self._fail(httpx.ReadError(str(error) or type(error).__name__))
         elif not self.status:
             self._fail(httpx.RemoteProtocolError("the connection was closed without an answer"))
-        elif any(name.lower() in FRAMING for name, _ in self.headers):
+        elif "content-length" in self.fields or "transfer-encoding" in self.fields:
             self._fail(httpx.RemoteProtocolError("the connection was closed within the answer"))
         else:
             self._is_kept_alive = False
-            self._is_whole = True  # RFC 9112, 6.3: a body of no stated length ends with it
+            self.is_whole = True  # RFC 9112, 6.3: a body of no stated length ends with it
         self._wake()
 
     def _fail(self, error: httpx.TransportError) -> None:
-        if not self._is_whole and self._error is None:
+        if not self.is_whole and self._error is None:
             self._error = error
         self.close()
 
-    async def _change(self, read_s: float | None) -> None:
+    def _next(self) -> asyncio.Future[None]:
         if self._error is not None:
             raise self._error
         self._waiter = self._loop.create_future()
+        return self._waiter
+
+    async def _change(self, read_s: float | None) -> None:
         if read_s is None:
-            await self._waiter
+            await self._next()
             return
         try:
             async with asyncio.timeout(read_s):
-                await self._waiter
+                await self._next()
         except TimeoutError as error:
             raise httpx.ReadTimeout(f"nothing came for {read_s} s") from error
 
     def _wake(self) -> None:
+        if self._wants_all and not self.is_whole and self._waiting < ENOUGH and not self._error:
+            return
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

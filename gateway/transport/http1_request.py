@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 import httpx
@@ -51,22 +52,26 @@ def request_bytes(
     break in it would begin another header, or another request; two dots as a part of the path
     would name another resource.
     """
-    lines = [f"{method} {target} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in headers if name.lower() not in FRAMING]
-    if body or method in WITH_BODY:
-        lines.append(f"content-length: {len(body or b'')}")
-    ends = len(lines) + 1
-    head = "\r\n".join([*lines, "", ""])
     if (
-        not _TARGET.fullmatch(target)
+        not (method.isascii() and method.isalpha())
+        or not _TARGET.fullmatch(target)
         or ("/." in target and _DOTS.search(target.partition("?")[0]))
-        or head.count("\r") != ends
-        or head.count("\n") != ends
-        or "\0" in head
     ):
         raise httpx.LocalProtocolError("a request cannot carry this")
+    line = f"{method} {target} HTTP/1.1\r\n".encode("ascii")
+    fields = _field_lines(tuple(headers))
+    if not body and method not in WITH_BODY:
+        return b"%b%b\r\n" % (line, fields)
+    return b"%b%bcontent-length: %d\r\n\r\n%b" % (line, fields, len(body or b""), body or b"")
+
+
+@lru_cache(maxsize=64)  # a provider's calls have mostly the same headers
+def _field_lines(headers: tuple[tuple[str, str], ...]) -> bytes:
+    told = [each for each in headers if each[0].lower() not in FRAMING]
+    lines = "".join([f"{name}: {value}\r\n" for name, value in told])
+    if lines.count("\r") != len(told) or lines.count("\n") != len(told) or "\0" in lines:
+        raise httpx.LocalProtocolError("a request cannot carry this")
     try:
-        data = head.encode("latin-1")
+        return lines.encode("latin-1")
     except UnicodeEncodeError as error:
         raise httpx.LocalProtocolError("a header that is not Latin-1") from error
-    return data + body if body else data

@@ -7,13 +7,15 @@ may be read for different parts. One account has one of these, so nothing crosse
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Hashable, Iterable
+from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Generic, TypeVar
 
 from gateway.domain import Origin
+from gateway.scope import Scope
 from gateway.transport.origins import marked
 from gateway.wire import Exchange, Reply
 
@@ -138,40 +140,51 @@ class Flights:
         """Count the calls that somebody new could join."""
         return len(self._flights)
 
-    def join(self, key: Hashable, start: Callable[[], Coroutine[Any, Any, T]]) -> Flight[T]:
-        """Return the call of this key, started if there is none: wait for it by `landed`."""
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = self._flights[key] = Flight(key, asyncio.create_task(start()))
-            self._tasks.add(flight.task)
-            flight.task.add_done_callback(partial(self._land, flight))
+    def find(self, key: Hashable) -> Flight[Any] | None:
+        """Return the call of this key that is under way: wait for it by `landed`."""
+        return self._flights.get(key)
+
+    def start(self, key: Hashable, call: Coroutine[Any, Any, T]) -> Flight[T]:
+        """Start a call that others find by this key: wait for it by `landed`."""
+        flight = self._flights[key] = Flight(key, asyncio.get_running_loop().create_task(call))
+        self._tasks.add(flight.task)
+        flight.task.add_done_callback(partial(self._land, flight))
         return flight
 
     async def landed(
-        self, flights: Iterable[Flight[Any]], until: float | None, *, to_end: bool = False
+        self,
+        flights: AbstractSet[Flight[Any]],
+        until: float | None,
+        scope: Scope,
+        *,
+        to_end: bool = False,
     ) -> None:
-        """Wait until these are all done, but no longer than `until` on the loop's clock.
+        """Wait until these, under way now, are all done, or until then on the loop's clock.
 
         Whoever gives up leaves the others waiting; a call that nobody waits for is ended, unless
-        one wanted it to go on `to_end`. What the calls fail with is not raised.
+        one wanted it to go on `to_end`. What the calls fail with is not raised. When the scope is
+        closed, whoever waits for it is cancelled.
         """
-        waited = {flight for flight in flights if not flight.task.done()}
-        if not waited:
-            return
         # A future for each who waits: shielding the task costs 2 µs more.
         loop = asyncio.get_running_loop()
-        party = _Party(len(waited), loop.create_future())
-        for flight in waited:
+        turn = loop.create_future()
+        party = _Party(len(flights), turn)
+        scope.waits.add(turn)
+        for flight in flights:
             flight.parties.add(party)
             flight.goes_on |= to_end
         timer = None if until is None else loop.call_at(until, party.go)
         try:
-            await party.turn
+            await turn
         finally:
+            scope.waits.discard(turn)
             if timer is not None:
                 timer.cancel()
-            for flight in waited:
-                self._leave(flight, party)
+            for flight in flights:
+                if not flight.task.done():
+                    self._leave(flight, party)
+        if scope.is_closed:  # when its turn had come already, so that it was not cancelled
+            raise asyncio.CancelledError
 
     def part(self) -> None:
         """Let nobody new join those under way: what they read has been changed."""
@@ -187,7 +200,7 @@ class Flights:
 
     def _leave(self, flight: Flight[Any], party: _Party) -> None:
         flight.parties.discard(party)
-        if not (flight.parties or flight.goes_on or flight.task.done()):
+        if not (flight.parties or flight.goes_on):
             self._close(flight)
             flight.task.cancel()
 

@@ -1,17 +1,14 @@
 """One base URL at a provider, over any transport: a request in, its whole reply out."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 import httpx
 
 from gateway.transport.http1 import Http1Transport
+from gateway.transport.http1_coding import joined
 from gateway.transport.http1_request import Origin, Request, request_bytes
 from gateway.wire import Reply
-
-TURN_BYTES = 256 * 1024
-"""Of a body that are decompressed before others have their turn: about a millisecond."""
 
 
 class Site(Protocol):
@@ -51,23 +48,17 @@ class Http1Site:
         self._origin = Origin.of(parsed)
         self._path = parsed.raw_path.decode("ascii").rstrip("/")
         self._host = parsed.netloc.decode("ascii")
-        self._limits = {"connect": connect_s}
+        self._connect_s = connect_s
         self._largest_body = largest_body
 
     async def exchange(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
     ) -> Reply:
         """Do what `Site` says."""
-        sent_headers = [("host", self._host), *headers.items()]
+        sent_headers = (("host", self._host), *headers.items())
         data = request_bytes(method, self._path + target, sent_headers, body)
-        answer = await self._transport.ask(
-            Request(self._origin, data, method == "HEAD"), self._limits
-        )
-        try:
-            body = await _whole(answer, self._largest_body)
-        finally:
-            await answer.aclose()
-        return Reply(answer.status, _fields(answer.headers), body)
+        request = Request(self._origin, data, method == "HEAD")
+        return await self._transport.whole(request, self._connect_s, self._largest_body)
 
 
 class HttpxSite:
@@ -101,29 +92,7 @@ class HttpxSite:
             raise httpx.LocalProtocolError("the path would change")
         response = await self._transport.handle_async_request(request)
         try:
-            body = await _whole(response.aiter_bytes(), self._largest_body)
+            body = await joined(response.aiter_bytes(), self._largest_body)
         finally:
             await response.aclose()
         return Reply(response.status_code, response.headers, body)
-
-
-async def _whole(parts: AsyncIterator[bytes], largest: int) -> bytes:
-    kept, size, turn_ends = [], 0, TURN_BYTES
-    async for part in parts:
-        size += len(part)
-        if size > largest:
-            raise httpx.DecodingError(f"the answer is larger than {largest} bytes")
-        kept.append(part)
-        if size >= turn_ends:  # a small answer may unpack to a large one without any waiting
-            turn_ends = size + TURN_BYTES
-            await asyncio.sleep(0)
-    return b"".join(kept)
-
-
-def _fields(headers: list[tuple[bytes, bytes]]) -> Mapping[str, str]:
-    """Return headers by lower-case name, the values of repeated ones joined (RFC 9110, 5.3)."""
-    fields: dict[str, str] = {}
-    for raw_name, raw_value in headers:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        fields[name] = f"{fields[name]}, {value}" if name in fields else value
-    return fields

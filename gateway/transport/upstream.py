@@ -7,10 +7,10 @@ circuit breaker and its places, each a module of its own; then it is signed and 
 import asyncio
 import random
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from http import HTTPStatus
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -33,6 +33,7 @@ from gateway.errors import (
     Unreachable,
 )
 from gateway.scope import Scope, SentCall
+from gateway.transport.deadline import Deadline
 from gateway.transport.depth import DEEPEST, is_too_deep
 from gateway.transport.gate import SICK, Gate, is_over
 from gateway.transport.health import Health
@@ -172,17 +173,20 @@ class Upstream:
         other requests. Raises a `ProviderError`.
         """
         patience_s = self.gate.patience_s
-        begun = self._begun(exchange, scope, _now())
-        await self._waited((begun,), scope, patience_s)
+        begun = self._begun(exchange, scope)
+        if isinstance(begun, Flight) and not begun.task.done():
+            await self._landed({begun}, scope, patience_s)
         return self._told(exchange, begun, scope, patience_s)
 
     async def read_all(
         self, exchanges: Sequence[Exchange[T]], scope: Scope
     ) -> Sequence[T | GatewayError]:
         """Read all these at once: for each, in order, what `read` returns or raises."""
-        patience_s, now = self.gate.patience_s, _now()
-        begun = [self._begun(exchange, scope, now) for exchange in exchanges]
-        await self._waited(begun, scope, patience_s)
+        patience_s = self.gate.patience_s
+        begun = [self._begun(exchange, scope) for exchange in exchanges]
+        flights = {e for e in begun if isinstance(e, Flight) and not e.task.done()}
+        if flights:
+            await self._landed(flights, scope, patience_s)
         answers: list[T | GatewayError] = []
         for exchange, each in zip(exchanges, begun, strict=True):
             try:
@@ -191,17 +195,18 @@ class Upstream:
                 answers.append(error)
         return answers
 
-    def _begun(self, exchange: Exchange[T], scope: Scope, now: float) -> _Begun[T]:
+    def _begun(self, exchange: Exchange[T], scope: Scope) -> _Begun[T]:
         """Return what is remembered, or an equal call under way, or this one, started."""
         key = exchange.call.identity
-        kept = self._memory.fresh(key, now)
-        if kept is not None:
-            return kept
+        if self._memory.ttl_s:
+            kept = self._memory.fresh(key, _now())
+            if kept is not None:
+                return kept
         try:
             self._count(exchange, scope)
         except TooManyCalls as error:
             return error
-        return self._flights.join(key, partial(self._flown, exchange, scope))
+        return self._flights.find(key) or self._flights.start(key, self._flown(exchange, scope))
 
     async def _flown(self, exchange: Exchange[T], scope: Scope) -> Answer[T]:
         """Make a call for all who join it, and keep its answer."""
@@ -212,20 +217,16 @@ class Upstream:
             self._memory.keep(exchange.call.identity, answer)
         return answer
 
-    async def _waited(
-        self, begun: Iterable[_Begun[Any]], scope: Scope, patience_s: float | None
-    ) -> None:
-        """Wait for the calls among these, as long as the request and its patience last."""
-        flights = [each for each in begun if isinstance(each, Flight)]
-        if not flights:
-            return
+    def _landed(
+        self, flights: AbstractSet[Flight[Any]], scope: Scope, patience_s: float | None
+    ) -> Awaitable[None]:
+        """Wait for these calls, as long as the request and its patience last."""
         now = _now()
         # The calls end within the provider's time themselves: mostly that needs no timer.
         until = scope.deadline if scope.deadline < now + self._timeout_s else None
         if patience_s is not None:
             until = min(scope.deadline, now + patience_s)
-        with scope.under_way():
-            await self._flights.landed(flights, until, to_end=patience_s is not None)
+        return self._flights.landed(flights, until, scope, to_end=patience_s is not None)
 
     def _told(
         self, exchange: Exchange[T], begun: _Begun[T], scope: Scope, patience_s: float | None
@@ -237,7 +238,9 @@ class Upstream:
         try:
             if isinstance(begun, ProviderError):
                 raise begun
-            answer = self._landed(exchange, begun, patience_s)
+            if not begun.task.done():
+                raise self._lost(exchange, patience_s)
+            answer = begun.task.result()
             scope.note_freshness(self._memory.ttl_s)
             return answer.read(exchange, self._read)
         except ProviderError as error:
@@ -249,14 +252,12 @@ class Upstream:
             older: T = kept.aged(exchange, Origin.STALE, self._read)
             return older
 
-    def _landed(
-        self, exchange: Exchange[T], flight: Flight[Answer[T]], patience_s: float | None
-    ) -> Answer[T]:
-        if flight.task.done():
-            return flight.task.result()
+    def _lost(self, exchange: Exchange[T], patience_s: float | None) -> ProviderError:
+        """Return the failure of a call that nobody waits for any more."""
         if patience_s is None:
-            raise TimedOut(self.key, exchange.operation)
-        raise Unavailable(self.key, exchange.operation, retry_after_s=self.gate.breaker.every_s)
+            return TimedOut(self.key, exchange.operation)
+        every_s = self.gate.breaker.every_s
+        return Unavailable(self.key, exchange.operation, retry_after_s=every_s)
 
     async def _sent(self, sending: _Sending[T]) -> Answer[T]:
         """Make the call, and again where that is safe and may help, until its deadline."""
@@ -265,7 +266,7 @@ class Upstream:
         retries = 0
         cause: ProviderError | None = None
         try:
-            async with asyncio.timeout_at(sending.deadline):
+            with Deadline(sending.deadline):
                 while True:
                     try:
                         return await self._once(sending)
@@ -284,8 +285,8 @@ class Upstream:
         except TimeoutError as error:
             raise TimedOut(self.key, exchange.operation, was_sent=sending.was_sent) from error
 
-    async def _once(self, sending: _Sending[T]) -> Answer[T]:
-        return await self.gate.through(
+    def _once(self, sending: _Sending[T]) -> Awaitable[Answer[T]]:
+        return self.gate.through(
             lambda: self._signed(sending),
             sending.exchange.operation,
             sending.deadline,
@@ -293,10 +294,13 @@ class Upstream:
             is_background=sending.scope.is_background,
         )
 
-    async def _signed(self, sending: _Sending[T]) -> Answer[T]:
+    def _signed(self, sending: _Sending[T]) -> Awaitable[Answer[T]]:
         if self._session is None:
-            return await self._attempt(sending, self._headers)
-        token = await self._session.token(sending.scope)
+            return self._attempt(sending, self._headers)
+        return self._signed_in(sending, self._session)
+
+    async def _signed_in(self, sending: _Sending[T], session: Session) -> Answer[T]:
+        token = await session.token(sending.scope)
         headers = {**self._headers, "authorization": token.authorization}
         try:
             return await self._attempt(sending, headers)
@@ -304,7 +308,7 @@ class Upstream:
             if error.status != HTTPStatus.UNAUTHORIZED:
                 raise
         # The token ended before its time (revoked, or the provider's clock is ahead): one new one.
-        token = await self._session.token(sending.scope, instead_of=token)
+        token = await session.token(sending.scope, instead_of=token)
         headers["authorization"] = token.authorization
         return await self._attempt(sending, headers)
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from graphql import GraphQLList, GraphQLNonNull, GraphQLOutputType, is_leaf_type, is_object_type
 from graphql.pyutils import is_iterable
 
-from resolvers.execution.code import leaf, selector
+from resolvers.execution.code import selector
+from resolvers.execution.columns import leaf
 from resolvers.execution.plan import FieldPlan, SelectionPlan
 
 Place = tuple[str | int, ...]

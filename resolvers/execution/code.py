@@ -1,34 +1,36 @@
-"""Write a plan's functions: Python that reads attributes and builds the answer's dicts.
+"""Write a plan's functions: Python that reads attributes and builds the answer.
 
 Why generated code, and why it is safe: docs/decisions/0003. Names from a document stand in it only
 as literals (`repr`); all else are numbers and attribute paths of our own declarations.
+
+Where one object stands, it is made field by field; the rows of lists, and all objects of a level
+that is read, by column: each field for all of them at once (`columns`).
 
 Generated code checks every value and raises on the first that is not as the schema says; nothing
 is told of the place. The caller then makes the same objects again by `careful`, which is slow and
 knows the place of each error.
 """
 
-from collections.abc import Callable, Iterator
-from enum import Enum
+from collections.abc import Callable, Collection, Mapping
+from itertools import chain, repeat
 from typing import Any
 
 from graphql import (
     GraphQLBoolean,
-    GraphQLEnumType,
     GraphQLID,
     GraphQLInt,
     GraphQLList,
-    GraphQLNamedOutputType,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLString,
-    Undefined,
     is_leaf_type,
 )
 
+from resolvers.execution import columns
+from resolvers.execution.columns import leaf, leaves
 from resolvers.execution.plan import STRAWBERRY, FieldPlan, Plan, SelectionPlan, UnplannableError
-from resolvers.leaves import ALL_AT_ONCE
+from resolvers.fields import Told
 
 PLAIN = {
     GraphQLString: "type({0}) is not str",
@@ -38,24 +40,18 @@ PLAIN = {
 }
 """Of the scalars that mostly are what is sent: when they are not."""
 
-
-class UnexpectedNullError(Exception):
-    """Something is null that must not be."""
-
-
-def leaf(kind: GraphQLNamedOutputType) -> Callable[[Any], Any]:
-    """Return what makes a scalar or enum of a value; it raises for one that is none."""
-    coerce: Callable[[Any], Any] = kind.coerce_output_value  # type: ignore[union-attr]  # a leaf
-
-    def coerced(value: Any) -> Any:
-        if isinstance(value, Exception):
-            raise value
-        shown = coerce(value)
-        if shown is None or shown is Undefined:
-            raise TypeError(f"{kind} has nothing for a value of {type(value)}")
-        return shown
-
-    return coerced
+ALWAYS = {
+    "UnexpectedNull": columns.UnexpectedNullError,
+    "flat": chain.from_iterable,
+    "repeat": repeat,
+    "in_batches": columns.in_batches,
+    "parted": columns.parted,
+    "present": columns.present,
+    "scattered": columns.scattered,
+    "objects": columns.objects,
+    "one_each": columns.one_each,
+}
+"""What generated code calls by name."""
 
 
 def class_of(kind: GraphQLObjectType) -> type:
@@ -105,13 +101,9 @@ class Writer:
     def __init__(self, plan: Plan) -> None:
         """Write for this plan."""
         self._plan = plan
-        self._names: dict[str, Any] = {"UnexpectedNull": UnexpectedNullError}
+        self._names: dict[str, Any] = dict(ALWAYS)
         self._done: list[_Function] = []
         self._count = 0
-        self._columns: dict[FieldPlan, str] = {}
-        """Fields that all rows of a list get at once, by the variable of one row."""
-        self._complete: set[FieldPlan] = set()
-        """Those whose values were completed at once, too."""
 
     def write(self) -> None:
         """Give the plan and its fields their functions. Raises `UnplannableError`."""
@@ -133,12 +125,13 @@ class Writer:
         for selection in below:
             for field in selection.reads:
                 function = self._function("answers, objects, r")
-                many = self._many(field.type)
-                if many:
-                    self._complete.add(field)
-                    function.write(0, f"answers = {many}(answers)")
-                function.write(0, "for x, made in zip(answers, objects):")
-                value = self._value(function, field.type, "x", field, 1)
+                if selection is self._plan.root:
+                    function.write(0, "for x, made in zip(answers, objects):")
+                    value = self._value(function, field.type, "x", field, 1)
+                else:
+                    value = self._column(function, field.type, "answers", field, 0)
+                    function.write(0, f"for x, made in zip({value}, objects):")
+                    value = "x"
                 function.write(1, f"made[{field.key!r}] = {value}")
                 reads.append((field, function))
                 self._waves(field.below, reads)
@@ -158,17 +151,15 @@ class Writer:
         self._names[f"c{self._count}"] = value
         return f"c{self._count}"
 
+    # One value.
+
     def _value(
         self, to: _Function, kind: GraphQLOutputType, x: str, field: FieldPlan, depth: int
     ) -> str:
         """Write what makes a value of this kind of `x`; return the variable that has it."""
-        is_nullable = not isinstance(kind, GraphQLNonNull)
-        inner: Any = kind if is_nullable else kind.of_type  # type: ignore[union-attr]  # it is NonNull then
+        is_nullable, inner = _parts(kind)
         if is_leaf_type(inner):
-            if field not in self._complete:
-                self._leaf(to, inner, x, depth, is_nullable=is_nullable)
-            elif not is_nullable:
-                to.write(depth, f"if {x} is None: raise UnexpectedNull")
+            self._leaf(to, inner, x, depth, is_nullable=is_nullable)
             return x
         made = self._variable()
         if is_nullable:
@@ -178,7 +169,7 @@ class Writer:
         else:
             to.write(depth, f"if {x} is None: raise UnexpectedNull")
         if isinstance(inner, GraphQLList):
-            to.write(depth, f"{made} = {self._list(inner.of_type, field)}({x}, r)")
+            to.write(depth, f"[{made}] = in_batches({self._lists(inner, field)}, ({x},), r)")
         elif isinstance(inner, GraphQLObjectType):
             self._object(to, field.selections[inner], x, made, depth)
         else:
@@ -192,61 +183,12 @@ class Writer:
             to.write(depth, f"if {PLAIN[kind].format(x)}:")
             to.write(depth + 1, f"if {present}: {x} = {coerce}({x})")
             return
-        if _shows_names(kind):
-            members = self._constant(kind.wrapped_cls)
-            to.write(depth, f"if type({x}) is {members}: {x} = {x}._name_")
+        enum = columns.names_of(kind)
+        if enum is not None:
+            to.write(depth, f"if type({x}) is {self._constant(enum)}: {x} = {x}._name_")
             to.write(depth, f"elif {present}: {x} = {coerce}({x})")
             return
         to.write(depth, f"if {present}: {x} = {coerce}({x})")
-
-    def _list(self, kind: GraphQLOutputType, field: FieldPlan) -> str:
-        function = self._function("xs, r")
-        function.write(0, "if isinstance(xs, (str, dict)): raise TypeError")
-        names, lists = ["x"], ["xs"]
-        for each, column in self._at_once(function, kind, field, "x"):
-            self._columns[each] = self._variable()
-            names.append(self._columns[each])
-            lists.append(column)
-        if len(lists) > 1:
-            function.write(0, "xs = list(xs)")
-            lists = [f"zip({', '.join(lists)}, strict=True)"]
-        function.write(0, "out = []")
-        function.write(0, f"for {', '.join(names)} in {lists[0]}:")
-        function.write(1, f"out.append({self._value(function, kind, 'x', field, 1)})")
-        function.write(0, "return out")
-        return _name(function)
-
-    def _at_once(
-        self, to: _Function, kind: GraphQLOutputType, field: FieldPlan, x: str
-    ) -> Iterator[tuple[FieldPlan, str]]:
-        """Find the fields that the rows `xs` get at once; write what makes a column of each."""
-        rows = kind.of_type if isinstance(kind, GraphQLNonNull) else None
-        if not isinstance(rows, GraphQLObjectType):
-            return
-        for each in field.selections[rows].fields:
-            many, column = self._many(each.type), self._column(to, each, x)
-            if column and many:
-                self._complete.add(each)
-                yield each, f"{many}({column})"
-            elif each.path:
-                yield from self._at_once(to, each.type, each, f"{x}.{each.path}")
-            elif column:
-                yield each, column
-
-    def _column(self, to: _Function, field: FieldPlan, x: str) -> str | None:
-        """Write what makes a field of the rows `xs`, where it need not go row by row."""
-        if field.path:
-            return f"[{x}.{field.path} for x in xs]"
-        if field.declaration is None or field.declaration.many is None:
-            return None
-        rows = "xs" if x == "x" else f"[{x} for x in xs]"
-        return self._call(to, field.declaration.many, rows, field)
-
-    def _many(self, kind: GraphQLOutputType) -> str | None:
-        """Return what completes many values of this type at once, if anything does."""
-        inner = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
-        many = ALL_AT_ONCE.get(getattr(inner, "coerce_output_value", None))
-        return many and self._constant(many)
 
     def _abstract(self, field: FieldPlan) -> str:
         one = {}
@@ -269,7 +211,7 @@ class Writer:
     def _object(
         self, to: _Function, selection: SelectionPlan, x: str, made: str, depth: int
     ) -> None:
-        if not any(field.path for field in selection.fields) and x != "None":
+        if _has_no_attributes(selection) and x != "None":
             # An error may stand for an object; where attributes are read it has none of them.
             to.write(depth, f"if isinstance({x}, Exception): raise {x}")
         parts = []
@@ -279,10 +221,8 @@ class Writer:
             elif field.is_read:
                 value = "None"
             else:
-                got = self._columns.get(field, "")
-                if not got:
-                    got = self._variable()
-                    to.write(depth, f"{got} = {self._got(to, field, x)}")
+                got = self._variable()
+                to.write(depth, f"{got} = {self._got(to, field, x)}")
                 value = self._value(to, field.type, got, field, depth)
             parts.append(f"{field.key!r}: {value}")
         to.write(depth, f"{made} = {{{', '.join(parts)}}}")
@@ -305,18 +245,153 @@ class Writer:
         given += [to.slot(number) for number in field.arguments]
         return f"{self._constant(function)}({', '.join(given)})"
 
+    # Columns.
+
+    def _column(
+        self, to: _Function, kind: GraphQLOutputType, xs: str, field: FieldPlan, depth: int
+    ) -> str:
+        """Write what makes the values `xs` of this kind; return the variable of their list."""
+        is_nullable, inner = _parts(kind)
+        if is_leaf_type(inner):
+            complete = self._constant(leaves(inner, is_nullable=is_nullable))
+            enum = columns.names_of(inner)
+            if enum is None:
+                return self._let(to, depth, f"{complete}({xs})")
+            are_members = self._constant(frozenset({enum}).issuperset)
+            names = f"[x._name_ for x in {xs}] if {are_members}(map(type, {xs}))"
+            return self._let(to, depth, f"{names} else {complete}({xs})")
+        there = self._let(to, depth, f"present({xs})") if is_nullable else xs
+        if isinstance(inner, GraphQLList):
+            made = f"in_batches({self._lists(inner, field)}, {there}, r)"
+        elif isinstance(inner, GraphQLObjectType):
+            made = self._objects(to, field.selections[inner], there, depth)
+        else:
+            if not is_nullable:
+                to.write(depth, f"if None in {xs}: raise UnexpectedNull")
+            made = f"[{self._abstract(field)}(x, r) for x in {there}]"
+        if is_nullable:
+            made = self._let(to, depth, made)
+            made = f"{made} if {there} is {xs} else scattered({made}, {xs})"
+        return self._let(to, depth, made)
+
+    def _let(self, to: _Function, depth: int, value: str) -> str:
+        if value.isidentifier():
+            return value
+        made = self._variable()
+        to.write(depth, f"{made} = {value}")
+        return made
+
+    def _lists(self, kind: GraphQLList[Any], field: FieldPlan) -> str:
+        """Write a function that makes lists of lists; return its name."""
+        function = self._function("lists, r")
+        function.write(0, "xs = lists[0] if len(lists) == 1 else [*flat(lists)]")
+        made = self._column(function, kind.of_type, "xs", field, 0)
+        function.write(0, f"return parted({made}, lists)")
+        return _name(function)
+
+    def _objects(self, to: _Function, selection: SelectionPlan, xs: str, depth: int) -> str:
+        """Write what makes the objects of the values `xs`; return the variable of their list."""
+        if selection.waits or not _are_few(selection.type):
+            return self._rows(to, selection, xs, depth)
+        few = self._let(to, depth, f"dict.fromkeys({xs})")
+        rows = self._rows(to, selection, self._let(to, depth, f"[*{few}]"), depth)
+        rows = self._let(to, depth, f"dict(zip({few}, {rows}))")
+        return self._let(to, depth, f"[*map({rows}.__getitem__, {xs})]")
+
+    def _rows(self, to: _Function, selection: SelectionPlan, xs: str, depth: int) -> str:
+        if _has_no_attributes(selection):
+            to.write(depth, f"objects({xs})")
+        got = {
+            field: self._column(to, field.type, self._all(to, field, xs, depth), field, depth)
+            for field in selection.fields
+            if field.name != "__typename" and not field.is_read
+        }
+        made = self._variable()
+        if not selection.reads:
+            to.write(depth, f"{made} = {self._made(selection, got, xs)}")
+            return made
+        known = _known(selection)
+        if known:
+            tests = dict.fromkeys(told.of_all for told in known.values())
+            suffices = " and ".join(f"{self._constant(test)}({xs})" for test in tests)
+            to.write(depth, f"if {suffices}:")
+            depth += 1
+            told = {
+                field: self._column(to, field.type, self._told(to, each, xs, depth), field, depth)
+                for field, each in known.items()
+            }
+            to.write(depth, f"{made} = {self._made(selection, got | told, xs)}")
+            to.write(depth - 1, "else:")
+        to.write(depth, f"{made} = {self._made(selection, got, xs)}")
+        to.write(depth, f"{to.slot(selection.values)}.extend({xs})")
+        to.write(depth, f"{to.slot(selection.made)}.extend({made})")
+        return made
+
+    def _all(self, to: _Function, field: FieldPlan, xs: str, depth: int) -> str:
+        """Write what gets a field of all the values `xs`; return the variable that has them."""
+        if field.path:
+            return self._let(to, depth, f"[x.{field.path} for x in {xs}]")
+        if field.declaration is None:
+            raise UnplannableError
+        if field.declaration.many is None:
+            call = self._call(to, field.declaration.function, "x", field)
+            return self._let(to, depth, f"[{call} for x in {xs}]")
+        call = self._call(to, field.declaration.many, xs, field)
+        return self._let(to, depth, f"one_each({call}, {xs})")
+
+    def _told(self, to: _Function, told: Told, xs: str, depth: int) -> str:
+        if told.path:
+            return self._let(to, depth, f"[x.{told.path} for x in {xs}]")
+        return self._let(to, depth, f"[*map({self._constant(told.function)}, {xs})]")
+
+    def _made(self, selection: SelectionPlan, got: Mapping[FieldPlan, str], xs: str) -> str:
+        """Write the rows of their columns: structs where nothing is put into them later."""
+        is_whole = all(field in got for field in selection.reads)
+        if got and is_whole and not any(each.waits for field in got for each in _below(field)):
+            row = self._constant(columns.row_of(tuple(field.key for field in selection.fields)))
+            typename = f"repeat({selection.type.name!r}, len({xs}))"
+            return f"[*map({row}, {', '.join(got.get(f, typename) for f in selection.fields)})]"
+        names = {field: f"a{number}" for number, field in enumerate(got)}
+        parts = []
+        for field in selection.fields:
+            other = repr(selection.type.name) if field.name == "__typename" else "None"
+            parts.append(f"{field.key!r}: {names.get(field, other)}")
+        rows = f"zip({', '.join(got.values())})" if got else xs
+        row = ", ".join([*names.values(), ""]) or "_"
+        return f"[{{{', '.join(parts)}}} for {row} in {rows}]"
+
 
 def _name(function: _Function) -> str:
     return function.head.removeprefix("def ").partition("(")[0]
 
 
-def _shows_names(kind: Any) -> bool:
-    """Tell whether an enum of the schema shows its members by their Python names."""
-    if not isinstance(kind, GraphQLEnumType):
+def _parts(kind: Any) -> tuple[bool, Any]:
+    """Return whether a type may be null, and the type without that."""
+    return (False, kind.of_type) if isinstance(kind, GraphQLNonNull) else (True, kind)
+
+
+def _below(field: FieldPlan) -> Collection[SelectionPlan]:
+    return field.selections.values()
+
+
+def _has_no_attributes(selection: SelectionPlan) -> bool:
+    return not any(field.path for field in selection.fields)
+
+
+def _known(selection: SelectionPlan) -> Mapping[FieldPlan, Told]:
+    """Return how each read of a selection may be told by the values; empty if one never is."""
+    found = {
+        field: field.declaration.told
+        for field in selection.reads
+        if field.declaration and field.declaration.told and not field.below
+    }
+    return found if len(found) == len(selection.reads) else {}
+
+
+def _are_few(kind: GraphQLObjectType) -> bool:
+    """Tell whether values of a type are compared by identity: one may stand for many rows."""
+    try:
+        shown: Any = class_of(kind)
+    except (AttributeError, KeyError):  # it shows no value but itself
         return False
-    members: Any = getattr(kind, "wrapped_cls", ())
-    return (
-        isinstance(members, type)
-        and issubclass(members, Enum)
-        and all(kind.coerce_output_value(member) == member.name for member in members)
-    )
+    return isinstance(shown, type) and getattr(shown, "__eq__", None) is object.__eq__

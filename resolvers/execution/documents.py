@@ -146,7 +146,9 @@ class Document:
         variables = self._values(operation, given or {})
         if variables is None:
             return None
-        key = (name, *(variables.coerced.get(each) for each in self._deciding))
+        key: Any = name
+        if self._deciding:
+            key = (name, *(variables.coerced.get(each) for each in self._deciding))
         if key not in self._plans:
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
@@ -154,26 +156,43 @@ class Document:
             if self.grows is not None:
                 self.grows()
         plan = self._plans[key]
-        return None if plan is None else (plan, variables)
+        if plan is None:
+            return None
+        if not (plan.is_plain or variables.sources):
+            texts, coerced = self._texts_of(operation), variables.coerced
+            sources = {each: VariableValueSource(texts[each], coerced[each]) for each in texts}
+            variables = VariableValues(sources, coerced)
+        return plan, variables
 
     def _values(
         self, operation: OperationDefinitionNode, given: Mapping[str, Any]
     ) -> VariableValues | None:
-        """Return the values of an operation's variables; None for wrong ones."""
+        """Return the values of an operation's variables; None for wrong ones.
+
+        Without their sources, where there are only texts: few plans need them.
+        """
         definitions = operation.variable_definitions
         if not definitions:
             return NO_VARIABLES
-        key = None if operation.name is None else operation.name.value
-        if key not in self._texts:
-            self._texts[key] = _texts(self._schema, definitions)
-        texts = self._texts[key]
-        if texts and all(type(given.get(name)) is str for name in texts):
-            # What graphql-core would make of them, in half of its time.
-            coerced = {name: given[name] for name in texts}
-            sources = {name: VariableValueSource(texts[name], coerced[name]) for name in texts}
-            return VariableValues(sources, coerced)
+        coerced: dict[str, Any] = {}
+        for name in self._texts_of(operation):
+            value = given.get(name)
+            if type(value) is not str:
+                break
+            coerced[name] = value
+        else:
+            if coerced:  # what graphql-core would make of them, in a small part of its time
+                return VariableValues({}, coerced)
         read = get_variable_values(self._schema, definitions, dict(given), max_errors=1)
         return read if isinstance(read, VariableValues) else None
+
+    def _texts_of(self, operation: OperationDefinitionNode) -> Texts:
+        key = None if operation.name is None else operation.name.value
+        found = self._texts.get(key)
+        if found is None:
+            definitions = operation.variable_definitions or ()
+            found = self._texts[key] = _texts(self._schema, definitions)
+        return found
 
     def _planned(self, operation: OperationDefinitionNode, given: VariableValues) -> Plan | None:
         try:

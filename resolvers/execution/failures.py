@@ -40,7 +40,7 @@ class Sites:
 
     def _walk(self, selection: SelectionPlan, made: dict[str, Any], site: _Site) -> None:
         self._found[id(made)] = site
-        for field in selection.fields:
+        for field in selection.fields if type(made) is dict else ():  # in a struct nothing is put
             if field.selections:
                 place = (*site.place, field.key)
                 self._below(field, field.type, made[field.key], site, (place, made, field.key))

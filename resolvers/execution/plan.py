@@ -11,18 +11,24 @@ from typing import Any
 from graphql import (
     FieldNode,
     FragmentDefinitionNode,
+    GraphQLBoolean,
     GraphQLError,
     GraphQLField,
+    GraphQLID,
+    GraphQLInt,
     GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLSchema,
+    GraphQLString,
     GraphQLUnionType,
+    Node,
     OperationDefinitionNode,
     OperationType,
     VariableNode,
     get_argument_values,
     get_named_type,
+    get_nullable_type,
     is_leaf_type,
 )
 from graphql.execution.collect_fields import (
@@ -45,6 +51,9 @@ STRAWBERRY = "strawberry-definition"
 MOST_FIELDS = 1000
 """Fields of a plan: fragments within fragments can stand for exponentially many."""
 
+PLAIN = frozenset({GraphQLID, GraphQLString, GraphQLInt, GraphQLBoolean})
+"""The types of arguments that Strawberry hands on as graphql-core has coerced them."""
+
 ONLY_DIRECTIVES = frozenset({"skip", "include"})
 
 
@@ -64,6 +73,8 @@ class SelectionPlan:
     """The slot of the values that were completed with this selection, if it has reads."""
     made: int = -1
     """The slot of the objects that were made of them."""
+    waits: bool = False
+    """It has reads, or something that is made together with its objects has."""
 
 
 @dataclass(eq=False, slots=True)
@@ -86,6 +97,8 @@ class FieldPlan:
     """The slot of what its function may use."""
     arguments: list[int] = field(default_factory=list)
     """The slots of its arguments, in the function's order."""
+    plain: list[tuple[int, str]] = field(default_factory=list)
+    """Where its arguments vary by plain variables alone: their slots, and the variables' names."""
     complete: Any = None
     """Of a field that is read: `(answers, objects, slots) -> None` puts the answers into them."""
 
@@ -108,6 +121,8 @@ class Plan:
     asked: list[tuple[int, Selection]] = field(default_factory=list)
     varying: list[tuple[FieldPlan, GraphQLField]] = field(default_factory=list)
     """Fields whose arguments hold variables."""
+    is_plain: bool = True
+    """Whether all these take them as they are."""
     kinds: int = -1
     """The slot of the selection of each object that stands where several types may."""
     start: Any = None
@@ -146,6 +161,10 @@ class Planner:
             self._plan.root = self._selection(query, found, self._plan.below)
         except GraphQLError as error:
             raise UnplannableError from error
+        self._plan.is_plain = all(made.plain for made, _ in self._plan.varying)
+        if self._plan.below == [self._plan.root] and len(self._plan.root.reads) == 1:
+            for number, selection in self._plan.asked:
+                selection.is_alone = number == self._plan.root.reads[0].asked
         return self._plan
 
     def _slot(self, value: Any = None) -> int:
@@ -163,6 +182,9 @@ class Planner:
             for key, details in found.grouped_field_set.items()
         ]
         made.reads = [each for each in made.fields if each.is_read]
+        made.waits = bool(made.reads) or any(
+            below.waits for each in made.fields for below in each.selections.values()
+        )
         if made.reads:
             made.values, made.made = self._slot(), self._slot()
             self._plan.lists += [made.values, made.made]
@@ -224,8 +246,38 @@ class Planner:
         made.arguments = [self._slot() for _ in declaration.parameters]
         if any(_has_variable(node) for node in made.nodes):
             self._plan.varying.append((made, definition))
+            made.plain = self._plain(made, definition)
         elif made.arguments:
             fill(self._schema, made, definition, VariableValues({}, {}), self._plan.slots)
+
+    def _plain(self, made: FieldPlan, definition: GraphQLField) -> list[tuple[int, str]]:
+        """Fill in the constant arguments; return the others if all are variables as they are.
+
+        None are, also, where these variables do not suffice: each run looks then for itself.
+        """
+        strawberry_field = definition.extensions[STRAWBERRY]
+        name_of = self._schema.extensions[STRAWBERRY].config.name_converter.from_argument
+        names = {each.python_name: name_of(each) for each in strawberry_field.arguments}
+        given = {each.name.value: each.value for each in made.nodes[0].arguments or ()}
+        found = []
+        parameters = made.declaration.parameters if made.declaration else ()
+        for slot, parameter in zip(made.arguments, parameters, strict=True):
+            value = given.get(names[parameter.name])
+            if isinstance(value, VariableNode):
+                if get_nullable_type(definition.args[names[parameter.name]].type) not in PLAIN:
+                    return []
+                found.append((slot, value.name.value))
+            elif value is not None and _varies(value):
+                return []
+        slots = self._plan.slots.copy()
+        try:
+            fill(self._schema, made, definition, self._variables, slots)
+        except UnplannableError:
+            return []
+        for slot, _ in found:
+            slots[slot] = None
+        self._plan.slots[:] = slots
+        return found
 
 
 def fill(
@@ -236,6 +288,13 @@ def fill(
     slots: list[Any],
 ) -> None:
     """Put a field's arguments into their slots. Raises `UnplannableError` for bad ones."""
+    for slot, name in made.plain:
+        slots[slot] = variables.coerced.get(name)
+        if slots[slot] is None:  # null, or missing: defaults are to be weighed
+            break
+    else:
+        if made.plain:
+            return
     strawberry_schema = schema.extensions[STRAWBERRY]
     try:
         given = convert_arguments(
@@ -265,7 +324,10 @@ class _Variables(Visitor):
 
 
 def _has_variable(node: FieldNode) -> bool:
+    return any(_varies(argument) for argument in node.arguments or ())
+
+
+def _varies(node: Node) -> bool:
     found = _Variables()
-    for argument in node.arguments or ():
-        visit(argument, found)
+    visit(node, found)
     return bool(found.names)

@@ -54,7 +54,8 @@ class Run:
     @property
     def waits(self) -> bool:
         """True when there is something to `read`."""
-        return self._data is not None and bool(self._plan.below)
+        below = self._plan.below
+        return self._data is not None and any(self._slots[each.values] for each in below)
 
     async def read(self) -> None:
         """Read the rest, level by level."""
@@ -100,10 +101,11 @@ class Run:
     def _told(self, field: FieldPlan, values: Sequence[Any]) -> Sequence[Any] | None:
         """Return the answers where they are there and lead no further; a task for it is dear."""
         declaration = field.declaration
-        if field.below or declaration is None or declaration.told is None:
+        told = declaration.told if declaration else None
+        if told is None or field.below:
             return None
         try:
-            return declaration.told(values)
+            return [told.function(value) for value in values] if told.of_all(values) else None
         except Exception:  # noqa: BLE001  # a bug: reading shows it for each value
             return None
 

@@ -15,7 +15,7 @@ from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 
 from gateway.errors import BadInput, GatewayError
-from resolvers.fields import View, attribute, computed, read, read_all
+from resolvers.fields import Told, View, attribute, computed, computed_all, read, read_all
 from resolvers.leaves import DATE_TIME, DateTime
 from resolvers.selection import Asked
 
@@ -23,6 +23,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 CALLS: list[int] = []
 """For how many `many` was called, each time."""
+
+SHOWN: list[int] = []
+"""The homes whose address was got."""
 
 
 @strawberry.enum
@@ -144,6 +147,35 @@ class Thing(NamedTuple):
         return self.wrong(14, [self.next(i).wrong(15, self.next(i)) for i in range(3)])
 
 
+class Home:
+    """A value that is compared by identity, and stands for many things."""
+
+    def __init__(self, number: int) -> None:
+        """Have a number."""
+        self.number = number
+
+    @property
+    def address(self) -> Any:
+        """A field; it fails in one of the homes."""
+        SHOWN.append(self.number)
+        if self.number == 3:
+            raise BadInput("trouble at home")
+        return f"home {self.number}"
+
+    @property
+    def first(self) -> Thing:
+        """A field."""
+        return Thing(self.number)
+
+
+HOMES = [Home(number) for number in range(4)]
+
+
+def homes(things: Sequence[Thing]) -> Sequence[Any]:
+    """Return where each lives: in a good home where there is no trouble."""
+    return [HOMES[thing.number % (4 if thing.trouble else 3)] for thing in things]
+
+
 class Other(NamedTuple):
     """The value of another type."""
 
@@ -216,6 +248,23 @@ async def mixed(thing: Thing, asked: Asked) -> Sequence[Any]:  # noqa: ARG001  #
     ]
 
 
+def are_calm(things: Sequence[Thing]) -> bool:
+    """Tell whether things know what they say."""
+    return all(thing.goes_wrong(25) < 5 for thing in things)
+
+
+def saying(thing: Thing) -> Any:
+    """Return what a thing says."""
+    return thing.whole if thing.goes_wrong(3) > 4 else thing.number
+
+
+async def said_by(things: Sequence[Thing], asked: Asked) -> Sequence[Any]:  # noqa: ARG001  # the form of such a function
+    """Read what things say."""
+    CALLS.append(len(things))
+    await asyncio.sleep(0)
+    return [saying(thing) for thing in things]
+
+
 async def seen_at(things: Sequence[Thing], asked: Asked) -> Sequence[Any]:  # noqa: ARG001  # the form of such a function
     """Read times for many at once."""
     return [_settled_time(thing) for thing in things]
@@ -253,6 +302,17 @@ class Numbered(View):
         return known[type(value)](value=value)
 
 
+@strawberry.type(name="Home")
+class HomeView(View):
+    """What stands for many things."""
+
+    value: strawberry.Private[Home]
+
+    number: int = attribute("number", "")
+    address: str | None = attribute("address", "")
+    first: "ThingView | None" = attribute("first", "")
+
+
 @strawberry.type(name="Thing")
 class ThingView(Numbered):
     """Every kind of field."""
@@ -281,6 +341,9 @@ class ThingView(Numbered):
     seen: DateTime | None = read_all(seen_at, "")
     surely_seen: DateTime = read_all(seen_at, "")
     json: JSON | None = computed(lambda thing: {"n": [thing.number, None]}, "")
+    home: HomeView = computed_all(homes, "")
+    said: int | None = read_all(said_by, "", told=Told(are_calm, "", saying))
+    surely_said: int = read_all(said_by, "", told=Told(are_calm, "", saying))
     one: "ThingView | None" = read(read_one, "")
     must_read: "ThingView" = read(read_surely, "")
     many: "ThingView | None" = read_all(next_of, "")

@@ -8,7 +8,7 @@ import asyncio
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, TypeVar
 from zlib import crc32
@@ -17,8 +17,9 @@ import msgspec
 from graphql import GraphQLNamedType
 
 from gateway.asgi import connect
+from gateway.batching import settled
 from gateway.context import Provider, Scope
-from gateway.errors import Denied, TimedOut, Unreachable
+from gateway.errors import Denied, GatewayError, TimedOut, Unreachable
 from gateway.settings import sandbox_settings
 from gateway.transport.health import Health
 from gateway.wire import Asked, Recall, Reply
@@ -67,6 +68,12 @@ class Remembered(Provider):
         if mixed // 7 % 100 < self.faults:
             return exchange.read(self._failed(exchange.operation, reply, mixed // 700 % 6))
         return exchange.read(reply)
+
+    async def read_all(
+        self, asked: Sequence[Asked[T]], scope: Scope
+    ) -> Sequence[T | GatewayError]:
+        """Answer all from memory, each for itself."""
+        return await asyncio.gather(*(settled(self.read(each, scope)) for each in asked))
 
     def _failed(self, operation: str, reply: Reply, kind: int) -> Reply:
         if kind == 0:

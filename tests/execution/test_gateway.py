@@ -20,7 +20,7 @@ from gateway.limits import LimitSettings
 from gateway.pages.examples import examples
 from resolvers.execution.operations import Operations
 from resolvers.schema import SCHEMA
-from tests.execution.both import assert_equal, is_valid
+from tests.execution.both import assert_equal, in_dicts, is_valid
 from tests.execution.operations import Maker, Operation
 from tests.execution.providers import KNOWN, Known, Remembered, remembered
 
@@ -75,7 +75,7 @@ class World:
         expected = await self.operations.run_on_graphql_core(
             document, asked.variables, asked.name, context
         )
-        if assert_equal(found, expected, asked):
+        if assert_equal(in_dicts(found), expected, asked):
             return ours, self.calls()
         return None, None
 
@@ -88,7 +88,7 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     providers = await remembered()
     context = open_context(providers, Scope("request", math.inf), (), NOW)
     told = await operations.run(operations.document(KNOWN), None, None, context)
-    yield World(operations, providers, Known(told.body["data"]))
+    yield World(operations, providers, Known(in_dicts(told).body["data"]))
     await asyncio.gather(*(each.close() for each in providers.values()))
 
 

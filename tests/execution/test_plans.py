@@ -14,6 +14,7 @@ from resolvers.execution.operations import Operations
 from resolvers.fields import DECLARATION
 from resolvers.schema import SCHEMA
 from tests.execution import made_up
+from tests.execution.both import in_dicts
 
 CORE = SCHEMA._schema  # noqa: SLF001  # as gateway.asgi
 MADE_UP = made_up.SCHEMA._schema  # noqa: SLF001  # as gateway.asgi
@@ -129,6 +130,79 @@ async def test_wrong_variables_are_refused_as_by_graphql_core() -> None:
     assert found == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "alone"),
+    [
+        ("query ($id: ID!) { segment(id: $id) { name } }", ["segment"]),
+        ("query ($id: ID!) { providers { key } segment(id: $id) { name } }", ["segment"]),
+        ("query ($id: ID!) { s: segment(id: $id) { assignments { nodes { id } } } }", ["s"]),
+        ("query ($id: ID!) { customer(id: $id) { segments { nodes { name } } } }", ["customer"]),
+        ("query ($id: ID!) { segment(id: $id) { name } other: segment(id: $id) { name } }", []),
+        ("query ($id: ID!) { segment(id: $id) { name } customers { nodes { name } } }", []),
+        (
+            "query ($id: ID!) { segment(id: $id) { id } providers { segments { totalCount } } }",
+            [],
+        ),
+        ('{ provider(key: "x") { segments { nodes { name } } } }', []),
+    ],
+    ids=[
+        "one",
+        "beside what is known",
+        "what is below waits",
+        "a customer",
+        "two",
+        "beside a list",
+        "beside what is read below a field",
+        "below a field",
+    ],
+)
+def test_which_field_is_read_alone(text: str, alone: list[str]) -> None:
+    """The only one of the whole operation that is read at first: nobody else can ask with it."""
+    planned = document(text).plan(None, {"id": "x"})
+    assert planned is not None
+    plan, _ = planned
+    slots = [number for number, selection in plan.asked if selection.is_alone]
+    assert [field.key for field in plan.root.fields if field.asked in slots] == alone
+    assert len(slots) == len(alone)
+
+
+TAKEN = """query ($n: Int = 3, $t: Int = 0, $by: Int = 2, $p: String) {
+  thing(number: $n, trouble: $t) { doubled(by: $by) some { doubled(by: 7) } labels(prefix: $p) }
+}"""
+
+
+async def test_plain_variables_are_taken_as_they_are() -> None:
+    """Each run has its own, missing ones their defaults, and null is as graphql-core has it."""
+    operations, numbers = Operations(MADE_UP), []
+    asked = Documents(MADE_UP).read(TAKEN)
+    assert not asked.errors
+    for given in (
+        {"n": 4, "t": 0, "by": 5, "p": "a"},
+        {},
+        {"n": 2, "by": 3},
+        {"t": 0, "p": "b"},
+        {"p": None},
+        {"n": None},
+        {"by": None, "p": "c"},
+        {"n": 4, "t": 0, "by": 5, "p": "a"},
+    ):
+        found = await operations.run(asked, given, None, context())
+        expected = await operations.run_on_graphql_core(asked, given, None, context())
+        assert in_dicts(found) == expected, given
+        thing = (expected.body["data"] or {}).get("thing") or {}
+        numbers.append((thing.get("doubled"), thing.get("labels")))
+    assert numbers == [
+        (20, "a145"),
+        (6, "p114"),
+        (6, "p83"),
+        (6, "b114"),
+        (6, "None114"),
+        (None, None),
+        (None, "c114"),
+        (20, "a145"),
+    ]
+
+
 async def test_errors_at_their_places() -> None:
     """An error in the middle of a list, a null that takes its object, and the order of both."""
     operations = Operations(MADE_UP)
@@ -137,7 +211,7 @@ async def test_errors_at_their_places() -> None:
     expected = await operations.run_on_graphql_core(
         Documents(MADE_UP).read(text), None, None, context()
     )
-    assert found == expected
+    assert in_dicts(found) == expected
     assert "errors" in found.body
 
 

@@ -3,12 +3,14 @@
 import asyncio
 import gc
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
+from gateway.batching import Known, Loader
 from gateway.domain import (
     EVERY_SEGMENT,
     AssignmentRef,
@@ -19,6 +21,7 @@ from gateway.domain import (
     Segment,
     SegmentFilter,
 )
+from gateway.errors import Broken, GatewayError
 from gateway.loaders import LARGEST_PAGE, Loaders
 from gateway.provider import Provider
 from gateway.providers import ADAPTERS
@@ -95,6 +98,7 @@ class Segments:
 
     def __init__(self) -> None:
         self.calls = 0
+        self.cancelled = 0
         self.arrived = asyncio.Event()
         self.let_go = asyncio.Event()
 
@@ -103,7 +107,11 @@ class Segments:
         del request
         self.calls += 1
         self.arrived.set()
-        await self.let_go.wait()
+        try:
+            await self.let_go.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
         rows = [
             {"id": "seg_1", "name": "x", "type": "static", "created_at": "2026-01-02T00:00:00Z"}
         ]
@@ -132,6 +140,47 @@ async def test_who_is_cancelled_leaves_the_answer_to_others(cancelled: int, call
     assert both[cancelled].cancelled()
     assert await ask() is found
     assert segments.calls == calls
+
+
+async def test_what_is_read_alone_waits_for_nobody() -> None:
+    """It is read in its caller's task, and known from then on."""
+    asked: list[tuple[list[str], asyncio.Task[Any] | None]] = []
+
+    async def batch(keys: Sequence[str]) -> list[str | GatewayError]:
+        asked.append((list(keys), asyncio.current_task()))
+        return [Broken("acme", "get") if key == "bad" else f"the {key}" for key in keys]
+
+    loader: Loader[str, str] = Loader(batch, Known())
+    assert await loader.load("one", is_alone=True) == "the one"
+    assert asked == [(["one"], asyncio.current_task())]
+    assert await loader.load("one") == "the one"
+    both = asyncio.gather(loader.load("two", is_alone=True), loader.load("three", is_alone=True))
+    assert list(await both) == ["the two", "the three"]
+    assert [keys for keys, _ in asked] == [["one"], ["two", "three"]]  # known: not alone
+    broken: Loader[str, str] = Loader(batch, Known())
+    with pytest.raises(Broken):
+        await broken.load("bad", is_alone=True)
+    with pytest.raises(Broken):
+        await broken.load("bad")
+    assert len(asked) == 3
+
+
+async def test_what_is_read_alone_is_shared_between_requests_and_ends_with_them() -> None:
+    """Two requests take one call; it goes on until both have given up."""
+    segments = Segments()
+    shop = provider("voucherify", segments)
+    one, other = (
+        asyncio.create_task(loaders(shop).segment.load(Ref("voucherify", "seg_1"), is_alone=True))
+        for _ in range(2)
+    )
+    await segments.arrived.wait()
+    cancelled = []
+    for each in (one, other):
+        each.cancel()
+        await asyncio.wait([each])
+        await asyncio.sleep(0)
+        cancelled.append((each.cancelled(), segments.cancelled))
+    assert (cancelled, segments.calls) == ([(True, 0), (True, 1)], 1)
 
 
 async def test_equal_questions_share_their_exchange_and_others_do_not() -> None:

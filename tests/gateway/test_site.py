@@ -8,8 +8,10 @@ import httpx
 import pytest
 
 from gateway.transport.http1 import Http1Transport
+from gateway.transport.http1_coding import TURN_BYTES
+from gateway.transport.http1_connection import ENOUGH
 from gateway.transport.pool import PooledTransport
-from gateway.transport.site import TURN_BYTES, Http1Site, HttpxSite, Site, site_at
+from gateway.transport.site import Http1Site, HttpxSite, Site, site_at
 from gateway.wire import Reply
 from tests.gateway.misbehaving import Act, ok, serving
 
@@ -85,6 +87,19 @@ async def test_a_body_may_be_large_but_not_larger(
         with pytest.raises(httpx.DecodingError, match="the answer is larger than 1000 bytes"):
             await site.exchange("GET", "/", NO_HEADERS, None)
         assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == b"well"
+
+
+@pytest.mark.parametrize("size", [ENOUGH - 1, ENOUGH, 5 * ENOUGH + 1])
+async def test_a_body_is_whole_however_large(
+    transport: httpx.AsyncBaseTransport, size: int
+) -> None:
+    """Also one that does not wait for its reader in one piece; then the connection is free."""
+    body = random.Random(2).randbytes(size)  # noqa: S311  # no secret
+    async with serving([ok(body)], [ok()]) as server:
+        site = site_at(server.url, transport, 5, size)
+        assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == body
+        assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == b"well"
+        assert server.connections == 1
 
 
 async def test_a_body_that_unpacks_to_much_leaves_others_their_turns(

@@ -121,6 +121,27 @@ def test_an_answer_in_time_leaves_nothing() -> None:
     run(main())
 
 
+def test_who_got_an_answer_as_all_ended_asks_for_nothing_more() -> None:
+    """The answer came, its reader has not run since: cancelled all the same."""
+
+    async def main() -> None:
+        script, within = Script([told()], takes_s=1), scope()
+        upstream = account(script)
+
+        async def read_on() -> None:
+            for path in ("/one", "/two"):
+                await upstream.read(things(path), within)
+
+        reading = asyncio.create_task(read_on())
+        await asyncio.sleep(0.5)
+        (flight,) = upstream._flights._flights.values()  # noqa: SLF001  # nothing else tells its end
+        flight.task.add_done_callback(lambda _: within.close())
+        await asyncio.wait([reading])
+        assert (reading.cancelled(), len(script.at)) == (True, 1)
+
+    run(main())
+
+
 @pytest.mark.parametrize(
     ("fresh_for_s", "has_errors", "meant"),
     [

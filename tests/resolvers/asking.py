@@ -10,6 +10,7 @@ from gateway.domain import Segment, SegmentFilter
 from gateway.lists import Connection
 from resolvers.execution.operations import Operations
 from resolvers.schema import SCHEMA
+from tests.execution.both import in_dicts
 
 OPERATIONS = Operations(SCHEMA._schema)  # noqa: SLF001  # Strawberry has no other way to graphql-core's schema
 
@@ -49,7 +50,7 @@ async def ask(
 ) -> Mapping[str, Any]:
     """Return the answer, the same from both executors."""
     document = OPERATIONS.document(text)
-    answer = await OPERATIONS.run(document, variables, None, context(reads))
+    answer = in_dicts(await OPERATIONS.run(document, variables, None, context(reads)))
     other = await OPERATIONS.run_on_graphql_core(document, variables, None, context(reads))
     assert answer == other
     return answer.body

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import astuple
 
-from gateway.domain import AssignmentRef, Ref
+from gateway.domain import (
+    NO_TEXTS,
+    Assignment,
+    AssignmentRef,
+    Customer,
+    Membership,
+    Ref,
+    Segment,
+)
 from gateway.errors import BadInput
 from resolvers import ids
 from resolvers.ids import LONGEST, Kind
@@ -45,6 +53,31 @@ def test_an_assignments_reference_comes_back(ref: AssignmentRef) -> None:
     """With a legal entity and without."""
     kind, read = ids.read(ids.of_ref(Kind.ASSIGNMENT, ref))
     assert (kind, AssignmentRef(*read)) == (Kind.ASSIGNMENT, ref)
+
+
+segments = st.builds(
+    lambda ref: Segment(ref=ref, names=NO_TEXTS, membership=Membership.RULE), refs
+)
+customers = st.builds(lambda ref: Customer(ref=ref, keys=()), refs)
+assignments = st.builds(lambda ref: Assignment(ref=ref), assignment_refs)
+
+
+@steady
+@given(
+    values=st.lists(segments)
+    | st.lists(customers)
+    | st.lists(assignments)
+    | st.lists(segments | customers | assignments)
+)
+def test_ids_of_a_list(values: list[Any]) -> None:
+    """Each has the id that it has alone, and that its reference has."""
+    kinds: dict[type, Kind] = {
+        Segment: Kind.SEGMENT,
+        Customer: Kind.CUSTOMER,
+        Assignment: Kind.ASSIGNMENT,
+    }
+    expected = [ids.of_ref(kinds[type(value)], value.ref) for value in values]
+    assert ids.of_each(values) == [ids.of(value) for value in values] == expected
 
 
 @steady
@@ -122,3 +155,14 @@ def test_what_is_no_id_is_refused(forged: str) -> None:
     for read in (ids.read, ids.segment, ids.customer):
         with pytest.raises(BadInput, match=NOT_OURS):
             read(forged)
+
+
+def test_what_ids_mean_is_kept_within_bounds() -> None:
+    """A flood of them does not fill the memory; what is refused is not kept."""
+    ids.read.cache_clear()
+    with pytest.raises(BadInput):
+        ids.read("4711")
+    assert ids.read.cache_info().currsize == 0
+    for number in range(ids.MOST_READ + 1):
+        ids.segment(packed(["s", "acme", str(number)]))
+    assert ids.read.cache_info().currsize == ids.MOST_READ

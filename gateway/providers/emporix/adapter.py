@@ -4,7 +4,7 @@ Facts: docs.emporix.io (segments resource), the OpenAPI files of the customer se
 OAuth services and standard-practices/* in github.com/emporix/api-references, read 2026-11-21.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, ClassVar, Literal, SupportsBytes
@@ -39,10 +39,10 @@ from gateway.providers.emporix.model import (
     MatchModel,
     SegmentModel,
     TokenModel,
-    assignment_of,
-    customer_of,
-    item_of,
-    segment_of,
+    assignments_of,
+    customers_of,
+    items_of,
+    segments_of,
 )
 from gateway.providers.emporix.query import (
     EVERYTHING,
@@ -100,14 +100,14 @@ class Emporix(SegmentWrites, AssignmentWrites):
             provider=settings.key,
             path=self._segments_path,
             form=SegmentModel,
-            show=partial(segment_of, self._account),
+            show=partial(segments_of, self._account),
             taken=frozenset({"bulk", "items", "match", "me", "search"}),
         )
         self._customers = Listed(
             provider=settings.key,
             path=f"/customer/{settings.tenant}/customers",
             form=CustomerModel,
-            show=partial(customer_of, self._account),
+            show=partial(customers_of, self._account),
             # Without it a customer comes without its mixins.
             params=(("expand", "mixin:*"),),
             tells_count=True,
@@ -147,7 +147,8 @@ class Emporix(SegmentWrites, AssignmentWrites):
     def segment_from(self, document: bytes) -> Segment:
         """Return the segment that Emporix's own document of it tells."""
         told = decode_part(self.key, "segments.restore", document, SegmentModel)
-        return segment_of(self._account, told, document)
+        (segment,) = segments_of(self._account, (told,), (document,))
+        return segment
 
     def customers(self, query: CustomerQuery, page: PageRequest) -> Exchange[Page[Customer]]:
         """Read one stretch of the customers, all or those of one email address."""
@@ -193,7 +194,8 @@ class Emporix(SegmentWrites, AssignmentWrites):
             if reply.status == HTTPStatus.NOT_FOUND:
                 return None
             told = decode(self.key, operation, reply, AssignmentModel)
-            return assignment_of(self._account, segment, told)
+            (found,) = assignments_of(self._account, segment, (told,))
+            return found
 
         path = f"{self._members(segment).path}/{path_part(customer)}"
         if legal_entity is not None:
@@ -210,7 +212,7 @@ class Emporix(SegmentWrites, AssignmentWrites):
             provider=self.key,
             path=f"{self._segments_path}/{path_part(segment)}/items",
             form=ItemAssignmentModel,
-            show=partial(item_of, self._account),
+            show=partial(items_of, self._account),
         )
         question = EVERYTHING if kind is None else Question(f"type:{kind.value}", is_whole=True)
         return listed.page("items.list", page, question)
@@ -246,10 +248,17 @@ class Emporix(SegmentWrites, AssignmentWrites):
             provider=self.key,
             path=f"{self._segments_path}/{path_part(segment)}/customers",
             form=AssignmentModel,
-            show=partial(assignment_of, self._account, segment),
+            show=partial(assignments_of, self._account, segment),
         )
 
-    def _assigned(self, customer: str, told: SegmentModel, raw: SupportsBytes) -> Assignment:
-        segment = segment_of(self._account, told, raw)
-        ref = AssignmentRef(self.key, segment.ref.key, customer)
-        return Assignment(ref=ref, segment=segment, is_partial=True)
+    def _assigned(
+        self, customer: str, told: Sequence[SegmentModel], raw: Iterable[SupportsBytes]
+    ) -> list[Assignment]:
+        return [
+            Assignment(
+                ref=AssignmentRef(self.key, segment.ref.key, customer),
+                segment=segment,
+                is_partial=True,
+            )
+            for segment in segments_of(self._account, told, raw)
+        ]

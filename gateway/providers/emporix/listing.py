@@ -34,7 +34,8 @@ class Listed(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
     provider: str
     path: str
     form: type[M]
-    show: Callable[[M, SupportsBytes], T]
+    show: Callable[[Sequence[M], Iterable[SupportsBytes]], list[T]]
+    """Makes the rows of what was told, and of the same as it was written."""
     params: tuple[tuple[str, str], ...] = ()
     taken: frozenset[str] = frozenset()
     """Ids that name another thing in a path: these are read through the list."""
@@ -118,7 +119,8 @@ class Listed(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
             if reply.status == HTTPStatus.NOT_FOUND:
                 return {}
             told = decode(self.provider, operation, reply, self.form)
-            return {key: self.show(told, reply.body)}
+            (row,) = self.show((told,), (reply.body,))
+            return {key: row}
 
         call = Call("GET", f"{self.path}/{path_part(key)}", self.params, ALL_LANGUAGES)
         return Exchange(operation, call, read)
@@ -134,7 +136,7 @@ class Listed(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
 
     def _rows(self, operation: str, reply: Reply) -> list[T]:
         rows = decode(self.provider, operation, reply, list[self.form])  # type: ignore[name-defined]  # a form is a type
-        return list(map(self.show, rows, documents(reply, len(rows))))
+        return self.show(rows, documents(reply, range(len(rows))))
 
 
 def _header_number(reply: Reply, name: str) -> int | None:

@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
-from urllib.parse import quote
 
 from gateway.domain import Membership, SegmentQuery, Status
 from gateway.reading import iso
+from gateway.wire import quoted
 
 IDS_AT_ONCE = 100
 """How many ids one `q` names; our choice, far below the largest page."""
@@ -22,9 +22,8 @@ LARGEST_IN_URL = 6000
 # Not as the first character: regular expressions and comparisons. Not anywhere: what separates
 # or groups. Not alone: words with a meaning of their own.
 _SAYABLE = re.compile(
-    r"(?!(?:null|exists|missing|and|or|true|false)\Z)"
-    r"[^\s\x00-\x1f\x7f,()\"'`:\\~<>=!][^\s\x00-\x1f\x7f,()\"'`:\\]*",
-    re.IGNORECASE,
+    r"(?!(?i:null|exists|missing|and|or|true|false)\Z)"
+    r"[^\s\x00-\x1f\x7f,()\"'`:\\~<>=!][^\s\x00-\x1f\x7f,()\"'`:\\]*"
 )
 
 
@@ -45,7 +44,7 @@ def can_say(value: str) -> bool:
 
 def fits_url(q: str) -> bool:
     """Tell whether this `q` may stand in a URL."""
-    return len(quote(q, safe="")) <= LARGEST_IN_URL
+    return len(quoted(q)) <= LARGEST_IN_URL
 
 
 def one_of(field: str, values: Sequence[str]) -> str:
@@ -97,14 +96,17 @@ def _created(after: datetime | None, before: datetime | None) -> Iterator[str]:
 
 def id_batches(ids: Sequence[str]) -> list[list[str]]:
     """Split ids into groups that one `q` can name; each id that it cannot say is alone."""
-    alone = [[key] for key in ids if not can_say(key)]
+    alone: list[list[str]] = []
     together: list[list[str]] = []
     room = 0
-    for key in filter(can_say, ids):
-        size = len(quote(f"{key},", safe=""))
+    for key in ids:
+        if not can_say(key):
+            alone.append([key])
+            continue
+        size = len(quoted(key)) + len("%2C")
         if not together or len(together[-1]) == IDS_AT_ONCE or size > room:
             together.append([])
-            room = LARGEST_IN_URL - len(quote(one_of("id", ()), safe=""))
+            room = LARGEST_IN_URL - len(quoted(one_of("id", ())))
         together[-1].append(key)
         room -= size
     return together + alone

@@ -34,7 +34,7 @@ from gateway.providers.stuut.model import (
     SegmentModel,
     assignment_of,
     customer_of,
-    segment_of,
+    segments_of,
 )
 from gateway.reading import decode, decode_part, documents, path_part
 from gateway.wire import Call, Exchange, Reply
@@ -97,7 +97,7 @@ class Stuut:
 
         def rows(reply: Reply) -> list[Segment]:
             told = decode(self.key, SEGMENTS.operation, reply, list[SegmentModel])
-            return list(map(segment_of, repeat(self.key), told, documents(reply, len(told))))
+            return segments_of(self.key, told, documents(reply, range(len(told))))
 
         search = query.name_contains if query.native is None else query.native
         return self._page(SEGMENTS, page, rows, (("search", search),) if search else ())
@@ -105,7 +105,8 @@ class Stuut:
     def segment_from(self, document: bytes) -> Segment:
         """Return the segment that Stuut's own document of it tells."""
         told = decode_part(self.key, "segments.restore", document, SegmentModel)
-        return segment_of(self.key, told, document)
+        (segment,) = segments_of(self.key, (told,), (document,))
+        return segment
 
     def customers(self, query: CustomerQuery, page: PageRequest) -> Exchange[Page[Customer]]:
         """Read one stretch of the partners."""
@@ -113,7 +114,7 @@ class Stuut:
 
         def rows(reply: Reply) -> list[Customer]:
             told = decode(self.key, PARTNERS.operation, reply, PartnerList).data
-            raw = documents(reply, len(told), "data")
+            raw = documents(reply, range(len(told)), "data")
             return list(map(customer_of, repeat(self.key), told, raw))
 
         return self._page(PARTNERS, page, rows)

@@ -3,7 +3,7 @@
 Facts: docs.api.stuut.co/api-reference (customer-segments, partners), read 2026-11-21.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, SupportsBytes
 
@@ -55,29 +55,36 @@ class PartnerList(msgspec.Struct, frozen=True, gc=False):
     data: list[PartnerModel]
 
 
-def segment_of(provider: str, told: SegmentModel, raw: SupportsBytes) -> Segment:
-    """Return a segment. Stuut switches none off."""
-    return Segment(
-        ref=Ref(provider, told.id),
-        names=plain(told.name),
-        descriptions=plain(told.description),
-        membership=Membership.RULE,
-        priority=told.priority,
-        rule=Rule(told.conditions, conditions),
-        created_at=utc(told.created_at),
-        updated_at=told.modified_at and utc(told.modified_at),
-        raw=raw,
-    )
+def segments_of(
+    provider: str, told: Iterable[SegmentModel], raw: Iterable[SupportsBytes]
+) -> list[Segment]:
+    """Return segments. Stuut switches none off."""
+    by_rule = Membership.RULE  # naming an enum's member is dear (Python 3.11: 0.1 µs)
+    return [
+        Segment(
+            ref=Ref(provider, each.id),
+            names=plain(each.name),
+            descriptions=plain(each.description),
+            membership=by_rule,
+            priority=each.priority,
+            rule=Rule(each.conditions, conditions),
+            created_at=utc(each.created_at),
+            updated_at=utc(each.modified_at),
+            raw=document,
+        )
+        for each, document in zip(told, raw, strict=True)
+    ]
 
 
 def assignment_of(
     provider: str, customer: str, told: SegmentModel, raw: SupportsBytes
 ) -> Assignment:
     """Return a partner's membership in the segment that matched them."""
+    (segment,) = segments_of(provider, (told,), (raw,))
     return Assignment(
         ref=AssignmentRef(provider, told.id, customer),
         kind=AssignmentKind.AUTOMATIC,
-        segment=segment_of(provider, told, raw),
+        segment=segment,
     )
 
 

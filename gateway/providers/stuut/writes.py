@@ -6,14 +6,13 @@ documented: those of FastAPI are expected, whose wording the pages have, and non
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from itertools import repeat
 
 import msgspec
 
 from gateway.changes import Reason, SegmentDraft, UserError, Written
 from gateway.domain import Segment
 from gateway.errors import Refused
-from gateway.providers.stuut.model import SegmentModel, segment_of
+from gateway.providers.stuut.model import SegmentModel, segments_of
 from gateway.reading import decode, documents, fault
 from gateway.wire import Exchange, Reply, json_call
 from gateway.writing import foreign_parts, only_description, only_name
@@ -85,7 +84,8 @@ def create(provider: str, draft: SegmentDraft) -> Exchange[Written]:
                 error.because(Reason.TAKEN.value, text, (name.field,))
             blame(error, reply, fields)
             raise
-        return Written(told.id, is_new=True, segment=segment_of(provider, told, reply.body))
+        (segment,) = segments_of(provider, (told,), (reply.body,))
+        return Written(told.id, is_new=True, segment=segment)
 
     given = {part: value for part, value in body.items() if value is not None}
     return Exchange(operation, json_call("POST", PATH, given), read, is_idempotent=False)
@@ -105,7 +105,7 @@ def reorder(provider: str, keys: Sequence[str]) -> Exchange[Sequence[Segment]]:
                 error.because(Reason.NOT_FOUND.value, text, ("ids",))
             blame(error, reply, {"segment_ids": "ids"})
             raise
-        return list(map(segment_of, repeat(provider), told, documents(reply, len(told))))
+        return segments_of(provider, told, documents(reply, range(len(told))))
 
     call = json_call("POST", f"{PATH}/reorder", {"segment_ids": list(keys)})
     return Exchange(operation, call, read)

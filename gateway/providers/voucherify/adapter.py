@@ -7,7 +7,6 @@ v2018-08-01, read 2026-11-21.
 from collections.abc import Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
-from itertools import repeat
 from typing import Annotated, ClassVar, Literal, Self, TypeVar, cast
 from urllib.parse import urlencode
 
@@ -43,10 +42,10 @@ from gateway.providers.voucherify.model import (
     NamedSegmentModel,
     SegmentModel,
     TokenModel,
-    assignment_of,
-    customer_of,
-    member_of,
-    segment_of,
+    assignments_of,
+    customers_of,
+    members_of,
+    segments_of,
 )
 from gateway.providers.voucherify.query import filters
 from gateway.reading import decode, decode_part, documents, path_part
@@ -146,12 +145,13 @@ class Voucherify:
     def segment_from(self, document: bytes) -> Segment:
         """Return the segment that Voucherify's own document of it tells."""
         told = decode_part(self.key, "segments.restore", document, SegmentModel)
-        return segment_of(self.key, told, document)
+        (segment,) = segments_of(self.key, (told,), (document,))
+        return segment
 
     def customers(self, query: CustomerQuery, page: PageRequest) -> Exchange[Page[Customer]]:
         """Read one stretch of the customers, newest first, all or those of one email address."""
         chosen = () if query.email is None else (("email", query.email),)
-        show = partial(customer_of, self.key)
+        show = partial(customers_of, self.key)
         return Customers(self.key, "customers.list", show, chosen).page(page)
 
     def customers_by_key(self, keys: Sequence[str]) -> Sequence[Batch]:
@@ -160,7 +160,7 @@ class Voucherify:
 
     def members(self, segment: str, page: PageRequest) -> Exchange[Page[Assignment]]:
         """Read one stretch of the customers in a segment, newest customer first."""
-        show = partial(member_of, self.key, segment)
+        show = partial(members_of, self.key, segment)
         chosen = (("segment_id", segment),)
         return Customers(self.key, "members.list", show, chosen).page(page)
 
@@ -177,9 +177,8 @@ class Voucherify:
 
         def read(reply: Reply) -> Page[Assignment]:
             told = self._whole(operation, reply, Listed[NamedSegmentModel])
-            raw = documents(reply, len(told), "data")
-            show = partial(assignment_of, self.key, customer)
-            return cut(list(map(show, told, raw)), page)
+            raw = documents(reply, range(len(told)), "data")
+            return cut(assignments_of(self.key, customer, told, raw), page)
 
         call = Call("GET", f"/v1/customers/{path_part(customer)}/segments")
         return Exchange(operation, call, read)
@@ -211,7 +210,8 @@ class Voucherify:
             if reply.status == HTTPStatus.NOT_FOUND:
                 return {}
             told = decode(self.key, operation, reply, SegmentModel)
-            return {key: segment_of(self.key, told, reply.body)}
+            (segment,) = segments_of(self.key, (told,), (reply.body,))
+            return {key: segment}
 
         return Exchange(operation, Call("GET", f"/v1/segments/{path_part(key)}"), read)
 
@@ -220,8 +220,7 @@ class Voucherify:
 
         def read(reply: Reply) -> Mapping[str, Segment]:
             told = self._whole(operation, reply, Listed[SegmentModel])
-            raw = documents(reply, len(told), "data")
-            rows = map(segment_of, repeat(self.key), told, raw)
+            rows = segments_of(self.key, told, documents(reply, range(len(told)), "data"))
             found = {row.ref.key: row for row in rows}
             return {key: found[key] for key in keys if key in found}
 
@@ -243,7 +242,8 @@ class Voucherify:
             if reply.status == HTTPStatus.NOT_FOUND:
                 return {}
             told = decode(self.key, operation, reply, CustomerModel)
-            return {key: customer_of(self.key, told, reply.body)}
+            (customer,) = customers_of(self.key, (told,), (reply.body,))
+            return {key: customer}
 
         return Exchange(operation, Call("GET", f"/v1/customers/{path_part(key)}"), read)
 

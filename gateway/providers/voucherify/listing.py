@@ -4,9 +4,8 @@ Facts: docs.voucherify.io/api-reference (list segments, list customers, fetching
 v2018-08-01, read 2026-11-21.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Annotated, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -20,7 +19,7 @@ from gateway.providers.voucherify.model import (
     CustomerModel,
     Listed,
     SegmentModel,
-    segment_of,
+    segments_of,
 )
 from gateway.providers.voucherify.query import MILLISECOND, Params, filters
 from gateway.reading import Document, decode, documents, iso, utc
@@ -87,23 +86,29 @@ class Stretch(NamedTuple):
 
     def page(
         self,
-        told: Sequence[tuple[M, Document]],
-        show: Callable[[M, Document], T],
+        told: Sequence[M],
+        show: Callable[[Sequence[M], Iterable[int]], list[T]],
         *,
         is_end: bool,
         total: int | None = None,
     ) -> Page[T]:
-        """Cut what is new and wanted out of a reply; `is_end` when nothing follows the reply."""
+        """Cut what is new and wanted out of a reply; `is_end` when nothing follows the reply.
+
+        `show` makes the rows of what was told at these places of the reply.
+        """
         known = self.shown
-        new = [row for row in told if row[0].id not in known] if known else told
-        kept = new[: self.wanted]
+        new: Sequence[int] = range(len(told))
+        if known:
+            new = [place for place in new if told[place].id not in known]
+        places = new[: self.wanted]
+        kept = [told[place] for place in places]
         # A short page of what was shown before is the end, whatever the count beside it says.
         is_end = is_end or not (new or len(told) >= self.limit)
         if not kept and not is_end:
             raise Malformed(self.provider, self.operation, detail="does not advance")
         return Page(
-            rows=[show(*row) for row in kept],
-            position_after=self.edges([row for row, _ in kept]),
+            rows=show(kept, places),
+            position_after=self.edges(kept),
             is_last=is_end and len(kept) == len(new),
             total=total,
         )
@@ -140,8 +145,8 @@ def segments_page(
     def read(reply: Reply) -> Page[Segment]:
         body = decode(provider, operation, reply, Listed[SegmentModel])
         return asked.page(
-            list(zip(body.data, documents(reply, len(body.data), "data"), strict=True)),
-            partial(segment_of, provider),
+            body.data,
+            lambda told, at: segments_of(provider, told, documents(reply, at, "data")),
             # `total` counts what is older than the bound, not the whole list.
             is_end=len(body.data) >= body.total,
             total=body.total if behind is None and wanted.is_whole else None,
@@ -153,11 +158,11 @@ def segments_page(
 
 
 class Customers(NamedTuple, Generic[T]):
-    """The list of customers, or of those that `params` choose; `show` makes a row of each."""
+    """The list of customers, or of those that `params` choose; `show` makes rows of them."""
 
     provider: str
     operation: str
-    show: Callable[[CustomerModel, Document], T]
+    show: Callable[[Sequence[CustomerModel], Iterable[Document]], list[T]]
     params: Params = ()
 
     def page(self, page: PageRequest) -> Exchange[Page[T]]:
@@ -175,7 +180,8 @@ class Customers(NamedTuple, Generic[T]):
         asked = window(offset, wanted, LARGEST_PAGE, HIGHEST_PAGE - 1)
 
         def read(reply: Reply) -> Page[T]:
-            body, told = self._told(reply)
+            body = self._told(reply)
+            told = body.customers
             if len(told) > asked.size:
                 raise Malformed(self.provider, self.operation, detail="more rows than asked for")
             page = numbered_page(told, asked, offset, wanted, body.total)
@@ -184,14 +190,15 @@ class Customers(NamedTuple, Generic[T]):
             position_after = page.position_after
             if offset + len(page.rows) == PAGED_ROWS and not page.is_last:
                 stretch = Stretch(self.provider, self.operation, None, wanted)
-                edges = stretch.edges([row for row, _ in told])
+                edges = stretch.edges(told)
                 last = len(page.rows) - 1
 
                 def position_after(i: int) -> str:
                     return edges(asked.skip + i) if i == last else page.position_after(i)
 
+            places = range(asked.skip, asked.skip + len(page.rows))
             return Page(
-                rows=[self.show(*row) for row in page.rows],
+                rows=self.show(page.rows, documents(reply, places, "customers")),
                 position_after=position_after,
                 is_last=page.is_last,
                 total=page.total,
@@ -204,10 +211,13 @@ class Customers(NamedTuple, Generic[T]):
         asked = Stretch(self.provider, self.operation, behind, wanted)
 
         def read(reply: Reply) -> Page[T]:
-            body, told = self._told(reply)
-            is_short = len(told) < asked.limit
-            is_end = is_short if body.has_more is None else not body.has_more
-            return asked.page(told, self.show, is_end=is_end)
+            body = self._told(reply)
+            is_short = len(body.customers) < asked.limit
+            return asked.page(
+                body.customers,
+                lambda told, at: self.show(told, documents(reply, at, "customers")),
+                is_end=is_short if body.has_more is None else not body.has_more,
+            )
 
         # Alone it means "older than", newest first; with an order of created_at, "younger than".
         paging = (("limit", str(asked.limit)), ("starting_after", iso(behind.before)))
@@ -216,10 +226,8 @@ class Customers(NamedTuple, Generic[T]):
     def _call(self, paging: Params) -> Call:
         return Call("GET", "/v1/customers", (*paging, *self.params))
 
-    def _told(self, reply: Reply) -> tuple[CustomerList, list[tuple[CustomerModel, Document]]]:
-        body = decode(self.provider, self.operation, reply, CustomerList)
-        raw = documents(reply, len(body.customers), "customers")
-        return body, list(zip(body.customers, raw, strict=True))
+    def _told(self, reply: Reply) -> CustomerList:
+        return decode(self.provider, self.operation, reply, CustomerList)
 
 
 def count(provider: str, operation: str, path: str, params: Params) -> Exchange[int]:

@@ -17,7 +17,7 @@ from gateway.providers.voucherify.model import (
     PASSIVE,
     STATIC,
     SegmentModel,
-    segment_of,
+    segments_of,
 )
 from gateway.reading import check, decode, fault, path_part
 from gateway.wire import Call, Exchange, Reply, json_call
@@ -87,7 +87,8 @@ def create(provider: str, draft: SegmentDraft) -> Exchange[Written]:
                 text = "Another segment of Voucherify has this name."
                 error.because(Reason.TAKEN.value, text, (name.field,))
             raise
-        return Written(told.id, is_new=True, segment=segment_of(provider, told, reply.body))
+        (segment,) = segments_of(provider, (told,), (reply.body,))
+        return Written(told.id, is_new=True, segment=segment)
 
     return Exchange(operation, json_call("POST", "/v1/segments", body), read, is_idempotent=False)
 

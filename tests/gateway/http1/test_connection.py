@@ -242,6 +242,10 @@ async def test_what_can_be_read_in_two_ways_is_an_error(answer: bytes) -> None:
             [b"HTTP/1.1 103 Hints\r\nX: " + b"a" * 9999 + b"\r\n\r\n"] * 7, id="1xx with headers"
         ),
         pytest.param([CHUNKED + b"0\r\n", b"X: ", *[b"a" * 9999] * 8], id="trailer"),
+        pytest.param(
+            [CHUNKED + b"0\r\n" + b"X: y\r\n" * (LARGEST_HEAD // 2 + 1) + b"\r\n"],
+            id="trailer at once",
+        ),
         pytest.param([CHUNKED + b"4;", *[b"a" * 9999] * 8], id="extension of a chunk"),
     ],
 )
@@ -307,6 +311,53 @@ async def test_a_slow_reader_stops_the_socket() -> None:
     assert wire.told == ["pause"]
     assert len(await connection.part(None)) == ENOUGH
     assert wire.told == ["pause", "resume"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(OK + b"Content-Length: 4\r\n\r\nwell", id="length"),
+        pytest.param(CHUNKED + b"2\r\nwe\r\n2\r\nll\r\n0\r\n\r\n", id="chunked"),
+    ],
+)
+async def test_who_wants_the_whole_answer_is_woken_once(answer: bytes) -> None:
+    """However many packets it comes in."""
+    connection, _ = await asked()
+    reading = connection.most()
+    waiter = reading.send(None)  # as a task does
+    for byte in answer[:-1]:
+        hear(connection, bytes([byte]))
+    assert not waiter.done()
+    hear(connection, answer[-1:])
+    assert waiter.done()
+    with pytest.raises(StopIteration):
+        reading.send(None)
+    assert (connection.is_whole, connection.taken()) == (True, b"well")
+
+
+async def test_who_wants_the_whole_of_a_large_answer_gets_most_of_it() -> None:
+    """What is kept in memory is bounded: the reader goes on by parts."""
+    connection, wire = await asked()
+    reading = asyncio.create_task(connection.most())
+    await asyncio.sleep(0)
+    hear(connection, OK + b"Content-Length: %d\r\n\r\n" % (ENOUGH + 4))
+    hear(connection, b"x" * ENOUGH)
+    await reading
+    assert (connection.is_whole, wire.told) == (False, ["pause"])
+    assert len(await connection.part(None)) == ENOUGH
+    hear(connection, b"well")
+    assert (await connection.part(None), await connection.part(None)) == (b"well", b"")
+
+
+async def test_who_wants_the_whole_of_half_an_answer_gets_the_error() -> None:
+    """At once, when the connection is lost."""
+    connection, _ = await asked()
+    reading = asyncio.create_task(connection.most())
+    await asyncio.sleep(0)
+    hear(connection, OK + b"Content-Length: 4\r\n\r\nwel")
+    connection.eof_received()
+    with pytest.raises(BROKEN, match="closed within the answer"):
+        await reading
 
 
 FRAGMENTS = st.sampled_from(
