@@ -118,33 +118,38 @@ class Runner:
         shows_calls = wishes.shows_calls and _may_see_calls(caller)
         if not iscoroutine(answer):
             return _reply(answer, scope, is_query=is_query, shows_calls=shows_calls)
-        running = _read(answer, receive, scope) if is_query else self._writes.run(answer, scope)
-        return _replied(running, scope, is_query=is_query, shows_calls=shows_calls)
+        if is_query:
+            return _read(answer, receive, scope, shows_calls=shows_calls)
+        return self._write(answer, scope, shows_calls=shows_calls)
 
     async def run(self, asked: Asked, caller: Caller, wishes: Wishes) -> Reply:
         """Do as `begin` does, and wait for the reply."""
         begun = self.begin(asked, caller, wishes)
         return begun if isinstance(begun, Reply) else await begun
 
+    async def _write(
+        self, running: Coroutine[Any, Any, Any], scope: Scope, *, shows_calls: bool
+    ) -> Reply:
+        answer = await self._writes.run(running, scope)
+        return _reply(answer, scope, is_query=False, shows_calls=shows_calls)
+
     async def close(self) -> None:
         """Wait for the writes whose clients are gone."""
         await self._writes.close()
 
 
-async def _read(answer: Coroutine[Any, Any, Any], receive: Receive | None, scope: Scope) -> Any:
-    if receive is not None:
-        async with listened(receive, scope):
-            return await answer
+async def _read(
+    running: Coroutine[Any, Any, Any], receive: Receive | None, scope: Scope, *, shows_calls: bool
+) -> Reply:
     try:
-        return await answer
+        if receive is None:
+            answer = await running
+        else:
+            async with listened(receive, scope):
+                answer = await running
     finally:
         scope.close()
-
-
-async def _replied(
-    running: Coroutine[Any, Any, Any], scope: Scope, *, is_query: bool, shows_calls: bool
-) -> Reply:
-    return _reply(await running, scope, is_query=is_query, shows_calls=shows_calls)
+    return _reply(answer, scope, is_query=True, shows_calls=shows_calls)
 
 
 def _reply(answer: Any, scope: Scope, *, is_query: bool, shows_calls: bool) -> Reply:

@@ -115,7 +115,9 @@ class Operations:
         return begun if isinstance(begun, Answer) else await begun
 
     async def _waited(self, running: Run, context: RequestContext, cost: Cost | None) -> Answer:
-        await running.read()
+        reading = running.read()
+        if reading is not None:
+            await reading
         return self._answer(*running.answer(), context, cost)
 
     async def run_on_graphql_core(

@@ -4,7 +4,7 @@ A field goes on as soon as its own answers are there; it waits for nothing besid
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any
 
 from graphql import GraphQLError, GraphQLNonNull, GraphQLSchema
@@ -57,9 +57,9 @@ class Run:
         below = self._plan.below
         return self._data is not None and any(self._slots[each.values] for each in below)
 
-    async def read(self) -> None:
-        """Read the rest, level by level."""
-        await self._read(self._plan.below)
+    def read(self) -> Awaitable[Any] | None:
+        """Read the rest, level by level; None: nothing has to be waited for."""
+        return self._read(self._plan.below)
 
     def answer(self) -> tuple[dict[str, Any] | None, Sequence[GraphQLError]]:
         """Return the data and its errors."""
@@ -75,7 +75,7 @@ class Run:
             self._slots[selection.values].clear()
             self._slots[selection.made].clear()
 
-    async def _read(self, below: Sequence[SelectionPlan]) -> None:
+    def _read(self, below: Sequence[SelectionPlan]) -> Awaitable[Any] | None:
         """Read all that the selections wait for, and what is below that."""
         fields = []
         for selection in below:
@@ -86,17 +86,32 @@ class Run:
                     fields.append(self._field(field, values, objects))
                 else:
                     self._put(field, told, objects)
-        if len(fields) == 1:
-            await fields[0]
-        elif fields:
-            await asyncio.gather(*fields)
+        if not fields:
+            return None
+        return fields[0] if len(fields) == 1 else asyncio.gather(*fields)
 
     async def _field(
         self, field: FieldPlan, values: Sequence[Any], objects: Sequence[dict[str, Any]]
     ) -> None:
-        self._put(field, await self._answers(field, values), objects)
-        if field.below:
-            await self._read(field.below)
+        declaration = field.declaration
+        if declaration is None:
+            raise TypeError(field)
+        read, asked = declaration.function, self._slots[field.asked]
+        arguments = [self._slots[number] for number in field.arguments]
+        answers: Sequence[Any]
+        try:
+            if declaration.how is How.READ_ALL:
+                answers = await read(values, asked, *arguments)
+            elif len(values) == 1:
+                answers = (await read(values[0], asked, *arguments),)
+            else:
+                answers = await _settled(read(value, asked, *arguments) for value in values)
+        except Exception as error:  # noqa: BLE001  # a bug, where it was read for all: each shows it
+            answers = [error] * len(values)
+        self._put(field, answers, objects)
+        below = self._read(field.below)
+        if below is not None:
+            await below
 
     def _told(self, field: FieldPlan, values: Sequence[Any]) -> Sequence[Any] | None:
         """Return the answers where they are there and lead no further; a task for it is dear."""
@@ -143,29 +158,11 @@ class Run:
                 kept.append(made)
         return good, kept
 
-    async def _answers(self, field: FieldPlan, values: Sequence[Any]) -> Sequence[Any]:
-        """Return a value or an error for each value, in order."""
-        declaration = field.declaration
-        if declaration is None:
-            raise TypeError(field)
-        read = declaration.function
-        asked = self._slots[field.asked]
-        arguments = [self._slots[number] for number in field.arguments]
-        if declaration.how is How.READ_ALL:
-            try:
-                answers: Sequence[Any] = await read(values, asked, *arguments)
-            except Exception as error:  # noqa: BLE001  # a bug: each of them shows it
-                return [error] * len(values)
-            return answers
-        if len(values) == 1:
-            try:
-                return (await read(values[0], asked, *arguments),)
-            except Exception as error:  # noqa: BLE001  # whatever a field raises is its error
-                return (error,)
-        answers = await asyncio.gather(
-            *(read(value, asked, *arguments) for value in values), return_exceptions=True
-        )
-        for answer in answers:
-            if isinstance(answer, asyncio.CancelledError):
-                raise answer
-        return answers
+
+async def _settled(reads: Iterable[Awaitable[Any]]) -> Sequence[Any]:
+    """Return a value or an error for each, in order."""
+    answers = await asyncio.gather(*reads, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, asyncio.CancelledError):
+            raise answer
+    return answers
