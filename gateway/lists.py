@@ -116,6 +116,7 @@ class Connection(Generic[T]):
         has_next: bool,
         has_previous: bool,
         total: int | None,
+        failure: GatewayError | None = None,
     ) -> None:
         """Show these rows; `total` is None when any provider in scope cannot tell."""
         self.rows = rows
@@ -124,6 +125,8 @@ class Connection(Generic[T]):
         self.has_next = has_next
         self.has_previous = has_previous
         self.total = total
+        self.failure = failure
+        """What the first provider that failed did so with."""
         self._end_cursor = end_cursor
         self._sources = sources
 
@@ -334,6 +337,7 @@ def _page(parts: Sequence[_Part[T]], after: str | None, of: Identity) -> Connect
         return behind(len(rows) - 1) if rows or is_stopped else after
 
     totals = [None if part.error else part.total for part in parts]
+    failed = [part.error for part in parts if part.error]
     return Connection(
         rows,
         behind,
@@ -342,6 +346,7 @@ def _page(parts: Sequence[_Part[T]], after: str | None, of: Identity) -> Connect
         has_next=any([part.has_more for part in parts]),  # noqa: C419  # half its time for few
         has_previous=after is not None,
         total=None if None in totals else sum(total or 0 for total in totals),
+        failure=failed[0] if failed else None,
     )
 
 
@@ -379,6 +384,7 @@ async def ordered(
         return cursors.write(_told(of), {"": Progress(shown=start + row + 1)})
 
     sources = [part.source for part in parts]
+    failed = [part.error for part in parts if part.error]
     return Connection(
         shown,
         cursor,
@@ -386,5 +392,6 @@ async def ordered(
         lambda: sources,
         has_next=start + len(shown) < len(ranked),
         has_previous=after is not None,
-        total=len(ranked) if all(source.error is None for source in sources) else None,
+        total=None if failed else len(ranked),
+        failure=failed[0] if failed else None,
     )

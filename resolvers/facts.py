@@ -140,9 +140,8 @@ async def provider_segments(
     is_meant = wanted.providers is None or value.key in wanted.providers
     wanted = msgspec.structs.replace(wanted, providers=(value.key,) if is_meant else ())
     found = await asked.context.reads.segments(wanted, paging(asked, first, after))
-    for source in found.sources:
-        if source.error is not None:
-            raise source.error
+    if found.failure is not None:
+        raise found.failure
     return found
 
 
