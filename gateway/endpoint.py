@@ -130,7 +130,8 @@ class Endpoint:
         """
         try:
             headers = headers_of(connection["headers"])
-            if not 0 < int(headers.get(b"content-length", b"0")) <= self._body_bytes:
+            length = int(headers.get(b"content-length", b"0"))
+            if not 0 < length <= self._body_bytes or b"transfer-encoding" in headers:
                 return None
             self._origins.check_host(headers)
             content_type = answer_type(headers.get(b"accept"), with_page=False)

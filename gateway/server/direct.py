@@ -66,6 +66,9 @@ class DirectHttp(HttpToolsProtocol):
         self._again: Again | None = None
         """What answers the request that is being read, or was read last; None: as ever."""
         self._body = bytearray()
+        """What has come of it …"""
+        self._length = 0
+        """… and how long the last one was."""
         self._may_be_direct = False
         """Of several requests that came in one piece only the first may: others get their turn."""
         self._direct: Any = _Request()
@@ -94,7 +97,7 @@ class DirectHttp(HttpToolsProtocol):
         super().data_received(data)
         is_one = begins and self._is_between and self.requests == before + 1
         if is_one and self._again is not None:
-            self._repeats.keep(data, len(self._body), self._again)
+            self._repeats.keep(data, self._length, self._again)
 
     def on_message_begin(self) -> None:
         """Read a request."""
@@ -108,7 +111,6 @@ class DirectHttp(HttpToolsProtocol):
         if self._again is None:
             super().on_headers_complete()
             return
-        self._body.clear()
         self.cycle = self._direct
         self._direct.response_complete = False
         self.tasks.add(self._direct)
@@ -128,7 +130,9 @@ class DirectHttp(HttpToolsProtocol):
             super().on_message_complete()
         else:
             self.tasks.discard(self._direct)
-            self._send(self._again(bytes(self._body)))
+            body, self._length = bytes(self._body), len(self._body)
+            self._body.clear()
+            self._send(self._again(body))
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that was idle: requests do not touch the timer, it looks itself."""
