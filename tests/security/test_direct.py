@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from operator import add
 from pathlib import Path
@@ -25,7 +25,6 @@ from tests.security.served import (
     QUERY,
     Answer,
     Line,
-    Server,
     chunked,
     post,
     really_serving,
@@ -374,55 +373,6 @@ async def test_too_many_requests_at_once() -> None:
         assert (await asked(other, post(QUERY))).refusal == (503, "LIMIT_EXCEEDED")
         held.let_go.set()
         assert (await line.answer()).json["data"] == LISTED
-
-
-@contextlib.asynccontextmanager
-async def short_lived(keep_alive_s: float) -> AsyncIterator[tuple[Server, Line]]:
-    """Serve connections that are kept for so long without a request."""
-    async with really_serving(timeout_keep_alive=keep_alive_s) as server, server.line() as line:
-        yield server, line
-
-
-async def test_an_idle_connection_ends_after_repeats() -> None:
-    """Counted from the last of them: the timer looks when it fires."""
-    loop = asyncio.get_running_loop()
-    async with short_lived(0.3) as (_, line):
-        await asked(line, post(QUERY))
-        began = used = loop.time()
-        while used - began < 0.5:
-            assert (await asked(line, post(QUERY))).status == 200
-            used = loop.time()
-        assert await line.rest() == b""
-        assert loop.time() - used > 0.25
-
-
-async def test_a_repeat_takes_longer_than_idle_connections_last() -> None:
-    """It is not idle."""
-    loop = asyncio.get_running_loop()
-    async with short_lived(0.1) as (server, line):
-        await asked(line, post(READ))
-        held = Held("stuut")
-        await line.write(post(READ))
-        await held.arrived.wait()
-        began = loop.time()
-        while loop.time() - began < 0.3:
-            assert await server.is_well()
-        held.let_go.set()
-        assert (await line.answer()).json["data"] == LISTED
-        assert await line.rest() == b""
-
-
-async def test_empty_lines_between_repeats() -> None:
-    """They start a timer, which the next repeat ends."""
-    limits = {"header_timeout_s": 0.2}
-    loop = asyncio.get_running_loop()
-    async with really_serving(settings_of(limits=limits)) as server, server.line() as line:
-        await asked(line, post(QUERY))
-        await line.write(b"\r\n")
-        assert await server.is_well()  # so that it has arrived
-        began = loop.time()
-        while loop.time() - began < 0.4:
-            assert (await asked(line, post(QUERY))).status == 200
 
 
 async def test_a_server_that_stops_answers_what_it_is_asked() -> None:
