@@ -61,7 +61,9 @@ def main():
         print("Creating .venv …", flush=True)
         venv.create(VENV, with_pip=True)
     print("Installing what requirements/{}.lock names (once) …".format(wanted), flush=True)
-    pip("--require-hashes", "-r", os.path.join("requirements", wanted + ".lock"))
+    # Without resolving: the lock is all there is, so what was published since cannot matter.
+    lock = os.path.join("requirements", wanted + ".lock")
+    pip("--no-deps", "--require-hashes", "--requirement", lock)
     if wanted != "node":
         pip("--no-deps", "--no-build-isolation", "--editable", ".")
     with open(os.path.join(VENV, wanted), "w"):
