@@ -5,10 +5,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve sandbox test check audit sbom bench format lock pages clean
+.PHONY: help serve sandbox test test-long check audit sbom bench format lock pages clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 serve: .venv/serve gateway/pages/static/index.html ## serve GraphQL and GraphiQL over the sandbox (PORT=8000)
 	@$(BIN)/python -m gateway serve --host $(HOST) --port $(PORT)
@@ -18,6 +18,9 @@ sandbox: .venv/serve ## serve the four providers' sandboxes alone (port 9000)
 
 test: .venv/dev gateway/pages/static/index.html ## run all tests
 	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+test-long: .venv/dev gateway/pages/static/index.html ## run all tests with large numbers (an hour or more)
+	@LONG=1 $(BIN)/python -m pytest -n auto $(ARGS)
 
 check: .venv/dev ## what CI runs before the tests
 	@$(BIN)/python tools/check.py

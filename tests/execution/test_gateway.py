@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import math
-import os
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -23,8 +22,9 @@ from resolvers.schema import SCHEMA
 from tests.execution.both import assert_equal, in_dicts, is_valid
 from tests.execution.operations import Maker, Operation
 from tests.execution.providers import KNOWN, Known, Remembered, remembered
+from tests.sizes import size
 
-RUNS = int(os.environ.get("DIFFERENTIAL_RUNS", "240"))
+RUNS = size("DIFFERENTIAL_RUNS", 240, 11_000)
 GROUPS = 6
 CORE = SCHEMA._schema  # noqa: SLF001  # as gateway.asgi
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

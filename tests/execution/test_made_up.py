@@ -1,7 +1,6 @@
 """Both executors answer the same over a schema in which everything goes wrong."""
 
 import gc
-import os
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
@@ -16,8 +15,9 @@ from resolvers.execution.operations import Operations
 from tests.execution.both import assert_equal, both, is_valid
 from tests.execution.made_up import SCHEMA
 from tests.execution.operations import Maker
+from tests.sizes import size
 
-RUNS = int(os.environ.get("DIFFERENTIAL_RUNS", "300"))
+RUNS = size("DIFFERENTIAL_RUNS", 300, 11_000)
 GROUPS = 6
 CORE = SCHEMA._schema  # noqa: SLF001  # as gateway.asgi
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -17,8 +16,9 @@ from structlog.testing import capture_logs
 from gateway.asgi import build
 from resolvers.schema import sdl
 from tests.front.serving import Providers, segment_id, settings_with
+from tests.sizes import size
 
-RUNS = int(os.environ.get("GENERATED", "30"))
+RUNS = size("GENERATED", 30, 1000)
 SDL = sdl()
 SCALARS = {
     "DateTime": st.sampled_from(["2026-01-31T09:30:00.000Z", "yesterday", ""]).map(nodes.String),

@@ -21,6 +21,7 @@ import uvicorn
 
 from gateway.sandbox.app import CREDENTIALS
 from tests.front.serving import Providers, customer_id
+from tests.sizes import size
 from tests.store.conftest import postgres_url, sqlite_url
 from tests.writes.asking import document, shoppers
 from tests.writes.killable import STEPS
@@ -28,7 +29,7 @@ from tests.writes.shop import Shop
 
 __all__ = ["postgres_url", "sqlite_url"]
 
-KILLS = int(os.environ.get("KILLS", "7"))
+KILLS = size("KILLS", 7, 60)
 UNKNOWN = "nobody knows"
 ARRIVED = "call arrived"
 DONE = "call done"
