@@ -36,14 +36,25 @@ class Breaker:
         self._is_probing = False
         # Outcomes of calls that were sent before the last change of state say nothing of now.
         self._era = 0
+        self._suspected_era: int | None = None
 
     def refusal_s(self, now: float) -> float | None:
-        """Return after how many seconds to ask again; None: a call may go."""
+        """Return after how many seconds the next probe may go; None: a call may go now."""
         if self.circuit is Circuit.CLOSED:
             return None
         if self.circuit is Circuit.OPEN and now < self._probe_at:
             return self._probe_at - now
-        return self.every_s if self._is_probing else None
+        return max(self._probed_at + self.every_s - now, 0) if self._is_probing else None
+
+    def suspect(self, now: float) -> None:
+        """Open a closed circuit before calls have failed: the provider answers nothing.
+
+        The calls under way go on, and the first of them that ends well closes it again.
+        """
+        if self.circuit is Circuit.CLOSED:
+            self._suspected_era = self._era
+            self._open(now + self.every_s)
+            self._changed(Circuit.OPEN)
 
     def enter(self, now: float) -> int:
         """Let a call go that `refusal_s` allows; `leave` takes back what this returns."""
@@ -57,6 +68,8 @@ class Breaker:
     def leave(self, era: int, now: float, *, failed: bool | None) -> None:
         """Take in how a call ended; None: it was given up, and says nothing."""
         if era != self._era:
+            if failed is False and era == self._suspected_era:
+                self._close()
             return
         if self.circuit is Circuit.HALF_OPEN:
             self._is_probing = False
@@ -77,6 +90,7 @@ class Breaker:
         self._probe_at = probe_at
 
     def _close(self) -> None:
+        self._suspected_era = None
         self._become(Circuit.CLOSED)
         self._failures.clear()
         self._changed(Circuit.CLOSED)

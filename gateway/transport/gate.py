@@ -20,6 +20,7 @@ from gateway.errors import (
 from gateway.transport.breaker import Breaker, Circuit
 from gateway.transport.budget import RateBudget
 from gateway.transport.bulkhead import Bulkhead
+from gateway.transport.silence import Silence
 
 T = TypeVar("T")
 
@@ -47,6 +48,7 @@ class Gate:
         self.breaker = Breaker(self._report, every_s=settings.probe_interval_s)
         self.budget = RateBudget()
         self.places = Bulkhead(settings.max_concurrency, settings.max_queue)
+        self._silence = Silence(settings.timeout_s)
         self._timeout_s = settings.timeout_s
         self._usual_s = settings.timeout_s / 50
 
@@ -58,6 +60,21 @@ class Gate:
         shall not wait for a provider that is likely to be sick still.
         """
         return None if self.breaker.circuit is Circuit.CLOSED else PATIENCE * self._usual_s
+
+    def join(self, operation: str, now: float) -> None:
+        """Admit somebody to a call that is under way already. Raises `Unavailable`."""
+        self._silence.count()
+        if self._is_silent(now):
+            wait_s = self.breaker.refusal_s(now)
+            raise Unavailable(self.key, operation, retry_after_s=wait_s, was_sent=False)
+
+    def wait_s(self, now: float) -> float | None:
+        """Return for how long no call will be let through; None: one may go now."""
+        waits = (
+            self.breaker.refusal_s(now),
+            self.budget.refusal_s(now, is_background=False),
+        )
+        return max((each for each in waits if each is not None), default=None)
 
     async def through(
         self,
@@ -76,6 +93,7 @@ class Gate:
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
+        self._silence.count()
         self._admit(operation, started, is_background=is_background)
         if not self.places.take():
             is_full = self.places.is_full(request_id, deadline - started)
@@ -88,28 +106,40 @@ class Gate:
                 self.places.leave(0)
                 raise
         era = self.breaker.enter(started)
+        self._silence.begin(started)
         failed: bool | None = None
+        answered = True
         try:
             answer = await call()
             failed = False
         except ProviderError as error:
+            answered = error.status is not None
             failed = isinstance(error, SICK)
             if isinstance(error, RateLimited) and error.retry_after_s is not None:
                 self.budget.block(error.retry_after_s, loop.time())
             raise
         except asyncio.CancelledError:
-            now = loop.time()
+            answered, now = False, loop.time()
             if is_over(deadline, now) and (now - started) * 2 >= self._timeout_s:
                 failed = True
             raise
         finally:
             ended = loop.time()
+            self._silence.end(started, ended, answered=answered)
             self.breaker.leave(era, ended, failed=failed)
             self.places.leave(ended - started)
         self._usual_s += WEIGHT * (ended - started - self._usual_s)
         return answer
 
+    def _is_silent(self, now: float) -> bool:
+        """Tell whether the provider hangs; then its circuit is open from now on."""
+        is_silent = self.breaker.circuit is Circuit.CLOSED and self._silence.is_silent(now)
+        if is_silent:
+            self.breaker.suspect(now)
+        return is_silent
+
     def _admit(self, operation: str, now: float, *, is_background: bool) -> None:
+        self._is_silent(now)
         wait_s = self.breaker.refusal_s(now)
         if wait_s is not None:
             raise Unavailable(self.key, operation, retry_after_s=wait_s, was_sent=False)

@@ -204,9 +204,12 @@ class Upstream:
                 return kept
         try:
             self._count(exchange, scope)
-        except TooManyCalls as error:
+            under_way = self._flights.find(key)
+            if under_way is not None:
+                self.gate.join(exchange.operation, _now())
+        except (TooManyCalls, Unavailable) as error:
             return error
-        return self._flights.find(key) or self._flights.start(key, self._flown(exchange, scope))
+        return under_way or self._flights.start(key, self._flown(exchange, scope))
 
     async def _flown(self, exchange: Exchange[T], scope: Scope) -> Answer[T]:
         """Make a call for all who join it, and keep its answer."""
@@ -256,8 +259,7 @@ class Upstream:
         """Return the failure of a call that nobody waits for any more."""
         if patience_s is None:
             return TimedOut(self.key, exchange.operation)
-        every_s = self.gate.breaker.every_s
-        return Unavailable(self.key, exchange.operation, retry_after_s=every_s)
+        return Unavailable(self.key, exchange.operation, retry_after_s=self.gate.wait_s(_now()))
 
     async def _sent(self, sending: _Sending[T]) -> Answer[T]:
         """Make the call, and again where that is safe and may help, until its deadline."""
@@ -380,6 +382,11 @@ class Upstream:
             raise TooManyCalls(self.key, exchange.operation, was_sent=False)
 
     def _report(self, exchange: Exchange[T], scope: Scope, error: ProviderError) -> None:
+        """Log a failure once for each request, and say when the gateway itself calls again."""
+        if error.retryable:
+            wait_s = self.gate.wait_s(_now())
+            if wait_s is not None:
+                error.retry_after_s = max(error.retry_after_s or 0, wait_s)
         if not scope.is_new(self.key, type(error)):
             return
         log.warning(
