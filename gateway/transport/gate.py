@@ -76,6 +76,12 @@ class Gate:
         )
         return max((each for each in waits if each is not None), default=None)
 
+    def set_wait(self, error: ProviderError, now: float) -> None:
+        """Have a failure say when the gateway itself calls again, where that is later."""
+        wait_s = self.wait_s(now) if error.retryable else None
+        if wait_s is not None:
+            error.retry_after_s = max(error.retry_after_s or 0, wait_s)
+
     async def through(
         self,
         call: Callable[[], Awaitable[T]],

@@ -383,10 +383,7 @@ class Upstream:
 
     def _report(self, exchange: Exchange[T], scope: Scope, error: ProviderError) -> None:
         """Log a failure once for each request, and say when the gateway itself calls again."""
-        if error.retryable:
-            wait_s = self.gate.wait_s(_now())
-            if wait_s is not None:
-                error.retry_after_s = max(error.retry_after_s or 0, wait_s)
+        self.gate.set_wait(error, _now())
         if not scope.is_new(self.key, type(error)):
             return
         log.warning(
