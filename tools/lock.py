@@ -1,11 +1,14 @@
 """Write `requirements/*.lock` from pyproject.toml; `--check` only tells whether they are due.
 
 A lock names versions and hashes, never the host they came from. Its first line is a digest of what
-it was made of, so that the check needs no network.
+it was made of, so that the check needs no network. `wheels.txt` names the wheels of what the locks
+pin, so that a test without a network knows for which Pythons and machines there is one.
 """
 
+import re
 import subprocess
 import sys
+import tempfile
 import tomllib
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +27,18 @@ LOCKS = {
     ],
     "node": ["--group", "node"],
 }
+WHEELS = ROOT / "requirements" / "wheels.txt"
+WHEEL = re.compile(r"[^/\"]+\.whl(?=\")")
+PROMISED = re.compile(
+    r"-(?:cp3\d+-(?:cp3\d+|abi3|none)|py3-none|py2\.py3-none)"
+    r"-(?:any|.*manylinux.*_(?:x86_64|aarch64)|macosx_\w+_(?:x86_64|arm64|universal2))\.whl$"
+)
+"""CPython on Linux (x86-64 and ARM) and macOS."""
+FLAGS = (
+    "-q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header"
+    # Who reads a lock must see that an extra is wanted, and that the lock has all of it.
+    " --no-annotate --no-strip-extras"
+)
 
 
 def heading() -> str:
@@ -40,32 +55,41 @@ def path_of(name: str) -> Path:
 
 
 def due() -> list[str]:
-    """Return the locks that were made of something else."""
+    """Return the files that were made of something else."""
     first = heading()
     return [
-        name
-        for name in LOCKS
-        if not path_of(name).is_file()
-        or not path_of(name).read_text(encoding="utf-8").startswith(first)
+        file.name
+        for file in (*map(path_of, LOCKS), WHEELS)
+        if not file.is_file() or not file.read_text(encoding="utf-8").startswith(first)
     ]
 
 
-def write() -> None:
-    """Write all locks, keeping the versions that still fit."""
-    flags = "-q --universal --python-version 3.11 --generate-hashes --no-emit-index-url"
-    for name, wanted in LOCKS.items():
-        subprocess.run(
-            [
-                *[sys.executable, "-m", "uv", "pip", "compile", *wanted],
-                *[*flags.split(), "--no-header", "--no-annotate", "-o", str(path_of(name))],
-            ],
-            cwd=ROOT,
-            check=True,
-            stderr=subprocess.DEVNULL,
+def compiled(wanted: list[str], output: Path, *more: str) -> str:
+    """Resolve, keeping the versions that still fit; return what was written to `output`."""
+    command = [sys.executable, "-m", "uv", "pip", "compile", *wanted, *FLAGS.split(), *more]
+    subprocess.run([*command, "-o", str(output)], cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
+    return output.read_text(encoding="utf-8")
+
+
+def wheels() -> list[str]:
+    """Return the names of the wheels of what `dev.lock` pins, which has all of `serve.lock`."""
+    with tempfile.TemporaryDirectory() as folder:
+        listed = compiled(
+            ["requirements/dev.lock"],
+            Path(folder) / "pylock.toml",
+            *("--format", "pylock.toml", "--no-deps"),
         )
-        body = path_of(name).read_text(encoding="utf-8")
+    return sorted({name for name in WHEEL.findall(listed) if PROMISED.search(name)})
+
+
+def write() -> None:
+    """Write all locks and the list of wheels."""
+    for name, wanted in LOCKS.items():
+        body = compiled(wanted, path_of(name))
         path_of(name).write_text(heading() + body, encoding="utf-8")
         print(f"requirements/{name}.lock is written")
+    WHEELS.write_text(heading() + "".join(f"{each}\n" for each in wheels()), encoding="utf-8")
+    print("requirements/wheels.txt is written")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,8 @@ def pinned(name: str) -> dict[str, set[str]]:
     of: set[str] = set()
     for line in lock(name).splitlines()[1:]:
         if not line.startswith(" "):
-            of = found.setdefault(line.split()[0], set())
+            # Extras do not change what is installed under a name.
+            of = found.setdefault(re.sub(r"\[.*\]", "", line.split()[0]), set())
         else:
             of.add(line.strip().removesuffix(" \\").removeprefix("--hash=sha256:"))
     return found
