@@ -1,0 +1,203 @@
+"""What the gateway uses of other projects beyond their documented interfaces.
+
+An upgrade that changes one of these fails here first. Where something stands here, pyproject.toml
+has an upper bound for its project: who raises it looks at this list.
+"""
+
+import ast
+import asyncio
+import importlib
+import inspect
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import httptools
+import pytest
+import strawberry
+from graphql import GraphQLSchema, Lexer, execute
+from graphql.language.parser import Parser
+from packaging.requirements import Requirement
+from strawberry.types import Info
+from uvicorn.config import Config
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import Server, ServerState
+
+ROOT = Path(__file__).resolve().parents[1]
+
+MODULES = {
+    "graphql.execution.collect_fields": "collect_fields, collect_subfields",
+    "graphql.execution.get_variable_signature": "get_variable_signature",
+    "graphql.execution.values": "VariableValues, VariableValueSource",
+    "graphql.language.parser": "Parser: counts tokens as it reads",
+    "graphql.pyutils": "is_awaitable, is_iterable",
+    "strawberry.types.arguments": "convert_arguments: arguments for compiled queries",
+    "uvicorn.config": "Config",
+    "uvicorn.middleware.proxy_headers": "ProxyHeadersMiddleware: the client behind a proxy",
+    "uvicorn.protocols.http.httptools_impl": "the HTTP protocol, which is subclassed",
+    "uvicorn.protocols.websockets.websockets_sansio_impl": "the WebSocket protocol, likewise",
+    "uvicorn.server": "Server, ServerState",
+    "websockets.frames": "Frame",
+}
+"""Modules that are no documented interface, and what of them is used."""
+
+BOUNDED = ("aiohttp", "graphql-core", "httptools", "strawberry-graphql", "uvicorn", "websockets")
+"""Projects whose internals are used."""
+
+PUBLIC = re.compile(
+    r"graphql(\.language|\.utilities)?|strawberry(\.types|\.scalars|\.schema\.config)?"
+    r"|uvicorn|websockets|aiohttp|httptools"
+)
+
+
+def imported() -> Iterator[str]:
+    """Yield the modules of those projects that the code imports."""
+    for package in ("gateway", "resolvers"):
+        for file in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom) and node.module:
+                    yield node.module
+                elif isinstance(node, ast.Import):
+                    yield from (each.name for each in node.names)
+
+
+def test_every_internal_module_is_named() -> None:
+    """What is imported from them beyond their documented interfaces stands in the list."""
+    projects = {"graphql", "strawberry", "uvicorn", "websockets", "aiohttp", "httptools"}
+    used = {
+        name
+        for name in imported()
+        if name.partition(".")[0] in projects and not PUBLIC.fullmatch(name)
+    }
+    assert used == set(MODULES)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_internal_modules_are_there(module: str) -> None:
+    """Each can be imported."""
+    importlib.import_module(module)
+
+
+@pytest.mark.parametrize("project", BOUNDED)
+def test_projects_whose_internals_are_used_have_an_upper_bound(project: str) -> None:
+    """A version that nobody looked at is not installed by accident."""
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = {each.name: each for each in map(Requirement, document["project"]["dependencies"])}
+    assert "<" in {each.operator for each in wanted[project].specifier}
+
+
+def parameters(function: Any) -> list[str]:
+    """Return the names of its parameters."""
+    return list(inspect.signature(function).parameters)
+
+
+CONNECTION = ["self", "config", "server_state", "app_state", "_loop"]
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (HttpToolsProtocol.__init__, CONNECTION),
+        (WebSocketsSansIOProtocol.__init__, CONNECTION),
+        (HttpToolsProtocol.connection_made, ["self", "transport"]),
+        (HttpToolsProtocol.connection_lost, ["self", "exc"]),
+        (HttpToolsProtocol.data_received, ["self", "data"]),
+        (HttpToolsProtocol.send_400_response, ["self", "msg"]),
+        (HttpToolsProtocol.on_message_begin, ["self"]),
+        (HttpToolsProtocol.on_headers_complete, ["self"]),
+        (HttpToolsProtocol.on_body, ["self", "body"]),
+        (HttpToolsProtocol.on_message_complete, ["self"]),
+        (HttpToolsProtocol.on_response_complete, ["self"]),
+        (HttpToolsProtocol.timeout_keep_alive_handler, ["self"]),
+        (HttpToolsProtocol.pause_writing, ["self"]),
+        (RequestResponseCycle.send, ["self", "message"]),
+        (WebSocketsSansIOProtocol.data_received, ["self", "data"]),
+        (WebSocketsSansIOProtocol.handle_ping, ["self"]),
+        (WebSocketsSansIOProtocol.handle_cont, ["self", "event"]),
+        (WebSocketsSansIOProtocol.pause_writing, ["self"]),
+        (WebSocketsSansIOProtocol.connection_lost, ["self", "exc"]),
+        (ProxyHeadersMiddleware.__call__, ["self", "scope", "receive", "send"]),
+        (Server.startup, ["self", "sockets"]),
+        (Config.bind_socket, ["self"]),
+    ],
+    ids=lambda each: getattr(each, "__qualname__", ""),
+)
+def test_methods_of_uvicorn_that_are_overridden_or_called(
+    function: Any, expected: list[str]
+) -> None:
+    """They are there, and take what they took."""
+    assert parameters(function) == expected
+
+
+async def _nothing(scope: Any, receive: Any, send: Any) -> None:
+    """Do nothing, as an application."""
+
+
+async def test_state_of_a_connection() -> None:
+    """The protocols keep it where the code that is built on them looks."""
+    config = Config(_nothing, log_config=None)
+    config.load()
+    protocol = HttpToolsProtocol(config, ServerState(), {}, asyncio.get_running_loop())
+    protocol.on_message_begin()
+    names = (
+        "access_log app connections cycle expect_100_continue flow headers loop parser pipeline"
+        " scope server_state tasks timeout_keep_alive timeout_keep_alive_task transport url"
+    )
+    assert [name for name in names.split() if not hasattr(protocol, name)] == []
+    assert {"type", "headers", "client", "server", "scheme"} <= protocol.scope.keys()
+    socket = WebSocketsSansIOProtocol(config, ServerState(), {}, asyncio.get_running_loop())
+    names = "frames loop transport tasks connections conn"
+    assert [name for name in names.split() if not hasattr(socket, name)] == []
+
+
+def test_state_of_a_cycle() -> None:
+    """A request and its answer keep theirs likewise."""
+    names = (
+        "scope transport flow default_headers message_event on_response disconnected keep_alive"
+        " waiting_for_100_continue response_started response_complete"
+    )
+    source = inspect.getsource(RequestResponseCycle.__init__)
+    assert [name for name in names.split() if f"self.{name} = " not in source] == []
+    # The class of a cycle is exchanged where its answer can be written in one piece.
+    assert "__slots__" not in vars(RequestResponseCycle)
+
+
+def test_the_parser() -> None:
+    """It answers what the code asks of it."""
+    parser = httptools.HttpRequestParser(object())
+    for name in ("get_method", "get_http_version", "should_keep_alive", "should_upgrade"):
+        assert callable(getattr(parser, name))
+
+
+def test_strawberry() -> None:
+    """Its schema has graphql-core's, and its info graphql-core's."""
+
+    @strawberry.type
+    class Query:
+        @strawberry.field
+        def name(self, info: Info) -> str:
+            return info._raw_info.field_name  # noqa: SLF001  # as resolvers use it
+
+    schema = strawberry.Schema(Query)
+    assert isinstance(schema._schema, GraphQLSchema)  # noqa: SLF001  # as the gateway uses it
+    result = execute(schema._schema, Parser("{ name }").parse_document())  # noqa: SLF001  # likewise
+    assert getattr(result, "data", None) == {"name": "name"}
+
+
+def test_graphql_core() -> None:
+    """Its executor takes the bounds that it is given, and its parser has a lexer."""
+    assert {"max_coercion_errors", "hide_suggestions"} <= set(parameters(execute))
+    assert isinstance(Parser("{ a }")._lexer, Lexer)  # noqa: SLF001  # as the bounds read it
+    assert parameters(Parser.advance_lexer) == ["self"]
+
+
+def test_aiohttp() -> None:
+    """It sends again only on errors of its own classes, and asks its middlewares first."""
+    assert "middlewares" in parameters(aiohttp.ClientSession.__init__)
+    source = inspect.getsource(aiohttp.ClientSession._request)  # noqa: SLF001  # what a comment cites
+    assert "except (ClientOSError, ServerDisconnectedError):" in source
