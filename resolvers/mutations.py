@@ -26,7 +26,7 @@ from resolvers.payloads import (
     SegmentUpdatePayload,
     SegmentUpsertPayload,
 )
-from resolvers.targets import targets
+from resolvers.targets import destinations, targets
 from resolvers.types import Context
 from resolvers.write_inputs import (
     AssignmentBulkCreateInput,
@@ -85,7 +85,9 @@ async def once(
     """Do a write, with an idempotency key only the first time. Raises `Refusals` for a bad key."""
     writes = info.context.writes
     key = given(asked.idempotency_key)
-    if key is None:
+    # At providers that the caller does not see nothing is written, and what they wrote there when
+    # they saw more is not shown: the answer is the one for providers that do not exist.
+    if key is None or destinations(asked).isdisjoint(info.context.providers):
         return await write(writes)
     # What was asked without the key itself, as text: equal inputs, equal texts.
     text = msgspec.json.encode(
@@ -206,13 +208,13 @@ class Mutation:
         self, info: Context, asked: Annotated[SegmentBulkDeleteInput, INPUT]
     ) -> SegmentBulkPayload | None:
         """See the description."""
+        refs = [drafts.named_segment(each) for each in asked.ids]
 
         async def write(writes: Writes) -> receipts.SegmentsReceipt:
-            refs = [drafts.named_segment(each) for each in asked.ids]
             return await writes.bulk.delete(refs, force=bool(asked.force))
 
         done = await receipt(info, asked, receipts.SegmentsReceipt, write)
-        return SegmentBulkPayload(value=done)
+        return SegmentBulkPayload(value=info.context.writes.bulk.visible(done, refs))
 
     @strawberry.field(description="Rank a provider's segments (Stuut).", metadata=SEGMENTS)
     async def segments_reorder(

@@ -21,6 +21,21 @@ def targets(asked: Any) -> Targets:
     return found
 
 
+def destinations(asked: Any) -> frozenset[str]:
+    """Return the keys of the providers that an input writes to, as far as it names them rightly.
+
+    Several only for a bulk of global ids.
+    """
+    provider = getattr(asked, "provider", None)
+    if provider:
+        return frozenset({provider})
+    single = given(getattr(asked, "id", None)) or given(getattr(asked, "segment_id", None))
+    found = Targets()
+    for text in [single] if single else _list(asked, "ids"):
+        _note_id(found, text)
+    return frozenset(found.providers)
+
+
 def _note(found: Targets, asked: Any) -> None:
     """Take in one input, or one row of a bulk."""
     for name in ("id", "segment_id", "customer_id"):

@@ -112,6 +112,27 @@ class BulkWrites:
             rows += part
         return SegmentsReceipt(rows=tuple(sorted(rows, key=lambda row: row.index)))
 
+    def visible(
+        self, receipt: SegmentsReceipt, refs: Sequence[Ref | UserError]
+    ) -> SegmentsReceipt:
+        """Return the receipt of a deletion as its caller may see it now.
+
+        It may be of a time when they saw more providers: rows of others read as if the provider
+        did not exist.
+        """
+        rows = []
+        for row in receipt.rows:
+            ref = refs[row.index]
+            try:
+                if isinstance(ref, Ref):
+                    self._desk.provider(ref.provider)
+                rows.append(row)
+            except Refusals as error:
+                told = (at_id(error.errors[0], row.index),)
+                failed = SegmentRow(index=row.index, outcome=Outcome.FAILED, errors=told)
+                rows.append(failed)
+        return msgspec.structs.replace(receipt, rows=tuple(rows))
+
     async def _deleted(
         self, provider: str, keys: Sequence[str], *, force: bool
     ) -> Sequence[RowResult]:

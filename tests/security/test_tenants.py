@@ -15,7 +15,7 @@ import pytest
 from gateway.settings import StoreSettings
 from resolvers import ids
 from resolvers.execution.documents import Document
-from tests.front.known import DACH_STRATEGIC, HIRO, HIRO_AT, SILVER_MEMBERS
+from tests.front.known import APP_BETA, DACH_STRATEGIC, HIRO, HIRO_AT, SILVER_MEMBERS
 from tests.front.serving import (
     PROVIDERS,
     Front,
@@ -26,7 +26,7 @@ from tests.front.serving import (
     settings_with,
 )
 from tests.security.callers import guarded, signed
-from tests.writes.asking import document
+from tests.writes.asking import document, shoppers
 
 SCOPES = (
     "segments:read",
@@ -322,27 +322,66 @@ async def test_somebody_elses_idempotency_key(tmp_path: Path) -> None:
 
 REPLAYED: Mapping[str, Mapping[str, Any]] = {
     "segmentCreate": {"provider": "stuut", "name": "New", "priority": 1},
+    "segmentUpdate": {"id": segment_id("emporix", "staff"), "name": "Crew"},
+    "segmentDelete": {"id": segment_id("emporix", "staff")},
+    "segmentBulkDelete": {"ids": [segment_id("emporix", "staff")]},
     "segmentsReorder": {"provider": "stuut", "ids": [segment_id("stuut", DACH_STRATEGIC)]},
     "assignmentCreate": {
         "segmentId": segment_id("emporix", "staff"),
         "customerId": customer_id("emporix", HIRO_AT["emporix"]),
     },
+    "segmentItemsBulkAssign": {
+        "segmentId": segment_id("emporix", "staff"),
+        "items": [{"externalId": "p1001", "type": "PRODUCT"}],
+    },
+    "customerSegmentsReplace": {
+        "provider": "instaleap",
+        "customers": [{"externalId": shoppers(1)[0], "segments": [{"type": "a", "value": "b"}]}],
+    },
 }
+EVERY = signed(*SCOPES, "#shop")
+FEWER = signed(*(f"{scope}@voucherify" for scope in SCOPES), "#shop")
 
 
 @pytest.mark.parametrize("field", REPLAYED)
 async def test_receipts_of_what_one_may_not_see_any_more(field: str, tmp_path: Path) -> None:
-    """Who has lost their scopes at a provider is shown nothing of it by their own old receipt."""
-    every = (*SCOPES, "#shop")
-    fewer = (*(f"{scope}@voucherify" for scope in SCOPES), "#shop")
-    selection = {"assignmentCreate": "assignment { id kind provider { key } }"}
-    query = document(field, selection=selection.get(field))
-    given = {"m0": {**REPLAYED[field], "idempotencyKey": "key"}}
-    (shown,) = {"segment", "segments", "assignment"} & set(query.replace("{", " ").split())
+    """Who has lost their scopes at a provider is answered as if there were no such provider.
+
+    Their own old receipt is not shown; the key stands for it again when they have their scopes.
+    """
+    probe = (document(field), {"m0": {**REPLAYED[field], "idempotencyKey": "key"}})
+    unused = (probe[0], {"m0": {**REPLAYED[field], "idempotencyKey": "unused"}})
+    other = (probe[0], {"m0": {**probe[1]["m0"], **OTHER.get(field, {})}})
     async with gateway(PROVIDERS, tmp_path, Providers()) as front:
-        done = await told(front, signed(*every), (query, given))
-        assert done[2]["data"]["m0"][shown]
-        again = await told(front, signed(*fewer), (query, given))
-        assert again[2]["data"] == {"m0": {shown: None, "userErrors": []}}
-        assert "errors" not in again[2]
+        done = (await told(front, EVERY, probe))[2]["data"]
+        assert done["m0"]["userErrors"] == []
+        found = [await told(front, FEWER, each) for each in (probe, unused, other)]
         assert front.calls == []
+        assert (await told(front, EVERY, probe))[2]["data"] == done
+        assert {call.partition(" ")[0] for call in front.calls} <= {"GET"}  # it is shown anew
+    async with gateway(("voucherify",), tmp_path, Providers()) as front:
+        admin = signed("admin")
+        assert [await told(front, admin, each) for each in (probe, unused, other)] == found
+
+
+OTHER: Mapping[str, Mapping[str, Any]] = {
+    "segmentCreate": {"name": "Other"},
+    "segmentUpdate": {"name": "Other"},
+    "segmentsReorder": {"ids": []},
+}
+
+
+async def test_a_receipt_of_several_providers(tmp_path: Path) -> None:
+    """Rows of a provider that is hidden by now read as those of an unknown one; others stay."""
+    ids = [segment_id("emporix", "staff"), segment_id("voucherify", APP_BETA)]
+    probe = (document("segmentBulkDelete"), {"m0": {"ids": ids, "idempotencyKey": "key"}})
+    single = (document("segmentBulkDelete"), {"m0": {"ids": ids[:1]}})
+    async with gateway(PROVIDERS, tmp_path, Providers()) as front:
+        done = (await told(front, EVERY, probe))[2]["data"]["m0"]
+        assert [row["outcome"] for row in done["results"]] == ["DELETED", "DELETED"]
+        again = (await told(front, FEWER, probe))[2]["data"]["m0"]
+        (hidden,) = (await told(front, FEWER, single))[2]["data"]["m0"]["results"]
+        assert front.calls == []
+    assert hidden["outcome"] == "FAILED"
+    assert again["results"] == [hidden, done["results"][1]]
+    assert (again["succeeded"], again["failed"]) == (1, 1)
