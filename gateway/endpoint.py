@@ -37,7 +37,7 @@ from gateway.graphql_http import (
     start,
 )
 from gateway.hangup import HungUp
-from gateway.origins import PREFLIGHT, Origins, address_of, authorization_of
+from gateway.origins import Origins, address_of, authorization_of
 from gateway.running import Reply, Runner, refused, wishes_of
 from gateway.server.repeats import Again, Answer
 from gateway.sign_in.doorkeeper import Doorkeeper
@@ -165,7 +165,7 @@ class Endpoint:
         opened = self._origins.opened_to(headers) if is_asked else ()
         if not opened:
             raise RequestError(405, "There are GET, HEAD and POST.", headers=METHODS)
-        told = lasting(JSON, (*opened, *PREFLIGHT, VARY))
+        told = lasting(JSON, (*opened, *self._origins.preflight, VARY))
         await send(start(HTTPStatus.NO_CONTENT, told, 0))
         await send({"type": "http.response.body"})
 

@@ -22,16 +22,6 @@ _HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re.IGNORE
 MOST_KNOWN = 256
 """Host headers that need no second look: a stranger may make up many, by their ports."""
 
-PREFLIGHT: Sequence[Header] = (
-    (b"access-control-allow-methods", b"GET, POST"),
-    (
-        b"access-control-allow-headers",
-        b"accept-language, authorization, content-type, x-show-calls",
-    ),
-    (b"access-control-max-age", b"600"),
-)
-"""What an allowed page may send."""
-
 
 class Origins:
     """Knows the hosts that are served, and the pages that may ask."""
@@ -51,6 +41,12 @@ class Origins:
             )
             for origin in server.cors_origins
         }
+        self.preflight: Sequence[Header] = (
+            (b"access-control-allow-methods", b"GET, POST"),
+            (b"access-control-allow-headers", ", ".join(server.cors_allow_headers).encode()),
+            (b"access-control-max-age", b"600"),
+        )
+        """What an allowed page may send."""
         self._served: set[bytes] = set()
         """Those that were found to be."""
 

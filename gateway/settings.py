@@ -36,6 +36,24 @@ _FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^/*?#\s]+$")]
 
 
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+"""A token (RFC 9110, 5.1). `*` alone would mean every header but `authorization`."""
+
+CORS_ALLOW_HEADERS = (
+    # What this server reads.
+    *("accept-language", "authorization", "content-type", "x-show-calls"),
+    # Tracing: W3C Trace Context and Baggage, Zipkin's B3, and ids that proxies and clients add.
+    *("traceparent", "tracestate", "baggage", "sentry-trace", "b3"),
+    *("x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags"),
+    *("x-request-id", "x-correlation-id"),
+    # Clients of GraphQL: Apollo's (web, mobile, its check against forged requests) and others'.
+    *("apollographql-client-name", "apollographql-client-version", "apollo-require-preflight"),
+    *("x-apollo-operation-id", "x-apollo-operation-name", "x-apollo-operation-type"),
+    *("graphql-client-name", "graphql-client-version", "x-requested-with"),
+)
+"""A page whose script sets a header that is not named here gets no answer at all."""
+
+
 class ServerSettings(BaseModel):
     """The `[server]` table."""
 
@@ -47,6 +65,8 @@ class ServerSettings(BaseModel):
     """The names that requests may be for (the Host header). None: on loopback its names."""
     cors_origins: tuple[Origin, ...] = ()
     """Pages of these origins may ask, for example `https://shop.example`."""
+    cors_allow_headers: tuple[HeaderName, ...] = CORS_ALLOW_HEADERS
+    """Request headers that scripts of those pages may set."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or networks whose X-Forwarded-For is believed."""
     request_timeout_s: Annotated[float, Field(gt=0, le=600)] = 10
@@ -131,7 +151,7 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
     if path is None:
         return sandbox_settings()
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         text = f"cannot be read: {error.strerror or type(error).__name__}"
         raise SettingsError([Problem(str(path), text)]) from error

@@ -7,10 +7,15 @@ from pydantic import SecretStr
 
 from gateway.providers import ADAPTERS
 from gateway.sandbox.app import CREDENTIALS
-from gateway.settings import load
+from gateway.settings import CORS_ALLOW_HEADERS, load
 from tests.gateway.configurations import ACCOUNT, ENVIRONMENT, EXAMPLE, problems, read
 
-CLOSED: dict[str, Any] = {"hosts": (), "cors_origins": (), "trusted_proxies": ()}
+CLOSED: dict[str, Any] = {
+    "hosts": (),
+    "cors_origins": (),
+    "cors_allow_headers": CORS_ALLOW_HEADERS,
+    "trusted_proxies": (),
+}
 
 
 def plain(value: Any) -> Any:

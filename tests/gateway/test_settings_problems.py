@@ -203,3 +203,18 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         with pytest.raises(SettingsError) as refused:
             load(path, {})
         assert refused.value.problems == ((str(path), f"cannot be read: {why}"),)
+
+
+@pytest.mark.parametrize("name", ["*, x-a", "x a", "", "x:", "x\\r\\ny: z", "é"])
+def test_names_of_headers(file: Path, name: str) -> None:
+    """What is no name of a header goes into none."""
+    text = f'{ACCOUNT}\n[server]\ncors_allow_headers = ["x-shop", "{name}"]\n'
+    ((path, told),) = problems(file, text)
+    assert path == "server.cors_allow_headers[1]"
+    assert told.startswith("string should match pattern")
+
+
+def test_a_byte_order_mark(file: Path) -> None:
+    """Some editors write one before the file."""
+    file.write_bytes(b"\xef\xbb\xbf" + ACCOUNT.encode())
+    assert len(load(file, {}).providers) == 1

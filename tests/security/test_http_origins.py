@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import httpx
 import pytest
 
+from gateway.settings import CORS_ALLOW_HEADERS
 from tests.front.asking import JSON, KEYS, refusal
 from tests.front.serving import PROVIDERS, Front, serving
 from tests.security.callers import guarded
@@ -34,6 +35,30 @@ async def test_hosts_where_nobody_signs_in(front: Front, path: str, host: str) -
     reply = await front.client.get(path, headers={"host": host})
 
     assert refusal(reply) == NO_NAME
+
+
+USUAL = (
+    *("accept-language", "authorization", "content-type", "x-show-calls"),
+    *("traceparent", "tracestate", "baggage", "x-request-id", "sentry-trace"),
+    *("apollographql-client-name", "apollographql-client-version"),
+    *("x-apollo-operation-name", "x-apollo-operation-type", "apollo-require-preflight"),
+)
+
+
+def test_headers_that_pages_usually_send() -> None:
+    """Tracing and the clients of GraphQL work without a setting."""
+    assert set(USUAL) <= set(CORS_ALLOW_HEADERS)
+    assert len(set(CORS_ALLOW_HEADERS)) == len(CORS_ALLOW_HEADERS)
+
+
+async def test_headers_that_pages_may_send() -> None:
+    """The operator may name others instead."""
+    server = {"cors_origins": (SHOP,), "cors_allow_headers": ("authorization", "X-Shop")}
+    headers = {"access-control-request-method": "POST", "origin": SHOP}
+    async with serving(settings=settings_of(server=server)) as front:
+        reply = await front.client.options("/graphql", headers=headers)
+
+    assert reply.headers["access-control-allow-headers"] == "authorization, X-Shop"
 
 
 @pytest.mark.parametrize("path", ["/livez", "/graphql?query={__typename}"])
@@ -165,9 +190,7 @@ async def test_preflights() -> None:
         "access-control-allow-origin": SHOP,
         "access-control-expose-headers": "retry-after, x-request-id",
         "access-control-allow-methods": "GET, POST",
-        "access-control-allow-headers": (
-            "accept-language, authorization, content-type, x-show-calls"
-        ),
+        "access-control-allow-headers": ", ".join(CORS_ALLOW_HEADERS),
         "access-control-max-age": "600",
     }
     assert "origin" in allowed.headers["vary"].split(", ")
