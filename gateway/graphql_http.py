@@ -6,6 +6,7 @@ The specification: https://graphql.github.io/graphql-over-http/draft/
 import itertools
 import json
 import secrets
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ HTML = "text/html"
 
 Header = tuple[bytes, bytes]
 Headers = Mapping[bytes, bytes]
-"""By lower-case name; of several with one name the first."""
+"""By lower-case name; several lines of one name are one list (RFC 9110, 5.2)."""
 
 SAFE: Sequence[Header] = (
     (b"x-content-type-options", b"nosniff"),
@@ -70,7 +71,8 @@ class RequestError(Exception):
 class Asked(msgspec.Struct, frozen=True):
     """The parameters of a GraphQL request."""
 
-    query: str | msgspec.UnsetType = msgspec.UNSET
+    query: str | None = None
+    """Null counts as absent; so does an empty text beside the name of a document."""
     variables: dict[str, Any] | None = None
     operation_name: str | None = msgspec.field(default=None, name="operationName")
     extensions: dict[str, Any] | None = None
@@ -78,6 +80,13 @@ class Asked(msgspec.Struct, frozen=True):
     document_id: str | None = msgspec.field(default=None, name="documentId")
     doc_id: str | None = None
     id: str | None = None
+
+    @property
+    def names_document(self) -> bool:
+        """Whether a document is named, by an id or a hash, however badly."""
+        if self.document_id or self.doc_id or self.id:
+            return True
+        return (self.extensions or {}).get("persistedQuery") is not None
 
 
 NAMES = frozenset(Asked.__struct_encode_fields__)
@@ -115,7 +124,10 @@ def headers_of(given: Sequence[Header]) -> Headers:
     for name in ONCE.intersection(names):
         if names.count(name) > 1:
             raise RequestError(400, f"The header {name.decode()} stands there twice.")
-    return dict(reversed(given))
+    joined: dict[bytes, bytes] = {}
+    for name, value in given:
+        joined[name] = b"%b, %b" % (joined[name], value) if name in joined else value
+    return joined
 
 
 class Acceptable(NamedTuple):
@@ -189,6 +201,7 @@ def _check_content_type(content_type: bytes) -> None:
 
 def asked_by_post(body: bytes) -> Asked:
     """Read the parameters of a POST. Raises `RequestError`."""
+    body = body.removeprefix(BOM_UTF8)  # some programs write one (RFC 8259, 8.1)
     try:
         asked = _decode(body)
         if _may_repeat(body):
@@ -216,7 +229,7 @@ def asked_by_get(query_string: bytes) -> Asked:
             if not given.get(name, "?"):
                 del given[name]
         for name in {"variables", "extensions"} & given.keys():
-            given[name] = msgspec.json.decode(given[name])
+            given[name] = msgspec.json.decode(given[name].removeprefix("\ufeff"))
         return msgspec.convert(given, Asked)
     except UnicodeError as error:
         raise RequestError(400, "The parameters are not UTF-8.") from error

@@ -5,6 +5,7 @@ when a client sends text and hash for the first time (Apollo's automatic persist
 """
 
 import sys
+from codecs import BOM_UTF8
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
@@ -76,16 +77,22 @@ class Persisted:
     def text(self, asked: Asked) -> str:
         """Return the text of the document that is asked. Raises `RequestError`."""
         text, name = asked.query, name_of(asked)
-        if text is msgspec.UNSET:
+        if text is None or (not text and name is not None):
             return self._found(name)
         if self._only and text not in self._texts:
             raise _refused()
-        if name is not None and self._trusted.get(name) != text:
-            if hash_of(text) != name:
-                raise RequestError(400, "The document is not the one that its hash or id names.")
-            if self._is_automatic:
-                self._kept.keep(name, text)
+        if name is not None and self._trusted.get(name) != text and hash_of(text) != name:
+            raise RequestError(400, "The document is not the one that its hash or id names.")
         return text
+
+    def keep(self, asked: Asked, text: str) -> None:
+        """Keep the document of a request, which is a valid one, under the hash that came along.
+
+        Others are not kept: they would take the places of documents that somebody asks.
+        """
+        name = name_of(asked) if self._is_automatic and asked.query else None
+        if name is not None and self._trusted.get(name) != text:
+            self._kept.keep(name, text)
 
     def _found(self, name: str | None) -> str:
         if name is None:
@@ -141,7 +148,7 @@ def name_of(asked: Asked) -> str | None:
     if asked.extensions is None and asked.document_id is asked.doc_id is asked.id is None:
         return None
     given = (asked.document_id, asked.doc_id, asked.id, _apollo(asked.extensions or {}))
-    names = {each.removeprefix("sha256:") for each in given if each is not None}
+    names = {each.removeprefix("sha256:") for each in given if each}
     if len(names) > 1:
         raise RequestError(400, "The request names two documents.")
     return next(iter(names), None)
@@ -165,7 +172,7 @@ def hash_of(text: str) -> str:
 def entries(file: Path) -> Iterator[Entry]:
     """Yield the documents of a manifest. Raises `SettingsError` for a file that is none."""
     try:
-        found = msgspec.json.decode(file.read_bytes())
+        found = msgspec.json.decode(file.read_bytes().removeprefix(BOM_UTF8))
         if isinstance(found, dict) and "format" in found:
             operations = msgspec.convert(found, _Manifest).operations
             for index, each in enumerate(operations):

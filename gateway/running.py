@@ -104,7 +104,9 @@ class Runner:
         self._operations.count(caller)
         text = self._persisted.text(asked)
         document = self._operations.document(text, explores=caller.may_explore)
-        name = asked.operation_name
+        if document.is_good:
+            self._persisted.keep(asked, text)
+        name = asked.operation_name or None
         is_query = document.is_query(name)
         if only_query and not is_query:
             allow = ((b"allow", b"POST"),)

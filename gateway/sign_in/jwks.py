@@ -5,6 +5,7 @@ import math
 import ssl
 import time
 from base64 import urlsafe_b64decode
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -72,7 +73,7 @@ def read(body: bytes) -> Sequence[PublicKey]:
     if len(body) > LARGEST:
         raise JwksFailed(f"more than {LARGEST} bytes")
     try:
-        told = msgspec.json.decode(body, type=dict[str, Any]).get("keys")
+        told = msgspec.json.decode(body.removeprefix(BOM_UTF8), type=dict[str, Any]).get("keys")
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise JwksFailed("not a JSON object") from error
     if not isinstance(told, list):

@@ -1,6 +1,7 @@
 """What a request says, where two readers could understand two things."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -84,6 +85,52 @@ async def test_content_types_that_look_like_json(front: Front, content_type: str
     reply = await post(front, {"query": KEYS}, content_type=content_type)
 
     assert refusal(reply)[0] == 415
+
+
+BOM = b"\xef\xbb\xbf"
+
+
+async def test_a_byte_order_mark_before_json(front: Front) -> None:
+    """It is skipped (RFC 8259, 8.1), one of them, wherever JSON is read of a request."""
+    query = b'{"query": %b, "variables": {"a": 1}}' % QUERY
+    plain = await post(front, query)
+    marked = await post(front, BOM + query)
+    twice = await post(front, BOM + BOM + query)
+    parameters = {"query": KEYS, "variables": '\ufeff{"a": 1}', "extensions": "\ufeff{}"}
+    by_get = await front.client.get("/graphql", params=parameters)
+
+    data = [{"key": key} for key in ("stuut", "voucherify", "instaleap", "emporix")]
+    for reply in (plain, marked, by_get):
+        assert (reply.status_code, reply.json()["data"]) == (200, {"providers": data})
+    assert refusal(twice) == (400, JSON, "The request is not JSON.", "BAD_USER_INPUT")
+
+
+async def test_a_byte_order_mark_hides_no_parameter(front: Front) -> None:
+    """What stands there twice is seen behind it."""
+    reply = await post(front, BOM + TWICE[0])
+
+    assert refusal(reply)[2] == "The parameter query stands there twice."
+
+
+@pytest.mark.parametrize("accept", [JSON, GRAPHQL])
+@pytest.mark.parametrize(
+    "query", [KEYS, f"query A {KEYS}", f"query A {KEYS} query B {KEYS}"], ids=["plain", "A", "AB"]
+)
+async def test_an_empty_operation_name(front: Front, query: str, accept: str) -> None:
+    """It is none, by POST as by GET: the only operation runs, and of several none."""
+    given = {"query": query, "operationName": ""}
+    by_post = await post(front, given, accept=accept)
+    by_get = await front.client.get("/graphql", params=given, headers={"accept": accept})
+    without = await post(front, {"query": query}, accept=accept)
+
+    for reply in (by_post, by_get):
+        assert reply.status_code == without.status_code
+        assert told(reply.json()) == told(without.json())
+
+
+def told(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer without its cost."""
+    return {name: part for name, part in answer.items() if name != "extensions"}
 
 
 DEEP = "[" * 50_000

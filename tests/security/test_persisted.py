@@ -127,6 +127,38 @@ async def test_a_named_mutation_is_no_query(front: Front) -> None:
     assert front.calls == []
 
 
+@pytest.mark.parametrize("absent", [{"query": None}, {"query": ""}], ids=["null", "empty"])
+async def test_no_text_beside_a_hash(front: Front, absent: Mapping[str, Any]) -> None:
+    """Clients that fill in what they leave out send null or an empty text: the hash counts."""
+    assert await post(front, **apollo(KEYS, **absent)) == UNKNOWN
+    assert await post(front, **apollo(KEYS, query=KEYS)) == FOUND
+    assert await post(front, **apollo(KEYS, **absent)) == FOUND
+    assert await get(front, **apollo(KEYS), query="") == FOUND
+    assert await post(front, documentId=hash_of(KEYS), id="", doc_id="", **absent) == FOUND
+
+
+@pytest.mark.parametrize(
+    "invalid", ["{", "{ nothing }", "query($id: ID!) { node(id: $id) { id(x: 1) } }"]
+)
+async def test_invalid_documents_are_not_kept(front: Front, invalid: str) -> None:
+    """They are refused each time with their text, and never known by their hash."""
+    for _ in range(2):
+        status, message, code = await post(front, **apollo(invalid, query=invalid))
+        assert (status, code) == (200, "BAD_USER_INPUT")
+        assert message != UNKNOWN[1]
+        assert await post(front, **apollo(invalid)) == UNKNOWN
+        assert await get(front, **apollo(invalid)) == UNKNOWN
+
+
+async def test_documents_that_are_too_deep_are_not_kept() -> None:
+    """What a bound refuses takes no other document's place."""
+    settings = settings_of().model_copy(update={"limits": LimitSettings(depth=1)})
+    async with serving(settings=settings) as front:
+        status, _, code = await post(front, **apollo(NAMES, query=NAMES))
+        assert (status, code) == (200, "LIMIT_EXCEEDED")
+        assert await post(front, **apollo(NAMES)) == UNKNOWN
+
+
 async def test_a_hash_of_another_text_is_refused_and_keeps_nothing(front: Front) -> None:
     """Nobody can put a document of theirs in the place of another."""
     assert await post(front, **apollo(KEYS, query=NAMES)) == MISMATCH
@@ -146,6 +178,8 @@ async def test_a_hash_of_another_text_is_refused_and_keeps_nothing(front: Front)
         {"doc_id": hash_of(NAMES), **apollo(KEYS)},
         {"extensions": {}},
         {"documentId": 7},
+        {"query": None},
+        {"documentId": "", "query": None},
         {},
     ],
 )
@@ -232,6 +266,13 @@ def test_a_manifest_that_is_none(tmp_path: Path, text: str | None, problem: str)
     assert raised.value.problems == (("documents.manifest", f"{file} {problem}"),)
 
 
+def test_a_manifest_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """Some editors write one."""
+    file = manifest(tmp_path, "relay", keys=KEYS)
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    build(settings_of(manifest=file))
+
+
 def test_each_document_of_a_manifest_must_be_sound(tmp_path: Path) -> None:
     """All that are not are told at once, by their entries."""
     file = manifest(tmp_path, "apollo", good=KEYS, bad="{ nothing }", worse="{")
@@ -284,7 +325,7 @@ def kept(texts: list[str]) -> list[bool]:
     """Send documents in this order; tell which of them are known afterwards."""
     store = Persisted(DocumentSettings(), lambda _: ())
     for text in texts:
-        store.text(Asked(query=text, document_id=hash_of(text)))
+        store.keep(Asked(query=text, document_id=hash_of(text)), text)
     return [is_known(store, text) for text in texts]
 
 
