@@ -70,8 +70,9 @@ class Sockets:
             headers = headers_of(connection["headers"])
             self._origins.check_host(headers)
             self._origins.opened_to(headers)
-        except RequestError as error:
-            await _deny(connection, send, error)
+            await self._check_credentials(connection, headers)
+        except (RequestError, Unauthenticated) as error:
+            await _deny(connection, send, refused(error))
             return
         socket = Socket(self, connection, headers, send)
         # The client may be gone at any time (OSError is how servers say so).
@@ -83,6 +84,12 @@ class Sockets:
                 await send(close)
             finally:
                 await socket.stop()
+
+    async def _check_credentials(self, connection: Connection, headers: Headers) -> None:
+        """Raise `Unauthenticated` for wrong ones; those that are right may still follow later."""
+        shown = authorization_of(headers)
+        if shown is not None:
+            await self.doorkeeper.caller(shown, address_of(connection, headers))
 
 
 class Socket:
@@ -137,7 +144,7 @@ class Socket:
         if len(text) > self._sockets.limits.message_bytes:
             raise Closed(1009, "The message is too large (limits.message_bytes)")
         try:
-            return _decode(text)
+            return _decode(text.removeprefix("\ufeff"))
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise Closed(4400, _explained(error)) from error
 
@@ -162,12 +169,13 @@ class Socket:
     async def _initialise(self, said: Said) -> None:
         if self._is_initialised:
             raise Closed(4429, "Too many initialisation requests")
-        if said.payload is not UNSET:
-            for name in ("authorization", "Authorization"):
-                self._authorization = said.payload.get(name, self._authorization)
-        if not isinstance(self._authorization, str | None):
+        payload = {} if said.payload is UNSET else said.payload
+        given = [payload.get(name) for name in ("authorization", "Authorization")]
+        shown = [each for each in given if each is not None] or [self._authorization]
+        if not all(isinstance(each, str | None) for each in shown):
             raise Closed(4400, "The authorization is not a text")
-        await self._caller()
+        for self._authorization in shown:
+            await self._caller()
         self._is_initialised = True
         await self._tell({"type": "connection_ack"})
 
@@ -188,6 +196,8 @@ class Socket:
             asked = msgspec.convert(said.payload, Asked)
         except msgspec.ValidationError as error:
             raise Closed(4400, _explained(error)) from error
+        if asked.query is None and not asked.names_document:
+            raise Closed(4400, "The payload has no query, and no name of a document")
         if name in self._running:
             raise Closed(4409, f"Subscriber for {name} already exists")
         caller = await self._caller()

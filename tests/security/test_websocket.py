@@ -86,6 +86,13 @@ async def test_operations_that_cannot_run(query: str, message: str) -> None:
         assert [await socket.heard(), await socket.heard()] == answers("1")
 
 
+async def test_a_byte_order_mark() -> None:
+    """It is skipped before the JSON of a message, too."""
+    async with talking() as socket:
+        await socket.say("\ufeff" + json.dumps(subscribe("1")))
+        assert [await socket.heard(), await socket.heard()] == answers("1")
+
+
 async def test_pings() -> None:
     """A ping gets its pong, also before the beginning; a pong gets nothing."""
     async with really_serving() as server, opened(server) as socket:
@@ -118,6 +125,10 @@ MALFORMED: Mapping[str, Any] = {
     "payload null": {"type": "subscribe", "id": "1", "payload": None},
     "payload a list": {"type": "subscribe", "id": "1", "payload": []},
     "payload missing": {"type": "subscribe", "id": "1"},
+    "payload empty": {"type": "subscribe", "id": "1", "payload": {}},
+    "payload without a document": {"type": "subscribe", "id": "1", "payload": {"variables": {}}},
+    "payload with empty names": {"type": "subscribe", "id": "1", "payload": {"documentId": ""}},
+    "payload with other extensions": subscribe("1", query=None, extensions={"a": 1}),  # type: ignore[arg-type]
     "query null": subscribe("1", query=None),  # type: ignore[arg-type]
     "query a number": subscribe("1", query=7),  # type: ignore[arg-type]
     "variables a list": subscribe("1", variables=[]),
@@ -298,11 +309,12 @@ def one_key(monkeypatch: pytest.MonkeyPatch) -> type[OneKey]:
         ("Bearer key", None),
         (None, {"authorization": "Bearer key"}),
         (None, {"Authorization": "Bearer key"}),
-        ("Bearer other", {"authorization": "Bearer key"}),
+        ("Bearer key", {"authorization": None}),
+        ("Bearer key", {"authorization": "Bearer key", "Authorization": "Bearer key"}),
     ],
 )
 async def test_credentials(header: str | None, payload: Mapping[str, str] | None) -> None:
-    """They come with the handshake or with the beginning, which counts."""
+    """They come with the handshake, with the beginning, or with both."""
     headers = {} if header is None else {"Authorization": header}
     async with (
         really_serving() as server,
@@ -312,6 +324,48 @@ async def test_credentials(header: str | None, payload: Mapping[str, str] | None
         assert await socket.heard() == ACK
         await socket.say(subscribe("1"))
         assert [await socket.heard(), await socket.heard()] == answers("1")
+
+
+@pytest.mark.usefixtures("one_key")
+@pytest.mark.parametrize("protocols", [None, [PROTOCOL]])
+@pytest.mark.parametrize("shown", ["Bearer other", "Bearer ", "Basic a2V5"])
+async def test_wrong_credentials_in_the_handshake(
+    shown: str, protocols: list[Subprotocol] | None
+) -> None:
+    """They are refused there: what the beginning would say does not matter."""
+    async with really_serving() as server:
+        with pytest.raises(InvalidStatus) as refused:
+            async with opened(
+                server, subprotocols=protocols, additional_headers={"Authorization": shown}
+            ):
+                pass
+
+    response = refused.value.response
+    (error,) = json.loads(response.body)["errors"]
+    assert (response.status_code, error["extensions"]["code"]) == (401, "UNAUTHENTICATED")
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.usefixtures("one_key")
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"authorization": "Bearer other"},
+        {"authorization": ""},
+        {"authorization": "Bearer other", "Authorization": "Bearer key"},
+        {"authorization": "Bearer key", "Authorization": "Bearer other"},
+    ],
+)
+async def test_wrong_credentials_beside_right_ones(payload: Mapping[str, str]) -> None:
+    """Wrong ones are refused wherever they are shown."""
+    headers = {"Authorization": "Bearer key"}
+    async with (
+        really_serving() as server,
+        opened(server, additional_headers=headers) as socket,
+    ):
+        await socket.say({**INIT, "payload": payload})
+
+        assert await socket.closed() == (4403, "Forbidden")
 
 
 @pytest.mark.usefixtures("one_key")
