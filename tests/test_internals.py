@@ -107,6 +107,7 @@ CONNECTION = ["self", "config", "server_state", "app_state", "_loop"]
         (HttpToolsProtocol.connection_made, ["self", "transport"]),
         (HttpToolsProtocol.connection_lost, ["self", "exc"]),
         (HttpToolsProtocol.data_received, ["self", "data"]),
+        (HttpToolsProtocol._unset_keepalive_if_required, ["self"]),  # noqa: SLF001  # as it is called
         (HttpToolsProtocol.send_400_response, ["self", "msg"]),
         (HttpToolsProtocol.on_message_begin, ["self"]),
         (HttpToolsProtocol.on_headers_complete, ["self"]),
@@ -145,13 +146,14 @@ async def test_state_of_a_connection() -> None:
     protocol = HttpToolsProtocol(config, ServerState(), {}, asyncio.get_running_loop())
     protocol.on_message_begin()
     names = (
-        "access_log app connections cycle expect_100_continue flow headers loop parser pipeline"
-        " scope server_state tasks timeout_keep_alive timeout_keep_alive_task transport url"
+        "access_log app app_state connections cycle expect_100_continue flow headers loop parser"
+        " pipeline scope server_state tasks timeout_keep_alive timeout_keep_alive_task transport"
+        " url ws_protocol_class"
     )
     assert [name for name in names.split() if not hasattr(protocol, name)] == []
     assert {"type", "headers", "client", "server", "scheme"} <= protocol.scope.keys()
     socket = WebSocketsSansIOProtocol(config, ServerState(), {}, asyncio.get_running_loop())
-    names = "frames loop transport tasks connections conn"
+    names = "frames loop transport tasks connections conn handshake_initiated"
     assert [name for name in names.split() if not hasattr(socket, name)] == []
 
 

@@ -13,10 +13,11 @@ from typing import Any
 from starlette.types import Scope
 from uvicorn.config import Config
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from gateway.server.repeats import Again, Answer, Repeats
+from gateway.server.upgrades import UpgradingHttp
 
 GOES_ON = b"\r\n"
 
@@ -41,7 +42,7 @@ class _Request:
         """Do nothing: it has not been begun, and its connection is closed by uvicorn."""
 
 
-class DirectHttp(HttpToolsProtocol):
+class DirectHttp(UpgradingHttp):
     """HTTP/1.1 as uvicorn speaks it, but for requests that the application answers directly.
 
     Those are POSTs with a body of known length that nothing else of their connection is waiting
@@ -166,7 +167,6 @@ class DirectHttp(HttpToolsProtocol):
             or parser.get_method() != b"POST"
             or parser.get_http_version() != "1.1"
             or not parser.should_keep_alive()
-            or parser.should_upgrade()
             or self.expect_100_continue
         ):
             return None

@@ -19,6 +19,7 @@ from gateway.graphql_http import RequestError, lines, refused_as_whole
 from gateway.limits import LimitSettings
 from gateway.server.direct import DirectHttp
 from gateway.server.slow_clients import Taken
+from gateway.server.websocket import BoundedWebSocket
 from gateway.server.whole import WholeCycle
 
 MOST_WAITING = 10
@@ -31,6 +32,13 @@ CHUNKING = 1.25
 """How many times `body_bytes` a chunked body may take on the wire: tiny chunks cost much CPU."""
 
 NO_HTTP = RequestError(400, "This is no HTTP request.")
+
+HANDSHAKE_TOO_LARGE = RequestError(
+    431,
+    "A WebSocket handshake has at most 128 headers, and 8192 bytes in a line.",
+    "LIMIT_EXCEEDED",
+)
+"""As the library websockets has it."""
 
 _PATH = re.compile(rb"/[!-~]*")
 
@@ -114,6 +122,19 @@ class BoundedHttp(Taken, DirectHttp):
 
     def on_headers_complete(self) -> None:
         """Start to answer a request whose headers were read."""
+        if self.parser.should_upgrade():
+            return  # The parser stops here: `take_handshake` follows, or the same head again.
+        self._check_head()
+        self._in_headers, self._in_body = False, True
+        super().on_headers_complete()
+        if self._again is None:
+            # What stands behind a chunked body (trailers) is no header: no proxy looked at it.
+            self.headers = []
+            # Uvicorn names the class itself; nothing of the cycle ran yet.
+            self.cycle.__class__ = WholeCycle
+
+    def _check_head(self) -> None:
+        """Leave the parser where a request is not let in."""
         limits = self._limits
         if self._patience is not None:
             self._be_patient(None)
@@ -129,16 +150,40 @@ class BoundedHttp(Taken, DirectHttp):
             self._stop(_too_large("concurrent_requests", most, 503))
         if self.pipeline and len(self.pipeline) >= MOST_WAITING:
             self._stop(NO_HTTP)
-        self._in_headers, self._in_body = False, True
-        super().on_headers_complete()
-        if self._again is None and not self.parser.should_upgrade():
-            # What stands behind a chunked body (trailers) is no header: no proxy looked at it.
-            self.headers = []
-            # Uvicorn names the class itself; nothing of the cycle ran yet.
-            self.cycle.__class__ = WholeCycle
+
+    def take_handshake(self, rest: bytes) -> None:
+        """Hand the connection over to WebSocket."""
+        try:
+            self._check_head()
+        except RequestError as error:
+            self._refuse(error)
+            return
+        if not self._is_free():
+            # Answers of earlier requests would get into those of the WebSocket.
+            self._refuse(NO_HTTP)
+            return
+        self._in_headers = False
+        self.connections.discard(self)
+        names: Any = self.ws_protocol_class  # uvicorn's type is another one
+        protocol: BoundedWebSocket = names(
+            config=self.config, server_state=self.server_state, app_state=self.app_state
+        )
+        protocol.connection_made(self.transport)
+        head = lines([*self.headers])
+        protocol.data_received(b"GET %b HTTP/1.1\r\n%b\r\n" % (self.url, head))
+        if protocol.handshake_initiated:
+            self.transport.set_protocol(protocol)
+            if rest:
+                protocol.data_received(rest)
+        else:
+            self.connections.discard(protocol)
+            self.connections.add(self)
+            self._refuse(HANDSHAKE_TOO_LARGE)
 
     def on_message_complete(self) -> None:
         """Know that all of a request was read."""
+        if self.parser.should_upgrade():
+            return
         if self._patience is not None:
             self._be_patient(None)
         self._in_body = False

@@ -190,7 +190,7 @@ OLD = post(QUERY).replace(b"HTTP/1.1", b"HTTP/1.0")
         pytest.param(post(b""), (3, 0, 0), id="no body"),
         pytest.param(post(QUERY, b"connection: keep-alive"), (0, 1, 2), id="kept alive"),
         pytest.param(
-            post(QUERY, b"connection: upgrade", b"upgrade: h2c"), (3, 0, 0), id="upgrade"
+            post(QUERY, b"connection: upgrade", b"upgrade: h2c"), (0, 1, 2), id="upgrade"
         ),
         pytest.param(post(QUERY, b"host: other"), (3, 0, 0), id="two hosts"),
         pytest.param(post(QUERY, host=b"other"), (3, 0, 0), id="another host"),
