@@ -17,7 +17,7 @@ from gateway.access import Caller
 from gateway.changes import UserError
 from gateway.confidential import Personal
 from gateway.errors import ProviderError
-from gateway.scope import Scope
+from gateway.scope import NO_WRITES, Scope, WriteCounts
 
 MOST_IDS = 200
 """Ids of one line: a write of more takes several, for many a reader cuts long lines."""
@@ -26,7 +26,7 @@ LONGEST_ID = 200
 """Characters that are shown of an id which the caller made up."""
 
 DENIED, DONE, PARTLY, REFUSED = "denied", "done", "partly", "refused"
-FAILED, UNKNOWN, REPEATED = "failed", "unknown", "repeated"
+FAILED, NOT_SENT, UNKNOWN, REPEATED = "failed", "not sent", "unknown", "repeated"
 
 log = structlog.get_logger("audit")
 
@@ -59,10 +59,12 @@ class Outcome(NamedTuple):
 class Line:
     """A write that is under way, and what will be logged of it."""
 
-    def __init__(self, targets: Targets) -> None:
-        """Start with what was asked."""
+    def __init__(self, targets: Targets, scope: Scope) -> None:
+        """Start with what was asked, in the request of this scope."""
         self.targets = targets
         self.outcome = Outcome(UNKNOWN)
+        self._scope = scope
+        self._before = scope.writes or NO_WRITES
 
     def note(self, receipt: Receipt, *, is_repeated: bool) -> None:
         """Take in what came of it; `is_repeated`: it is the answer to an earlier request."""
@@ -72,6 +74,25 @@ class Line:
             if ref is not None:
                 self.targets.segments[ref.key] = None
         self.outcome = Outcome(REPEATED) if is_repeated else outcome_of(receipt, rows)
+        counts = self._counts
+        if not is_repeated and not counts.acted and (counts.undone or counts.unsent):
+            self.outcome = self.outcome._replace(word=FAILED if counts.undone else NOT_SENT)
+
+    def fail(self, error: BaseException) -> None:
+        """Take in what ended it instead of a result."""
+        counts = self._counts
+        is_known = isinstance(error, ProviderError) and not error.was_sent
+        if counts.acted:
+            word = UNKNOWN
+        elif counts.undone:
+            word = FAILED if is_known else UNKNOWN
+        else:
+            word = NOT_SENT
+        self.outcome = Outcome(word, [type(error).__name__])
+
+    @property
+    def _counts(self) -> WriteCounts:
+        return (self._scope.writes or NO_WRITES).since(self._before)
 
 
 @contextmanager
@@ -82,12 +103,11 @@ def write(
 
     `operation` is the mutation's field, `has_key` whether it has an idempotency key.
     """
-    line = Line(targets)
+    line = Line(targets, scope)
     try:
         yield line
     except BaseException as error:
-        is_known = isinstance(error, ProviderError) and not error.was_sent
-        line.outcome = Outcome(FAILED if is_known else UNKNOWN, [type(error).__name__])
+        line.fail(error)
         raise
     finally:
         _log(scope, operation, line, has_key=has_key)
@@ -96,7 +116,7 @@ def write(
 def denied(scope: Scope, operations: Iterable[str]) -> None:
     """Log writes that their caller has no right to: nothing was sent."""
     for operation in operations:
-        line = Line(Targets())
+        line = Line(Targets(), scope)
         line.outcome = Outcome(DENIED)
         _log(scope, operation, line, has_key=False)
 

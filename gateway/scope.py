@@ -18,6 +18,22 @@ class SentCall(NamedTuple):
     duration_ms: float
 
 
+class WriteCounts(NamedTuple):
+    """How many calls that write ended how."""
+
+    acted: int = 0
+    """The provider did it or refused it, or nobody knows."""
+    undone: int = 0
+    """The provider answered that it did nothing: 401, 403, 429."""
+    unsent: int = 0
+    """Nothing reached the provider."""
+
+    def since(self, before: "WriteCounts") -> "WriteCounts":
+        """Return those that ended after `before`."""
+        return WriteCounts(*(now - then for now, then in zip(self, before, strict=True)))
+
+
+NO_WRITES = WriteCounts()
 ANYBODY = everybody()
 """The gateway itself, and whoever asks where nobody has to sign in."""
 
@@ -36,6 +52,8 @@ class Scope:
     calls: list[SentCall] = field(default_factory=list)
     wanted: dict[str, int] = field(default_factory=dict)
     """Calls asked for so far by provider, answers from the cache not counted."""
+    writes: "WriteCounts | None" = None
+    """How the calls ended that were to change something; None: there was none."""
     fresh_for_s: float = math.inf
     """How long the least fresh of its answers stays good; 0 once a provider failed."""
     _reported: set[tuple[str, type]] = field(default_factory=set)
@@ -43,6 +61,15 @@ class Scope:
     """What is awaited for it now: tasks that send, and the turns of those that read."""
     is_closed: bool = False
     """It was answered, or nobody waits: whoever still reads for it shall end."""
+
+    def note_write(self, *, acted: bool, answered: bool) -> None:
+        """Take in how a call that writes ended; `acted`: done or refused, or it is not known."""
+        before = self.writes or NO_WRITES
+        self.writes = WriteCounts(
+            before.acted + acted,
+            before.undone + (answered and not acted),
+            before.unsent + (not answered and not acted),
+        )
 
     def note_freshness(self, fresh_for_s: float) -> None:
         """Take in how long one of the answers stays good."""

@@ -18,7 +18,7 @@ from gateway.errors import (
 )
 from gateway.loaders import Loaders
 from gateway.provider import Provider
-from gateway.scope import Scope
+from gateway.scope import NO_WRITES, Scope, WriteCounts
 from gateway.wire import Exchange, Reply
 
 T = TypeVar("T")
@@ -52,6 +52,15 @@ class Desk:
         self._providers = providers
         self._scope = scope
         self.loaders = loaders
+
+    @property
+    def counts(self) -> WriteCounts:
+        """How the calls of this request that write have ended so far."""
+        return self._scope.writes or NO_WRITES
+
+    def note_unsent(self) -> None:
+        """Take in a write that came to nothing before its call was made."""
+        self._scope.note_write(acted=False, answered=False)
 
     @property
     def owner(self) -> str:
@@ -102,11 +111,16 @@ class Desk:
                 error.was_sent = False
                 raise
 
+        acted = answered = True
         try:
             return await provider.send(msgspec.structs.replace(exchange, read=read), self._scope)
         except Refused as error:
             raise Refusals(user_error(error)) from error
+        except ProviderError as error:
+            acted, answered = error.was_sent, error.status is not None
+            raise
         finally:
+            self._scope.note_write(acted=acted, answered=answered)
             self.loaders.forget()
             provider.forget()
 
@@ -115,6 +129,7 @@ class Desk:
         try:
             return await self.loaders.segment.load(ref)
         except ProviderError as error:
+            self.note_unsent()
             failed = error.again()
             failed.was_sent = False
             raise failed from error

@@ -49,6 +49,7 @@ class Difference:
     async def _brought(self, customer: str, wanted: set[str]) -> Told:
         has = await self._read(customer)
         if isinstance(has, GatewayError):
+            self._desk.note_unsent()
             return Told(NOT_UPDATED, (self._error(str(has), Reason.PROVIDER_FAILED),))
         if has is None:
             text = "There is no such customer."

@@ -105,6 +105,7 @@ class Replacing:
             try:
                 begun = await self._record.tags.begin(provider.key, rows, write, self._deadline)
             except GatewayError as error:
+                self._desk.note_unsent()
                 told = Told(NOT_UPDATED, (failed(error, provider),))
                 return found | {each.customer: told for each in rows}
             try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import blake2s
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -28,6 +28,13 @@ DONE, UNKNOWN = b"1", b"0"
 """What is kept under a key: the receipt behind the one, or that nobody knows the outcome."""
 
 
+class _NothingSent(Exception):
+    """A result in which nothing was sent, so that its key stays free."""
+
+    def __init__(self, receipt: Any) -> None:
+        self.receipt = receipt
+
+
 class Writes:
     """Everything that one request may change."""
 
@@ -37,7 +44,7 @@ class Writes:
         """Work at this desk, until the request's deadline on the loop's clock."""
         self._providers = providers
         self._record = record
-        self._owner = desk.owner
+        self._desk = desk
         self._deadline = deadline
         self.segments = SegmentWrites(desk)
         self.bulk = BulkWrites(desk)
@@ -55,7 +62,8 @@ class Writes:
         """Do a write unless this key did it already; then return its receipt.
 
         Each caller has keys of their own. The same key with another input raises `Refusals`.
-        Receipts are kept for 24 hours.
+        Receipts are kept for 24 hours, but for those of which nothing was sent, or nothing done
+        as the provider says: they may be tried again.
         """
         if not 1 <= len(key) <= LONGEST_KEY:
             told = f"An idempotency key has 1 to {LONGEST_KEY} characters."
@@ -65,7 +73,7 @@ class Writes:
 
         async def run() -> bytes:
             try:
-                return DONE + msgspec.json.encode(await write())
+                return DONE + msgspec.json.encode(await self._tried(write))
             except ProviderError as error:
                 if not error.was_sent:
                     raise
@@ -74,7 +82,12 @@ class Writes:
 
         digest = blake2s(asked).hexdigest()
         try:
-            kept = await self._record.once(f"{self._owner}\0{key}", digest, run, self._deadline)
+            kept = await self._record.once(
+                f"{self._desk.owner}\0{key}", digest, run, self._deadline
+            )
+        except _NothingSent as error:
+            unkept: R = error.receipt
+            return unkept
         except IdempotencyKeyReused as error:
             reused = UserError(str(error), Reason.IDEMPOTENCY_KEY_REUSED, ("idempotencyKey",))
             raise Refusals(reused) from error
@@ -85,6 +98,15 @@ class Writes:
         if kept == UNKNOWN:
             raise Refusals(unfinished(OutcomeUnknown()))
         return msgspec.json.decode(kept[len(DONE) :], type=form)
+
+    async def _tried(self, write: Callable[[], Awaitable[R]]) -> R:
+        """Do a write; raise `_NothingSent` with a result that its key must not be bound to."""
+        before = self._desk.counts
+        receipt = await write()
+        counts = self._desk.counts.since(before)
+        if not counts.acted and (counts.undone or counts.unsent):
+            raise _NothingSent(receipt)
+        return receipt
 
 
 def unfinished(error: GatewayError) -> UserError:

@@ -263,7 +263,7 @@ async def test_what_is_refused(
         (answering(403, b"{}"), "failed", "Denied"),
         (answering(500, b"{}"), "unknown", "Broken"),
         (raising(httpx.ReadTimeout), "unknown", "TimedOut"),
-        (raising(httpx.ConnectError), "failed", "Unreachable"),
+        (raising(httpx.ConnectError), "not sent", "Unreachable"),
     ],
 )
 async def test_what_failed_and_what_nobody_knows(
@@ -325,16 +325,20 @@ def test_a_large_write_takes_several_lines() -> None:
     assert [each["segments"] for each in lines] == [["x" * audit.LONGEST_ID + "…"], [], []]
 
 
-def test_a_cancelled_write_is_unknown() -> None:
-    """What came of it nobody was told."""
+@pytest.mark.parametrize(("is_sent", "outcome"), [(True, "unknown"), (False, "not sent")])
+def test_a_cancelled_write(is_sent: bool, outcome: str) -> None:  # noqa: FBT001  # pytest's
+    """What came of it nobody was told, unless its call was not made yet."""
+    scope = _scope()
     with (
         logged() as log,
         contextlib.suppress(asyncio.CancelledError),
-        audit.write(_scope(), "x", audit.Targets()),
+        audit.write(scope, "x", audit.Targets()),
     ):
+        if is_sent:
+            scope.note_write(acted=True, answered=False)
         raise asyncio.CancelledError
     (told,) = log.of("audit")
-    assert (told["outcome"], told["errors"]) == ("unknown", ["CancelledError"])
+    assert (told["outcome"], told["errors"]) == (outcome, ["CancelledError"])
 
 
 def test_messages_are_no_part_of_it() -> None:
