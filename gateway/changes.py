@@ -38,6 +38,8 @@ class UserError(msgspec.Struct, frozen=True):
     reason: Reason
     field: tuple[str, ...] | None = None
     provider: str | None = None
+    request_id: str | None = None
+    """What to look for in the log, where a provider refused or failed."""
 
     def below(self, *path: str) -> "UserError":
         """Return the same error with its field below a path."""

@@ -7,9 +7,10 @@ import strawberry
 from gateway import context
 from resolvers import errors
 from resolvers.access import OPEN
+from resolvers.errors import ErrorCode
 from resolvers.fields import View, attribute, computed
 from resolvers.inputs import given
-from resolvers.leaves import DataOrigin, DateTime, PageInfo, SourceError
+from resolvers.leaves import DataOrigin, DateTime, PageInfo
 from resolvers.selection import Asked
 
 if TYPE_CHECKING:
@@ -22,16 +23,37 @@ First = Annotated[
 ]
 After = Annotated[
     str | None,
-    strawberry.argument(description="The `endCursor` of the page before; the start if missing."),
+    strawberry.argument(
+        description="The `endCursor` of the page before; the start if missing or empty."
+    ),
 ]
 
 DEFAULT_FIRST = 50
 
 
 def paging(asked: Asked, first: int | None, after: str | None) -> context.Paging:
-    """Return what a connection's arguments ask for; the total only if it is shown."""
+    """Return what a connection's arguments ask for; the total only if it is shown.
+
+    An empty cursor is none: clients send it for the first page.
+    """
     size = DEFAULT_FIRST if first is None else first
-    return context.Paging(size, given(after), asked.selection.has_total)
+    return context.Paging(size, given(after) or None, asked.selection.has_total)
+
+
+@strawberry.type(description="What a provider failed with.")
+class SourceError:
+    """See the description."""
+
+    needs = OPEN
+
+    code: ErrorCode = strawberry.field(description="As in `errors[].extensions.code`.")
+    message: str = strawberry.field(description="One sentence for people.")
+    retryable: bool = strawberry.field(description="Asking again may help.")
+    retry_after_ms: int | None = strawberry.field(
+        description="Milliseconds after which the provider wants to be asked again, if it said."
+    )
+    upstream_status: int | None = strawberry.field(description="The provider's HTTP status.")
+    request_id: str | None = strawberry.field(description="Look for this in the server's log.")
 
 
 def _provider(source: context.Source, asked: Asked) -> context.Provider:
@@ -44,7 +66,7 @@ def _error(source: context.Source, asked: Asked) -> SourceError | None:
     if error is None:
         return None
     return SourceError(
-        code=errors.code(error),
+        code=ErrorCode(errors.code(error)),
         message=str(error),
         retryable=getattr(error, "retryable", False),
         retry_after_ms=errors.retry_after_ms(error),

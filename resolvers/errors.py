@@ -1,11 +1,79 @@
 """Error class to GraphQL code: one table, and how an error is shown to a client."""
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any
+
+import strawberry
 
 from gateway import errors
 from gateway.context import Refusals
 from gateway.store import errors as store
+
+
+@strawberry.enum(description="The kind of an error: `errors[].extensions.code`.")
+class ErrorCode(Enum):
+    """See the description. Some belong to features that are still to come."""
+
+    PROVIDER_UNREACHABLE = strawberry.enum_value(
+        "PROVIDER_UNREACHABLE",
+        description="No connection to the provider, or it broke before the answer was whole.",
+    )
+    PROVIDER_TIMEOUT = strawberry.enum_value(
+        "PROVIDER_TIMEOUT", description="The provider did not answer in time."
+    )
+    PROVIDER_RATE_LIMITED = strawberry.enum_value(
+        "PROVIDER_RATE_LIMITED", description="The provider allows no more calls at the moment."
+    )
+    PROVIDER_DENIED = strawberry.enum_value(
+        "PROVIDER_DENIED",
+        description="The provider refuses the gateway's credentials, or they lack a permission.",
+    )
+    PROVIDER_REFUSED = strawberry.enum_value(
+        "PROVIDER_REFUSED", description="The provider does not accept this request."
+    )
+    PROVIDER_BROKEN = strawberry.enum_value(
+        "PROVIDER_BROKEN", description="The provider has a fault of its own (5xx)."
+    )
+    PROVIDER_MALFORMED = strawberry.enum_value(
+        "PROVIDER_MALFORMED", description="The provider's answer cannot be read."
+    )
+    PROVIDER_UNAVAILABLE = strawberry.enum_value(
+        "PROVIDER_UNAVAILABLE",
+        description="The provider failed too often; nothing is sent for a while.",
+    )
+    PROVIDER_BUSY = strawberry.enum_value(
+        "PROVIDER_BUSY", description="Too many calls to this provider are under way."
+    )
+    UNSUPPORTED = strawberry.enum_value(
+        "UNSUPPORTED", description="The provider has no such operation; nothing was sent."
+    )
+    BAD_USER_INPUT = strawberry.enum_value(
+        "BAD_USER_INPUT", description="The document, a variable or an argument cannot be used."
+    )
+    UNAUTHENTICATED = strawberry.enum_value(
+        "UNAUTHENTICATED", description="No valid credentials came with the request."
+    )
+    FORBIDDEN = strawberry.enum_value("FORBIDDEN", description="The caller lacks a scope.")
+    LIMIT_EXCEEDED = strawberry.enum_value(
+        "LIMIT_EXCEEDED", description="More than a documented bound allows."
+    )
+    STORE_UNAVAILABLE = strawberry.enum_value(
+        "STORE_UNAVAILABLE", description="The gateway's own record cannot be used."
+    )
+    CURSOR_EXPIRED = strawberry.enum_value(
+        "CURSOR_EXPIRED", description="The cursor is older than what is still kept."
+    )
+    LAGGED = strawberry.enum_value(
+        "LAGGED", description="A subscriber was too slow; start again from the last cursor."
+    )
+    SHUTTING_DOWN = strawberry.enum_value(
+        "SHUTTING_DOWN", description="The server is stopping; connect again."
+    )
+    INTERNAL = strawberry.enum_value(
+        "INTERNAL", description="A bug of the gateway; its log has the cause."
+    )
+
 
 CODES: Mapping[type[errors.GatewayError], str] = {
     errors.BadInput: "BAD_USER_INPUT",

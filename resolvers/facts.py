@@ -113,11 +113,16 @@ def health(value: Provider, asked: Asked) -> ProviderHealth:
     return ProviderHealth(
         status=HealthStatus(found.status),
         circuit=CircuitState(value.circuit),
-        latency_ms_p50=found.latency_ms(0.50),
-        latency_ms_p95=found.latency_ms(0.95),
+        latency_ms_p50=_rounded(found.latency_ms(0.50)),
+        latency_ms_p95=_rounded(found.latency_ms(0.95)),
         last_success_at=found.last_success_at,  # type: ignore[arg-type]  # a NewType
         last_error=errors.CODES[found.last_error] if found.last_error else None,
     )
+
+
+def _rounded(milliseconds: float | None) -> float | None:
+    """Return a latency to a tenth of a millisecond: no call is measured more exactly."""
+    return None if milliseconds is None else round(milliseconds, 1)
 
 
 def permitted(wanted: domain.SegmentFilter, asked: Asked) -> domain.SegmentFilter:
@@ -346,7 +351,12 @@ def legal_entity(assignment: domain.Assignment) -> LegalEntity | None:
     key = assignment.ref.legal_entity
     if key is None:
         return None
-    return LegalEntity(id=strawberry.ID(key), name=assignment.legal_entity_name)
+    ref = Ref(assignment.ref.provider, key)
+    return LegalEntity(
+        id=strawberry.ID(ids.of_ref(Kind.LEGAL_ENTITY, ref)),
+        name=assignment.legal_entity_name,
+        external_id=key,
+    )
 
 
 def membership_customer_id(row: context.Membership) -> str:

@@ -18,12 +18,14 @@ from gateway.errors import BadInput
 
 
 class Kind(Enum):
-    """The types of node."""
+    """What has a global id."""
 
     PROVIDER = "p"
     SEGMENT = "s"
     CUSTOMER = "c"
     ASSIGNMENT = "a"
+    LEGAL_ENTITY = "l"
+    """No node: its id is only unique."""
 
 
 LONGEST = 2048

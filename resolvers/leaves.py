@@ -8,7 +8,7 @@ from typing import Any, NewType
 
 import msgspec
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, StringValueNode, ValueNode
 from strawberry.scalars import JSON
 
 from gateway.domain import AssignmentKind, AssignmentState, Texts
@@ -77,6 +77,14 @@ def _read_time(text: Any) -> datetime:
         raise GraphQLError("A DateTime is a text like 2026-01-31T09:30:00Z.") from None
 
 
+def _read_time_literal(node: ValueNode, _: Mapping[str, Any] | None = None) -> datetime:
+    """Read a time that is written out in a document; an error says where it stands."""
+    try:
+        return _read_time(node.value if isinstance(node, StringValueNode) else None)
+    except GraphQLError as error:
+        raise GraphQLError(error.message, node) from None
+
+
 DateTime = NewType("DateTime", datetime)
 DATE_TIME = strawberry.scalar(
     name="DateTime",
@@ -84,6 +92,7 @@ DATE_TIME = strawberry.scalar(
     "On input any offset is read; without one it is UTC.",
     serialize=_show_time,
     parse_value=_read_time,
+    parse_literal=_read_time_literal,
 )
 
 
@@ -259,7 +268,7 @@ class RuleCondition:
     )
     field: str = strawberry.field(description="What is looked at, in the provider's words.")
     operator: str = strawberry.field(description="How it is compared, in the provider's words.")
-    values: list[JSON] = strawberry.field(description="What it is compared with.")
+    values: list[JSON | None] = strawberry.field(description="What it is compared with.")
 
 
 @strawberry.type(description="What decides who belongs to a segment.")
@@ -296,8 +305,13 @@ class LegalEntity:
 
     needs = OPEN
 
-    id: strawberry.ID = strawberry.field(description="The provider's own id.")
+    id: strawberry.ID = strawberry.field(
+        description="Opaque, stable, unique over all providers. Not a node: `node` knows none."
+    )
     name: str | None = strawberry.field(description="Its name.")
+    external_id: str = strawberry.field(
+        description="The provider's own id, unchanged: what `legalEntityId` takes."
+    )
 
 
 @strawberry.type(description="How a provider is doing, judged by the newest calls of this server.")
@@ -309,10 +323,12 @@ class ProviderHealth:
     status: HealthStatus = strawberry.field(description="The verdict.")
     circuit: CircuitState = strawberry.field(description="Whether calls are let through.")
     latency_ms_p50: float | None = strawberry.field(
-        name="latencyMsP50", description="Half of the calls took at most so many milliseconds."
+        name="latencyMsP50",
+        description="Half of the calls took at most this many milliseconds; rounded to 0.1.",
     )
     latency_ms_p95: float | None = strawberry.field(
-        name="latencyMsP95", description="95 % of the calls took at most so many milliseconds."
+        name="latencyMsP95",
+        description="95 % of the calls took at most this many milliseconds; rounded to 0.1.",
     )
     last_success_at: DateTime | None = strawberry.field(description="When a call last went well.")
     last_error: str | None = strawberry.field(description="The code of the last failure.")
@@ -330,19 +346,3 @@ class PageInfo:
     end_cursor: str | None = strawberry.field(
         description="Give this as `after` to get the next page."
     )
-
-
-@strawberry.type(description="What a provider failed with.")
-class SourceError:
-    """See the description."""
-
-    needs = OPEN
-
-    code: str = strawberry.field(description="As in `errors[].extensions.code`.")
-    message: str = strawberry.field(description="One sentence for people.")
-    retryable: bool = strawberry.field(description="Asking again may help.")
-    retry_after_ms: int | None = strawberry.field(
-        description="Milliseconds after which the provider wants to be asked again, if it said."
-    )
-    upstream_status: int | None = strawberry.field(description="The provider's HTTP status.")
-    request_id: str | None = strawberry.field(description="Look for this in the server's log.")

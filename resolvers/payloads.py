@@ -77,6 +77,9 @@ class UserError:
     message: str = strawberry.field(description="One sentence for people.")
     code: UserErrorCode = strawberry.field(description="For programs.")
     provider: str | None = strawberry.field(description="The provider's key.")
+    request_id: str | None = strawberry.field(
+        description="What to look for in the server's log; null where no provider was called."
+    )
 
 
 def user_errors(value: Any) -> list[UserError]:
@@ -87,6 +90,7 @@ def user_errors(value: Any) -> list[UserError]:
             message=each.message,
             code=each.reason,
             provider=each.provider,
+            request_id=each.request_id,
         )
         for each in value.errors
     ]

@@ -82,8 +82,10 @@ class SegmentState:
 class NewSegmentParts:
     """What only a new segment can be given."""
 
-    customers: list[strawberry.ID] | None = part("Its members, by global ids …")
-    customer_external_ids: list[str] | None = part("… and by the provider's own ids.")
+    customers: list[strawberry.ID] | None = part("Its members, by global ids.")
+    customer_external_ids: list[str] | None = part(
+        "Its members, by the provider's own ids; both may be given."
+    )
     rule: SegmentRuleInput | None = part("What decides who belongs, instead of members.")
     emits_membership_events: bool | None = part(
         "Voucherify: auto-update (true) instead of passive (false)."
@@ -91,7 +93,10 @@ class NewSegmentParts:
     priority: int | None = part("Lower wins (Stuut).")
 
 
-@strawberry.input(description="What every segment can be written with.")
+@strawberry.input(
+    description="One segment of a bulk. At most one of `name` and `names`, of `description` and "
+    "`descriptions`, and of `rule` and members (`customers`, `customerExternalIds`)."
+)
 class SegmentBulkRowInput(SegmentTexts, SegmentState, NewSegmentParts):
     """See the description."""
 
@@ -99,7 +104,10 @@ class SegmentBulkRowInput(SegmentTexts, SegmentState, NewSegmentParts):
     version: int | None = part("The version you have seen; another by now is a user error.")
 
 
-@strawberry.input(description="A new segment.")
+@strawberry.input(
+    description="A new segment. At most one of `name` and `names`, of `description` and "
+    "`descriptions`, and of `rule` and members (`customers`, `customerExternalIds`)."
+)
 class SegmentCreateInput(SegmentTexts, SegmentState, NewSegmentParts, Once):
     """See the description."""
 
@@ -107,7 +115,10 @@ class SegmentCreateInput(SegmentTexts, SegmentState, NewSegmentParts, Once):
     external_id: str | None = part("The id it is to have, where the provider lets you choose.")
 
 
-@strawberry.input(description="Changes of a segment: only the parts given change; null clears.")
+@strawberry.input(
+    description="Changes of a segment: only the parts given change; null clears. At most one of "
+    "`name` and `names`, and of `description` and `descriptions`."
+)
 class SegmentUpdateInput(Once):
     """See the description."""
 
@@ -127,7 +138,10 @@ class SegmentUpdateInput(Once):
     version: int | None = part("The version you have seen; another by now is a user error.")
 
 
-@strawberry.input(description="A segment as a whole: made if missing, else replaced.")
+@strawberry.input(
+    description="A segment as a whole: made if missing, else replaced. At most one of `name` and "
+    "`names`, and of `description` and `descriptions`."
+)
 class SegmentUpsertInput(SegmentTexts, SegmentState, Once):
     """See the description."""
 
@@ -178,34 +192,54 @@ class SegmentsReorderInput(Once):
     )
 
 
-@strawberry.input(description="A customer to put into a segment.")
+@strawberry.input(
+    description="A customer to put into a segment. Exactly one of `customerId` and `identity`."
+)
 class AssignmentCreateInput(Once):
     """See the description."""
 
     segment_id: strawberry.ID = strawberry.field(description="The segment's global id.")
-    customer_id: strawberry.ID | None = part("The customer's global id …")
-    identity: CustomerIdentityInput | None = part("… or a key of the provider: one of the two.")
-    legal_entity_id: str | None = part("In B2B: the legal entity that the customer acts for.")
+    customer_id: strawberry.ID | None = part("The customer's global id.")
+    identity: CustomerIdentityInput | None = part(
+        "A provider and a key that it knows the customer by."
+    )
+    legal_entity_id: str | None = part(
+        "In B2B: the provider's own id of the legal entity that the customer acts for."
+    )
 
 
-@strawberry.input(description="An assignment to end: by its id, or by segment and customer.")
+@strawberry.input(
+    description="An assignment to end: either `id` alone, or `segmentId` with exactly one of "
+    "`customerId` and `identity`."
+)
 class AssignmentDeleteInput(Once):
     """See the description."""
 
     id: strawberry.ID | None = part("The assignment's global id.")
     segment_id: strawberry.ID | None = part("The segment's global id.")
-    customer_id: strawberry.ID | None = part("The customer's global id …")
-    identity: CustomerIdentityInput | None = part("… or a key of the provider: one of the two.")
-    legal_entity_id: str | None = part("In B2B: the legal entity that the customer acts for.")
+    customer_id: strawberry.ID | None = part("The customer's global id.")
+    identity: CustomerIdentityInput | None = part(
+        "A provider and a key that it knows the customer by."
+    )
+    legal_entity_id: str | None = part(
+        "In B2B: the provider's own id of the legal entity that the customer acts for."
+    )
 
 
-@strawberry.input(description="One customer of a bulk of assignments.")
+@strawberry.input(
+    description="One customer of a bulk of assignments. Exactly one of `customerId` and "
+    "`identity`."
+)
 class AssignmentRowInput:
     """See the description."""
 
-    customer_id: strawberry.ID | None = part("The customer's global id …")
-    identity: CustomerIdentityInput | None = part("… or a key of the provider: one of the two.")
-    legal_entity_id: str | None = part("In B2B: the legal entity that the customer acts for.")
+    customer_id: strawberry.ID | None = part("The customer's global id.")
+    identity: CustomerIdentityInput | None = part(
+        "A provider and a key that it knows the customer by."
+    )
+    legal_entity_id: str | None = part(
+        "In B2B: the provider's own id of the legal entity that the customer acts for."
+    )
 
 
 @strawberry.input(description="Customers to put into a segment.")
@@ -232,15 +266,18 @@ class SegmentTagInput:
     value: str = strawberry.field(description="For example `SILVER`.")
 
 
-@strawberry.input(description="All the segments that one customer is to have.")
+@strawberry.input(
+    description="All the segments that one customer is to have. At most one of `segments` and "
+    "`segmentIds`; neither clears."
+)
 class CustomerSegmentsInput:
     """See the description."""
 
     external_id: str = strawberry.field(
         description="The provider's own id of the customer (Instaleap: the document id)."
     )
-    segments: list[SegmentTagInput] | None = part("As pairs; null or none clears.")
-    segment_ids: list[strawberry.ID] | None = part("Or as global ids; null or none clears.")
+    segments: list[SegmentTagInput] | None = part("As pairs (Instaleap).")
+    segment_ids: list[strawberry.ID] | None = part("As global ids.")
 
 
 @strawberry.input(description="What segments customers are to have, instead of those they have.")

@@ -143,7 +143,7 @@ class Pricing:
             elif isinstance(value, (list, dict)):
                 return self._made(providers, values, most_calls)
             else:
-                key += (value,)
+                key += (type(value), value)  # in Python 1, 1.0 and true are equal
         found = self._kept.get(key)
         if found is None:
             if len(self._kept) >= MOST_KEPT:

@@ -1,5 +1,6 @@
 """Run one operation and shape its answer: data, errors, extensions."""
 
+import re
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -249,9 +250,24 @@ def shown(error: GraphQLError, context: RequestContext) -> Mapping[str, Any]:
     if isinstance(cause, GatewayError):
         told["extensions"] = errors.extensions(cause, request_id)
     elif cause is None or isinstance(cause, GraphQLError):
+        told["message"] = _in_json_words(error.message)
         told["extensions"] = {"code": errors.INVALID}
     else:
         log.error("bug", request_id=request_id, path=error.path, exc_info=cause)
         told["message"] = "The gateway has a fault of its own; its log has the cause."
         told["extensions"] = {"code": errors.INTERNAL, "requestId": request_id}
     return told
+
+
+_PYTHON_WORDS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\b(None|True|False)\b""")
+_JSON_WORDS = {"None": "null", "True": "true", "False": "false"}
+
+
+def _in_json_words(message: str) -> str:
+    """Return a message of graphql-core with JSON's words: it shows values as Python writes them.
+
+    What stands in quotes is the caller's own, or a name.
+    """
+    return _PYTHON_WORDS.sub(
+        lambda found: _JSON_WORDS[found[1]] if found[1] else found[0], message
+    )

@@ -20,7 +20,10 @@ from graphql import (
 )
 
 Arguments = Mapping[str, Any]
-"""Those of `WEIGHED` that are given, as plain JSON."""
+"""Those of `WEIGHED` that are given, as the caller wrote them: any JSON, right or wrong.
+
+An operation is priced before its variables are coerced.
+"""
 
 WEIGHED = frozenset(
     {
@@ -115,7 +118,7 @@ def _segments_of_one(arguments: Arguments, _: int) -> Price:
     rows = rows_of(arguments)
     if "ids" in wanted or "customerId" in wanted:
         return Price(length(wanted.get("ids")) + 3 * ("customerId" in wanted), rows=rows)
-    is_sorted = arguments.get("sortKey", "PROVIDER") not in {"PROVIDER", None}
+    is_sorted = arguments.get("sortKey") not in ("PROVIDER", None)  # any JSON: no set
     if is_sorted or arguments.get("reverse") or wanted.keys() - {"providers"}:
         return Price(SIFTED, rows=rows)
     return Price(pages(arguments), rows=rows)

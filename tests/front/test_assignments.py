@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from gateway.domain import Ref
 from gateway.sandbox.emporix.example_customers import stable_id
+from resolvers import ids
+from resolvers.ids import Kind
 from tests.front.known import APP_BETA, DACH_STRATEGIC, HIRO, HIRO_AT, HIRO_IN, SILVER_MEMBERS
 from tests.front.serving import (
     READABLE,
@@ -25,7 +28,7 @@ query($id: ID!, $first: Int, $after: String) {
         provider { key }
         segment { id name }
         customer { id name }
-        legalEntity { id name }
+        legalEntity { externalId name }
       }
       pageInfo { hasNextPage endCursor }
       sources { provider { key } origin totalCount error { code } }
@@ -53,7 +56,7 @@ async def test_assignments_of_a_segment_of_companies(front: Front) -> None:
             "provider": {"key": "emporix"},
             "segment": {"id": segment_id("emporix", "b2b-partners"), "name": "B2B partners"},
             "customer": {"id": customer_id("emporix", HIRO_AT["emporix"]), "name": HIRO.name},
-            "legalEntity": {"id": entity, "name": company},
+            "legalEntity": {"externalId": entity, "name": company},
         }
 
     assignments = shown["segment"]["assignments"]
@@ -67,6 +70,25 @@ async def test_assignments_of_a_segment_of_companies(front: Front) -> None:
     ]
     # The segment, its assignments, their one customer.
     assert front.counts == {"emporix": 3}
+
+
+async def test_id_of_a_legal_entity(front: Front) -> None:
+    """It is unique over all providers, so that clients' caches keep two apart; it is no node."""
+    shown = await front.data(
+        """query($id: ID!) { segment(id: $id) { assignments(first: 1) { nodes {
+          legalEntity { id externalId } } } } }""",
+        {"id": segment_id("emporix", "b2b-partners")},
+    )
+    (row,) = shown["segment"]["assignments"]["nodes"]
+    entity = stable_id(COMPANY)
+    other = ids.of_ref(Kind.LEGAL_ENTITY, Ref("another", entity))
+
+    assert row["legalEntity"]["externalId"] == entity
+    assert row["legalEntity"]["id"] == ids.of_ref(Kind.LEGAL_ENTITY, Ref("emporix", entity))
+    assert row["legalEntity"]["id"] not in {entity, other}
+    assert await front.data(
+        "query($id: ID!) { node(id: $id) { id } }", {"id": row["legalEntity"]["id"]}
+    ) == {"node": None}
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,6 @@ async def test_first_out_of_range(front: Front, first: int) -> None:
 @pytest.mark.parametrize(
     "cursor",
     [
-        "",
         " ",
         "x",
         "ünïcödé",

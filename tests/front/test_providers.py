@@ -146,6 +146,8 @@ async def test_health_after_calls(front: Front) -> None:
     for key in ("stuut", "voucherify", "emporix"):
         told = health[key]
         assert 0 < told["latencyMsP50"] <= told["latencyMsP95"]
+        for name in ("latencyMsP50", "latencyMsP95"):
+            assert told[name] == round(told[name], 1)
         assert told["lastSuccessAt"].endswith("Z")
         assert told["lastError"] is None
 

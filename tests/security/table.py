@@ -102,7 +102,7 @@ ROWS = (
     ("", OWN, "Capability", "operation supported note"),
     ("", OWN, "Count", "count precision"),
     ("", OWN, "DateTimeRange", "from to"),
-    ("", OWN, "LegalEntity", "id name"),
+    ("", OWN, "LegalEntity", "id name externalId"),
     ("", OWN, "LocalizedText", "language text"),
     ("", OWN, "MatchedItem", "externalId"),
     (
@@ -113,7 +113,7 @@ ROWS = (
     ),
     ("", OWN, "RuleCondition", "path field operator values"),
     ("", OWN, "SegmentRule", "native expression conditions"),
-    ("", OWN, "UserError", "field message code provider"),
+    ("", OWN, "UserError", "field message code provider requestId"),
     ("", OWN, "SegmentCreatePayload", "userErrors segment"),
     ("", OWN, "SegmentUpdatePayload", "userErrors segment"),
     ("", OWN, "SegmentUpsertPayload", "userErrors segment created"),

@@ -21,7 +21,7 @@ from resolvers.execution.documents import Documents
 from resolvers.execution.prices import FEW, PRICES, TOGETHER
 from resolvers.schema import SCHEMA
 from tests.front.serving import Front, customer_id, segment_id
-from tests.security.bounded import asked, bounded, told
+from tests.security.bounded import asked, bounded, codes, told
 
 CORE = SCHEMA._schema  # noqa: SLF001  # as gateway.asgi
 ROOT = Path(__file__).parents[2]
@@ -369,3 +369,27 @@ def test_only_connections_are_called_so() -> None:
 def test_lists_of_known_length_are_no_longer() -> None:
     """What counts as few is few."""
     assert all(len(adapter.limits) <= FEW for adapter in ADAPTERS.values())
+
+
+def test_equal_values_of_other_types_cost_their_own() -> None:
+    """What `true`, 1 and 1.0 cost is not mixed up, though Python holds them equal."""
+    document = Documents(CORE).read("query ($n: Int) { segments(first: $n) { nodes { id } } }")
+    pricing = document.pricing(None)
+    assert isinstance(pricing, Pricing)
+
+    costs = [pricing.of({"n": value}, PROVIDERS, None) for value in (True, 1, 1.0, True, 1)]
+
+    dear, cheap = costs[0], costs[1]
+    assert costs == [dear, cheap, cheap, dear, cheap]
+    assert (dear.requested, cheap.requested) == (4 * CALL + 52, 4 * CALL + 3)
+
+
+async def test_refused_value_makes_no_later_one_dear() -> None:
+    """`{"n": true}` is refused, and `{"n": 1}` of the same document costs what it always did."""
+    query = "query ($n: Int) { segments(first: $n) { nodes { id } } }"
+    async with bounded() as front:
+        refused = await asked(front, query, {"n": True})
+        reply = await asked(front, query, {"n": 1})
+
+    assert codes(refused) == {"BAD_USER_INPUT"}
+    assert reply.json()["extensions"]["cost"]["requested"] == 4 * CALL + 3

@@ -41,7 +41,7 @@ NAMES = ("query", "variables", "operationName", "extensions", "id", "documentId"
 WITH_VARIABLES = """
 query ($ids: [ID!]!, $first: Int, $where: SegmentFilter, $filter: CustomerFilter) {
   nodes(ids: $ids) { id }
-  segments(first: $first, where: $where) { totalCount nodes { id } }
+  segments(first: $first, filter: $where) { totalCount nodes { id } }
   customers(first: $first, filter: $filter) { totalCount nodes { id } }
 }
 """

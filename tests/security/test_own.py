@@ -250,10 +250,12 @@ async def test_pages_of_what_is_active(front: Front) -> None:
 async def test_legal_entities(front: Front) -> None:
     """In B2B one finds the assignments through each of one's own legal entities."""
     entity = "4f9032fb22fc0be510d27be9"
-    query = "query($id: ID!) { node(id: $id) { id ... on Assignment { legalEntity { id } } } }"
+    query = (
+        "query($id: ID!) { node(id: $id) { id ... on Assignment { legalEntity { externalId } } } }"
+    )
     own = assignment_id("emporix", "b2b-partners", HIRO_AT["emporix"], entity)
     found = await asked(front, HIRO, query, {"id": own})
-    assert found["data"]["node"] == {"id": own, "legalEntity": {"id": entity}}
+    assert found["data"]["node"] == {"id": own, "legalEntity": {"externalId": entity}}
     other = assignment_id("emporix", "b2b-partners", "90000333", "d8f21080b6394b8cf059c8ee")
     assert await asked(front, HIRO, query, {"id": other}) == {"data": {"node": None}}
 

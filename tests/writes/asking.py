@@ -19,7 +19,7 @@ SEGMENT_ROWS = (
 )
 ASSIGNMENT = """assignment {
   id kind state origin version createdAt updatedAt
-  segment { externalId name } customer { name } legalEntity { id name }
+  segment { externalId name } customer { name } legalEntity { externalId name }
 }"""
 ASSIGNMENT_ROWS = (
     "results { index outcome assignment { id state version } deletedAssignmentId "

@@ -89,7 +89,7 @@ async def test_legal_entities(front: Front) -> None:
             **NEW,
             "id": mine,
             "customer": {"name": person(1).name},
-            "legalEntity": {"id": entity["id"], "name": entity["name"]},
+            "legalEntity": {"externalId": entity["id"], "name": entity["name"]},
         }
         one = f"{CUSTOMERS}/{HIRO}/{entity['id']}"
         assert front.calls[:2] == [f"PUT {one}", f"GET {one}"]

@@ -1,0 +1,54 @@
+"""The scalar `JSON`: any JSON value, given by a variable or written out in a document."""
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+import strawberry
+from graphql import GraphQLError, Undefined, ValueNode, value_from_ast_untyped
+
+SPECIFICATION = (
+    "https://ecma-international.org/wp-content/uploads/ECMA-404_2nd_edition_december_2017.pdf"
+)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _read_literal(node: ValueNode, variables: Mapping[str, Any] | None = None) -> Any:
+    """Return the JSON that a document spells out.
+
+    A variable without a value counts as in GraphQL's own inputs: it leaves out its member of an
+    object, and is null in a list. Raises `GraphQLError` for a number that JSON cannot carry on.
+    """
+    value = value_from_ast_untyped(node, dict(variables) if variables else None)
+    try:
+        return _json(value)
+    except ValueError:
+        raise GraphQLError("A number in this JSON is too large.", node) from None
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _json(part) for key, part in value.items() if part is not Undefined}
+    if isinstance(value, list):
+        return [None if part is Undefined else _json(part) for part in value]
+    # A literal like 1e400 is infinite for Python, an integer of 5,000 digits not a number; JSON
+    # has no word for either, and null would be another value than the caller's.
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError
+    return value
+
+
+JSON_SCALAR = strawberry.scalar(
+    name="JSON",
+    description=(
+        "The `JSON` scalar type represents JSON values as specified by "
+        f"[ECMA-404]({SPECIFICATION})."
+    ),
+    specified_by_url=SPECIFICATION,
+    serialize=_same,
+    parse_value=_same,
+    parse_literal=_read_literal,
+)
