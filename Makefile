@@ -3,9 +3,11 @@ PORT ?= 8000
 HOST ?= 127.0.0.1
 PYTHON ?= python3
 BIN := .venv/bin
+SWITCHES := http1_client direct_answers compiled_queries http1_client,direct_answers \
+  http1_client,compiled_queries direct_answers,compiled_queries off
 
 .DEFAULT_GOAL := help
-.PHONY: help serve sandbox test test-long check audit sbom bench format lock pages clean
+.PHONY: help serve sandbox test test-switches test-long check audit sbom bench format lock pages clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,8 +21,12 @@ sandbox: .venv/serve ## serve the four providers' sandboxes alone (port 9000)
 test: .venv/dev gateway/pages/static/index.html ## run all tests
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
-test-long: .venv/dev gateway/pages/static/index.html ## run all tests with large numbers (an hour or more)
+test-switches: .venv/dev ## run the end-to-end and security tests with the hot paths off
+	@FAST_PATHS=$(or $(FAST_PATHS),off) $(BIN)/python -m pytest -n auto tests/front tests/writes tests/security $(ARGS)
+
+test-long: .venv/dev gateway/pages/static/index.html ## run all tests with large numbers, and all switches (hours)
 	@LONG=1 $(BIN)/python -m pytest -n auto $(ARGS)
+	@for off in $(SWITCHES); do $(MAKE) test-switches FAST_PATHS=$$off || exit 1; done
 
 check: .venv/dev ## what CI runs before the tests
 	@$(BIN)/python tools/check.py

@@ -49,7 +49,8 @@ async def connect(
 
     def opened(account: AccountSettings) -> Provider:
         adapter = ADAPTERS[account.kind](account)
-        transport = _transport(account, sandbox, trust)
+        fast = settings.fast_paths.http1_client
+        transport = _transport(account, sandbox, trust, fast=fast)
         name = account.display_name or adapter.label
         return Provider(adapter, Upstream(account, adapter, transport, ttl_s), name, answer)
 
@@ -57,11 +58,11 @@ async def connect(
 
 
 def _transport(
-    account: AccountSettings, sandbox: "Sandbox | None", trust: ssl.SSLContext
+    account: AccountSettings, sandbox: "Sandbox | None", trust: ssl.SSLContext, *, fast: bool
 ) -> httpx.AsyncBaseTransport:
     if account.base_url == SANDBOX and sandbox is not None:
         return httpx.ASGITransport(sandbox.provider(account.kind))
-    if account.proxy is not None:
+    if account.proxy is not None or not fast:
         from gateway.transport.pool import PooledTransport  # noqa: PLC0415  # 0.1 s
 
         return PooledTransport(trust, account.proxy)
@@ -84,6 +85,7 @@ def build(
         settings.limits,
         budgets=Budgets(settings.limits),
         most_calls={each.key: each.max_calls_per_operation for each in settings.providers},
+        compiles=settings.fast_paths.compiled_queries,
     )
     return Gateway(settings, operations, record, providers, ready).app()
 

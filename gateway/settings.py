@@ -107,6 +107,23 @@ class LogSettings(BaseModel):
     """With it equal ids have equal digests in all processes, always. None: in one process."""
 
 
+class FastPathSettings(BaseModel):
+    """The `[fast_paths]` table: hot paths of our own in the place of a library's code.
+
+    Each gives the same answers as what it replaces. Off, that code runs: slower, and the way out
+    when a hot path misbehaves.
+    """
+
+    model_config = _FROZEN
+
+    http1_client: bool = True
+    """Calls to providers. Off: aiohttp."""
+    direct_answers: bool = True
+    """Plain POSTs below ASGI, and answers in one write. Off: uvicorn alone."""
+    compiled_queries: bool = True
+    """Queries compiled to code. Off: graphql-core's executor."""
+
+
 class Settings(BaseModel):
     """Everything an operator decides."""
 
@@ -118,6 +135,7 @@ class Settings(BaseModel):
     limits: LimitSettings = LimitSettings()
     documents: DocumentSettings = DocumentSettings()
     log: LogSettings = LogSettings()
+    fast_paths: FastPathSettings = FastPathSettings()
     providers: tuple[AccountSettings, ...]
     source: str
     """Where it comes from, for people."""
@@ -130,6 +148,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "limits": LimitSettings,
     "documents": DocumentSettings,
     "log": LogSettings,
+    "fast_paths": FastPathSettings,
 }
 
 

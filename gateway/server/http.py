@@ -54,9 +54,13 @@ class BoundedHttp(Taken, DirectHttp):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limits: LimitSettings,
+        direct_answers: bool = True,
     ) -> None:
-        """Serve one connection."""
+        """Serve one connection; without `direct_answers` as uvicorn does, within the bounds."""
         super().__init__(config, server_state, app_state, _loop)
+        self._writes_once = direct_answers
+        if not direct_answers:
+            self._reads = None
         # Uvicorn words a line for each request, also where nobody reads it.
         self.access_log = False
         self._limits = limits
@@ -130,8 +134,9 @@ class BoundedHttp(Taken, DirectHttp):
         if self._again is None:
             # What stands behind a chunked body (trailers) is no header: no proxy looked at it.
             self.headers = []
-            # Uvicorn names the class itself; nothing of the cycle ran yet.
-            self.cycle.__class__ = WholeCycle
+            if self._writes_once:
+                # Uvicorn names the class itself; nothing of the cycle ran yet.
+                self.cycle.__class__ = WholeCycle
 
     def _check_head(self) -> None:
         """Leave the parser where a request is not let in."""

@@ -13,7 +13,9 @@ def server_options(settings: Settings) -> Mapping[str, Any]:
     """Return what uvicorn is told beside the address."""
     limits, proxies = settings.limits, settings.server.trusted_proxies
     return {
-        "http": partial(BoundedHttp, limits=limits),
+        "http": partial(
+            BoundedHttp, limits=limits, direct_answers=settings.fast_paths.direct_answers
+        ),
         "ws": partial(BoundedWebSocket, limits=limits),
         "ws_max_size": limits.message_bytes,
         # A compressed message may be a thousand times larger than it looks.

@@ -44,17 +44,19 @@ class Operations:
         budgets: Budgets | None = None,
         most_calls: Mapping[str, int] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        compiles: bool = True,
     ) -> None:
         """Keep the schema and its documents, and to the limits.
 
         `budgets`: of the callers; without them nobody has one. `most_calls`: how many calls each
-        provider allows one operation, by its key.
+        provider allows one operation, by its key. Without `compiles` graphql-core runs everything.
         """
         self._schema = schema
         self._limits = limits or LimitSettings()
         self._budgets = budgets
         self._most_calls = most_calls
         self._clock = clock
+        self._compiles = compiles
         self._documents = Documents(schema, self._limits)
         self._documents_of_strangers = Documents(schema, self._limits, explores=False)
 
@@ -90,7 +92,7 @@ class Operations:
         cost = self._admitted(document, variables, name, context)
         if isinstance(cost, Answer):
             return cost
-        planned = document.plan(name, variables)
+        planned = document.plan(name, variables) if self._compiles else None
         if planned is not None:
             plan, values = planned
             try:

@@ -17,6 +17,7 @@ from gateway.sandbox.app import Sandbox
 from gateway.settings import Settings, sandbox_settings
 from resolvers import ids
 from resolvers.ids import Kind
+from tests.switches import FAST_PATHS
 
 READABLE = ("stuut", "voucherify", "emporix")
 PROVIDERS = ("stuut", "voucherify", "instaleap", "emporix")
@@ -114,7 +115,9 @@ def settings_with(**changed: Any) -> Settings:
         each.model_copy(update={"retries": 0, **changed}) for each in settings.providers
     )
     server = settings.server.model_copy(update={"cache_ttl_s": 0})
-    return settings.model_copy(update={"providers": accounts, "server": server})
+    return settings.model_copy(
+        update={"providers": accounts, "server": server, "fast_paths": FAST_PATHS}
+    )
 
 
 @cache

@@ -62,7 +62,7 @@ max_concurrency = 1.5
         (
             "servers",
             (
-                "is not a known table; known are server, store, auth, limits, documents, log "
+                "is not a known table; known are server, store, auth, limits, documents, log, fast_paths "
                 "and [[providers]]"
             ),
         ),

@@ -30,7 +30,10 @@ from tests.security.served import (
     really_serving,
     settings_of,
 )
+from tests.switches import needs
 from tests.writes.asking import document, shoppers
+
+pytestmark = needs("direct_answers")
 
 SHOPPER = shoppers(1)[0]
 READ = json.dumps(

@@ -23,6 +23,7 @@ from gateway.sandbox.app import CREDENTIALS
 from tests.front.serving import Providers, customer_id
 from tests.sizes import size
 from tests.store.conftest import postgres_url, sqlite_url
+from tests.switches import table
 from tests.writes.asking import document, shoppers
 from tests.writes.killable import STEPS
 from tests.writes.shop import Shop
@@ -212,7 +213,7 @@ async def test_killed(
     text = CONFIGURATION.format(
         url=store, port=shop_at.getsockname()[1], token=CREDENTIALS["instaleap"]["token"]
     )
-    configuration.write_text(text, encoding="utf-8")
+    configuration.write_text(text + table(), encoding="utf-8")
     dice = random.Random(KILLS)  # noqa: S311  # a test's
     async with shop_served(shop_at) as shop:
         world = World(shop, at, configuration)
