@@ -87,6 +87,8 @@ class ProviderError(GatewayError):
         self.retry_after_s = retry_after_s
         self.was_sent = was_sent
         self.detail = detail
+        self.may_repeat = True
+        """False: the provider may have done it already, and a second time would do it twice."""
         super().__init__(f"Provider {provider!r} {self.sentence}.")
 
     @property

@@ -36,6 +36,20 @@ class CreatesSegments(Protocol):
 
 
 @runtime_checkable
+class DescribesWrites(Protocol):
+    """Says what a segment looks like after a write whose answer does not show it.
+
+    Both return a document that `segment_from` reads: what was sent, over what was there before.
+    """
+
+    def sent_document(self, key: str, draft: SegmentDraft) -> bytes:
+        """Return the document of a segment that was written as a whole."""
+
+    def changed_document(self, current: Segment, changes: SegmentChanges) -> bytes:
+        """Return the document of a segment of which parts were changed."""
+
+
+@runtime_checkable
 class UpsertsSegments(Protocol):
     """Writes whole segments, new or not."""
 

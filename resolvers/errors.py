@@ -129,8 +129,8 @@ def extensions(error: errors.GatewayError, request_id: str) -> dict[str, Any]:
     if isinstance(error, errors.ProviderError):
         told |= {
             "provider": error.provider,
-            "retryable": error.retryable,
-            "retryAfterMs": retry_after_ms(error),
+            "retryable": error.retryable and error.may_repeat,
+            "retryAfterMs": retry_after_ms(error) if error.may_repeat else None,
             "upstreamStatus": error.status,
             "requestId": request_id,
         }

@@ -76,6 +76,8 @@ def document(value: Any) -> Any:
     """Return a provider's own document. Raises `Malformed`: only here is all of it read."""
     if value.raw is None:
         return None
+    if isinstance(value.raw, GatewayError):
+        raise value.raw
     try:
         return msgspec.json.decode(bytes(value.raw))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -341,9 +343,17 @@ def completed(of: str | Callable[[domain.Assignment], Any], description: str) ->
 
     async def shown(assignments: Sequence[domain.Assignment], asked: Asked) -> Answers[Any]:
         found = await asked.context.loaders.complete(assignments)
-        return [each if isinstance(each, GatewayError) else show(each) for each in found]
+        return [
+            _known(show(own), each) if isinstance(each, GatewayError) else show(each)
+            for own, each in zip(assignments, found, strict=True)
+        ]
 
     return read_all(shown, description, told=Told(are_whole, path, show))
+
+
+def _known(value: Any, error: GatewayError) -> Any:
+    """Return what was told in part already; else why the rest could not be read."""
+    return error if value is None or value is domain.AssignmentKind.UNKNOWN else value
 
 
 def legal_entity(assignment: domain.Assignment) -> LegalEntity | None:

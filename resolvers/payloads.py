@@ -10,6 +10,7 @@ from gateway.changes import Outcome as BulkOutcome
 from gateway.changes import Reason as UserErrorCode
 from gateway.context import receipts
 from gateway.domain import Ref
+from gateway.errors import ProviderError
 from resolvers import ids
 from resolvers.access import OPEN
 from resolvers.ids import Kind
@@ -101,13 +102,27 @@ def is_seen(info: Context, provider: str) -> bool:
     return provider in info.context.providers
 
 
-async def segment_of(info: Context, ref: Ref | None, document: bytes | None) -> Segment | None:
-    """Show the segment of a receipt; one that could not be read again is tried once more."""
+async def segment_of(
+    info: Context, receipt: receipts.SegmentReceipt | receipts.SegmentRow
+) -> Segment | None:
+    """Show the segment of a receipt; one that could not be read again is tried once more.
+
+    Where it cannot be read still, what was sent is shown: the write was done.
+    """
+    ref, writes = receipt.ref, info.context.writes
     if ref is None or not is_seen(info, ref.provider):
         return None
-    if document is not None:
-        return Segment(value=info.context.writes.restored(ref.provider, document))
-    found = await info.context.loaders.segment.load(ref)
+    if receipt.document is not None:
+        return Segment(value=writes.restored(ref.provider, receipt.document))
+    error: ProviderError | None = None
+    try:
+        found = await info.context.loaders.segment.load(ref)
+    except ProviderError as failure:
+        if receipt.sent is None:
+            raise
+        found, error = None, failure
+    if found is None and receipt.sent is not None:
+        found = writes.as_sent(ref, receipt.sent, error)
     return Segment(value=found) if found else None
 
 
@@ -140,7 +155,7 @@ class WrittenPayload(Payload):
     @strawberry.field(description="The segment as the provider has it now.")
     async def segment(self, info: Context) -> Segment | None:
         """See the description."""
-        return await segment_of(info, self.value.ref, self.value.document)
+        return await segment_of(info, self.value)
 
 
 @strawberry.type
@@ -216,7 +231,7 @@ class SegmentBulkResult(Row):
         """See the description."""
         if self.value.outcome is BulkOutcome.DELETED:
             return None
-        return await segment_of(info, self.value.ref, self.value.document)
+        return await segment_of(info, self.value)
 
     @strawberry.field(description="The global id of the segment that is gone.")
     def deleted_segment_id(self) -> strawberry.ID | None:

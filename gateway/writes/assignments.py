@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from gateway.batching import settled
 from gateway.changes import Assignee, Outcome, UserError
-from gateway.domain import Assignment, AssignmentRef, ItemKind, Ref
+from gateway.domain import Assignment, AssignmentKind, AssignmentRef, ItemKind, Ref
 from gateway.writes.bulk import WRITTEN, errors_of
 from gateway.writes.desk import Desk
 from gateway.writes.receipts import (
@@ -35,7 +35,7 @@ class AssignmentWrites:
         found = await settled(self._desk.loaders.assignment.load(ref))
         if isinstance(found, Assignment):
             return AssignmentReceipt(assignment=facts(found))
-        return AssignmentReceipt(assignment=AssignmentFacts(ref=ref, is_partial=True))
+        return AssignmentReceipt(assignment=made(ref))
 
     async def delete(self, segment: Ref, who: Assignee, field: str) -> AssignmentReceipt:
         """Take a customer out of a segment; `field` is where the caller named it."""
@@ -61,9 +61,7 @@ class AssignmentWrites:
             index: AssignmentRow(
                 index=index,
                 outcome=result.outcome,
-                assignment=AssignmentFacts(ref=reference(segment, who), is_partial=True)
-                if result.outcome in WRITTEN
-                else None,
+                assignment=made(reference(segment, who)) if result.outcome in WRITTEN else None,
                 errors=errors_of(result, "assignments", index),
             )
             for (index, who), result in zip(good, found, strict=True)
@@ -133,6 +131,11 @@ class AssignmentWrites:
 def reference(segment: Ref, who: Assignee) -> AssignmentRef:
     """Return the reference of an assignment."""
     return AssignmentRef(segment.provider, segment.key, who.customer, who.legal_entity)
+
+
+def made(ref: AssignmentRef) -> AssignmentFacts:
+    """Return what is known of an assignment that was just made and not read again."""
+    return AssignmentFacts(ref=ref, kind=AssignmentKind.MANUAL, is_partial=True)
 
 
 def facts(assignment: Assignment) -> AssignmentFacts:

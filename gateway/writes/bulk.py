@@ -11,6 +11,7 @@ from gateway.domain import Ref
 from gateway.provider import Provider
 from gateway.writes.desk import Desk, Refusals
 from gateway.writes.receipts import SegmentRow, SegmentsReceipt
+from gateway.writes.segments import sent
 from gateway.writing import (
     CreatesSegments,
     DeletesSegments,
@@ -179,6 +180,9 @@ class BulkWrites:
                 outcome=result.outcome,
                 ref=refs.get(row.at),
                 document=documents.get(refs[row.at]) if row.at in refs else None,
+                sent=sent(provider, refs[row.at].key, row.draft)
+                if row.at in refs and refs[row.at] not in documents
+                else None,
                 errors=errors_of(result, "segments", row.at),
             )
             for row, result in zip(good, found, strict=True)

@@ -118,6 +118,7 @@ class Desk:
             raise Refusals(user_error(error)) from error
         except ProviderError as error:
             acted, answered = error.was_sent, error.status is not None
+            error.may_repeat = not acted or exchange.is_idempotent
             raise
         finally:
             self._scope.note_write(acted=acted, answered=answered)

@@ -17,7 +17,9 @@ class SegmentReceipt(msgspec.Struct, frozen=True, kw_only=True):
 
     ref: Ref | None = None
     document: bytes | None = None
-    """The segment as the provider has it now; None where it could not be read again."""
+    """The segment as the provider has it now; None where it could not be read again …"""
+    sent: bytes | None = None
+    """… then what was sent, as `DescribesWrites` has it."""
     is_new: bool | None = None
     errors: tuple[UserError, ...] = ()
 
@@ -36,6 +38,7 @@ class SegmentRow(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     ref: Ref | None = None
     document: bytes | None = None
+    sent: bytes | None = None
     errors: tuple[UserError, ...] = ()
 
 

@@ -1,6 +1,6 @@
 """Writes of single segments, and their order."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from gateway.batching import settled
 from gateway.changes import Reason, SegmentChanges, SegmentDraft, UserError, Written
@@ -11,6 +11,7 @@ from gateway.writes.receipts import DeletionReceipt, OrderReceipt, SegmentReceip
 from gateway.writing import (
     CreatesSegments,
     DeletesSegments,
+    DescribesWrites,
     ReordersSegments,
     UpdatesSegments,
     UpsertsSegments,
@@ -37,7 +38,7 @@ class SegmentWrites:
         )
         refuse([*known, *adapter.create_problems(draft)])
         written = await self._desk.send(chosen, adapter.create_segment(draft))
-        return await self._receipt(chosen, written)
+        return await self._receipt(chosen, written, lambda: sent(chosen, written.key, draft))
 
     async def upsert(
         self, provider: str, draft: SegmentDraft, known: Sequence[UserError] = ()
@@ -53,7 +54,7 @@ class SegmentWrites:
         except Refusals as error:
             ref = Ref(provider, draft.key or "")
             raise await self._conflict(ref, draft.version, error) from error
-        return await self._receipt(chosen, written)
+        return await self._receipt(chosen, written, lambda: sent(chosen, written.key, draft))
 
     async def update(
         self, ref: Ref, changes: SegmentChanges, known: Sequence[UserError] = ()
@@ -71,7 +72,8 @@ class SegmentWrites:
             await self._desk.send(chosen, adapter.update_segment(current, changes))
         except Refusals as error:
             raise await self._conflict(ref, changes.version, error) from error
-        return await self._receipt(chosen, Written(ref.key, is_new=False))
+        written = Written(ref.key, is_new=False)
+        return await self._receipt(chosen, written, lambda: changed(chosen, current, changes))
 
     async def delete(self, ref: Ref, *, force: bool) -> DeletionReceipt:
         """Delete a segment."""
@@ -91,14 +93,18 @@ class SegmentWrites:
             documents=tuple(bytes(each.raw) for each in ranked if each.raw is not None),
         )
 
-    async def _receipt(self, provider: Provider, written: Written) -> SegmentReceipt:
+    async def _receipt(
+        self, provider: Provider, written: Written, described: Callable[[], bytes | None]
+    ) -> SegmentReceipt:
+        """Return the segment as it is now; `described` is what was sent, if it cannot be read."""
         ref = Ref(provider.key, written.key)
         told = written.segment
         if told is not None and told.raw is not None:
             document: bytes | None = bytes(told.raw)
         else:
             document = (await self._desk.documents([ref])).get(ref)
-        return SegmentReceipt(ref=ref, document=document, is_new=written.is_new)
+        shown = described() if document is None else None
+        return SegmentReceipt(ref=ref, document=document, sent=shown, is_new=written.is_new)
 
     async def _conflict(self, ref: Ref, version: int | None, error: Refusals) -> Refusals:
         """Say in a version conflict which version the segment has by now."""
@@ -107,6 +113,20 @@ class SegmentWrites:
         current = await settled(self._desk.loaders.segment.load(ref))
         known = current.version if isinstance(current, Segment) else None
         return Refusals(outdated(ref, version, known))
+
+
+def sent(provider: Provider, key: str, draft: SegmentDraft) -> bytes | None:
+    """Return the document of a segment that was written as a whole, as it was sent."""
+    if not provider.offers(DescribesWrites):
+        return None
+    return provider.wanted(DescribesWrites, "SEGMENT_GET").sent_document(key, draft)
+
+
+def changed(provider: Provider, current: Segment, changes: SegmentChanges) -> bytes | None:
+    """Return the document of a segment of which parts were changed, as it must be now."""
+    if not provider.offers(DescribesWrites):
+        return None
+    return provider.wanted(DescribesWrites, "SEGMENT_GET").changed_document(current, changes)
 
 
 def refuse(problems: Iterable[UserError]) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.adapter import RestoresSegments
 from gateway.changes import Reason, UserError
-from gateway.domain import Segment
+from gateway.domain import Origin, Ref, Segment
 from gateway.errors import GatewayError, ProviderError
 from gateway.provider import Provider
 from gateway.store.errors import FirstAttemptRunning, IdempotencyKeyReused, OutcomeUnknown
@@ -55,6 +55,24 @@ class Writes:
         """Return the segment that a receipt keeps as the provider's own document."""
         adapter = self._providers[provider].wanted(RestoresSegments, "SEGMENT_GET")
         return adapter.segment_from(document)
+
+    def as_sent(self, ref: Ref, document: bytes, error: ProviderError | None) -> Segment:
+        """Return a segment that was written and cannot be read again: what was sent of it.
+
+        What the provider decides by itself is `error` there, which fails the fields that show it,
+        and no others; None: null.
+        """
+        segment = self.restored(ref.provider, document)
+        unread: Any = error
+        return msgspec.structs.replace(
+            segment,
+            ref=ref,
+            version=unread,
+            created_at=unread,
+            updated_at=unread,
+            raw=unread,
+            origin=Origin.RECORDED,
+        )
 
     async def once(
         self, key: str, asked: bytes, write: Callable[[], Awaitable[R]], form: type[R]

@@ -13,7 +13,7 @@ from gateway import audit
 from gateway.access import Caller
 from gateway.budgets import Budgets
 from gateway.context import RequestContext
-from gateway.errors import Forbidden, GatewayError, LimitExceeded
+from gateway.errors import Forbidden, GatewayError, LimitExceeded, ProviderError
 from gateway.limits import LimitSettings
 from resolvers import errors
 from resolvers.execution.bounds import check_variables, exceeded
@@ -251,6 +251,10 @@ def shown(error: GraphQLError, context: RequestContext) -> Mapping[str, Any]:
         told["path"] = error.path
     if isinstance(cause, GatewayError):
         told["extensions"] = errors.extensions(cause, request_id)
+        is_below_payload = context.scope.writes is not None and len(error.path or ()) > 1
+        if is_below_payload and isinstance(cause, ProviderError):
+            # The write itself was done, and asking again would do it again.
+            told["extensions"] |= {"retryable": False, "retryAfterMs": None}
     elif cause is None or isinstance(cause, GraphQLError):
         told["message"] = _in_json_words(error.message)
         told["extensions"] = {"code": errors.INVALID}

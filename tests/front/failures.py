@@ -97,7 +97,7 @@ FAILURES: Mapping[str, Failure] = {
     "unreachable": Failure(raising(httpx.ConnectError), "PROVIDER_UNREACHABLE"),
     "broken connection": Failure(raising(httpx.ReadError), "PROVIDER_UNREACHABLE"),
     "no HTTP": Failure(raising(httpx.RemoteProtocolError), "PROVIDER_UNREACHABLE"),
-    "silent": Failure(silent, "PROVIDER_TIMEOUT", timeout_s=0.02),
+    "silent": Failure(silent, "PROVIDER_TIMEOUT", timeout_s=0.1),
     "timeout": Failure(raising(httpx.ReadTimeout), "PROVIDER_TIMEOUT"),
     "429": _text(429, "PROVIDER_RATE_LIMITED"),
     "429 with Retry-After": Failure(

@@ -88,6 +88,11 @@ def rewritten(current: Segment, fields: Mapping[str, Any], version: int) -> Mapp
     return _given({**written, "metadata": metadata})
 
 
+def merged(current: Segment, fields: Mapping[str, Any]) -> bytes:
+    """Return a segment's document with these fields instead of its own."""
+    return msgspec.json.encode(_given({**_stored(current), **fields}))
+
+
 def _stored(current: Segment) -> Mapping[str, Any]:
     """Return the document that a segment was read from."""
     document: Mapping[str, Any] = msgspec.json.decode(bytes(current.raw or b"{}"))

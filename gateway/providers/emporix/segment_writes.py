@@ -7,6 +7,8 @@ github.com/emporix/api-references, read 2026-11-21. No write answers with the se
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
+import msgspec
+
 from gateway.changes import RowResult, SegmentChanges, SegmentDraft, UserError, Written
 from gateway.domain import Segment
 from gateway.providers.emporix import checks, document, paths
@@ -49,6 +51,15 @@ class SegmentWrites:
     def update_problems(self, changes: SegmentChanges) -> Sequence[UserError]:
         """Return what the documents forbid of changes."""
         return checks.update_problems(self._account.key, changes)
+
+    def sent_document(self, key: str, draft: SegmentDraft) -> bytes:
+        """Return the document of a segment that was written as a whole."""
+        return msgspec.json.encode({**document.drafted(self._account, draft), "id": key})
+
+    def changed_document(self, current: Segment, changes: SegmentChanges) -> bytes:
+        """Return the document of a segment of which parts were changed."""
+        fields = document.edited(self._account, current, changes)
+        return document.merged(current, fields)
 
     def create_segment(self, draft: SegmentDraft) -> Exchange[Written]:
         """Make a segment; where the draft has no id, Emporix makes one."""
