@@ -181,7 +181,11 @@ class Gateway:
             Route("/examples.json", show_examples),
             Route("/livez", self.alive),
             Route("/readyz", self.ready),
-            ReverseCall(self.settings.providers, lambda: self._record).route,
+            ReverseCall(
+                self.settings.providers,
+                lambda: self._record,
+                self.settings.server.request_timeout_s,
+            ).route,
             Mount(
                 "/static/assets", packed(Immutable(directory=PAGES / "assets", check_dir=False))
             ),

@@ -9,6 +9,8 @@ from gateway.batching import settled
 from gateway.domain import EVERY_SEGMENT, Origin, PageRequest
 from gateway.errors import GatewayError, Unsupported
 from gateway.scope import Scope
+from gateway.store.errors import RecordFailed
+from gateway.store.reporting import report
 from gateway.transport.health import Health
 from gateway.transport.upstream import Upstream
 from gateway.wire import Asked, Exchange, Lookup, Recall
@@ -29,9 +31,12 @@ class Provider:
         adapter: Adapter,
         upstream: Upstream,
         display_name: str,
-        record: Callable[[str, Lookup], Awaitable[Any]] | None = None,
+        record: Callable[[str, Lookup, float], Awaitable[Any]] | None = None,
     ) -> None:
-        """Join an account's rules and its connection; `record` answers what it cannot tell."""
+        """Join an account's rules and its connection; `record` answers what it cannot tell.
+
+        It is given the provider's key, the lookup, and the request's deadline.
+        """
         self.key = upstream.key
         self.kind = adapter.kind
         self.display_name = display_name
@@ -88,13 +93,18 @@ class Provider:
     def read(self, asked: Asked[T], scope: Scope) -> Awaitable[T]:
         """Read, maybe with others or from a short memory. Raises `ProviderError`."""
         if isinstance(asked, Recall):
-            return self._recall(asked)
+            return self._recall(asked, scope)
         return self._upstream.read(asked, scope)
 
-    async def _recall(self, asked: Recall[T]) -> T:
+    async def _recall(self, asked: Recall[T], scope: Scope) -> T:
         if self._record is None:
             raise Unsupported(self.key, asked.operation)
-        return asked.read(await self._record(self.key, asked.lookup))
+        try:
+            return asked.read(await self._record(self.key, asked.lookup, scope.deadline))
+        except RecordFailed as error:
+            if scope.is_new(self.key, RecordFailed):
+                report(error, scope.request_id)
+            raise
 
     async def read_all(
         self, asked: Sequence[Asked[T]], scope: Scope

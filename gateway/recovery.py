@@ -12,6 +12,7 @@ from gateway.errors import GatewayError
 from gateway.loaders import Loaders
 from gateway.provider import Provider
 from gateway.scope import Scope
+from gateway.store.errors import RecordFailed
 from gateway.store.record import Record
 from gateway.store.tags import Claim
 from gateway.writes.desk import Desk
@@ -76,7 +77,8 @@ async def keep_recovering(providers: Mapping[str, Provider], record: Record) -> 
             if count:
                 log.info("open writes were repeated", customers=count)
         except GatewayError as error:
-            log.warning("open writes could not be repeated", error=str(error))
+            cause = error.cause if isinstance(error, RecordFailed) else None
+            log.warning("open writes could not be repeated", error=str(error), cause=cause)
         except Exception:  # a bug, which must not leave later writes open for ever
             log.exception("open writes could not be repeated")
         await asyncio.sleep(EVERY_S)

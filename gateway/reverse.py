@@ -4,6 +4,7 @@ Facts: dev-center.instaleap.io/reference/customer-segments-gateway, read 2026-11
 bodies and a bearer token; path, status numbers and error codes are ours.
 """
 
+import asyncio
 import hmac
 from collections.abc import Callable, Iterable
 from typing import Protocol, runtime_checkable
@@ -15,8 +16,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.graphql_http import new_request_id
+from gateway.store.database import BUSY_S
 from gateway.store.errors import RecordFailed
 from gateway.store.record import Record
+from gateway.store.reporting import report
 
 PATH = "/providers/{key}/customers/{document_id:path}/segments"
 """The id may hold slashes, percent-encoded."""
@@ -36,8 +40,17 @@ class IsAsked(Protocol):
 class ReverseCall:
     """Answers shops, each by its provider's key and token."""
 
-    def __init__(self, accounts: Iterable[object], record: Callable[[], Record | None]) -> None:
-        """Serve those of the accounts that ask back; `record` returns the one that is open."""
+    def __init__(
+        self,
+        accounts: Iterable[object],
+        record: Callable[[], Record | None],
+        timeout_s: float = BUSY_S,
+    ) -> None:
+        """Serve those of the accounts that ask back; `record` returns the one that is open.
+
+        A call fails after `timeout_s` seconds.
+        """
+        self._timeout_s = timeout_s
         self._tokens = {
             account.key: account.reverse_token
             for account in accounts
@@ -69,12 +82,16 @@ class ReverseCall:
         try:
             if record is None:
                 return _error(503, "UNAVAILABLE", "The gateway is not open yet, or not any more.")
+            deadline = asyncio.get_running_loop().time() + self._timeout_s
             tags = await record.wanted(
-                request.path_params["key"], request.path_params["document_id"]
+                request.path_params["key"], request.path_params["document_id"], deadline
             )
         except RecordFailed as error:
-            log.exception("reverse call failed")
-            return _error(503, "UNAVAILABLE", str(error))
+            request_id = new_request_id()
+            report(error, request_id)
+            refusal = _error(503, "UNAVAILABLE", str(error))
+            refusal.headers["x-request-id"] = request_id
+            return refusal
         except Exception:
             log.exception("reverse call failed")
             return _error(500, "INTERNAL", "The gateway has a fault of its own.")

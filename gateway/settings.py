@@ -79,6 +79,8 @@ class StoreSettings(BaseModel):
     model_config = _FROZEN
 
     url: Annotated[str, StringConstraints(pattern=r"^(sqlite|postgresql)://.+$")] | None = None
+    connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5
+    """How long a start may wait for the database, and a request for a new connection."""
 
 
 class DocumentSettings(BaseModel):

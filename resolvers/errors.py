@@ -92,7 +92,7 @@ CODES: Mapping[type[errors.GatewayError], str] = {
     errors.Busy: "PROVIDER_BUSY",
     errors.TooManyCalls: "LIMIT_EXCEEDED",
     errors.SettingsError: "INTERNAL",
-    store.RecordFailed: "INTERNAL",
+    store.RecordFailed: "STORE_UNAVAILABLE",
     store.RecordBusy: "PROVIDER_BUSY",
     store.Unrecordable: "BAD_USER_INPUT",
     store.IdempotencyKeyReused: "BAD_USER_INPUT",
@@ -134,4 +134,6 @@ def extensions(error: errors.GatewayError, request_id: str) -> dict[str, Any]:
             "upstreamStatus": error.status,
             "requestId": request_id,
         }
+    if isinstance(error, store.RecordFailed):
+        told |= {"retryable": error.retryable, "requestId": request_id}
     return told

@@ -33,6 +33,7 @@ describe(
         "IDEMPOTENCY_KEY_REUSED": "The key was used with another input.",
         "PROVIDER_REFUSED": "The provider does not accept it.",
         "PROVIDER_FAILED": "The provider failed; this row was not done, or it is not known.",
+        "STORE_UNAVAILABLE": "The gateway's own record failed; repeat this later.",
     },
 )
 describe(

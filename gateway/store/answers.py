@@ -49,9 +49,9 @@ class Answers:
         # Keys are of any length and content, those of the table are not.
         key = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
         async for _ in attempts(deadline):
-            found = await self._find(key)
+            found = await self._database.finish(self._find(key), deadline)
             if found is None:
-                claim = await self._database.finish(self._claim(key, digest, deadline))
+                claim = await self._database.finish(self._claim(key, digest, deadline), deadline)
                 if claim is None:
                     continue
                 return await self._run(key, claim, run)

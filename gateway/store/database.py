@@ -1,19 +1,24 @@
-"""The engine under the record: connections, transactions, and what goes wrong with them.
+"""The engine under the record: connections, transactions, and their deadlines.
 
 SQLite has one writer at a time. Here writers of one process queue for a single connection, first
-come, first served; processes wait for each other inside SQLite, for `BUSY_S` at most.
+come, first served; processes wait for each other inside SQLite, until the deadline of whoever
+waits.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import math
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import Connection, Table, event, exc
+from sqlalchemy import Connection, Table, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from gateway.store.errors import RecordFailed
+from gateway.store.deadlines import Work, current
+from gateway.store.errors import RecordFailed, StoreState
+from gateway.store.failures import failing
+from gateway.store.file import StoreFile
 from gateway.store.location import Place
 
 if TYPE_CHECKING:
@@ -22,48 +27,69 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BUSY_S: Final = 10
-"""How long one waits for a connection, and for other processes' transactions on SQLite."""
+"""How long work without a deadline of its own may take, waiting included."""
+LEAST_S: Final = 0.5
+"""What a write has at least: its deadline may be near when it comes to be recorded."""
 CONNECTIONS: Final = 10
 """Of one process: for everything on PostgreSQL, for reading on SQLite."""
+CONNECT_TIMEOUT_S: Final = 5.0
+"""The default of `store.connect_timeout_s`."""
 
 
 class Database:
     """An open database."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, connect_timeout_s: float = CONNECT_TIMEOUT_S) -> None:
         """Take what is there; nothing is opened before the first transaction."""
         self.is_sqlite = place.path is not None
-        self._unfinished: set[asyncio.Task[Any]] = set()
+        self.file = None if place.path is None else StoreFile(place.path)
+        self.committed_at = -math.inf
+        """When a write was committed last, on the loop's clock."""
+        self.write_failure: StoreState | None = None
+        """What the newest write failed with; None when it went well."""
+        self._unfinished: set[Work[Any]] = set()
         if place.path is None:
-            # Connections are tried before use: a database that was restarted costs no request.
-            # Nothing is prepared: plans would be kept from when the tables were empty, until
-            # PostgreSQL analyses them; measured, a batch then took ten times as long.
-            engine = create_async_engine(
-                place.url,
-                pool_size=CONNECTIONS,
-                max_overflow=0,
-                pool_timeout=BUSY_S,
-                pool_pre_ping=True,
-                connect_args={"prepare_threshold": None},
-            )
-            self._writer = self._reader = engine
+            self._writer = self._reader = _postgres(place, connect_timeout_s)
         else:
             self._writer = _sqlite(place, 1, "BEGIN IMMEDIATE")
             self._reader = _sqlite(place, CONNECTIONS, "BEGIN")
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction that writes. Keep it short. Raises `RecordFailed`."""
-        with _failing():
-            async with self._writer.begin() as connection:
-                yield connection
+        """Open a transaction that writes. Keep it short. Raises `RecordFailed`.
+
+        It is committed unless the deadline of the work that it is part of has passed.
+        """
+        try:
+            with failing():
+                async with self._connected(self._writer) as connection, connection.begin():
+                    yield connection
+                    if work := current():
+                        work.check()
+        except RecordFailed as error:
+            self.write_failure = error.state
+            raise
+        self.write_failure = None
+        self.committed_at = asyncio.get_running_loop().time()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that reads. Raises `RecordFailed`."""
-        with _failing():
-            async with self._reader.connect() as connection:
+        with failing():
+            async with self._connected(self._reader) as connection:
                 yield connection
+
+    @asynccontextmanager
+    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        if self.file is not None:
+            self.file.check()
+        work = current()
+        async with engine.connect() as connection:
+            if work is not None:
+                # Waiting for a connection can be cancelled, a thread of SQLite cannot.
+                work.may_be_cancelled = not self.is_sqlite
+                work.check()
+            yield connection
 
     def insert(self, table: Table) -> "postgresql.Insert | sqlite.Insert":
         """Return an INSERT that knows ON CONFLICT, in this database's dialect."""
@@ -73,32 +99,68 @@ class Database:
 
         return postgresql.insert(table)
 
-    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do this to its end even when the caller is cancelled; `close` waits for it.
+    async def finish(self, work: Coroutine[Any, Any, T], deadline: float | None = None) -> T:
+        """Do this until the deadline, also when the caller is cancelled; `close` waits for it.
 
-        Whatever writes goes through here: a transaction that is cancelled while SQLite's thread
-        begins it keeps the lock until the collector finds its connection.
+        Whatever writes goes through here. The deadline is on the event loop's clock; None is
+        `BUSY_S` from now. Raises `RecordFailed` at the deadline, and nothing is committed then,
+        unless the commit itself was under way.
         """
-        task = asyncio.create_task(work)
-        self._unfinished.add(task)
-        task.add_done_callback(self._unfinished.discard)
-        return await asyncio.shield(task)
+        now = asyncio.get_running_loop().time()
+        until = now + BUSY_S if deadline is None else max(deadline, now + LEAST_S)
+        return await self._start(work, until).result
+
+    async def read(self, work: Coroutine[Any, Any, T], deadline: float | None = None) -> T:
+        """Do this until the deadline, or until the caller is cancelled, and change nothing."""
+        if deadline is None:
+            deadline = asyncio.get_running_loop().time() + BUSY_S
+        started = self._start(work, deadline)
+        try:
+            return await started.result
+        except asyncio.CancelledError:
+            started.give_up()
+            raise
+
+    def _start(self, work: Coroutine[Any, Any, T], deadline: float) -> Work[T]:
+        started = Work(work, deadline, self._unfinished.discard)
+        self._unfinished.add(started)
+        return started
 
     async def close(self) -> None:
-        """Close all connections."""
-        await asyncio.gather(*self._unfinished, return_exceptions=True)
+        """Close all connections, once all work is over or its time is."""
+        if self._unfinished:
+            await asyncio.wait([work.task for work in self._unfinished], timeout=2 * BUSY_S)
         await self._writer.dispose()
         await self._reader.dispose()
 
 
+def _postgres(place: Place, connect_timeout_s: float) -> AsyncEngine:
+    # A peer that vanished ends a connection after the same time as one that is not there.
+    timeouts = {
+        "connect_timeout": math.ceil(connect_timeout_s),
+        "tcp_user_timeout": math.ceil(connect_timeout_s * 1000),
+    }
+    given = {name: value for name, value in timeouts.items() if name not in place.url.query}
+    # Connections are tried before use: a database that was restarted costs no request.
+    # Nothing is prepared: plans would be kept from when the tables were empty, until
+    # PostgreSQL analyses them; measured, a batch then took ten times as long.
+    return create_async_engine(
+        place.url,
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=None,  # each piece of work has a deadline
+        pool_pre_ping=True,
+        connect_args={"prepare_threshold": None, **given},
+    )
+
+
 def _sqlite(place: Place, connections: int, begin: str) -> AsyncEngine:
-    # The driver begins no transactions of its own (isolation_level None); see `begin` below.
+    # The driver begins no transactions of its own (isolation_level None); see `begun` below.
     engine = create_async_engine(
         place.url,
         pool_size=connections,
         max_overflow=0,
-        # Writers queue here, so the last of many waits for the transactions of all before it.
-        pool_timeout=3 * BUSY_S,
+        pool_timeout=None,  # each piece of work has a deadline
         connect_args={"isolation_level": None, "timeout": BUSY_S},
     )
 
@@ -110,19 +172,12 @@ def _sqlite(place: Place, connections: int, begin: str) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begun(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        # Both in one go of the driver's thread.
+        work = current()
+        left_s = BUSY_S if work is None else max(work.left_s, 0)
+        script = f"PRAGMA busy_timeout = {math.ceil(left_s * 1000)}; {begin}"
+        connection.connection.dbapi_connection.run_async(  # type: ignore[union-attr]  # open
+            lambda driver: driver.executescript(script)
+        )
 
     return engine
-
-
-@contextmanager
-def _failing() -> Iterator[None]:
-    """Turn what the database is to blame for into `RecordFailed`; the rest is a bug of ours."""
-    try:
-        yield
-    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
-        raise RecordFailed from error
-    except exc.DBAPIError as error:
-        if error.connection_invalidated:
-            raise RecordFailed from error
-        raise

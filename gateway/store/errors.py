@@ -1,14 +1,38 @@
 """What can go wrong with the record, for its callers."""
 
+from enum import Enum
+from typing import ClassVar
+
 from gateway.errors import BadInput, GatewayError
 
 
-class RecordFailed(GatewayError):
-    """The database cannot be used at the moment (unreachable, locked for too long, full)."""
+class StoreState(Enum):
+    """How the database is. The value completes the sentence "The record cannot be used: …"."""
 
-    def __init__(self) -> None:
-        """Say so; the cause is for the log."""
-        super().__init__("The gateway's own record cannot be used at the moment.")
+    READY = "ready"
+    DOWN = "it cannot be reached"
+    FROZEN = "it does not answer in time"
+    LOCKED = "another program has it locked"
+    READ_ONLY = "it is read-only"
+    FULL = "its disk is full"
+    DENIED = "the gateway lacks a permission there"
+    DAMAGED = "it is damaged"
+    REPLACED = "its file was deleted, replaced or truncated; restart the gateway"
+    TOO_OLD = "its tables are of an older version of this program; restart the gateway"
+    TOO_NEW = "its tables are of a newer version of this program; run that one"
+    BROKEN = "it has a fault of its own"
+
+
+class RecordFailed(GatewayError):
+    """The database cannot be used at the moment. What was to be written was not."""
+
+    retryable: ClassVar[bool] = True
+
+    def __init__(self, state: StoreState = StoreState.DOWN, cause: str = "") -> None:
+        """Name the state to the client; `cause` is for the log and the operator."""
+        self.state = state
+        self.cause = cause
+        super().__init__(f"The gateway's own record cannot be used at the moment: {state.value}.")
 
 
 class RecordBusy(GatewayError):

@@ -54,8 +54,10 @@ class Lookups:
             "assignments": self._assignments,
         }
 
-    async def answer(self, provider: str, lookup: Lookup) -> Any:
+    async def answer(self, provider: str, lookup: Lookup, deadline: float | None = None) -> Any:
         """Return what `Lookup` says answers it. Raises `RecordFailed`, and `BadInput` for `after`.
+
+        The deadline is on the event loop's clock.
 
         While a write of a customer is open, all that they had and are to have is shown, PENDING or
         UNCONFIRMED.
@@ -68,10 +70,15 @@ class Lookups:
             nothing = Rows[Any]((), total=0 if lookup.with_total else None)
             return 0 if lookup.what == "member_count" else nothing
         lookup = Lookup(lookup.what, keys, lookup.after, lookup.size, lookup.with_total)
+        return await self._database.read(self._answer(provider, lookup), deadline)
+
+    async def _answer(self, provider: str, lookup: Lookup) -> Any:
         async with self._database.reading() as connection:
             return await self._answers[lookup.what](connection, provider, lookup)
 
-    async def wanted(self, provider: str, customer: str) -> Sequence[Tag]:
+    async def wanted(
+        self, provider: str, customer: str, deadline: float | None = None
+    ) -> Sequence[Tag]:
         """Return the tags that a customer is to have by the newest write, by type and value."""
         if size_of((customer,)) is None:
             return []
@@ -82,6 +89,9 @@ class Lookups:
             )
             .order_by(TAGGINGS.c.type, TAGGINGS.c.value)
         )
+        return await self._database.read(self._tags(statement), deadline)
+
+    async def _tags(self, statement: Select[Any]) -> Sequence[Tag]:
         async with self._database.reading() as connection:
             return list(starmap(Tag, await connection.execute(statement)))
 

@@ -48,13 +48,15 @@ class Record:
         """Finish what was begun, and close all connections."""
         await self._database.close()
 
-    async def answer(self, provider: str, lookup: Lookup) -> Any:
+    async def answer(self, provider: str, lookup: Lookup, deadline: float | None = None) -> Any:
         """Answer a lookup; see `Lookups.answer`."""
-        return await self._lookups.answer(provider, lookup)
+        return await self._lookups.answer(provider, lookup, deadline)
 
-    async def wanted(self, provider: str, customer: str) -> Sequence[Tag]:
+    async def wanted(
+        self, provider: str, customer: str, deadline: float | None = None
+    ) -> Sequence[Tag]:
         """Return the tags a customer is to have; see `Lookups.wanted`."""
-        return await self._lookups.wanted(provider, customer)
+        return await self._lookups.wanted(provider, customer, deadline)
 
     async def once(
         self, key: str, digest: str, run: Callable[[], Awaitable[bytes]], deadline: float

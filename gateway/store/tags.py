@@ -96,7 +96,9 @@ class Tags:
                 raise Unrecordable(problem)
         first = dict(itertools.islice(wanted.items(), MOST_ROWS))
         async for _ in attempts(deadline):
-            claim = await self._database.finish(self._begin(provider, first, write, deadline))
+            claim = await self._database.finish(
+                self._begin(provider, first, write, deadline), deadline
+            )
             if claim.rows or not rows:
                 taken = {row.customer for row in claim.rows}
                 return Begun(claim, tuple(row for row in rows if row.customer not in taken))

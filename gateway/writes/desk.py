@@ -19,6 +19,8 @@ from gateway.errors import (
 from gateway.loaders import Loaders
 from gateway.provider import Provider
 from gateway.scope import NO_WRITES, Scope, WriteCounts
+from gateway.store.errors import RecordFailed
+from gateway.store.reporting import report
 from gateway.wire import Exchange, Reply
 
 T = TypeVar("T")
@@ -124,6 +126,11 @@ class Desk:
             self._scope.note_write(acted=acted, answered=answered)
             self.loaders.forget()
             provider.forget()
+
+    def report(self, error: GatewayError) -> None:
+        """Log why the record failed, once for this request."""
+        if isinstance(error, RecordFailed) and self._scope.is_new("", RecordFailed):
+            report(error, self._scope.request_id)
 
     async def current(self, ref: Ref) -> Segment | None:
         """Read the segment that is to be changed. A failure says that nothing was written."""

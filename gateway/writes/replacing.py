@@ -10,6 +10,7 @@ from gateway.adapter import ListsSegmentsOfCustomer
 from gateway.changes import Reason, Replacement, UserError
 from gateway.errors import BadInput, GatewayError, ProviderError
 from gateway.provider import Provider
+from gateway.store.errors import RecordFailed
 from gateway.store.limits import unrecordable
 from gateway.store.record import Record
 from gateway.store.tags import Claim, Settlement
@@ -106,6 +107,7 @@ class Replacing:
                 begun = await self._record.tags.begin(provider.key, rows, write, self._deadline)
             except GatewayError as error:
                 self._desk.note_unsent()
+                self._desk.report(error)
                 told = Told(NOT_UPDATED, (failed(error, provider),))
                 return found | {each.customer: told for each in rows}
             try:
@@ -113,6 +115,7 @@ class Replacing:
                     self._desk, provider, adapter, self._record, begun.claim
                 )
             except GatewayError as error:  # it was sent, and what came of it cannot be recorded
+                self._desk.report(error)
                 told = Told(UNKNOWN, (failed(error, provider),))
                 found |= {each.customer: told for each in begun.claim.rows}
             # What was read while the write was open is not believed either.
@@ -161,7 +164,9 @@ def row(index: int, entry: Entry, told: Told) -> ReplacementRow:
 
 def failed(error: GatewayError, provider: Provider) -> UserError:
     """Say of a row what failed for all of its batch."""
-    return UserError(str(error), Reason.PROVIDER_FAILED, None, provider.key)
+    is_record = isinstance(error, RecordFailed)
+    reason = Reason.STORE_UNAVAILABLE if is_record else Reason.PROVIDER_FAILED
+    return UserError(str(error), reason, None, provider.key)
 
 
 def silent(provider: Provider) -> UserError:

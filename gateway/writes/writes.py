@@ -11,7 +11,12 @@ from gateway.changes import Reason, UserError
 from gateway.domain import Origin, Ref, Segment
 from gateway.errors import GatewayError, ProviderError
 from gateway.provider import Provider
-from gateway.store.errors import FirstAttemptRunning, IdempotencyKeyReused, OutcomeUnknown
+from gateway.store.errors import (
+    FirstAttemptRunning,
+    IdempotencyKeyReused,
+    OutcomeUnknown,
+    RecordFailed,
+)
 from gateway.store.record import Record
 from gateway.writes.assignments import AssignmentWrites
 from gateway.writes.bulk import BulkWrites
@@ -74,6 +79,15 @@ class Writes:
             origin=Origin.RECORDED,
         )
 
+    async def _recorded(self, key: str, digest: str, run: Callable[[], Awaitable[bytes]]) -> bytes:
+        try:
+            return await self._record.once(
+                f"{self._desk.owner}\0{key}", digest, run, self._deadline
+            )
+        except RecordFailed as error:
+            self._desk.report(error)
+            raise
+
     async def once(
         self, key: str, asked: bytes, write: Callable[[], Awaitable[R]], form: type[R]
     ) -> R:
@@ -100,9 +114,7 @@ class Writes:
 
         digest = blake2s(asked).hexdigest()
         try:
-            kept = await self._record.once(
-                f"{self._desk.owner}\0{key}", digest, run, self._deadline
-            )
+            kept = await self._recorded(key, digest, run)
         except _NothingSent as error:
             unkept: R = error.receipt
             return unkept

@@ -79,7 +79,7 @@ async def test_a_list_that_one_answer_tells_may_be_longer_than_a_page() -> None:
 async def test_equal_lookups_may_be_read_for_different_things() -> None:
     """Two assignments of one customer are found by one lookup, each for itself."""
 
-    async def record(_: str, lookup: Lookup) -> Rows[TaggingRow]:
+    async def record(_: str, lookup: Lookup, __: float) -> Rows[TaggingRow]:
         assert (lookup.what, lookup.keys) == ("assignments", (("ann",),))
         return Rows(
             [

@@ -18,6 +18,7 @@ from tests.store.telling import (
     overdue,
     settle,
     shown,
+    soon,
     told,
     wanted,
 )
@@ -28,7 +29,7 @@ async def _read(record: Record, _: int) -> None:
 
 
 async def _write(record: Record, number: int) -> None:
-    begun = await begin(record, wanted(f"c{number}", "x", "y"))
+    begun = await begin(record, wanted(f"c{number}", "x", "y"), deadline=soon(60))
     await settle(record, begun.claim, Settlement.CONFIRMED)
 
 

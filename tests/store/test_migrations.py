@@ -100,7 +100,9 @@ async def test_no_server() -> None:
     """A server that is not there is an error of the gateway's, without its password."""
     with pytest.raises(RecordFailed) as found:
         await Record.open(located("postgresql://ada:s3cret@127.0.0.1:1/shop", {}))
-    assert str(found.value) == "The gateway's own record cannot be used at the moment."
+    assert str(found.value) == (
+        "The gateway's own record cannot be used at the moment: it cannot be reached."
+    )
 
 
 def test_newest_step() -> None:

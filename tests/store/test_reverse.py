@@ -139,9 +139,12 @@ class Failing(Record):
         """Raise this."""
         self.error = error
 
-    async def wanted(self, provider: str, customer: str) -> Sequence[Tag]:
+    async def wanted(
+        self, provider: str, customer: str, deadline: float | None = None
+    ) -> Sequence[Tag]:
         """Raise it."""
         assert (provider, customer) == ("shop", "ada")
+        assert deadline is not None
         raise self.error
 
 
@@ -153,7 +156,8 @@ class Failing(Record):
             503,
             {
                 "code": "UNAVAILABLE",
-                "message": "The gateway's own record cannot be used at the moment.",
+                "message": "The gateway's own record cannot be used at the moment: "
+                "it cannot be reached.",
             },
         ),
         (

@@ -1,0 +1,94 @@
+"""Work on the database with a deadline: its caller is released on time, whatever the driver does.
+
+psycopg holds a cancellation back until the server answers, and a thread inside SQLite cannot be
+cancelled at all. So each piece of work is a task of its own, and its caller waits for a future:
+at the deadline the future fails, and the task ends by itself, later, without a commit.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar, copy_context
+from typing import Any, Final, Generic, TypeVar
+
+from gateway.store.errors import RecordFailed, StoreState
+
+T = TypeVar("T")
+
+PATIENCE_S: Final = 1.0
+"""How long a server has for ending a statement that was cancelled; then its connection is dropped.
+
+The second cancellation makes psycopg close the connection (`AsyncConnection.wait`, 3.3.9).
+"""
+
+
+class Work(Generic[T]):
+    """A coroutine that runs in a task of its own, until its deadline on the loop's clock."""
+
+    def __init__(
+        self,
+        coroutine: Coroutine[Any, Any, T],
+        deadline: float,
+        ended: "Callable[[Work[T]], None]",
+    ) -> None:
+        """Start it; `ended` is called when the task is over, which may be after the deadline."""
+        self._loop = asyncio.get_running_loop()
+        self.deadline = deadline
+        self.is_over = False
+        """Nobody waits any more: nothing may be committed."""
+        self.may_be_cancelled = True
+        """False while SQLite's thread is at it: it would go on, with the connection lost."""
+        self.result: asyncio.Future[T] = self._loop.create_future()
+        self._ended = ended
+        context = copy_context()
+        context.run(_CURRENT.set, self)
+        self.task = self._loop.create_task(coroutine, context=context)
+        self.task.add_done_callback(self._done)
+        self._timer: asyncio.TimerHandle = self._loop.call_at(deadline, self.give_up)
+
+    @property
+    def left_s(self) -> float:
+        """Return the seconds until the deadline."""
+        return self.deadline - self._loop.time()
+
+    def check(self) -> None:
+        """Raise when the time is over: before a commit, and before anything is begun."""
+        if self.is_over:
+            raise _late()
+
+    def give_up(self) -> None:
+        """Release the caller, and end the task as far as its driver allows."""
+        self.is_over = True
+        self._timer.cancel()
+        if not self.result.done():
+            self.result.set_exception(_late())
+            self.result.exception()  # the caller may be gone
+        if self.may_be_cancelled and not self.task.done():
+            self.task.cancel()
+            self._timer = self._loop.call_later(PATIENCE_S, self.task.cancel)
+
+    def _done(self, task: asyncio.Task[T]) -> None:
+        self._timer.cancel()
+        self._ended(self)
+        if task.cancelled():
+            self.result.cancel()
+            return
+        error = task.exception()
+        if self.result.done():
+            return
+        if error is None:
+            self.result.set_result(task.result())
+        else:
+            self.result.set_exception(error)
+            self.result.exception()  # as above
+
+
+_CURRENT: ContextVar[Work[Any] | None] = ContextVar("store_work", default=None)
+
+
+def current() -> Work[Any] | None:
+    """Return the work that the running task is part of."""
+    return _CURRENT.get()
+
+
+def _late() -> RecordFailed:
+    return RecordFailed(StoreState.FROZEN, "the database did not answer before the deadline")
