@@ -19,7 +19,7 @@ from gateway.access import Right
 from gateway.context import Provider
 from gateway.endpoint import Endpoint
 from gateway.errors import Unauthenticated
-from gateway.graphql_http import JSON, SAFE, RequestError, headers_of, refuse
+from gateway.graphql_http import GRAPHQL_PATHS, JSON, SAFE, RequestError, headers_of, refuse
 from gateway.origins import Origins, address_of, authorization_of
 from gateway.pages.examples import examples
 from gateway.persisted import Persisted
@@ -44,6 +44,7 @@ PAGE_HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "vary": "accept",
 }
+RAW_GRAPHQL_PATHS = frozenset(path.encode() for path in GRAPHQL_PATHS)
 
 
 class Application(Starlette):
@@ -61,7 +62,7 @@ class Application(Starlette):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         kind = scope["type"]
-        if kind == "http" and scope["path"] == "/graphql":
+        if kind == "http" and scope["path"] in GRAPHQL_PATHS:
             await self._endpoint(scope, receive, send)
         elif kind == "websocket":
             await self._sockets(scope, receive, send)
@@ -72,7 +73,7 @@ class Application(Starlette):
 
     def again(self, scope: Scope) -> Again | None:
         """Return what answers requests with this head past ASGI, if they need none of it."""
-        return self._endpoint.again(scope) if scope["raw_path"] == b"/graphql" else None
+        return self._endpoint.again(scope) if scope["raw_path"] in RAW_GRAPHQL_PATHS else None
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def guarded(message: Message) -> None:

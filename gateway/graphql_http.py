@@ -18,6 +18,8 @@ from starlette.types import Message, Send
 
 log = structlog.get_logger()
 
+GRAPHQL_PATHS = frozenset(("/graphql", "/graphql/"))
+
 JSON = "application/json"
 GRAPHQL = "application/graphql-response+json"
 EVENTS = "text/event-stream"

@@ -69,6 +69,9 @@ class ServerSettings(BaseModel):
     """Request headers that scripts of those pages may set."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or networks whose X-Forwarded-For is believed."""
+    keep_alive_s: Annotated[int, Field(ge=1, le=86_400)] = 130
+    """How long an idle connection is kept: longer than proxies keep theirs, which would else send
+    a request just as the connection is closed."""
     request_timeout_s: Annotated[float, Field(gt=0, le=600)] = 10
     cache_ttl_s: Annotated[float, Field(ge=0, le=3600)] = 5
 

@@ -15,7 +15,15 @@ from starlette.types import Scope as Connection
 
 from gateway.access import Caller
 from gateway.errors import Unauthenticated
-from gateway.graphql_http import Asked, Headers, RequestError, error_of, headers_of, refuse
+from gateway.graphql_http import (
+    GRAPHQL_PATHS,
+    Asked,
+    Headers,
+    RequestError,
+    error_of,
+    headers_of,
+    refuse,
+)
 from gateway.limits import LimitSettings
 from gateway.origins import Origins, address_of, authorization_of
 from gateway.running import Runner, refused, wishes_of
@@ -63,7 +71,7 @@ class Sockets:
     async def __call__(self, connection: Connection, receive: Receive, send: Send) -> None:
         """Serve one connection, of which nothing was answered yet."""
         await receive()
-        if connection["path"] != "/graphql":
+        if connection["path"] not in GRAPHQL_PATHS:
             await _deny(connection, send, RequestError(404, "Nothing is here.", "NOT_FOUND"))
             return
         try:

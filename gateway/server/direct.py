@@ -19,7 +19,8 @@ from uvicorn.server import ServerState
 from gateway.server.repeats import Again, Answer, Repeats
 from gateway.server.upgrades import UpgradingHttp
 
-GOES_ON = b"\r\n"
+GRACE_S = 1.0
+"""How much longer a connection is kept than clients are told: a request may be on its way."""
 
 CLOSES = b"connection: close\r\n\r\n"
 """The last header of a connection's last answer."""
@@ -58,6 +59,10 @@ class DirectHttp(UpgradingHttp):
     ) -> None:
         """Serve one connection."""
         super().__init__(config, server_state, app_state, _loop)
+        self.goes_on = b"connection: keep-alive\r\nkeep-alive: timeout=%d\r\n\r\n" % (
+            config.timeout_keep_alive
+        )
+        """The last headers of an answer that is not the last one (RFC 9112, C.2.2)."""
         self.requests = 0
         """How many came whole so far."""
         self._reads = _reads(self.app)
@@ -139,7 +144,7 @@ class DirectHttp(UpgradingHttp):
         """Close a connection that was idle: requests do not touch the timer, it looks itself."""
         now = self.loop.time()
         used_at = self._used_at if self._direct.response_complete else now
-        left = used_at + self.timeout_keep_alive - now
+        left = used_at + self.timeout_keep_alive + GRACE_S - now
         if left > 0:
             self.timeout_keep_alive_task = self.loop.call_later(
                 left, self.timeout_keep_alive_handler
@@ -201,7 +206,7 @@ class DirectHttp(UpgradingHttp):
         cycle.response_complete = True
         if self.transport.is_closing():
             return
-        end = GOES_ON if cycle.keep_alive else CLOSES
+        end = self.goes_on if cycle.keep_alive else CLOSES
         head = STATUS_LINE[answer.status], answer.lines, end
         self.transport.write(b"".join((*head, answer.body)))
         self._used_at = self.loop.time()

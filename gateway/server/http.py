@@ -17,8 +17,10 @@ from uvicorn.server import ServerState
 
 from gateway.graphql_http import RequestError, lines, refused_as_whole
 from gateway.limits import LimitSettings
-from gateway.server.direct import DirectHttp
+from gateway.server.direct import CLOSES, DirectHttp
+from gateway.server.half_closed import HalfClosed
 from gateway.server.slow_clients import Taken
+from gateway.server.targets import origin_form
 from gateway.server.websocket import BoundedWebSocket
 from gateway.server.whole import WholeCycle
 
@@ -30,6 +32,11 @@ LINGER_S = 1.0
 
 CHUNKING = 1.25
 """How many times `body_bytes` a chunked body may take on the wire: tiny chunks cost much CPU."""
+
+WITH_BODY = frozenset((b"PATCH", b"POST", b"PUT"))
+LENGTHS = frozenset((b"content-length", b"transfer-encoding"))
+
+NO_LENGTH = RequestError(411, "Send the body with its content-length, or in chunks.")
 
 NO_HTTP = RequestError(400, "This is no HTTP request.")
 
@@ -43,7 +50,7 @@ HANDSHAKE_TOO_LARGE = RequestError(
 _PATH = re.compile(rb"/[!-~]*")
 
 
-class BoundedHttp(Taken, DirectHttp):
+class BoundedHttp(Taken, HalfClosed, DirectHttp):
     """HTTP/1.1, with bounds."""
 
     def __init__(
@@ -73,6 +80,9 @@ class BoundedHttp(Taken, DirectHttp):
         """For the rest of the request that is being read."""
         self._refusal = NO_HTTP
         self._is_refused = False
+        """Nothing more is read."""
+        self._last_words: RequestError | None = None
+        """What is answered behind the requests that are under way."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Wait for a request."""
@@ -83,7 +93,19 @@ class BoundedHttp(Taken, DirectHttp):
         """Forget all timers."""
         self._be_patient(None)
         self.unwatch()
+        self.stop_looking()
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn closes, whatever is under way
+        """Know that the client sends no more; return whether it may still be answered."""
+        if self._is_free() or self._in_body:
+            return False
+        cycle: Any = self.cycle
+        cycle.keep_alive = False
+        self._be_patient(None)
+        is_quiet = not (self.pipeline or self._in_headers or cycle.response_started)
+        self.look_for_client(may_write=is_quiet and self.parser.get_http_version() == "1.1")
+        return True
 
     def data_received(self, data: bytes) -> None:
         """Read a piece of a request, or of several."""
@@ -129,14 +151,17 @@ class BoundedHttp(Taken, DirectHttp):
         if self.parser.should_upgrade():
             return  # The parser stops here: `take_handshake` follows, or the same head again.
         self._check_head()
+        if self.parser.get_method() in WITH_BODY and LENGTHS.isdisjoint(dict(self.headers)):
+            self._stop(NO_LENGTH)
         self._in_headers, self._in_body = False, True
         super().on_headers_complete()
         if self._again is None:
             # What stands behind a chunked body (trailers) is no header: no proxy looked at it.
             self.headers = []
-            if self._writes_once:
-                # Uvicorn names the class itself; nothing of the cycle ran yet.
-                self.cycle.__class__ = WholeCycle
+            # Uvicorn names the class itself; nothing of the cycle ran yet.
+            cycle: Any = self.cycle
+            cycle.__class__ = WholeCycle
+            cycle.goes_on, cycle.writes_once = self.goes_on, self._writes_once
 
     def _check_head(self) -> None:
         """Leave the parser where a request is not let in."""
@@ -148,8 +173,9 @@ class BoundedHttp(Taken, DirectHttp):
             if size > limits.header_bytes:
                 self._stop(_too_large("header_bytes", limits.header_bytes, 431))
         if not _PATH.fullmatch(self.url):
-            # With a host in it two of them could differ.
-            self._stop(NO_HTTP)
+            self.url, self.headers[:] = origin_form(self.url, self.headers)
+            if not _PATH.fullmatch(self.url):
+                self._stop(NO_HTTP)
         if len(self.tasks) >= limits.concurrent_requests:
             most = limits.concurrent_requests
             self._stop(_too_large("concurrent_requests", most, 503))
@@ -196,9 +222,12 @@ class BoundedHttp(Taken, DirectHttp):
 
     def on_response_complete(self) -> None:
         """Take the next request, if the last one was read to its end."""
+        is_last = not self.pipeline
         super().on_response_complete()
         if not self.cycle.keep_alive:
             self.watch()
+        elif is_last and self._last_words is not None:
+            self._write_refusal(self._last_words)
         elif self._in_body and self.cycle.response_complete:
             self._linger()
 
@@ -243,16 +272,30 @@ class BoundedHttp(Taken, DirectHttp):
         if self._is_refused or self.transport.is_closing():
             return
         self._is_refused = True
+        self._be_patient(None)
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            cycle.disconnected = True
-            cycle.message_event.set()
-            # That may be an earlier request, whose answer this is not.
-            if cycle.response_started or not self._in_body:
+        if self._in_body and cycle is not None and not cycle.response_complete:
+            if self.pipeline:
+                self.pipeline.popleft()  # It has not begun.
+                self._in_body = False
+            elif cycle.response_started:
                 self.transport.close()
                 return
+            else:
+                cycle.disconnected = True
+                cycle.message_event.set()
+                self._write_refusal(error)
+                return
+        if self._is_free():
+            self._write_refusal(error)
+        else:
+            self._last_words = error
+
+    def _write_refusal(self, error: RequestError) -> None:
+        if self.transport.is_closing():
+            return
         begun, body = refused_as_whole(error)
-        head = STATUS_LINE[error.status], lines(begun["headers"]), b"\r\n"
+        head = STATUS_LINE[error.status], lines(begun["headers"]), CLOSES
         self.transport.write(b"".join((*head, body)))
         self._linger()
 

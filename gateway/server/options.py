@@ -17,6 +17,7 @@ def server_options(settings: Settings) -> Mapping[str, Any]:
             BoundedHttp, limits=limits, direct_answers=settings.fast_paths.direct_answers
         ),
         "ws": partial(BoundedWebSocket, limits=limits),
+        "timeout_keep_alive": settings.server.keep_alive_s,
         "ws_max_size": limits.message_bytes,
         # A compressed message may be a thousand times larger than it looks.
         "ws_per_message_deflate": False,

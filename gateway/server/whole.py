@@ -16,6 +16,10 @@ _FRAMING = frozenset((b"connection", b"transfer-encoding"))
 class WholeCycle(RequestResponseCycle):
     """A request and its answer; an answer that comes whole is written in one piece."""
 
+    goes_on = b"\r\n"
+    """What ends the headers where the connection goes on."""
+    writes_once = True
+
     _start: Any = None
 
     async def send(self, message: Any) -> None:
@@ -35,7 +39,7 @@ class WholeCycle(RequestResponseCycle):
         if head is None:
             if start is not None:
                 self.response_started = False
-                await super().send(start)
+                await super().send(self._with_connection(start))
             await super().send(message)
             return
         if self.flow.write_paused and not self.disconnected:
@@ -52,7 +56,8 @@ class WholeCycle(RequestResponseCycle):
         headers = [*self.default_headers, *start["headers"]]
         length = b"%d" % len(message.get("body", b""))
         if (
-            message["type"] != "http.response.body"
+            not self.writes_once
+            or message["type"] != "http.response.body"
             or message.get("more_body", False)
             or not self.keep_alive
             or self.scope["method"] == "HEAD"
@@ -60,6 +65,13 @@ class WholeCycle(RequestResponseCycle):
             or not _FRAMING.isdisjoint([name for name, _ in headers])
         ):
             return None
-        head = b"%b%b\r\n" % (STATUS_LINE[start["status"]], lines(headers))
+        head = STATUS_LINE[start["status"]] + lines(headers)
         ends = len(head) - len(head.translate(None, _CONTROLS))
-        return head if ends == 2 * (len(headers) + 2) else None
+        return head + self.goes_on if ends == 2 * (len(headers) + 1) else None
+
+    def _with_connection(self, start: Any) -> Any:
+        """Return the start of an answer, with how long its connection is kept if it is."""
+        if not self.keep_alive or any(name == b"connection" for name, _ in start["headers"]):
+            return start
+        pairs = [line.split(b": ", 1) for line in self.goes_on.splitlines() if line]
+        return {**start, "headers": [*start["headers"], *map(tuple, pairs)]}

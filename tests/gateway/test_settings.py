@@ -15,6 +15,7 @@ CLOSED: dict[str, Any] = {
     "cors_origins": (),
     "cors_allow_headers": CORS_ALLOW_HEADERS,
     "trusted_proxies": (),
+    "keep_alive_s": 130,
 }
 
 

@@ -207,7 +207,10 @@ AMBIGUOUS = {
     "HTTP/0.9": b"GET /graphql\r\n\r\n",
     "HTTP/1.2": b"GET /graphql HTTP/1.2\r\nhost: localhost\r\n\r\n",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    "address of another host": b"GET http://evil.test/graphql HTTP/1.1\r\n" + HOST + b"\r\n",
+    "somebody at a host": b"GET http://a@localhost/graphql HTTP/1.1\r\n" + HOST + b"\r\n",
+    "address of another kind": b"GET ftp://localhost/graphql HTTP/1.1\r\n" + HOST + b"\r\n",
+    "address and no host": b"GET http://localhost/graphql?query={a} HTTP/1.1\r\n\r\n",
+    "address and two hosts": b"GET http://localhost/graphql HTTP/1.1\r\n" + HOST * 2 + b"\r\n",
     "tunnel": b"CONNECT localhost:80 HTTP/1.1\r\n" + HOST + b"\r\n",
     "star": b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n",
     "no ASCII": b"GET /graphql\xff HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -293,6 +296,7 @@ async def test_what_every_answer_says() -> None:
 
     assert answer.headers.keys() == {
         *("content-type", "content-length", "cache-control", "vary", "x-request-id"),
+        *("connection", "keep-alive"),
         *("x-content-type-options", "content-security-policy", "referrer-policy"),
         *("cross-origin-resource-policy", "x-frame-options"),
     }
