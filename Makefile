@@ -12,19 +12,19 @@ SWITCHES := http1_client direct_answers compiled_queries http1_client,direct_ans
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-serve: .venv/serve gateway/pages/static/index.html ## serve GraphQL and GraphiQL over the sandbox (PORT=8000)
+serve: .venv/serve gateway/http/pages/static/index.html ## serve GraphQL and GraphiQL over the sandbox (PORT=8000)
 	@$(BIN)/python -m gateway serve --host $(HOST) --port $(PORT)
 
 sandbox: .venv/serve ## serve the four providers' sandboxes alone (port 9000)
 	@$(BIN)/python -m gateway sandbox
 
-test: .venv/dev gateway/pages/static/index.html ## run all tests
+test: .venv/dev gateway/http/pages/static/index.html ## run all tests
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 test-switches: .venv/dev ## run the end-to-end and security tests with the hot paths off
-	@FAST_PATHS=$(or $(FAST_PATHS),off) $(BIN)/python -m pytest -n auto tests/front tests/writes tests/security $(ARGS)
+	@FAST_PATHS=$(or $(FAST_PATHS),off) $(BIN)/python -m pytest -n auto tests/e2e tests/e2e/writes tests/security $(ARGS)
 
-test-long: .venv/dev gateway/pages/static/index.html ## run all tests with large numbers, and all switches (hours)
+test-long: .venv/dev gateway/http/pages/static/index.html ## run all tests with large numbers, and all switches (hours)
 	@LONG=1 $(BIN)/python -m pytest -n auto $(ARGS)
 	@for off in $(SWITCHES); do $(MAKE) test-switches FAST_PATHS=$$off || exit 1; done
 
@@ -46,10 +46,10 @@ format: .venv/dev ## format the code
 lock: .venv/dev ## write requirements/*.lock anew from pyproject.toml
 	@$(BIN)/python tools/lock.py
 
-pages: .venv/serve gateway/pages/static/index.html ## build the browser pages
+pages: .venv/serve gateway/http/pages/static/index.html ## build the browser pages
 
 clean: ## remove everything that was made
-	rm -rf .venv gateway/pages/static web/node_modules sbom.json
+	rm -rf .venv gateway/http/pages/static web/node_modules sbom.json
 
 .venv/serve: requirements/serve.lock pyproject.toml
 	@$(PYTHON) tools/environment.py serve
@@ -57,5 +57,5 @@ clean: ## remove everything that was made
 .venv/dev: requirements/dev.lock pyproject.toml
 	@$(PYTHON) tools/environment.py dev
 
-gateway/pages/static/index.html: web/package-lock.json web/index.html web/vite.config.ts $(wildcard web/src/* web/public/*)
+gateway/http/pages/static/index.html: web/package-lock.json web/index.html web/vite.config.ts $(wildcard web/src/* web/public/*)
 	@$(BIN)/python tools/pages.py

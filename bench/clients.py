@@ -34,13 +34,13 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
+from gateway.providers.base.exchange import Call, Exchange
 from gateway.providers.voucherify.adapter import Voucherify, VoucherifySettings
-from gateway.scope import Scope
-from gateway.transport.http1 import Http1Transport
-from gateway.transport.pool import PooledTransport
-from gateway.transport.site import site_at
-from gateway.transport.upstream import Upstream
-from gateway.wire import Call, Exchange
+from gateway.request_scope import Scope
+from gateway.upstream.client import Upstream
+from gateway.upstream.http.aiohttp_transport import PooledTransport
+from gateway.upstream.http.client import site_at
+from gateway.upstream.http.http1_pool import Http1Transport
 
 IN_FLIGHT = 20
 ROUNDS = 9

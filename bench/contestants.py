@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.workloads import GATEWAY, HIVE, PLAIN
-from gateway.sign_in.keys import make
+from gateway.auth.api_keys import make
 
 ROOT = Path(__file__).parent.parent
 PEERS = Path(__file__).parent / "peers"

@@ -14,11 +14,11 @@ import sys
 import time
 from collections.abc import Iterator
 
-from gateway.changes import Replacement, Tag
-from gateway.store.location import located
-from gateway.store.record import Record
-from gateway.store.tags import Settlement
-from gateway.wire import Lookup
+from gateway.domain.mutations import Replacement, Tag
+from gateway.providers.base.exchange import Lookup
+from gateway.store.database_url import located
+from gateway.store.store import Record
+from gateway.store.write_intents import Settlement
 
 CUSTOMERS = 250_000
 TAGS_EACH = 4  # a million assignments

@@ -5,10 +5,10 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.domain import Ref
+from gateway.domain.entities import Ref
 from gateway.sandbox.people import people
-from resolvers import ids
-from resolvers.ids import Kind
+from resolvers import global_ids
+from resolvers.global_ids import Kind
 
 WRITES_EVERY = 5
 
@@ -114,7 +114,7 @@ class Operations:
 
     def _given(self, name: str) -> Mapping[str, Any]:
         number = self._chance.randrange(KEYS)
-        segment = ids.of_ref(Kind.SEGMENT, Ref("emporix", f"soak-{number}"))
+        segment = global_ids.of_ref(Kind.SEGMENT, Ref("emporix", f"soak-{number}"))
         one = {"name": f"Soak {number}", "siteCode": "main"}
         some = [{**one, "externalId": f"soak-{n % KEYS}"} for n in range(number, number + 5)]
         who = {"identity": {"provider": "emporix", "externalId": self._buyers[number]}}

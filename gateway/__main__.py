@@ -21,24 +21,24 @@ from pydantic import SecretStr, ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from gateway.adapter import ListsSegments
-from gateway.app import PAGES
 from gateway.asgi import build, connect
-from gateway.domain import EVERY_SEGMENT, PageRequest
+from gateway.auth import api_keys
+from gateway.auth.addresses import is_loopback
+from gateway.auth.settings import KeySettings
+from gateway.domain.entities import EVERY_SEGMENT, PageRequest
 from gateway.errors import GatewayError, ProviderError, SettingsError
-from gateway.logs import start_log
-from gateway.provider import Provider
+from gateway.http.app import PAGES
+from gateway.http.server.options import server_options
+from gateway.observability.logs import start_log
+from gateway.providers.base.adapter import ListsSegments
+from gateway.providers.base.exchange import Recall
+from gateway.request_scope import Scope
 from gateway.sandbox.faults import KINDS
 from gateway.sandbox.faults import read as read_fault
-from gateway.scope import Scope
-from gateway.server.options import server_options
 from gateway.settings import CONFIG_VARIABLE, Settings, load
-from gateway.sign_in import keys
-from gateway.sign_in.addresses import is_loopback
-from gateway.sign_in.settings import KeySettings
-from gateway.store.location import Place, located
-from gateway.store.record import Record
-from gateway.wire import Recall
+from gateway.store.database_url import Place, located
+from gateway.store.store import Record
+from gateway.upstream.provider import Provider
 from resolvers.schema import sdl
 
 cli = typer.Typer(
@@ -314,7 +314,7 @@ def create(
     ] = None,
 ) -> None:
     """Make an API key: print it, which is done once, and what the configuration file needs."""
-    made, digest = keys.make()
+    made, digest = api_keys.make()
     expires_at = None
     if days is not None:
         expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(days=days)

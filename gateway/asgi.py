@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import httpx
 from starlette.applications import Starlette
 
-from gateway.adapter import SANDBOX, AccountSettings
-from gateway.app import Gateway
-from gateway.budgets import Budgets
-from gateway.logs import start_log
-from gateway.provider import Provider
+from gateway.http.app import Gateway
+from gateway.limits.caller_budgets import Budgets
+from gateway.observability.logs import start_log
 from gateway.providers import ADAPTERS
+from gateway.providers.base.adapter import SANDBOX, AccountSettings
 from gateway.settings import Settings, load
-from gateway.store.location import located
-from gateway.store.record import Record
-from gateway.transport.http1 import Http1Transport
-from gateway.transport.upstream import Upstream
-from resolvers.execution.operations import Operations
+from gateway.store.database_url import located
+from gateway.store.store import Record
+from gateway.upstream.client import Upstream
+from gateway.upstream.http.http1_pool import Http1Transport
+from gateway.upstream.provider import Provider
+from resolvers.execution.executor import Operations
 from resolvers.schema import SCHEMA
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _transport(
     if account.base_url == SANDBOX and sandbox is not None:
         return httpx.ASGITransport(sandbox.provider(account.kind))
     if account.proxy is not None or not fast:
-        from gateway.transport.pool import PooledTransport  # noqa: PLC0415  # 0.1 s
+        from gateway.upstream.http.aiohttp_transport import PooledTransport  # noqa: PLC0415  # 0.1 s
 
         return PooledTransport(trust, account.proxy)
     return Http1Transport(trust)

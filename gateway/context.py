@@ -10,21 +10,21 @@ from typing import Any, NamedTuple
 
 from aiodataloader import DataLoader
 
-from gateway.access import Caller, Needs, Right
+from gateway.auth.permissions import Caller, Needs, Right
 from gateway.errors import Forbidden, GatewayError
-from gateway.lists import Connection, Source
-from gateway.loaders import Loaders
-from gateway.own import OwnLoaders
-from gateway.provider import Provider
+from gateway.loaders.own_customer import OwnLoaders
+from gateway.loaders.request_loaders import Loaders
+from gateway.reads.base import Paging
 from gateway.reads.customers import Membership
-from gateway.reads.reads import Reads
-from gateway.reads.sources import Paging
-from gateway.scope import Scope
-from gateway.store.record import Record
+from gateway.reads.merged_list import Connection, Source
+from gateway.reads.service import Reads
+from gateway.request_scope import Scope
+from gateway.store.store import Record
+from gateway.upstream.provider import Provider
 from gateway.writes import receipts
-from gateway.writes.desk import Desk, Refusals
+from gateway.writes.dispatch import Desk, Refusals
 from gateway.writes.entries import Entry
-from gateway.writes.writes import Writes
+from gateway.writes.service import Writes
 
 __all__ = [
     "Connection",

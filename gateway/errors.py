@@ -134,7 +134,7 @@ class Refusal(NamedTuple):
     """Why a provider refused, where its answer says so in a documented way."""
 
     reason: str
-    """A code of `gateway.changes.Reason`."""
+    """A code of `gateway.domain.mutations.Reason`."""
     message: str
     """One sentence of ours."""
     field: tuple[str, ...] | None = None

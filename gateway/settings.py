@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 
-from gateway.adapter import SANDBOX, AccountSettings
+from gateway.auth.settings import AuthSettings
 from gateway.errors import Problem, SettingsError
-from gateway.limits import LimitSettings
+from gateway.limits.settings import LimitSettings
 from gateway.providers import ADAPTERS
-from gateway.sign_in.settings import AuthSettings
+from gateway.providers.base.adapter import SANDBOX, AccountSettings
 
 CONFIG_VARIABLE = "GATEWAY_CONFIG"
 """The environment variable that names the file when the command line does not."""

@@ -5,10 +5,10 @@ from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 
 from resolvers.json_scalar import JSON_SCALAR
-from resolvers.leaves import DATE_TIME, DateTime
-from resolvers.mutations import Mutation
-from resolvers.queries import Query
-from resolvers.types import Assignment, Customer, Provider, Segment
+from resolvers.mutation import Mutation
+from resolvers.query import Query
+from resolvers.types.nodes import Assignment, Customer, Provider, Segment
+from resolvers.value_types import DATE_TIME, DateTime
 
 SCHEMA = strawberry.Schema(
     query=Query,

@@ -7,13 +7,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.adapter import AccountSettings, capabilities
 from gateway.asgi import build
 from gateway.providers import ADAPTERS
+from gateway.providers.base.adapter import AccountSettings, capabilities
 from gateway.sandbox.app import CREDENTIALS, Sandbox
 from gateway.settings import load, sandbox_settings
-from resolvers.errors import CODES
-from tests.front.serving import without_cost
+from resolvers.error_codes import CODES
+from tests.e2e.serving import without_cost
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

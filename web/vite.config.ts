@@ -4,7 +4,7 @@ export default defineConfig({
   // The gateway serves the folder below at /static/, and index.html itself at /graphql.
   base: '/static/',
   build: {
-    outDir: '../gateway/pages/static',
+    outDir: '../gateway/http/pages/static',
     emptyOutDir: true,
     // Whoever receives the built files receives the licenses of what is in them.
     license: { fileName: 'licenses.md' },

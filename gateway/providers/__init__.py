@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gateway.adapter import Adapter
+from gateway.providers.base.adapter import Adapter
 from gateway.providers.emporix.adapter import Emporix
 from gateway.providers.instaleap.adapter import Instaleap
 from gateway.providers.stuut.adapter import Stuut

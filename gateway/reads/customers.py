@@ -4,12 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from gateway.adapter import (
-    FindsCustomersByEmail,
-    ListsCustomers,
-)
-from gateway.cursors import identity
-from gateway.domain import (
+from gateway.domain.entities import (
     Assignment,
     Customer,
     CustomerFilter,
@@ -19,16 +14,21 @@ from gateway.domain import (
     Ref,
 )
 from gateway.errors import BadInput, GatewayError, Unsupported
-from gateway.lists import (
+from gateway.providers.base.adapter import (
+    FindsCustomersByEmail,
+    ListsCustomers,
+)
+from gateway.reads.base import Paging, checked
+from gateway.reads.cursor import identity
+from gateway.reads.members import MemberReads
+from gateway.reads.merged_list import (
     Connection,
     Listing,
     merged,
     oldest,
     settled_list,
 )
-from gateway.provider import Provider
-from gateway.reads.members import MemberReads
-from gateway.reads.sources import Paging, checked
+from gateway.upstream.provider import Provider
 
 MOST_PAIRS = 10_000
 """Rows of one membership test."""

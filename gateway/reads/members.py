@@ -6,14 +6,7 @@ from functools import partial
 
 import msgspec
 
-from gateway.adapter import (
-    ListsItems,
-    ListsMembers,
-    MatchesItems,
-)
-from gateway.batching import settled
-from gateway.cursors import identity
-from gateway.domain import (
+from gateway.domain.entities import (
     Assignment,
     Customer,
     Item,
@@ -24,10 +17,17 @@ from gateway.domain import (
     Segment,
 )
 from gateway.errors import BadInput, GatewayError
-from gateway.lists import Connection
-from gateway.loaders import KIND_BY_MEMBERSHIP
-from gateway.provider import Provider
-from gateway.reads.sources import Paging, Sources, checked, first_page
+from gateway.loaders.dataloader import settled
+from gateway.loaders.request_loaders import KIND_BY_MEMBERSHIP
+from gateway.providers.base.adapter import (
+    ListsItems,
+    ListsMembers,
+    MatchesItems,
+)
+from gateway.reads.base import Paging, Sources, checked, first_page
+from gateway.reads.cursor import identity
+from gateway.reads.merged_list import Connection
+from gateway.upstream.provider import Provider
 
 
 class MemberReads(Sources):

@@ -6,11 +6,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.adapter import (
-    ListsSegments,
-)
-from gateway.cursors import identity
-from gateway.domain import (
+from gateway.domain.entities import (
     Assignment,
     Page,
     PageRequest,
@@ -21,7 +17,13 @@ from gateway.domain import (
     SortKey,
 )
 from gateway.errors import BadInput
-from gateway.lists import (
+from gateway.providers.base.adapter import (
+    ListsSegments,
+)
+from gateway.providers.base.write_protocols import ReordersSegments
+from gateway.reads.base import Paging, Sources, checked
+from gateway.reads.cursor import identity
+from gateway.reads.merged_list import (
     Connection,
     Listing,
     Order,
@@ -30,9 +32,7 @@ from gateway.lists import (
     ordered,
     settled_list,
 )
-from gateway.provider import Provider
-from gateway.reads.sources import Paging, Sources, checked
-from gateway.writing import ReordersSegments
+from gateway.upstream.provider import Provider
 
 SORTING: Mapping[SortKey, Callable[[Segment, Sequence[str]], Any]] = {
     SortKey.NAME: lambda segment, languages: (segment.names.best(languages) or "").casefold(),

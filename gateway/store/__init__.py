@@ -18,7 +18,7 @@ is called and settled after:
 
     for claim in await record.tags.overdue(providers): ...  # send claim.rows again, and settle
 
-What is read of it: `await record.answer(provider, lookup)` for the lookups of `gateway.wire`,
+What is read of it: `await record.answer(provider, lookup)` for the lookups of `exchange`,
 and `await record.wanted(provider, customer)` for whoever asks the gateway as the source.
 
 Idempotency keys: `await record.once(key, digest, run, deadline)`; `await record.sweep()` forgets

@@ -15,11 +15,11 @@ from sqlalchemy import Connection, Table, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from gateway.store.database_url import Place
 from gateway.store.deadlines import Work, current
 from gateway.store.errors import RecordFailed, StoreState
 from gateway.store.failures import failing
 from gateway.store.file import StoreFile
-from gateway.store.location import Place
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql

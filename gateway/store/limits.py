@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from gateway.changes import Replacement
+from gateway.domain.mutations import Replacement
 
 LONGEST = 2_500
 """Bytes of UTF-8 of provider key, customer, type and value together.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from gateway.changes import Tag
+from gateway.domain.mutations import Tag
 
 
 class Mark(NamedTuple):

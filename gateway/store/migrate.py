@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gateway.errors import Problem, SettingsError
 from gateway.store.database import BUSY_S, Database
-from gateway.store.location import SETTING, Place
+from gateway.store.database_url import SETTING, Place
 from gateway.store.waiting import attempts
 
 NEWEST: Final = "0001"

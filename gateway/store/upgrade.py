@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from gateway.errors import Problem, SettingsError
-from gateway.store.location import SETTING
+from gateway.store.database_url import SETTING
 
 
 def _is_current(connection: Connection) -> bool:

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 
-from gateway.batching import settled
-from gateway.changes import Assignee, Outcome, UserError
-from gateway.domain import Assignment, AssignmentKind, AssignmentRef, ItemKind, Ref
+from gateway.domain.entities import Assignment, AssignmentKind, AssignmentRef, ItemKind, Ref
+from gateway.domain.mutations import Assignee, Outcome, UserError
+from gateway.loaders.dataloader import settled
+from gateway.providers.base.write_protocols import AssignsCustomers, AssignsItems
 from gateway.writes.bulk import WRITTEN, errors_of
-from gateway.writes.desk import Desk
+from gateway.writes.dispatch import Desk
 from gateway.writes.receipts import (
     AssignmentFacts,
     AssignmentReceipt,
@@ -16,7 +17,6 @@ from gateway.writes.receipts import (
     ItemRow,
     ItemsReceipt,
 )
-from gateway.writing import AssignsCustomers, AssignsItems
 
 
 class AssignmentWrites:

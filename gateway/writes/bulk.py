@@ -6,18 +6,18 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from gateway.changes import Outcome, Reason, RowResult, SegmentDraft, UserError
-from gateway.domain import Ref
-from gateway.provider import Provider
-from gateway.writes.desk import Desk, Refusals
-from gateway.writes.receipts import SegmentRow, SegmentsReceipt
-from gateway.writes.segments import sent
-from gateway.writing import (
+from gateway.domain.entities import Ref
+from gateway.domain.mutations import Outcome, Reason, RowResult, SegmentDraft, UserError
+from gateway.providers.base.write_protocols import (
     CreatesSegments,
     DeletesSegments,
     UpsertsSegments,
     WritesSegmentsInBulk,
 )
+from gateway.upstream.provider import Provider
+from gateway.writes.dispatch import Desk, Refusals
+from gateway.writes.receipts import SegmentRow, SegmentsReceipt
+from gateway.writes.segments import sent
 
 T = TypeVar("T")
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from gateway.changes import Reason, Tag, UserError
-from gateway.domain import Ref
+from gateway.domain.entities import Ref
+from gateway.domain.mutations import Reason, Tag, UserError
 
 UPDATED = "UPDATED"
 NOT_UPDATED = "NOT_UPDATED"

@@ -8,8 +8,8 @@ from datetime import datetime
 
 import msgspec
 
-from gateway.changes import Outcome, UserError
-from gateway.domain import AssignmentKind, AssignmentRef, AssignmentState, Ref
+from gateway.domain.entities import AssignmentKind, AssignmentRef, AssignmentState, Ref
+from gateway.domain.mutations import Outcome, UserError
 
 
 class SegmentReceipt(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,13 +2,10 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from gateway.batching import settled
-from gateway.changes import Reason, SegmentChanges, SegmentDraft, UserError, Written
-from gateway.domain import Ref, Segment
-from gateway.provider import Provider
-from gateway.writes.desk import Desk, Refusals
-from gateway.writes.receipts import DeletionReceipt, OrderReceipt, SegmentReceipt
-from gateway.writing import (
+from gateway.domain.entities import Ref, Segment
+from gateway.domain.mutations import Reason, SegmentChanges, SegmentDraft, UserError, Written
+from gateway.loaders.dataloader import settled
+from gateway.providers.base.write_protocols import (
     CreatesSegments,
     DeletesSegments,
     DescribesWrites,
@@ -16,6 +13,9 @@ from gateway.writing import (
     UpdatesSegments,
     UpsertsSegments,
 )
+from gateway.upstream.provider import Provider
+from gateway.writes.dispatch import Desk, Refusals
+from gateway.writes.receipts import DeletionReceipt, OrderReceipt, SegmentReceipt
 
 
 class SegmentWrites:

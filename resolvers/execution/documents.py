@@ -27,14 +27,14 @@ from graphql.execution.values import VariableValues, VariableValueSource
 from graphql.language import DirectiveNode, Visitor, visit
 
 from gateway.errors import Forbidden, GatewayError
-from gateway.limits import LimitSettings
-from resolvers.execution.bounds import Counted, parsed
-from resolvers.execution.code import Writer
-from resolvers.execution.cost import Pricing
-from resolvers.execution.kept import Kept
-from resolvers.execution.needs import NOTHING, OperationNeeds, operation_needs
-from resolvers.execution.plan import Plan, Planner, UnplannableError
-from resolvers.selection import Selection
+from gateway.limits.settings import LimitSettings
+from resolvers.execution.codegen import Writer
+from resolvers.execution.cost_analysis import Pricing
+from resolvers.execution.document_limits import Counted, parsed
+from resolvers.execution.planner import Plan, Planner, UnplannableError
+from resolvers.execution.required_permissions import NOTHING, OperationNeeds, operation_needs
+from resolvers.execution.slru_cache import Kept
+from resolvers.lookahead import Selection
 
 LONGEST_KEPT = 20_000
 """Characters: a longer document is not worth its place."""

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
-from gateway.app import PAGES
-from gateway.pages.examples import examples
+from gateway.http.app import PAGES
+from gateway.http.pages.examples import examples
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [

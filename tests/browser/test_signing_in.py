@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Page, expect
 from playwright.async_api import TimeoutError as LateError
 
-from gateway.sign_in.keys import make
+from gateway.auth.api_keys import make
 from tests.browser.test_graphiql import Visit, pytestmark, run, served, visiting
 
 __all__ = ["pytestmark"]

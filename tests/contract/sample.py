@@ -30,12 +30,12 @@ from typing import Any, Literal, get_type_hints
 import msgspec
 from pydantic import SecretStr
 
-from gateway.adapter import AccountSettings, Adapter, Batch, ReadsSegments
-from gateway.changes import Tag
-from gateway.domain import Page, Rule, Segment
+from gateway.domain.entities import Page, Rule, Segment
+from gateway.domain.mutations import Tag
 from gateway.providers import ADAPTERS
-from gateway.reading import Document
-from gateway.wire import (
+from gateway.providers.base.adapter import AccountSettings, Adapter, Batch, ReadsSegments
+from gateway.providers.base.decoding import Document
+from gateway.providers.base.exchange import (
     Asked,
     CustomerRow,
     Exchange,

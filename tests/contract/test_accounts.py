@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gateway.adapter import SignsIn, capabilities
 from gateway.providers import ADAPTERS
+from gateway.providers.base.adapter import SignsIn, capabilities
 from tests.contract.sample import adapter, settings
 
 HEADERS = {

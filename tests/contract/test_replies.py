@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.domain import Page
+from gateway.domain.entities import Page
 from gateway.errors import (
     Broken,
     Denied,
@@ -17,7 +17,7 @@ from gateway.errors import (
     RateLimited,
     Refused,
 )
-from gateway.wire import Exchange, Reply
+from gateway.providers.base.exchange import Exchange, Reply
 from tests.contract.sample import Sample, plain, samples
 
 ANSWERED = [each for each in samples() if each.reply is not None]

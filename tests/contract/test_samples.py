@@ -7,15 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.adapter import (
+from gateway.errors import GatewayError, ProviderError
+from gateway.providers import ADAPTERS
+from gateway.providers.base.adapter import (
     OPERATIONS,
     CountsLimits,
     FindsCustomersByEmail,
     SignsIn,
 )
-from gateway.errors import GatewayError, ProviderError
-from gateway.providers import ADAPTERS
-from gateway.wire import Asked, Exchange, Recall
+from gateway.providers.base.exchange import Asked, Exchange, Recall
 from tests.contract.sample import (
     FOLDER,
     Answered,

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain import EVERY_CUSTOMER, EVERY_SEGMENT, Page, PageRequest
+from gateway.domain.entities import EVERY_CUSTOMER, EVERY_SEGMENT, Page, PageRequest
 from gateway.errors import Malformed
+from gateway.providers.base.decoding import iso
+from gateway.providers.base.exchange import Call, Exchange, Reply
 from gateway.providers.voucherify.adapter import Voucherify
-from gateway.reading import iso
-from gateway.wire import Call, Exchange, Reply
 from tests.contract.sample import adapter
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

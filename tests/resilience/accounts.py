@@ -7,12 +7,12 @@ from typing import Any
 
 import httpx
 
-from gateway.adapter import AccountSettings, Adapter
 from gateway.providers import ADAPTERS
-from gateway.reading import check
-from gateway.scope import Scope
-from gateway.transport.upstream import Upstream
-from gateway.wire import Call, Exchange, Reply
+from gateway.providers.base.adapter import AccountSettings, Adapter
+from gateway.providers.base.decoding import check
+from gateway.providers.base.exchange import Call, Exchange, Reply
+from gateway.request_scope import Scope
+from gateway.upstream.client import Upstream
 from tests.resilience.clockwork import now
 
 Step = httpx.Response | Exception | float

@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gateway.asgi import build
 from gateway.settings import StoreSettings
-from tests.front.serving import Front, Providers, settings_with
+from tests.e2e.serving import Front, Providers, settings_with
 
 
 class Held:

@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.errors import Denied, ProviderError, Refused, TimedOut, Unavailable
-from gateway.transport.breaker import FEWEST, WINDOW, Breaker, Circuit
-from gateway.transport.upstream import Upstream
+from gateway.upstream.client import Upstream
+from gateway.upstream.resilience.circuit_breaker import FEWEST, WINDOW, Breaker, Circuit
 from tests.resilience.accounts import Script, Step, account, circuit, scope, things, told
 from tests.resilience.clockwork import now, run
 

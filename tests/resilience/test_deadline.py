@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
-from gateway.transport.deadline import Deadline
+from gateway.upstream.resilience.deadline import Deadline
 from tests.resilience.clockwork import now, run
 
 

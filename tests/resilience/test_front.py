@@ -14,8 +14,8 @@ from gateway.asgi import build
 from gateway.sandbox.disturbances import answer_of
 from gateway.sandbox.faults import Fault
 from gateway.settings import Settings, sandbox_settings
-from tests.front.known import HIRO_AT
-from tests.front.serving import Front, Providers, customer_id, serving
+from tests.e2e.known import HIRO_AT
+from tests.e2e.serving import Front, Providers, customer_id, serving
 
 LIST = """{ segments(first: 3, filter: {providers: ["stuut"]}) {
   nodes { origin } sources { origin fetchedAt error { code retryable } }

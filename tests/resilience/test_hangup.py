@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.freshness import cache_control
-from gateway.hangup import LISTENS_AFTER_S, HungUp, listened
+from gateway.http.cache_control import cache_control
+from gateway.http.disconnect import LISTENS_AFTER_S, HungUp, listened
 from tests.resilience.accounts import Script, account, circuit, scope, things, told
 from tests.resilience.clockwork import now, run
 

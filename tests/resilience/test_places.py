@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.errors import Busy, ProviderError, TooManyCalls
-from gateway.scope import Scope
-from gateway.transport.upstream import Upstream
+from gateway.request_scope import Scope
+from gateway.upstream.client import Upstream
 from tests.resilience.accounts import Script, Step, account, scope, things, told
 from tests.resilience.clockwork import now, run
 

@@ -10,15 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from gateway.adapter import ListsMembers, ReadsCustomers, ReadsSegments
-from gateway.domain import EVERY_CUSTOMER, EVERY_SEGMENT, PageRequest
+from gateway.domain.entities import EVERY_CUSTOMER, EVERY_SEGMENT, PageRequest
 from gateway.errors import GatewayError, ProviderError
-from gateway.scope import Scope
-from gateway.transport.breaker import Breaker, Circuit
-from gateway.transport.bulkhead import Bulkhead
-from gateway.transport.depth import DEEPEST, is_too_deep
-from gateway.wire import Exchange
-from resolvers.errors import CODES
+from gateway.providers.base.adapter import ListsMembers, ReadsCustomers, ReadsSegments
+from gateway.providers.base.exchange import Exchange
+from gateway.request_scope import Scope
+from gateway.upstream.json_depth import DEEPEST, is_too_deep
+from gateway.upstream.resilience.bulkhead import Bulkhead
+from gateway.upstream.resilience.circuit_breaker import Breaker, Circuit
+from resolvers.error_codes import CODES
 from tests.resilience.accounts import (
     Script,
     Step,

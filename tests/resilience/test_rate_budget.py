@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from gateway.adapter import RateLimit
 from gateway.errors import RateLimited
 from gateway.providers import ADAPTERS
-from gateway.transport.budget import RateBudget
-from gateway.wire import Reply
+from gateway.providers.base.adapter import RateLimit
+from gateway.providers.base.exchange import Reply
+from gateway.upstream.resilience.rate_limit import RateBudget
 from tests.resilience.accounts import Script, account, scope, things, told
 from tests.resilience.clockwork import run
 

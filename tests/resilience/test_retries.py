@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from gateway.errors import Broken, ProviderError, RateLimited, Refused, TimedOut, Unreachable
-from gateway.transport.retries import RESERVE, Retries
-from gateway.transport.upstream import Upstream
-from gateway.wire import Exchange
+from gateway.providers.base.exchange import Exchange
+from gateway.upstream.client import Upstream
+from gateway.upstream.resilience.retry import RESERVE, Retries
 from tests.resilience.accounts import Script, account, scope, things, told
 from tests.resilience.clockwork import now, run
 

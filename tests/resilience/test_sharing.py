@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.domain import Customer, Origin, Page, Ref, whole
+from gateway.domain.entities import Customer, Origin, Page, Ref, whole
 from gateway.errors import (
     Broken,
     Denied,
@@ -17,8 +17,8 @@ from gateway.errors import (
     TimedOut,
     TooManyCalls,
 )
-from gateway.transport.sharing import MOST_REPLIES, Answer, Memory
-from gateway.wire import Call, Exchange, Reply
+from gateway.providers.base.exchange import Call, Exchange, Reply
+from gateway.upstream.single_flight import MOST_REPLIES, Answer, Memory
 from tests.resilience.accounts import Script, account, scope, things, told
 from tests.resilience.clockwork import now, run
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from gateway.errors import Broken, Denied, ProviderError
-from gateway.transport.session import REFUSAL_STANDS_S
-from gateway.transport.upstream import Upstream
+from gateway.upstream.client import Upstream
+from gateway.upstream.token_session import REFUSAL_STANDS_S
 from tests.resilience.accounts import account, scope, things
 from tests.resilience.clockwork import run
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import ProviderError, Unavailable
-from gateway.transport.upstream import Upstream
+from gateway.upstream.client import Upstream
 from tests.resilience.accounts import Script, account, circuit, scope, things, told
 from tests.resilience.clockwork import now, run
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from gateway.batching import settled
-from gateway.hangup import Unbroken
-from tests.front.serving import customer_id
+from gateway.http.disconnect import Unbroken
+from gateway.loaders.dataloader import settled
+from tests.e2e.serving import customer_id
+from tests.e2e.writes.asking import do, document, shoppers
 from tests.resilience.accounts import Script, account, scope, things
 from tests.resilience.clockwork import now, run
 from tests.resilience.held import Served, post, serving
-from tests.writes.asking import do, document, shoppers
 
 SHOPPER = shoppers(1)[0]
 ENTRY = {"externalId": SHOPPER, "segments": [{"type": "tier", "value": "GOLD"}]}

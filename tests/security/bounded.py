@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from gateway.limits import LimitSettings
-from tests.front.serving import Front, serving, settings_with
+from gateway.limits.settings import LimitSettings
+from tests.e2e.serving import Front, serving, settings_with
 
 EVERYWHERE = {"accept": "application/graphql-response+json"}
 

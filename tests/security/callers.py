@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from gateway.access import Caller, Right, SignedIn, everybody
+from gateway.auth.authenticator import Doorkeeper
+from gateway.auth.permissions import Caller, Right, SignedIn, everybody
 from gateway.settings import Settings
-from gateway.sign_in.doorkeeper import Doorkeeper
-from tests.front.serving import Front, Providers, serving
+from tests.e2e.serving import Front, Providers, serving
 
 EVERY_SCOPE = tuple(right.value for right in Right)
 
@@ -56,7 +56,7 @@ async def guarded(
 ) -> AsyncIterator[Front]:
     """Serve a gateway that believes; it is signed in at its providers, and calls count anew."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gateway.app.Doorkeeper", Believing)
+        patch.setattr("gateway.http.app.Doorkeeper", Believing)
         async with serving(providers, settings) as front:
             await front.data("{ segments(first: 1) { nodes { id } } }")
             front.forget()

@@ -1,5 +1,5 @@
 """What the tests of who may ask share."""
 
-from tests.front.conftest import front, made_once
+from tests.e2e.conftest import front, made_once
 
 __all__ = ["front", "made_once"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from gateway.logs import processors
+from gateway.observability.logs import processors
 from gateway.settings import LogSettings
 
 

@@ -13,7 +13,7 @@ from graphql import (
 )
 
 from resolvers.schema import SCHEMA
-from tests.front.serving import segment_id
+from tests.e2e.serving import segment_id
 
 CORE = SCHEMA._schema  # noqa: SLF001  # as gateway.asgi
 Kind = GraphQLObjectType | GraphQLInterfaceType

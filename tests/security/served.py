@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import uvicorn
 
 from gateway.asgi import build
-from gateway.server.options import server_options
+from gateway.http.server.options import server_options
 from gateway.settings import Settings
-from tests.front.serving import Providers, only_read, settings_with
+from tests.e2e.serving import Providers, only_read, settings_with
 
 PATIENCE_S = 20.0
 """What a test waits for at most; nothing should take that long."""

@@ -12,10 +12,10 @@ import httpx
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from gateway.auth.refusal import MESSAGE
+from gateway.auth.settings import AuthSettings, JwtSettings, KeySettings
 from gateway.settings import Settings
-from gateway.sign_in.refusal import MESSAGE
-from gateway.sign_in.settings import AuthSettings, JwtSettings, KeySettings
-from tests.front.serving import Front, serving, settings_with
+from tests.e2e.serving import Front, serving, settings_with
 
 ISSUER = "https://login.shop.example"
 AUDIENCE = "segment-gateway"

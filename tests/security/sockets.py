@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from gateway.settings import Settings
-from tests.front.serving import only_read
+from tests.e2e.serving import only_read
 from tests.security.served import PATIENCE_S, Server, really_serving
 
 PROTOCOL = Subprotocol("graphql-transport-ws")

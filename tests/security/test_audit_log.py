@@ -9,18 +9,18 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from gateway import audit
-from gateway.changes import Reason, UserError
-from gateway.confidential import Personal
-from gateway.recovery import recover
-from gateway.scope import Scope
+from gateway.auth import api_keys
+from gateway.auth.settings import AuthSettings, KeySettings
+from gateway.domain.mutations import Reason, UserError
+from gateway.observability import audit
+from gateway.observability.confidential import Personal
+from gateway.request_scope import Scope
 from gateway.settings import LogSettings
-from gateway.sign_in import keys
-from gateway.sign_in.settings import AuthSettings, KeySettings
 from gateway.writes.receipts import SegmentsReceipt
-from tests.front.failures import answering, raising
-from tests.front.known import APP_BETA
-from tests.front.serving import (
+from gateway.writes.recovery import recover
+from tests.e2e.failures import answering, raising
+from tests.e2e.known import APP_BETA
+from tests.e2e.serving import (
     Front,
     Providers,
     assignment_id,
@@ -28,12 +28,12 @@ from tests.front.serving import (
     segment_id,
     settings_with,
 )
+from tests.e2e.writes.asking import buyers, document, shoppers
+from tests.e2e.writes.conftest import providers, url
+from tests.e2e.writes.serving import serving
+from tests.e2e.writes.shop import Shop
+from tests.e2e.writes.test_recovery import KEYS, closed, opened, shop
 from tests.security.logged import Log, logged
-from tests.writes.asking import buyers, document, shoppers
-from tests.writes.conftest import providers, url
-from tests.writes.serving import serving
-from tests.writes.shop import Shop
-from tests.writes.test_recovery import KEYS, closed, opened, shop
 
 __all__ = ["providers", "shop", "url"]
 
@@ -362,7 +362,7 @@ async def keyed(
     providers: Providers, url: str, **scopes: Sequence[str]
 ) -> AsyncIterator[tuple[Front, Mapping[str, str]]]:
     """Serve callers with keys of these scopes; return how each of them signs in, by name."""
-    made = {name: keys.make() for name in scopes}
+    made = {name: api_keys.make() for name in scopes}
     tables = tuple(
         KeySettings(name=name, hash=SecretStr(made[name][1]), scopes=tuple(held))
         for name, held in scopes.items()

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import BadInput, LimitExceeded
-from gateway.limits import LimitSettings
-from resolvers.execution.bounds import Counted
+from gateway.limits.settings import LimitSettings
+from resolvers.execution.document_limits import Counted
 from tests.security.bounded import asked, bounded, codes, told
 
 HUGE = LimitSettings(

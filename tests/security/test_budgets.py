@@ -2,10 +2,10 @@
 
 import pytest
 
-from gateway import budgets
-from gateway.budgets import Budgets
 from gateway.errors import LimitExceeded
-from gateway.limits import LimitSettings
+from gateway.limits import caller_budgets
+from gateway.limits.caller_budgets import Budgets
+from gateway.limits.settings import LimitSettings
 from tests.security.bounded import asked, bounded, told
 
 LIMITS = LimitSettings(requests_per_minute=60, cost_per_minute=600)
@@ -60,7 +60,7 @@ def test_who_asks_nothing_for_a_minute_is_forgotten() -> None:
 
 def test_a_flood_of_callers_has_one_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes no more memory, resets nobody's budget, and gets none of its own."""
-    monkeypatch.setattr(budgets, "MOST_CALLERS", 3)
+    monkeypatch.setattr(caller_budgets, "MOST_CALLERS", 3)
     known = Budgets(LIMITS)
     known.spend("victim", 600, 0)
     for number in range(1000):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from gateway.access import EVERY_RIGHT, Caller, Grants, Right, everybody
+from gateway.auth.permissions import EVERY_RIGHT, Caller, Grants, Right, everybody
 
 KNOWN = ("a", "b", "c")
 EVERYWHERE = None

@@ -13,14 +13,14 @@ from graphql import (
 )
 
 from bench.workloads import GATEWAY, WORKLOADS
-from gateway.limits import LimitSettings
-from gateway.pages.examples import examples
+from gateway.http.pages.examples import examples
+from gateway.limits.settings import LimitSettings
 from gateway.providers import ADAPTERS
-from resolvers.execution.cost import CALL, Pricing
+from resolvers.execution.cost_analysis import CALL, Pricing
 from resolvers.execution.documents import Documents
-from resolvers.execution.prices import FEW, PRICES, TOGETHER
+from resolvers.execution.field_costs import FEW, PRICES, TOGETHER
 from resolvers.schema import SCHEMA
-from tests.front.serving import Front, customer_id, segment_id
+from tests.e2e.serving import Front, customer_id, segment_id
 from tests.security.bounded import asked, bounded, codes, told
 
 CORE = SCHEMA._schema  # noqa: SLF001  # as gateway.asgi

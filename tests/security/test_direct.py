@@ -14,12 +14,13 @@ import pytest
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
-from gateway.app import Application
-from gateway.server.repeats import LONGEST_HEAD, MOST_HEADS, Repeats
+from gateway.auth.api_keys import make
+from gateway.auth.settings import AuthSettings, KeySettings
+from gateway.http.app import Application
+from gateway.http.server.repeated_heads import LONGEST_HEAD, MOST_HEADS, Repeats
 from gateway.settings import StoreSettings
-from gateway.sign_in.keys import make
-from gateway.sign_in.settings import AuthSettings, KeySettings
-from tests.front.serving import Providers, only_read
+from tests.e2e.serving import Providers, only_read
+from tests.e2e.writes.asking import document, shoppers
 from tests.security.served import (
     FOUND,
     QUERY,
@@ -31,7 +32,6 @@ from tests.security.served import (
     settings_of,
 )
 from tests.switches import needs
-from tests.writes.asking import document, shoppers
 
 pytestmark = needs("direct_answers")
 

@@ -9,9 +9,9 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from gateway.server.http import BoundedHttp
-from gateway.server.options import server_options
-from gateway.server.repeats import Answer
+from gateway.http.server.http_protocol import BoundedHttp
+from gateway.http.server.options import server_options
+from gateway.http.server.repeated_heads import Answer
 from tests.resilience.clockwork import now, run
 from tests.security.served import post, settings_of
 from tests.security.test_http_answers import Wire

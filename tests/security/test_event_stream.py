@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from tests.front.asking import GRAPHQL, JSON, KEYS, post, refusal
-from tests.front.serving import Front
+from tests.e2e.asking import GRAPHQL, JSON, KEYS, post, refusal
+from tests.e2e.serving import Front
 from tests.security.served import PATIENCE_S, QUERY, really_serving
 from tests.security.served import post as bytes_of
 from tests.security.sockets import READ, Waiting

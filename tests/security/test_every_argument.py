@@ -24,8 +24,8 @@ from structlog.testing import capture_logs
 from gateway.asgi import build
 from gateway.settings import StoreSettings
 from resolvers.schema import SCHEMA
-from tests.front.known import HIRO_AT, SILVER_MEMBERS
-from tests.front.serving import Providers, customer_id, segment_id, settings_with
+from tests.e2e.known import HIRO_AT, SILVER_MEMBERS
+from tests.e2e.serving import Providers, customer_id, segment_id, settings_with
 from tests.sizes import size
 
 CORE = SCHEMA._schema  # noqa: SLF001  # as gateway.asgi

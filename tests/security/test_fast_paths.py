@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from gateway.adapter import ListsSegments
-from gateway.app import Application
 from gateway.asgi import connect
-from gateway.domain import EVERY_SEGMENT, PageRequest
+from gateway.domain.entities import EVERY_SEGMENT, PageRequest
 from gateway.errors import Unreachable
-from gateway.scope import Scope
-from gateway.server.repeats import Repeats
-from gateway.server.whole import WholeCycle
+from gateway.http.app import Application
+from gateway.http.server.repeated_heads import Repeats
+from gateway.http.server.single_write import WholeCycle
+from gateway.providers.base.adapter import ListsSegments
+from gateway.request_scope import Scope
 from gateway.settings import Settings, sandbox_settings
-from gateway.transport.http1 import Http1Transport
-from gateway.transport.pool import PooledTransport
-from resolvers.execution import operations
-from tests.front.serving import serving, settings_with, without_cost
+from gateway.upstream.http.aiohttp_transport import PooledTransport
+from gateway.upstream.http.http1_pool import Http1Transport
+from resolvers.execution import executor
+from tests.e2e.serving import serving, settings_with, without_cost
 from tests.security.served import Answer, post, really_serving
 from tests.switches import NAMES, read
 
@@ -97,8 +97,8 @@ async def test_direct_answers(used: Used) -> None:
 
 async def test_compiled_queries(used: Used) -> None:
     """Off, graphql-core's executor runs everything; the answers are equal."""
-    used.watch(operations, "Run", "plan")
-    used.watch(operations, "execute", "graphql-core")
+    used.watch(executor, "Run", "plan")
+    used.watch(executor, "execute", "graphql-core")
     found = []
     for is_on in (True, False):
         async with serving(settings=switched(settings_with(), compiled_queries=is_on)) as front:

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from gateway.asgi import build
 from resolvers.schema import sdl
-from tests.front.serving import Providers, segment_id, settings_with
+from tests.e2e.serving import Providers, segment_id, settings_with
 from tests.sizes import size
 
 RUNS = size("GENERATED", 30, 1000)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.front.asking import GRAPHQL, JSON
+from tests.e2e.asking import GRAPHQL, JSON
 from tests.security.served import PATIENCE_S, QUERY, Server, chunked, post, really_serving
 
 GET = b"GET /graphql?query={__typename} HTTP/1.1\r\nhost: localhost\r\n%b\r\n\r\n"

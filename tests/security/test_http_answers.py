@@ -9,8 +9,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from gateway.server.http import BoundedHttp
-from gateway.server.options import server_options
+from gateway.http.server.http_protocol import BoundedHttp
+from gateway.http.server.options import server_options
 from tests.security.served import settings_of
 
 GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.front.asking import GRAPHQL, JSON, KEYS, post, refusal
-from tests.front.serving import Front
+from tests.e2e.asking import GRAPHQL, JSON, KEYS, post, refusal
+from tests.e2e.serving import Front
 
 QUERY = json.dumps(KEYS).encode()
 
@@ -182,7 +182,7 @@ async def test_a_fault_of_ours(front: Front, monkeypatch: pytest.MonkeyPatch) ->
     def broken(*_: object) -> None:
         raise ZeroDivisionError("secret-4711")
 
-    monkeypatch.setattr("gateway.running.open_context", broken)
+    monkeypatch.setattr("gateway.http.operation_runner.open_context", broken)
     reply = await post(front, {"query": KEYS})
 
     message = "The gateway has a fault of its own."

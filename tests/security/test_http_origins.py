@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from gateway.settings import CORS_ALLOW_HEADERS
-from tests.front.asking import JSON, KEYS, refusal
-from tests.front.serving import PROVIDERS, Front, serving
+from tests.e2e.asking import JSON, KEYS, refusal
+from tests.e2e.serving import PROVIDERS, Front, serving
 from tests.security.callers import guarded
 from tests.security.served import settings_of
 

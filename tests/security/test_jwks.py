@@ -12,9 +12,7 @@ import pytest
 from joserfc.jwk import ECKey, OctKey, RSAKey
 from structlog.testing import capture_logs
 
-from gateway.sign_in import jwks, tokens
-from tests.gateway.misbehaving import Act, Script, ok
-from tests.gateway.misbehaving import serving as publishing
+from gateway.auth import jwks, jwt
 from tests.security.signing import (
     ISSUER,
     claims,
@@ -26,6 +24,8 @@ from tests.security.signing import (
     rsa,
     signed,
 )
+from tests.unit.upstream.misbehaving import Act, Script, ok
+from tests.unit.upstream.misbehaving import serving as publishing
 
 OLD, NEW = rsa(), rsa("rsa-2")
 WELL: Script = [ok(key_set(OLD))]
@@ -50,7 +50,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Let keys age by a clock, and keep no token: each is verified by the keys of its moment."""
     moved = Clock()
     monkeypatch.setattr(jwks, "_now", moved)
-    monkeypatch.setattr(tokens, "KEPT_S", -1)
+    monkeypatch.setattr(jwt, "KEPT_S", -1)
     return moved
 
 

@@ -15,14 +15,14 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
 from gateway.__main__ import cli
-from gateway.access import Caller, Right
+from gateway.auth.api_keys import make
+from gateway.auth.authenticator import Doorkeeper
+from gateway.auth.permissions import Caller, Right
+from gateway.auth.settings import AuthSettings, KeySettings
 from gateway.settings import load
-from gateway.sign_in.doorkeeper import Doorkeeper
-from gateway.sign_in.keys import make
-from gateway.sign_in.settings import AuthSettings, KeySettings
-from tests.front.serving import serving
-from tests.gateway.configurations import ACCOUNT, problems
+from tests.e2e.serving import serving
 from tests.security.signing import REFUSED, asks, guarded, lets_in, refusal
+from tests.unit.configurations import ACCOUNT, problems
 
 KEY, HASH = make()
 OTHER, OTHER_HASH = make()

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from gateway.access import UNDECLARED
-from resolvers.access import needs_of
+from gateway.auth.permissions import UNDECLARED
 from resolvers.execution.documents import Document
-from tests.front.serving import Front, assignment_id, customer_id, segment_id
+from resolvers.field_permissions import needs_of
+from tests.e2e.serving import Front, assignment_id, customer_id, segment_id
 from tests.security.callers import EVERY_SCOPE, asked, guarded, refusal, signed
 from tests.security.routes import CORE, Kind, Route, coordinates, routes
 from tests.security.table import TABLE

@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from gateway.access import OPEN, Caller, Right
 from gateway.asgi import connect
+from gateway.auth.permissions import OPEN, Caller, Right
 from gateway.context import Scope, open_context
-from gateway.domain import Ref
+from gateway.domain.entities import Ref
 from gateway.sandbox.people import person
 from resolvers.execution.documents import Document
-from tests.front.failures import answering
-from tests.front.known import DACH_STRATEGIC, HIRO_AT, NEVER_BOUGHT, SILVER_MEMBERS
-from tests.front.serving import (
+from tests.e2e.failures import answering
+from tests.e2e.known import DACH_STRATEGIC, HIRO_AT, NEVER_BOUGHT, SILVER_MEMBERS
+from tests.e2e.serving import (
     Front,
     Providers,
     assignment_id,
@@ -27,8 +27,8 @@ from tests.front.serving import (
     segment_id,
     settings_with,
 )
+from tests.e2e.writes.asking import document, shoppers
 from tests.security.callers import asked, guarded, signed
-from tests.writes.asking import document, shoppers
 
 WAYS = ["plan", "graphql-core"]
 

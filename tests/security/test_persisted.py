@@ -12,15 +12,15 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from gateway import persisted
 from gateway.__main__ import cli
 from gateway.asgi import build
 from gateway.errors import SettingsError
-from gateway.graphql_http import Asked, RequestError
-from gateway.limits import LimitSettings
-from gateway.persisted import Persisted
+from gateway.http import persisted_documents
+from gateway.http.graphql_over_http import Asked, RequestError
+from gateway.http.persisted_documents import Persisted
+from gateway.limits.settings import LimitSettings
 from gateway.settings import DocumentSettings, Settings
-from tests.front.serving import Front, serving, settings_with
+from tests.e2e.serving import Front, serving, settings_with
 
 KEYS = "query Keys { providers { key } }"
 NAMES = 'query Names { provider(key: "stuut") { displayName } }'
@@ -338,21 +338,23 @@ def is_known(store: Persisted, text: str) -> bool:
 
 def test_automatic_documents_are_bounded_in_number() -> None:
     """However many are sent: the newest are known."""
-    texts = [f"{{ a{n} }}" for n in range(persisted.MOST_KEPT + 2)]
-    assert kept(texts) == [False, False, *[True] * persisted.MOST_KEPT]
+    texts = [f"{{ a{n} }}" for n in range(persisted_documents.MOST_KEPT + 2)]
+    assert kept(texts) == [False, False, *[True] * persisted_documents.MOST_KEPT]
 
 
 def test_automatic_documents_are_bounded_in_bytes() -> None:
     """Wide characters count as what they take."""
-    long = persisted.LONGEST_KEPT
-    fit = persisted.MOST_BYTES // (4 * long)
+    long = persisted_documents.LONGEST_KEPT
+    fit = persisted_documents.MOST_BYTES // (4 * long)
     texts = ["🙂" * (long - 2) + f"{n:02}" for n in range(fit + 5)]
     assert sum(kept(texts)) == fit
 
 
 def test_a_document_that_is_too_long_is_not_kept() -> None:
     """At the bound it is."""
-    assert kept(["a" * persisted.LONGEST_KEPT, "b" * (persisted.LONGEST_KEPT + 1)]) == [
+    assert kept(
+        ["a" * persisted_documents.LONGEST_KEPT, "b" * (persisted_documents.LONGEST_KEPT + 1)]
+    ) == [
         True,
         False,
     ]

@@ -9,16 +9,16 @@ import pytest
 import structlog
 from pydantic import SecretStr
 
-from gateway.confidential import Foreign, Personal
+from gateway.observability.confidential import Foreign, Personal
 from gateway.sandbox.app import CREDENTIALS
 from gateway.settings import LogSettings
-from tests.front.failures import answering, raising, silent
-from tests.front.serving import Front, Providers, customer_id, segment_id, settings_with
+from tests.e2e.failures import answering, raising, silent
+from tests.e2e.serving import Front, Providers, customer_id, segment_id, settings_with
+from tests.e2e.writes.asking import SELECTIONS, document
+from tests.e2e.writes.conftest import providers, url
+from tests.e2e.writes.inputs import BY_PROVIDER
+from tests.e2e.writes.serving import serving
 from tests.security.logged import logged
-from tests.writes.asking import SELECTIONS, document
-from tests.writes.conftest import providers, url
-from tests.writes.inputs import BY_PROVIDER
-from tests.writes.serving import serving
 
 __all__ = ["providers", "url"]
 
@@ -199,7 +199,7 @@ def test_a_line_on_a_terminal_cannot_move_its_cursor() -> None:
 
 SCRIPT = f"""
 import asyncio, logging
-from gateway.logs import start_log
+from gateway.observability.logs import start_log
 from gateway.settings import LogSettings
 start_log(LogSettings())
 logging.getLogger("uvicorn.error").error("{PERSON}")

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from graphql import FragmentDefinitionNode, OperationDefinitionNode, parse, validate
 
-from gateway.access import Needs, Right
+from gateway.auth.permissions import Needs, Right
 from resolvers.execution.documents import Document
-from resolvers.execution.needs import operation_needs
-from resolvers.types import Node
-from tests.front.asking import GRAPHQL
-from tests.front.known import HIRO_AT
-from tests.front.serving import Front, Providers, assignment_id, customer_id, segment_id
+from resolvers.execution.required_permissions import operation_needs
+from resolvers.types.nodes import Node
+from tests.e2e.asking import GRAPHQL
+from tests.e2e.known import HIRO_AT
+from tests.e2e.serving import Front, Providers, assignment_id, customer_id, segment_id
 from tests.security.callers import asked, guarded, refusal, signed
 from tests.security.routes import CORE
 

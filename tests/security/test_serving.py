@@ -11,16 +11,16 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gateway import __main__ as command_line
-from gateway.access import Right
 from gateway.asgi import build
+from gateway.auth.addresses import is_local, is_loopback
+from gateway.auth.api_keys import make
+from gateway.auth.authenticator import Doorkeeper
+from gateway.auth.permissions import Right
+from gateway.auth.settings import AuthSettings, JwtSettings, KeySettings
 from gateway.settings import load
-from gateway.sign_in.addresses import is_local, is_loopback
-from gateway.sign_in.doorkeeper import Doorkeeper
-from gateway.sign_in.keys import make
-from gateway.sign_in.settings import AuthSettings, JwtSettings, KeySettings
-from tests.front.serving import only_read
-from tests.gateway.configurations import ACCOUNT, problems
+from tests.e2e.serving import only_read
 from tests.security.signing import ASKED, ISSUER, REFUSED, asks, believing, guarded, refusal
+from tests.unit.configurations import ACCOUNT, problems
 
 KEY, HASH = make()
 OLD_KEY, OLD_HASH = make()

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from gateway.settings import StoreSettings
-from resolvers import ids
+from resolvers import global_ids
 from resolvers.execution.documents import Document
-from tests.front.known import APP_BETA, DACH_STRATEGIC, HIRO, HIRO_AT, SILVER_MEMBERS
-from tests.front.serving import (
+from tests.e2e.known import APP_BETA, DACH_STRATEGIC, HIRO, HIRO_AT, SILVER_MEMBERS
+from tests.e2e.serving import (
     PROVIDERS,
     Front,
     Providers,
@@ -25,8 +25,8 @@ from tests.front.serving import (
     segment_id,
     settings_with,
 )
+from tests.e2e.writes.asking import document, shoppers
 from tests.security.callers import guarded, signed
-from tests.writes.asking import document, shoppers
 
 SCOPES = (
     "segments:read",
@@ -67,7 +67,7 @@ def ids_at(provider: str) -> Mapping[str, str]:
     }[provider]
     customer = HIRO_AT.get(provider, "AT-1020007919")
     return {
-        "provider": ids.of(SimpleNamespace(key=provider)),
+        "provider": global_ids.of(SimpleNamespace(key=provider)),
         "segment": segment_id(provider, segment),
         "customer": customer_id(provider, customer),
         "assignment": assignment_id(provider, segment, customer),

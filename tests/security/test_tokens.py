@@ -13,12 +13,11 @@ from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 from structlog.testing import capture_logs
 
-from gateway.access import Caller, Right
+from gateway.auth import jwt
+from gateway.auth.authenticator import LONGEST, Doorkeeper
+from gateway.auth.permissions import Caller, Right
 from gateway.errors import Unauthenticated
-from gateway.sign_in import tokens
-from gateway.sign_in.doorkeeper import LONGEST, Doorkeeper
-from tests.front.serving import Front
-from tests.gateway.misbehaving import serving as listening
+from tests.e2e.serving import Front
 from tests.security.signing import (
     AUDIENCE,
     ISSUER,
@@ -37,6 +36,7 @@ from tests.security.signing import (
     rsa,
     signed,
 )
+from tests.unit.upstream.misbehaving import serving as listening
 
 STRANGER = RSAKey.generate_key(2048, {"kid": "rsa-1"})
 """A key that says to be the issuer's."""
@@ -379,7 +379,7 @@ async def test_a_token_is_verified_once_a_minute(
     for _ in range(5):
         assert await lets_in(front, token)
     assert verified == ["rsa-1"]
-    clock.at += tokens.KEPT_S + 1
+    clock.at += jwt.KEPT_S + 1
     assert await lets_in(front, token)
     assert verified == ["rsa-1"] * 2
 
@@ -409,7 +409,7 @@ async def test_few_tokens_are_kept(
     front: Front, verified: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest goes first."""
-    monkeypatch.setattr(tokens, "MOST_KEPT", 3)
+    monkeypatch.setattr(jwt, "MOST_KEPT", 3)
     several = [signed(claims(sub=f"person-{number}")) for number in range(4)]
     for token in several:
         assert await lets_in(front, token)

@@ -12,9 +12,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from gateway.access import Caller, SignedIn, everybody
+from gateway.auth.authenticator import Doorkeeper
+from gateway.auth.permissions import Caller, SignedIn, everybody
 from gateway.errors import Unauthenticated
-from gateway.sign_in.doorkeeper import Doorkeeper
+from tests.e2e.writes.asking import do, document, shoppers
 from tests.resilience.held import serving
 from tests.security.served import PATIENCE_S, really_serving, settings_of
 from tests.security.sockets import (
@@ -30,7 +31,6 @@ from tests.security.sockets import (
     subscribe,
     talking,
 )
-from tests.writes.asking import do, document, shoppers
 
 SIGNED = Caller("key:someone", everybody().grants)
 
@@ -297,7 +297,7 @@ class OneKey(Doorkeeper):
 @pytest.fixture
 def one_key(monkeypatch: pytest.MonkeyPatch) -> type[OneKey]:
     """Let in who has the key."""
-    monkeypatch.setattr("gateway.app.Doorkeeper", OneKey)
+    monkeypatch.setattr("gateway.http.app.Doorkeeper", OneKey)
     monkeypatch.setattr(OneKey, "lasts", True)
     return OneKey
 

@@ -12,8 +12,7 @@ from urllib.parse import urlencode
 
 from pydantic import Field, SecretStr, StringConstraints
 
-from gateway.adapter import AccountSettings, Batch
-from gateway.domain import (
+from gateway.domain.entities import (
     Assignment,
     AssignmentRef,
     Customer,
@@ -29,6 +28,9 @@ from gateway.domain import (
     Status,
 )
 from gateway.errors import BadInput, Denied
+from gateway.providers.base.adapter import AccountSettings, Batch
+from gateway.providers.base.decoding import decode, decode_part, path_part
+from gateway.providers.base.exchange import NO_HEADERS, Call, Exchange, Reply, Token, json_call
 from gateway.providers.emporix.assignment_writes import AssignmentWrites
 from gateway.providers.emporix.listing import ALL_LANGUAGES, Listed
 from gateway.providers.emporix.model import (
@@ -51,8 +53,6 @@ from gateway.providers.emporix.query import (
     segments_asked,
 )
 from gateway.providers.emporix.segment_writes import SegmentWrites
-from gateway.reading import decode, decode_part, path_part
-from gateway.wire import NO_HEADERS, Call, Exchange, Reply, Token, json_call
 
 
 class EmporixSettings(AccountSettings):

@@ -11,11 +11,18 @@ from typing import NamedTuple
 
 import msgspec
 
-from gateway.changes import Outcome, Reason, RowResult, SegmentChanges, SegmentDraft, UserError
+from gateway.domain.mutations import (
+    Outcome,
+    Reason,
+    RowResult,
+    SegmentChanges,
+    SegmentDraft,
+    UserError,
+)
 from gateway.errors import Malformed, Refusal, Refused
+from gateway.providers.base.decoding import check, decode, decode_part, fault
+from gateway.providers.base.exchange import Reply
 from gateway.providers.emporix.model import Id
-from gateway.reading import check, decode, decode_part, fault
-from gateway.wire import Reply
 
 Reasons = Mapping[int, Refusal]
 """Why something is refused, by the status or the code of a row that says so."""

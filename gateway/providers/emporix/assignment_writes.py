@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from gateway.changes import Assignee, Outcome, RowResult
-from gateway.domain import ItemKind
+from gateway.domain.entities import ItemKind
+from gateway.domain.mutations import Assignee, Outcome, RowResult
 from gateway.errors import BadInput
+from gateway.providers.base.decoding import path_part
+from gateway.providers.base.exchange import Call, Exchange, Reply, json_call
 from gateway.providers.emporix import paths
 from gateway.providers.emporix.answers import (
     ASSIGNING,
@@ -22,8 +24,6 @@ from gateway.providers.emporix.answers import (
     Single,
 )
 from gateway.providers.emporix.model import Account
-from gateway.reading import path_part
-from gateway.wire import Call, Exchange, Reply, json_call
 
 UNASSIGNED = frozenset({HTTPStatus.NO_CONTENT})
 ASSIGNED = UNASSIGNED | {HTTPStatus.CREATED}

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from gateway.changes import Reason, SegmentChanges, SegmentDraft, UserError
-from gateway.domain import Status
+from gateway.domain.entities import Status
+from gateway.domain.mutations import Reason, SegmentChanges, SegmentDraft, UserError
+from gateway.providers.base.write_protocols import foreign_parts
 from gateway.providers.emporix.paths import BULK
-from gateway.writing import foreign_parts
 
 PARTS = frozenset(
     {

@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from gateway.changes import SegmentChanges, SegmentDraft, Validity
-from gateway.domain import Segment, Texts
+from gateway.domain.entities import Segment, Texts
+from gateway.domain.mutations import SegmentChanges, SegmentDraft, Validity
+from gateway.providers.base.decoding import iso
 from gateway.providers.emporix.model import Account
-from gateway.reading import iso
 
 
 def drafted(account: Account, draft: SegmentDraft) -> dict[str, Any]:

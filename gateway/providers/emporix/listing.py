@@ -10,13 +10,13 @@ from typing import Generic, SupportsBytes, TypeVar
 
 import msgspec
 
-from gateway.adapter import Batch
-from gateway.domain import Page, PageRequest
+from gateway.domain.entities import Page, PageRequest
 from gateway.errors import Malformed
-from gateway.paging import DIGITS, Window, number, numbered_page, window
+from gateway.providers.base.adapter import Batch
+from gateway.providers.base.decoding import decode, documents, path_part
+from gateway.providers.base.exchange import Call, Exchange, Reply, json_call
+from gateway.providers.base.numbered_pages import DIGITS, Window, number, numbered_page, window
 from gateway.providers.emporix.query import EVERYTHING, Question, fits_url, id_batches, one_of
-from gateway.reading import decode, documents, path_part
-from gateway.wire import Call, Exchange, Reply, json_call
 
 LARGEST_PAGE = 200
 """Rows of one page. No service states a bound; this is the one of its bulk calls, our guess."""

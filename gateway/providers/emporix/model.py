@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple, SupportsBytes
 
 import msgspec
 
-from gateway.domain import (
+from gateway.domain.entities import (
     NO_TEXTS,
     Assignment,
     AssignmentKind,
@@ -26,7 +26,7 @@ from gateway.domain import (
     Status,
     Texts,
 )
-from gateway.reading import utc
+from gateway.providers.base.decoding import utc
 
 Id = Annotated[str, msgspec.Meta(min_length=1)]
 

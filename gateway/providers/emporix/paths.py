@@ -1,7 +1,7 @@
 """Where Emporix has one thing of a list to write to, and where many at once."""
 
 from gateway.errors import BadInput
-from gateway.reading import path_part
+from gateway.providers.base.decoding import path_part
 
 BULK = "bulk"
 """What many things at once are called where the id of one would stand."""

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from gateway.domain import Membership, SegmentQuery, Status
-from gateway.reading import iso
-from gateway.wire import quoted
+from gateway.domain.entities import Membership, SegmentQuery, Status
+from gateway.providers.base.decoding import iso
+from gateway.providers.base.exchange import quoted
 
 IDS_AT_ONCE = 100
 """How many ids one `q` names; our choice, far below the largest page."""

@@ -9,8 +9,10 @@ from http import HTTPStatus
 
 import msgspec
 
-from gateway.changes import RowResult, SegmentChanges, SegmentDraft, UserError, Written
-from gateway.domain import Segment
+from gateway.domain.entities import Segment
+from gateway.domain.mutations import RowResult, SegmentChanges, SegmentDraft, UserError, Written
+from gateway.providers.base.decoding import OK
+from gateway.providers.base.exchange import Call, Exchange, Reply, json_call
 from gateway.providers.emporix import checks, document, paths
 from gateway.providers.emporix.answers import (
     CHANGING,
@@ -25,8 +27,6 @@ from gateway.providers.emporix.answers import (
     segment_fields,
 )
 from gateway.providers.emporix.model import Account
-from gateway.reading import OK
-from gateway.wire import Call, Exchange, Reply, json_call
 
 IN_ALL_LANGUAGES: Mapping[str, str] = {"content-language": "*"}
 

@@ -13,9 +13,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from pydantic import Field, SecretStr
 
-from gateway.adapter import AccountSettings, Batch
-from gateway.changes import Reason, Replacement, Tag, UserError
-from gateway.domain import (
+from gateway.domain.entities import (
     Assignment,
     Customer,
     CustomerQuery,
@@ -27,7 +25,20 @@ from gateway.domain import (
     SegmentQuery,
     Status,
 )
+from gateway.domain.mutations import Reason, Replacement, Tag, UserError
 from gateway.errors import BadInput
+from gateway.providers.base.adapter import AccountSettings, Batch
+from gateway.providers.base.decoding import decode
+from gateway.providers.base.exchange import (
+    CustomerRow,
+    Exchange,
+    Lookup,
+    Recall,
+    Reply,
+    Rows,
+    TaggingRow,
+    json_call,
+)
 from gateway.providers.instaleap.recorded import (
     BY_CUSTOMER,
     BY_TAG,
@@ -39,8 +50,6 @@ from gateway.providers.instaleap.recorded import (
     tag_of,
     tags,
 )
-from gateway.reading import decode
-from gateway.wire import CustomerRow, Exchange, Lookup, Recall, Reply, Rows, TaggingRow, json_call
 
 RECORD = "Instaleap cannot be read: what is shown of it is what this gateway recorded."
 READS = (

@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import quote, unquote
 
-from gateway.adapter import Batch
-from gateway.changes import Tag
-from gateway.domain import (
+from gateway.domain.entities import (
     Assignment,
     AssignmentKind,
     AssignmentRef,
@@ -24,8 +22,10 @@ from gateway.domain import (
     Segment,
     plain,
 )
+from gateway.domain.mutations import Tag
 from gateway.errors import BadInput
-from gateway.wire import Lookup, Recall, Rows, TaggingRow, TagRow
+from gateway.providers.base.adapter import Batch
+from gateway.providers.base.exchange import Lookup, Recall, Rows, TaggingRow, TagRow
 
 R = TypeVar("R")
 T = TypeVar("T")

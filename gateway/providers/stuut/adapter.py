@@ -12,9 +12,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, TypeVar
 import msgspec
 from pydantic import Field, SecretStr
 
-from gateway.adapter import AccountSettings
-from gateway.changes import SegmentDraft, UserError, Written
-from gateway.domain import (
+from gateway.domain.entities import (
     Assignment,
     Customer,
     CustomerQuery,
@@ -26,8 +24,12 @@ from gateway.domain import (
     SegmentQuery,
     Status,
 )
+from gateway.domain.mutations import SegmentDraft, UserError, Written
 from gateway.errors import Malformed
-from gateway.paging import cut, number, numbered_page, window
+from gateway.providers.base.adapter import AccountSettings
+from gateway.providers.base.decoding import decode, decode_part, documents, path_part
+from gateway.providers.base.exchange import Call, Exchange, Reply
+from gateway.providers.base.numbered_pages import cut, number, numbered_page, window
 from gateway.providers.stuut import writes
 from gateway.providers.stuut.model import (
     PartnerList,
@@ -36,8 +38,6 @@ from gateway.providers.stuut.model import (
     customer_of,
     segments_of,
 )
-from gateway.reading import decode, decode_part, documents, path_part
-from gateway.wire import Call, Exchange, Reply
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, SupportsBytes
 
 import msgspec
 
-from gateway.domain import (
+from gateway.domain.entities import (
     Assignment,
     AssignmentKind,
     AssignmentRef,
@@ -22,7 +22,7 @@ from gateway.domain import (
     Segment,
     plain,
 )
-from gateway.reading import pointer_part, utc
+from gateway.providers.base.decoding import pointer_part, utc
 
 Id = Annotated[str, msgspec.Meta(min_length=1)]
 

@@ -9,13 +9,13 @@ from http import HTTPStatus
 
 import msgspec
 
-from gateway.changes import Reason, SegmentDraft, UserError, Written
-from gateway.domain import Segment
+from gateway.domain.entities import Segment
+from gateway.domain.mutations import Reason, SegmentDraft, UserError, Written
 from gateway.errors import Refused
+from gateway.providers.base.decoding import decode, documents, fault
+from gateway.providers.base.exchange import Exchange, Reply, json_call
+from gateway.providers.base.write_protocols import foreign_parts, only_description, only_name
 from gateway.providers.stuut.model import SegmentModel, segments_of
-from gateway.reading import decode, documents, fault
-from gateway.wire import Exchange, Reply, json_call
-from gateway.writing import foreign_parts, only_description, only_name
 
 PATH = "/v2/customer-segments"
 PARTS = frozenset({"name", "names", "description", "descriptions", "priority", "rule"})

@@ -12,9 +12,7 @@ from urllib.parse import urlencode
 
 from pydantic import Field, SecretStr, StringConstraints
 
-from gateway.adapter import AccountSettings, Batch, RateLimit
-from gateway.changes import SegmentDraft, UserError, Written
-from gateway.domain import (
+from gateway.domain.entities import (
     Assignment,
     Customer,
     CustomerQuery,
@@ -26,8 +24,12 @@ from gateway.domain import (
     SegmentQuery,
     Status,
 )
+from gateway.domain.mutations import SegmentDraft, UserError, Written
 from gateway.errors import Denied, Malformed
-from gateway.paging import cut
+from gateway.providers.base.adapter import AccountSettings, Batch, RateLimit
+from gateway.providers.base.decoding import decode, decode_part, documents, path_part
+from gateway.providers.base.exchange import NO_HEADERS, Call, Exchange, Reply, Token
+from gateway.providers.base.numbered_pages import cut
 from gateway.providers.voucherify import writes
 from gateway.providers.voucherify.listing import (
     LARGEST_PAGE,
@@ -48,8 +50,6 @@ from gateway.providers.voucherify.model import (
     segments_of,
 )
 from gateway.providers.voucherify.query import filters
-from gateway.reading import decode, decode_part, documents, path_part
-from gateway.wire import NO_HEADERS, Call, Exchange, Reply, Token
 
 M = TypeVar("M", SegmentModel, NamedSegmentModel)
 

@@ -10,9 +10,11 @@ from typing import Annotated, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from gateway.domain import Page, PageRequest, Segment, SegmentQuery
+from gateway.domain.entities import Page, PageRequest, Segment, SegmentQuery
 from gateway.errors import BadInput, Malformed
-from gateway.paging import number, numbered_page, window
+from gateway.providers.base.decoding import Document, decode, documents, iso, utc
+from gateway.providers.base.exchange import Call, Exchange, Reply
+from gateway.providers.base.numbered_pages import number, numbered_page, window
 from gateway.providers.voucherify.model import (
     Counted,
     CustomerList,
@@ -22,8 +24,6 @@ from gateway.providers.voucherify.model import (
     segments_of,
 )
 from gateway.providers.voucherify.query import MILLISECOND, Params, filters
-from gateway.reading import Document, decode, documents, iso, utc
-from gateway.wire import Call, Exchange, Reply
 
 LARGEST_PAGE = 100
 HIGHEST_PAGE = 99

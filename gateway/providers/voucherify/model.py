@@ -11,7 +11,7 @@ from typing import Annotated, Any, Generic, SupportsBytes, TypeVar
 
 import msgspec
 
-from gateway.domain import (
+from gateway.domain.entities import (
     Assignment,
     AssignmentRef,
     Condition,
@@ -23,7 +23,7 @@ from gateway.domain import (
     Segment,
     plain,
 )
-from gateway.reading import pointer_part, utc
+from gateway.providers.base.decoding import pointer_part, utc
 
 M = TypeVar("M")
 

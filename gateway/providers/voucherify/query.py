@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gateway.domain import SegmentQuery
+from gateway.domain.entities import SegmentQuery
 from gateway.errors import BadInput
+from gateway.providers.base.decoding import iso
 from gateway.providers.voucherify.model import TYPES
-from gateway.reading import iso
 
 Params = tuple[tuple[str, str], ...]
 Conditions = Mapping[tuple[str, str], Any]

@@ -10,8 +10,11 @@ from typing import Any
 
 import msgspec
 
-from gateway.changes import Reason, SegmentDraft, UserError, Written
+from gateway.domain.mutations import Reason, SegmentDraft, UserError, Written
 from gateway.errors import Refused
+from gateway.providers.base.decoding import check, decode, fault, path_part
+from gateway.providers.base.exchange import Call, Exchange, Reply, json_call
+from gateway.providers.base.write_protocols import foreign_parts, only_name
 from gateway.providers.voucherify.model import (
     AUTO_UPDATE,
     PASSIVE,
@@ -19,9 +22,6 @@ from gateway.providers.voucherify.model import (
     SegmentModel,
     segments_of,
 )
-from gateway.reading import check, decode, fault, path_part
-from gateway.wire import Call, Exchange, Reply, json_call
-from gateway.writing import foreign_parts, only_name
 
 PARTS = frozenset({"name", "names", "customers", "rule", "emits_membership_events"})
 MOST_CUSTOMERS = 20_000

@@ -10,10 +10,10 @@ import pytest
 from gateway.context import Scope, open_context
 from gateway.errors import Forbidden
 from resolvers.execution.documents import LONGEST_KEPT, Documents
-from resolvers.execution.kept import HEAVIEST
-from resolvers.execution.operations import Operations
+from resolvers.execution.executor import Operations
+from resolvers.execution.slru_cache import HEAVIEST
 from resolvers.schema import SCHEMA
-from tests.front.serving import Front
+from tests.e2e.serving import Front
 from tests.security.bounded import asked, codes
 
 CORE = SCHEMA._schema  # noqa: SLF001  # as gateway.asgi

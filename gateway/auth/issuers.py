@@ -1,0 +1,120 @@
+"""One issuer of tokens: which signatures of it hold, and what the claims behind them allow."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from joserfc import jws
+from joserfc.errors import ClaimError, JoseError, UnsupportedAlgorithmError
+from joserfc.jwt import JWTClaimsRegistry
+
+from gateway.auth.digests import digest
+from gateway.auth.jwks import FileKeyring, Keyring, UrlKeyring
+from gateway.auth.permissions import Caller, Grants, Right, SignedIn
+from gateway.auth.refusal import refuse
+from gateway.auth.scopes import grants_of
+from gateway.auth.settings import JwtSettings
+
+KEY_TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
+"""Which keys sign by an algorithm, by the first letters of its name."""
+
+LONGEST_ID = 256
+"""Characters of a customer's external id."""
+
+
+class _Algorithms(jws.JWSRegistry):
+    """The algorithms of one issuer.
+
+    joserfc's own warns at each EdDSA, which RFC 9864 renamed and issuers still use.
+    """
+
+    def get_alg(self, name: str) -> Any:
+        """Return an algorithm of the settings' list, and no other."""
+        if name not in (self.allowed or ()):
+            raise UnsupportedAlgorithmError
+        return self.algorithms[name]
+
+
+class Issuer:
+    """Lets in who shows a token of this issuer, made for us."""
+
+    def __init__(
+        self, settings: JwtSettings, providers: Collection[str], *, may_explore: bool
+    ) -> None:
+        """Read no keys yet; `providers` are the keys of all that are configured."""
+        self._settings = settings
+        self._providers = providers
+        self._may_explore = may_explore
+        self._algorithms = _Algorithms(algorithms=settings.algorithms, strict_check_header=False)
+        self._keyring = _keyring(settings)
+        audience = settings.audience
+        self._claims = JWTClaimsRegistry(
+            leeway=settings.leeway_s,
+            iss={"essential": True, "value": settings.issuer},
+            aud={
+                "essential": True,
+                "values": [audience] if isinstance(audience, str) else [*audience],
+            },
+            sub={"essential": True},
+            exp={"essential": True},
+        )
+
+    async def sign_in(self, signed: jws.CompactSignature, claims: dict[str, Any]) -> SignedIn:
+        """Return whose token it is; `claims` are its payload, not verified yet.
+
+        Raises `Unauthenticated`.
+        """
+        name = self._settings.issuer
+        algorithm = signed.headers().get("alg")
+        if algorithm not in self._settings.algorithms:
+            refuse("algorithm is not allowed", issuer=name)
+        kid = signed.headers().get("kid")
+        key = await self._keyring.key(kid, KEY_TYPES[algorithm[:2]])
+        if key is None:
+            refuse("unknown key", issuer=name)
+        try:
+            if not jws.validate_compact(signed, key, registry=self._algorithms):
+                refuse("bad_signature", issuer=name)
+            self._claims.validate(claims)
+        except ClaimError as error:
+            refuse(error.error, claim=error.claim, issuer=name)
+        except JoseError as error:
+            refuse(error.error, issuer=name)
+        return SignedIn(self._caller(claims), claims["exp"] + self._settings.leeway_s)
+
+    def _caller(self, claims: Mapping[str, Any]) -> Caller:
+        """Return a caller whose id is a digest: subjects may be e-mail addresses."""
+        grants = self._grants(claims)
+        own = self._own(claims, grants[Right.OWN_READ]) if Right.OWN_READ in grants else None
+        if own == {}:
+            grants = {right: at for right, at in grants.items() if right is not Right.OWN_READ}
+        who = digest(f"{self._settings.issuer}\0{claims['sub']}").hex()
+        return Caller(f"jwt:{who[:32]}", grants, own or None, may_explore=self._may_explore)
+
+    def _grants(self, claims: Mapping[str, Any]) -> Grants:
+        told = claims.get(self._settings.scope_claim)
+        scopes = told.split(" ") if isinstance(told, str) else told
+        if not isinstance(scopes, list):
+            return {}
+        return grants_of(scope for scope in scopes if isinstance(scope, str))
+
+    def _own(self, claims: Mapping[str, Any], at: frozenset[str] | None) -> Mapping[str, str]:
+        """Return the customer's external ids by provider, of these providers; None: of all."""
+        told = claims.get(self._settings.own_claim) if self._settings.own_claim else None
+        ids = dict.fromkeys(self._providers, told) if isinstance(told, str) else told
+        if not isinstance(ids, dict):
+            return {}
+        return {
+            key: ids[key]
+            for key in self._providers
+            if (at is None or key in at) and _is_id(ids.get(key))
+        }
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_ID
+
+
+def _keyring(settings: JwtSettings) -> Keyring:
+    if settings.jwks_file is not None:
+        return FileKeyring(settings.issuer, settings.jwks_file)
+    return UrlKeyring(settings.issuer, settings.jwks_url or "")

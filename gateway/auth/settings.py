@@ -1,0 +1,154 @@
+"""The `[auth]` table: the keys and the issuers of tokens that are believed."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FilePath,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from gateway.auth.addresses import is_loopback
+from gateway.auth.permissions import Right
+
+_FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+Algorithm = Literal[
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+    "Ed25519",
+]
+"""What signatures are believed: only of key pairs, since a shared secret would sign as well."""
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+
+KEY_HASH = re.compile(r"sha256:([A-Za-z0-9_-]{22}):([0-9a-f]{64})")
+"""The id of an API key, which is its salt as well, and the digest of the whole key."""
+
+_SCOPE = re.compile(r"([a-z]+(?::[a-z]+)?)(?:@[A-Za-z0-9][A-Za-z0-9._-]{0,63})?")
+
+
+class KeySettings(BaseModel):
+    """One `[[auth.keys]]` table: what `gateway key create` prints."""
+
+    model_config = _FROZEN
+
+    name: Name
+    """For people, and for the audit log; unique."""
+    hash: SecretStr
+    """As `KEY_HASH` says."""
+    scopes: Annotated[tuple[str, ...], Field(min_length=1)]
+    """`segments:read`, or narrowed to one provider: `segments:read@acme-emporix`."""
+    expires_at: AwareDatetime | None = None
+
+    @field_validator("hash")
+    @classmethod
+    def _made(cls, text: SecretStr) -> SecretStr:
+        if not KEY_HASH.fullmatch(text.get_secret_value()):
+            raise ValueError("is not what `gateway key create` prints: sha256:…")
+        return text
+
+    @field_validator("scopes")
+    @classmethod
+    def _known(cls, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        for scope in scopes:
+            found = _SCOPE.fullmatch(scope)
+            if found is None or found[1] not in tuple(Right):
+                known = ", ".join(right for right in Right if right is not Right.OWN_READ)
+                raise ValueError(f"must be of {known}, each maybe with @provider")
+            if found[1] == Right.OWN_READ:
+                raise ValueError("own:read is for tokens, whose claim names the customer")
+        return scopes
+
+    @property
+    def is_expired(self) -> bool:
+        """Tell whether it is let in no more."""
+        return self.expires_at is not None and self.expires_at <= datetime.now(UTC)
+
+
+class JwtSettings(BaseModel):
+    """One `[[auth.jwt]]` table: an issuer whose tokens are believed."""
+
+    model_config = _FROZEN
+
+    issuer: Text
+    audience: Text | Annotated[tuple[Text, ...], Field(min_length=1)]
+    """A token is for us when it names one of these."""
+    jwks_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s#@]+$")] | None = None
+    jwks_file: FilePath | None = None
+    algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256", "ES256")
+    leeway_s: Annotated[int, Field(ge=0, le=300)] = 30
+    """How far the issuer's clock may be off."""
+    scope_claim: Text = "scope"
+    """Holds the scopes: a list, or a text with spaces between them."""
+    own_claim: Text | None = None
+    """With `own:read`: holds the customer's external id, or an object of them by provider key."""
+
+    @field_validator("jwks_url")
+    @classmethod
+    def _unforged(cls, url: str | None) -> str | None:
+        """Whoever can change the keys on their way to us can sign in as anybody."""
+        parts = urlsplit(url or "")
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            raise ValueError("must be https, but for this machine's own addresses")
+        return url
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.jwks_url is None) is (self.jwks_file is None):
+            raise ValueError("needs exactly one of jwks_url and jwks_file")
+        return self
+
+
+class AuthSettings(BaseModel):
+    """The `[auth]` table."""
+
+    model_config = _FROZEN
+
+    keys: tuple[KeySettings, ...] = ()
+    jwt: tuple[JwtSettings, ...] = ()
+
+    @field_validator("keys")
+    @classmethod
+    def _unique(cls, keys: tuple[KeySettings, ...]) -> tuple[KeySettings, ...]:
+        if name := _said_twice([key.name for key in keys]):
+            raise ValueError(f"two keys have the name {name!r}; names are unique")
+        if _said_twice([key.hash.get_secret_value() for key in keys]):
+            raise ValueError("two keys have the same hash; make a key for each")
+        return keys
+
+    @field_validator("jwt")
+    @classmethod
+    def _distinct(cls, issuers: tuple[JwtSettings, ...]) -> tuple[JwtSettings, ...]:
+        if issuer := _said_twice([each.issuer for each in issuers]):
+            raise ValueError(f"two tables have the issuer {issuer!r}; audience may be a list")
+        return issuers
+
+    @property
+    def is_empty(self) -> bool:
+        """True when nobody can sign in."""
+        return not self.keys and not self.jwt
+
+
+def _said_twice(texts: Sequence[str]) -> str | None:
+    return next((text for text in texts if texts.count(text) > 1), None)

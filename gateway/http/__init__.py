@@ -1,0 +1,1 @@
+"""Inbound HTTP: everything between a socket and an operation."""

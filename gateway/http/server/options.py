@@ -1,0 +1,31 @@
+"""What uvicorn is told."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from gateway.http.server.http_protocol import BoundedHttp
+from gateway.http.server.websocket_protocol import BoundedWebSocket
+from gateway.settings import Settings
+
+
+def server_options(settings: Settings) -> Mapping[str, Any]:
+    """Return what uvicorn is told beside the address."""
+    limits, proxies = settings.limits, settings.server.trusted_proxies
+    return {
+        "http": partial(
+            BoundedHttp, limits=limits, direct_answers=settings.fast_paths.direct_answers
+        ),
+        "ws": partial(BoundedWebSocket, limits=limits),
+        "timeout_keep_alive": settings.server.keep_alive_s,
+        "ws_max_size": limits.message_bytes,
+        # A compressed message may be a thousand times larger than it looks.
+        "ws_per_message_deflate": False,
+        "proxy_headers": bool(proxies),
+        "forwarded_allow_ips": list(proxies),
+        "server_header": False,
+        "date_header": False,
+        "access_log": False,
+        "log_level": "warning",
+        "loop": "auto",
+    }

@@ -1,0 +1,1 @@
+"""Limits on requests, and the budgets of callers."""

@@ -1,0 +1,140 @@
+"""The log: one structured line an event, on standard error, without personal data.
+
+What a value is, its type tells (`confidential`): ids of people become digests, words that
+are not ours stay away. Exceptions are told by their types and places, for their messages quote.
+"""
+
+import logging
+import secrets
+import sys
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from gateway.observability.confidential import Foreign, Personal
+from gateway.settings import LogSettings
+
+FOREIGN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
+"""Those that would write to standard error by themselves."""
+
+
+def start_log(settings: LogSettings) -> None:
+    """Log one line an event: for people on a terminal, JSON elsewhere.
+
+    What libraries log, from warnings up, comes in the same form.
+    """
+    structlog.configure(
+        processors=processors(settings, on_terminal=sys.stderr.isatty()),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()], force=True)
+    for name in FOREIGN_LOGGERS:
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+
+
+def processors(settings: LogSettings, *, on_terminal: bool) -> Sequence[Processor]:
+    """Return what makes a line of an event, in order."""
+    shown: Sequence[Processor] = [structlog.processors.JSONRenderer()]
+    if on_terminal:
+        shown = [printable, structlog.dev.ConsoleRenderer()]
+    return [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        Discretion(settings),
+        *shown,
+    ]
+
+
+class Discretion:
+    """Puts in the place of confidential values what the log may show of them."""
+
+    def __init__(self, settings: LogSettings) -> None:
+        """Show everything where the settings say so."""
+        self._shows_all = settings.personal_data
+        key = settings.digest_key
+        given = secrets.token_bytes(32) if key is None else key.get_secret_value().encode()
+        self._key = blake2b(given).digest()
+
+    def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        """Return the line as it may be written."""
+        error = _raised(event.pop("exc_info", None))
+        shown = {name: self._shown(value) for name, value in event.items()}
+        if error is not None:
+            shown["exception"] = "\n".join(outline(error, with_messages=self._shows_all))
+        return {name: value for name, value in shown.items() if value is not None}
+
+    def _shown(self, value: Any) -> Any:
+        if isinstance(value, Personal):
+            return value.id if self._shows_all else self.digest(value.id)
+        if isinstance(value, Foreign):
+            return value.text if self._shows_all else None
+        if isinstance(value, list | tuple):
+            return [self._shown(each) for each in value]
+        return value
+
+    def digest(self, text: str) -> str:
+        """Return what stands for an id: equal for equal ids; without the key nobody can guess."""
+        coded = text.encode("utf-8", "surrogatepass")
+        return "#" + blake2b(coded, key=self._key, digest_size=8).hexdigest()
+
+
+def outline(error: BaseException, *, with_messages: bool = False) -> Iterator[str]:
+    """Yield the types of an exception and of what caused it, and where each was raised."""
+    known: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in known:
+            continue
+        known.add(id(each))
+        name = f"{type(each).__module__}.{type(each).__qualname__}"
+        yield f"{name}: {each}" if with_messages else name
+        trace = each.__traceback__
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            yield f"  {code.co_filename}:{trace.tb_lineno} {code.co_qualname}"
+            trace = trace.tb_next
+        waiting.append(each.__cause__ or (None if each.__suppress_context__ else each.__context__))
+        if isinstance(each, BaseExceptionGroup):
+            waiting += reversed(each.exceptions)
+
+
+def printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Spell out what would move the cursor of a terminal: ids come from callers."""
+    return {
+        name: ascii(value)
+        if isinstance(value, str) and not value.isprintable() and name != "exception"
+        else value
+        for name, value in event.items()
+    }
+
+
+def _raised(exc_info: Any) -> BaseException | None:
+    if isinstance(exc_info, BaseException):
+        return exc_info
+    if isinstance(exc_info, tuple):
+        return _raised(exc_info[1])
+    return sys.exception() if exc_info else None
+
+
+class _Libraries(logging.Handler):
+    """Passes on what libraries log: from where it comes; their words are foreign."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        # Why the server does not start is to be seen, and nobody has asked anything yet.
+        is_start = (record.name, record.module) == ("uvicorn.error", "on")
+        text = record.getMessage().strip()
+        structlog.get_logger().log(
+            record.levelno,
+            text if is_start else "a library reports",
+            logger=record.name,
+            at=f"{record.module}:{record.lineno}",
+            text=None if is_start else Foreign(text),
+            exc_info=record.exc_info,
+        )

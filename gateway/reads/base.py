@@ -1,0 +1,111 @@
+"""What all reads share: whom they ask, and pages of one provider's list."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+from gateway.domain.entities import Page, PageRequest
+from gateway.errors import BadInput
+from gateway.loaders.request_loaders import Loaders
+from gateway.reads import cursor as cursors
+from gateway.reads.cursor import Progress, State
+from gateway.reads.merged_list import (
+    Connection,
+    Identity,
+    Listing,
+    Source,
+    alone,
+    source_of,
+)
+from gateway.upstream.provider import Provider
+
+T = TypeVar("T")
+
+LARGEST_FIRST = 250
+"""Rows of one page of any connection."""
+
+
+class Paging(NamedTuple):
+    """What a caller asks of a connection."""
+
+    first: int
+    after: str | None = None
+    with_total: bool = False
+
+
+class Sources:
+    """The providers and loaders that the reads of one request ask."""
+
+    def __init__(
+        self, providers: Mapping[str, Provider], loaders: Loaders, languages: Sequence[str]
+    ) -> None:
+        """Read from these providers, in their order, through the request's loaders."""
+        self._providers = providers
+        self._loaders = loaders
+        self._languages = languages
+
+    def _known(self, key: str) -> str:
+        if key not in self._providers:
+            raise BadInput(f"No provider has the key {key!r}.")
+        return key
+
+    def _scope(self, *wanted: Sequence[str] | None) -> Sequence[Provider]:
+        """Return the providers that stand in all given lists of keys, in configuration order."""
+        given = [set(keys) for keys in wanted if keys is not None]
+        for key in wanted[0] or ():
+            self._known(key)
+        return [
+            provider
+            for key, provider in self._providers.items()
+            if all(key in keys for keys in given)
+        ]
+
+    async def _alone(
+        self,
+        provider: Provider,
+        page: Callable[[PageRequest], Awaitable[Page[T]]],
+        paging: Paging,
+        of: Identity,
+    ) -> Connection[T]:
+        """Page through one provider's list; what it fails with is raised."""
+        listing = Listing(provider.key, page)
+        return await alone(
+            listing, paging.first, paging.after, of=of, with_total=paging.with_total
+        )
+
+
+def first_page(
+    provider: str, page: Page[T], size: int, of: Callable[[], str]
+) -> Connection[T] | None:
+    """Return the first `size` rows of a list, where its provider's first answer is just these.
+
+    As `alone` does, at a fourth of its cost: operations show hundreds of lists.
+    """
+    rows, is_last = page.rows, page.is_last
+    if not page.is_distinct or len(rows) > size or not (is_last or len(rows) == size):
+        return None
+    total = len(rows) if page.total is None and is_last else page.total
+
+    def cursor(row: int) -> str:
+        shown = row + 1
+        state = State.DONE if is_last and shown == len(rows) else State.OPEN
+        progress = Progress(page.position_after(row), shown, total, state)
+        return cursors.write(of(), {provider: progress})
+
+    def sources() -> Sequence[Source]:
+        return [source_of(provider, page.origin, page.fetched_at, total)]
+
+    return Connection(
+        rows,
+        cursor,
+        lambda: cursor(len(rows) - 1) if rows else None,
+        sources,
+        has_next=not is_last,
+        has_previous=False,
+        total=total,
+    )
+
+
+def checked(paging: Paging) -> None:
+    """Raise `BadInput` when `first` is out of range."""
+    if not 1 <= paging.first <= LARGEST_FIRST:
+        raise BadInput(f"first is {paging.first}; it must be from 1 to {LARGEST_FIRST}.")

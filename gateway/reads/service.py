@@ -1,0 +1,19 @@
+"""The read side of one request."""
+
+from gateway.providers.base.adapter import CountsLimits
+from gateway.reads.customers import CustomerReads
+from gateway.reads.segments import SegmentReads
+
+
+class Reads(SegmentReads, CustomerReads):
+    """Everything that one request may read beyond single things by their keys."""
+
+    async def limit_used(self, provider: str, limit: str) -> int | None:
+        """Count what stands against a provider's limit; None when it cannot be asked."""
+        chosen = self._providers[provider]
+        if not chosen.offers(CountsLimits):
+            return None
+        used = chosen.wanted(CountsLimits, "LIMITS").used
+        if chosen.asks(used, limit) is None:
+            return None
+        return await self._loaders.fetch(chosen, used, limit)  # type: ignore[arg-type]  # it is not None

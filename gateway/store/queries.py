@@ -1,0 +1,203 @@
+"""Answers to the lookups of `exchange`: each one or two statements, on an index."""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import starmap
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.domain.mutations import Tag
+from gateway.errors import BadInput
+from gateway.providers.base.exchange import CustomerRow, Lookup, Rows, TaggingRow, TagRow
+from gateway.store.database import Database
+from gateway.store.limits import size_of
+from gateway.store.tables import CUSTOMERS, TAGGINGS, TAGS, TOTALS
+
+T = TypeVar("T")
+
+_TAG_ROWS: Final = select(TAGS.c.type, TAGS.c.value, TAGS.c.created_at, TAGS.c.updated_at)
+_CUSTOMER_ROWS: Final = select(CUSTOMERS.c.customer)
+# Looked up for each row that is shown. Of a join PostgreSQL makes a merge, which reads all
+# customers up to the page; measured, 94 ms in the middle of 250,000.
+_STATE: Final = (
+    select(CUSTOMERS.c.state)
+    .where(
+        CUSTOMERS.c.provider == TAGGINGS.c.provider, CUSTOMERS.c.customer == TAGGINGS.c.customer
+    )
+    .scalar_subquery()
+)
+_TAGGING_ROWS: Final = select(
+    TAGGINGS.c.customer,
+    TAGGINGS.c.type,
+    TAGGINGS.c.value,
+    _STATE,
+    TAGGINGS.c.created_at,
+    TAGGINGS.c.updated_at,
+)
+
+
+class Lookups:
+    """What can be asked of one provider's part of the record."""
+
+    def __init__(self, database: Database) -> None:
+        """Ask this database."""
+        self._database = database
+        self._answers: Mapping[str, Callable[[AsyncConnection, str, Lookup], Awaitable[Any]]] = {
+            "segments": self._segments,
+            "segment": self._segment,
+            "members": self._members,
+            "member_count": self._member_count,
+            "customers": self._customers,
+            "customer": self._customer,
+            "assignments": self._assignments,
+        }
+
+    async def answer(self, provider: str, lookup: Lookup, deadline: float | None = None) -> Any:
+        """Return what `Lookup` says answers it. Raises `RecordFailed`, and `BadInput` for `after`.
+
+        The deadline is on the event loop's clock.
+
+        While a write of a customer is open, all that they had and are to have is shown, PENDING or
+        UNCONFIRMED.
+        """
+        if lookup.after is not None and size_of(lookup.after) is None:
+            raise BadInput("No row of the record can be there.")
+        # What cannot be recorded is not there.
+        keys = tuple(key for key in lookup.keys if size_of(key) is not None)
+        if not keys and lookup.what not in {"segments", "customers"}:
+            nothing = Rows[Any]((), total=0 if lookup.with_total else None)
+            return 0 if lookup.what == "member_count" else nothing
+        lookup = Lookup(lookup.what, keys, lookup.after, lookup.size, lookup.with_total)
+        return await self._database.read(self._answer(provider, lookup), deadline)
+
+    async def _answer(self, provider: str, lookup: Lookup) -> Any:
+        async with self._database.reading() as connection:
+            return await self._answers[lookup.what](connection, provider, lookup)
+
+    async def wanted(
+        self, provider: str, customer: str, deadline: float | None = None
+    ) -> Sequence[Tag]:
+        """Return the tags that a customer is to have by the newest write, by type and value."""
+        if size_of((customer,)) is None:
+            return []
+        statement = (
+            select(TAGGINGS.c.type, TAGGINGS.c.value)
+            .where(
+                TAGGINGS.c.provider == provider, TAGGINGS.c.customer == customer, TAGGINGS.c.wanted
+            )
+            .order_by(TAGGINGS.c.type, TAGGINGS.c.value)
+        )
+        return await self._database.read(self._tags(statement), deadline)
+
+    async def _tags(self, statement: Select[Any]) -> Sequence[Tag]:
+        async with self._database.reading() as connection:
+            return list(starmap(Tag, await connection.execute(statement)))
+
+    async def _segments(
+        self, connection: AsyncConnection, provider: str, lookup: Lookup
+    ) -> Rows[TagRow]:
+        statement = _stretch(
+            _TAG_ROWS.where(TAGS.c.provider == provider), lookup, TAGS.c.type, TAGS.c.value
+        )
+        total = await _total(connection, provider, lookup, TOTALS.c.tags)
+        return _rows(TagRow, await connection.execute(statement), lookup, total)
+
+    async def _segment(
+        self, connection: AsyncConnection, provider: str, lookup: Lookup
+    ) -> Rows[TagRow]:
+        values = defaultdict[str, list[str]](list)
+        for kind, value in lookup.keys:
+            values[kind].append(value)
+        # Type by type: PostgreSQL would make a search of its own of every pair.
+        any_of = [
+            and_(TAGS.c.type == kind, TAGS.c.value.in_(some)) for kind, some in values.items()
+        ]
+        statement = _TAG_ROWS.where(TAGS.c.provider == provider, or_(*any_of))
+        return _rows(TagRow, await connection.execute(statement), lookup, None)
+
+    async def _members(
+        self, connection: AsyncConnection, provider: str, lookup: Lookup
+    ) -> Rows[TaggingRow]:
+        [(kind, value)] = lookup.keys
+        statement = _stretch(
+            _TAGGING_ROWS.where(
+                TAGGINGS.c.provider == provider,
+                TAGGINGS.c.type == kind,
+                TAGGINGS.c.value == value,
+            ),
+            lookup,
+            TAGGINGS.c.customer,
+        )
+        total = None
+        if lookup.with_total:
+            total = await self._member_count(connection, provider, lookup)
+        return _rows(TaggingRow, await connection.execute(statement), lookup, total)
+
+    async def _member_count(
+        self, connection: AsyncConnection, provider: str, lookup: Lookup
+    ) -> int:
+        [(kind, value)] = lookup.keys
+        statement = select(TAGS.c.members).where(
+            TAGS.c.provider == provider, TAGS.c.type == kind, TAGS.c.value == value
+        )
+        return (await connection.execute(statement)).scalar() or 0
+
+    async def _customers(
+        self, connection: AsyncConnection, provider: str, lookup: Lookup
+    ) -> Rows[CustomerRow]:
+        statement = _stretch(
+            _CUSTOMER_ROWS.where(CUSTOMERS.c.provider == provider), lookup, CUSTOMERS.c.customer
+        )
+        total = await _total(connection, provider, lookup, TOTALS.c.customers)
+        return _rows(CustomerRow, await connection.execute(statement), lookup, total)
+
+    async def _customer(
+        self, connection: AsyncConnection, provider: str, lookup: Lookup
+    ) -> Rows[CustomerRow]:
+        statement = _CUSTOMER_ROWS.where(
+            CUSTOMERS.c.provider == provider,
+            CUSTOMERS.c.customer.in_([customer for (customer,) in lookup.keys]),
+        )
+        return _rows(CustomerRow, await connection.execute(statement), lookup, None)
+
+    async def _assignments(
+        self, connection: AsyncConnection, provider: str, lookup: Lookup
+    ) -> Rows[TaggingRow]:
+        [(customer,)] = lookup.keys
+        theirs = (TAGGINGS.c.provider == provider, TAGGINGS.c.customer == customer)
+        statement = _stretch(
+            _TAGGING_ROWS.where(*theirs), lookup, TAGGINGS.c.type, TAGGINGS.c.value
+        )
+        total = None
+        if lookup.with_total:
+            counted = select(func.count()).select_from(TAGGINGS).where(*theirs)
+            total = (await connection.execute(counted)).scalar_one()
+        return _rows(TaggingRow, await connection.execute(statement), lookup, total)
+
+
+def _stretch(statement: Select[Any], lookup: Lookup, *order: ColumnElement[str]) -> Select[Any]:
+    """Ask for one row more than wanted: whether more follows shows by itself."""
+    if lookup.after is not None:
+        statement = statement.where(tuple_(*order) > tuple_(*lookup.after))
+    if lookup.size:
+        statement = statement.limit(lookup.size + 1)
+    return statement.order_by(*order)
+
+
+def _rows(
+    of: Callable[..., T], found: Iterable[Sequence[Any]], lookup: Lookup, total: int | None
+) -> Rows[T]:
+    rows = list(starmap(of, found))
+    is_last = not lookup.size or len(rows) <= lookup.size
+    return Rows(rows if is_last else rows[: lookup.size], is_last, total)
+
+
+async def _total(
+    connection: AsyncConnection, provider: str, lookup: Lookup, column: ColumnElement[int]
+) -> int | None:
+    if not lookup.with_total:
+        return None
+    statement = select(column).where(TOTALS.c.provider == provider)
+    return (await connection.execute(statement)).scalar() or 0

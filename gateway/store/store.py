@@ -1,0 +1,69 @@
+"""The record as a whole: opened and closed with the server, inside the running loop."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from gateway.domain.mutations import Tag
+from gateway.providers.base.exchange import Lookup
+from gateway.store.database import Database
+from gateway.store.database_url import Place
+from gateway.store.idempotency import Answers
+from gateway.store.migrate import migrate
+from gateway.store.queries import Lookups
+from gateway.store.write_intents import Tags
+
+
+def now() -> datetime:
+    """Return the moment, in UTC."""
+    return datetime.now(UTC)
+
+
+class Record:
+    """What the gateway remembers. Any number of processes may have the same one open."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        """Use `open`; this takes a database that has its tables."""
+        self._database = database
+        self._lookups = Lookups(database)
+        self._answers = Answers(database, clock)
+        self.tags = Tags(database, clock)
+
+    @classmethod
+    async def open(cls, place: Place, clock: Callable[[], datetime] = now) -> Self:
+        """Open the record, made or upgraded where needed.
+
+        The clocks of processes that share one must agree to within a few seconds. Raises
+        `SettingsError` for a place that cannot be used, `RecordFailed` for an unreachable one.
+        """
+        database = Database(place)
+        try:
+            await migrate(database, place)
+        except BaseException:
+            await database.close()
+            raise
+        return cls(database, clock)
+
+    async def close(self) -> None:
+        """Finish what was begun, and close all connections."""
+        await self._database.close()
+
+    async def answer(self, provider: str, lookup: Lookup, deadline: float | None = None) -> Any:
+        """Answer a lookup; see `Lookups.answer`."""
+        return await self._lookups.answer(provider, lookup, deadline)
+
+    async def wanted(
+        self, provider: str, customer: str, deadline: float | None = None
+    ) -> Sequence[Tag]:
+        """Return the tags a customer is to have; see `Lookups.wanted`."""
+        return await self._lookups.wanted(provider, customer, deadline)
+
+    async def once(
+        self, key: str, digest: str, run: Callable[[], Awaitable[bytes]], deadline: float
+    ) -> bytes:
+        """Run at most once for a key; see `Answers.once`."""
+        return await self._answers.once(key, digest, run, deadline)
+
+    async def sweep(self) -> int:
+        """Forget what is of no use any more; return how many idempotency keys."""
+        return await self._answers.sweep()

@@ -1,0 +1,262 @@
+"""One provider's tags within a transaction: locked, read, and changed by difference."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import BindParameter, Select, bindparam, delete, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.domain.entities import AssignmentState
+from gateway.domain.mutations import Tag
+from gateway.store.database import Database
+from gateway.store.marks import Mark, Marks
+from gateway.store.tables import CUSTOMERS, TAGGINGS, TAGS, TOTALS
+
+
+class Entry(NamedTuple):
+    """What is recorded of a customer; the columns are explained in `gateway.store.tables`."""
+
+    customer: str
+    state: AssignmentState
+    write: str
+    claim: str | None
+    due_at: datetime | None
+    attempts: int
+    confirmed_at: datetime | None
+    marks: Marks
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a write is open."""
+        return self.due_at is not None
+
+    @property
+    def is_void(self) -> bool:
+        """Whether nothing is recorded: the only write there was did nothing."""
+        return not self.is_open and self.confirmed_at is None
+
+
+_FIELDS = Entry._fields[1:-1]
+"""What of an entry can change but its marks."""
+
+
+class Ledger:
+    """One provider's part of the record, in one transaction that writes."""
+
+    def __init__(
+        self, database: Database, connection: AsyncConnection, provider: str, now: datetime
+    ) -> None:
+        """Work over this connection; `now` is the moment of all changes."""
+        self._insert = database.insert
+        self._connection = connection
+        self._provider = provider
+        self._now = now
+        self._entered = 0
+
+    async def enter(self, customers: Sequence[str], write: str) -> None:
+        """Make entries for those customers, in order, who have none."""
+        if not customers:
+            return
+        row = {
+            "provider": self._provider,
+            "state": AssignmentState.CONFIRMED,
+            "write": write,
+            "attempts": 0,
+            "created_at": self._now,
+            "updated_at": self._now,
+        }
+        statement = (
+            self._insert(CUSTOMERS).on_conflict_do_nothing().returning(CUSTOMERS.c.customer)
+        )
+        new = await self._connection.execute(
+            statement, [row | {"customer": customer} for customer in customers]
+        )
+        self._entered += len(new.all())
+
+    async def free(self, customers: Sequence[str]) -> Sequence[Entry]:
+        """Lock and read the entries of these customers that no live claim holds."""
+        return await self._read(
+            _entries(self._provider)
+            .where(
+                CUSTOMERS.c.customer.in_(customers),
+                or_(CUSTOMERS.c.claim.is_(None), CUSTOMERS.c.due_at <= self._now),
+            )
+            .order_by(CUSTOMERS.c.customer)
+            .with_for_update(skip_locked=True)
+        )
+
+    async def locked(self, customers: Sequence[str]) -> Sequence[Entry]:
+        """Lock and read the entries of these customers, waiting for whoever changes them."""
+        return await self._read(
+            _entries(self._provider)
+            .where(CUSTOMERS.c.customer.in_(customers))
+            .order_by(CUSTOMERS.c.customer)
+            .with_for_update()
+        )
+
+    async def due(self, limit: int) -> Sequence[Entry]:
+        """Lock and read entries whose open write is due, those longest due first."""
+        return await self._read(
+            _entries(self._provider)
+            .where(CUSTOMERS.c.due_at.is_not(None), CUSTOMERS.c.due_at <= self._now)
+            .order_by(CUSTOMERS.c.due_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+
+    async def _read(self, statement: Select[Any]) -> Sequence[Entry]:
+        found = (await self._connection.execute(statement)).all()
+        if not found:
+            return []
+        tags = await self._connection.execute(
+            select(
+                TAGGINGS.c.customer,
+                TAGGINGS.c.type,
+                TAGGINGS.c.value,
+                TAGGINGS.c.was,
+                TAGGINGS.c.wanted,
+                TAGGINGS.c.wanted_before,
+            ).where(
+                TAGGINGS.c.provider == self._provider,
+                TAGGINGS.c.customer.in_([row.customer for row in found]),
+            )
+        )
+        marks: dict[str, dict[Tag, Mark]] = {row.customer: {} for row in found}
+        for customer, kind, value, *mark in tags:
+            marks[customer][Tag(kind, value)] = Mark(*mark)
+        return [Entry._make((*row, marks[row.customer])) for row in found]
+
+    async def change(self, before: Sequence[Entry], after: Sequence[Entry]) -> None:
+        """Write the differences between entries that were read and as they should be."""
+        await self._change_customers(before, after)
+        tags = await self._change_taggings(before, after)
+        await self._add_up(self._entered - sum(entry.is_void for entry in after), tags)
+        self._entered = 0
+
+    async def _change_customers(self, before: Sequence[Entry], after: Sequence[Entry]) -> None:
+        this = (
+            CUSTOMERS.c.provider == self._provider,
+            CUSTOMERS.c.customer == bindparam("of_customer"),
+        )
+        changed = [
+            {f"new_{name}": value for name, value in zip(_FIELDS, new[1:-1], strict=True)}
+            | {"of_customer": new.customer}
+            for old, new in zip(before, after, strict=True)
+            if new[:-1] != old[:-1] and not new.is_void
+        ]
+        if changed:
+            values = _bound(_FIELDS)
+            statement = update(CUSTOMERS).where(*this).values(updated_at=self._now, **values)
+            await self._connection.execute(statement, changed)
+        void = [{"of_customer": entry.customer} for entry in after if entry.is_void]
+        if void:
+            await self._connection.execute(delete(CUSTOMERS).where(*this), void)
+
+    async def _change_taggings(self, before: Sequence[Entry], after: Sequence[Entry]) -> int:
+        """Return by how much the number of tags grows."""
+        added, changed, removed = [], [], []
+        counts: Counter[Tag] = Counter()
+        for old, new in zip(before, after, strict=True):
+            for tag in sorted(old.marks.keys() | new.marks.keys()):
+                mark, of = new.marks.get(tag), {"of_customer": old.customer, **_of(tag)}
+                if mark is None:
+                    removed.append(of)
+                    counts[tag] -= 1
+                elif tag not in old.marks:
+                    added.append({**tag._asdict(), "customer": old.customer, **mark._asdict()})
+                    counts[tag] += 1
+                elif mark != old.marks[tag]:
+                    changed.append(
+                        of | {f"new_{name}": flag for name, flag in mark._asdict().items()}
+                    )
+        this = (
+            TAGGINGS.c.provider == self._provider,
+            TAGGINGS.c.customer == bindparam("of_customer"),
+            TAGGINGS.c.type == bindparam("of_type"),
+            TAGGINGS.c.value == bindparam("of_value"),
+        )
+        if removed:
+            await self._connection.execute(delete(TAGGINGS).where(*this), removed)
+        if changed:
+            values = _bound(Mark._fields)
+            statement = update(TAGGINGS).where(*this).values(updated_at=self._now, **values)
+            await self._connection.execute(statement, changed)
+        if added:
+            new_row = {
+                "provider": self._provider,
+                "created_at": self._now,
+                "updated_at": self._now,
+            }
+            await self._connection.execute(insert(TAGGINGS), [new_row | row for row in added])
+        return await self._count(counts)
+
+    async def _count(self, counts: Mapping[Tag, int]) -> int:
+        """Count members up and down, in the order of the tags, and forget tags that have none."""
+        rows = [
+            {
+                "provider": self._provider,
+                **tag._asdict(),
+                "members": count,
+                "created_at": self._now,
+                "updated_at": self._now,
+            }
+            for tag, count in sorted(counts.items())
+            if count
+        ]
+        if not rows:
+            return 0
+        statement = self._insert(TAGS)
+        counted = await self._connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=[TAGS.c.provider, TAGS.c.type, TAGS.c.value],
+                set_={
+                    "members": TAGS.c.members + statement.excluded.members,
+                    "updated_at": statement.excluded.updated_at,
+                },
+            ).returning(TAGS.c.type, TAGS.c.value, TAGS.c.members),
+            rows,
+        )
+        members = {Tag(kind, value): number for kind, value, number in counted}
+        new = sum(1 for tag, number in members.items() if number == counts[tag])
+        gone = [_of(tag) for tag, number in members.items() if not number]
+        if gone:
+            statement_of_gone = delete(TAGS).where(
+                TAGS.c.provider == self._provider,
+                TAGS.c.type == bindparam("of_type"),
+                TAGS.c.value == bindparam("of_value"),
+            )
+            await self._connection.execute(statement_of_gone, gone)
+        return new - len(gone)
+
+    async def _add_up(self, customers: int, tags: int) -> None:
+        """Count the provider's customers and tags up and down."""
+        if not customers and not tags:
+            return
+        statement = self._insert(TOTALS).values(
+            provider=self._provider, customers=customers, tags=tags
+        )
+        await self._connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=[TOTALS.c.provider],
+                set_={
+                    "customers": TOTALS.c.customers + statement.excluded.customers,
+                    "tags": TOTALS.c.tags + statement.excluded.tags,
+                },
+            )
+        )
+
+
+def _entries(provider: str) -> Select[Any]:
+    return select(*(CUSTOMERS.c[name] for name in Entry._fields[:-1])).where(
+        CUSTOMERS.c.provider == provider
+    )
+
+
+def _bound(names: Iterable[str]) -> dict[str, BindParameter[Any]]:
+    return {name: bindparam(f"new_{name}") for name in names}
+
+
+def _of(tag: Tag) -> Mapping[str, str]:
+    return {"of_type": tag.type, "of_value": tag.value}

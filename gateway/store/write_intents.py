@@ -1,0 +1,245 @@
+"""What providers that cannot be read were told: intents, committed before a call, settled after.
+
+A customer has at most one open write. Whoever has claimed it may send it until its lease ends;
+then anybody may take it over, and if the first settles after all, what it did is not known to be
+before or after: the customer becomes UNCONFIRMED and the newest write is repeated.
+"""
+
+import asyncio
+import itertools
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final, NamedTuple
+
+import msgspec
+
+from gateway.domain.entities import AssignmentState
+from gateway.domain.mutations import Replacement, Tag
+from gateway.store.database import Database
+from gateway.store.errors import RecordBusy, Unrecordable
+from gateway.store.limits import unrecordable
+from gateway.store.marks import Marks, begun, confirmed, disturbed, undone
+from gateway.store.tag_rows import Entry, Ledger
+from gateway.store.waiting import attempts
+
+LEASE: Final = timedelta(seconds=60)
+"""How long a claim outlasts the deadline of its request."""
+FIRST_PAUSE: Final = timedelta(minutes=1)
+LONGEST_PAUSE: Final = timedelta(minutes=15)
+"""A write of unknown outcome is due at once, then after one minute, two, four, … to this."""
+REVOKED: Final = ""
+"""The claim in the place of one that cannot tell the outcome any more, until its lease ends."""
+MOST_ROWS: Final = 10_000
+"""Of one transaction."""
+
+
+class Settlement(Enum):
+    """What is known of a call for one customer."""
+
+    CONFIRMED = "CONFIRMED"
+    """The provider says that it did it."""
+    NOT_APPLIED = "NOT_APPLIED"
+    """The provider says that it did not, or the call was certainly not sent."""
+    UNKNOWN = "UNKNOWN"
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """The right to send the open writes of some customers, and nobody else's meanwhile."""
+
+    provider: str
+    token: str
+    rows: tuple[Replacement, ...]
+    """By customer, tags by type and value."""
+    until: datetime
+    """When the lease ends: nothing may be sent after."""
+    is_repeat: bool
+    """An earlier attempt is of unknown outcome."""
+
+    def __repr__(self) -> str:
+        """Show provider and size: the rows name people."""
+        return f"Claim({self.provider!r}, {len(self.rows)} customers)"
+
+
+class Begun(NamedTuple):
+    """What of a write may be sent now, and what is to be begun afterwards."""
+
+    claim: Claim
+    left: tuple[Replacement, ...]
+    """Rows whose customers are being written by somebody else, in the order given."""
+
+
+class Tags:
+    """The tags of the customers of all write-only providers."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        """Keep them in this database; the clock is the wall's, in UTC."""
+        self._database = database
+        self._clock = clock
+
+    async def begin(
+        self, provider: str, rows: Sequence[Replacement], write: str, deadline: float
+    ) -> Begun:
+        """Record what customers are to have, before it is sent; `write` names it.
+
+        Waits only while all of these customers are being written by others. `deadline`, on the
+        event loop's clock, is the caller's for the whole write: the lease outlasts it. A customer
+        occurs once at most, duplicate tags count once. Raises `RecordBusy`, `Unrecordable`.
+        """
+        wanted = {row.customer: row for row in rows}
+        if len(wanted) < len(rows):
+            raise ValueError("A customer occurs twice.")
+        for row in rows:
+            problem = unrecordable(provider, row)
+            if problem:
+                raise Unrecordable(problem)
+        first = dict(itertools.islice(wanted.items(), MOST_ROWS))
+        async for _ in attempts(deadline):
+            claim = await self._database.finish(
+                self._begin(provider, first, write, deadline), deadline
+            )
+            if claim.rows or not rows:
+                taken = {row.customer for row in claim.rows}
+                return Begun(claim, tuple(row for row in rows if row.customer not in taken))
+        raise RecordBusy(provider)
+
+    async def _begin(
+        self, provider: str, wanted: Mapping[str, Replacement], write: str, deadline: float
+    ) -> Claim:
+        now = self._clock()
+        token, until = uuid.uuid4().hex, now + _left(deadline) + LEASE
+        async with self._database.writing() as connection:
+            ledger = Ledger(self._database, connection, provider, now)
+            await ledger.enter(sorted(wanted), write)
+            before = await ledger.free(sorted(wanted))
+            after = [
+                entry._replace(
+                    state=AssignmentState.PENDING,
+                    write=write,
+                    claim=token,
+                    due_at=until,
+                    attempts=entry.attempts + entry.is_open,
+                    marks=begun(
+                        entry.marks,
+                        frozenset(wanted[entry.customer].tags),
+                        is_open=entry.is_open,
+                    ),
+                )
+                for entry in before
+            ]
+            await ledger.change(before, after)
+        return _claim(provider, token, until, after, is_repeat=False)
+
+    async def settle(self, claim: Claim, settlements: Mapping[str, Settlement]) -> frozenset[str]:
+        """Record what came of a claim, for all of its customers or for some.
+
+        Returns those whose write somebody else has taken over: their outcome is UNKNOWN. Goes on
+        when its caller is cancelled. When it raises (`RecordFailed`), the writes are taken over
+        when the lease ends.
+        """
+        if not settlements.keys() <= {row.customer for row in claim.rows}:
+            raise ValueError("A customer is not of this claim.")
+        return await self._database.finish(self._settle(claim, settlements))
+
+    async def _settle(self, claim: Claim, settlements: Mapping[str, Settlement]) -> frozenset[str]:
+        now = self._clock()
+        sent = {row.customer: row.tags for row in claim.rows}
+        async with self._database.writing() as connection:
+            ledger = Ledger(self._database, connection, claim.provider, now)
+            before = await ledger.locked(sorted(settlements))
+            after = []
+            for entry in before:
+                settlement = settlements[entry.customer]
+                if entry.claim != claim.token:
+                    after.append(_late(entry, settlement, sent[entry.customer], now))
+                elif settlement is Settlement.CONFIRMED:
+                    after.append(_settled(entry, confirmed(entry.marks), now))
+                elif settlement is Settlement.UNKNOWN or claim.is_repeat:
+                    after.append(_unconfirmed(entry, entry.marks, now))
+                elif entry.attempts:
+                    after.append(_unconfirmed(entry, undone(entry.marks, is_known=False), now))
+                else:
+                    marks = undone(entry.marks, is_known=True)
+                    after.append(_settled(entry, marks, entry.confirmed_at))
+            await ledger.change(before, after)
+        mine = {entry.customer for entry in before if entry.claim == claim.token}
+        return frozenset(settlements) - mine
+
+    async def overdue(
+        self, providers: Sequence[str], deadline: float, limit: int = 100
+    ) -> Sequence[Claim]:
+        """Claim open writes that nobody is at, to be sent again: a claim a provider at most.
+
+        Those longest due come first, `limit` customers of a provider. No two callers anywhere get
+        the same one. `deadline` as in `begin`.
+        """
+        claims = [
+            await self._database.finish(self._overdue(provider, deadline, limit))
+            for provider in providers
+        ]
+        return [claim for claim in claims if claim.rows]
+
+    async def _overdue(self, provider: str, deadline: float, limit: int) -> Claim:
+        now = self._clock()
+        token, until = uuid.uuid4().hex, now + _left(deadline) + LEASE
+        async with self._database.writing() as connection:
+            ledger = Ledger(self._database, connection, provider, now)
+            before = await ledger.due(limit)
+            after = [
+                entry._replace(claim=token, due_at=until, attempts=entry.attempts + 1)
+                for entry in before
+            ]
+            await ledger.change(before, after)
+        return _claim(provider, token, until, after, is_repeat=True)
+
+
+def _settled(entry: Entry, marks: Marks, confirmed_at: datetime | None) -> Entry:
+    return entry._replace(
+        state=AssignmentState.CONFIRMED,
+        claim=None,
+        due_at=None,
+        attempts=0,
+        confirmed_at=confirmed_at,
+        marks=marks,
+    )
+
+
+def _unconfirmed(entry: Entry, marks: Marks, now: datetime) -> Entry:
+    """Leave the write open, to be repeated: at once, then after growing pauses."""
+    pause = timedelta()
+    if entry.attempts:
+        pause = min(FIRST_PAUSE * 2 ** min(entry.attempts - 1, 10), LONGEST_PAUSE)
+    return entry._replace(
+        state=AssignmentState.UNCONFIRMED, claim=None, due_at=now + pause, marks=marks
+    )
+
+
+def _late(entry: Entry, settlement: Settlement, sent: Sequence[Tag], now: datetime) -> Entry:
+    """Take in the outcome of a write whose place another one took while it was on its way.
+
+    Whether it reached the provider before or after the other is unknown. So what the other wants,
+    or wanted and got, is repeated; where the other is still at it, when its lease ends.
+    """
+    if settlement is Settlement.NOT_APPLIED:
+        return entry
+    marks = disturbed(entry.marks, sent)
+    if entry.claim is not None and entry.due_at is not None and entry.due_at > now:
+        return entry._replace(state=AssignmentState.UNCONFIRMED, claim=REVOKED, marks=marks)
+    return _unconfirmed(entry._replace(attempts=max(entry.attempts, 1)), marks, now)
+
+
+def _left(deadline: float) -> timedelta:
+    return timedelta(seconds=max(deadline - asyncio.get_running_loop().time(), 0))
+
+
+def _claim(
+    provider: str, token: str, until: datetime, entries: Sequence[Entry], *, is_repeat: bool
+) -> Claim:
+    rows = tuple(
+        Replacement(
+            entry.customer, sorted(tag for tag, mark in entry.marks.items() if mark.wanted)
+        )
+        for entry in entries
+    )
+    return Claim(provider=provider, token=token, rows=rows, until=until, is_repeat=is_repeat)

@@ -1,0 +1,220 @@
+"""Equal reads of one provider account: one call while it is under way, and a short memory of it.
+
+What was read of an answer is shared, too, among those who asked by the same exchange: rows are
+frozen, and nobody may change what is in them. Another exchange reads for itself, since equal calls
+may be read for different parts. One account has one of these, so nothing crosses credentials.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from gateway.domain.entities import Origin
+from gateway.providers.base.exchange import Exchange, Reply
+from gateway.request_scope import Scope
+from gateway.upstream.provenance import marked
+
+T = TypeVar("T")
+
+MOST_BYTES = 32 * 1024 * 1024
+"""Bodies kept of one provider; what was read of them comes on top."""
+
+MOST_REPLIES = 2000
+"""Answers kept of one provider."""
+
+
+@dataclass(slots=True, eq=False)
+class Answer(Generic[T]):
+    """An answer, when it came on both clocks, and what was read of it last."""
+
+    reply: Reply
+    at: float
+    fetched_at: datetime
+    exchange: Exchange[T]
+    value: T
+    _aged: tuple[Origin, T] | None = None
+
+    def read(self, exchange: Exchange[T], read: Callable[[Exchange[T], Reply], T]) -> T:
+        """Return what an exchange reads of it: once, as long as no other exchange does."""
+        if exchange is not self.exchange:
+            self.value = read(exchange, self.reply)
+            self.exchange, self._aged = exchange, None
+        return self.value
+
+    def aged(
+        self, exchange: Exchange[T], origin: Origin, read: Callable[[Exchange[T], Reply], T]
+    ) -> T:
+        """Return the same, saying where it comes from by now."""
+        value = self.read(exchange, read)
+        if self._aged is None or self._aged[0] is not origin:
+            self._aged = origin, marked(value, origin, self.fetched_at)
+        return self._aged[1]
+
+
+class Memory:
+    """The newest answers of a provider; times are seconds on the loop's clock."""
+
+    def __init__(self, ttl_s: float, stale_s: float) -> None:
+        """Keep answers fresh for `ttl_s` (0: keep none), and `stale_s` longer against failures."""
+        self.ttl_s = ttl_s
+        self._stale_s = stale_s
+        self._kept: OrderedDict[Hashable, Answer[Any]] = OrderedDict()
+        self._bytes = 0
+
+    def fresh(self, key: Hashable, now: float) -> Answer[Any] | None:
+        """Return an answer that is still good."""
+        return self._young(key, now - self.ttl_s)
+
+    def stale(self, key: Hashable, now: float) -> Answer[Any] | None:
+        """Return an answer that is better than none."""
+        return self._young(key, now - self.ttl_s - self._stale_s)
+
+    def keep(self, key: Hashable, kept: Answer[Any]) -> None:
+        """Remember an answer, and forget the oldest that do not fit beside it."""
+        if not self.ttl_s:
+            return
+        self._drop(key)
+        self._kept[key] = kept
+        self._bytes += len(kept.reply.body)
+        while len(self._kept) > MOST_REPLIES or self._bytes > MOST_BYTES:
+            self._drop(next(iter(self._kept)))
+
+    def forget(self) -> None:
+        """Forget everything."""
+        self._kept.clear()
+        self._bytes = 0
+
+    def _young(self, key: Hashable, since: float) -> Answer[Any] | None:
+        kept = self._kept.get(key) if self._kept else None
+        return kept if kept is not None and kept.at > since else None
+
+    def _drop(self, key: Hashable) -> None:
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self._bytes -= len(kept.reply.body)
+
+
+class _Party:
+    """Somebody who waits until so many calls have landed."""
+
+    __slots__ = ("left", "turn")
+
+    def __init__(self, left: int, turn: "asyncio.Future[None]") -> None:
+        self.left = left
+        self.turn = turn
+
+    def go(self) -> None:
+        """Wait no longer."""
+        if not self.turn.done():
+            self.turn.set_result(None)
+
+
+class Flight(Generic[T]):
+    """A call under way, and who waits for it."""
+
+    __slots__ = ("goes_on", "key", "parties", "task")
+
+    def __init__(self, key: Hashable, task: "asyncio.Task[T]") -> None:
+        """Start with nobody waiting; `key` is what others find it by."""
+        self.key = key
+        self.task = task
+        self.parties: set[_Party] = set()
+        self.goes_on = False
+        """Whether it shall land though nobody waits any more."""
+
+
+class Flights:
+    """The reads under way at one provider."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._flights: dict[Hashable, Flight[Any]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def __len__(self) -> int:
+        """Count the calls that somebody new could join."""
+        return len(self._flights)
+
+    def find(self, key: Hashable) -> Flight[Any] | None:
+        """Return the call of this key that is under way: wait for it by `landed`."""
+        return self._flights.get(key)
+
+    def start(self, key: Hashable, call: Coroutine[Any, Any, T]) -> Flight[T]:
+        """Start a call that others find by this key: wait for it by `landed`."""
+        flight = self._flights[key] = Flight(key, asyncio.get_running_loop().create_task(call))
+        self._tasks.add(flight.task)
+        flight.task.add_done_callback(partial(self._land, flight))
+        return flight
+
+    async def landed(
+        self,
+        flights: AbstractSet[Flight[Any]],
+        until: float | None,
+        scope: Scope,
+        *,
+        to_end: bool = False,
+    ) -> None:
+        """Wait until these, under way now, are all done, or until then on the loop's clock.
+
+        Whoever gives up leaves the others waiting; a call that nobody waits for is ended, unless
+        one wanted it to go on `to_end`. What the calls fail with is not raised. When the scope is
+        closed, whoever waits for it is cancelled.
+        """
+        # A future for each who waits: shielding the task costs 2 µs more.
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
+        party = _Party(len(flights), turn)
+        scope.waits.add(turn)
+        for flight in flights:
+            flight.parties.add(party)
+            flight.goes_on |= to_end
+        timer = None if until is None else loop.call_at(until, party.go)
+        try:
+            await turn
+        finally:
+            scope.waits.discard(turn)
+            if timer is not None:
+                timer.cancel()
+            for flight in flights:
+                if not flight.task.done():
+                    self._leave(flight, party)
+        if scope.is_closed:  # when its turn had come already, so that it was not cancelled
+            raise asyncio.CancelledError
+
+    def part(self) -> None:
+        """Let nobody new join those under way: what they read has been changed."""
+        self._flights.clear()
+
+    async def close(self) -> None:
+        """End them all."""
+        tasks = set(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _leave(self, flight: Flight[Any], party: _Party) -> None:
+        flight.parties.discard(party)
+        if not (flight.parties or flight.goes_on):
+            self._close(flight)
+            flight.task.cancel()
+
+    def _land(self, flight: Flight[T], task: "asyncio.Task[T]") -> None:
+        self._tasks.discard(task)
+        self._close(flight)
+        # Nobody may be waiting any more: its failure must not go unread.
+        task.cancelled() or task.exception()
+        for party in flight.parties:
+            party.left -= 1
+            if not party.left:
+                party.go()
+
+    def _close(self, flight: Flight[Any]) -> None:
+        """Let nobody new join this one."""
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]

@@ -1,0 +1,116 @@
+"""Replace the segments of customers where they are only assigned one by one: by the difference."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from gateway.domain.entities import Assignment, Ref
+from gateway.domain.mutations import Assignee, Reason, UserError
+from gateway.errors import GatewayError, ProviderError
+from gateway.loaders.dataloader import settled
+from gateway.providers.base.write_protocols import AssignsCustomers
+from gateway.upstream.provider import Provider
+from gateway.writes.dispatch import AT_ONCE, Desk, Refusals
+from gateway.writes.entries import NOT_UPDATED, UNKNOWN, UPDATED, Entry, Told
+
+ADD, REMOVE = "added", "removed"
+
+
+class Step(NamedTuple):
+    """One change of one customer; `verb` is what is said to be done to the segment."""
+
+    verb: str
+    segment: str
+    who: Assignee
+
+
+class Difference:
+    """Replaces at one provider: reads what customers have, adds what is missing, then removes."""
+
+    def __init__(self, desk: Desk, provider: Provider) -> None:
+        """Work at this desk with this provider."""
+        self._desk = desk
+        self._provider = provider
+        self._adapter = provider.wanted(AssignsCustomers, "ASSIGNMENT_REPLACE")
+        self._places = asyncio.Semaphore(AT_ONCE)
+
+    async def replace(self, entries: Sequence[Entry]) -> Mapping[str, Told]:
+        """Replace, some customers side by side; return what became of each."""
+        told = await asyncio.gather(*(self._replaced(entry) for entry in entries))
+        return {entry.customer: each for entry, each in zip(entries, told, strict=True)}
+
+    async def _replaced(self, entry: Entry) -> Told:
+        if entry.tags:
+            text = f"Provider {self._provider.key!r} has segments, not pairs; give segmentIds."
+            return Told(NOT_UPDATED, (self._error(text, Reason.UNSUPPORTED, "segments"),))
+        async with self._places:
+            return await self._brought(entry.customer, {ref.key for ref in entry.segments or ()})
+
+    async def _brought(self, customer: str, wanted: set[str]) -> Told:
+        has = await self._read(customer)
+        if isinstance(has, GatewayError):
+            self._desk.note_unsent()
+            return Told(NOT_UPDATED, (self._error(str(has), Reason.PROVIDER_FAILED),))
+        if has is None:
+            text = "There is no such customer."
+            return Told(NOT_UPDATED, (self._error(text, Reason.NOT_FOUND, "externalId"),))
+        now = {each.ref.segment: each for each in has}
+        steps = [
+            *(Step(ADD, key, Assignee(customer)) for key in sorted(wanted - now.keys())),
+            *(Step(REMOVE, key, assignee_of(now[key])) for key in sorted(now.keys() - wanted)),
+        ]
+        for done, step in enumerate(steps):
+            try:
+                await self._take(step)
+            except (Refusals, ProviderError) as error:
+                return self._half_done(step, error, f"{done} of {len(steps)}")
+        if all(step.verb == ADD for step in steps):
+            return Told(UPDATED)
+        return self._verified(await self._read(customer), wanted)
+
+    async def _read(self, customer: str) -> Sequence[Assignment] | GatewayError | None:
+        ref = Ref(self._provider.key, customer)
+        return await settled(self._desk.loaders.assignments_of.load(ref))
+
+    async def _take(self, step: Step) -> None:
+        if step.verb == ADD:
+            await self._desk.send(self._provider, self._adapter.assign(step.segment, step.who))
+        else:
+            await self._desk.send(self._provider, self._adapter.unassign(step.segment, step.who))
+
+    def _verified(self, has: Sequence[Assignment] | GatewayError | None, wanted: set[str]) -> Told:
+        """Say where a customer is still in: through a legal entity or a group, as Emporix has it.
+
+        The list of a customer's segments does not tell such ways, and to take out who is not in
+        by oneself is no error there.
+        """
+        if isinstance(has, GatewayError):
+            text = "All changes were made; what the customer has now could not be read."
+            return Told(UNKNOWN, (self._error(text, Reason.PROVIDER_FAILED),))
+        left = sorted({each.ref.segment for each in has or ()} - wanted)
+        errors = [
+            self._error(
+                f"The customer is still in segment {key!r}: not by themselves, but through a "
+                "legal entity or a group.",
+                Reason.PROVIDER_REFUSED,
+                "segmentIds",
+            )
+            for key in left
+        ]
+        return Told(NOT_UPDATED if errors else UPDATED, errors)
+
+    def _half_done(self, step: Step, error: Refusals | ProviderError, done: str) -> Told:
+        """Say which step failed, and how many were done before."""
+        is_unknown = isinstance(error, ProviderError) and error.was_sent
+        reason = error.errors[0].reason if isinstance(error, Refusals) else Reason.PROVIDER_FAILED
+        text = f"Segment {step.segment!r} was not {step.verb}; {done} changes were made before."
+        told = self._error(text, reason, "segmentIds")
+        return Told(UNKNOWN if is_unknown else NOT_UPDATED, (told,))
+
+    def _error(self, text: str, reason: Reason, *field: str) -> UserError:
+        return UserError(text, reason, field or None, self._provider.key)
+
+
+def assignee_of(assignment: Assignment) -> Assignee:
+    """Return who an assignment is of."""
+    return Assignee(assignment.ref.customer, assignment.ref.legal_entity)

@@ -1,0 +1,224 @@
+"""What all writes share: finding the provider, sending, turning refusals into user errors."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from gateway.domain.entities import Ref, Segment
+from gateway.domain.mutations import Outcome, Reason, RowResult, UserError
+from gateway.errors import (
+    Denied,
+    GatewayError,
+    ProviderError,
+    RateLimited,
+    Refused,
+    Unsupported,
+)
+from gateway.loaders.request_loaders import Loaders
+from gateway.providers.base.exchange import Exchange, Reply
+from gateway.request_scope import NO_WRITES, Scope, WriteCounts
+from gateway.store.errors import RecordFailed
+from gateway.store.reporting import report
+from gateway.upstream.provider import Provider
+
+T = TypeVar("T")
+P = TypeVar("P")
+R = TypeVar("R")
+
+LARGEST_BATCH = 8 * 1024 * 1024
+"""Bytes of the rows of one call: below the 10 MB that Emporix takes (standard-practices)."""
+
+AT_ONCE = 8
+"""Calls of one bulk under way: so that a long one leaves places for others."""
+
+
+ANONYMOUS = "anonymous"
+
+
+class Refusals(GatewayError):
+    """The caller's mistakes: the write ends here, with user errors and nothing sent."""
+
+    def __init__(self, *errors: UserError) -> None:
+        """Keep all of them."""
+        self.errors = errors
+        super().__init__("; ".join(error.message for error in errors))
+
+
+class Desk:
+    """Where the writes of one request meet the providers."""
+
+    def __init__(self, providers: Mapping[str, Provider], loaders: Loaders, scope: Scope) -> None:
+        """Write to these providers, by key, for the request of this scope."""
+        self._providers = providers
+        self._scope = scope
+        self.loaders = loaders
+
+    @property
+    def counts(self) -> WriteCounts:
+        """How the calls of this request that write have ended so far."""
+        return self._scope.writes or NO_WRITES
+
+    def note_unsent(self) -> None:
+        """Take in a write that came to nothing before its call was made."""
+        self._scope.note_write(acted=False, answered=False)
+
+    @property
+    def owner(self) -> str:
+        """Whose idempotency keys these are: the caller's; who has no credentials shares them.
+
+        The address would not do: it may be another when a client repeats a request.
+        """
+        caller = self._scope.caller.id
+        return ANONYMOUS if caller.partition(":")[0] == ANONYMOUS else caller
+
+    def provider(self, key: str, *field: str, known: Sequence[UserError] = ()) -> Provider:
+        """Return a provider; `field` is where the caller named it.
+
+        `known` are the caller's other mistakes, to be told with this one.
+        """
+        found = self._providers.get(key)
+        if found is None:
+            told = UserError(f"No provider has the key {key!r}.", Reason.INVALID, field or None)
+            raise Refusals(told, *known)
+        return found
+
+    def wanted(
+        self,
+        provider: Provider,
+        protocol: type[P],
+        operation: str,
+        *field: str,
+        known: Sequence[UserError] = (),
+    ) -> P:
+        """Return the adapter as this protocol, or refuse what the provider cannot do."""
+        try:
+            return provider.wanted(protocol, operation)
+        except Unsupported as error:
+            told = UserError(str(error), Reason.UNSUPPORTED, field or None, provider.key)
+            raise Refusals(told, *known) from error
+
+    async def send(self, provider: Provider, exchange: Exchange[T]) -> T:
+        """Make a call that writes; afterwards nothing read before it is believed.
+
+        A refusal of the provider becomes `Refusals`; any other failure is raised as it is, with
+        `was_sent` False when the provider says that it did nothing.
+        """
+
+        def read(reply: Reply) -> T:
+            try:
+                return exchange.read(reply)
+            except (Denied, RateLimited, Refused) as error:
+                error.was_sent = False
+                raise
+
+        acted = answered = True
+        try:
+            return await provider.send(msgspec.structs.replace(exchange, read=read), self._scope)
+        except Refused as error:
+            raise Refusals(user_error(error)) from error
+        except ProviderError as error:
+            acted, answered = error.was_sent, error.status is not None
+            error.may_repeat = not acted or exchange.is_idempotent
+            raise
+        finally:
+            self._scope.note_write(acted=acted, answered=answered)
+            self.loaders.forget()
+            provider.forget()
+
+    def report(self, error: GatewayError) -> None:
+        """Log why the record failed, once for this request."""
+        if isinstance(error, RecordFailed) and self._scope.is_new("", RecordFailed):
+            report(error, self._scope.request_id)
+
+    async def current(self, ref: Ref) -> Segment | None:
+        """Read the segment that is to be changed. A failure says that nothing was written."""
+        try:
+            return await self.loaders.segment.load(ref)
+        except ProviderError as error:
+            self.note_unsent()
+            failed = error.again()
+            failed.was_sent = False
+            raise failed from error
+
+    async def rows(
+        self,
+        provider: Provider,
+        rows: Sequence[T],
+        per_call: int,
+        exchange: Callable[[Sequence[T]], Exchange[Sequence[RowResult]]],
+    ) -> Sequence[RowResult]:
+        """Write rows in the provider's batches, some side by side; one result a row, in order.
+
+        What fails a whole batch stands in its rows, and spoils no other batch.
+        """
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def batch(part: Sequence[T]) -> Sequence[RowResult]:
+            try:
+                async with places:
+                    return await self.send(provider, exchange(part))
+            except (Refusals, ProviderError) as error:
+                return [failed_row(error)] * len(part)
+
+        found = await asyncio.gather(*(batch(part) for part in batches(rows, per_call)))
+        return [row for part in found for row in part]
+
+    async def singly(
+        self, rows: Sequence[T], write: Callable[[T], Awaitable[RowResult]]
+    ) -> Sequence[RowResult]:
+        """Write rows by single calls, some side by side under the provider's bound."""
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def one(row: T) -> RowResult:
+            try:
+                async with places:
+                    return await write(row)
+            except (Refusals, ProviderError) as error:
+                return failed_row(error)
+
+        return await asyncio.gather(*(one(row) for row in rows))
+
+    async def documents(self, refs: Sequence[Ref]) -> Mapping[Ref, bytes]:
+        """Read segments again after a write: their documents, as far as they can be read."""
+        found = await asyncio.gather(
+            *(self.loaders.segment.load(ref) for ref in refs), return_exceptions=True
+        )
+        documents = {}
+        for ref, segment in zip(refs, found, strict=True):
+            if isinstance(segment, Segment) and segment.raw is not None:
+                documents[ref] = bytes(segment.raw)
+            elif isinstance(segment, BaseException) and not isinstance(segment, GatewayError):
+                raise segment
+        return documents
+
+
+def user_error(error: Refused) -> UserError:
+    """Return a provider's refusal as the caller sees it."""
+    refusal = error.refusal
+    if refusal is None:
+        return UserError(str(error), Reason.PROVIDER_REFUSED, None, error.provider)
+    return UserError(refusal.message, Reason(refusal.reason), refusal.field, error.provider)
+
+
+def failed_row(error: Refusals | ProviderError) -> RowResult:
+    """Return what a failed call means for one of its rows."""
+    if isinstance(error, Refusals):
+        return RowResult(Outcome.FAILED, error=error.errors[0])
+    told = UserError(str(error), Reason.PROVIDER_FAILED, None, error.provider)
+    return RowResult(Outcome.UNKNOWN if error.was_sent else Outcome.FAILED, error=told)
+
+
+def batches(rows: Sequence[T], per_call: int) -> Sequence[Sequence[T]]:
+    """Cut rows into batches of at most `per_call`, and of a size that a provider takes."""
+    cut: list[list[T]] = []
+    size = LARGEST_BATCH
+    for row in rows:
+        weight = len(msgspec.json.encode(row, enc_hook=str))
+        if size + weight > LARGEST_BATCH or len(cut[-1]) == per_call:
+            cut.append([])
+            size = 0
+        cut[-1].append(row)
+        size += weight
+    return cut

@@ -1,0 +1,84 @@
+"""Finish what a crash or an outage left open in the record: at start, and every minute."""
+
+import asyncio
+import uuid
+from collections.abc import Mapping
+
+import structlog
+
+from gateway.auth.permissions import everybody
+from gateway.errors import GatewayError
+from gateway.loaders.request_loaders import Loaders
+from gateway.observability import audit
+from gateway.providers.base.write_protocols import ReplacesTags
+from gateway.request_scope import Scope
+from gateway.store.errors import RecordFailed
+from gateway.store.store import Record
+from gateway.store.write_intents import Claim
+from gateway.upstream.provider import Provider
+from gateway.writes.dispatch import Desk
+from gateway.writes.receipts import ReplacementRow, ReplacementsReceipt
+from gateway.writes.replace_segments import carried_out
+
+EVERY_S = 60.0
+"""Seconds between two looks at the record."""
+
+LONGEST_S = 30.0
+"""Seconds that one claim may take."""
+
+OURSELVES = everybody("gateway")
+"""Who asks, in the audit log."""
+
+log = structlog.get_logger(__name__)
+
+
+async def recover(providers: Mapping[str, Provider], record: Record) -> int:
+    """Repeat every open write that nobody is at, and settle it; return how many customers.
+
+    Replacing is idempotent, so it is repeated. No two processes repeat the same one.
+    """
+    keys = [key for key, provider in providers.items() if provider.offers(ReplacesTags)]
+    count = 0
+    while True:
+        deadline = asyncio.get_running_loop().time() + LONGEST_S
+        scope = Scope(uuid.uuid4().hex, deadline, OURSELVES)
+        claims = await record.tags.overdue(keys, scope.deadline)
+        if not claims:
+            return count
+        desk = Desk(providers, Loaders(providers, scope), scope)
+        for claim in claims:
+            provider = providers[claim.provider]
+            adapter = provider.wanted(ReplacesTags, "ASSIGNMENT_REPLACE")
+            with audit.write(scope, "recovery", targets(claim)) as line:
+                told = await carried_out(desk, provider, adapter, record, claim)
+                rows = (
+                    ReplacementRow(index=n, customer=who, outcome=each.outcome)
+                    for n, (who, each) in enumerate(told.items())
+                )
+                line.note(ReplacementsReceipt(rows=tuple(rows)), is_repeated=False)
+            count += len(claim.rows)
+
+
+def targets(claim: Claim) -> audit.Targets:
+    """Return what a claim is about."""
+    return audit.Targets(
+        providers={claim.provider: None},
+        segments={f"{tag.type}:{tag.value}": None for row in claim.rows for tag in row.tags},
+        customers={row.customer: None for row in claim.rows},
+    )
+
+
+async def keep_recovering(providers: Mapping[str, Provider], record: Record) -> None:
+    """Look at the record at once and then every minute, until cancelled."""
+    while True:
+        try:
+            count = await recover(providers, record)
+            await record.sweep()
+            if count:
+                log.info("open writes were repeated", customers=count)
+        except GatewayError as error:
+            cause = error.cause if isinstance(error, RecordFailed) else None
+            log.warning("open writes could not be repeated", error=str(error), cause=cause)
+        except Exception:  # a bug, which must not leave later writes open for ever
+            log.exception("open writes could not be repeated")
+        await asyncio.sleep(EVERY_S)

@@ -1,0 +1,354 @@
+"""What an operation would cost, worked out from it and its variables before anything is asked.
+
+`cost = 10 x calls + objects`. Calls are what its fields would ask of providers at most, as far as
+that can be told: see `prices`. An object of the answer counts 1, and 1 more for every ten fields
+beyond the first; connections and lists multiply what is below them. What `@skip` and `@include`
+leave out counts as selected.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLField,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    ListValueNode,
+    NamedTypeNode,
+    ObjectValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    ValueNode,
+    VariableNode,
+    get_named_type,
+    get_nullable_type,
+    is_abstract_type,
+    is_list_type,
+    is_object_type,
+)
+from graphql.utilities import value_from_ast_untyped
+
+from resolvers.execution import field_costs
+from resolvers.execution.field_costs import FEW, PRICES, TOGETHER, WEIGHED, Price, Rule
+from resolvers.execution.planner import STRAWBERRY
+from resolvers.field_declarations import DECLARATION, How
+
+CALL = 10
+"""What a call costs."""
+
+FIELDS = 10
+"""Fields that an object's price covers."""
+
+DOCUMENT = 10
+"""As so many fields counts a document of any size."""
+
+INTROSPECTION = 20
+"""What an object of introspection costs: graphql-core makes it, in some 50 us."""
+
+MOST_KEPT = 64
+"""Costs of one operation that are kept, by the variables that they depend on."""
+
+
+TEXTS = frozenset({str})
+"""Of a list of these only the length decides."""
+
+
+class Cost(NamedTuple):
+    """What an operation costs at most."""
+
+    requested: int
+    calls: int
+
+
+@dataclass(eq=False, slots=True)
+class _Selected:
+    """What is selected of one type: what an object of it counts, and the fields that add to it."""
+
+    objects: int
+    steps: list["_Step"] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class _Step:
+    """One field; all its mentions are merged."""
+
+    rule: Rule
+    given: dict[str, Any]
+    """Its arguments that are written out …"""
+    varying: dict[str, ValueNode]
+    """… and those that hold variables."""
+    below: Sequence[_Selected]
+    """For each type that may stand here."""
+    size_of: str = ""
+    """What of its parent's price is its size; empty: its own says."""
+    is_free: bool = False
+    """The calls of a field beside it answer it, too."""
+
+
+class Pricing:
+    """The price of one operation, for any variables."""
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        operation: OperationDefinitionNode,
+        fragments: Mapping[str, FragmentDefinitionNode],
+    ) -> None:
+        """Work out all but what the variables decide, and who asks."""
+        reader = _Reader(schema, fragments)
+        root = schema.get_root_type(operation.operation)
+        self._root = (
+            _Selected(1) if root is None else reader.selected(root, [operation.selection_set])
+        )
+        self._variables = tuple(reader.variables)
+        self._defaults = {
+            each.variable.name.value: value_from_ast_untyped(each.default_value)
+            for each in operation.variable_definitions or ()
+            if each.default_value is not None
+        }
+        self._kept: dict[Any, Cost] = {}
+        # Who may see everything sees the very same providers each time.
+        self._newest: tuple[Collection[str], Cost] = ((), Cost(0, 0))
+
+    def of(
+        self,
+        given: Mapping[str, Any] | None,
+        seen: Collection[str],
+        most_calls: Mapping[str, int] | None,
+    ) -> Cost:
+        """Return the cost with these variables, as they came, for who sees these providers.
+
+        `most_calls` is how many calls a provider allows one operation, by its key; None: any.
+        """
+        if seen is self._newest[0]:
+            return self._newest[1]
+        providers = tuple(seen)
+        if not self._variables:
+            found = self._kept.get(providers)
+            if found is None:
+                found = self._kept[providers] = self._made(providers, {}, most_calls)
+            self._newest = seen, found
+            return found
+        values = {name: self._value(name, given or {}) for name in self._variables}
+        key: tuple[Any, ...] = (providers,)
+        for value in values.values():
+            if isinstance(value, list) and TEXTS.issuperset(map(type, value)):
+                key += ((len(value),),)
+            elif isinstance(value, (list, dict)):
+                return self._made(providers, values, most_calls)
+            else:
+                key += (type(value), value)  # in Python 1, 1.0 and true are equal
+        found = self._kept.get(key)
+        if found is None:
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            found = self._kept[key] = self._made(providers, values, most_calls)
+        return found
+
+    def _value(self, name: str, given: Mapping[str, Any]) -> Any:
+        return given[name] if name in given else self._defaults.get(name)
+
+    def _made(
+        self,
+        providers: tuple[str, ...],
+        values: Mapping[str, Any],
+        most_calls: Mapping[str, int] | None,
+    ) -> Cost:
+        calls, objects = _sum(self._root, Price(), len(providers), values)
+        if most_calls is not None:
+            calls = min(calls, sum(most_calls[key] for key in providers))
+        return Cost(CALL * calls + objects, calls)
+
+
+def _sum(
+    selected: _Selected, above: Price, providers: int, values: Mapping[str, Any]
+) -> tuple[int, int]:
+    """Return the calls and objects of one object, all that is below it included."""
+    calls, objects = 0, selected.objects
+    for step in selected.steps:
+        given = step.given
+        if step.varying:
+            given = given | {name: _plain(v, values) for name, v in step.varying.items()}
+        price = step.rule(given, providers)
+        size = getattr(above, step.size_of) if step.size_of else price.size
+        sums = [_sum(each, price, providers, values) for each in step.below]
+        dearest = max(sums, key=lambda each: CALL * each[0] + each[1], default=(0, 0))
+        calls += (0 if step.is_free else price.calls) + size * dearest[0]
+        objects += price.objects + size * dearest[1]
+    return calls, objects
+
+
+class _Reader:
+    """Reads what an operation selects."""
+
+    def __init__(
+        self, schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode]
+    ) -> None:
+        self._schema = schema
+        self._fragments = fragments
+        self._introspected: Mapping[str, int] = {}
+        self.variables: dict[str, None] = {}
+        """Those that decide about the cost."""
+
+    def selected(
+        self, kind: GraphQLObjectType, selections: Iterable[SelectionSetNode]
+    ) -> _Selected:
+        grouped: dict[str, list[FieldNode]] = {}
+        for node in self._fields(kind, selections, set()):
+            grouped.setdefault((node.alias or node.name).value, []).append(node)
+        made = _Selected(0)
+        count = 0
+        together: set[str] = set()
+        for nodes in grouped.values():
+            name = nodes[0].name.value
+            definition = self._schema.get_field(kind, name)
+            if definition is None:
+                continue
+            named = get_named_type(definition.type)
+            count += DOCUMENT if named.name == "JSON" else 1
+            step = self._step(kind, definition, named, nodes)
+            if step is None:
+                continue
+            made.steps.append(step)
+            group = TOGETHER.get(f"{kind.name}.{name}")
+            if group is not None:
+                step.is_free = group in together
+                together.add(group)
+        made.objects = 1 + max(count - 1, 0) // FIELDS
+        if kind.name.startswith("__"):
+            made.objects *= INTROSPECTION
+        return made
+
+    def _fields(
+        self, kind: GraphQLObjectType, selections: Iterable[SelectionSetNode], spread: set[str]
+    ) -> Iterator[FieldNode]:
+        for selected in selections:
+            for node in selected.selections:
+                if isinstance(node, FieldNode):
+                    yield node
+                    continue
+                inside: InlineFragmentNode | FragmentDefinitionNode
+                if isinstance(node, FragmentSpreadNode):
+                    if node.name.value in spread:
+                        continue
+                    spread.add(node.name.value)
+                    inside = self._fragments[node.name.value]
+                elif isinstance(node, InlineFragmentNode):
+                    inside = node
+                else:
+                    raise TypeError(node)
+                if self._applies(inside.type_condition, kind):
+                    yield from self._fields(kind, [inside.selection_set], spread)
+
+    def _applies(self, condition: NamedTypeNode | None, kind: GraphQLObjectType) -> bool:
+        if condition is None or condition.name.value == kind.name:
+            return True
+        named = self._schema.get_type(condition.name.value)
+        return is_abstract_type(named) and self._schema.is_sub_type(named, kind)
+
+    def _step(
+        self,
+        parent: GraphQLObjectType,
+        definition: GraphQLField,
+        named: GraphQLNamedType,
+        nodes: Sequence[FieldNode],
+    ) -> _Step | None:
+        """Return what a field adds; None of one that only shows a value."""
+        name = nodes[0].name.value
+        rule = self._rule(parent, name, definition, named)
+        selections = [node.selection_set for node in nodes if node.selection_set]
+        if rule is None and not selections:
+            return None
+        made = _Step(rule or _one, {}, {}, ())
+        for argument in nodes[0].arguments or ():
+            if argument.name.value in WEIGHED:
+                self._argument(made, argument.name.value, argument.value)
+        if selections:
+            kinds = [named] if is_object_type(named) else self._schema.get_possible_types(named)  # type: ignore[arg-type]  # what has selections is composite
+            made.below = [self.selected(kind, selections) for kind in kinds]
+        if name == "ofType":
+            for each in made.below:
+                each.objects = 1  # few types have one, and those that have it few within it
+        if is_list_type(get_nullable_type(definition.type)):
+            made.size_of = _size_of(parent.name, name)
+        return made
+
+    def _argument(self, step: _Step, name: str, value: ValueNode) -> None:
+        found = dict.fromkeys(_variables(value))
+        if found:
+            self.variables |= found
+            step.varying[name] = value
+        else:
+            step.given[name] = value_from_ast_untyped(value)
+
+    def _rule(
+        self,
+        parent: GraphQLObjectType,
+        name: str,
+        definition: GraphQLField,
+        named: GraphQLNamedType,
+    ) -> Rule | None:
+        """Return how a field's price is found; None: it has no calls, and is no list."""
+        known = PRICES.get(f"{parent.name}.{name}")
+        if known is not None:
+            return known
+        if parent is self._schema.mutation_type:
+            return field_costs.mutation
+        strawberry_field = definition.extensions.get(STRAWBERRY)
+        declaration = strawberry_field and strawberry_field.metadata.get(DECLARATION)
+        if declaration and declaration.how in {How.READ, How.READ_ALL}:
+            return field_costs.connection if named.name.endswith("Connection") else _call
+        if not is_list_type(get_nullable_type(definition.type)):
+            return None
+        if parent.name.startswith("__"):
+            self._introspected = self._introspected or field_costs.introspected(self._schema)
+            price = Price(size=self._introspected.get(f"{parent.name}.{name}", 1))
+            return lambda *_: price
+        return _few
+
+
+def _size_of(parent: str, name: str) -> str:
+    """Return what of the parent's price is the size of a list."""
+    if parent.endswith("Connection"):
+        return "sources" if name == "sources" else "rows"
+    return "rows" if parent.endswith("Payload") else ""
+
+
+def _one(*_: Any) -> Price:
+    return Price()
+
+
+def _call(*_: Any) -> Price:
+    return Price(calls=1)
+
+
+def _few(*_: Any) -> Price:
+    return Price(size=FEW)
+
+
+def _variables(value: ValueNode) -> Iterator[str]:
+    if isinstance(value, VariableNode):
+        yield value.name.value
+    elif isinstance(value, ListValueNode):
+        for each in value.values:
+            yield from _variables(each)
+    elif isinstance(value, ObjectValueNode):
+        for part in value.fields:
+            yield from _variables(part.value)
+
+
+def _plain(value: ValueNode, values: Mapping[str, Any]) -> Any:
+    """Return a value with its variables filled in."""
+    if isinstance(value, VariableNode):
+        return values[value.name.value]
+    if isinstance(value, ListValueNode):
+        return [_plain(each, values) for each in value.values]
+    if isinstance(value, ObjectValueNode):
+        return {each.name.value: _plain(each.value, values) for each in value.fields}
+    return value_from_ast_untyped(value)

@@ -1,0 +1,204 @@
+"""How a field gets its value: one declaration for both executors.
+
+An object of the schema shows one value of the domain (a `View`), and its fields are declared by
+what they do with that value. graphql-core calls the resolver that is made of a declaration here;
+the compiled executor (`resolvers.execution`) reads the declaration itself and needs no views.
+
+Functions that take arguments beyond the value and `asked` make them arguments of the field.
+`needs` is what the field needs of its caller, where that is not what its type says.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from operator import attrgetter
+from typing import Any, NamedTuple, Self
+
+import strawberry
+from aiodataloader import DataLoader
+from graphql import GraphQLOutputType, get_named_type
+from strawberry.types import Info
+
+from gateway.context import RequestContext
+from resolvers.field_permissions import Needs, declared
+from resolvers.lookahead import Asked
+
+DECLARATION = "resolvers.field_declarations"
+"""The key of a declaration in a Strawberry field's metadata."""
+
+
+class How(Enum):
+    """What a declaration does."""
+
+    ATTRIBUTE = "attribute"
+    COMPUTED = "computed"
+    READ = "read"
+    READ_ALL = "read_all"
+
+
+class Told(NamedTuple):
+    """How a field that is read is got of values that tell it themselves."""
+
+    of_all: Callable[[Sequence[Any]], bool]
+    """True if these values all do."""
+    path: str
+    """The attribute that it is; empty where the function computes it."""
+    function: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """How one field gets its value of a value."""
+
+    how: How
+    path: str
+    function: Callable[..., Any]
+    takes_asked: bool
+    parameters: Sequence[inspect.Parameter]
+    """Its arguments: what the function takes beyond the value and `asked`."""
+    many: Callable[..., Sequence[Any]] | None = None
+    """Computes it for many values at once, in order, given what the function is."""
+    told: Told | None = None
+    """Of a field that is read: how it is got without reading, if the values suffice."""
+
+
+class View:
+    """Shows one value; every object type with declared fields is one."""
+
+    value: Any
+
+    def __init__(self, *, value: Any) -> None:
+        """Show a value; Strawberry makes this anew for each type."""
+
+    @classmethod
+    def of(cls, value: Any) -> Self:
+        """Show a value: the one crossing from the domain to the schema."""
+        return cls(value=value)
+
+
+def attribute(path: str, description: str, needs: Needs | None = None) -> Any:
+    """Declare a field that is an attribute of the value, or one of those: `ref.key`."""
+    if not all(part.isidentifier() for part in path.split(".")):
+        raise ValueError(path)
+    declaration = Declaration(How.ATTRIBUTE, path, attrgetter(path), False, ())  # noqa: FBT003  # it takes no `asked`
+    return _field(declaration, description, needs)
+
+
+def computed(
+    function: Callable[..., Any],
+    description: str,
+    needs: Needs | None = None,
+    many: Callable[..., Sequence[Any]] | None = None,
+) -> Any:
+    """Declare a field by a function of the value: `(value[, asked, …]) -> value`. No I/O.
+
+    `many` computes the same for many values at once, in order.
+    """
+    return _field(replace(_declared(How.COMPUTED, function), many=many), description, needs)
+
+
+def computed_all(many: Callable[..., Any], description: str, needs: Needs | None = None) -> Any:
+    """Declare a field that is computed for many values at once. No I/O.
+
+    `(values, asked, …) -> Sequence[value]`: one for each, in order, none depending on another.
+    """
+
+    def function(value: Any, *given: Any, **arguments: Any) -> Any:
+        return many((value,), *given, **arguments)[0]
+
+    declaration = replace(_declared(How.COMPUTED, many), function=function, many=many)
+    return _field(declaration, description, needs)
+
+
+def read(function: Callable[..., Any], description: str, needs: Needs | None = None) -> Any:
+    """Declare a field that is read for each value: `async (value, asked, …) -> value`.
+
+    Whatever reads for many values at once belongs in `read_all`.
+    """
+    return _field(_declared(How.READ, function), description, needs)
+
+
+def read_all(
+    function: Callable[..., Any],
+    description: str,
+    needs: Needs | None = None,
+    told: Told | None = None,
+) -> Any:
+    """Declare a field that is read for all values of a level at once.
+
+    `async (values, asked, …) -> Sequence[value | Exception]`: one answer for each, in order.
+    `told` gives the same answers where the values tell them all themselves.
+    """
+    return _field(replace(_declared(How.READ_ALL, function), told=told), description, needs)
+
+
+def _declared(how: How, function: Callable[..., Any]) -> Declaration:
+    parameters = list(inspect.signature(function).parameters.values())
+    takes_asked = len(parameters) > 1 and parameters[1].name == "asked"
+    return Declaration(how, "", function, takes_asked, parameters[1 + takes_asked :])
+
+
+def _field(declaration: Declaration, description: str, needs: Needs | None) -> Any:
+    return strawberry.field(
+        resolver=_resolver(declaration),
+        description=description,
+        metadata={DECLARATION: declaration, **declared(needs)},
+    )
+
+
+def _resolver(declaration: Declaration) -> Callable[..., Any]:
+    """Return what graphql-core calls, with the arguments that Strawberry is to see."""
+    function, takes_asked = declaration.function, declaration.takes_asked
+
+    def compute(self: Any, info: Info[RequestContext, Any], **arguments: Any) -> Any:
+        asked = (Asked.of(info),) if takes_asked else ()
+        return crossed(info, function(_value(self), *asked, **arguments))
+
+    async def read_one(self: Any, info: Info[RequestContext, Any], **arguments: Any) -> Any:
+        return crossed(info, await function(_value(self), Asked.of(info), **arguments))
+
+    async def read_many(self: Any, info: Info[RequestContext, Any], **arguments: Any) -> Any:
+        # The same mentions of a field have the same arguments, wherever in the answer they stand.
+        mentions = tuple(id(node) for node in info._raw_info.field_nodes)  # noqa: SLF001  # as in selection.py
+        loader = info.context.batches.get(mentions)
+        if loader is None:
+            asked = Asked.of(info)
+
+            async def batch(values: list[Any]) -> list[Any]:
+                return list(await function(values, asked, **arguments))
+
+            loader = info.context.batches[mentions] = DataLoader(batch, cache=False)
+        return crossed(info, await loader.load(_value(self)))
+
+    made: Callable[..., Any] = {How.READ: read_one, How.READ_ALL: read_many}.get(
+        declaration.how, compute
+    )
+    own = list(inspect.signature(made).parameters.values())[:2]
+    named = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in declaration.parameters]
+    made.__signature__ = inspect.Signature([*own, *named])  # type: ignore[attr-defined]  # functions take attributes
+    made.__module__ = getattr(function, "__module__", None) or __name__
+    return made
+
+
+def _value(shown: Any) -> Any:
+    return shown.value if isinstance(shown, View) else shown
+
+
+def crossed(info: Info[RequestContext, Any], value: Any) -> Any:
+    """Return a value as graphql-core wants it: in the view of the field's type, lists in depth."""
+    kind: GraphQLOutputType = info._raw_info.return_type  # noqa: SLF001  # as in selection.py
+    definition = get_named_type(kind).extensions.get("strawberry-definition")
+    view = getattr(definition, "origin", None)
+    if isinstance(view, type) and issubclass(view, View):
+        return _shown(view, value)
+    return value
+
+
+def _shown(view: type[View], value: Any) -> Any:
+    if value is None or isinstance(value, (View, Exception)):
+        return value
+    # Values of the domain may be tuples themselves: only lists of the schema are plain ones.
+    if type(value) in {list, tuple}:
+        return [_shown(view, each) for each in value]
+    return view.of(value)

@@ -1,0 +1,293 @@
+"""What inputs of writing mean in the words of `mutations`, and what is wrong with them.
+
+Everything that the inputs tell by themselves is checked here, all of it at once.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import strawberry
+
+from gateway.context import Entry, Refusals
+from gateway.domain.entities import AssignmentRef, ItemKind, Ref
+from gateway.domain.mutations import (
+    Assignee,
+    Reason,
+    SegmentChanges,
+    SegmentDraft,
+    Tag,
+    UserError,
+    Validity,
+)
+from gateway.errors import BadInput
+from resolvers import global_ids as ids
+from resolvers.global_ids import Kind
+from resolvers.inputs.filters import given
+
+UNSET = strawberry.UNSET
+
+
+class Problems:
+    """Collects the caller's mistakes."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._found: list[UserError] = []
+
+    def note(self, message: str, *field: str, reason: Reason = Reason.INVALID) -> None:
+        """Keep one."""
+        self._found.append(UserError(message, reason, field or None))
+
+    @property
+    def found(self) -> tuple[UserError, ...]:
+        """All of them."""
+        return tuple(self._found)
+
+    def refuse(self) -> None:
+        """Raise all of them at once; with none go on."""
+        if self._found:
+            raise Refusals(*self._found)
+
+
+def texts(value: Any, problems: Problems, *field: str) -> Mapping[str, str] | None:
+    """Return a list of localized texts as a map; each language once."""
+    if value is None or value is strawberry.UNSET:
+        return None
+    found: dict[str, str] = {}
+    for index, each in enumerate(value):
+        if each.language in found:
+            problems.note(
+                f"The language {each.language!r} stands there already.",
+                *field,
+                str(index),
+                "language",
+            )
+        found[each.language] = each.text
+    return found
+
+
+def validity(value: Any) -> Validity | None:
+    """Return a stretch of time."""
+    if value is None or value is strawberry.UNSET:
+        return None
+    return Validity(given(value.from_), given(value.to))
+
+
+def json_object(value: Any, problems: Problems, *field: str) -> Mapping[str, Any] | None:
+    """Return a JSON object; any other JSON is a mistake."""
+    if value is None or value is strawberry.UNSET:
+        return None
+    if not isinstance(value, dict):
+        problems.note("This must be a JSON object.", *field)
+        return None
+    return value
+
+
+def draft(value: Any, problems: Problems) -> SegmentDraft:
+    """Return the draft that a create, an upsert or a bulk row gives."""
+    for one, several in (("name", "names"), ("description", "descriptions")):
+        if given(getattr(value, one)) is not None and given(getattr(value, several)) is not None:
+            problems.note(f"Give one of {one} and {several}.", several)
+    return SegmentDraft(
+        key=given(value.external_id),
+        name=given(value.name),
+        names=texts(value.names, problems, "names"),
+        description=given(value.description),
+        descriptions=texts(value.descriptions, problems, "descriptions"),
+        status=given(value.status),
+        validity=validity(value.validity),
+        site_code=given(value.site_code),
+        attributes=json_object(value.attributes, problems, "attributes"),
+        version=given(getattr(value, "version", None)),
+    )
+
+
+def new_segment(value: Any, provider: str) -> tuple[SegmentDraft, tuple[UserError, ...]]:
+    """Return the draft of a new segment, and what is wrong with the input by itself."""
+    problems = Problems()
+    found = draft(value, problems)
+    rule = given(value.rule)
+    found = msgspec.structs.replace(
+        found,
+        customers=members(value, provider, problems),
+        rule=None if rule is None else json_object(rule.native, problems, "rule", "native"),
+        emits_membership_events=given(value.emits_membership_events),
+        priority=given(value.priority),
+    )
+    return found, problems.found
+
+
+def whole_segment(value: Any) -> tuple[SegmentDraft, tuple[UserError, ...]]:
+    """Return the draft of an upsert, and what is wrong with the input by itself."""
+    problems = Problems()
+    found = draft(value, problems)
+    return found, problems.found
+
+
+def rows(values: Sequence[Any], provider: str) -> Sequence[SegmentDraft | tuple[UserError, ...]]:
+    """Return the drafts of a bulk; a row that is wrong by itself spoils no other."""
+    read = (new_segment(value, provider) for value in values)
+    return [problems or found for found, problems in read]
+
+
+def members(value: Any, provider: str, problems: Problems) -> tuple[str, ...] | None:
+    """Return the provider's own ids of the members, given in either way; each once."""
+    global_ids, own = given(value.customers), given(value.customer_external_ids)
+    if global_ids is None and own is None:
+        return None
+    found: dict[str, None] = {}
+    for index, text in enumerate(global_ids or ()):
+        ref = read(text, Kind.CUSTOMER, problems, "customers", str(index))
+        if ref is not None and ref.provider != provider:
+            problems.note(
+                f"This is no customer of provider {provider!r}.", "customers", str(index)
+            )
+        elif ref is not None:
+            found[ref.key] = None
+    found.update(dict.fromkeys(own or ()))
+    return tuple(found)
+
+
+def changes(value: Any) -> tuple[Ref, SegmentChanges, tuple[UserError, ...]]:
+    """Return what an update is of, its changes, and what is wrong with the input by itself.
+
+    What is left out is UNSET, null is None. Raises `Refusals` when the id is none.
+    """
+    problems = Problems()
+    ref = read(value.id, Kind.SEGMENT, problems, "id")
+    for one, several in (("name", "names"), ("description", "descriptions")):
+        if getattr(value, one) is not UNSET and getattr(value, several) is not UNSET:
+            problems.note(f"Give one of {one} and {several}.", several)
+    told: dict[str, Any] = {}
+    for name in SegmentChanges.__struct_fields__:
+        part = getattr(value, name)
+        if name == "version" or part is UNSET:
+            continue
+        if name in {"names", "descriptions"}:
+            told[name] = texts(part, problems, name)
+        elif name == "validity":
+            told[name] = validity(part)
+        elif name == "attributes":
+            told[name] = json_object(part, problems, name)
+        else:
+            told[name] = part
+    if not told:
+        problems.note("Nothing is to change.", reason=Reason.REQUIRED)
+    if ref is None:
+        raise Refusals(*problems.found)
+    return ref, SegmentChanges(**told, version=given(value.version)), problems.found
+
+
+def read(text: str, kind: Kind, problems: Problems, *field: str) -> Ref | None:
+    """Read a global id; what is none of this kind is a mistake."""
+    try:
+        return ids.segment(text) if kind is Kind.SEGMENT else ids.customer(text)
+    except BadInput as error:
+        problems.note(str(error), *field)
+        return None
+
+
+def segment_ref(text: str, *field: str) -> Ref:
+    """Read the global id of a segment; raise `Refusals` for anything else."""
+    problems = Problems()
+    ref = read(text, Kind.SEGMENT, problems, *field)
+    problems.refuse()
+    return ref or Ref("", "")
+
+
+def segment_refs(texts_: Sequence[str], *field: str) -> Sequence[Ref]:
+    """Read global ids of segments; raise `Refusals` for all that are none."""
+    problems = Problems()
+    found = [
+        read(text, Kind.SEGMENT, problems, *field, str(index)) for index, text in enumerate(texts_)
+    ]
+    problems.refuse()
+    return [ref for ref in found if ref is not None]
+
+
+def named_segment(text: str) -> Ref | UserError:
+    """Return the segment that a global id names, or what is wrong with the id."""
+    try:
+        return ids.segment(text)
+    except BadInput as error:
+        return UserError(str(error), Reason.INVALID)
+
+
+def items(value: Any) -> Sequence[tuple[ItemKind, str]]:
+    """Return the items of an input; raise `Refusals` for kinds that are none."""
+    problems = Problems()
+    for index, each in enumerate(value.items):
+        if each.type is ItemKind.UNKNOWN:
+            problems.note("UNKNOWN is no kind of item.", "items", str(index), "type")
+    problems.refuse()
+    return [(each.type, each.external_id) for each in value.items]
+
+
+def replacements(value: Any) -> Sequence[Entry]:
+    """Return what customers are to have; an entry that is wrong by itself spoils no other."""
+    found = []
+    for each in value.customers:
+        problems = Problems()
+        tags, segment_ids = given(each.segments), given(each.segment_ids)
+        if tags is not None and segment_ids is not None:
+            problems.note("Give one of segments and segmentIds.", "segmentIds")
+        refs = [
+            read(text, Kind.SEGMENT, problems, "segmentIds", str(index))
+            for index, text in enumerate(segment_ids or ())
+        ]
+        found.append(
+            Entry(
+                each.external_id,
+                None if tags is None else tuple(Tag(tag.type, tag.value) for tag in tags),
+                None if segment_ids is None else tuple(ref for ref in refs if ref is not None),
+                problems.found,
+            )
+        )
+    return found
+
+
+def assignee(value: Any, provider: str) -> Assignee | UserError:
+    """Return who a row means, or what is wrong with it; the field is below the row."""
+    customer, identity = given(value.customer_id), given(value.identity)
+    if (customer is None) is (identity is None):
+        return UserError("Give exactly one of customerId and identity.", Reason.REQUIRED)
+    legal_entity = given(value.legal_entity_id)
+    if identity is not None:
+        if identity.provider != provider:
+            told = f"The segment is of provider {provider!r}."
+            return UserError(told, Reason.INVALID, ("identity", "provider"), provider)
+        return Assignee(identity.external_id, legal_entity)
+    problems = Problems()
+    ref = read(customer or "", Kind.CUSTOMER, problems, "customerId")
+    if ref is None:
+        return UserError("This is not the id of a customer.", Reason.INVALID, ("customerId",))
+    if ref.provider != provider:
+        told = f"This is no customer of provider {provider!r}, which has the segment."
+        return UserError(told, Reason.INVALID, ("customerId",), provider)
+    return Assignee(ref.key, legal_entity)
+
+
+def assignment(value: Any) -> tuple[Ref, Assignee, str]:
+    """Return which assignment an input means, and the field that names the segment.
+
+    It is meant by its id, or by segment and customer.
+    """
+    text = given(getattr(value, "id", None))
+    if text is not None:
+        try:
+            kind, parts = ids.read(text)
+        except BadInput as error:
+            raise Refusals(UserError(str(error), Reason.INVALID, ("id",))) from error
+        if kind is not Kind.ASSIGNMENT:
+            told = "This is the id of another thing than an assignment."
+            raise Refusals(UserError(told, Reason.INVALID, ("id",)))
+        ref = AssignmentRef(*parts)
+        return Ref(ref.provider, ref.segment), Assignee(ref.customer, ref.legal_entity), "id"
+    if given(value.segment_id) is None:
+        raise Refusals(UserError("Give id, or segmentId and a customer.", Reason.REQUIRED))
+    segment = segment_ref(value.segment_id, "segmentId")
+    who = assignee(value, segment.provider)
+    if isinstance(who, UserError):
+        raise Refusals(who)
+    return segment, who, "segmentId"

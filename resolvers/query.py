@@ -1,0 +1,298 @@
+"""The root fields that read."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any
+
+import strawberry
+
+from gateway import context
+from gateway.domain import entities
+from gateway.domain.entities import AssignmentRef, Ref
+from gateway.errors import BadInput, GatewayError
+from resolvers import global_ids
+from resolvers.field_declarations import computed, read
+from resolvers.field_permissions import OPEN, Right
+from resolvers.field_resolvers import permitted
+from resolvers.global_ids import Kind
+from resolvers.inputs.filters import (
+    CustomerFilter,
+    CustomerIdentityInput,
+    SegmentItemsMatchInput,
+    SegmentsWhere,
+    customer_filter,
+    given,
+    segment_filter,
+)
+from resolvers.lookahead import Asked
+from resolvers.types.connections import After, Connection, First, paging
+from resolvers.types.nodes import (
+    ASSIGNMENTS,
+    CUSTOMERS,
+    OWN_CUSTOMERS,
+    OWN_SEGMENTS,
+    SEGMENTS,
+    Customer,
+    Node,
+    Provider,
+    Segment,
+    SegmentMembership,
+)
+from resolvers.value_types import SegmentSortKey
+
+OppositeOrder = Annotated[bool | None, strawberry.argument(description="In the opposite order.")]
+
+MOST_NODES = 250
+"""Ids that `nodes` takes."""
+
+RIGHT_TO_READ = {
+    Kind.SEGMENT: Right.SEGMENTS_READ,
+    Kind.CUSTOMER: Right.CUSTOMERS_READ,
+    Kind.ASSIGNMENT: Right.ASSIGNMENTS_READ,
+}
+"""What a global id leads to only with this right, even where no field of it is shown."""
+
+GlobalId = Annotated[strawberry.ID, strawberry.argument(name="id", description="A global id.")]
+
+
+@strawberry.type(description="An item that was found in a segment.")
+class MatchedItem:
+    """See the description."""
+
+    needs = OPEN
+
+    external_id: str = strawberry.field(description="The provider's own id, unchanged.")
+
+
+Found = context.Provider | entities.Segment | entities.Customer | entities.Assignment
+
+
+async def node(_: None, asked: Asked, global_id: GlobalId) -> Found | None:
+    """Return what a global id names; None when there is no such thing."""
+    found = (await _nodes([global_id], asked))[0]
+    if isinstance(found, GatewayError):
+        raise found
+    return found
+
+
+async def nodes(
+    _: None,
+    asked: Asked,
+    wanted: Annotated[
+        list[strawberry.ID],
+        strawberry.argument(name="ids", description="At most 250 global ids."),
+    ],
+) -> Sequence[Found | GatewayError | None]:
+    """Return what each global id names; what fails is an error in its place alone."""
+    if len(wanted) > MOST_NODES:
+        raise BadInput(f"{len(wanted)} ids were given; at most {MOST_NODES} are read at once.")
+    return await _nodes(wanted, asked)
+
+
+async def _nodes(wanted: Sequence[str], asked: Asked) -> Sequence[Found | GatewayError | None]:
+    found: list[Found | GatewayError | None] = [None] * len(wanted)
+    loaders = asked.context.loaders
+    places: dict[Kind, list[tuple[int, tuple[str, ...]]]] = {}
+    for place, text in enumerate(wanted):
+        try:
+            kind, parts = global_ids.read(text)
+        except BadInput as error:
+            found[place] = error
+        else:
+            places.setdefault(kind, []).append((place, parts))
+
+    async def fill(kind: Kind, read: Callable[[Any], Awaitable[Sequence[Any]]], ref: Any) -> None:
+        right = RIGHT_TO_READ[kind]
+        asked_for = [
+            (place, ref(*parts))
+            for place, parts in places.get(kind, ())
+            if asked.context.shows(right, parts[0])
+        ]
+        if asked_for:
+            answers = await read([each for _, each in asked_for])
+            for (place, _), answer in zip(asked_for, answers, strict=True):
+                found[place] = answer
+
+    for place, parts in places.get(Kind.PROVIDER, ()):
+        found[place] = asked.context.providers.get(parts[0])
+    await asyncio.gather(
+        fill(Kind.SEGMENT, loaders.segment.answers, Ref),
+        fill(Kind.CUSTOMER, loaders.customer.answers, Ref),
+        fill(Kind.ASSIGNMENT, loaders.assignment.answers, AssignmentRef),
+    )
+    return found
+
+
+def providers(
+    _: None,
+    asked: Asked,
+    keys: Annotated[
+        list[str] | None, strawberry.argument(description="Only those with these keys.")
+    ] = strawberry.UNSET,
+) -> list[context.Provider]:
+    """Return the configured providers."""
+    known = asked.context.providers.values()
+    wanted = given(keys)
+    return [each for each in known if wanted is None or each.key in wanted]
+
+
+def provider(
+    _: None,
+    asked: Asked,
+    key: Annotated[str, strawberry.argument(description="Its key in the configuration.")],
+) -> context.Provider | None:
+    """Return one provider by its key."""
+    return asked.context.providers.get(key)
+
+
+async def segment(_: None, asked: Asked, global_id: GlobalId) -> entities.Segment | None:
+    """Return one segment."""
+    return await asked.context.loaders.segment.load(
+        global_ids.segment(global_id), is_alone=asked.selection.is_alone
+    )
+
+
+async def segments(
+    _: None,
+    asked: Asked,
+    first: First = 50,
+    after: After = strawberry.UNSET,
+    where: SegmentsWhere = strawberry.UNSET,
+    sort_key: Annotated[
+        SegmentSortKey | None, strawberry.argument(description="In which order.")
+    ] = entities.SortKey.PROVIDER,
+    reverse: OppositeOrder = False,
+) -> context.Connection[entities.Segment]:
+    """List the segments of all providers."""
+    return await asked.context.reads.segments(
+        permitted(segment_filter(where), asked),
+        paging(asked, first, after),
+        sort_key or entities.SortKey.PROVIDER,
+        reverse=bool(reverse),
+    )
+
+
+async def customer(
+    _: None,
+    asked: Asked,
+    global_id: Annotated[
+        strawberry.ID | None, strawberry.argument(name="id", description="A global id.")
+    ] = strawberry.UNSET,
+    identity: Annotated[
+        CustomerIdentityInput | None,
+        strawberry.argument(description="A provider and a key that it knows the customer by."),
+    ] = strawberry.UNSET,
+) -> entities.Customer | None:
+    """Return one customer by global id or by a key of a provider."""
+    if (given(global_id) is None) is (given(identity) is None):
+        raise BadInput("Give exactly one of id and identity.")
+    if identity:
+        if identity.provider not in asked.context.providers:
+            raise BadInput(f"No provider has the key {identity.provider!r}.")
+        if not identity.external_id:
+            raise BadInput("identity.externalId is empty.")
+        ref = Ref(identity.provider, identity.external_id)
+    else:
+        ref = global_ids.customer(global_id or "")
+    return await asked.context.loaders.customer.load(ref, is_alone=asked.selection.is_alone)
+
+
+async def customers(
+    _: None,
+    asked: Asked,
+    first: First = 50,
+    after: After = strawberry.UNSET,
+    where: Annotated[
+        CustomerFilter | None,
+        strawberry.argument(name="filter", description="Which of them."),
+    ] = strawberry.UNSET,
+) -> context.Connection[entities.Customer]:
+    """List the customers of all providers."""
+    wanted = customer_filter(where)
+    if wanted.segment is not None:
+        told = "filter.segmentId"
+        asked.context.demand(Right.ASSIGNMENTS_READ, wanted.segment.provider, told)
+    return await asked.context.reads.customers(wanted, paging(asked, first, after))
+
+
+async def segment_memberships(
+    _: None,
+    asked: Asked,
+    customer_ids: Annotated[
+        list[strawberry.ID], strawberry.argument(description="Global ids of customers.")
+    ],
+    segment_ids: Annotated[
+        list[strawberry.ID], strawberry.argument(description="Global ids of segments.")
+    ],
+) -> Sequence[context.Membership]:
+    """Test customers against segments."""
+    return await asked.context.reads.memberships(
+        [global_ids.customer(each) for each in customer_ids],
+        [global_ids.segment(each) for each in segment_ids],
+    )
+
+
+async def segment_items_match(
+    _: None,
+    asked: Asked,
+    wanted: Annotated[
+        SegmentItemsMatchInput,
+        strawberry.argument(name="input", description="What, and where."),
+    ],
+) -> list[MatchedItem]:
+    """Return those of the items that belong to any of the segments."""
+    refs = [global_ids.segment(each) for each in wanted.segment_ids]
+    found = await asked.context.reads.match_items(
+        wanted.provider, wanted.site_code, wanted.item_ids, refs
+    )
+    return [MatchedItem(external_id=key) for key in found]
+
+
+@strawberry.type(description="Everything that can be read.")
+class Query:
+    """See the description."""
+
+    node: Node | None = read(
+        node, "Anything by its global id; null when there is no such thing.", needs=OPEN
+    )
+    nodes: list[Node | None] = read(
+        nodes, "Several things by their global ids, in the order asked.", needs=OPEN
+    )
+    providers: list[Provider] = computed(
+        providers, "The configured providers, in configuration order.", needs=OPEN
+    )
+    provider: Provider | None = computed(
+        provider, "One provider by its key; null when there is none.", needs=OPEN
+    )
+    segment: Segment | None = read(
+        segment, "One segment; null when there is none.", needs=OWN_SEGMENTS
+    )
+    segments: Connection[Segment] = read(
+        segments,
+        "The segments of all providers as one list. A provider that fails is named in "
+        "`sources`, and the rest is whole.",
+        needs=SEGMENTS,
+    )
+    customer: Customer | None = read(
+        customer,
+        "One customer by global id or by a key of a provider (exactly one of the two); null when "
+        "there is none.",
+        needs=OWN_CUSTOMERS,
+    )
+    customers: Connection[Customer] = read(
+        customers,
+        "The customers of all providers as one list. A provider that fails, or that cannot list "
+        "or find customers so, is named in `sources`.",
+        needs=CUSTOMERS,
+    )
+    segment_memberships: list[SegmentMembership] = read(
+        segment_memberships,
+        "Bulk membership test: one row for each customer and segment, customers first, in the "
+        "order asked; at most 10,000 rows.",
+        needs=ASSIGNMENTS,
+    )
+    segment_items_match: list[MatchedItem] | None = read(
+        segment_items_match,
+        "Those of the items that belong to any of these active segments (Emporix).",
+        needs=SEGMENTS,
+    )

@@ -1,0 +1,336 @@
+"""The object types that lead to each other; a graph is cyclic, so it lives in one module.
+
+Each field says how it gets its value: see `field_declarations`. What a type
+or a field needs of its caller: see `resolvers.field_permissions`.
+"""
+
+from typing import Any, Self
+
+import strawberry
+from strawberry.scalars import JSON
+from strawberry.types import Info
+
+from gateway import context
+from gateway.context import RequestContext
+from gateway.domain import entities
+from resolvers import field_resolvers, global_ids
+from resolvers.field_declarations import View, attribute, computed, computed_all, read, read_all
+from resolvers.field_permissions import OPEN, Right, access
+from resolvers.types.connections import Connection
+from resolvers.value_types import (
+    AssignmentKind,
+    AssignmentState,
+    Capability,
+    Count,
+    DataOrigin,
+    DateTime,
+    DateTimeRange,
+    ItemType,
+    LegalEntity,
+    LocalizedText,
+    MembershipKind,
+    ProviderHealth,
+    SegmentRule,
+    SegmentStatus,
+)
+
+SEGMENTS = access(Right.SEGMENTS_READ)
+OWN_SEGMENTS = access(Right.SEGMENTS_READ, own=True)
+ASSIGNMENTS = access(Right.ASSIGNMENTS_READ)
+OWN_ASSIGNMENTS = access(Right.ASSIGNMENTS_READ, own=True)
+CUSTOMERS = access(Right.CUSTOMERS_READ)
+OWN_CUSTOMERS = access(Right.CUSTOMERS_READ, own=True)
+OWN_ASSIGNED_SEGMENTS = access(Right.ASSIGNMENTS_READ, Right.SEGMENTS_READ, own=True)
+
+Context = Info[RequestContext, None]
+"""What a resolver that is a method gets."""
+
+
+@strawberry.interface(description="Anything that has a global id.")
+class Node(View):
+    """See the description."""
+
+    needs = OPEN
+
+    value: strawberry.Private[Any]
+
+    def __init_subclass__(cls) -> None:
+        """Refuse a type that does not say what it needs: what any node needs is not enough."""
+        if "needs" not in vars(cls):
+            raise TypeError(cls)
+
+    id: strawberry.ID = computed(
+        global_ids.of,
+        "Opaque, stable, and the same for the same thing however it was asked for.",
+        many=global_ids.of_each,
+    )
+
+    @classmethod
+    def of(cls, value: Any) -> Self:
+        """Show a value; where any node may stand, as the type for it."""
+        if cls is not Node:
+            return cls(value=value)
+        shown: Any = next(kind for known, kind in NODES.items() if isinstance(value, known))
+        return shown(value=value)  # type: ignore[no-any-return]  # a subclass of Node, which Self is
+
+
+@strawberry.type(description="A bound that a provider documents.")
+class ProviderLimit(View):
+    """See the description."""
+
+    needs = SEGMENTS
+
+    value: strawberry.Private[field_resolvers.LimitOf]
+
+    name: str = attribute("name", "For example `STATIC_SEGMENT_CUSTOMERS`.")
+    maximum: int | None = attribute("maximum", "The bound.")
+    current: int | None = read(
+        field_resolvers.limit_used,
+        "How much of it is used: asked of the provider when selected; null where it cannot be "
+        "asked.",
+    )
+
+
+@strawberry.type(description="One configured account of one kind of provider.")
+class Provider(Node):
+    """See the description."""
+
+    needs = OPEN
+
+    value: strawberry.Private[context.Provider]
+
+    key: str = attribute("key", "Its unique key in the configuration, for example `acme-emporix`.")
+    kind: str = attribute("kind", "What it is an account of, for example `emporix`.")
+    display_name: str = attribute("display_name", "Its name for people.")
+    capabilities: list[Capability] = attribute(
+        "capabilities", "What it can do through this gateway, and what it cannot.", needs=SEGMENTS
+    )
+    limits: list[ProviderLimit] = computed(
+        field_resolvers.limits, "Its documented bounds.", needs=SEGMENTS
+    )
+    health: ProviderHealth = computed(field_resolvers.health, "How it is doing.", needs=SEGMENTS)
+    segments: Connection["Segment"] | None = read(
+        field_resolvers.provider_segments,
+        "Its segments. Null with an error when it fails.",
+        needs=SEGMENTS,
+    )
+
+
+@strawberry.type(description="A group of customers at one provider.")
+class Segment(Node):
+    """See the description."""
+
+    needs = OWN_SEGMENTS
+
+    value: strawberry.Private[entities.Segment]
+
+    provider: Provider = computed_all(field_resolvers.providers, "The provider that keeps it.")
+    external_id: str = attribute("ref.key", "The provider's own id, unchanged.")
+    name: str = computed_all(
+        field_resolvers.segment_names, "Its name; its external id where the provider has no name."
+    )
+    names: list[LocalizedText] = computed(field_resolvers.names, "Its name in every language.")
+    description: str | None = computed_all(
+        field_resolvers.segment_descriptions, "Its description."
+    )
+    descriptions: list[LocalizedText] = computed(
+        field_resolvers.descriptions, "Its description in every language."
+    )
+    membership: MembershipKind = attribute("membership", "How it gets its members.")
+    emits_membership_events: bool = attribute(
+        "emits_membership_events", "The provider reports who enters and leaves.", needs=SEGMENTS
+    )
+    status: SegmentStatus = attribute("status", "Whether it is switched on.")
+    is_active: bool = computed(field_resolvers.is_active, "Switched on, and valid now.")
+    validity: DateTimeRange | None = computed(
+        field_resolvers.validity, "When it is valid; null when always."
+    )
+    site_code: str | None = attribute("site_code", "The site it is for.")
+    priority: int | None = attribute("priority", "Lower wins when a customer matches several.")
+    rule: SegmentRule | None = computed(
+        field_resolvers.rule, "What decides who belongs; null for a kept list.", needs=SEGMENTS
+    )
+    created_at: DateTime | None = attribute("created_at", "When it was made.")
+    updated_at: DateTime | None = attribute("updated_at", "When it was last changed.")
+    version: int | None = attribute(
+        "version", "Rises with every change, where the provider counts them."
+    )
+    attributes: JSON | None = attribute(
+        "attributes", "The provider's custom attributes.", needs=SEGMENTS
+    )
+    raw: JSON | None = computed(
+        field_resolvers.document,
+        "The provider's own document, untouched.",
+        needs=access(Right.SEGMENTS_READ, Right.RAW_READ),
+    )
+    origin: DataOrigin = attribute("origin", "Where this comes from.")
+    assignments: Connection["Assignment"] | None = read_all(
+        field_resolvers.members,
+        "Who is in it. Null with an error when the provider cannot tell.",
+        needs=ASSIGNMENTS,
+    )
+    customers: Connection["Customer"] | None = read(
+        field_resolvers.member_customers,
+        "The customers in it, each once. Null with an error when the provider cannot tell.",
+        needs=access(Right.ASSIGNMENTS_READ, Right.CUSTOMERS_READ),
+    )
+    customers_count: Count | None = read(
+        field_resolvers.member_count,
+        "How many are in it; asked of the provider when selected.",
+        needs=ASSIGNMENTS,
+    )
+    items: Connection["SegmentItem"] | None = read(
+        field_resolvers.items,
+        "Products and categories in it. Null with an error when the provider has none.",
+        needs=SEGMENTS,
+    )
+
+
+@strawberry.type(description="One name that a provider knows a customer by.")
+class CustomerIdentity(View):
+    """See the description."""
+
+    needs = OWN_CUSTOMERS
+
+    value: strawberry.Private[field_resolvers.Identity]
+
+    provider: Provider = computed_all(field_resolvers.providers, "The provider.")
+    external_id: str = attribute("key.value", "The name.")
+    key: str | None = attribute("key.kind", "The provider's word for it: `id`, `source_id`, …")
+    linked_by: str | None = computed(
+        field_resolvers.unlinked, "What linked it to the others; null for the provider itself."
+    )
+    linked_at: DateTime | None = computed(field_resolvers.unlinked, "When it was linked.")
+
+
+@strawberry.type(description="A person or company.")
+class Customer(Node):
+    """See the description."""
+
+    needs = OWN_CUSTOMERS
+
+    value: strawberry.Private[entities.Customer]
+
+    identities: list[CustomerIdentity] = computed(
+        field_resolvers.identities, "The names that providers know this customer by."
+    )
+    name: str | None = attribute("name", "Full name.")
+    email: str | None = attribute("email", "Email address.")
+    phone: str | None = attribute("phone", "Phone number, as the provider writes it.")
+    attributes: JSON | None = attribute(
+        "attributes", "The provider's custom attributes.", needs=CUSTOMERS
+    )
+    raw: JSON | None = computed(
+        field_resolvers.document,
+        "The provider's own document, untouched.",
+        needs=access(Right.CUSTOMERS_READ, Right.RAW_READ),
+    )
+    assignments: Connection["Assignment"] | None = read(
+        field_resolvers.customer_assignments,
+        "The links to segments, over all identities.",
+        needs=OWN_ASSIGNMENTS,
+    )
+    segments: Connection["Segment"] | None = read(
+        field_resolvers.customer_segments,
+        "The segments this customer is in, over all identities.",
+        needs=OWN_ASSIGNED_SEGMENTS,
+    )
+    primary_segment: Segment | None = read(
+        field_resolvers.primary_segment,
+        "The segment that wins by priority; null where the provider does not rank.",
+        needs=OWN_ASSIGNED_SEGMENTS,
+    )
+
+
+@strawberry.type(description="The link between one customer and one segment.")
+class Assignment(Node):
+    """See the description."""
+
+    needs = OWN_ASSIGNMENTS
+
+    value: strawberry.Private[entities.Assignment]
+
+    provider: Provider = computed_all(field_resolvers.providers, "The provider that keeps it.")
+    segment: Segment | None = read_all(
+        field_resolvers.assignment_segments,
+        "The segment; null when it was deleted meanwhile.",
+        needs=OWN_SEGMENTS,
+    )
+    customer: Customer | None = read_all(
+        field_resolvers.assignment_customers,
+        "The customer; null when deleted meanwhile.",
+        needs=OWN_CUSTOMERS,
+    )
+    legal_entity: LegalEntity | None = field_resolvers.completed(
+        field_resolvers.legal_entity, "The legal entity that the customer is assigned through."
+    )
+    kind: AssignmentKind = field_resolvers.completed("kind", "Who made it.")
+    state: AssignmentState = attribute("state", "How sure it is.")
+    origin: DataOrigin = attribute("origin", "Where this comes from.")
+    created_at: DateTime | None = field_resolvers.completed("created_at", "When it was made.")
+    updated_at: DateTime | None = field_resolvers.completed(
+        "updated_at", "When it was last changed."
+    )
+    version: int | None = field_resolvers.completed(
+        "version", "Rises with every change, where the provider counts them."
+    )
+
+
+@strawberry.type(description="A product or category that belongs to a segment.")
+class SegmentItem(View):
+    """See the description."""
+
+    needs = SEGMENTS
+
+    value: strawberry.Private[entities.Item]
+
+    external_id: str = attribute("key", "The provider's own id, unchanged.")
+    type: ItemType = attribute("kind", "What it is.")
+    code: str | None = attribute("code", "The code that people know it by.")
+    name: str | None = computed_all(field_resolvers.item_names, "Its name.")
+    names: list[LocalizedText] = computed(field_resolvers.names, "Its name in every language.")
+    created_at: DateTime | None = attribute("created_at", "When it was assigned.")
+    updated_at: DateTime | None = attribute("updated_at", "When the assignment was last changed.")
+
+
+@strawberry.type(description="Whether a customer is in a segment.")
+class SegmentMembership(View):
+    """See the description."""
+
+    needs = ASSIGNMENTS
+
+    value: strawberry.Private[context.Membership]
+
+    customer_id: strawberry.ID = computed(
+        field_resolvers.membership_customer_id, "The customer's global id, as asked."
+    )
+    segment_id: strawberry.ID = computed(
+        field_resolvers.membership_segment_id, "The segment's global id, as asked."
+    )
+    customer: Customer | None = read_all(
+        field_resolvers.membership_customers,
+        "The customer; null when there is none.",
+        needs=access(Right.ASSIGNMENTS_READ, Right.CUSTOMERS_READ),
+    )
+    segment: Segment | None = read_all(
+        field_resolvers.membership_segments,
+        "The segment; null when there is none.",
+        needs=access(Right.ASSIGNMENTS_READ, Right.SEGMENTS_READ),
+    )
+    is_member: bool | None = computed(
+        field_resolvers.is_member,
+        "True: in it. False: not. Null: cannot be told, since they are of different providers "
+        "or, with an error, since the provider fails.",
+    )
+    origin: DataOrigin | None = computed(
+        field_resolvers.membership_origin, "Where this comes from; null when it cannot be told."
+    )
+
+
+NODES = {
+    context.Provider: Provider,
+    entities.Segment: Segment,
+    entities.Customer: Customer,
+    entities.Assignment: Assignment,
+}
+"""What shows as which type where any node may stand."""

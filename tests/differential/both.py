@@ -1,0 +1,75 @@
+"""Run an operation through both executors and compare all that a caller sees."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from gateway.context import RequestContext
+from resolvers.execution.executor import Answer, Operations
+from tests.differential.operations import Operation
+
+Path = tuple[str | int, ...]
+
+
+def is_valid(operations: Operations, text: str) -> bool:
+    """Tell whether the schema allows a document; it is kept for the run."""
+    return operations.document(text).node is not None
+
+
+def in_dicts(answer: Answer) -> Answer:
+    """Return an answer of dicts alone: a plan makes structs of some, which are encoded alike."""
+    if answer.is_request_error:
+        return answer
+    data = msgspec.to_builtins(answer.body["data"])
+    return answer._replace(body={**answer.body, "data": data})
+
+
+async def both(
+    operations: Operations, asked: Operation, planned: RequestContext, plain: RequestContext
+) -> tuple[Answer, Answer]:
+    """Return the answer of the plan, and that of graphql-core. There must be a plan."""
+    document = operations.document(asked.text)
+    assert document.node is not None, document.errors
+    assert document.plan(asked.name, asked.variables) is not None, "there is no plan"
+    return (
+        in_dicts(await operations.run(document, asked.variables, asked.name, planned)),
+        await operations.run_on_graphql_core(document, asked.variables, asked.name, plain),
+    )
+
+
+def assert_equal(found: Answer, expected: Answer, asked: Operation) -> bool:
+    """Compare data with the order of its keys, and errors with theirs.
+
+    Where several fields that may not be null fail below one null, each explains it, and the plan
+    shows the first in the order of the answer: graphql-core shows the first in time, and may show
+    errors of the objects that went with it.
+    """
+    told = f"\n{asked.text}\n{asked.variables}"
+    assert str(found.body["data"]) == str(expected.body["data"]), told
+    ours, theirs = found.body.get("errors", []), expected.body.get("errors", [])
+    data = expected.body["data"]
+    ours_by, theirs_by = _by_null(data, ours), _by_null(data, theirs)
+    assert list(ours_by) == list(theirs_by), told
+    is_whole = True
+    for null, errors in ours_by.items():
+        if all(tuple(each["path"]) == null for each in theirs_by[null]):
+            assert errors == theirs_by[null], told
+        else:
+            is_whole = False
+    return is_whole
+
+
+def _by_null(data: Any, errors: Sequence[Mapping[str, Any]]) -> dict[Path, list[Any]]:
+    """Return errors by the place that is null because of them."""
+    found: dict[Path, list[Any]] = {}
+    for error in errors:
+        value: Any = data
+        null: Path = ()
+        for part in error["path"]:
+            if value is None:
+                break
+            value = value[part]
+            null = (*null, part)
+        found.setdefault(null, []).append(error)
+    return found

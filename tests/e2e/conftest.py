@@ -1,0 +1,30 @@
+"""The gateway over the embedded sandbox."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+
+from tests.e2e.serving import Front, serving
+
+
+@pytest.fixture(autouse=True, scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Make once for all gateways what takes longer than a test: their record and their trust.
+
+    The record is empty and stays so: these tests write nothing.
+    """
+    trust = httpx.create_ssl_context()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpx, "create_ssl_context", lambda: trust)
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture
+async def front() -> AsyncIterator[Front]:
+    """Return the front door of a gateway that is signed in; calls count from here."""
+    async with serving() as found:
+        await found.data('{ provider(key: "emporix") { segments(first: 1) { totalCount } } }')
+        found.forget()
+        yield found

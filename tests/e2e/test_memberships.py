@@ -1,0 +1,220 @@
+"""The two bulk tests: who is in which segment, and which items are in any."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from tests.e2e.known import DACH_STRATEGIC, HIRO_AT, NEVER_BOUGHT, SILVER_MEMBERS
+from tests.e2e.serving import Front, customer_id, segment_id
+
+MEMBERSHIPS = """
+query($customers: [ID!]!, $segments: [ID!]!) {
+  segmentMemberships(customerIds: $customers, segmentIds: $segments) {
+    customerId segmentId isMember origin
+  }
+}
+"""
+AT_VOUCHERIFY = customer_id("voucherify", HIRO_AT["voucherify"])
+AT_EMPORIX = customer_id("emporix", HIRO_AT["emporix"])
+AT_STUUT = customer_id("stuut", HIRO_AT["stuut"])
+UNKNOWN = customer_id("voucherify", "cust_nobody")
+SILVER = segment_id("voucherify", SILVER_MEMBERS)
+NEVER = segment_id("voucherify", NEVER_BOUGHT)
+DACH = segment_id("stuut", DACH_STRATEGIC)
+B2B, GOLDEN = segment_id("emporix", "b2b-partners"), segment_id("emporix", "golden")
+
+
+def row(customer: str, segment: str, *, is_member: bool | None) -> Mapping[str, Any]:
+    """Return one answer."""
+    return {
+        "customerId": customer,
+        "segmentId": segment,
+        "isMember": is_member,
+        "origin": None if is_member is None else "LIVE",
+    }
+
+
+async def test_memberships(front: Front) -> None:
+    """One row for each pair in the order asked; null across providers; False for unknown."""
+    shown = await front.data(
+        MEMBERSHIPS,
+        {
+            "customers": [AT_EMPORIX, UNKNOWN, AT_VOUCHERIFY, AT_STUUT],
+            "segments": [SILVER, NEVER, B2B, GOLDEN, DACH],
+        },
+    )
+
+    assert shown["segmentMemberships"] == [
+        *(row(AT_EMPORIX, segment, is_member=None) for segment in (SILVER, NEVER)),
+        row(AT_EMPORIX, B2B, is_member=True),
+        row(AT_EMPORIX, GOLDEN, is_member=False),
+        row(AT_EMPORIX, DACH, is_member=None),
+        *(row(UNKNOWN, segment, is_member=False) for segment in (SILVER, NEVER)),
+        *(row(UNKNOWN, segment, is_member=None) for segment in (B2B, GOLDEN, DACH)),
+        row(AT_VOUCHERIFY, SILVER, is_member=True),
+        row(AT_VOUCHERIFY, NEVER, is_member=False),
+        *(row(AT_VOUCHERIFY, segment, is_member=None) for segment in (B2B, GOLDEN, DACH)),
+        *(row(AT_STUUT, segment, is_member=None) for segment in (SILVER, NEVER, B2B, GOLDEN)),
+        row(AT_STUUT, DACH, is_member=True),
+    ]
+    # Voucherify: of each customer whether there is one, and the segments.
+    assert front.counts == {"stuut": 1, "voucherify": 4, "emporix": 1}
+
+
+async def test_memberships_lead_to_customer_and_segment(front: Front) -> None:
+    """A row leads to what it is of; null where there is none."""
+    shown = await front.data(
+        """query($customers: [ID!]!, $segments: [ID!]!) {
+          segmentMemberships(customerIds: $customers, segmentIds: $segments) {
+            isMember customer { name } segment { name }
+          }
+        }""",
+        {
+            "customers": [AT_VOUCHERIFY, UNKNOWN],
+            "segments": [SILVER, segment_id("voucherify", "seg_none")],
+        },
+    )
+
+    silver, hiro = {"name": "Silver members"}, {"name": "Hiro Lindqvist"}
+    assert shown["segmentMemberships"] == [
+        {"isMember": True, "customer": hiro, "segment": silver},
+        {"isMember": False, "customer": hiro, "segment": None},
+        {"isMember": False, "customer": None, "segment": silver},
+        {"isMember": False, "customer": None, "segment": None},
+    ]
+    # Each customer, each one's segments, both segments at once.
+    assert front.counts == {"voucherify": 5}
+
+
+@pytest.mark.parametrize(
+    ("customers", "segments"), [([], []), ([AT_EMPORIX], []), ([], [B2B])], ids=str
+)
+async def test_memberships_of_nothing(
+    front: Front, customers: Sequence[str], segments: Sequence[str]
+) -> None:
+    """Nothing asked, nothing told, nobody called."""
+    given = {"customers": customers, "segments": segments}
+
+    assert await front.data(MEMBERSHIPS, given) == {"segmentMemberships": []}
+    assert front.calls == []
+
+
+async def test_repeated_memberships(front: Front) -> None:
+    """What is asked twice is told twice and read once."""
+    given = {"customers": [AT_EMPORIX, AT_EMPORIX], "segments": [B2B, B2B]}
+
+    shown = await front.data(MEMBERSHIPS, given)
+
+    assert shown["segmentMemberships"] == [row(AT_EMPORIX, B2B, is_member=True)] * 4
+    assert front.counts == {"emporix": 1}
+
+
+@pytest.mark.parametrize(
+    ("customers", "segments", "message"),
+    [
+        ([AT_EMPORIX] * 101, [B2B] * 100, "10100"),
+        ([B2B], [B2B], "This is the id of another thing than a customer."),
+        ([AT_EMPORIX], [AT_EMPORIX], "This is the id of another thing than a segment."),
+        (["garbage"], [B2B], "This is not an id of this gateway."),
+    ],
+    ids=["too many", "segment for customer", "customer for segment", "garbage"],
+)
+async def test_refused_memberships(
+    front: Front, customers: Sequence[str], segments: Sequence[str], message: str
+) -> None:
+    """Ids must be of the right type, and pairs at most 10,000; nobody is called."""
+    answer = await front.ask(MEMBERSHIPS, {"customers": customers, "segments": segments})
+
+    if message == "10100":
+        message = "customerIds x segmentIds is 10100; at most 10000 pairs can be tested at once."
+    assert answer["data"] is None
+    assert [(e["message"], e["path"], e["extensions"]) for e in answer["errors"]] == [
+        (message, ["segmentMemberships"], {"code": "BAD_USER_INPUT"})
+    ]
+    assert front.calls == []
+
+
+MATCH = """
+query($input: SegmentItemsMatchInput!) { segmentItemsMatch(input: $input) { externalId } }
+"""
+
+
+@pytest.mark.parametrize(
+    ("items", "segments", "found"),
+    [
+        # p1003 and p1004 themselves; the others of espresso by their category.
+        (["p1001", "p1003", "p1004", "p1012"], ["golden"], ["p1003", "p1004"]),
+        (["p1001", "p1003"], ["staff"], []),
+        (["no-such"], ["golden"], []),
+        (["p1003"], ["no-such"], []),
+    ],
+    ids=str,
+)
+async def test_items_match(
+    front: Front, items: Sequence[str], segments: Sequence[str], found: Sequence[str]
+) -> None:
+    """Those items are told that are in any active segment of these, in one call."""
+    given = {
+        "provider": "emporix",
+        "siteCode": "main",
+        "itemIds": items,
+        "segmentIds": [segment_id("emporix", key) for key in segments],
+    }
+
+    shown = await front.data(MATCH, {"input": given})
+
+    assert shown["segmentItemsMatch"] == [{"externalId": key} for key in found]
+    assert front.calls == ["POST /customer-segment/sandbox/segments/match"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "segment", "message", "extensions"),
+    [
+        (
+            "stuut",
+            B2B,
+            "Provider 'stuut' does not support ITEM_MATCH.",
+            {"code": "UNSUPPORTED", "provider": "stuut"},
+        ),
+        (
+            "instaleap",
+            B2B,
+            "Provider 'instaleap' does not support ITEM_MATCH.",
+            {"code": "UNSUPPORTED", "provider": "instaleap"},
+        ),
+        ("nobody", B2B, "No provider has the key 'nobody'.", {"code": "BAD_USER_INPUT"}),
+        (
+            "emporix",
+            SILVER,
+            "segmentIds must all be segments of provider 'emporix'.",
+            {"code": "BAD_USER_INPUT"},
+        ),
+        ("emporix", "garbage", "This is not an id of this gateway.", {"code": "BAD_USER_INPUT"}),
+    ],
+)
+async def test_refused_match(
+    front: Front, provider: str, segment: str, message: str, extensions: Mapping[str, Any]
+) -> None:
+    """Only Emporix matches, and only its own segments; nobody is called."""
+    given = {
+        "provider": provider,
+        "siteCode": "main",
+        "itemIds": ["p1003"],
+        "segmentIds": [segment],
+    }
+
+    answer = await front.ask(MATCH, {"input": given})
+
+    assert answer == {
+        "data": {"segmentItemsMatch": None},
+        "errors": [
+            {
+                "message": message,
+                "locations": [{"line": 2, "column": 42}],
+                "path": ["segmentItemsMatch"],
+                "extensions": extensions,
+            }
+        ],
+    }
+    assert front.calls == []

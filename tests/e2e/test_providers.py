@@ -1,0 +1,247 @@
+"""Providers: what each can do, its bounds, how it is doing; and what is true of Instaleap."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tests.e2e.known import EVERY_NAME
+from tests.e2e.serving import PROVIDERS, Front, customer_id, names, segment_id, serving
+
+OPERATIONS = (
+    "SEGMENT_LIST",
+    "SEGMENT_GET",
+    "SEGMENT_MEMBERS",
+    "SEGMENT_ITEMS",
+    "CUSTOMER_LIST",
+    "CUSTOMER_SEARCH_EMAIL",
+    "CUSTOMER_GET",
+    "CUSTOMER_SEGMENTS",
+    "ITEM_MATCH",
+)
+CANNOT = {
+    "stuut": {"SEGMENT_MEMBERS", "SEGMENT_ITEMS", "CUSTOMER_SEARCH_EMAIL", "ITEM_MATCH"},
+    "voucherify": {"SEGMENT_ITEMS", "ITEM_MATCH"},
+    "instaleap": {"SEGMENT_ITEMS", "CUSTOMER_SEARCH_EMAIL", "ITEM_MATCH"},
+    "emporix": set(),
+}
+
+
+async def test_capabilities_of_reading(front: Front) -> None:
+    """Each provider tells in advance what can be read of it; nobody is asked."""
+    shown = await front.data("{ providers { key capabilities { operation supported } } }")
+
+    assert {
+        row["key"]: {
+            each["operation"]: each["supported"]
+            for each in row["capabilities"]
+            if each["operation"] in OPERATIONS
+        }
+        for row in shown["providers"]
+    } == {key: {name: name not in CANNOT[key] for name in OPERATIONS} for key in PROVIDERS}
+    assert front.calls == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "found"),
+    [
+        (None, PROVIDERS),
+        (["emporix", "stuut"], ("stuut", "emporix")),
+        (["nobody", "emporix"], ("emporix",)),
+        ([], ()),
+    ],
+    ids=str,
+)
+async def test_providers_by_keys(
+    front: Front, keys: Sequence[str] | None, found: Sequence[str]
+) -> None:
+    """Those with these keys, in configuration order; no keys are none."""
+    shown = await front.data("query($k: [String!]) { providers(keys: $k) { key } }", {"k": keys})
+
+    assert shown == {"providers": [{"key": key} for key in found]}
+
+
+async def test_provider_by_key(front: Front) -> None:
+    """One provider by its key; null when there is none."""
+    shown = await front.data(
+        '{ is: provider(key: "stuut") { key kind displayName } no: provider(key: "x") { key } }'
+    )
+
+    assert shown == {
+        "is": {"key": "stuut", "kind": "stuut", "displayName": "Stuut"},
+        "no": None,
+    }
+
+
+async def test_limits(front: Front) -> None:
+    """A bound is documented; how much of it is used is asked for only when selected."""
+    bounds = await front.data("{ providers { key limits { name maximum } } }")
+    assert front.calls == []
+    used = await front.data('{ provider(key: "voucherify") { limits { name current } } }')
+
+    assert bounds == {
+        "providers": [
+            {"key": "stuut", "limits": []},
+            {
+                "key": "voucherify",
+                "limits": [
+                    {"name": "STATIC_SEGMENT_CUSTOMERS", "maximum": 20000},
+                    {"name": "DYNAMIC_SEGMENTS", "maximum": 100},
+                ],
+            },
+            {"key": "instaleap", "limits": []},
+            {"key": "emporix", "limits": [{"name": "BULK_ROWS", "maximum": 200}]},
+        ]
+    }
+    assert used == {
+        "provider": {
+            "limits": [
+                {"name": "STATIC_SEGMENT_CUSTOMERS", "current": None},
+                {"name": "DYNAMIC_SEGMENTS", "current": 12},
+            ]
+        }
+    }
+    assert front.counts == {"voucherify": 1}
+
+
+HEALTH = """{ providers { key health {
+  status circuit latencyMsP50 latencyMsP95 lastSuccessAt lastError
+} } }"""
+
+
+async def test_health_before_any_call() -> None:
+    """Of a provider that was not called yet nothing is known, and none is called for it."""
+    async with serving() as front:
+        shown = await front.data(HEALTH)
+
+        assert shown["providers"] == [
+            {
+                "key": key,
+                "health": {
+                    "status": "UNKNOWN",
+                    "circuit": "CLOSED",
+                    "latencyMsP50": None,
+                    "latencyMsP95": None,
+                    "lastSuccessAt": None,
+                    "lastError": None,
+                },
+            }
+            for key in PROVIDERS
+        ]
+        assert front.calls == []
+
+
+async def test_health_after_calls(front: Front) -> None:
+    """A provider that answers is up; one that is never called stays unknown."""
+    await front.data("{ segments { nodes { id } } }")
+    shown = await front.data(HEALTH)
+
+    health = {row["key"]: row["health"] for row in shown["providers"]}
+    assert {key: row["status"] for key, row in health.items()} == {
+        "stuut": "UP",
+        "voucherify": "UP",
+        "instaleap": "UNKNOWN",
+        "emporix": "UP",
+    }
+    for key in ("stuut", "voucherify", "emporix"):
+        told = health[key]
+        assert 0 < told["latencyMsP50"] <= told["latencyMsP95"]
+        for name in ("latencyMsP50", "latencyMsP95"):
+            assert told[name] == round(told[name], 1)
+        assert told["lastSuccessAt"].endswith("Z")
+        assert told["lastError"] is None
+
+
+PART = """query($key: String!, $filter: SegmentFilter, $first: Int, $after: String) {
+  provider(key: $key) { segments(filter: $filter, first: $first, after: $after) {
+    nodes { name } totalCount pageInfo { hasNextPage endCursor } sources { provider { key } }
+  } }
+}"""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({}, EVERY_NAME[24:]),
+        ({"siteCode": "outlet", "status": "INACTIVE"}, ("Staff discount",)),
+        ({"providers": ["emporix", "stuut"]}, EVERY_NAME[24:]),
+        ({"providers": ["stuut"]}, ()),
+        ({"ids": [segment_id("stuut", "x"), segment_id("emporix", "staff")]}, ("Staff discount",)),
+    ],
+    ids=str,
+)
+async def test_segments_of_one_provider(
+    front: Front, wanted: dict[str, Any], found: Sequence[str]
+) -> None:
+    """A provider lists its own part; the parts of a filter all hold, `providers` too."""
+    shown = await front.data(PART, {"key": "emporix", "filter": wanted})
+
+    assert names(shown["provider"]["segments"]) == list(found)
+    assert set(front.counts) <= {"emporix"}
+
+
+async def test_instaleap_says_what_is_true(front: Front) -> None:
+    """Of Instaleap only the record is shown, nothing is LIVE; what it has not is unsupported."""
+    customer = customer_id("instaleap", "AT-1020000000")
+    segment = segment_id("instaleap", "tier:gold")
+
+    answer = await front.ask(
+        """query($c: ID!, $s: ID!, $cs: [ID!]!, $ss: [ID!]!) {
+          provider(key: "instaleap") { segments { totalCount sources { origin } } }
+          customer(id: $c) { id }
+          segment(id: $s) { id }
+          node(id: $s) { id }
+          segmentMemberships(customerIds: $cs, segmentIds: $ss) { isMember origin }
+          ofCustomer: segments(filter: {customerId: $c}) { ...Told }
+          byIds: segments(filter: {ids: $ss}) { ...Told }
+          customers(filter: {providers: ["instaleap"]}) { sources { origin error { code } } }
+          byEmail: customers(filter: {providers: ["instaleap"], email: "x@example.com"}) {
+            sources { origin error { code } }
+          }
+        }
+        fragment Told on SegmentConnection { totalCount sources { origin error { code } } }""",
+        {"c": customer, "s": segment, "cs": [customer], "ss": [segment]},
+    )
+
+    recorded = {"origin": "RECORDED", "error": None}
+    assert answer == {
+        "data": {
+            "provider": {"segments": {"totalCount": 0, "sources": [{"origin": "RECORDED"}]}},
+            "customer": None,
+            "segment": None,
+            "node": None,
+            "segmentMemberships": [{"isMember": False, "origin": "RECORDED"}],
+            "ofCustomer": {"totalCount": 0, "sources": [recorded]},
+            "byIds": {"totalCount": 0, "sources": [recorded]},
+            "customers": {"sources": [recorded]},
+            "byEmail": {"sources": [{"origin": None, "error": {"code": "UNSUPPORTED"}}]},
+        }
+    }
+    assert front.calls == []
+
+
+async def test_what_stuut_cannot_tell(front: Front) -> None:
+    """Stuut tells neither members nor items: each field is null with an error, none is sent."""
+    answer = await front.ask(
+        """query($id: ID!) { segment(id: $id) {
+          name assignments { totalCount } customers { totalCount }
+          customersCount { count } items { totalCount }
+        } }""",
+        {"id": segment_id("stuut", "seg_ChSVXpe3")},
+    )
+
+    assert answer["data"]["segment"] == {
+        "name": "Key accounts",
+        "assignments": None,
+        "customers": None,
+        "customersCount": None,
+        "items": None,
+    }
+    told = {"code": "UNSUPPORTED", "provider": "stuut"}
+    assert sorted((e["path"][1], e["message"], e["extensions"]) for e in answer["errors"]) == [
+        ("assignments", "Provider 'stuut' does not support SEGMENT_MEMBERS.", told),
+        ("customers", "Provider 'stuut' does not support SEGMENT_MEMBERS.", told),
+        ("customersCount", "Provider 'stuut' does not support SEGMENT_MEMBERS.", told),
+        ("items", "Provider 'stuut' does not support SEGMENT_ITEMS.", told),
+    ]
+    assert front.counts == {"stuut": 1}

@@ -1,0 +1,95 @@
+"""Orders of the list of segments: keys, directions, ties, rows without a value."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.e2e.known import EMPORIX, EVERY_NAME, STUUT, VOUCHERIFY
+from tests.e2e.serving import Front, names
+
+ORDER = """
+query Order($key: SegmentSortKey, $reverse: Boolean, $first: Int = 250, $after: String) {
+  segments(first: $first, after: $after, sortKey: $key, reverse: $reverse) {
+    nodes { name createdAt updatedAt priority }
+    totalCount
+    pageInfo { hasNextPage endCursor }
+  }
+}
+"""
+UNRANKED = (*VOUCHERIFY, *EMPORIX)
+BY_UPDATE = (*EMPORIX[:6], "Summer sale 2025", *EMPORIX[7:])
+
+
+@pytest.mark.parametrize(
+    ("key", "reverse", "found"),
+    [
+        ("PROVIDER", False, EVERY_NAME),
+        (None, None, EVERY_NAME),
+        ("PROVIDER", True, EVERY_NAME[::-1]),
+        ("PRIORITY", False, (*STUUT, *UNRANKED)),
+        ("PRIORITY", True, (*STUUT[::-1], *UNRANKED)),
+        ("UPDATED_AT", False, (*BY_UPDATE, *STUUT, *VOUCHERIFY)),
+        ("UPDATED_AT", True, (*BY_UPDATE[::-1], *STUUT, *VOUCHERIFY)),
+    ],
+)
+async def test_order(
+    front: Front, key: str | None, found: Sequence[str], *, reverse: bool | None
+) -> None:
+    """Rows without a value come last in both directions, in the order of the providers."""
+    shown = (await front.data(ORDER, {"key": key, "reverse": reverse}))["segments"]
+
+    assert names(shown) == list(found)
+    assert front.counts == {"stuut": 1, "voucherify": 1, "emporix": 1}
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+async def test_order_by_creation(front: Front, *, reverse: bool) -> None:
+    """All providers' segments stand in one order of time."""
+    shown = await front.data(ORDER, {"key": "CREATED_AT", "reverse": reverse})
+
+    times = [node["createdAt"] for node in shown["segments"]["nodes"]]
+    assert len(times) == len(EVERY_NAME)
+    assert times == sorted(times, reverse=reverse)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+async def test_order_by_name(front: Front, *, reverse: bool) -> None:
+    """Names are compared ignoring case."""
+    shown = await front.data(ORDER, {"key": "NAME", "reverse": reverse})
+
+    found = names(shown["segments"])
+    assert found == sorted(EVERY_NAME, key=str.casefold, reverse=reverse)
+
+
+async def test_order_by_name_in_the_callers_language(front: Front) -> None:
+    """The names compared are those that the caller is shown."""
+    shown = await front.data(ORDER, {"key": "NAME"}, accept_language="de-AT, en;q=0.5")
+
+    found = names(shown["segments"])
+    assert "Goldkunden" in found
+    assert found == sorted(found, key=str.casefold)
+
+
+@pytest.mark.parametrize("key", ["PROVIDER", "NAME", "CREATED_AT", "UPDATED_AT", "PRIORITY"])
+async def test_pages_of_an_order(front: Front, key: str) -> None:
+    """Its pages, backwards, are the list cut into pieces."""
+    given = {"key": key, "reverse": True}
+    whole = (await front.data(ORDER, given))["segments"]
+    found = []
+    after = None
+    for size in (7, 7, 7, 7, 7, 5):
+        page = (await front.data(ORDER, {**given, "first": 7, "after": after}))["segments"]
+        assert len(page["nodes"]) == size
+        assert page["pageInfo"]["hasNextPage"] is (size == 7)
+        found += page["nodes"]
+        after = page["pageInfo"]["endCursor"]
+
+    assert found == whole["nodes"]
+    assert len(found) == len(EVERY_NAME)
+
+
+async def test_total_of_an_order(front: Front) -> None:
+    """What was counted anyway is told, on whatever page."""
+    query = "{ segments(first: 1, sortKey: NAME) { totalCount } }"
+
+    assert await front.data(query) == {"segments": {"totalCount": 40}}

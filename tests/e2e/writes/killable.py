@@ -1,0 +1,127 @@
+"""The server, made to stop at one step of a write and to wait there until it is killed.
+
+`python -m tests.e2e.writes.killable STEP NUMBER LATER_S FD` serves `GATEWAY_CONFIG` on an
+inherited socket. The NUMBER-th time that a replacement comes to the step it prints `paused` and
+goes no further; other replacements do. Its record's clock is LATER_S ahead: what an earlier
+process left behind is out of its lease.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import uvicorn
+
+from gateway.store import store
+from gateway.store.store import Record
+from gateway.store.tag_rows import Ledger
+from gateway.store.write_intents import Tags
+
+Method = Callable[..., Awaitable[Any]]
+
+INTENT_WRITTEN = "intent written"
+INTENT_COMMITTED = "intent committed"
+ANSWER_READ = "answer read"
+SETTLEMENT_WRITTEN = "settlement written"
+SETTLEMENT_COMMITTED = "settlement committed"
+STEPS = (INTENT_WRITTEN, INTENT_COMMITTED, ANSWER_READ, SETTLEMENT_WRITTEN, SETTLEMENT_COMMITTED)
+"""Written is not yet committed."""
+
+
+class Pause:
+    """Where to stop: at the so many-th replacement, recovery not counted."""
+
+    def __init__(self, number: int) -> None:
+        """Count once the first replacement is begun: by then recovery is over."""
+        self._left = number
+        self._counts = False
+
+    async def begun(self) -> None:
+        """Count from now on."""
+        self._counts = True
+
+    async def here(self) -> None:
+        """Go on, or say so and wait for ever."""
+        self._left -= self._counts
+        if self._counts and self._left == 0:
+            sys.stdout.write("paused\n")
+            sys.stdout.flush()
+            await asyncio.Event().wait()
+
+
+def put(owner: type, name: str, method: Method) -> None:
+    """Have this method from now on."""
+    setattr(owner, name, method)
+
+
+def around(
+    method: Method,
+    before: Callable[[], Awaitable[None]] | None = None,
+    after: Callable[[], Awaitable[None]] | None = None,
+) -> Method:
+    """Return the method with something done before or after it."""
+
+    async def surrounded(*arguments: Any, **named: Any) -> Any:
+        if before is not None:
+            await before()
+        found = await method(*arguments, **named)
+        if after is not None:
+            await after()
+        return found
+
+    return surrounded
+
+
+def stop_at(step: str, pause: Pause) -> None:
+    """Put the stop where the step is."""
+    if step == INTENT_COMMITTED:
+        put(Tags, "begin", around(Tags.begin, after=pause.here))
+    elif step == ANSWER_READ:
+        put(Tags, "settle", around(Tags.settle, before=pause.here))
+    elif step == SETTLEMENT_COMMITTED:
+        put(Tags, "settle", around(Tags.settle, after=pause.here))
+    elif step in {INTENT_WRITTEN, SETTLEMENT_WRITTEN}:
+        # Both transactions end with the change of what they have locked.
+        stop_after_change(Ledger.free if step == INTENT_WRITTEN else Ledger.locked, pause)
+    put(Tags, "begin", around(Tags.begin, before=pause.begun))
+
+
+def stop_after_change(locks: Method, pause: Pause) -> None:
+    """Put the stop behind the change by a ledger that was locked in this way."""
+    change: Method = Ledger.change
+    locked = set[int]()
+
+    async def lock(ledger: Ledger, *arguments: Any) -> Any:
+        locked.add(id(ledger))
+        return await locks(ledger, *arguments)
+
+    async def changed(ledger: Ledger, *arguments: Any) -> None:
+        await change(ledger, *arguments)
+        if id(ledger) in locked:
+            locked.discard(id(ledger))
+            await pause.here()
+
+    put(Ledger, locks.__name__, lock)
+    put(Ledger, "change", changed)
+
+
+def set_ahead(later_s: float) -> None:
+    """Set the record's clock ahead."""
+    opened = Record.open
+
+    def clock() -> datetime:
+        return store.now() + timedelta(seconds=later_s)
+
+    async def open_later(place: Any) -> Record:
+        return await opened(place, clock)
+
+    put(Record, "open", open_later)
+
+
+if __name__ == "__main__":
+    _, chosen, number, later_s, fd = sys.argv
+    stop_at(chosen, Pause(int(number)))
+    set_ahead(float(later_s))
+    uvicorn.run("gateway.asgi:create", factory=True, fd=int(fd), log_level="warning")

@@ -1,0 +1,59 @@
+"""Requests are cancelled all the time: by deadlines, and by clients that hang up."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from gateway.providers.base.exchange import Lookup
+from gateway.store.store import Record
+from gateway.store.write_intents import Settlement
+from tests.unit.store.conftest import Clock
+from tests.unit.store.telling import (
+    CONFIRMED,
+    SHOP,
+    begin,
+    counts,
+    overdue,
+    settle,
+    shown,
+    soon,
+    told,
+    wanted,
+)
+
+
+async def _read(record: Record, _: int) -> None:
+    await record.answer(SHOP, Lookup("customers", size=50, with_total=True))
+
+
+async def _write(record: Record, number: int) -> None:
+    begun = await begin(record, wanted(f"c{number}", "x", "y"), deadline=soon(60))
+    await settle(record, begun.claim, Settlement.CONFIRMED)
+
+
+@pytest.mark.parametrize("work", [_read, _write])
+async def test_storm(
+    record: Record, clock: Clock, work: Callable[[Record, int], Awaitable[None]]
+) -> None:
+    """After a hundred calls that are cancelled wherever they are, all connections work."""
+    dice = random.Random(3)  # noqa: S311  # a test's
+    running = [asyncio.ensure_future(work(record, number)) for number in range(100)]
+    for task in dice.sample(running, 100):
+        for _ in range(dice.randrange(12)):
+            await asyncio.sleep(0.0005)
+        task.cancel()
+    ended = await asyncio.gather(*running, return_exceptions=True)
+    assert {type(each) for each in ended} <= {type(None), asyncio.CancelledError}
+    # More than there are connections, at the same moment.
+    await asyncio.gather(*(_read(record, 0) for _ in range(30)))
+    clock.pass_by(hours=1)
+    await overdue(record, 100)
+    clock.pass_by(hours=1)
+    for claim in await record.tags.overdue([SHOP], 0):
+        assert await settle(record, claim, Settlement.CONFIRMED) == set()
+    await told(record, wanted("c0", "x", "y"))
+    assert await shown(record, "c0") == (CONFIRMED, {"x", "y"})
+    found = await counts(record)
+    assert found == dict.fromkeys(("customers", "x", "y"), found["customers"]) | {"tags": 2}

@@ -1,0 +1,88 @@
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.errors import BadInput
+from gateway.providers.base.exchange import CustomerRow, Lookup, Rows, TaggingRow, TagRow
+from gateway.store.store import Record
+from tests.unit.store.telling import CONFIRMED, SHOP, told, wanted
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+# By code points: capitals first, an accent behind all of ASCII, what UTF-16 splits last of all.
+NAMES = ["B", "Z", "a", "b", "é", "\uffff", "\U0001f600"]
+
+
+def tag(value: str) -> TagRow:
+    """Return a row of a tag."""
+    return TagRow("t", value, NOW, NOW)
+
+
+def tagging(customer: str, value: str) -> TaggingRow:
+    """Return a row of an assignment."""
+    return TaggingRow(customer, "t", value, CONFIRMED, NOW, NOW)
+
+
+@pytest.fixture
+async def filled(record: Record) -> Record:
+    """Return a record in which every name is a customer with the tag x, and Z has all tags."""
+    rows = [wanted(name, "x") for name in NAMES if name != "Z"]
+    await told(record, *rows, wanted("Z", "x", *NAMES))
+    return record
+
+
+@pytest.mark.parametrize("size", [1, 2, 6, 7, 8])
+async def test_pages(filled: Record, size: int) -> None:
+    """Lists page through without loss, by code points, each page with the whole's total."""
+    whole: dict[Lookup, Sequence[TagRow | TaggingRow | CustomerRow]] = {
+        Lookup("segments"): [tag(value) for value in sorted([*NAMES, "x"])],
+        Lookup("members", (("t", "x"),)): [tagging(name, "x") for name in NAMES],
+        Lookup("customers"): [CustomerRow(name) for name in NAMES],
+        Lookup("assignments", (("Z",),)): [tagging("Z", value) for value in sorted([*NAMES, "x"])],
+    }
+    for asked, expected in whole.items():
+        found: list[TagRow | TaggingRow | CustomerRow] = []
+        after = None
+        is_last = False
+        while not is_last:
+            lookup = Lookup(asked.what, asked.keys, after, size, with_total=True)
+            page = await filled.answer(SHOP, lookup)
+            assert page.total == len(expected)
+            found += page.rows
+            is_last = page.is_last
+            last = page.rows[-1]
+            by_customer = asked.what in {"members", "customers"}
+            after = (last.customer,) if by_customer else (last.type, last.value)
+            assert len(page.rows) == size or is_last
+        assert found == expected
+        assert await filled.answer(SHOP, asked) == Rows(expected)
+
+
+async def test_single(filled: Record) -> None:
+    """What is asked by its keys is answered by those that are there, in any number."""
+    found = await filled.answer(SHOP, Lookup("segment", (("t", "b"), ("u", "b"), ("t", "x"))))
+    assert sorted(found.rows, key=lambda row: row.value) == [tag("b"), tag("x")]
+    found = await filled.answer(SHOP, Lookup("customer", (("b",), ("c",), ("B",))))
+    assert sorted(row.customer for row in found.rows) == ["B", "b"]
+    assert await filled.answer(SHOP, Lookup("member_count", (("t", "x"),))) == len(NAMES)
+
+
+@pytest.mark.parametrize("text", ["nobody", "", "a\0", "\ud800", "x" * 5000, "%", "'"])
+@pytest.mark.parametrize("what", ["segment", "members", "customer", "assignments"])
+async def test_absent(filled: Record, what: str, text: str) -> None:
+    """What is not there, and what could not be, is answered by no rows."""
+    key = (text,) if what in {"customer", "assignments"} else ("t", text)
+    assert (await filled.answer(SHOP, Lookup(what, (key,)))).rows in ([], ())
+    assert (await filled.answer("other", Lookup(what, (key,)))).rows in ([], ())
+
+
+async def test_no_keys(filled: Record) -> None:
+    """No keys, no rows."""
+    assert await filled.answer(SHOP, Lookup("members", with_total=True)) == Rows((), total=0)
+    assert await filled.answer(SHOP, Lookup("member_count")) == 0
+
+
+async def test_forged_position(filled: Record) -> None:
+    """A position that no row can have is the caller's mistake."""
+    with pytest.raises(BadInput):
+        await filled.answer(SHOP, Lookup("customers", after=("\0",)))

@@ -1,0 +1,110 @@
+from pathlib import Path
+from stat import S_IMODE
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from gateway.errors import Problem, SettingsError
+from gateway.store.database import Database
+from gateway.store.database_url import Place, located
+from gateway.store.errors import RecordFailed
+from gateway.store.migrate import NEWEST
+from gateway.store.store import Record
+from gateway.store.tables import METADATA
+from gateway.store.upgrade import config
+from tests.unit.store.telling import CONFIRMED, shown, told, wanted
+
+
+@pytest.mark.usefixtures("record")
+async def test_complete(place: Place) -> None:
+    """The migrations lead to the tables that the program uses."""
+
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), METADATA))
+
+    database = Database(place)
+    async with database.reading() as connection:
+        assert await connection.run_sync(differences) == []
+    await database.close()
+
+
+async def test_again(record: Record, place: Place) -> None:
+    """Opened again, a record keeps what it has."""
+    await told(record, wanted("ada", "x"))
+    again = await Record.open(place)
+    assert await shown(again, "ada") == (CONFIRMED, {"x"})
+    await again.close()
+
+
+async def test_newer(record: Record, place: Place) -> None:
+    """A record of a newer program is refused, with its step, and left alone."""
+    await told(record, wanted("ada", "x"))
+    database = Database(place)
+    async with database.writing() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SettingsError) as found:
+        await Record.open(place)
+    assert found.value.problems == (
+        Problem(
+            "store.url",
+            "was written by a newer version of this program (step 9999); run that one",
+        ),
+    )
+    await database.close()
+    assert await shown(record, "ada") == (CONFIRMED, {"x"})
+
+
+async def test_file(sqlite_url: str) -> None:
+    """A file is its owner's alone, as its directory is, in WAL mode, and synced at commits."""
+    place = located(sqlite_url, {})
+    record = await Record.open(place)
+    path = place.path
+    assert path is not None
+    assert S_IMODE(path.stat().st_mode) == 0o600
+    assert S_IMODE(path.parent.stat().st_mode) == 0o700
+    database = Database(place)
+    async with database.writing() as connection:
+        modes = [
+            (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one()
+            for name in ("journal_mode", "synchronous", "busy_timeout")
+        ]
+    assert modes == ["wal", 2, 10_000]
+    await database.close()
+    await record.close()
+
+
+@pytest.mark.parametrize(
+    "name", ["a file/record.db", "a folder"], ids=["not a folder", "not a file"]
+)
+async def test_no_file(tmp_path: Path, name: str) -> None:
+    """A path that cannot be a record is a problem of the setting, with the path."""
+    (tmp_path / "a file").touch()
+    (tmp_path / "a folder").mkdir()
+    with pytest.raises(SettingsError, match=f"^store.url: cannot be opened: {tmp_path / name}: "):
+        await Record.open(located(f"sqlite:///{tmp_path / name}", {}))
+
+
+async def test_no_database(tmp_path: Path) -> None:
+    """A file that is none of SQLite's is a problem of the setting, and is left as it is."""
+    path = tmp_path / "notes.txt"
+    path.write_text("These are notes, and not a database." * 100)
+    with pytest.raises(SettingsError, match=r"file is not a database$"):
+        await Record.open(located(f"sqlite:///{path}", {}))
+    assert path.read_text().startswith("These are notes")
+
+
+async def test_no_server() -> None:
+    """A server that is not there is an error of the gateway's, without its password."""
+    with pytest.raises(RecordFailed) as found:
+        await Record.open(located("postgresql://ada:s3cret@127.0.0.1:1/shop", {}))
+    assert str(found.value) == (
+        "The gateway's own record cannot be used at the moment: it cannot be reached."
+    )
+
+
+def test_newest_step() -> None:
+    """What is compared at start, without alembic, is the last of alembic's steps."""
+    assert ScriptDirectory.from_config(config()).get_current_head() == NEWEST

@@ -1,0 +1,176 @@
+"""The configuration file: what it may say, and what is served without one."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from gateway.providers import ADAPTERS
+from gateway.sandbox.app import CREDENTIALS
+from gateway.settings import CORS_ALLOW_HEADERS, load
+from tests.unit.configurations import ACCOUNT, ENVIRONMENT, EXAMPLE, problems, read
+
+CLOSED: dict[str, Any] = {
+    "hosts": (),
+    "cors_origins": (),
+    "cors_allow_headers": CORS_ALLOW_HEADERS,
+    "trusted_proxies": (),
+    "keep_alive_s": 130,
+}
+
+
+def plain(value: Any) -> Any:
+    """Return a value with its secrets opened."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def test_the_documented_example_is_read(file: Path) -> None:
+    """Every table and key of it, filled from the environment."""
+    settings = read(file, EXAMPLE, ENVIRONMENT)
+    assert settings.server.model_dump() == {
+        "allow_anonymous": False,
+        "request_timeout_s": 10,
+        "cache_ttl_s": 5,
+        **CLOSED,
+    }
+    assert settings.store.url == "sqlite:///gateway.db"
+    assert settings.source == str(file)
+    asked = [
+        {name: plain(getattr(each, name)) for name in each.model_fields_set}
+        for each in settings.providers
+    ]
+    assert asked == [
+        {
+            "key": "acme-emporix",
+            "kind": "emporix",
+            "base_url": "https://api.emporix.io",
+            "tenant": "acme",
+            "client_id": "client-1",
+            "client_secret": "secret-2",
+            "scope": "customersegment.segment_read customersegment.segment_manage "
+            "customer.customer_read",
+        },
+        {
+            "key": "loyalty",
+            "kind": "voucherify",
+            "base_url": "https://api.voucherify.io",
+            "app_id": "secret-3",
+            "app_token": "secret-4",
+            "oauth": False,
+        },
+        {
+            "key": "shop",
+            "kind": "instaleap",
+            "base_url": "https://deadpool.instaleap.io",
+            "token": "secret-5",
+            "reverse_token": "secret-6",
+        },
+        {
+            "key": "receivables",
+            "kind": "stuut",
+            "base_url": "https://api.stuut.ai",
+            "token": "secret-7",
+        },
+    ]
+
+
+def test_every_provider_takes_the_common_settings(file: Path) -> None:
+    """Each of them counts, whatever the kind; a number may come from the environment."""
+    common = """
+display_name = "Acme's"
+timeout_s = "${TIMEOUT}"
+max_concurrency = 7
+retries = 0
+cache_ttl_s = 0
+enabled = true
+"""
+    accounts = "".join(
+        f'\n[[providers]]\nkey = "{kind}"\nkind = "{kind}"\nbase_url = "sandbox:"{common}'
+        for kind in ADAPTERS
+    )
+    settings = read(file, accounts, {"TIMEOUT": "2.5"})
+    assert [each.kind for each in settings.providers] == list(ADAPTERS)
+    for each in settings.providers:
+        assert (
+            each.display_name,
+            each.timeout_s,
+            each.max_concurrency,
+            each.retries,
+            each.cache_ttl_s,
+        ) == ("Acme's", 2.5, 7, 0, 0)
+
+
+def test_what_is_not_said_has_its_documented_default(file: Path) -> None:
+    """The least that a file can say."""
+    settings = read(file, ACCOUNT)
+    assert settings.server.model_dump() == {
+        "allow_anonymous": None,
+        "request_timeout_s": 10,
+        "cache_ttl_s": 5,
+        **CLOSED,
+    }
+    assert settings.store.url is None
+    (account,) = settings.providers
+    assert (
+        account.display_name,
+        account.timeout_s,
+        account.max_concurrency,
+        account.retries,
+        account.cache_ttl_s,
+    ) == (None, 5, 20, 2, None)
+
+
+def test_a_sandbox_account_has_the_sandboxs_credentials(file: Path) -> None:
+    """They need not be written; one that is written counts."""
+    settings = read(
+        file,
+        '[[providers]]\nkey = "a"\nkind = "stuut"\nbase_url = "sandbox:"\n'
+        '[[providers]]\nkey = "b"\nkind = "stuut"\nbase_url = "sandbox:"\ntoken = "wrong"\n',
+    )
+    assert [plain(getattr(each, "token")) for each in settings.providers] == [  # noqa: B009  # only this kind's settings have it
+        CREDENTIALS["stuut"]["token"],
+        "wrong",
+    ]
+
+
+def test_a_disabled_provider_is_not_served_but_checked(file: Path) -> None:
+    """It is left out; its mistakes and its key count all the same."""
+    other = ACCOUNT.replace("acme", "other")
+    settings = read(file, ACCOUNT + "enabled = false\n" + other)
+    assert [each.key for each in settings.providers] == ["other"]
+    assert problems(file, ACCOUNT + "enabled = false\nretries = -1\n" + ACCOUNT) == [
+        ("providers[0].retries", "input should be greater than or equal to 0"),
+        ("providers[1].key", "'acme' is taken by providers[0]; keys are unique"),
+    ]
+
+
+def test_settings_show_no_secret(file: Path) -> None:
+    """Not whole, and not in part."""
+    settings = read(file, EXAMPLE, ENVIRONMENT)
+    for shown in (
+        repr(settings),
+        str(settings),
+        repr(settings.providers),
+        str(settings.model_dump()),
+    ):
+        assert "secret-" not in shown
+
+
+def test_without_a_file_the_sandbox_is_served() -> None:
+    """All four kinds, under their own names; an empty variable is none."""
+    for environment in ({}, {"GATEWAY_CONFIG": ""}):
+        settings = load(None, environment)
+        assert settings.source == "no configuration file: the embedded sandbox"
+        assert [(each.key, each.kind, each.base_url) for each in settings.providers] == [
+            (kind, kind, "sandbox:") for kind in ("stuut", "voucherify", "instaleap", "emporix")
+        ]
+
+
+def test_the_environment_names_the_file_unless_the_caller_does(tmp_path: Path) -> None:
+    """`GATEWAY_CONFIG` counts when no file is given, and not otherwise."""
+    named, given = tmp_path / "named.toml", tmp_path / "given.toml"
+    named.write_text(ACCOUNT.replace("acme", "named"))
+    given.write_text(ACCOUNT.replace("acme", "given"))
+    environment = {"GATEWAY_CONFIG": str(named)}
+    assert [each.key for each in load(None, environment).providers] == ["named"]
+    assert [each.key for each in load(given, environment).providers] == ["given"]

@@ -1,0 +1,220 @@
+"""What is wrong with a configuration: all of it at once, each by its path, and no secret."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import SettingsError
+from gateway.settings import load
+from tests.unit.configurations import ACCOUNT, EXAMPLE, problems, read
+
+
+def test_every_missing_variable_is_named_by_its_place(file: Path) -> None:
+    """All at once, in file order, each with the path of the setting that wants it."""
+    assert problems(file, EXAMPLE) == [
+        (path, f"the environment variable {name} is not set")
+        for path, name in [
+            ("providers[0].client_id", "EMPORIX_CLIENT_ID"),
+            ("providers[0].client_secret", "EMPORIX_CLIENT_SECRET"),
+            ("providers[1].app_id", "VOUCHERIFY_APP_ID"),
+            ("providers[1].app_token", "VOUCHERIFY_APP_TOKEN"),
+            ("providers[2].token", "INSTALEAP_TOKEN"),
+            ("providers[2].reverse_token", "INSTALEAP_REVERSE_TOKEN"),
+            ("providers[3].token", "STUUT_TOKEN"),
+        ]
+    ]
+
+
+def test_all_problems_of_a_file_are_told_at_once(file: Path) -> None:
+    """One reading of the list is enough to mend the file."""
+    text = """
+servers = 1
+[server]
+request_timeout_s = 0
+allow_anonymous = "perhaps"
+color = "red"
+[store]
+url = "mysql://db"
+[[providers]]
+key = "a b"
+kind = "stuut"
+base_url = "upstream.test"
+tokn = "secret-1"
+[[providers]]
+key = "acme"
+kind = "acme"
+[[providers]]
+key = "acme"
+kind = "voucherify"
+base_url = "https://upstream.test"
+app_id = "${NOT_SET}"
+app_token = ""
+timeout_s = 1000
+max_concurrency = 1.5
+[[providers]]
+"""
+    assert problems(file, text) == [
+        ("providers[2].app_id", "the environment variable NOT_SET is not set"),
+        ("server.allow_anonymous", "input should be a valid boolean, unable to interpret input"),
+        ("server.request_timeout_s", "input should be greater than 0"),
+        ("server.color", "is not a known setting"),
+        ("store.url", "string should match pattern '^(sqlite|postgresql)://.+$'"),
+        (
+            "servers",
+            (
+                "is not a known table; known are server, store, auth, limits, documents, log, "
+                "fast_paths and [[providers]]"
+            ),
+        ),
+        ("providers[0].key", "string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'"),
+        (
+            "providers[0].base_url",
+            r"string should match pattern '^(https?://[^\s?#@]+|sandbox:)$'",
+        ),
+        ("providers[0].token", "is missing"),
+        ("providers[0].tokn", "is not a known setting"),
+        ("providers[1].kind", "must be one of stuut, voucherify, instaleap, emporix"),
+        ("providers[2].timeout_s", "input should be less than or equal to 120"),
+        (
+            "providers[2].max_concurrency",
+            "input should be a valid integer, got a number with a fractional part",
+        ),
+        ("providers[2].app_token", "must not be empty"),
+        ("providers[3].kind", "must be one of stuut, voucherify, instaleap, emporix"),
+        ("providers[2].key", "'acme' is taken by providers[1]; keys are unique"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "problem"),
+    [
+        pytest.param("", "providers", "at least one [[providers]] table is needed", id="nothing"),
+        pytest.param(
+            "providers = []", "providers", "at least one [[providers]] table is needed", id="none"
+        ),
+        pytest.param(
+            "[providers]\nkey = 'a'",
+            "providers",
+            "must be tables, each headed [[providers]]",
+            id="one bracket",
+        ),
+        pytest.param(
+            "providers = [1]",
+            "providers",
+            "must be tables, each headed [[providers]]",
+            id="a list",
+        ),
+        pytest.param(
+            "server = 1" + ACCOUNT,
+            "server",
+            "input should be a valid dictionary or instance of ServerSettings",
+            id="a table that is none",
+        ),
+        pytest.param(
+            ACCOUNT.replace("https://upstream.test", "${URL}"),
+            "providers[0].base_url",
+            "the environment variable URL is not set",
+            id="a variable that is missing, and no address either",
+        ),
+        pytest.param(
+            ACCOUNT.replace("secret-1", "${1X}"),
+            "providers[0].token",
+            "${1X} is not the name of a variable",
+            id="no name",
+        ),
+        pytest.param(
+            ACCOUNT.replace("secret-1", "secret-1\\n"),
+            "providers[0].token",
+            "has a line break, a space at an end, or a character beyond ASCII in it",
+            id="a secret from a file with a line break",
+        ),
+        pytest.param(
+            ACCOUNT.replace("https://upstream.test", "https:///path"),
+            "providers[0].base_url",
+            "names no host",
+            id="no host",
+        ),
+        pytest.param(
+            ACCOUNT.replace("https://upstream.test", "https://upstream.test:99999"),
+            "providers[0].base_url",
+            "port out of range 0-65535",
+            id="no such port",
+        ),
+        pytest.param(
+            ACCOUNT + "timeout_s = nan\n",
+            "providers[0].timeout_s",
+            "input should be less than or equal to 120",
+            id="not a number",
+        ),
+    ],
+)
+def test_a_problem_is_told_by_its_path(file: Path, text: str, path: str, problem: str) -> None:
+    """Each single mistake has one line."""
+    assert problems(file, text) == [(path, problem)]
+
+
+@pytest.mark.parametrize("secret", ["secret-1", "http://me:secret-1@upstream.test"])
+def test_a_secret_is_in_no_problem(file: Path, secret: str) -> None:
+    """Wherever it was written by mistake: in no text, no repr and no cause."""
+    text = f"""
+[server]
+secret = "{secret}"
+allow_anonymous = "{secret}"
+[store]
+url = "{secret}"
+[[providers]]
+key = "{secret}:"
+kind = "stuut"
+base_url = "{secret}"
+token = ["{secret}"]
+timeout_s = "{secret}"
+"""
+    with pytest.raises(SettingsError) as refused:
+        read(file, text)
+    shown = str(refused.value) + repr(refused.value) + repr(refused.value.problems)
+    cause: BaseException | None = refused.value
+    while cause is not None:
+        shown += str(cause)
+        cause = cause.__cause__ or cause.__context__
+    assert len(refused.value.problems) == 7
+    assert "secret-1" not in shown
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[server", b"a = 1\na = 2", b'a = "\xff"'],
+    ids=["unfinished", "said twice", "not UTF-8"],
+)
+def test_a_file_that_is_not_toml_is_told(file: Path, content: bytes) -> None:
+    """By the file's name, with the reader's words, which differ from Python to Python."""
+    file.write_bytes(content)
+    with pytest.raises(SettingsError) as refused:
+        load(file, {})
+    ((path, text),) = refused.value.problems
+    assert (path, text[:13]) == (str(file), "is not TOML: ")
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """A missing file and a folder, by name, with the system's words."""
+    for path, why in (
+        (tmp_path / "none", "No such file or directory"),
+        (tmp_path, "Is a directory"),
+    ):
+        with pytest.raises(SettingsError) as refused:
+            load(path, {})
+        assert refused.value.problems == ((str(path), f"cannot be read: {why}"),)
+
+
+@pytest.mark.parametrize("name", ["*, x-a", "x a", "", "x:", "x\\r\\ny: z", "é"])
+def test_names_of_headers(file: Path, name: str) -> None:
+    """What is no name of a header goes into none."""
+    text = f'{ACCOUNT}\n[server]\ncors_allow_headers = ["x-shop", "{name}"]\n'
+    ((path, told),) = problems(file, text)
+    assert path == "server.cors_allow_headers[1]"
+    assert told.startswith("string should match pattern")
+
+
+def test_a_byte_order_mark(file: Path) -> None:
+    """Some editors write one before the file."""
+    file.write_bytes(b"\xef\xbb\xbf" + ACCOUNT.encode())
+    assert len(load(file, {}).providers) == 1

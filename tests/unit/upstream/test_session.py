@@ -1,0 +1,167 @@
+"""Signing in: once for everybody who waits, early enough, and never again and again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from gateway.errors import Broken, Denied, ProviderError, TimedOut
+from gateway.providers.base.exchange import Token
+from gateway.request_scope import Scope
+from gateway.upstream.token_session import REFRESH_AT, REFUSAL_STANDS_S, Session
+
+LIFETIME_S = 100.0
+ANY = Scope("request-1", 0)
+
+
+@dataclass
+class Desk:
+    """Gives tokens 1, 2, 3 … when it is open; fails as often as it was told to."""
+
+    failures: list[ProviderError] = field(default_factory=list)
+    asked: int = 0
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+    now: float = 1000.0
+
+    async def sign_in(self, _: Scope) -> Token:
+        """Answer one sign-in."""
+        self.asked += 1
+        number = self.asked
+        await self.open.wait()
+        if self.failures:
+            raise self.failures.pop(0)
+        return Token(f"Bearer {number}", LIFETIME_S)
+
+    def session(self, timeout_s: float = 5) -> Session:
+        """Return a session that signs in here, by this desk's clock."""
+        return Session("acme", self.sign_in, timeout_s, lambda: self.now)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """Return a desk that is open."""
+    desk = Desk()
+    desk.open.set()
+    return desk
+
+
+async def settled(answer: Awaitable[Token]) -> str:
+    """Return the token's value, or the name of the error's class."""
+    try:
+        return (await answer).authorization
+    except ProviderError as error:
+        return type(error).__name__
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    """Let the others run until this holds, which must be soon."""
+    for _ in range(1000):
+        if reached():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError
+
+
+async def test_all_who_wait_share_one_sign_in(desk: Desk) -> None:
+    """500 at once cost one call, and so does whoever comes while the token serves."""
+    session = desk.session()
+    tokens = await asyncio.gather(*(session.token(ANY) for _ in range(500)))
+    assert {token.authorization for token in tokens} == {"Bearer 1"}
+    assert await session.token(ANY) is tokens[0]
+    assert desk.asked == 1
+
+
+async def test_a_new_token_is_fetched_while_the_old_one_still_serves(desk: Desk) -> None:
+    """After 80 % of its life a token is still given out at once, and one renewal runs."""
+    session = desk.session()
+    await session.token(ANY)
+    desk.now += LIFETIME_S * REFRESH_AT - 0.001
+    await session.token(ANY)
+    assert desk.asked == 1
+
+    desk.open.clear()
+    desk.now += 0.001
+    old = [await settled(session.token(ANY)) for _ in range(3)]
+    await until(lambda: desk.asked == 2)
+    desk.open.set()
+    assert old == ["Bearer 1"] * 3
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert await settled(session.token(ANY)) == "Bearer 2"
+    assert desk.asked == 2
+
+
+async def test_a_failed_renewal_costs_nothing_while_the_old_token_serves(desk: Desk) -> None:
+    """The old one is given out; the renewal is tried again by whoever comes later."""
+    session = desk.session()
+    await session.token(ANY)
+    desk.failures = [Denied("acme", "oauth.token", status=401)]
+    desk.now += LIFETIME_S * REFRESH_AT
+    assert await settled(session.token(ANY)) == "Bearer 1"
+    await until(lambda: not desk.failures)
+    assert await settled(session.token(ANY)) == "Bearer 1"
+    desk.now += REFUSAL_STANDS_S
+    assert await settled(session.token(ANY)) == "Bearer 1"
+    await until(lambda: desk.asked == 3)
+    assert await settled(session.token(ANY)) == "Bearer 3"
+
+
+async def test_a_token_at_its_end_is_waited_for(desk: Desk) -> None:
+    """In its last second a token is given to nobody."""
+    session = desk.session()
+    await session.token(ANY)
+    desk.now += LIFETIME_S - 1
+    assert await settled(session.token(ANY)) == "Bearer 2"
+
+
+async def test_the_token_that_failed_is_replaced_once(desk: Desk) -> None:
+    """All who saw it fail get the same new one; who comes late with the old one does, too."""
+    session = desk.session()
+    old = await session.token(ANY)
+    new = await asyncio.gather(*(session.token(ANY, instead_of=old) for _ in range(50)))
+    assert {token.authorization for token in new} == {"Bearer 2"}
+    assert await settled(session.token(ANY, instead_of=old)) == "Bearer 2"
+    assert desk.asked == 2
+
+
+async def test_a_refusal_reaches_all_and_stands_for_a_moment(desk: Desk) -> None:
+    """A burst of whatever shape asks once; a second later the next one asks again."""
+    desk.failures = [Denied("acme", "oauth.token", status=401)]
+    session = desk.session()
+    together = await asyncio.gather(*(settled(session.token(ANY)) for _ in range(20)))
+    one_by_one = [await settled(session.token(ANY)) for _ in range(20)]
+    assert together + one_by_one == ["Denied"] * 40
+    assert desk.asked == 1
+    desk.now += REFUSAL_STANDS_S
+    assert await settled(session.token(ANY)) == "Bearer 2"
+
+
+async def test_an_outage_is_asked_again_at_once(desk: Desk) -> None:
+    """What may pass is no refusal: the next one tries."""
+    desk.failures = [Broken("acme", "oauth.token", status=503)]
+    session = desk.session()
+    assert await settled(session.token(ANY)) == "Broken"
+    assert await settled(session.token(ANY)) == "Bearer 2"
+
+
+async def test_who_hangs_up_does_not_hang_up_for_the_others(desk: Desk) -> None:
+    """The first one, who caused the sign-in, is cancelled; the second gets its token."""
+    desk.open.clear()
+    session = desk.session()
+    first, second = (asyncio.create_task(session.token(ANY)) for _ in range(2))
+    await until(lambda: desk.asked == 1)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    desk.open.set()
+    assert await settled(second) == "Bearer 1"
+    assert desk.asked == 1
+
+
+async def test_a_sign_in_has_the_providers_time(desk: Desk) -> None:
+    """A desk that never answers is a timeout of that provider."""
+    desk.open.clear()
+    with pytest.raises(TimedOut) as failed:
+        await desk.session(timeout_s=0.01).token(ANY)
+    assert (failed.value.provider, failed.value.operation) == ("acme", "sign_in")

@@ -1,0 +1,153 @@
+import asyncio
+import gzip
+import random
+import ssl
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from gateway.providers.base.exchange import Reply
+from gateway.upstream.http.aiohttp_transport import PooledTransport
+from gateway.upstream.http.client import Http1Site, HttpxSite, Site, site_at
+from gateway.upstream.http.decompression import TURN_BYTES
+from gateway.upstream.http.http1_connection import ENOUGH
+from gateway.upstream.http.http1_pool import Http1Transport
+from tests.unit.upstream.misbehaving import Act, ok, serving
+
+LARGEST = 1000
+NO_HEADERS: dict[str, str] = {}
+
+
+@pytest.fixture(params=[PooledTransport, Http1Transport])
+async def transport(request: pytest.FixtureRequest) -> AsyncIterator[httpx.AsyncBaseTransport]:
+    """Open a transport, and close it."""
+    opened: httpx.AsyncBaseTransport = request.param(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    async with asyncio.timeout(20):
+        yield opened
+        await opened.aclose()
+
+
+def at(url: str, transport: httpx.AsyncBaseTransport) -> Site:
+    """Return a site with small bounds."""
+    return site_at(url, transport, 5, LARGEST)
+
+
+async def test_the_shortest_way_is_taken() -> None:
+    """What is not known to have one is called through httpx's interface."""
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    short, general = Http1Transport(trust), httpx.MockTransport(lambda _: httpx.Response(200))
+    assert type(at("http://api.test", short)) is Http1Site
+    assert type(at("http://api.test", general)) is HttpxSite
+
+
+@pytest.mark.parametrize("base", ["", "/", "/base", "/base/"])
+async def test_a_request_is_sent_as_it_is(transport: httpx.AsyncBaseTransport, base: str) -> None:
+    """Below the base URL, with its headers and the length of its body, and no more."""
+    async with serving() as server:
+        site = at(server.url + base, transport)
+        await site.exchange("DELETE", "/a%2Fb?c=%20", {"x-name": "acme"}, b"[]")
+        (request,) = server.requests
+    assert (request.method, request.target, request.body) == (
+        "DELETE",
+        f"{base.rstrip('/')}/a%2Fb?c=%20",
+        b"[]",
+    )
+    assert sorted(request.headers) == [
+        ("content-length", "2"),
+        ("host", f"127.0.0.1:{server.port}"),
+        ("x-name", "acme"),
+    ]
+
+
+async def test_the_reply_is_whole(transport: httpx.AsyncBaseTransport) -> None:
+    """Status, headers by lower-case name, repeated ones joined, body decompressed."""
+    told = ("X-Total: 5", "Link: a", "Link: b", "Content-Encoding: gzip")
+    async with serving([ok(gzip.compress(b"well"), "207 Multi-Status", *told)]) as server:
+        reply = await at(server.url, transport).exchange("GET", "/", NO_HEADERS, None)
+    assert type(reply) is Reply
+    assert (reply.status, reply.headers["x-total"], reply.headers["link"], reply.body) == (
+        207,
+        "5",
+        "a, b",
+        b"well",
+    )
+
+
+@pytest.mark.parametrize("headers", [(), ("Content-Encoding: gzip",)], ids=["plain", "gzip"])
+async def test_a_body_may_be_large_but_not_larger(
+    transport: httpx.AsyncBaseTransport, headers: tuple[str, ...]
+) -> None:
+    """The bound is on the decompressed body; the connection of a larger one is not used again."""
+    bodies = [b"x" * LARGEST, b"x" * (LARGEST + 1)]
+    sent = [gzip.compress(body) if headers else body for body in bodies]
+    async with serving(*([ok(each, "200 OK", *headers)] for each in sent)) as server:
+        site = at(server.url, transport)
+        assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == bodies[0]
+        with pytest.raises(httpx.DecodingError, match="the answer is larger than 1000 bytes"):
+            await site.exchange("GET", "/", NO_HEADERS, None)
+        assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == b"well"
+
+
+@pytest.mark.parametrize("size", [ENOUGH - 1, ENOUGH, 5 * ENOUGH + 1])
+async def test_a_body_is_whole_however_large(
+    transport: httpx.AsyncBaseTransport, size: int
+) -> None:
+    """Also one that does not wait for its reader in one piece; then the connection is free."""
+    body = random.Random(2).randbytes(size)  # noqa: S311  # no secret
+    async with serving([ok(body)], [ok()]) as server:
+        site = site_at(server.url, transport, 5, size)
+        assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == body
+        assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == b"well"
+        assert server.connections == 1
+
+
+async def test_a_body_that_unpacks_to_much_leaves_others_their_turns(
+    transport: httpx.AsyncBaseTransport,
+) -> None:
+    """Four megabytes arrive as fifty kilobytes, all at once."""
+    noise, turns = random.Random(1), 0  # noqa: S311  # no secret
+    body = b"".join(noise.randbytes(100) + b"\0" * 9900 for _ in range(400))
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    sent = ok(gzip.compress(body), "200 OK", "Content-Encoding: gzip")
+    async with serving([sent]) as server:
+        site = site_at(server.url, transport, 5, len(body))
+        waiting = asyncio.create_task(others())
+        assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == body
+        waiting.cancel()
+    assert turns > len(body) // TURN_BYTES
+
+
+@pytest.mark.parametrize(
+    "target", ["/a/../b", "/a/..", "/./a", "/a b", "/a#b", "/a\nb", "/caf\xe9"]
+)
+async def test_a_target_that_means_another_is_not_sent(
+    transport: httpx.AsyncBaseTransport, target: str
+) -> None:
+    """An id that was not encoded must not name another resource."""
+    async with serving() as server:
+        with pytest.raises(httpx.LocalProtocolError):
+            await at(server.url, transport).exchange("GET", target, NO_HEADERS, None)
+        assert (server.requests, server.connections) == ([], 0)
+
+
+async def test_a_cancelled_exchange_closes_its_connection(
+    transport: httpx.AsyncBaseTransport,
+) -> None:
+    """In the middle of a body; the next one has a connection of its own."""
+    async with serving([ok()[:-2], Act.HANG]) as server:
+        site = at(server.url, transport)
+        call = asyncio.create_task(site.exchange("GET", "/", NO_HEADERS, None))
+        await server.heard.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await server.hung_up.wait()
+        assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == b"well"
+        assert [each.connection for each in server.requests] == [1, 2]
