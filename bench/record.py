@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 
 from gateway.domain.mutations import Replacement, Tag
-from gateway.providers.base.exchange import Lookup
+from gateway.providers.base.store_lookup import Lookup
 from gateway.store.database_url import located
 from gateway.store.store import Record
 from gateway.store.write_intents import Settlement

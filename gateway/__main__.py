@@ -25,13 +25,14 @@ from gateway.asgi import build, connect
 from gateway.auth import api_keys
 from gateway.auth.addresses import is_loopback
 from gateway.auth.settings import KeySettings
-from gateway.domain.entities import EVERY_SEGMENT, PageRequest
+from gateway.domain.pages import PageRequest
+from gateway.domain.queries import EVERY_SEGMENT
 from gateway.errors import GatewayError, ProviderError, SettingsError
 from gateway.http.app import PAGES
 from gateway.http.server.options import server_options
 from gateway.observability.logs import start_log
 from gateway.providers.base.adapter import ListsSegments
-from gateway.providers.base.exchange import Recall
+from gateway.providers.base.store_lookup import Recall
 from gateway.request_scope import Scope
 from gateway.sandbox.faults import KINDS
 from gateway.sandbox.faults import read as read_fault

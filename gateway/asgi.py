@@ -12,8 +12,8 @@ from starlette.applications import Starlette
 from gateway.http.app import Gateway
 from gateway.limits.caller_budgets import Budgets
 from gateway.observability.logs import start_log
-from gateway.providers import ADAPTERS
-from gateway.providers.base.adapter import SANDBOX, AccountSettings
+from gateway.providers.base.settings import SANDBOX, AccountSettings
+from gateway.providers.registry import ADAPTERS
 from gateway.settings import Settings, load
 from gateway.store.database_url import located
 from gateway.store.store import Record

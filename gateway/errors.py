@@ -4,8 +4,8 @@ A message names the provider (its key) and the operation, never a secret, a URL,
 data: it may be shown to a client. The cause (`raise … from`) is for the log.
 """
 
-from collections.abc import Sequence
-from typing import ClassVar, NamedTuple, Self
+from collections.abc import Awaitable, Sequence
+from typing import ClassVar, NamedTuple, Self, TypeVar
 
 
 class GatewayError(Exception):
@@ -189,3 +189,14 @@ class TooManyCalls(ProviderError):
     """One operation asks for more calls to this provider than it may: nothing was sent."""
 
     sentence = "would be called more often than one operation may call it; ask for less at once"
+
+
+T = TypeVar("T")
+
+
+async def settled(answer: Awaitable[T]) -> T | GatewayError:
+    """Return what is awaited, or the error that it raised."""
+    try:
+        return await answer
+    except GatewayError as error:
+        return error

@@ -10,19 +10,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from gateway.auth.settings import AuthSettings
 from gateway.errors import Problem, SettingsError
 from gateway.limits.settings import LimitSettings
-from gateway.providers import ADAPTERS
-from gateway.providers.base.adapter import SANDBOX, AccountSettings
+from gateway.observability.settings import LogSettings
+from gateway.providers.base.settings import SANDBOX, AccountSettings
+from gateway.providers.registry import ADAPTERS
 
 CONFIG_VARIABLE = "GATEWAY_CONFIG"
 """The environment variable that names the file when the command line does not."""
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
 PLAIN = {
     "extra_forbidden": "is not a known setting",
     "missing": "is missing",
@@ -32,9 +35,7 @@ PLAIN = {
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^/*?#\s]+$")]
-
 
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 """A token (RFC 9110, 5.1). `*` alone would mean every header but `authorization`."""
@@ -99,17 +100,6 @@ class DocumentSettings(BaseModel):
     """Trusted documents: a JSON file, as Relay's or Apollo's tools write it."""
     only_manifest: bool = False
     """Accept no other documents."""
-
-
-class LogSettings(BaseModel):
-    """The `[log]` table."""
-
-    model_config = _FROZEN
-
-    personal_data: bool = False
-    """Write ids of people, providers' words and messages of exceptions as they are."""
-    digest_key: Annotated[SecretStr, Field(min_length=16)] | None = None
-    """With it equal ids have equal digests in all processes, always. None: in one process."""
 
 
 class FastPathSettings(BaseModel):

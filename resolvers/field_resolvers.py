@@ -9,16 +9,17 @@ import strawberry
 
 from gateway import context
 from gateway.context import Provider
-from gateway.domain import entities
+from gateway.domain import entities, queries
 from gateway.domain.entities import Ref
+from gateway.domain.texts import Texts, best_texts
 from gateway.errors import GatewayError, Malformed
 from resolvers import error_codes, global_ids
 from resolvers.field_declarations import Told, read_all
 from resolvers.field_permissions import Right
 from resolvers.global_ids import Kind
 from resolvers.inputs.filters import SegmentsWhere, segment_filter
+from resolvers.inputs.paging import After, First, paging
 from resolvers.lookahead import Asked
-from resolvers.types.connections import After, First, paging
 from resolvers.value_types import (
     CircuitState,
     Count,
@@ -85,10 +86,8 @@ def document(value: Any) -> Any:
         raise Malformed(value.ref.provider, "raw", detail=str(error)) from error
 
 
-def _best(
-    texts: Iterable[entities.Texts], asked: Asked, language: str | None
-) -> Sequence[str | None]:
-    return entities.best_texts(texts, (language,) if language else asked.context.languages)
+def _best(texts: Iterable[Texts], asked: Asked, language: str | None) -> Sequence[str | None]:
+    return best_texts(texts, (language,) if language else asked.context.languages)
 
 
 def names(value: entities.Segment | entities.Item) -> list[Localized]:
@@ -128,7 +127,7 @@ def _rounded(milliseconds: float | None) -> float | None:
     return None if milliseconds is None else round(milliseconds, 1)
 
 
-def permitted(wanted: entities.SegmentFilter, asked: Asked) -> entities.SegmentFilter:
+def permitted(wanted: queries.SegmentFilter, asked: Asked) -> queries.SegmentFilter:
     """Return a filter; raise `Forbidden` for one that tells who is in a segment to who may not."""
     if wanted.customer is not None:
         told = "filter.customerId"

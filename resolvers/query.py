@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import strawberry
 
 from gateway import context
-from gateway.domain import entities
+from gateway.domain import entities, queries
 from gateway.domain.entities import AssignmentRef, Ref
 from gateway.errors import BadInput, GatewayError
 from resolvers import global_ids
@@ -24,8 +24,9 @@ from resolvers.inputs.filters import (
     given,
     segment_filter,
 )
+from resolvers.inputs.paging import After, First, paging
 from resolvers.lookahead import Asked
-from resolvers.types.connections import After, Connection, First, paging
+from resolvers.types.connections import Connection
 from resolvers.types.nodes import (
     ASSIGNMENTS,
     CUSTOMERS,
@@ -160,14 +161,14 @@ async def segments(
     where: SegmentsWhere = strawberry.UNSET,
     sort_key: Annotated[
         SegmentSortKey | None, strawberry.argument(description="In which order.")
-    ] = entities.SortKey.PROVIDER,
+    ] = queries.SortKey.PROVIDER,
     reverse: OppositeOrder = False,
 ) -> context.Connection[entities.Segment]:
     """List the segments of all providers."""
     return await asked.context.reads.segments(
         permitted(segment_filter(where), asked),
         paging(asked, first, after),
-        sort_key or entities.SortKey.PROVIDER,
+        sort_key or queries.SortKey.PROVIDER,
         reverse=bool(reverse),
     )
 

@@ -11,12 +11,13 @@ import strawberry
 from graphql import GraphQLError, StringValueNode, ValueNode
 from strawberry.scalars import JSON
 
-from gateway.domain.entities import AssignmentKind, AssignmentState, Texts
+from gateway.domain.entities import AssignmentKind, AssignmentState
 from gateway.domain.entities import ItemKind as ItemType
 from gateway.domain.entities import Membership as MembershipKind
 from gateway.domain.entities import Origin as DataOrigin
-from gateway.domain.entities import SortKey as SegmentSortKey
 from gateway.domain.entities import Status as SegmentStatus
+from gateway.domain.queries import SortKey as SegmentSortKey
+from gateway.domain.texts import Texts
 from resolvers.field_permissions import OPEN
 
 __all__ = [

@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from gateway.asgi import build
-from gateway.providers import ADAPTERS
-from gateway.providers.base.adapter import AccountSettings, capabilities
+from gateway.providers.base.capabilities import capabilities
+from gateway.providers.base.settings import AccountSettings
+from gateway.providers.registry import ADAPTERS
 from gateway.sandbox.app import CREDENTIALS, Sandbox
 from gateway.settings import load, sandbox_settings
 from resolvers.error_codes import CODES

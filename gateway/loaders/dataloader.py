@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 from gateway.errors import GatewayError
 
 T = TypeVar("T")
+
 K = TypeVar("K", bound=Hashable)
 
 
@@ -120,11 +121,3 @@ class Loader(Generic[K, T]):
                 if self._known.under_way.get(key) is batch:
                     del self._known.under_way[key]
             batch.done.set()
-
-
-async def settled(answer: Awaitable[T]) -> T | GatewayError:
-    """Return what is awaited, or the error that it raised."""
-    try:
-        return await answer
-    except GatewayError as error:
-        return error

@@ -12,8 +12,7 @@ from datetime import datetime
 import msgspec
 
 from gateway.domain.entities import Assignment, AssignmentRef, Customer, Ref, Segment, Status
-from gateway.errors import GatewayError
-from gateway.loaders.dataloader import settled
+from gateway.errors import GatewayError, settled
 from gateway.loaders.request_loaders import Loaders
 from gateway.request_scope import Scope
 from gateway.upstream.provider import Provider

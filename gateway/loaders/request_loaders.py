@@ -11,20 +11,18 @@ from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 import msgspec
 
 from gateway.domain.entities import (
-    EVERY_CUSTOMER,
-    EVERY_SEGMENT,
     Assignment,
     AssignmentKind,
     AssignmentRef,
     Customer,
     Membership,
-    Page,
-    PageRequest,
     Ref,
     Segment,
 )
-from gateway.errors import GatewayError, Malformed
-from gateway.loaders.dataloader import Known, Loader, settled
+from gateway.domain.pages import Page, PageRequest
+from gateway.domain.queries import EVERY_CUSTOMER, EVERY_SEGMENT
+from gateway.errors import GatewayError, Malformed, settled
+from gateway.loaders.dataloader import Known, Loader
 from gateway.providers.base.adapter import (
     Batch,
     ListsCustomers,

@@ -15,7 +15,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from gateway.observability.confidential import Foreign, Personal
-from gateway.settings import LogSettings
+from gateway.observability.settings import LogSettings
 
 FOREIGN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 """Those that would write to standard error by themselves."""

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from gateway.domain.entities import Page, PageRequest
+from gateway.domain.pages import Page, PageRequest
 from gateway.errors import BadInput
 from gateway.loaders.request_loaders import Loaders
 from gateway.reads import cursor as cursors

@@ -4,15 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from gateway.domain.entities import (
-    Assignment,
-    Customer,
-    CustomerFilter,
-    Origin,
-    Page,
-    PageRequest,
-    Ref,
-)
+from gateway.domain.entities import Assignment, Customer, Origin, Ref
+from gateway.domain.pages import Page, PageRequest
+from gateway.domain.queries import CustomerFilter
 from gateway.errors import BadInput, GatewayError, Unsupported
 from gateway.providers.base.adapter import (
     FindsCustomersByEmail,

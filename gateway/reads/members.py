@@ -6,18 +6,9 @@ from functools import partial
 
 import msgspec
 
-from gateway.domain.entities import (
-    Assignment,
-    Customer,
-    Item,
-    ItemKind,
-    Page,
-    PageRequest,
-    Ref,
-    Segment,
-)
-from gateway.errors import BadInput, GatewayError
-from gateway.loaders.dataloader import settled
+from gateway.domain.entities import Assignment, Customer, Item, ItemKind, Ref, Segment
+from gateway.domain.pages import Page, PageRequest
+from gateway.errors import BadInput, GatewayError, settled
 from gateway.loaders.request_loaders import KIND_BY_MEMBERSHIP
 from gateway.providers.base.adapter import (
     ListsItems,

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from gateway.domain.entities import Origin, Page, PageRequest, ref_of, whole
+from gateway.domain.entities import Origin
+from gateway.domain.pages import Page, PageRequest, ref_of, whole
 from gateway.errors import BadInput, GatewayError, Malformed
 from gateway.providers.base.numbered_pages import number
 from gateway.reads import cursor as cursors

@@ -6,16 +6,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.domain.entities import (
-    Assignment,
-    Page,
-    PageRequest,
-    Ref,
-    Segment,
-    SegmentFilter,
-    SegmentQuery,
-    SortKey,
-)
+from gateway.domain.entities import Assignment, Ref, Segment
+from gateway.domain.pages import Page, PageRequest
+from gateway.domain.queries import SegmentFilter, SegmentQuery, SortKey
 from gateway.errors import BadInput
 from gateway.providers.base.adapter import (
     ListsSegments,

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.domain.mutations import Tag
 from gateway.errors import BadInput
-from gateway.providers.base.exchange import CustomerRow, Lookup, Rows, TaggingRow, TagRow
+from gateway.providers.base.store_lookup import CustomerRow, Lookup, Rows, TaggingRow, TagRow
 from gateway.store.database import Database
 from gateway.store.limits import size_of
 from gateway.store.tables import CUSTOMERS, TAGGINGS, TAGS, TOTALS

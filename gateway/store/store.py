@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from gateway.domain.mutations import Tag
-from gateway.providers.base.exchange import Lookup
+from gateway.providers.base.store_lookup import Lookup
 from gateway.store.database import Database
 from gateway.store.database_url import Place
 from gateway.store.idempotency import Answers

@@ -31,23 +31,19 @@ from gateway.errors import (
     Unreachable,
 )
 from gateway.observability.confidential import Foreign
-from gateway.providers.base.adapter import (
-    SANDBOX,
-    AccountSettings,
-    Adapter,
-    SignsIn,
-    TellsRateLimit,
-)
+from gateway.providers.base.adapter import Adapter, SignsIn, TellsRateLimit
 from gateway.providers.base.exchange import Exchange, Reply, Token
+from gateway.providers.base.settings import SANDBOX, AccountSettings
 from gateway.request_scope import Scope, SentCall
 from gateway.upstream.health import Health
 from gateway.upstream.http.client import site_at
 from gateway.upstream.json_depth import DEEPEST, is_too_deep
 from gateway.upstream.redaction import Redaction
 from gateway.upstream.resilience.deadline import Deadline
-from gateway.upstream.resilience.guard import SICK, Gate, is_over
+from gateway.upstream.resilience.guard import Gate, is_over
 from gateway.upstream.resilience.retry import Retries
-from gateway.upstream.single_flight import Answer, Flight, Flights, Memory
+from gateway.upstream.response_cache import OUTLIVED, Answer, Memory
+from gateway.upstream.single_flight import Flight, Flights
 from gateway.upstream.token_session import Session
 
 T = TypeVar("T")
@@ -60,9 +56,6 @@ EVERY_CALL = {
     "accept-encoding": "gzip",
     "user-agent": "segment-gateway",
 }
-
-OUTLIVED = (*SICK, Busy, Unavailable)
-"""Failures against which an older answer may stand in: no question of rights."""
 
 READING = frozenset({"GET", "HEAD"})
 

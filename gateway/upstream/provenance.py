@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from gateway.domain.entities import Assignment, Customer, Origin, Page, Segment
+from gateway.domain.entities import Assignment, Customer, Origin, Segment
+from gateway.domain.pages import Page
 
 T = TypeVar("T")
 

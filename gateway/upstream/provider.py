@@ -4,11 +4,14 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar, TypeVarTuple
 
-from gateway.domain.entities import EVERY_SEGMENT, Origin, PageRequest
-from gateway.errors import GatewayError, Unsupported
-from gateway.loaders.dataloader import settled
-from gateway.providers.base.adapter import Adapter, Capability, ListsSegments, capabilities
-from gateway.providers.base.exchange import Asked, Exchange, Lookup, Recall
+from gateway.domain.entities import Origin
+from gateway.domain.pages import PageRequest
+from gateway.domain.queries import EVERY_SEGMENT
+from gateway.errors import GatewayError, Unsupported, settled
+from gateway.providers.base.adapter import Adapter, ListsSegments
+from gateway.providers.base.capabilities import Capability, capabilities
+from gateway.providers.base.exchange import Asked, Exchange
+from gateway.providers.base.store_lookup import Lookup, Recall
 from gateway.request_scope import Scope
 from gateway.store.errors import RecordFailed
 from gateway.store.reporting import report

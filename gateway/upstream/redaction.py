@@ -6,7 +6,7 @@ from urllib.parse import quote, quote_plus
 
 from pydantic import SecretStr
 
-from gateway.providers.base.adapter import AccountSettings
+from gateway.providers.base.settings import AccountSettings
 
 HIDDEN = "***"
 KEPT_TOKENS = 8

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from gateway.domain.entities import Assignment, AssignmentKind, AssignmentRef, ItemKind, Ref
 from gateway.domain.mutations import Assignee, Outcome, UserError
-from gateway.loaders.dataloader import settled
+from gateway.errors import settled
 from gateway.providers.base.write_protocols import AssignsCustomers, AssignsItems
 from gateway.writes.bulk import WRITTEN, errors_of
 from gateway.writes.dispatch import Desk

@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from gateway.domain.entities import Assignment, Ref
 from gateway.domain.mutations import Assignee, Reason, UserError
-from gateway.errors import GatewayError, ProviderError
-from gateway.loaders.dataloader import settled
+from gateway.errors import GatewayError, ProviderError, settled
 from gateway.providers.base.write_protocols import AssignsCustomers
 from gateway.upstream.provider import Provider
 from gateway.writes.dispatch import AT_ONCE, Desk, Refusals

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from gateway.domain.entities import Ref, Segment
 from gateway.domain.mutations import Reason, SegmentChanges, SegmentDraft, UserError, Written
-from gateway.loaders.dataloader import settled
+from gateway.errors import settled
 from gateway.providers.base.write_protocols import (
     CreatesSegments,
     DeletesSegments,

@@ -4,7 +4,7 @@ from typing import Annotated, Any, TypeVar
 
 import strawberry
 
-from gateway.domain import entities
+from gateway.domain import queries
 from gateway.errors import BadInput
 from resolvers import global_ids
 from resolvers.value_types import DateTime, MembershipKind, SegmentStatus
@@ -107,14 +107,14 @@ def given(value: T | None) -> T | None:
     return None if value is strawberry.UNSET else value
 
 
-def segment_filter(value: SegmentFilter | None) -> entities.SegmentFilter:
+def segment_filter(value: SegmentFilter | None) -> queries.SegmentFilter:
     """Read a filter. Raises `BadInput` for an id that is none."""
     if not value:
-        return entities.SegmentFilter()
+        return queries.SegmentFilter()
     providers, refs = given(value.providers), given(value.ids)
     membership, native = given(value.membership), given(value.native)
     customer: Any = given(value.customer_id)
-    query = entities.SegmentQuery(
+    query = queries.SegmentQuery(
         name_contains=given(value.name_contains) or None,
         membership=None if membership is None else frozenset(membership),
         status=given(value.status),
@@ -123,7 +123,7 @@ def segment_filter(value: SegmentFilter | None) -> entities.SegmentFilter:
         created_before=given(value.created_before),
         native=native.q if native else None,
     )
-    return entities.SegmentFilter(
+    return queries.SegmentFilter(
         query,
         None if providers is None else tuple(providers),
         None if refs is None else tuple(global_ids.segment(each) for each in refs),
@@ -132,16 +132,16 @@ def segment_filter(value: SegmentFilter | None) -> entities.SegmentFilter:
     )
 
 
-def customer_filter(value: CustomerFilter | None) -> entities.CustomerFilter:
+def customer_filter(value: CustomerFilter | None) -> queries.CustomerFilter:
     """Read a filter. Raises `BadInput` for an id that is none."""
     if not value:
-        return entities.CustomerFilter()
+        return queries.CustomerFilter()
     providers, segment = given(value.providers), given(value.segment_id)
     key = given(value.external_id)
     if key == "":
         raise BadInput("filter.externalId is empty.")
-    return entities.CustomerFilter(
-        entities.CustomerQuery(given(value.email)),
+    return queries.CustomerFilter(
+        queries.CustomerQuery(given(value.email)),
         None if providers is None else tuple(providers),
         key,
         None if segment is None else global_ids.segment(segment),

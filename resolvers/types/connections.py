@@ -9,7 +9,6 @@ from resolvers import error_codes
 from resolvers.error_codes import ErrorCode
 from resolvers.field_declarations import View, attribute, computed
 from resolvers.field_permissions import OPEN
-from resolvers.inputs.filters import given
 from resolvers.lookahead import Asked
 from resolvers.value_types import DataOrigin, DateTime, PageInfo
 
@@ -17,27 +16,6 @@ if TYPE_CHECKING:
     from resolvers.types.nodes import Provider
 
 T = TypeVar("T")
-
-First = Annotated[
-    int | None, strawberry.argument(description="Rows of the page, from 1 to 250; 50 if null.")
-]
-After = Annotated[
-    str | None,
-    strawberry.argument(
-        description="The `endCursor` of the page before; the start if missing or empty."
-    ),
-]
-
-DEFAULT_FIRST = 50
-
-
-def paging(asked: Asked, first: int | None, after: str | None) -> context.Paging:
-    """Return what a connection's arguments ask for; the total only if it is shown.
-
-    An empty cursor is none: clients send it for the first page.
-    """
-    size = DEFAULT_FIRST if first is None else first
-    return context.Paging(size, given(after) or None, asked.selection.has_total)
 
 
 @strawberry.type(description="What a provider failed with.")

@@ -30,22 +30,22 @@ from typing import Any, Literal, get_type_hints
 import msgspec
 from pydantic import SecretStr
 
-from gateway.domain.entities import Page, Rule, Segment
+from gateway.domain.entities import Rule, Segment
 from gateway.domain.mutations import Tag
-from gateway.providers import ADAPTERS
-from gateway.providers.base.adapter import AccountSettings, Adapter, Batch, ReadsSegments
+from gateway.domain.pages import Page
+from gateway.providers.base.adapter import Adapter, Batch, ReadsSegments
 from gateway.providers.base.decoding import Document
-from gateway.providers.base.exchange import (
-    Asked,
+from gateway.providers.base.exchange import Asked, Exchange, Reply
+from gateway.providers.base.settings import AccountSettings
+from gateway.providers.base.store_lookup import (
     CustomerRow,
-    Exchange,
     Lookup,
     Recall,
-    Reply,
     Rows,
     TaggingRow,
     TagRow,
 )
+from gateway.providers.registry import ADAPTERS
 
 NO_CHANGE: Mapping[str, Any] = {}
 FOLDER = Path(__file__).parent.parent / "samples"

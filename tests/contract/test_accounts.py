@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gateway.providers import ADAPTERS
-from gateway.providers.base.adapter import SignsIn, capabilities
+from gateway.providers.base.adapter import SignsIn
+from gateway.providers.base.capabilities import capabilities
+from gateway.providers.registry import ADAPTERS
 from tests.contract.sample import adapter, settings
 
 HEADERS = {

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.domain.entities import Page
+from gateway.domain.pages import Page
 from gateway.errors import (
     Broken,
     Denied,

@@ -8,14 +8,11 @@ import msgspec
 import pytest
 
 from gateway.errors import GatewayError, ProviderError
-from gateway.providers import ADAPTERS
-from gateway.providers.base.adapter import (
-    OPERATIONS,
-    CountsLimits,
-    FindsCustomersByEmail,
-    SignsIn,
-)
-from gateway.providers.base.exchange import Asked, Exchange, Recall
+from gateway.providers.base.adapter import CountsLimits, FindsCustomersByEmail, SignsIn
+from gateway.providers.base.capabilities import OPERATIONS
+from gateway.providers.base.exchange import Asked, Exchange
+from gateway.providers.base.store_lookup import Recall
+from gateway.providers.registry import ADAPTERS
 from tests.contract.sample import (
     FOLDER,
     Answered,

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.entities import EVERY_CUSTOMER, EVERY_SEGMENT, Page, PageRequest
+from gateway.domain.pages import Page, PageRequest
+from gateway.domain.queries import EVERY_CUSTOMER, EVERY_SEGMENT
 from gateway.errors import Malformed
 from gateway.providers.base.decoding import iso
 from gateway.providers.base.exchange import Call, Exchange, Reply

@@ -18,9 +18,9 @@ from graphql import GraphQLNamedType
 
 from gateway.asgi import connect
 from gateway.context import Provider, Scope
-from gateway.errors import Denied, GatewayError, TimedOut, Unreachable
-from gateway.loaders.dataloader import settled
-from gateway.providers.base.exchange import Asked, Recall, Reply
+from gateway.errors import Denied, GatewayError, TimedOut, Unreachable, settled
+from gateway.providers.base.exchange import Asked, Reply
+from gateway.providers.base.store_lookup import Recall
 from gateway.settings import sandbox_settings
 from gateway.upstream.health import Health
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import httpx
 
-from gateway.providers import ADAPTERS
-from gateway.providers.base.adapter import AccountSettings, Adapter
+from gateway.providers.base.adapter import Adapter
 from gateway.providers.base.decoding import check
 from gateway.providers.base.exchange import Call, Exchange, Reply
+from gateway.providers.base.settings import AccountSettings
+from gateway.providers.registry import ADAPTERS
 from gateway.request_scope import Scope
 from gateway.upstream.client import Upstream
 from tests.resilience.clockwork import now

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from gateway.domain.entities import EVERY_CUSTOMER, EVERY_SEGMENT, PageRequest
+from gateway.domain.pages import PageRequest
+from gateway.domain.queries import EVERY_CUSTOMER, EVERY_SEGMENT
 from gateway.errors import GatewayError, ProviderError
 from gateway.providers.base.adapter import ListsMembers, ReadsCustomers, ReadsSegments
 from gateway.providers.base.exchange import Exchange

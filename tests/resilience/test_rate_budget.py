@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from gateway.errors import RateLimited
-from gateway.providers import ADAPTERS
 from gateway.providers.base.adapter import RateLimit
 from gateway.providers.base.exchange import Reply
+from gateway.providers.registry import ADAPTERS
 from gateway.upstream.resilience.rate_limit import RateBudget
 from tests.resilience.accounts import Script, account, scope, things, told
 from tests.resilience.clockwork import run

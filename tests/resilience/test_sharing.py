@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.domain.entities import Customer, Origin, Page, Ref, whole
+from gateway.domain.entities import Customer, Origin, Ref
+from gateway.domain.pages import Page, whole
 from gateway.errors import (
     Broken,
     Denied,
@@ -18,7 +19,7 @@ from gateway.errors import (
     TooManyCalls,
 )
 from gateway.providers.base.exchange import Call, Exchange, Reply
-from gateway.upstream.single_flight import MOST_REPLIES, Answer, Memory
+from gateway.upstream.response_cache import MOST_REPLIES, Answer, Memory
 from tests.resilience.accounts import Script, account, scope, things, told
 from tests.resilience.clockwork import now, run
 

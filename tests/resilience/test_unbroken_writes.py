@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from gateway.errors import settled
 from gateway.http.disconnect import Unbroken
-from gateway.loaders.dataloader import settled
 from tests.e2e.serving import customer_id
 from tests.e2e.writes.asking import do, document, shoppers
 from tests.resilience.accounts import Script, account, scope, things

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from gateway.observability.logs import processors
-from gateway.settings import LogSettings
+from gateway.observability.settings import LogSettings
 
 
 class Log:

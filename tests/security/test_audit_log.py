@@ -14,8 +14,8 @@ from gateway.auth.settings import AuthSettings, KeySettings
 from gateway.domain.mutations import Reason, UserError
 from gateway.observability import audit
 from gateway.observability.confidential import Personal
+from gateway.observability.settings import LogSettings
 from gateway.request_scope import Scope
-from gateway.settings import LogSettings
 from gateway.writes.receipts import SegmentsReceipt
 from gateway.writes.recovery import recover
 from tests.e2e.failures import answering, raising

@@ -15,7 +15,7 @@ from graphql import (
 from bench.workloads import GATEWAY, WORKLOADS
 from gateway.http.pages.examples import examples
 from gateway.limits.settings import LimitSettings
-from gateway.providers import ADAPTERS
+from gateway.providers.registry import ADAPTERS
 from resolvers.execution.cost_analysis import CALL, Pricing
 from resolvers.execution.documents import Documents
 from resolvers.execution.field_costs import FEW, PRICES, TOGETHER

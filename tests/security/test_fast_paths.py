@@ -9,7 +9,8 @@ import pytest
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.asgi import connect
-from gateway.domain.entities import EVERY_SEGMENT, PageRequest
+from gateway.domain.pages import PageRequest
+from gateway.domain.queries import EVERY_SEGMENT
 from gateway.errors import Unreachable
 from gateway.http.app import Application
 from gateway.http.server.repeated_heads import Repeats

@@ -10,8 +10,8 @@ import structlog
 from pydantic import SecretStr
 
 from gateway.observability.confidential import Foreign, Personal
+from gateway.observability.settings import LogSettings
 from gateway.sandbox.app import CREDENTIALS
-from gateway.settings import LogSettings
 from tests.e2e.failures import answering, raising, silent
 from tests.e2e.serving import Front, Providers, customer_id, segment_id, settings_with
 from tests.e2e.writes.asking import SELECTIONS, document

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from gateway.providers import ADAPTERS
+from gateway.providers.registry import ADAPTERS
 from gateway.sandbox.app import CREDENTIALS
 from gateway.settings import CORS_ALLOW_HEADERS, load
 from tests.unit.configurations import ACCOUNT, ENVIRONMENT, EXAMPLE, problems, read

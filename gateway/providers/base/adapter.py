@@ -6,99 +6,22 @@ told it. It has methods only for what its provider can do; `OPERATIONS` derives 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
-from urllib.parse import urlsplit
-
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    StringConstraints,
-    field_validator,
-)
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from gateway.domain.entities import (
     Assignment,
     Customer,
-    CustomerQuery,
     Item,
     ItemKind,
     Limit,
     Membership,
-    Page,
-    PageRequest,
     Segment,
-    SegmentQuery,
     Status,
 )
+from gateway.domain.pages import Page, PageRequest
+from gateway.domain.queries import CustomerQuery, SegmentQuery
 from gateway.providers.base.exchange import Asked, Exchange, Reply, Token
-from gateway.providers.base.write_protocols import (
-    AssignsCustomers,
-    AssignsItems,
-    CreatesSegments,
-    DeletesSegments,
-    ReordersSegments,
-    ReplacesTags,
-    UpdatesSegments,
-    UpsertsSegments,
-    WritesSegmentsInBulk,
-)
-
-SANDBOX = "sandbox:"
-"""The base URL that plugs the embedded sandbox in."""
-
-
-class AccountSettings(BaseModel):
-    """What every `[[providers]]` table of the configuration file may say.
-
-    An adapter adds its own in a subclass, secrets as `SecretStr`.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    kind: str
-    base_url: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s?#@]+|sandbox:)$")]
-    display_name: str | None = None
-    enabled: bool = True
-    timeout_s: Annotated[float, Field(gt=0, le=120)] = 5
-    max_concurrency: Annotated[int, Field(ge=1, le=1000)] = 20
-    retries: Annotated[int, Field(ge=0, le=10)] = 2
-    cache_ttl_s: Annotated[float, Field(ge=0, le=3600)] | None = None
-    """None: the server's."""
-    stale_if_error_s: Annotated[float, Field(ge=0, le=86_400)] = 60
-    """How long beyond that an answer may stand in for one that fails; nothing without a cache."""
-    max_queue: Annotated[int, Field(ge=0, le=100_000)] = 500
-    """Calls that wait for a place among `max_concurrency`."""
-    max_calls_per_operation: Annotated[int, Field(ge=1, le=100_000)] = 1000
-    max_answer_bytes: Annotated[int, Field(ge=1, le=1024**3)] = 16 * 1024 * 1024
-    """Of one answer, decompressed; a list page of any provider is far below it."""
-    proxy: Annotated[str, StringConstraints(pattern=r"^http://[^\s]+$")] | None = None
-    """An HTTP proxy on the way to the provider."""
-    probe_interval_s: Annotated[float, Field(gt=0, le=600)] = 5
-    """How often a provider that failed too often is tried by one call."""
-
-    @field_validator("base_url")
-    @classmethod
-    def _names_a_host(cls, url: str) -> str:
-        parts = urlsplit(url)
-        # `port` itself raises ValueError for what is no port.
-        if url != SANDBOX and (not parts.hostname or parts.port == 0):
-            raise ValueError("names no host")
-        return url
-
-    @field_validator("*")
-    @classmethod
-    def _fits_into_a_header(cls, value: Any) -> Any:
-        """Refuse what cannot be sent: often a line break at the end of a secret's file."""
-        if isinstance(value, SecretStr):
-            secret = value.get_secret_value()
-            if not (secret.isascii() and secret.isprintable() and secret == secret.strip()):
-                raise ValueError(
-                    "has a line break, a space at an end, or a character beyond ASCII in it"
-                )
-        return value
+from gateway.providers.base.settings import AccountSettings
 
 
 class Adapter(Protocol):
@@ -267,44 +190,3 @@ class CountsLimits(Protocol):
 
     def used(self, limit: str) -> Exchange[int] | None:
         """Count what stands against a limit of `limits`; None when that cannot be asked."""
-
-
-OPERATIONS: Mapping[str, tuple[type, ...]] = {
-    "SEGMENT_LIST": (ListsSegments,),
-    "SEGMENT_GET": (ReadsSegments, ListsSegments),
-    "SEGMENT_MEMBERS": (ListsMembers,),
-    "SEGMENT_ITEMS": (ListsItems,),
-    "CUSTOMER_LIST": (ListsCustomers,),
-    "CUSTOMER_SEARCH_EMAIL": (FindsCustomersByEmail,),
-    "CUSTOMER_GET": (ReadsCustomers, ListsCustomers),
-    "CUSTOMER_SEGMENTS": (ListsSegmentsOfCustomer,),
-    "ITEM_MATCH": (MatchesItems,),
-    "SEGMENT_CREATE": (CreatesSegments,),
-    "SEGMENT_UPDATE": (UpdatesSegments,),
-    "SEGMENT_UPSERT": (UpsertsSegments,),
-    "SEGMENT_DELETE": (DeletesSegments,),
-    "SEGMENT_BULK": (WritesSegmentsInBulk,),
-    "SEGMENT_REORDER": (ReordersSegments,),
-    "ASSIGNMENT_CREATE": (AssignsCustomers,),
-    "ASSIGNMENT_DELETE": (AssignsCustomers,),
-    # Where customers are only assigned one by one, the gateway computes the difference.
-    "ASSIGNMENT_REPLACE": (ReplacesTags, AssignsCustomers),
-    "ITEM_ASSIGN": (AssignsItems,),
-}
-"""Each operation with the protocols that make it possible, any of them."""
-
-
-class Capability(NamedTuple):
-    """Whether a provider can do an operation, and what a caller should know of it."""
-
-    operation: str
-    supported: bool
-    note: str | None
-
-
-def capabilities(adapter: Adapter) -> Sequence[Capability]:
-    """Return one row for each of `OPERATIONS`, in that order."""
-    return [
-        Capability(name, isinstance(adapter, protocols), adapter.notes.get(name))
-        for name, protocols in OPERATIONS.items()
-    ]

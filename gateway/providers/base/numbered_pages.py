@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
-from gateway.domain.entities import Page, PageRequest
+from gateway.domain.pages import Page, PageRequest
 from gateway.errors import BadInput
 
 T = TypeVar("T")

@@ -16,21 +16,20 @@ from gateway.domain.entities import (
     Assignment,
     AssignmentRef,
     Customer,
-    CustomerQuery,
     Item,
     ItemKind,
     Limit,
     Membership,
-    Page,
-    PageRequest,
     Segment,
-    SegmentQuery,
     Status,
 )
+from gateway.domain.pages import Page, PageRequest
+from gateway.domain.queries import CustomerQuery, SegmentQuery
 from gateway.errors import BadInput, Denied
-from gateway.providers.base.adapter import AccountSettings, Batch
+from gateway.providers.base.adapter import Batch
 from gateway.providers.base.decoding import decode, decode_part, path_part
 from gateway.providers.base.exchange import NO_HEADERS, Call, Exchange, Reply, Token, json_call
+from gateway.providers.base.settings import AccountSettings
 from gateway.providers.emporix.assignment_writes import AssignmentWrites
 from gateway.providers.emporix.listing import ALL_LANGUAGES, Listed
 from gateway.providers.emporix.model import (

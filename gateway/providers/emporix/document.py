@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from gateway.domain.entities import Segment, Texts
+from gateway.domain.entities import Segment
 from gateway.domain.mutations import SegmentChanges, SegmentDraft, Validity
+from gateway.domain.texts import Texts
 from gateway.providers.base.decoding import iso
 from gateway.providers.emporix.model import Account
 

@@ -10,7 +10,7 @@ from typing import Generic, SupportsBytes, TypeVar
 
 import msgspec
 
-from gateway.domain.entities import Page, PageRequest
+from gateway.domain.pages import Page, PageRequest
 from gateway.errors import Malformed
 from gateway.providers.base.adapter import Batch
 from gateway.providers.base.decoding import decode, documents, path_part

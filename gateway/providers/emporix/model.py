@@ -12,7 +12,6 @@ from typing import Annotated, Any, NamedTuple, SupportsBytes
 import msgspec
 
 from gateway.domain.entities import (
-    NO_TEXTS,
     Assignment,
     AssignmentKind,
     AssignmentRef,
@@ -24,8 +23,8 @@ from gateway.domain.entities import (
     Ref,
     Segment,
     Status,
-    Texts,
 )
+from gateway.domain.texts import NO_TEXTS, Texts
 from gateway.providers.base.decoding import utc
 
 Id = Annotated[str, msgspec.Meta(min_length=1)]

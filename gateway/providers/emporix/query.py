@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from gateway.domain.entities import Membership, SegmentQuery, Status
+from gateway.domain.entities import Membership, Status
+from gateway.domain.queries import SegmentQuery
 from gateway.providers.base.decoding import iso
 from gateway.providers.base.exchange import quoted
 

@@ -13,32 +13,16 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from pydantic import Field, SecretStr
 
-from gateway.domain.entities import (
-    Assignment,
-    Customer,
-    CustomerQuery,
-    Limit,
-    Membership,
-    Page,
-    PageRequest,
-    Segment,
-    SegmentQuery,
-    Status,
-)
+from gateway.domain.entities import Assignment, Customer, Limit, Membership, Segment, Status
 from gateway.domain.mutations import Reason, Replacement, Tag, UserError
+from gateway.domain.pages import Page, PageRequest
+from gateway.domain.queries import CustomerQuery, SegmentQuery
 from gateway.errors import BadInput
-from gateway.providers.base.adapter import AccountSettings, Batch
+from gateway.providers.base.adapter import Batch
 from gateway.providers.base.decoding import decode
-from gateway.providers.base.exchange import (
-    CustomerRow,
-    Exchange,
-    Lookup,
-    Recall,
-    Reply,
-    Rows,
-    TaggingRow,
-    json_call,
-)
+from gateway.providers.base.exchange import Exchange, Reply, json_call
+from gateway.providers.base.settings import AccountSettings
+from gateway.providers.base.store_lookup import CustomerRow, Lookup, Recall, Rows, TaggingRow
 from gateway.providers.instaleap.recorded import (
     BY_CUSTOMER,
     BY_TAG,

@@ -16,16 +16,15 @@ from gateway.domain.entities import (
     CustomerKey,
     Membership,
     Origin,
-    Page,
-    PageRequest,
     Ref,
     Segment,
-    plain,
 )
 from gateway.domain.mutations import Tag
+from gateway.domain.pages import Page, PageRequest
+from gateway.domain.texts import plain
 from gateway.errors import BadInput
 from gateway.providers.base.adapter import Batch
-from gateway.providers.base.exchange import Lookup, Recall, Rows, TaggingRow, TagRow
+from gateway.providers.base.store_lookup import Lookup, Recall, Rows, TaggingRow, TagRow
 
 R = TypeVar("R")
 T = TypeVar("T")

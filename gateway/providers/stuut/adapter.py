@@ -12,24 +12,15 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, TypeVar
 import msgspec
 from pydantic import Field, SecretStr
 
-from gateway.domain.entities import (
-    Assignment,
-    Customer,
-    CustomerQuery,
-    Limit,
-    Membership,
-    Page,
-    PageRequest,
-    Segment,
-    SegmentQuery,
-    Status,
-)
+from gateway.domain.entities import Assignment, Customer, Limit, Membership, Segment, Status
 from gateway.domain.mutations import SegmentDraft, UserError, Written
+from gateway.domain.pages import Page, PageRequest
+from gateway.domain.queries import CustomerQuery, SegmentQuery
 from gateway.errors import Malformed
-from gateway.providers.base.adapter import AccountSettings
 from gateway.providers.base.decoding import decode, decode_part, documents, path_part
 from gateway.providers.base.exchange import Call, Exchange, Reply
 from gateway.providers.base.numbered_pages import cut, number, numbered_page, window
+from gateway.providers.base.settings import AccountSettings
 from gateway.providers.stuut import writes
 from gateway.providers.stuut.model import (
     PartnerList,

@@ -20,8 +20,8 @@ from gateway.domain.entities import (
     Ref,
     Rule,
     Segment,
-    plain,
 )
+from gateway.domain.texts import plain
 from gateway.providers.base.decoding import pointer_part, utc
 
 Id = Annotated[str, msgspec.Meta(min_length=1)]

@@ -12,24 +12,16 @@ from urllib.parse import urlencode
 
 from pydantic import Field, SecretStr, StringConstraints
 
-from gateway.domain.entities import (
-    Assignment,
-    Customer,
-    CustomerQuery,
-    Limit,
-    Membership,
-    Page,
-    PageRequest,
-    Segment,
-    SegmentQuery,
-    Status,
-)
+from gateway.domain.entities import Assignment, Customer, Limit, Membership, Segment, Status
 from gateway.domain.mutations import SegmentDraft, UserError, Written
+from gateway.domain.pages import Page, PageRequest
+from gateway.domain.queries import CustomerQuery, SegmentQuery
 from gateway.errors import Denied, Malformed
-from gateway.providers.base.adapter import AccountSettings, Batch, RateLimit
+from gateway.providers.base.adapter import Batch, RateLimit
 from gateway.providers.base.decoding import decode, decode_part, documents, path_part
 from gateway.providers.base.exchange import NO_HEADERS, Call, Exchange, Reply, Token
 from gateway.providers.base.numbered_pages import cut
+from gateway.providers.base.settings import AccountSettings
 from gateway.providers.voucherify import writes
 from gateway.providers.voucherify.listing import (
     LARGEST_PAGE,

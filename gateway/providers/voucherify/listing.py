@@ -10,7 +10,9 @@ from typing import Annotated, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from gateway.domain.entities import Page, PageRequest, Segment, SegmentQuery
+from gateway.domain.entities import Segment
+from gateway.domain.pages import Page, PageRequest
+from gateway.domain.queries import SegmentQuery
 from gateway.errors import BadInput, Malformed
 from gateway.providers.base.decoding import Document, decode, documents, iso, utc
 from gateway.providers.base.exchange import Call, Exchange, Reply

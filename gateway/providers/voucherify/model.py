@@ -21,8 +21,8 @@ from gateway.domain.entities import (
     Ref,
     Rule,
     Segment,
-    plain,
 )
+from gateway.domain.texts import plain
 from gateway.providers.base.decoding import pointer_part, utc
 
 M = TypeVar("M")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gateway.domain.entities import SegmentQuery
+from gateway.domain.queries import SegmentQuery
 from gateway.errors import BadInput
 from gateway.providers.base.decoding import iso
 from gateway.providers.voucherify.model import TYPES

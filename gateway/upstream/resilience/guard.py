@@ -16,7 +16,7 @@ from gateway.errors import (
     Unavailable,
     Unreachable,
 )
-from gateway.providers.base.adapter import AccountSettings
+from gateway.providers.base.settings import AccountSettings
 from gateway.upstream.resilience.bulkhead import Bulkhead
 from gateway.upstream.resilience.circuit_breaker import Breaker, Circuit
 from gateway.upstream.resilience.rate_limit import RateBudget

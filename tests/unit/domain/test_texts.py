@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from gateway.domain.entities import NO_TEXTS, Texts, best_texts, plain
+from gateway.domain.texts import NO_TEXTS, Texts, best_texts, plain
 
 BOTH = {"en": "Gold", "de-AT": "Gold (AT)", "de": "Gold (DE)"}
 

@@ -10,21 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.domain.entities import (
-    EVERY_SEGMENT,
-    AssignmentRef,
-    AssignmentState,
-    Page,
-    PageRequest,
-    Ref,
-    Segment,
-    SegmentFilter,
-)
+from gateway.domain.entities import AssignmentRef, AssignmentState, Ref, Segment
+from gateway.domain.pages import Page, PageRequest
+from gateway.domain.queries import EVERY_SEGMENT, SegmentFilter
 from gateway.errors import Broken, GatewayError
 from gateway.loaders.dataloader import Known, Loader
 from gateway.loaders.request_loaders import LARGEST_PAGE, Loaders
-from gateway.providers import ADAPTERS
-from gateway.providers.base.exchange import Lookup, Rows, TaggingRow
+from gateway.providers.base.store_lookup import Lookup, Rows, TaggingRow
+from gateway.providers.registry import ADAPTERS
 from gateway.reads.base import Paging
 from gateway.reads.service import Reads
 from gateway.request_scope import Scope

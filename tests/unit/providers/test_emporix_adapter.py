@@ -4,9 +4,9 @@ import msgspec
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from gateway.domain.entities import PageRequest, SegmentQuery
+from gateway.domain.pages import PageRequest
+from gateway.domain.queries import SegmentQuery
 from gateway.providers.base.adapter import (
-    AccountSettings,
     Batch,
     FindsCustomersByEmail,
     ListsCustomers,
@@ -21,6 +21,7 @@ from gateway.providers.base.adapter import (
     SignsIn,
 )
 from gateway.providers.base.exchange import Call, Exchange, Reply
+from gateway.providers.base.settings import AccountSettings
 from gateway.providers.emporix.adapter import Emporix, EmporixSettings
 
 ACCOUNT = {

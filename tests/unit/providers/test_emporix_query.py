@@ -2,7 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gateway.domain.entities import Membership, SegmentQuery, Status
+from gateway.domain.entities import Membership, Status
+from gateway.domain.queries import SegmentQuery
 from gateway.providers.emporix.query import (
     IDS_AT_ONCE,
     LARGEST_IN_URL,

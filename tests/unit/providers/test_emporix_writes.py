@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.entities import Membership, Ref, Segment, Texts
+from gateway.domain.entities import Membership, Ref, Segment
 from gateway.domain.mutations import Reason, SegmentChanges, SegmentDraft, UserError
+from gateway.domain.texts import Texts
 from gateway.errors import BadInput
 from gateway.providers.base.exchange import Exchange, json_call
 from gateway.providers.base.write_protocols import (

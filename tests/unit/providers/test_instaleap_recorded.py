@@ -9,17 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.entities import (
-    EVERY_CUSTOMER,
-    EVERY_SEGMENT,
-    AssignmentRef,
-    AssignmentState,
-    PageRequest,
-    Ref,
-    SegmentQuery,
-)
+from gateway.domain.entities import AssignmentRef, AssignmentState, Ref
 from gateway.domain.mutations import Replacement, Tag
-from gateway.providers.base.exchange import CustomerRow, Lookup, Recall, Rows, TaggingRow, TagRow
+from gateway.domain.pages import PageRequest
+from gateway.domain.queries import EVERY_CUSTOMER, EVERY_SEGMENT, SegmentQuery
+from gateway.providers.base.store_lookup import (
+    CustomerRow,
+    Lookup,
+    Recall,
+    Rows,
+    TaggingRow,
+    TagRow,
+)
 from gateway.providers.instaleap.adapter import Instaleap, InstaleapSettings
 from gateway.providers.instaleap.recorded import segment_key, tag_of
 

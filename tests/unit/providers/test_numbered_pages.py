@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.entities import Page, PageRequest
+from gateway.domain.pages import Page, PageRequest
 from gateway.errors import BadInput
 from gateway.providers.base.numbered_pages import (
     DIGITS,

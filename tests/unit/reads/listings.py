@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gateway.domain.entities import Page, PageRequest
+from gateway.domain.pages import Page, PageRequest
 from gateway.errors import Broken
 from gateway.reads.merged_list import Listing
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.entities import Membership, SegmentFilter, SegmentQuery
+from gateway.domain.entities import Membership
+from gateway.domain.queries import SegmentFilter, SegmentQuery
 from gateway.errors import BadInput
 from gateway.reads.cursor import LONGEST, START, Progress, State, identity, read, write
 from gateway.reads.merged_list import merged

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.entities import Origin, Page, PageRequest
+from gateway.domain.entities import Origin
+from gateway.domain.pages import Page, PageRequest
 from gateway.reads.base import first_page
 from gateway.reads.merged_list import Listing, alone
 from tests.unit.reads.listings import FakeList, Row

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.entities import Customer, Origin, Page, PageRequest, Ref
+from gateway.domain.entities import Customer, Origin, Ref
+from gateway.domain.pages import Page, PageRequest
 from gateway.errors import BadInput, Broken, Malformed
 from gateway.reads import merged_list
 from gateway.reads.merged_list import Connection, Listing, Source, merged, settled_list

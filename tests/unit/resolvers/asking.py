@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.context import Paging, RequestContext, Scope, open_context
-from gateway.domain.entities import Segment, SegmentFilter
+from gateway.domain.entities import Segment
+from gateway.domain.queries import SegmentFilter
 from gateway.reads.merged_list import Connection
 from resolvers.execution.executor import Operations
 from resolvers.schema import SCHEMA

@@ -9,15 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import astuple
 
-from gateway.domain.entities import (
-    NO_TEXTS,
-    Assignment,
-    AssignmentRef,
-    Customer,
-    Membership,
-    Ref,
-    Segment,
-)
+from gateway.domain.entities import Assignment, AssignmentRef, Customer, Membership, Ref, Segment
+from gateway.domain.texts import NO_TEXTS
 from gateway.errors import BadInput
 from resolvers import global_ids
 from resolvers.global_ids import LONGEST, Kind

@@ -1,6 +1,7 @@
 """The provider's own document of a row."""
 
-from gateway.domain.entities import Membership, Ref, Segment, plain
+from gateway.domain.entities import Membership, Ref, Segment
+from gateway.domain.texts import plain
 from tests.unit.resolvers.asking import NotingReads, ask
 
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.entities import Membership, Ref, Segment, plain
+from gateway.domain.entities import Membership, Ref, Segment
+from gateway.domain.texts import plain
 from tests.unit.resolvers.asking import NotingReads, ask
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from gateway.domain.entities import AssignmentState
 from gateway.domain.mutations import Replacement, Tag
-from gateway.providers.base.exchange import Lookup, Rows, TaggingRow
+from gateway.providers.base.store_lookup import Lookup, Rows, TaggingRow
 from gateway.store.store import Record
 from gateway.store.write_intents import Begun, Claim, Settlement
 

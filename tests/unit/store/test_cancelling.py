@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from gateway.providers.base.exchange import Lookup
+from gateway.providers.base.store_lookup import Lookup
 from gateway.store.store import Record
 from gateway.store.write_intents import Settlement
 from tests.unit.store.conftest import Clock

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gateway.errors import BadInput
-from gateway.providers.base.exchange import CustomerRow, Lookup, Rows, TaggingRow, TagRow
+from gateway.providers.base.store_lookup import CustomerRow, Lookup, Rows, TaggingRow, TagRow
 from gateway.store.store import Record
 from tests.unit.store.telling import CONFIRMED, SHOP, told, wanted
 

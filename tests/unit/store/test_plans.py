@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from gateway.providers.base.exchange import Lookup
+from gateway.providers.base.store_lookup import Lookup
 from gateway.store.database import Database
 from gateway.store.database_url import Place, located
 from gateway.store.store import Record

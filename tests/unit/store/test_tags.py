@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from gateway.domain.mutations import Replacement, Tag
-from gateway.providers.base.exchange import Lookup
+from gateway.providers.base.store_lookup import Lookup
 from gateway.store.errors import RecordBusy, Unrecordable
 from gateway.store.limits import LONGEST
 from gateway.store.store import Record

@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 
-from gateway.providers import ADAPTERS
 from gateway.providers.base.decoding import check
 from gateway.providers.base.exchange import Call, Exchange, Reply
+from gateway.providers.registry import ADAPTERS
 from gateway.upstream.client import Upstream
 
 TOKEN = "stuut-token-4711"

@@ -1,0 +1,91 @@
+"""What a caller may look for in lists of segments and customers."""
+
+from datetime import datetime
+from enum import Enum
+
+import msgspec
+
+from gateway.domain.entities import Membership, Ref, Segment, Status
+
+
+class SegmentQuery(msgspec.Struct, frozen=True):
+    """What listed segments must be like: all given parts must hold.
+
+    `name_contains` ignores case and looks at every language. `native` is the provider's own query
+    language. The two times are exclusive.
+    """
+
+    name_contains: str | None = None
+    membership: frozenset[Membership] | None = None
+    status: Status | None = None
+    site_code: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    native: str | None = None
+
+    def holds(self, segment: Segment) -> bool:
+        """Tell whether a segment has all parts but `native`, which only the provider can judge."""
+        if self.membership is not None and segment.membership not in self.membership:
+            return False
+        if self.status is not None and segment.status is not self.status:
+            return False
+        if self.site_code is not None and segment.site_code != self.site_code:
+            return False
+        if self.name_contains is not None:
+            wanted = self.name_contains.casefold()
+            if not any(wanted in text.casefold() for text in segment.names.by_language.values()):
+                return False
+        created = segment.created_at
+        if self.created_after is not None and (created is None or created <= self.created_after):
+            return False
+        return self.created_before is None or (
+            created is not None and created < self.created_before
+        )
+
+    @property
+    def is_local(self) -> bool:
+        """True when some part can be judged by `holds`."""
+        return any(getattr(self, name) is not None for name in self.__struct_fields__[:-1])
+
+
+EVERY_SEGMENT = SegmentQuery()
+
+
+class SegmentFilter(msgspec.Struct, frozen=True):
+    """Which segments of which providers a list shows: all given parts must hold."""
+
+    query: SegmentQuery = EVERY_SEGMENT
+    providers: tuple[str, ...] | None = None
+    refs: tuple[Ref, ...] | None = None
+    customer: Ref | None = None
+    native_of: str | None = None
+    """The provider whose language `query.native` is in."""
+
+
+class SortKey(Enum):
+    """By what listed segments are ranked; PROVIDER is each provider's own order."""
+
+    PROVIDER = "PROVIDER"
+    NAME = "NAME"
+    CREATED_AT = "CREATED_AT"
+    UPDATED_AT = "UPDATED_AT"
+    PRIORITY = "PRIORITY"
+
+
+class CustomerQuery(msgspec.Struct, frozen=True):
+    """What listed customers must be like; the email is compared whole."""
+
+    email: str | None = None
+
+
+EVERY_CUSTOMER = CustomerQuery()
+
+
+class CustomerFilter(msgspec.Struct, frozen=True):
+    """Which customers of which providers a list shows: all given parts must hold."""
+
+    query: CustomerQuery = EVERY_CUSTOMER
+    providers: tuple[str, ...] | None = None
+    key: str | None = None
+    """Any key that the provider knows the customer by."""
+    segment: Ref | None = None
