@@ -1,5 +1,6 @@
 """Upgrades: RFC 9110, 7.8 says to ignore those that are not taken, and to read the message."""
 
+import asyncio
 import json
 
 import pytest
@@ -160,6 +161,20 @@ async def test_handshakes(sent: bytes, status: int, ends: bool) -> None:  # noqa
             await line.write(post(QUERY))
             assert (await line.answer()).json["data"] == FOUND
         assert await server.is_well()
+
+
+async def test_a_websocket_is_not_under_the_timers_of_http() -> None:
+    """It lives on when the time for a head, a body and an idle connection is over."""
+    short = {"header_timeout_s": 0.1, "body_timeout_s": 0.1}
+    settings = settings_of(limits=short)
+    async with really_serving(settings, timeout_keep_alive=0.1) as server, server.line() as line:
+        await line.write(post(QUERY))
+        await line.answer()
+        await line.write(HANDSHAKE + b"\r\n")
+        assert (await line.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.5):
+                await line.reader.read(1)
 
 
 async def test_sockets_without_an_answer() -> None:

@@ -203,6 +203,7 @@ class BoundedHttp(Taken, HalfClosed, DirectHttp):
         head = lines([*self.headers])
         protocol.data_received(b"GET %b HTTP/1.1\r\n%b\r\n" % (self.url, head))
         if protocol.handshake_initiated:
+            self.requests += 1
             self.transport.set_protocol(protocol)
             if rest:
                 protocol.data_received(rest)
