@@ -38,6 +38,8 @@ from gateway.sandbox.faults import KINDS
 from gateway.sandbox.faults import read as read_fault
 from gateway.settings import CONFIG_VARIABLE, Settings, load
 from gateway.store.database_url import Place, located
+from gateway.store.errors import RecordFailed
+from gateway.store.reporting import advice
 from gateway.store.store import Record
 from gateway.upstream.provider import Provider
 from resolvers.schema import sdl
@@ -84,7 +86,7 @@ def record_or_fail(settings: Settings) -> str:
     """Make or upgrade the record; return where it is, for people."""
 
     async def opened(place: Place) -> None:
-        record = await Record.open(place)
+        record = await Record.open(place, connect_timeout_s=settings.store.connect_timeout_s)
         await record.close()
 
     try:
@@ -92,8 +94,8 @@ def record_or_fail(settings: Settings) -> str:
         asyncio.run(opened(place))
     except SettingsError as error:
         fail("\n".join(f"{problem.path}: {problem.text}" for problem in error.problems))
-    except GatewayError as error:
-        fail(f"store.url: {error} Is {place.shown} reachable and writable?")
+    except RecordFailed as error:
+        fail(f"store.url: {advice(error, place.shown)}")
     return place.shown
 
 

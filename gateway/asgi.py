@@ -75,7 +75,8 @@ def build(
     """Return the application for these settings; it calls `ready` when all is open."""
 
     async def record() -> Record:
-        return await Record.open(located(settings.store.url, os.environ))
+        place = located(settings.store.url, os.environ)
+        return await Record.open(place, connect_timeout_s=settings.store.connect_timeout_s)
 
     async def providers(opened: Record) -> Sequence[Provider]:
         return await connect(settings, sandbox, opened)

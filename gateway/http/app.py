@@ -36,6 +36,7 @@ from gateway.http.persisted_documents import Persisted
 from gateway.http.server.repeated_heads import Again
 from gateway.http.websocket_endpoint import Sockets
 from gateway.settings import Settings
+from gateway.store.errors import StoreState
 from gateway.store.store import Record
 from gateway.writes.recovery import keep_recovering
 
@@ -156,15 +157,18 @@ class Gateway:
         return _told({"status": "alive"})
 
     async def ready(self, request: Request) -> Response:
-        """Tell whether configuration and pages are in order.
+        """Tell whether configuration, record and pages are in order.
 
         Callers are also told how the providers do that they may see. One that is down does not
         make the gateway unready.
         """
         has_pages = (PAGES / "index.html").is_file()
-        body: dict[str, Any] = {
-            "status": "ready" if has_pages else "pages are not built; run make serve"
-        }
+        store = StoreState.DOWN if self._record is None else await self._record.state()
+        is_ready = has_pages and store is StoreState.READY
+        status = "ready" if has_pages else "pages are not built; run make serve"
+        if store is not StoreState.READY:
+            status = f"the record cannot be used: {store.value}"
+        body: dict[str, Any] = {"status": status}
         headers = headers_of(request.scope["headers"])
         with contextlib.suppress(Unauthenticated):
             caller = await self._doorkeeper.caller(
@@ -180,7 +184,7 @@ class Gateway:
                 }
                 for each in map(self.providers.__getitem__, seen)
             ]
-        return _told(body, 200 if has_pages else 503)
+        return _told(body, 200 if is_ready else 503)
 
     def app(self) -> Starlette:
         """Return the ASGI application."""

@@ -7,8 +7,8 @@ waits.
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import Connection, Table, event
@@ -45,14 +45,16 @@ class Database:
         self.file = None if place.path is None else StoreFile(place.path)
         self.committed_at = -math.inf
         """When a write was committed last, on the loop's clock."""
-        self.write_failure: StoreState | None = None
-        """What the newest write failed with; None when it went well."""
+        self.write_failures = 0
+        """How many writes the database failed."""
+        self.damaged_at: float | None = None
+        """When it said that it is damaged, last."""
         self._unfinished: set[Work[Any]] = set()
         if place.path is None:
             self._writer = self._reader = _postgres(place, connect_timeout_s)
         else:
-            self._writer = _sqlite(place, 1, "BEGIN IMMEDIATE")
-            self._reader = _sqlite(place, CONNECTIONS, "BEGIN")
+            self._writer = _sqlite(place, 1, "BEGIN IMMEDIATE", connect_timeout_s)
+            self._reader = _sqlite(place, CONNECTIONS, "BEGIN", connect_timeout_s)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
@@ -61,23 +63,32 @@ class Database:
         It is committed unless the deadline of the work that it is part of has passed.
         """
         try:
-            with failing():
+            with self._failing():
                 async with self._connected(self._writer) as connection, connection.begin():
                     yield connection
                     if work := current():
                         work.check()
-        except RecordFailed as error:
-            self.write_failure = error.state
+        except RecordFailed:
+            self.write_failures += 1
             raise
-        self.write_failure = None
         self.committed_at = asyncio.get_running_loop().time()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that reads. Raises `RecordFailed`."""
-        with failing():
+        with self._failing():
             async with self._connected(self._reader) as connection:
                 yield connection
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            with failing():
+                yield
+        except RecordFailed as error:
+            if error.state is StoreState.DAMAGED:
+                self.damaged_at = asyncio.get_running_loop().time()
+            raise
 
     @asynccontextmanager
     async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
@@ -154,14 +165,14 @@ def _postgres(place: Place, connect_timeout_s: float) -> AsyncEngine:
     )
 
 
-def _sqlite(place: Place, connections: int, begin: str) -> AsyncEngine:
+def _sqlite(place: Place, connections: int, begin: str, timeout_s: float) -> AsyncEngine:
     # The driver begins no transactions of its own (isolation_level None); see `begun` below.
     engine = create_async_engine(
         place.url,
         pool_size=connections,
         max_overflow=0,
         pool_timeout=None,  # each piece of work has a deadline
-        connect_args={"isolation_level": None, "timeout": BUSY_S},
+        connect_args={"isolation_level": None, "timeout": timeout_s},
     )
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -174,7 +185,7 @@ def _sqlite(place: Place, connections: int, begin: str) -> AsyncEngine:
     def begun(connection: Connection) -> None:
         # Both in one go of the driver's thread.
         work = current()
-        left_s = BUSY_S if work is None else max(work.left_s, 0)
+        left_s = timeout_s if work is None else max(work.left_s, 0)
         script = f"PRAGMA busy_timeout = {math.ceil(left_s * 1000)}; {begin}"
         connection.connection.dbapi_connection.run_async(  # type: ignore[union-attr]  # open
             lambda driver: driver.executescript(script)

@@ -1,13 +1,16 @@
 """The record as a whole: opened and closed with the server, inside the running loop."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from gateway.domain.mutations import Tag
 from gateway.providers.base.store_lookup import Lookup
-from gateway.store.database import Database
+from gateway.store.database import CONNECT_TIMEOUT_S, Database
 from gateway.store.database_url import Place
+from gateway.store.errors import StoreState
+from gateway.store.health import StoreHealth
 from gateway.store.idempotency import Answers
 from gateway.store.migrate import migrate
 from gateway.store.queries import Lookups
@@ -28,17 +31,28 @@ class Record:
         self._lookups = Lookups(database)
         self._answers = Answers(database, clock)
         self.tags = Tags(database, clock)
+        self._health = StoreHealth(database)
+        self._watching = asyncio.create_task(self._health.watch())
 
     @classmethod
-    async def open(cls, place: Place, clock: Callable[[], datetime] = now) -> Self:
+    async def open(
+        cls,
+        place: Place,
+        clock: Callable[[], datetime] = now,
+        *,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    ) -> Self:
         """Open the record, made or upgraded where needed.
 
         The clocks of processes that share one must agree to within a few seconds. Raises
-        `SettingsError` for a place that cannot be used, `RecordFailed` for an unreachable one.
+        `SettingsError` for a place that cannot be used, `RecordFailed` for an unreachable one,
+        within `connect_timeout_s`; upgrading may take longer.
         """
-        database = Database(place)
+        database = Database(place, connect_timeout_s)
         try:
-            await migrate(database, place)
+            await migrate(database, place, connect_timeout_s)
+            if database.file is not None:
+                database.file.remember()
         except BaseException:
             await database.close()
             raise
@@ -46,7 +60,14 @@ class Record:
 
     async def close(self) -> None:
         """Finish what was begun, and close all connections."""
+        self._watching.cancel()
+        await asyncio.gather(self._watching, return_exceptions=True)
+        await self._health.close()
         await self._database.close()
+
+    async def state(self) -> StoreState:
+        """Return how the database is, as of the last second; see `gateway.store.health`."""
+        return await self._health.state()
 
     async def answer(self, provider: str, lookup: Lookup, deadline: float | None = None) -> Any:
         """Answer a lookup; see `Lookups.answer`."""

@@ -114,8 +114,8 @@ def set_ahead(later_s: float) -> None:
     def clock() -> datetime:
         return store.now() + timedelta(seconds=later_s)
 
-    async def open_later(place: Any) -> Record:
-        return await opened(place, clock)
+    async def open_later(place: Any, **options: float) -> Record:
+        return await opened(place, clock, **options)
 
     put(Record, "open", open_later)
 

@@ -71,7 +71,7 @@ async def test_file(sqlite_url: str) -> None:
             (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one()
             for name in ("journal_mode", "synchronous", "busy_timeout")
         ]
-    assert modes == ["wal", 2, 10_000]
+    assert modes == ["wal", 2, 5_000]
     await database.close()
     await record.close()
 
