@@ -55,7 +55,7 @@ def main() -> None:
     print("Building the pages (once, under a minute) …", flush=True)
     run(path, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
     run(path, "run", "build")
-    (ROOT / "gateway" / "pages" / "static" / "index.html").touch()
+    (ROOT / "gateway" / "http" / "pages" / "static" / "index.html").touch()
 
 
 if __name__ == "__main__":
