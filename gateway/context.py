@@ -15,7 +15,7 @@ from gateway.errors import Forbidden, GatewayError
 from gateway.loaders.own_customer import OwnLoaders
 from gateway.loaders.request_loaders import Loaders
 from gateway.reads.base import Paging
-from gateway.reads.customers import Membership
+from gateway.reads.memberships import Membership
 from gateway.reads.merged_list import Connection, Source
 from gateway.reads.service import Reads
 from gateway.request_scope import Scope

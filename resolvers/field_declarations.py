@@ -17,10 +17,11 @@ from typing import Any, NamedTuple, Self
 
 import strawberry
 from aiodataloader import DataLoader
-from graphql import GraphQLOutputType, get_named_type
+from graphql import GraphQLNonNull, GraphQLOutputType, get_named_type
 from strawberry.types import Info
 
 from gateway.context import RequestContext
+from gateway.errors import Unsupported
 from resolvers.field_permissions import Needs, declared
 from resolvers.lookahead import Asked
 
@@ -156,7 +157,10 @@ def _resolver(declaration: Declaration) -> Callable[..., Any]:
         return crossed(info, function(_value(self), *asked, **arguments))
 
     async def read_one(self: Any, info: Info[RequestContext, Any], **arguments: Any) -> Any:
-        return crossed(info, await function(_value(self), Asked.of(info), **arguments))
+        try:
+            return crossed(info, await function(_value(self), Asked.of(info), **arguments))
+        except Unsupported:
+            return _lacking(info)
 
     async def read_many(self: Any, info: Info[RequestContext, Any], **arguments: Any) -> Any:
         # The same mentions of a field have the same arguments, wherever in the answer they stand.
@@ -169,7 +173,10 @@ def _resolver(declaration: Declaration) -> Callable[..., Any]:
                 return list(await function(values, asked, **arguments))
 
             loader = info.context.batches[mentions] = DataLoader(batch, cache=False)
-        return crossed(info, await loader.load(_value(self)))
+        try:
+            return crossed(info, await loader.load(_value(self)))
+        except Unsupported:
+            return _lacking(info)
 
     made: Callable[..., Any] = {How.READ: read_one, How.READ_ALL: read_many}.get(
         declaration.how, compute
@@ -179,6 +186,23 @@ def _resolver(declaration: Declaration) -> Callable[..., Any]:
     made.__signature__ = inspect.Signature([*own, *named])  # type: ignore[attr-defined]  # functions take attributes
     made.__module__ = getattr(function, "__module__", None) or __name__
     return made
+
+
+def lacks(kind: GraphQLOutputType, is_root: bool) -> bool:  # noqa: FBT001  # both by place
+    """Tell whether a field of this type is null where its provider has no such thing.
+
+    A provider that cannot do something by its nature has not failed: `capabilities` says so in
+    advance, and an error would cost clients the rest of their data. At the root it is an error:
+    there the caller has chosen the provider.
+    """
+    return not is_root and not isinstance(kind, GraphQLNonNull)
+
+
+def _lacking(info: Info[RequestContext, Any]) -> None:
+    """Return null for what a provider lacks, or raise what it raised: call it from `except`."""
+    raw = info._raw_info  # noqa: SLF001  # as in selection.py
+    if not lacks(raw.return_type, raw.parent_type is raw.schema.query_type):
+        raise  # noqa: PLE0704  # as the docstring says
 
 
 def _value(shown: Any) -> Any:

@@ -12,7 +12,7 @@ from gateway.context import Provider
 from gateway.domain import entities, queries
 from gateway.domain.entities import Ref
 from gateway.domain.texts import Texts, best_texts
-from gateway.errors import GatewayError, Malformed
+from gateway.errors import GatewayError, Malformed, Unsupported
 from resolvers import error_codes, global_ids
 from resolvers.field_declarations import Told, read_all
 from resolvers.field_permissions import Right
@@ -395,6 +395,8 @@ async def membership_segments(
 
 def is_member(row: context.Membership) -> bool | None:
     """Tell whether the customer is in the segment; raises what the provider failed with."""
+    if isinstance(row.error, Unsupported):
+        return None
     if row.error is not None:
         raise row.error
     return row.is_member

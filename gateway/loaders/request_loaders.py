@@ -164,11 +164,18 @@ class Loaders:
         return found
 
     async def walk(
-        self, provider: Provider, ask: Callable[[*Q, PageRequest], Asked[Page[T]]], *question: *Q
+        self,
+        provider: Provider,
+        ask: Callable[[*Q, PageRequest], Asked[Page[T]]],
+        *question: *Q,
+        first: Page[T] | None = None,
     ) -> list[T]:
-        """Read a list to its end. Raises `Malformed` when it does not advance or never ends."""
-        rows: list[T] = []
-        position: str | None = None
+        """Read a list to its end; `first` is its first page, where that is known already.
+
+        Raises `Malformed` when the list does not advance or never ends.
+        """
+        rows: list[T] = [] if first is None else [*first.rows]
+        position: str | None = None if first is None else first.goes_on_at
         for _ in range(LONGEST_WALK):
             page = PageRequest(LARGEST_PAGE, position)
             found = await self.fetch(provider, ask, *question, page)
@@ -330,13 +337,19 @@ class Loaders:
         if provider is None:
             return None
         adapter = provider.wanted(ListsSegmentsOfCustomer, "CUSTOMER_SEGMENTS")
-        reading = self.walk(provider, adapter.segments_of, ref.key)
         if adapter.confirms_customer:
-            rows = await reading
-        else:
-            customer, rows = await asyncio.gather(self.customer.load(ref), reading)
-            if customer is None:
-                return None
+            return await self.rows_of(ref)
+        customer, rows = await asyncio.gather(self.customer.load(ref), self.rows_of(ref))
+        return None if customer is None else rows
+
+    async def rows_of(self, ref: Ref) -> Sequence[Assignment]:
+        """Return all assignments of a customer, who is not looked up.
+
+        Of an unknown one they are what the provider answers: see `confirms_customer`.
+        """
+        provider = self._providers[ref.provider]
+        adapter = provider.wanted(ListsSegmentsOfCustomer, "CUSTOMER_SEGMENTS")
+        rows = await self.walk(provider, adapter.segments_of, ref.key)
         self.prime_segments(row.segment for row in rows if row.segment is not None)
         return rows
 

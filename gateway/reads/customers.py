@@ -2,12 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import NamedTuple
 
-from gateway.domain.entities import Assignment, Customer, Origin, Ref
+from gateway.domain.entities import Assignment, Customer, Ref
 from gateway.domain.pages import Page, PageRequest
 from gateway.domain.queries import CustomerFilter
-from gateway.errors import BadInput, GatewayError, Unsupported
+from gateway.errors import Unsupported
 from gateway.providers.base.adapter import (
     FindsCustomersByEmail,
     ListsCustomers,
@@ -19,24 +18,9 @@ from gateway.reads.merged_list import (
     Connection,
     Listing,
     merged,
-    oldest,
     settled_list,
 )
 from gateway.upstream.provider import Provider
-
-MOST_PAIRS = 10_000
-"""Rows of one membership test."""
-
-
-class Membership(NamedTuple):
-    """Whether a customer is in a segment; None: cannot be told."""
-
-    customer: Ref
-    segment: Ref
-    is_member: bool | None
-    origin: Origin | None
-    """None when it cannot be told."""
-    error: GatewayError | None = None
 
 
 class CustomerReads(MemberReads):
@@ -106,39 +90,3 @@ class CustomerReads(MemberReads):
             of=partial(identity, "assignments", ref),
             with_total=paging.with_total,
         )
-
-    async def memberships(
-        self, customers: Sequence[Ref], segments: Sequence[Ref]
-    ) -> Sequence[Membership]:
-        """Test every customer against every segment, customers first, in the order asked.
-
-        Of a customer and a segment of different providers nothing is known.
-        """
-        if len(customers) * len(segments) > MOST_PAIRS:
-            raise BadInput(
-                f"customerIds x segmentIds is {len(customers) * len(segments)}; "
-                f"at most {MOST_PAIRS} pairs can be tested at once."
-            )
-        asked = {segment.provider for segment in segments}
-        needed = [ref for ref in dict.fromkeys(customers) if ref.provider in asked]
-        answers = await self._loaders.assignments_of.answers(needed)
-        known = dict(zip(needed, answers, strict=True))
-        rows = []
-        for customer in customers:
-            found = known.get(customer)
-            failed = found if isinstance(found, GatewayError) else None
-            told = () if found is None or isinstance(found, GatewayError) else found
-            within = {row.ref.segment for row in told}
-            provider = self._providers.get(customer.provider)
-            origin = (
-                oldest([row.origin for row in told] or [provider.origin]) if provider else None
-            )
-            for segment in segments:
-                if segment.provider != customer.provider or failed is not None:
-                    is_ours = segment.provider == customer.provider
-                    rows.append(
-                        Membership(customer, segment, None, None, failed if is_ours else None)
-                    )
-                else:
-                    rows.append(Membership(customer, segment, segment.key in within, origin))
-        return rows

@@ -2,10 +2,11 @@
 
 from gateway.providers.base.adapter import CountsLimits
 from gateway.reads.customers import CustomerReads
+from gateway.reads.memberships import MembershipReads
 from gateway.reads.segments import SegmentReads
 
 
-class Reads(SegmentReads, CustomerReads):
+class Reads(SegmentReads, CustomerReads, MembershipReads):
     """Everything that one request may read beyond single things by their keys."""
 
     async def limit_used(self, provider: str, limit: str) -> int | None:

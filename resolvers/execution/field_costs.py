@@ -158,11 +158,12 @@ def _nodes(arguments: Arguments, _: int) -> Price:
 
 
 def _memberships(arguments: Arguments, _: int) -> Price:
-    customers = length(arguments.get("customerIds"))
-    pairs = customers * length(arguments.get("segmentIds"))
+    customers, segments = length(arguments.get("customerIds")), length(arguments.get("segmentIds"))
+    pairs = customers * segments
     if pairs > MOST_PAIRS:
         return Price()  # it is refused
-    return Price(2 * customers, size=pairs)
+    # The lists of the segments are tried where they are fewer, and given up for the customers.
+    return Price(customers + min(customers, segments), size=pairs)
 
 
 def _matches(arguments: Arguments, _: int) -> Price:

@@ -11,10 +11,11 @@ from graphql import GraphQLError, GraphQLNonNull, GraphQLSchema
 from graphql.execution.values import VariableValues
 
 from gateway.context import RequestContext
+from gateway.errors import Unsupported
 from resolvers.execution.completion import Careful, Failure
 from resolvers.execution.null_propagation import settle
 from resolvers.execution.planner import FieldPlan, Plan, SelectionPlan, fill
-from resolvers.field_declarations import How
+from resolvers.field_declarations import How, lacks
 from resolvers.lookahead import Asked
 
 
@@ -108,10 +109,15 @@ class Run:
                 answers = await _settled(read(value, asked, *arguments) for value in values)
         except Exception as error:  # noqa: BLE001  # a bug, where it was read for all: each shows it
             answers = [error] * len(values)
+        if Unsupported in {*map(type, answers)} and lacks(field.type, self._is_root(field)):
+            answers = [None if type(each) is Unsupported else each for each in answers]
         self._put(field, answers, objects)
         below = self._read(field.below)
         if below is not None:
             await below
+
+    def _is_root(self, field: FieldPlan) -> bool:
+        return field.parent is self._plan.root.type
 
     def _told(self, field: FieldPlan, values: Sequence[Any]) -> Sequence[Any] | None:
         """Return the answers where they are there and lead no further; a task for it is dear."""

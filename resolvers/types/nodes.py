@@ -111,7 +111,7 @@ class Provider(Node):
     health: ProviderHealth = computed(field_resolvers.health, "How it is doing.", needs=SEGMENTS)
     segments: Connection["Segment"] | None = read(
         field_resolvers.provider_segments,
-        "Its segments. Null with an error when it fails.",
+        "Its segments. Null where it has no list of them; with an error when it fails.",
         needs=SEGMENTS,
     )
 
@@ -166,22 +166,25 @@ class Segment(Node):
     origin: DataOrigin = attribute("origin", "Where this comes from.")
     assignments: Connection["Assignment"] | None = read_all(
         field_resolvers.members,
-        "Who is in it. Null with an error when the provider cannot tell.",
+        "Who is in it. Null where the provider has no way to tell; with an error when it fails.",
         needs=ASSIGNMENTS,
     )
     customers: Connection["Customer"] | None = read(
         field_resolvers.member_customers,
-        "The customers in it, each once. Null with an error when the provider cannot tell.",
+        "The customers in it, each once. Null where the provider has no way to tell; with an "
+        "error when it fails.",
         needs=access(Right.ASSIGNMENTS_READ, Right.CUSTOMERS_READ),
     )
     customers_count: Count | None = read(
         field_resolvers.member_count,
-        "How many are in it; asked of the provider when selected.",
+        "How many are in it; asked of the provider when selected. Null where it cannot count; "
+        "with an error when it fails.",
         needs=ASSIGNMENTS,
     )
     items: Connection["SegmentItem"] | None = read(
         field_resolvers.items,
-        "Products and categories in it. Null with an error when the provider has none.",
+        "Products and categories in it. Null where the provider has none; with an error when it "
+        "fails.",
         needs=SEGMENTS,
     )
 
@@ -319,8 +322,10 @@ class SegmentMembership(View):
     )
     is_member: bool | None = computed(
         field_resolvers.is_member,
-        "True: in it. False: not. Null: cannot be told, since they are of different providers "
-        "or, with an error, since the provider fails.",
+        "True: in it. False: not. Null: cannot be told, since they are of different providers, "
+        "the provider has no way to tell or, with an error, since it fails. Customers are not "
+        "looked up: of one whom Voucherify does not know, it may answer for a rule segment as for "
+        "one who has done nothing yet.",
     )
     origin: DataOrigin | None = computed(
         field_resolvers.membership_origin, "Where this comes from; null when it cannot be told."

@@ -99,6 +99,25 @@ async def test_examples(world: World, example: Any) -> None:
     assert ours == theirs
 
 
+LACKING = """{ segments(first: 100) { nodes {
+  customersCount { count } assignments(first: 1) { nodes { kind } }
+  customers(first: 1) { nodes { id } } items(first: 1) { totalCount }
+} } }"""
+
+
+async def test_what_a_provider_lacks(world: World) -> None:
+    """Null without an error, by either executor."""
+    document = world.operations.document(LACKING)
+    ours = await world.operations.run(document, None, None, world.context())
+    theirs = await world.operations.run_on_graphql_core(document, None, None, world.context())
+
+    assert in_dicts(ours).body == theirs.body
+    assert "errors" not in ours.body
+    stuut = dict.fromkeys(("customersCount", "assignments", "customers", "items"))
+    rows = theirs.body["data"]["segments"]["nodes"]
+    assert [row for row in rows if row["customers"] is None] == [stuut] * 8
+
+
 # graphql-core leaves coroutines behind where a null takes an object with it.
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

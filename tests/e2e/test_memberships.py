@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 
+from tests.e2e.failures import answering
 from tests.e2e.known import DACH_STRATEGIC, HIRO_AT, NEVER_BOUGHT, SILVER_MEMBERS
 from tests.e2e.serving import Front, customer_id, segment_id
 
@@ -58,8 +61,8 @@ async def test_memberships(front: Front) -> None:
         *(row(AT_STUUT, segment, is_member=None) for segment in (SILVER, NEVER, B2B, GOLDEN)),
         row(AT_STUUT, DACH, is_member=True),
     ]
-    # Voucherify: of each customer whether there is one, and the segments.
-    assert front.counts == {"stuut": 1, "voucherify": 4, "emporix": 1}
+    # Voucherify: the customers of each segment.
+    assert front.counts == {"stuut": 1, "voucherify": 2, "emporix": 1}
 
 
 async def test_memberships_lead_to_customer_and_segment(front: Front) -> None:
@@ -83,8 +86,126 @@ async def test_memberships_lead_to_customer_and_segment(front: Front) -> None:
         {"isMember": False, "customer": None, "segment": silver},
         {"isMember": False, "customer": None, "segment": None},
     ]
-    # Each customer, each one's segments, both segments at once.
-    assert front.counts == {"voucherify": 5}
+    # The customers of each segment, the one who is in none, both segments at once.
+    assert front.counts == {"voucherify": 4}
+
+
+class Project:
+    """A Voucherify with one segment of so many customers."""
+
+    def __init__(self, size: int) -> None:
+        """Have customers `cust_0`, `cust_1`, … in the segment; of none there is no such list."""
+        self.size = size
+        self.calls: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer as Voucherify does."""
+        request = Request(scope)
+        self.calls.append(request.url.path)
+        if request.url.path != "/v1/customers":
+            number = int(request.url.path.split("/")[3].removeprefix("cust_"))
+            rows = [{"id": "seg_x", "name": "X"}] if number < self.size else []
+            answer: Any = {"object": "list", "data": rows, "total": len(rows)}
+        else:
+            limit, page = (int(request.query_params[name]) for name in ("limit", "page"))
+            numbers = range(self.size)[(page - 1) * limit : page * limit]
+            rows = [{"id": f"cust_{n}", "created_at": "2026-01-01T00:00:00Z"} for n in numbers]
+            answer = {"customers": rows, "total": self.size}
+        status = 200 if request.url.path != "/v1/customers" or self.size else 404
+        await JSONResponse(answer, status)(scope, receive, send)
+
+
+LIST, OF_ONE = "/v1/customers", "/v1/customers/cust_{}/segments"
+
+
+@pytest.mark.parametrize(
+    ("size", "customers", "listed", "single"),
+    [
+        (3, 80, 1, 0),
+        (100, 80, 1, 0),
+        (1, 1, 1, 0),
+        (250, 80, 3, 0),
+        (1_000, 80, 10, 0),
+        (20_000, 80, 1, 80),
+        (250, 1, 1, 1),
+    ],
+)
+async def test_the_cheaper_way(
+    front: Front, size: int, customers: int, listed: int, single: int
+) -> None:
+    """One segment is listed where that takes fewer calls than its customers, as page 1 tells."""
+    project = Project(size)
+    front.providers.instead["voucherify"] = project
+    # The last two of those are in it, if it is that long.
+    numbers = range(max(size - 2, 0), max(size - 2, 0) + customers)
+    given = {
+        "customers": [customer_id("voucherify", f"cust_{n}") for n in numbers],
+        "segments": [segment_id("voucherify", "seg_x")],
+    }
+
+    shown = await front.data(MEMBERSHIPS, given)
+
+    assert [each["isMember"] for each in shown["segmentMemberships"]] == [
+        n < size for n in numbers
+    ]
+    of_each = [OF_ONE.format(n) for n in numbers] if single else []
+    assert sorted(project.calls) == sorted([LIST] * listed + of_each)
+    assert len(of_each) == single
+
+
+async def test_fewer_customers_than_segments(front: Front) -> None:
+    """One customer's segments take one call, however many segments there are: none confirms."""
+    project = Project(3)
+    front.providers.instead["voucherify"] = project
+    segments = [segment_id("voucherify", f"seg_{letter}") for letter in "xyz"]
+    given = {"customers": [customer_id("voucherify", "cust_1")], "segments": segments}
+
+    shown = await front.data(MEMBERSHIPS, given)
+
+    assert [row["isMember"] for row in shown["segmentMemberships"]] == [True, False, False]
+    assert project.calls == [OF_ONE.format(1)]
+
+
+async def test_memberships_of_a_failing_list(front: Front) -> None:
+    """What a list fails with stands at its segment's pairs alone; the customers are not tried."""
+    front.providers.instead["voucherify"] = answering(503, b"down")
+    given = {"customers": [AT_VOUCHERIFY, UNKNOWN, AT_EMPORIX], "segments": [SILVER, B2B]}
+
+    answer = await front.ask(MEMBERSHIPS, given)
+
+    rows = [row["isMember"] for row in answer["data"]["segmentMemberships"]]
+    assert rows == [None, None, None, None, None, True]
+    assert [(e["path"], e["extensions"]["code"]) for e in answer["errors"]] == [
+        (["segmentMemberships", 0, "isMember"], "PROVIDER_BROKEN"),
+        (["segmentMemberships", 2, "isMember"], "PROVIDER_BROKEN"),
+    ]
+    assert front.counts == {"emporix": 1}
+
+
+async def test_customer_with_the_id_of_a_segment(front: Front) -> None:
+    """A customer and a segment may have the same id: neither is taken for the other."""
+    project = front.providers.instead["voucherify"] = Project(0)
+    customers = [customer_id("voucherify", f"cust_{n}") for n in (0, 1)]
+    segments = [segment_id("voucherify", "cust_1")]
+
+    shown = await front.data(MEMBERSHIPS, {"customers": customers, "segments": segments})
+    project.size = 1
+    listed = await front.data(MEMBERSHIPS, {"customers": customers, "segments": segments})
+
+    assert [row["isMember"] for row in shown["segmentMemberships"]] == [False, False]
+    assert [row["isMember"] for row in listed["segmentMemberships"]] == [True, False]
+
+
+async def test_memberships_in_no_such_segment(front: Front) -> None:
+    """A segment whose list is refused is decided by the customers: nobody is in it."""
+    project = front.providers.instead["voucherify"] = Project(0)
+    customers = [customer_id("voucherify", f"cust_{n}") for n in range(3)]
+    given = {"customers": customers, "segments": [segment_id("voucherify", "seg_x")]}
+
+    shown = await front.data(MEMBERSHIPS, given)
+
+    assert [row["isMember"] for row in shown["segmentMemberships"]] == [False] * 3
+    assert project.calls == [LIST, *(OF_ONE.format(n) for n in range(3))]
 
 
 @pytest.mark.parametrize(

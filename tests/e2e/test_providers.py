@@ -1,10 +1,12 @@
 """Providers: what each can do, its bounds, how it is doing; and what is true of Instaleap."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import pytest
 
+from tests.e2e.failures import answering
 from tests.e2e.known import EVERY_NAME
 from tests.e2e.serving import PROVIDERS, Front, customer_id, names, segment_id, serving
 
@@ -221,27 +223,75 @@ async def test_instaleap_says_what_is_true(front: Front) -> None:
 
 
 async def test_what_stuut_cannot_tell(front: Front) -> None:
-    """Stuut tells neither members nor items: each field is null with an error, none is sent."""
-    answer = await front.ask(
+    """Stuut tells neither members nor items: each field is null, no error, and none is sent."""
+    assert await front.ask(
         """query($id: ID!) { segment(id: $id) {
           name assignments { totalCount } customers { totalCount }
           customersCount { count } items { totalCount }
         } }""",
         {"id": segment_id("stuut", "seg_ChSVXpe3")},
+    ) == {
+        "data": {
+            "segment": {
+                "name": "Key accounts",
+                "assignments": None,
+                "customers": None,
+                "customersCount": None,
+                "items": None,
+            }
+        }
+    }
+    assert front.counts == {"stuut": 1}
+
+
+COUNTED = """{ segments(first: 100) { nodes {
+  provider { key } customersCount { count } assignments(first: 1) { nodes { kind } }
+  customers(first: 1) { nodes { id } } items(first: 1) { totalCount }
+} } }"""
+CAN_NOT: Mapping[str, AbstractSet[str]] = {
+    "stuut": {"customersCount", "assignments", "customers", "items"},
+    "voucherify": {"items"},
+    "emporix": set(),
+}
+"""What each provider has no way to tell of a segment."""
+
+
+async def test_what_a_provider_cannot_tell_costs_nobody_else(front: Front) -> None:
+    """In a list of all, what one provider cannot tell is null in its rows alone, no error."""
+    shown = await front.data(COUNTED)
+
+    nodes = shown["segments"]["nodes"]
+    assert len(nodes) == 40
+    for node in nodes:
+        key = node.pop("provider")["key"]
+        assert {name for name, value in node.items() if value is None} == CAN_NOT[key]
+
+
+async def test_at_the_root_a_provider_that_cannot_is_an_error(front: Front) -> None:
+    """There the caller has chosen the provider: null without a word would be a wrong answer."""
+    answer = await front.ask(
+        """query($input: SegmentItemsMatchInput!) {
+          segmentItemsMatch(input: $input) { externalId } }""",
+        {"input": {"provider": "stuut", "siteCode": "main", "itemIds": [], "segmentIds": []}},
     )
 
-    assert answer["data"]["segment"] == {
-        "name": "Key accounts",
-        "assignments": None,
-        "customers": None,
-        "customersCount": None,
-        "items": None,
-    }
-    told = {"code": "UNSUPPORTED", "provider": "stuut"}
-    assert sorted((e["path"][1], e["message"], e["extensions"]) for e in answer["errors"]) == [
-        ("assignments", "Provider 'stuut' does not support SEGMENT_MEMBERS.", told),
-        ("customers", "Provider 'stuut' does not support SEGMENT_MEMBERS.", told),
-        ("customersCount", "Provider 'stuut' does not support SEGMENT_MEMBERS.", told),
-        ("items", "Provider 'stuut' does not support SEGMENT_ITEMS.", told),
+    assert [error["extensions"] for error in answer["errors"]] == [
+        {"code": "UNSUPPORTED", "provider": "stuut"}
     ]
-    assert front.counts == {"stuut": 1}
+
+
+async def test_failure_beside_what_cannot_be_told(front: Front) -> None:
+    """A provider that fails is an error at its path; one that cannot tell is still none."""
+    front.providers.instead["voucherify"] = answering(503, b"down")
+    answer = await front.ask(
+        """query($stuut: ID!, $other: ID!) {
+          stuut: segment(id: $stuut) { customersCount { count } }
+          other: segment(id: $other) { id }
+        }""",
+        {"stuut": segment_id("stuut", "seg_ChSVXpe3"), "other": segment_id("voucherify", "x")},
+    )
+
+    assert answer["data"] == {"stuut": {"customersCount": None}, "other": None}
+    assert [(e["path"], e["extensions"]["code"]) for e in answer["errors"]] == [
+        (["other"], "PROVIDER_BROKEN")
+    ]
