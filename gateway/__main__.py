@@ -30,6 +30,7 @@ from gateway.domain.queries import EVERY_SEGMENT
 from gateway.errors import GatewayError, ProviderError, SettingsError
 from gateway.http.app import PAGES
 from gateway.http.server.options import server_options
+from gateway.network_failures import EXPLANATIONS, NetworkFailure
 from gateway.observability.logs import start_log
 from gateway.providers.base.adapter import ListsSegments
 from gateway.providers.base.store_lookup import Recall
@@ -294,12 +295,19 @@ async def _check(provider: Provider, timeout_s: float) -> Row:
         result = "ok"
     except GatewayError as error:
         failed = True
-        status = (
-            f" (HTTP {error.status})" if isinstance(error, ProviderError) and error.status else ""
-        )
-        result = f"{type(error).__name__}: {error}{status}"
+        result = f"{type(error).__name__}: {error}"
+        if isinstance(error, ProviderError):
+            result += explained(error)
     took = f"{(loop.time() - started) * 1000:.0f} ms"
     return provider.key, provider.kind, result, took, failed
+
+
+def explained(error: ProviderError) -> str:
+    """Return what an operator needs beyond an error's message, on lines of its own."""
+    if error.reason is not None:
+        what, advice = EXPLANATIONS[NetworkFailure(error.reason)]
+        return f"\n{error.reason}: {what}\n{advice}"
+    return f" (HTTP {error.status})" if error.status else ""
 
 
 @key_commands.command()

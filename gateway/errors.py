@@ -73,19 +73,22 @@ class ProviderError(GatewayError):
         status: int | None = None,
         retry_after_s: float | None = None,
         was_sent: bool = True,
+        reason: str | None = None,
         detail: str = "",
     ) -> None:
         """Name the provider's key and its operation.
 
         `status` is the HTTP status, where there was one. `was_sent` is False when the provider
-        cannot have acted on the call. `detail` says more and goes to the log only: it may hold
-        what the provider wrote.
+        cannot have acted on the call. `reason` is the `NetworkFailure`, where no answer came; it
+        is for operators. `detail` says more and goes to the log only: it may hold what the
+        provider wrote.
         """
         self.provider = provider
         self.operation = operation
         self.status = status
         self.retry_after_s = retry_after_s
         self.was_sent = was_sent
+        self.reason = reason
         self.detail = detail
         self.may_repeat = True
         """False: the provider may have done it already, and a second time would do it twice."""

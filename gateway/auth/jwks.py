@@ -17,6 +17,8 @@ import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 
+from gateway.network_failures import network_failure
+
 RENEWED_S = 240.0
 """The age at which keys are asked for anew, while the old ones still serve."""
 
@@ -32,6 +34,11 @@ costs a question, and strangers make up many."""
 
 TIMEOUT_S = 5.0
 """Of one question in all."""
+
+CONNECT_TIMEOUT_S = 3.0
+"""Of its connection alone: the log can then say which of the two it was."""
+
+TIMEOUTS = httpx.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
 
 LARGEST = 256 * 1024
 """Bytes of a key set; 10 keys with their certificates are some 20 KiB."""
@@ -203,7 +210,7 @@ class UrlKeyring:
         body = b""
         async with (
             # A client for each question: they are minutes apart.
-            httpx.AsyncClient(trust_env=False, verify=self._trust) as client,
+            httpx.AsyncClient(trust_env=False, verify=self._trust, timeout=TIMEOUTS) as client,
             client.stream("GET", self._url, headers=headers) as answer,
         ):
             if answer.status_code != httpx.codes.OK:
@@ -222,5 +229,10 @@ class UrlKeyring:
 
 
 def _log_failure(issuer: str, error: Exception) -> None:
-    why = str(error) if isinstance(error, JwksFailed) else type(error).__name__
+    if isinstance(error, JwksFailed):
+        why = str(error)
+    elif isinstance(error, httpx.TransportError | TimeoutError):
+        why = network_failure(error)
+    else:
+        why = type(error).__name__
     log.error("jwks_failed", issuer=issuer, why=why)

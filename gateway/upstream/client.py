@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Awaitable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -24,17 +24,16 @@ from gateway.errors import (
     GatewayError,
     Malformed,
     ProviderError,
-    Refused,
     TimedOut,
     TooManyCalls,
     Unavailable,
-    Unreachable,
 )
-from gateway.observability.confidential import Foreign
+from gateway.network_failures import NetworkFailure, Progress
 from gateway.providers.base.adapter import Adapter, SignsIn, TellsRateLimit
 from gateway.providers.base.exchange import Exchange, Reply, Token
 from gateway.providers.base.settings import SANDBOX, AccountSettings
 from gateway.request_scope import Scope, SentCall
+from gateway.upstream.failures import FORESEEN, log_failure, provider_error
 from gateway.upstream.health import Health
 from gateway.upstream.http.client import site_at
 from gateway.upstream.json_depth import DEEPEST, is_too_deep
@@ -75,6 +74,7 @@ class _Sending(Generic[T]):
     deadline: float
     was_sent: bool = False
     """The provider may have acted on it."""
+    progress: Progress = field(default_factory=Progress)
 
 
 _Begun: TypeAlias = Answer[T] | Flight[Answer[T]] | ProviderError
@@ -119,9 +119,9 @@ class Upstream:
         if isinstance(adapter, SignsIn):
             signing_in = adapter.sign_in
 
-            async def sign_in(scope: Scope) -> Token:
+            async def sign_in(scope: Scope, progress: Progress) -> Token:
                 deadline = _now() + self._timeout_s
-                sending = _Sending(signing_in(), scope, deadline)
+                sending = _Sending(signing_in(), scope, deadline, progress=progress)
                 token = (await self._attempt(sending, EVERY_CALL)).value
                 self._redacted.add(token.authorization)
                 return token
@@ -284,7 +284,18 @@ class Upstream:
                     retries += 1
                     await asyncio.sleep(wait_s)
         except TimeoutError as error:
-            raise TimedOut(self.key, exchange.operation, was_sent=sending.was_sent) from error
+            reason, was_sent = self._timeout(sending), sending.was_sent
+            raise TimedOut(
+                self.key, exchange.operation, was_sent=was_sent, reason=reason
+            ) from error
+
+    def _timeout(self, sending: _Sending[Any]) -> NetworkFailure | None:
+        """Return what a call waited for when its time ran out; None: for its turn."""
+        if sending.was_sent or sending.progress.is_connecting:
+            return sending.progress.timeout
+        if self._session is not None and self._session.is_signing_in:
+            return self._session.progress.timeout
+        return None
 
     def _once(self, sending: _Sending[T]) -> Awaitable[Answer[T]]:
         return self.gate.through(
@@ -320,8 +331,9 @@ class Upstream:
         status: int | None = None
         failure: ProviderError | None = None
         sending.was_sent = True
+        sending.progress.is_connecting = False
         try:
-            reply = await self._exchange(exchange, headers)
+            reply = await self._exchange(exchange, headers, sending.progress)
             status = reply.status
             at, fetched_at = _now(), datetime.now(UTC)
             told = self._rate_limits.rate_limit(reply) if self._rate_limits else None
@@ -333,6 +345,8 @@ class Upstream:
             sending.was_sent = was_sent or error.was_sent
             raise
         except asyncio.CancelledError:
+            if sending.progress.is_connecting:
+                sending.was_sent = was_sent
             if is_over(sending.deadline, _now()):
                 failure = TimedOut(self.key, exchange.operation)
             raise
@@ -357,23 +371,17 @@ class Upstream:
             log.exception("adapter failed", provider=self.key, operation=operation)
             raise Malformed(self.key, operation, status=reply.status) from error
 
-    async def _exchange(self, exchange: Exchange[T], headers: Mapping[str, str]) -> Reply:
+    async def _exchange(
+        self, exchange: Exchange[T], headers: Mapping[str, str], progress: Progress
+    ) -> Reply:
         """Send the call and read the whole answer."""
         call, operation = exchange.call, exchange.operation
         try:
             return await self._site.exchange(
-                call.method, call.target, {**call.headers, **headers}, call.body
+                call.method, call.target, {**call.headers, **headers}, call.body, progress
             )
-        except httpx.LocalProtocolError as error:
-            raise Refused(self.key, operation, was_sent=False, detail=str(error)) from error
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
-            raise Unreachable(self.key, operation, was_sent=False, detail=str(error)) from error
-        except httpx.TimeoutException as error:
-            raise TimedOut(self.key, operation, detail=str(error)) from error
-        except httpx.DecodingError as error:
-            raise Malformed(self.key, operation, detail=str(error)) from error
-        except (httpx.TransportError, ConnectionError) as error:
-            raise Unreachable(self.key, operation, detail=str(error)) from error
+        except FORESEEN as error:
+            raise provider_error(error, self.key, operation) from error
 
     def _count(self, exchange: Exchange[T], scope: Scope) -> None:
         wanted = scope.wanted[self.key] = scope.wanted.get(self.key, 0) + 1
@@ -385,14 +393,5 @@ class Upstream:
         self.gate.set_wait(error, _now())
         if not scope.is_new(self.key, type(error)):
             return
-        log.warning(
-            "provider call failed",
-            request_id=scope.request_id,
-            provider=self.key,
-            operation=exchange.operation,
-            method=exchange.call.method,
-            error=type(error).__name__,
-            status=error.status,
-            at=error.place,
-            detail=Foreign(self._redacted(error.detail or str(error.__cause__ or ""))),
-        )
+        detail = self._redacted(error.detail or str(error.__cause__ or ""))
+        log_failure(error, exchange, scope.request_id, detail)

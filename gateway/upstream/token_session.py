@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from gateway.errors import Denied, ProviderError, Refused, TimedOut
+from gateway.network_failures import Progress
 from gateway.providers.base.exchange import Token
 from gateway.request_scope import Scope
 
@@ -29,7 +30,7 @@ class Session:
     def __init__(
         self,
         provider: str,
-        sign_in: Callable[[Scope], Awaitable[Token]],
+        sign_in: Callable[[Scope, Progress], Awaitable[Token]],
         timeout_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -38,6 +39,8 @@ class Session:
         self._ask = sign_in
         self._timeout_s = timeout_s
         self._clock = clock
+        self.progress = Progress()
+        """How far the newest sign-in has come."""
         self._token: Token | None = None
         self._signed_in_at = 0.0
         self._signing_in: asyncio.Task[Token] | None = None
@@ -71,6 +74,11 @@ class Session:
         # Shielded: whoever waits may hang up, the others still want the token.
         return await asyncio.shield(self._sign_in(scope))
 
+    @property
+    def is_signing_in(self) -> bool:
+        """Whether a sign-in is under way."""
+        return self._signing_in is not None and not self._signing_in.done()
+
     async def close(self) -> None:
         """Give up a sign-in that is under way."""
         if self._signing_in is not None:
@@ -88,7 +96,7 @@ class Session:
         self._denied = None
         try:
             async with asyncio.timeout(self._timeout_s):
-                token = await self._ask(scope)
+                token = await self._ask(scope, self.progress)
         except (Denied, Refused) as error:
             # Token endpoints answer wrong credentials with 400 as well (RFC 6749, 5.2).
             self._denied = Denied(
@@ -98,7 +106,9 @@ class Session:
             raise self._denied from error
         except TimeoutError as error:
             self._rests_until = self._clock() + RESTS_S
-            raise TimedOut(self._provider, "sign_in", was_sent=False) from error
+            raise TimedOut(
+                self._provider, "sign_in", was_sent=False, reason=self.progress.timeout
+            ) from error
         except ProviderError:
             self._rests_until = self._clock() + RESTS_S
             raise

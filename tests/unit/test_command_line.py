@@ -1,5 +1,6 @@
 """The command line: what it prints, and what it refuses with a line that says how to go on."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -16,6 +17,8 @@ from typer.testing import CliRunner, Result
 
 from gateway import __main__ as command_line
 from gateway.errors import Denied, Unreachable
+from gateway.network_failures import EXPLANATIONS, NetworkFailure
+from tests.unit.upstream.network.certificates import certificate, showing
 
 SDL = Path(__file__).parents[2] / "schema.graphql"
 
@@ -237,14 +240,20 @@ def checked(*arguments: str) -> tuple[int, list[list[str]], str]:
         check=False,
         capture_output=True,
         text=True,
-        env={**os.environ, "COLUMNS": "200"},
+        env={**os.environ, "COLUMNS": "400"},
         timeout=60,
     )
     assert done.stderr == ""
     _, head, *rows, last = done.stdout.splitlines()
     places = [head.index(title) for title in ("Provider", "Kind", "Result", "Took")]
     ends = [*places[1:], None]
-    cells = [[row[a:b].strip() for a, b in zip(places, ends, strict=True)] for row in rows]
+    cells: list[list[str]] = []
+    for row in rows:
+        parts = [row[a:b].strip() for a, b in zip(places, ends, strict=True)]
+        if parts[0]:
+            cells.append(parts)
+        else:  # a further line of a cell
+            cells[-1][2] += f" / {parts[2]}"
     assert all(took == "" or took.endswith(" ms") for *_, took in cells)
     return done.returncode, [row[:3] for row in cells], last
 
@@ -261,6 +270,13 @@ def test_a_check_of_the_sandbox_finds_all_well() -> None:
         ],
         "All is well. Serve it with: gateway serve",
     )
+
+
+AWAY = (
+    f"Unreachable: {Unreachable('away', '')} / connection_refused: Nothing listens at the host"
+    " and port of base_url, or a firewall refuses connections. / Correct the host or port, or"
+    " start what should listen there."
+)
 
 
 def test_a_check_names_who_fails_and_why(tmp_path: Path) -> None:
@@ -282,11 +298,27 @@ def test_a_check_names_who_fails_and_why(tmp_path: Path) -> None:
                     "stuut",
                     f"Denied: {Denied('wrong', '')} (HTTP 401)",
                 ],
-                ["away", "stuut", f"Unreachable: {Unreachable('away', '')}"],
+                [
+                    "away",
+                    "stuut",
+                    AWAY,
+                ],
                 ["well", "emporix", "ok"],
             ],
             "Failed. Look at base_url and the credentials of these providers.",
         )
+
+
+async def test_a_check_says_what_is_wrong_with_a_certificate(tmp_path: Path) -> None:
+    """The class, and what to do, as the documents show it."""
+    async with showing(certificate(tmp_path)) as port:
+        url = f"https://localhost:{port}"
+        file = account(tmp_path, ACCOUNT.format(key="away", base_url=url, token=SECRET))
+        status, ((_, _, result),), _ = await asyncio.to_thread(checked, "--config", file)
+
+    what, advice = EXPLANATIONS[NetworkFailure.CERTIFICATE_UNTRUSTED]
+    told = f"Unreachable: {Unreachable('away', '')} / certificate_untrusted: {what} / {advice}"
+    assert (status, "".join(result.split())) == (1, "".join(told.split()))
 
 
 def answered(server: subprocess.Popen[bytes], url: str) -> httpx.Response:

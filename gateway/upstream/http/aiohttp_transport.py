@@ -5,12 +5,18 @@ Why not httpx's own pool, and why not the published `httpx-aiohttp`: docs/decisi
 
 import ssl
 from collections.abc import AsyncIterator
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 
 import aiohttp
 import httpx
 import yarl
 
+from gateway.network_failures import (
+    PROXY_AUTHENTICATION_REQUIRED,
+    NotHttpError,
+    Progress,
+    ProxyRefusedError,
+)
 from gateway.upstream.http.decompression import CONTENT_ENCODING, Inflater, inflater
 
 OURS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
@@ -19,13 +25,14 @@ OURS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 MEANINGS = MappingProxyType(
     {
         # Nothing was sent.
+        UnicodeError: httpx.ConnectError,  # a host name that cannot be one
         aiohttp.ConnectionTimeoutError: httpx.ConnectTimeout,
+        aiohttp.ClientProxyConnectionError: httpx.ProxyError,
         aiohttp.ClientConnectorError: httpx.ConnectError,  # refused, no such name, no trust
-        aiohttp.ClientHttpProxyError: httpx.ProxyError,
         # The provider may have acted on the call.
         aiohttp.ServerTimeoutError: httpx.ReadTimeout,
         aiohttp.ServerDisconnectedError: httpx.RemoteProtocolError,
-        aiohttp.ClientResponseError: httpx.RemoteProtocolError,  # not HTTP
+        aiohttp.ClientResponseError: NotHttpError,
         aiohttp.ClientPayloadError: httpx.RemoteProtocolError,  # cut short
     }
 )
@@ -49,7 +56,9 @@ class PooledTransport(httpx.AsyncBaseTransport):
             middlewares=(_once,),
             proxy=proxy,
             skip_auto_headers=OURS,
+            trace_configs=[_connecting()],
         )
+        self._has_proxy = proxy is not None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request; return when the head of the answer is there.
@@ -67,8 +76,12 @@ class PooledTransport(httpx.AsyncBaseTransport):
                 timeout=aiohttp.ClientTimeout(
                     sock_connect=waits.get("connect"), sock_read=waits.get("read")
                 ),
+                trace_request_ctx=request.extensions.get("progress") or Progress(),
             )
-        except (aiohttp.ClientError, OSError) as error:
+            if self._has_proxy and answer.status == PROXY_AUTHENTICATION_REQUIRED:
+                answer.close()
+                raise ProxyRefusedError(answer.status)
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
             raise _as_httpx(error) from error
         try:
             body = _Body(answer, inflater(answer.raw_headers))
@@ -118,10 +131,29 @@ async def _once(
     try:
         return await send(request)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        if request.proxy is not None and isinstance(error, aiohttp.ClientConnectorDNSError):
+            raise httpx.ProxyError(str(error)) from error  # it is the proxy's name that is asked
         raise _as_httpx(error) from error
 
 
+def _connecting() -> aiohttp.TraceConfig:
+    """Return what notes in a call's `Progress` that its connection is being made."""
+
+    async def begun(_: object, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.is_connecting = True
+
+    async def done(_: object, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.is_connecting = False
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_create_start.append(begun)
+    tracing.on_connection_create_end.append(done)
+    return tracing
+
+
 def _as_httpx(error: Exception) -> httpx.TransportError:
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return ProxyRefusedError(error.status)
     for known, meaning in MEANINGS.items():
         if isinstance(error, known):
             return meaning(str(error))

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import httpx
 
+from gateway.network_failures import Progress
 from gateway.providers.base.exchange import Reply
 from gateway.upstream.http.decompression import joined
 from gateway.upstream.http.http1_pool import Http1Transport
@@ -15,11 +16,17 @@ class Site(Protocol):
     """Whom requests go to."""
 
     async def exchange(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        progress: Progress | None = None,
     ) -> Reply:
         """Send one request, once, and read the whole answer.
 
-        `target` is the path below the base URL, and the query, percent-encoded. Raises
+        `target` is the path below the base URL, and the query, percent-encoded. `progress` says
+        at any time whether the request has been sent. Raises
         `httpx.TransportError`; `httpx.LocalProtocolError` says that this cannot be sent and was
         not, `httpx.DecodingError` that the body is too large or cannot be decompressed.
         """
@@ -52,13 +59,20 @@ class Http1Site:
         self._largest_body = largest_body
 
     async def exchange(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        progress: Progress | None = None,
     ) -> Reply:
         """Do what `Site` says."""
         sent_headers = (("host", self._host), *headers.items())
         data = request_bytes(method, self._path + target, sent_headers, body)
         request = Request(self._origin, data, method == "HEAD")
-        return await self._transport.whole(request, self._connect_s, self._largest_body)
+        return await self._transport.whole(
+            request, self._connect_s, self._largest_body, progress or Progress()
+        )
 
 
 class HttpxSite:
@@ -70,11 +84,16 @@ class HttpxSite:
         self._transport = transport
         self._url = url.rstrip("/")
         self._path = httpx.URL(self._url).raw_path.rstrip(b"/")
-        self._extensions = {"timeout": {"connect": connect_s}}
+        self._timeout = {"connect": connect_s}
         self._largest_body = largest_body
 
     async def exchange(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        progress: Progress | None = None,
     ) -> Reply:
         """Do what `Site` says. httpx's client would only add cost here."""
         try:
@@ -83,7 +102,7 @@ class HttpxSite:
                 self._url + target,
                 headers=headers,
                 content=body,
-                extensions=self._extensions,
+                extensions={"timeout": self._timeout, "progress": progress},
             )
         except httpx.InvalidURL as error:
             raise httpx.LocalProtocolError(str(error)) from error

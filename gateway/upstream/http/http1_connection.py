@@ -9,6 +9,8 @@ from collections.abc import Callable
 import httptools
 import httpx
 
+from gateway.network_failures import NotHttpError
+
 LARGEST_HEAD = 64 * 1024
 """Bytes of an answer's names and values, and of anything between two parts of its body."""
 
@@ -126,7 +128,8 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._fail(httpx.RemoteProtocolError(str(error.__context__ or error)))
+            kind = httpx.RemoteProtocolError if self.status else NotHttpError
+            self._fail(kind(str(error.__context__ or error)))
         if self._gap > LARGEST_HEAD and not self.is_whole:
             self._fail(httpx.RemoteProtocolError(f"more than {LARGEST_HEAD} bytes of head"))
         if self._waiting >= ENOUGH and not self._is_paused and self.is_open:

@@ -14,6 +14,7 @@ from typing import Self
 import httpx
 from aiohappyeyeballs import start_connection
 
+from gateway.network_failures import Progress
 from gateway.providers.base.exchange import Reply
 from gateway.upstream.http.decompression import CONTENT_ENCODING, check_size, inflater, joined
 from gateway.upstream.http.http1_connection import Connection
@@ -80,7 +81,9 @@ class Http1Transport(httpx.AsyncBaseTransport):
         `limits` are httpx's timeouts in seconds: `connect`, and `read` for each wait for more of
         the answer. Raises as `handle_async_request` does.
         """
-        connection = self._reused(request) or await self._sent(request, limits.get("connect"))
+        connection = self._reused(request)
+        if connection is None:
+            connection = await self._sent(request, limits.get("connect"), Progress())
         read_s = limits.get("read")
         try:
             await connection.head(read_s)
@@ -89,13 +92,15 @@ class Http1Transport(httpx.AsyncBaseTransport):
             connection.close()
             raise
 
-    async def whole(self, request: Request, connect_s: float | None, largest: int) -> Reply:
+    async def whole(
+        self, request: Request, connect_s: float | None, largest: int, progress: Progress
+    ) -> Reply:
         """Send the request and read the whole answer: what a provider is mostly asked for.
 
         Raises as `handle_async_request` does, and `httpx.DecodingError` for a body of more than
         `largest` bytes.
         """
-        connection = self._reused(request) or await self._sent(request, connect_s)
+        connection = self._reused(request) or await self._sent(request, connect_s, progress)
         try:
             await connection.most()
             fields = connection.fields
@@ -149,11 +154,15 @@ class Http1Transport(httpx.AsyncBaseTransport):
             connection.close()
         return None
 
-    async def _sent(self, request: Request, connect_s: float | None) -> Connection:
+    async def _sent(
+        self, request: Request, connect_s: float | None, progress: Progress
+    ) -> Connection:
         """Write the request to a new connection."""
         if self._is_closed:
             raise httpx.ConnectError("the transport is closed")
+        progress.is_connecting = True
         connection = await self._connected(request.origin, connect_s)
+        progress.is_connecting = False
         if not connection.send(request.data, asks_for_head=request.asks_for_head):
             raise httpx.ConnectError("the connection was closed as soon as it was made")
         return connection

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from gateway.errors import Broken, Denied, ProviderError, TimedOut
+from gateway.network_failures import Progress
 from gateway.providers.base.exchange import Token
 from gateway.request_scope import Scope
 from gateway.upstream.token_session import REFRESH_AT, REFUSAL_STANDS_S, Session
@@ -24,7 +25,7 @@ class Desk:
     open: asyncio.Event = field(default_factory=asyncio.Event)
     now: float = 1000.0
 
-    async def sign_in(self, _: Scope) -> Token:
+    async def sign_in(self, _: Scope, __: Progress) -> Token:
         """Answer one sign-in."""
         self.asked += 1
         number = self.asked

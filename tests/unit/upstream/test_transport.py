@@ -268,6 +268,7 @@ async def test_a_failure_is_logged_once_under_the_requests_id() -> None:
             "operation": "things.list",
             "method": "GET",
             "error": "Broken",
+            "reason": None,
             "status": 503,
             "at": None,
             "detail": Foreign("upstream words"),

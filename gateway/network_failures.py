@@ -1,0 +1,222 @@
+"""Why no answer came over the network, in words of ours: for the log and for `gateway check`.
+
+Libraries word these failures differently from version to version, and quote addresses and names.
+Clients see neither: `PROVIDER_UNREACHABLE` or `PROVIDER_TIMEOUT` is all they can act on.
+"""
+
+import errno
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+import httpx
+
+
+class NetworkFailure(StrEnum):
+    """A class of failure, by what an operator does about it."""
+
+    NAME_NOT_RESOLVED = "name_not_resolved"
+    CONNECTION_REFUSED = "connection_refused"
+    NO_ROUTE = "no_route"
+    CONNECT_TIMEOUT = "connect_timeout"
+    NO_CONNECTION = "no_connection"
+    """Several addresses failed, each in its own way, or none of the other classes fits."""
+    CERTIFICATE_EXPIRED = "certificate_expired"
+    CERTIFICATE_NOT_YET_VALID = "certificate_not_yet_valid"
+    CERTIFICATE_UNTRUSTED = "certificate_untrusted"
+    CERTIFICATE_WRONG_HOST = "certificate_wrong_host"
+    CERTIFICATE_INVALID = "certificate_invalid"
+    TLS_FAILED = "tls_failed"
+    PROXY_UNREACHABLE = "proxy_unreachable"
+    PROXY_CREDENTIALS = "proxy_credentials"
+    PROXY_REFUSED = "proxy_refused"
+    ANSWER_TIMEOUT = "answer_timeout"
+    CONNECTION_LOST = "connection_lost"
+    NOT_HTTP = "not_http"
+
+
+class Explanation(NamedTuple):
+    """A failure for people: what happened, and what to do about it."""
+
+    what: str
+    advice: str
+
+
+EXPLANATIONS: Mapping[NetworkFailure, Explanation] = {
+    NetworkFailure.NAME_NOT_RESOLVED: Explanation(
+        "The host name of base_url cannot be resolved.",
+        "Correct the name, or this machine's DNS settings.",
+    ),
+    NetworkFailure.CONNECTION_REFUSED: Explanation(
+        "Nothing listens at the host and port of base_url, or a firewall refuses connections.",
+        "Correct the host or port, or start what should listen there.",
+    ),
+    NetworkFailure.NO_ROUTE: Explanation(
+        "There is no route to the host of base_url.",
+        "Check this machine's network, its firewall, and IPv6 where the host has such an address.",
+    ),
+    NetworkFailure.CONNECT_TIMEOUT: Explanation(
+        "No connection was established within timeout_s.",
+        "Check whether a firewall drops packets, and whether the provider is reached by a proxy.",
+    ),
+    NetworkFailure.NO_CONNECTION: Explanation(
+        "No connection could be established.",
+        "Check base_url, and whether this machine can reach it.",
+    ),
+    NetworkFailure.CERTIFICATE_EXPIRED: Explanation(
+        "The server's certificate has expired.",
+        "Have it renewed; check this machine's clock.",
+    ),
+    NetworkFailure.CERTIFICATE_NOT_YET_VALID: Explanation(
+        "The server's certificate is not valid yet.",
+        "Check this machine's clock.",
+    ),
+    NetworkFailure.CERTIFICATE_UNTRUSTED: Explanation(
+        "The server's certificate was issued by nobody whom this machine trusts.",
+        "Where a company's own authority or proxy issues certificates, name its certificates in"
+        " SSL_CERT_FILE. Else have the server send its intermediate certificates.",
+    ),
+    NetworkFailure.CERTIFICATE_WRONG_HOST: Explanation(
+        "The server's certificate is for another host than that of base_url.",
+        "Use the name that the certificate is for, or have the name added to it.",
+    ),
+    NetworkFailure.CERTIFICATE_INVALID: Explanation(
+        "The server's certificate cannot be used.",
+        "Have it replaced.",
+    ),
+    NetworkFailure.TLS_FAILED: Explanation(
+        "No TLS connection could be negotiated.",
+        "Check scheme and port of base_url: https with a port that speaks TLS.",
+    ),
+    NetworkFailure.PROXY_UNREACHABLE: Explanation(
+        "The proxy cannot be reached.",
+        "Check the provider's setting proxy.",
+    ),
+    NetworkFailure.PROXY_CREDENTIALS: Explanation(
+        "The proxy requires credentials, or does not accept those that it was given (407).",
+        "Put user and password into the provider's setting proxy.",
+    ),
+    NetworkFailure.PROXY_REFUSED: Explanation(
+        "The proxy refuses to connect to the host of base_url.",
+        "Have the host and port allowed at the proxy.",
+    ),
+    NetworkFailure.ANSWER_TIMEOUT: Explanation(
+        "The connection was established, but no whole answer came within timeout_s.",
+        "Raise timeout_s if the provider is known to be slow; else ask the provider.",
+    ),
+    NetworkFailure.CONNECTION_LOST: Explanation(
+        "The connection was closed before the answer was whole.",
+        "Try again; if that persists, ask the provider, or check what is in between.",
+    ),
+    NetworkFailure.NOT_HTTP: Explanation(
+        "What came back is not HTTP.",
+        "Check scheme and port of base_url: a port that speaks TLS needs https.",
+    ),
+}
+
+_CERTIFICATES: Mapping[int, NetworkFailure] = {
+    # OpenSSL's X509_V_ERR_…, https://docs.openssl.org/3.0/man1/openssl-verification-options/
+    9: NetworkFailure.CERTIFICATE_NOT_YET_VALID,
+    10: NetworkFailure.CERTIFICATE_EXPIRED,
+    18: NetworkFailure.CERTIFICATE_UNTRUSTED,  # self-signed
+    19: NetworkFailure.CERTIFICATE_UNTRUSTED,  # self-signed, at the end of a chain
+    20: NetworkFailure.CERTIFICATE_UNTRUSTED,  # its issuer is not known
+    21: NetworkFailure.CERTIFICATE_UNTRUSTED,  # likewise
+    62: NetworkFailure.CERTIFICATE_WRONG_HOST,
+    64: NetworkFailure.CERTIFICATE_WRONG_HOST,  # an IP address
+}
+
+_NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
+
+PROXY_AUTHENTICATION_REQUIRED = 407
+
+
+class ProxyRefusedError(httpx.ProxyError):
+    """A proxy answers that it does not do what it was asked."""
+
+    def __init__(self, status: int) -> None:
+        """Keep the status of its answer."""
+        self.status = status
+        super().__init__(f"status {status}")
+
+
+class NotHttpError(httpx.RemoteProtocolError):
+    """The head of an answer cannot be read as HTTP."""
+
+
+_KINDS: Mapping[type[Exception], NetworkFailure] = {
+    httpx.ConnectTimeout: NetworkFailure.CONNECT_TIMEOUT,
+    httpx.TimeoutException: NetworkFailure.ANSWER_TIMEOUT,
+    TimeoutError: NetworkFailure.ANSWER_TIMEOUT,
+    httpx.ConnectError: NetworkFailure.NO_CONNECTION,
+    NotHttpError: NetworkFailure.NOT_HTTP,
+}
+"""What an error means by its own type, the first that fits, where no cause says more."""
+
+
+class Progress:
+    """How far one call has come; it may be read while the call is under way."""
+
+    __slots__ = ("is_connecting",)
+
+    def __init__(self) -> None:
+        """Start with nothing done."""
+        self.is_connecting = False
+        """A connection is being made for it, or was when it ended: nothing has been sent."""
+
+    @property
+    def timeout(self) -> NetworkFailure:
+        """What it is when the time is up now."""
+        if self.is_connecting:
+            return NetworkFailure.CONNECT_TIMEOUT
+        return NetworkFailure.ANSWER_TIMEOUT
+
+
+def network_failure(error: BaseException) -> NetworkFailure:
+    """Return the class of a transport's error: by types and codes, never by a message."""
+    if isinstance(error, ProxyRefusedError):
+        wants_credentials = error.status == PROXY_AUTHENTICATION_REQUIRED
+        refused, unknown = NetworkFailure.PROXY_REFUSED, NetworkFailure.PROXY_CREDENTIALS
+        return unknown if wants_credentials else refused
+    if isinstance(error, httpx.ProxyError):
+        return NetworkFailure.PROXY_UNREACHABLE
+    of_causes = (found for each in _causes(error) if (found := _of_cause(each)) is not None)
+    of_error = (failure for kind, failure in _KINDS.items() if isinstance(error, kind))
+    return next(of_causes, None) or next(of_error, NetworkFailure.CONNECTION_LOST)
+
+
+def _of_cause(error: BaseException) -> NetworkFailure | None:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        # aiohttp has errors of this type that lack the code; what caused them has it.
+        code = getattr(error, "verify_code", None)
+        return None if code is None else _certificate_failure(code)
+    if isinstance(error, ssl.SSLError):
+        return NetworkFailure.TLS_FAILED
+    if isinstance(error, socket.gaierror | UnicodeError):  # the latter: it cannot be a name
+        return NetworkFailure.NAME_NOT_RESOLVED
+    if isinstance(error, ConnectionRefusedError):
+        return NetworkFailure.CONNECTION_REFUSED
+    if isinstance(error, OSError) and error.errno in _NO_ROUTE:
+        return NetworkFailure.NO_ROUTE
+    return None
+
+
+def _certificate_failure(code: int) -> NetworkFailure:
+    return _CERTIFICATES.get(code, NetworkFailure.CERTIFICATE_INVALID)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what caused it."""
+    known: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in known:
+            continue
+        known.add(id(each))
+        yield each
+        waiting.append(each.__cause__ or each.__context__)
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions
