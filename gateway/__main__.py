@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import structlog
 import typer
@@ -30,6 +30,7 @@ from gateway.domain.queries import EVERY_SEGMENT
 from gateway.errors import GatewayError, ProviderError, SettingsError
 from gateway.http.app import PAGES
 from gateway.http.server.options import server_options
+from gateway.http.server.workers import Supervisor
 from gateway.network_failures import EXPLANATIONS, NetworkFailure
 from gateway.observability.logs import start_log
 from gateway.providers.base.adapter import ListsSegments
@@ -175,15 +176,24 @@ def serve(
     sys.stdout.flush()
     if config is not None:
         os.environ[CONFIG_VARIABLE] = str(config.resolve())
-    uvicorn.run(
-        "gateway.asgi:create",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        timeout_graceful_shutdown=10,
+    options: dict[str, Any] = {
+        "factory": True,
+        "host": host,
+        "port": port,
+        "timeout_graceful_shutdown": 10,
         **server_options(settings),
+    }
+    if workers == 1:
+        uvicorn.run(APPLICATION, **options)
+        return
+    start_log(settings.log)
+    supervisor = Supervisor(
+        uvicorn.Config(APPLICATION, **options), workers, settings.server.worker_start_s
     )
+    raise typer.Exit(supervisor.run())
+
+
+APPLICATION = "gateway.asgi:create"
 
 
 @cli.command()

@@ -75,6 +75,8 @@ class ServerSettings(BaseModel):
     a request just as the connection is closed."""
     request_timeout_s: Annotated[float, Field(gt=0, le=600)] = 10
     cache_ttl_s: Annotated[float, Field(ge=0, le=3600)] = 5
+    worker_start_s: Annotated[float, Field(gt=0, le=3600)] = 60
+    """With `--workers`: a worker that takes longer to start, or to answer, is replaced."""
 
 
 class StoreSettings(BaseModel):

@@ -107,7 +107,7 @@ def test_serving_says_where_what_and_how(
     """The address, the providers, a call to copy; then the server is run with that."""
     (tmp_path / "index.html").touch()
     monkeypatch.setattr(command_line, "PAGES", tmp_path)
-    result = run("serve", "--port", str(free), "--workers", "2")
+    result = run("serve", "--port", str(free))
     assert (result.exit_code, result.stderr) == (0, "")
     address = f"http://127.0.0.1:{free}"
     assert (
@@ -125,12 +125,7 @@ Segment gateway
 """
     )
     (how,) = served
-    assert (how["app"], how["host"], how["port"], how["workers"]) == (
-        "gateway.asgi:create",
-        "127.0.0.1",
-        free,
-        2,
-    )
+    assert (how["app"], how["host"], how["port"]) == ("gateway.asgi:create", "127.0.0.1", free)
     assert os.environ["GATEWAY_CONFIG"] == ""
 
 

@@ -1,0 +1,203 @@
+"""`gateway serve --workers`: workers that start slowly, that die, that lose their supervisor."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.sizes import size
+
+PATIENCE_S = 60.0
+"""What a test waits for at most; nothing should take that long."""
+
+SLOW_S = size("WORKER_SLOW_S", 6, 20)
+"""Longer than uvicorn gives a worker."""
+
+SLOW_START = """
+import os, sys, time
+if "--multiprocessing-fork" in sys.argv:
+    until = time.monotonic() + 100
+    open(os.environ["GO"] + ".waits", "w").close()
+    while not os.path.exists(os.environ["GO"]) and time.monotonic() < until:
+        time.sleep(0.02)
+"""
+"""Python runs this (`sitecustomize`) before anything else of a worker: it waits for a file."""
+
+SANDBOX = '\n[[providers]]\nkey = "shop"\nkind = "stuut"\nbase_url = "sandbox:"\n'
+
+
+class Served:
+    """A gateway of several workers, with what it writes into its log."""
+
+    def __init__(self, folder: Path, configuration: str) -> None:
+        """Start it; its workers start when the file `go` is there."""
+        self.go = folder / "go"
+        (folder / "site").mkdir()
+        (folder / "site" / "sitecustomize.py").write_text(SLOW_START, encoding="utf-8")
+        (folder / "gateway.toml").write_text(configuration + SANDBOX, encoding="utf-8")
+        self._log = folder / "log"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        arguments = ["--port", str(self.port), "--workers", "2"]
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "gateway", "serve"),
+                    *("--config", str(folder / "gateway.toml"), *arguments),
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": str(folder / "site"), "GO": str(self.go)},
+            )
+
+    @property
+    def text(self) -> str:
+        """All that it wrote."""
+        return self._log.read_text(encoding="utf-8")
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """What the log says, without the time."""
+        lines = self.text.splitlines(keepends=True)
+        whole = [json.loads(line) for line in lines if line[0] == "{" and line.endswith("\n")]
+        return [{k: v for k, v in line.items() if k != "timestamp"} for line in whole]
+
+    def started(self) -> list[int]:
+        """Return the processes that have begun to serve."""
+        return [line["pid"] for line in self.log if line["event"] == "worker_started"]
+
+    def is_up(self) -> bool:
+        """Tell whether somebody answers."""
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{self.port}/livez", trust_env=False).is_success
+        return False
+
+    def stop(self) -> int:
+        """Stop it as a service manager does; return the exit code."""
+        self.process.terminate()
+        return self.process.wait(PATIENCE_S)
+
+
+Serves = Callable[..., Served]
+
+
+@pytest.fixture
+def serves(tmp_path: Path) -> Iterator[Serves]:
+    """Serve gateways, and leave none behind."""
+    made: list[Served] = []
+
+    def serve(configuration: str = "") -> Served:
+        made.append(Served(tmp_path, configuration))
+        return made[-1]
+
+    yield serve
+    for each in made:
+        each.go.touch()
+        for pid in (each.process.pid, *each.started()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        each.process.wait(PATIENCE_S)
+
+
+def wait_until(condition: Callable[[], bool], served: Served) -> None:
+    """Wait for something to come true."""
+    until = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert served.process.poll() in {None, -signal.SIGKILL}, served.text
+        assert time.monotonic() < until, served.text
+        time.sleep(0.05)
+
+
+def lives(pid: int) -> bool:
+    """Tell whether a process has not ended."""
+    try:
+        os.kill(pid, 0)
+        stat = Path(f"/proc/{pid}/stat")
+        # One that has ended stays until it is waited for, which an orphan's new parent does.
+        return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+def test_workers_that_start_slowly_are_waited_for(serves: Serves) -> None:
+    """For longer than uvicorn waits; then they serve, and stop when they are told to."""
+    served = serves()
+    until = time.monotonic() + SLOW_S
+    while time.monotonic() < until:
+        assert served.process.poll() is None
+        time.sleep(0.1)
+    assert served.log == []
+    served.go.touch()
+    wait_until(lambda: len(served.started()) == 2, served)
+    assert served.is_up()
+    assert served.stop() == 0
+    assert [line["event"] for line in served.log] == ["worker_started"] * 2
+
+
+def test_a_worker_that_does_not_start_is_replaced(serves: Serves) -> None:
+    """After `server.worker_start_s`, with lines in the log; the next one may do better."""
+    served = serves("[server]\nworker_start_s = 1\n")
+    wait_until(lambda: len(served.log) >= 4, served)
+    pid = served.log[0]["pid"]
+    killed, died = [line for line in served.log if line["pid"] == pid]
+    assert killed == {
+        "event": "worker_killed",
+        "level": "error",
+        "pid": pid,
+        "why": "has not started within 1 s (server.worker_start_s)",
+    }
+    assert died == {
+        "event": "worker_died",
+        "level": "error",
+        "pid": pid,
+        "signal": "SIGKILL",
+        "served": False,
+    }
+
+
+def test_deaths_and_orphans(serves: Serves) -> None:
+    """A worker that dies is named and replaced; all end soon after their supervisor."""
+    served = serves()
+    served.go.touch()
+    wait_until(lambda: len(served.started()) == 2, served)
+    first, second = served.started()
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: len(served.started()) == 3, served)
+    died = [line for line in served.log if line["event"] == "worker_died"]
+    assert died == [
+        {
+            "event": "worker_died",
+            "level": "error",
+            "pid": first,
+            "signal": "SIGKILL",
+            "served": True,
+        }
+    ]
+    third = served.started()[2]
+    assert served.is_up()
+    served.process.kill()
+    served.process.wait(PATIENCE_S)
+    wait_until(lambda: not lives(second) and not lives(third), served)
+    assert not served.is_up()
+
+
+def test_workers_that_cannot_start_stop_the_gateway(serves: Serves, tmp_path: Path) -> None:
+    """Where none has ever served, to try again for ever would hide the fault."""
+    served = serves()
+    wait_until((tmp_path / "go.waits").exists, served)
+    (tmp_path / "gateway.toml").write_text("broken", encoding="utf-8")
+    served.go.touch()
+    assert served.process.wait(PATIENCE_S) == 1
+    last = served.log[-1]
+    assert last == {"event": "workers_cannot_start", "level": "error", "exit_code": 1}
