@@ -12,7 +12,7 @@ from gateway.context import Provider
 from gateway.domain import entities, queries
 from gateway.domain.entities import Ref
 from gateway.domain.texts import Texts, best_texts
-from gateway.errors import GatewayError, Malformed, Unsupported
+from gateway.errors import GatewayError, Malformed
 from resolvers import error_codes, global_ids
 from resolvers.field_declarations import Told, read_all
 from resolvers.field_permissions import Right
@@ -367,41 +367,3 @@ def legal_entity(assignment: entities.Assignment) -> LegalEntity | None:
         name=assignment.legal_entity_name,
         external_id=key,
     )
-
-
-def membership_customer_id(row: context.Membership) -> str:
-    """Return the customer's global id."""
-    return global_ids.of_ref(Kind.CUSTOMER, row.customer)
-
-
-def membership_segment_id(row: context.Membership) -> str:
-    """Return the segment's global id."""
-    return global_ids.of_ref(Kind.SEGMENT, row.segment)
-
-
-async def membership_customers(
-    rows: Sequence[context.Membership], asked: Asked
-) -> Answers[entities.Customer]:
-    """Return the customer of each row."""
-    return await asked.context.loaders.customer.answers([row.customer for row in rows])
-
-
-async def membership_segments(
-    rows: Sequence[context.Membership], asked: Asked
-) -> Answers[entities.Segment]:
-    """Return the segment of each row."""
-    return await asked.context.loaders.segment.answers([row.segment for row in rows])
-
-
-def is_member(row: context.Membership) -> bool | None:
-    """Tell whether the customer is in the segment; raises what the provider failed with."""
-    if isinstance(row.error, Unsupported):
-        return None
-    if row.error is not None:
-        raise row.error
-    return row.is_member
-
-
-def membership_origin(row: context.Membership) -> entities.Origin | None:
-    """Return where the answer comes from."""
-    return row.origin

@@ -27,9 +27,6 @@ SIFTED_PAGE = 250
 MOST_CALLS = 100
 """Calls that one page of a sifted list may cost one provider; then it ends short."""
 
-LONGEST_ORDERED = 20_000
-"""Rows of one provider that are ranked at most."""
-
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
@@ -146,13 +143,14 @@ Identity: TypeAlias = str | Callable[[], str]
 """What identifies a list (`cursors.identity`), or makes it: only cursors need it."""
 
 
-def _told(of: Identity) -> str:
+def digest(of: Identity) -> str:
+    """Return what a cursor of the list begins with."""
     return of if isinstance(of, str) else of()
 
 
 @dataclass(slots=True)
-class _Part(Generic[T]):
-    """One provider's part of the page that is being made."""
+class Part(Generic[T]):
+    """One provider's part of a page that is being made."""
 
     listing: Listing[T]
     before: Progress
@@ -270,6 +268,7 @@ class _Part(Generic[T]):
 
     @property
     def source(self) -> Source:
+        """What it contributes to the page."""
         told = self.origin if self.error is None and self.is_asked else None
         total = None if self.error else self.total
         return source_of(self.listing.provider, told, self.fetched_at, total, self.error)
@@ -312,16 +311,16 @@ async def alone(
     return _page(parts, after, of)
 
 
-def _parts(listings: Sequence[Listing[T]], after: str | None, of: Identity) -> Sequence[_Part[T]]:
-    known: Mapping[str, Progress] = {} if after is None else cursors.read(_told(of), after)
+def _parts(listings: Sequence[Listing[T]], after: str | None, of: Identity) -> Sequence[Part[T]]:
+    known: Mapping[str, Progress] = {} if after is None else cursors.read(digest(of), after)
     befores = [known.get(listing.provider, START) for listing in listings]
     return [
-        _Part(listing, before, total=before.total)
+        Part(listing, before, total=before.total)
         for listing, before in zip(listings, befores, strict=True)
     ]
 
 
-def _page(parts: Sequence[_Part[T]], after: str | None, of: Identity) -> Connection[T]:
+def _page(parts: Sequence[Part[T]], after: str | None, of: Identity) -> Connection[T]:
     """Return the page of those rows of the parts that are used."""
     rows = [row for part in parts for row in part.rows[: part.used]]
 
@@ -331,7 +330,7 @@ def _page(parts: Sequence[_Part[T]], after: str | None, of: Identity) -> Connect
             used = min(part.used, left)
             shown[part.listing.provider] = part.progress(used)
             left -= used
-        return cursors.write(_told(of), shown)
+        return cursors.write(digest(of), shown)
 
     def end_cursor() -> str | None:
         is_stopped = any(part.stopped_at for part in parts)
@@ -347,52 +346,5 @@ def _page(parts: Sequence[_Part[T]], after: str | None, of: Identity) -> Connect
         has_next=any([part.has_more for part in parts]),  # noqa: C419  # half its time for few
         has_previous=after is not None,
         total=None if None in totals else sum(total or 0 for total in totals),
-        failure=failed[0] if failed else None,
-    )
-
-
-class Order(NamedTuple, Generic[T]):
-    """By what rows are ranked; rows without a value come last in both directions."""
-
-    by: Callable[[T], Any]
-    reverse: bool
-
-
-async def ordered(
-    listings: Sequence[Listing[T]], first: int, after: str | None, *, of: Identity, order: Order[T]
-) -> Connection[T]:
-    """Return the next `first` rows of all lists in one order.
-
-    Every list is read to its end for every page; one longer than that allows is refused. Equal
-    rows stay in the order of the lists.
-    """
-    start = 0 if after is None else cursors.read(_told(of), after).get("", START).shown
-    parts = [_Part(listing, START) for listing in listings]
-    await asyncio.gather(*(part.ask(LONGEST_ORDERED, with_total=False) for part in parts))
-    for part in parts:
-        if part.error is None and not part.is_done:
-            raise BadInput(
-                f"Provider {part.listing.provider!r} has too many rows to be sorted here; "
-                "use the order PROVIDER, or a filter."
-            )
-    rows = [(order.by(row), row) for part in parts for row in part.rows]
-    valued = [pair for pair in rows if pair[0] is not None]
-    valued.sort(key=lambda pair: pair[0], reverse=order.reverse)
-    ranked = [row for _, row in valued] + [row for value, row in rows if value is None]
-    shown = ranked[start : start + first]
-
-    def cursor(row: int) -> str:
-        return cursors.write(_told(of), {"": Progress(shown=start + row + 1)})
-
-    sources = [part.source for part in parts]
-    failed = [part.error for part in parts if part.error]
-    return Connection(
-        shown,
-        cursor,
-        lambda: cursor(len(shown) - 1) if shown else after,
-        lambda: sources,
-        has_next=start + len(shown) < len(ranked),
-        has_previous=after is not None,
-        total=None if failed else len(ranked),
         failure=failed[0] if failed else None,
     )

@@ -1,8 +1,8 @@
 """Lists of segments."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
 import msgspec
 
@@ -19,18 +19,25 @@ from gateway.reads.cursor import identity
 from gateway.reads.merged_list import (
     Connection,
     Listing,
-    Order,
     empty_list,
     merged,
-    ordered,
     settled_list,
 )
+from gateway.reads.ordered_list import Order, backwards, ordered
 from gateway.upstream.provider import Provider
 
-SORTING: Mapping[SortKey, Callable[[Segment, Sequence[str]], Any]] = {
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def _since_epoch(moment: datetime | None) -> int | None:
+    return None if moment is None else (moment - EPOCH) // MICROSECOND
+
+
+SORTING: Mapping[SortKey, Callable[[Segment, Sequence[str]], str | int | None]] = {
     SortKey.NAME: lambda segment, languages: (segment.names.best(languages) or "").casefold(),
-    SortKey.CREATED_AT: lambda segment, _: segment.created_at,
-    SortKey.UPDATED_AT: lambda segment, _: segment.updated_at,
+    SortKey.CREATED_AT: lambda segment, _: _since_epoch(segment.created_at),
+    SortKey.UPDATED_AT: lambda segment, _: _since_epoch(segment.updated_at),
     SortKey.PRIORITY: lambda segment, _: segment.priority,
 }
 
@@ -64,19 +71,9 @@ class SegmentReads(Sources):
                 listings, paging.first, paging.after, of=of, with_total=paging.with_total
             )
         if sort is SortKey.PROVIDER:
-            # A provider's order cannot be read backwards: its place in it is the rank.
-            places = {provider.key: place for place, provider in enumerate(scope)}
-            counted: dict[str, int] = {}
-
-            def rank(segment: Segment) -> tuple[int, int]:
-                key = segment.ref.provider
-                counted[key] = counted.get(key, 0) + 1
-                return places[key], counted[key]
-
-            order = Order(rank, reverse=True)
-        else:
-            by = SORTING[sort]
-            order = Order(lambda segment: by(segment, self._languages), reverse)
+            return await backwards(listings, paging.first, paging.after, of=of, ref=_ref)
+        by, kind = SORTING[sort], str if sort is SortKey.NAME else int
+        order = Order(lambda segment: by(segment, self._languages), kind, reverse, _ref)
         return await ordered(listings, paging.first, paging.after, of=of, order=order)
 
     def _segments_of_provider(self, provider: Provider, wanted: SegmentFilter) -> Listing[Segment]:
@@ -175,3 +172,7 @@ class SegmentReads(Sources):
             [Ref(each.ref.provider, each.ref.segment) for each in assignments]
         )
         return [segment for segment in found if segment is not None]
+
+
+def _ref(segment: Segment) -> Ref:
+    return segment.ref

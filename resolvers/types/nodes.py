@@ -13,7 +13,7 @@ from strawberry.types import Info
 from gateway import context
 from gateway.context import RequestContext
 from gateway.domain import entities
-from resolvers import field_resolvers, global_ids
+from resolvers import field_resolvers, global_ids, membership_resolvers
 from resolvers.field_declarations import View, attribute, computed, computed_all, read, read_all
 from resolvers.field_permissions import OPEN, Right, access
 from resolvers.types.connections import Connection
@@ -305,30 +305,30 @@ class SegmentMembership(View):
     value: strawberry.Private[context.Membership]
 
     customer_id: strawberry.ID = computed(
-        field_resolvers.membership_customer_id, "The customer's global id, as asked."
+        membership_resolvers.customer_id, "The customer's global id, as asked."
     )
     segment_id: strawberry.ID = computed(
-        field_resolvers.membership_segment_id, "The segment's global id, as asked."
+        membership_resolvers.segment_id, "The segment's global id, as asked."
     )
     customer: Customer | None = read_all(
-        field_resolvers.membership_customers,
+        membership_resolvers.customers,
         "The customer; null when there is none.",
         needs=access(Right.ASSIGNMENTS_READ, Right.CUSTOMERS_READ),
     )
     segment: Segment | None = read_all(
-        field_resolvers.membership_segments,
+        membership_resolvers.segments,
         "The segment; null when there is none.",
         needs=access(Right.ASSIGNMENTS_READ, Right.SEGMENTS_READ),
     )
     is_member: bool | None = computed(
-        field_resolvers.is_member,
+        membership_resolvers.is_member,
         "True: in it. False: not. Null: cannot be told, since they are of different providers, "
         "the provider has no way to tell or, with an error, since it fails. Customers are not "
         "looked up: of one whom Voucherify does not know, it may answer for a rule segment as for "
         "one who has done nothing yet.",
     )
     origin: DataOrigin | None = computed(
-        field_resolvers.membership_origin, "Where this comes from; null when it cannot be told."
+        membership_resolvers.origin, "Where this comes from; null when it cannot be told."
     )
 
 

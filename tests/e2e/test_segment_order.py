@@ -4,19 +4,18 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.e2e.known import EMPORIX, EVERY_NAME, STUUT, VOUCHERIFY
-from tests.e2e.serving import Front, names
+from tests.e2e.known import EMPORIX, EVERY_NAME, STUUT
+from tests.e2e.serving import PROVIDERS, Front, Providers, names, segment_id, serving
 
 ORDER = """
 query Order($key: SegmentSortKey, $reverse: Boolean, $first: Int = 250, $after: String) {
   segments(first: $first, after: $after, sortKey: $key, reverse: $reverse) {
-    nodes { name createdAt updatedAt priority }
+    nodes { name createdAt updatedAt priority externalId provider { key } }
     totalCount
     pageInfo { hasNextPage endCursor }
   }
 }
 """
-UNRANKED = (*VOUCHERIFY, *EMPORIX)
 BY_UPDATE = (*EMPORIX[:6], "Summer sale 2025", *EMPORIX[7:])
 
 
@@ -26,19 +25,25 @@ BY_UPDATE = (*EMPORIX[:6], "Summer sale 2025", *EMPORIX[7:])
         ("PROVIDER", False, EVERY_NAME),
         (None, None, EVERY_NAME),
         ("PROVIDER", True, EVERY_NAME[::-1]),
-        ("PRIORITY", False, (*STUUT, *UNRANKED)),
-        ("PRIORITY", True, (*STUUT[::-1], *UNRANKED)),
-        ("UPDATED_AT", False, (*BY_UPDATE, *STUUT, *VOUCHERIFY)),
-        ("UPDATED_AT", True, (*BY_UPDATE[::-1], *STUUT, *VOUCHERIFY)),
+        ("PRIORITY", False, STUUT),
+        ("PRIORITY", True, STUUT[::-1]),
+        ("UPDATED_AT", False, BY_UPDATE),
+        ("UPDATED_AT", True, BY_UPDATE[::-1]),
     ],
 )
 async def test_order(
     front: Front, key: str | None, found: Sequence[str], *, reverse: bool | None
 ) -> None:
-    """Rows without a value come last in both directions, in the order of the providers."""
+    """Rows without a value come last in both directions, by provider and id."""
     shown = (await front.data(ORDER, {"key": key, "reverse": reverse}))["segments"]
 
-    assert names(shown) == list(found)
+    assert names(shown)[: len(found)] == list(found)
+    rest = [
+        (PROVIDERS.index(node["provider"]["key"]), node["externalId"])
+        for node in shown["nodes"][len(found) :]
+    ]
+    assert rest == sorted(rest)
+    assert len(found) + len(rest) == len(EVERY_NAME)
     assert front.counts == {"stuut": 1, "voucherify": 1, "emporix": 1}
 
 
@@ -86,6 +91,34 @@ async def test_pages_of_an_order(front: Front, key: str) -> None:
 
     assert found == whole["nodes"]
     assert len(found) == len(EVERY_NAME)
+
+
+@pytest.mark.parametrize("key", ["NAME", "PROVIDER"])
+async def test_pages_while_segments_come_and_go(key: str) -> None:
+    """A segment made in front shifts nothing, and a deleted one makes no other be missed."""
+    async with serving(Providers()) as front:
+        given = {"key": key, "reverse": True, "first": 5}
+        whole = names((await front.data(ORDER, {**given, "first": 250}))["segments"])
+        page = (await front.data(ORDER, given))["segments"]
+        last = page["nodes"][-1]
+        deleted = await front.data(
+            """mutation($id: ID!) {
+              segmentCreate(input: {
+                provider: "emporix", externalId: "zzz", name: "ZZZ", siteCode: "main"
+              }) { userErrors { message } }
+              segmentDelete(input: {id: $id, force: true}) { userErrors { message } }
+            }""",
+            {"id": segment_id(last["provider"]["key"], last["externalId"])},
+        )
+        assert {"userErrors": []} == deleted["segmentCreate"] == deleted["segmentDelete"]
+
+        rest = await front.data(
+            ORDER, {**given, "first": 250, "after": page["pageInfo"]["endCursor"]}
+        )
+
+    assert names(page) == whole[:5]
+    # Behind the deleted one nothing is missing, and the new one stands in front of them.
+    assert names(rest["segments"]) == whole[5:]
 
 
 async def test_total_of_an_order(front: Front) -> None:
