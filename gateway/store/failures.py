@@ -31,6 +31,7 @@ _POSTGRES_STATES = {
     "08": StoreState.DOWN,
     "28": StoreState.DENIED,
     "3D": StoreState.DOWN,
+    "3F": StoreState.DENIED,
     "53": StoreState.DOWN,
     "57": StoreState.DOWN,
     "58": StoreState.DAMAGED,

@@ -1,0 +1,156 @@
+"""A start that cannot use its record ends in one line that says what is wrong, and in time."""
+
+import asyncio
+import os
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import typer
+
+from gateway import __main__ as command_line
+from gateway.settings import StoreSettings, sandbox_settings
+from gateway.store.database_url import located
+from gateway.store.store import Record
+from tests.resilience.store.cluster import Cluster
+
+PAGE = 4096
+
+
+def line_of(url: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the one line that `gateway serve` ends with."""
+    store = StoreSettings(url=url, connect_timeout_s=2)
+    settings = sandbox_settings().model_copy(update={"store": store})
+    with pytest.raises(typer.Exit) as ended:
+        command_line.record_or_fail(settings)
+    assert ended.value.exit_code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    return line
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return the path of an SQLite file."""
+    return tmp_path / "gateway.db"
+
+
+async def made(path: Path) -> None:
+    """Make a record there."""
+    record = await Record.open(located(f"sqlite:///{path}", {}))
+    await record.close()
+
+
+@pytest.mark.parametrize("part", ["overwritten", "truncated", "first page"])
+def test_damaged_file(path: Path, capsys: pytest.CaptureFixture[str], part: str) -> None:
+    """A damaged file is seen before anything is served, and how to mend it is said."""
+    asyncio.run(made(path))
+    size = path.stat().st_size
+    if part == "truncated":
+        os.truncate(path, size // 2 // PAGE * PAGE)
+    else:
+        with path.open("r+b") as file:
+            file.seek(PAGE if part == "overwritten" else 100)
+            file.write(b"\xa5" * (size - PAGE if part == "overwritten" else PAGE - 100))
+    line = line_of(f"sqlite:///{path}", capsys)
+    assert line.startswith(f"store.url: cannot be opened: {path}: ")
+    assert line.endswith("; restore a backup, or mend it as docs/store.md says")
+
+
+def test_half_a_file(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tables without a version are of nobody knows which program: nothing is made of them."""
+    asyncio.run(made(path))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE alembic_version")
+    assert line_of(f"sqlite:///{path}", capsys) == HALF
+
+
+HALF = (
+    "store.url: has this program's tables and no version of them (alembic_version): restore a "
+    "backup, or name an empty database"
+)
+
+
+def test_a_locked_file(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A new file that another program has locked is given up in time."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        line = line_of(f"sqlite:///{path}", capsys)
+    assert line == f"store.url: cannot be opened: {path}: another program has it locked"
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """Return a port that accepts connections and never answers."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+def test_a_silent_server(silent: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """A server that accepts and never answers is given up in time, its password is not shown."""
+    line = line_of(f"postgresql://ada:s3cret@127.0.0.1:{silent}/shop", capsys)
+    where = f"store.url: postgresql://ada:***@127.0.0.1:{silent}/shop cannot be used: "
+    assert line.startswith(where)
+    assert "s3cret" not in line
+
+
+def test_no_server(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nobody listens the line has what the driver says."""
+    line = line_of("postgresql://ada:s3cret@127.0.0.1:1/shop", capsys)
+    assert line.startswith("store.url: postgresql://ada:***@127.0.0.1:1/shop cannot be used: ")
+    assert "Connection refused" in line
+    assert "s3cret" not in line
+
+
+@pytest.mark.postgres
+class TestPostgres:
+    """On a server of the test's own."""
+
+    @pytest.mark.parametrize(
+        ("granted", "cause"),
+        [
+            ("USAGE", "42501: permission denied for schema public"),
+            ("", "3F000: no schema has been selected to create in"),
+        ],
+        ids=["usage", "nothing"],
+    )
+    def test_no_permission(
+        self, cluster: Cluster, capsys: pytest.CaptureFixture[str], granted: str, cause: str
+    ) -> None:
+        """A role that may not make tables is named what it needs."""
+        cluster.sql("CREATE ROLE reader LOGIN")
+        if granted:
+            cluster.sql(f"GRANT {granted} ON SCHEMA public TO reader")
+        try:
+            line = line_of(cluster.url("reader"), capsys)
+        finally:
+            cluster.sql("DROP OWNED BY reader", "DROP ROLE reader")
+        assert line == (
+            f"store.url: {cluster.url('reader')} cannot be used: the gateway lacks a permission "
+            f"there (SQLSTATE {cause}). Its user needs CREATE "
+            "and USAGE on the schema, and owns the tables."
+        )
+
+    def test_read_only(self, cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+        """A database that is read-only, as a replica is, is said to be."""
+        url = f"{cluster.url()}?options=-cdefault_transaction_read_only%3Don"
+        assert line_of(url, capsys) == (
+            f"store.url: {cluster.url()} cannot be used: it is read-only (SQLSTATE 25006: cannot "
+            "execute CREATE TABLE in a read-only transaction). Name the primary server, or let "
+            "its user write."
+        )
+
+    def test_half_a_database(self, cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+        """As with a file."""
+        cluster.sql("CREATE TABLE tagged_customers (provider text)")
+        assert line_of(cluster.url(), capsys) == HALF
+
+    def test_frozen(self, cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+        """A server that stands still is given up in time."""
+        cluster.freeze()
+        line = line_of(cluster.url(), capsys)
+        assert line.startswith(f"store.url: {cluster.url()} cannot be used: ")

@@ -1,0 +1,95 @@
+"""How the record is, for /readyz: one look a second, shared, and never for long."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from structlog.testing import capture_logs
+
+from gateway.store import health
+from gateway.store.database import Database
+from gateway.store.database_url import Place, located
+from gateway.store.errors import StoreState
+from gateway.store.migrate import NEWEST
+from gateway.store.store import Record
+
+
+async def set_version(place: Place, version: str) -> None:
+    """Change the step that the tables say they are at."""
+    database = Database(place)
+    async with database.writing() as connection:
+        statement = text("UPDATE alembic_version SET version_num = :version")
+        await connection.execute(statement, {"version": version})
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    ("version", "state"),
+    [("0000", StoreState.TOO_OLD), ("9999", StoreState.TOO_NEW)],
+    ids=["older", "newer"],
+)
+async def test_versions(
+    record: Record,
+    place: Place,
+    version: str,
+    state: StoreState,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Tables of another version are seen while the gateway runs, and when they are put right."""
+    monkeypatch.setattr(health, "EVERY_S", 0)
+    monkeypatch.setattr(health, "LOOK_S", 10)  # on a busy machine
+    assert await record.state() is StoreState.READY
+    await set_version(place, version)
+    with capture_logs() as lines:
+        assert await record.state() is state
+        assert await record.state() is state
+        await set_version(place, NEWEST)
+        assert await record.state() is StoreState.READY
+    assert [(line["event"], line["log_level"]) for line in lines] == [
+        ("record cannot be used", "error"),
+        ("record can be used again", "info"),
+    ]
+
+
+async def test_one_look_for_all(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probes at the same time share a look, and those of the next second its result."""
+    looks = []
+    look = health.StoreHealth._look  # noqa: SLF001  # to count
+
+    async def counted(self: Any) -> StoreState:
+        looks.append(self)
+        return await look(self)
+
+    monkeypatch.setattr(health, "EVERY_S", 1000)
+    monkeypatch.setattr(health.StoreHealth, "_look", counted)
+    states = await asyncio.gather(*(record.state() for _ in range(50)))
+    assert len(states) == 50
+    await record.state()
+    assert len(looks) == 1
+
+
+async def test_a_file_that_goes_is_noticed_unasked(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a request or a probe the log says within a second that the file is gone."""
+    monkeypatch.setattr(health, "EVERY_S", 0.01)
+    place = located(sqlite_url, {})
+    assert place.path is not None
+    record = await Record.open(place)
+    aside = place.path.with_suffix(".aside")
+    with capture_logs() as lines:
+        place.path.rename(aside)
+        await logged(lines, "record cannot be used")
+        aside.rename(place.path)
+        await logged(lines, "record can be used again")
+    assert lines[0]["state"] == "REPLACED"
+    assert lines[0]["cause"] == "the file cannot be looked at: No such file or directory"
+    await record.close()
+
+
+async def logged(lines: list[Any], event: str) -> None:
+    """Wait for a line in the log."""
+    async with asyncio.timeout(20):
+        while event not in [line["event"] for line in lines]:  # noqa: ASYNC110  # a log has no event
+            await asyncio.sleep(0.01)
