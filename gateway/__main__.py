@@ -29,6 +29,7 @@ from gateway.domain.pages import PageRequest
 from gateway.domain.queries import EVERY_SEGMENT
 from gateway.errors import GatewayError, ProviderError, SettingsError
 from gateway.http.app import PAGES
+from gateway.http.server.connections import raise_file_limit
 from gateway.http.server.options import server_options
 from gateway.http.server.workers import Supervisor
 from gateway.network_failures import EXPLANATIONS, NetworkFailure
@@ -176,6 +177,7 @@ def serve(
     sys.stdout.flush()
     if config is not None:
         os.environ[CONFIG_VARIABLE] = str(config.resolve())
+    raise_file_limit()
     options: dict[str, Any] = {
         "factory": True,
         "host": host,

@@ -38,11 +38,12 @@ MODULES = {
     "graphql.pyutils": "is_awaitable, is_iterable",
     "strawberry.types.arguments": "convert_arguments: arguments for compiled queries",
     "uvicorn.config": "Config",
-    "uvicorn.middleware.proxy_headers": "ProxyHeadersMiddleware: the client behind a proxy",
+    "uvicorn.middleware.proxy_headers": "ProxyHeadersMiddleware: app, trusted_hosts",
     "uvicorn.protocols.http.httptools_impl": "the HTTP protocol, which is subclassed",
     "uvicorn.protocols.websockets.websockets_sansio_impl": "the WebSocket protocol, likewise",
     "uvicorn.server": "Server, ServerState",
-    "websockets.frames": "Frame",
+    "websockets.frames": "CloseCode, Frame",
+    "websockets.http11": "Request",
 }
 """Modules that are no documented interface, and what of them is used."""
 
@@ -118,6 +119,9 @@ CONNECTION = ["self", "config", "server_state", "app_state", "_loop"]
         (HttpToolsProtocol.pause_writing, ["self"]),
         (RequestResponseCycle.send, ["self", "message"]),
         (WebSocketsSansIOProtocol.data_received, ["self", "data"]),
+        (WebSocketsSansIOProtocol.handle_connect, ["self", "event"]),
+        (WebSocketsSansIOProtocol.on_task_complete, ["self", "task"]),
+        (WebSocketsSansIOProtocol.send, ["self", "message"]),
         (WebSocketsSansIOProtocol.handle_ping, ["self"]),
         (WebSocketsSansIOProtocol.handle_cont, ["self", "event"]),
         (WebSocketsSansIOProtocol.pause_writing, ["self"]),
@@ -153,8 +157,21 @@ async def test_state_of_a_connection() -> None:
     assert [name for name in names.split() if not hasattr(protocol, name)] == []
     assert {"type", "headers", "client", "server", "scheme"} <= protocol.scope.keys()
     socket = WebSocketsSansIOProtocol(config, ServerState(), {}, asyncio.get_running_loop())
-    names = "frames loop transport tasks connections conn handshake_initiated"
+    names = (
+        "frames loop transport tasks connections conn handshake_initiated handshake_complete"
+        " close_sent"
+    )
     assert [name for name in names.split() if not hasattr(socket, name)] == []
+
+
+def test_state_of_proxy_headers() -> None:
+    """It says whom it trusts, and has the application that it wraps."""
+    middleware = ProxyHeadersMiddleware(_nothing, ["10.0.0.0/8"])
+    assert ("10.1.2.3" in middleware.trusted_hosts, "11.1.2.3" in middleware.trusted_hosts) == (
+        True,
+        False,
+    )
+    assert middleware.app is _nothing
 
 
 def test_state_of_a_cycle() -> None:

@@ -66,9 +66,13 @@ class Doorkeeper:
             return self._keys.signed_in(credential)
         return None if self._tokens is None else self._tokens.known(credential)
 
+    def lets_in_anonymous(self, address: str | None) -> bool:
+        """Tell whether a request from this address needs no credentials."""
+        return bool(self._allow_anonymous) or (self._near_may_ask and is_local(address))
+
     def _stranger(self, address: str | None) -> SignedIn:
         is_near = is_local(address)
-        if not (self._allow_anonymous or (self._near_may_ask and is_near)):
+        if not self.lets_in_anonymous(address):
             refuse("no credentials")
         explores = is_near if self._introspection is None else self._introspection
         return SignedIn(_anonymous(address, may_explore=explores), math.inf)

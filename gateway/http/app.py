@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,14 @@ from gateway.auth.authenticator import Doorkeeper
 from gateway.auth.permissions import Right
 from gateway.context import Provider
 from gateway.errors import Unauthenticated
-from gateway.http.cors import Origins, address_of, authorization_of
+from gateway.http.cors import Origins, address_of, authorization_of, check_has_host
 from gateway.http.graphql_endpoint import Endpoint
 from gateway.http.graphql_over_http import (
     GRAPHQL_PATHS,
     JSON,
+    PROBE_PATHS,
     SAFE,
+    Headers,
     RequestError,
     headers_of,
     refuse,
@@ -92,7 +94,11 @@ class Application(Starlette):
             await send(message)
 
         try:
-            self._origins.check_host(headers_of(scope["headers"]))
+            headers = headers_of(scope["headers"])
+            if scope["path"] not in PROBE_PATHS:
+                self._origins.check_host(headers)
+            elif scope["http_version"] == "1.1":
+                check_has_host(headers)
             await super().__call__(scope, receive, guarded)
         except RequestError as error:
             await refuse(send, error)
@@ -170,21 +176,28 @@ class Gateway:
             status = f"the record cannot be used: {store.value}"
         body: dict[str, Any] = {"status": status}
         headers = headers_of(request.scope["headers"])
-        with contextlib.suppress(Unauthenticated):
-            caller = await self._doorkeeper.caller(
-                authorization_of(headers), address_of(request.scope, headers)
-            )
-            seen = caller.providers_for((Right.SEGMENTS_READ,), self.providers)
-            body["providers"] = [
-                {
-                    "key": each.key,
-                    "kind": each.kind,
-                    "status": each.health.status,
-                    "circuit": each.circuit,
-                }
-                for each in map(self.providers.__getitem__, seen)
-            ]
+        with contextlib.suppress(Unauthenticated, RequestError):
+            # Of another host's page (DNS rebinding) the server would be an open one.
+            self._origins.check_host(headers)
+            body["providers"] = await self._health(request, headers)
         return _told(body, 200 if is_ready else 503)
+
+    async def _health(self, request: Request, headers: Headers) -> Sequence[Mapping[str, Any]]:
+        """Return how the providers do. Raises `Unauthenticated`; a probe leaves no trace of it."""
+        who = authorization_of(headers), address_of(request.scope, headers)
+        if who[0] is None and not self._doorkeeper.lets_in_anonymous(who[1]):
+            raise Unauthenticated
+        caller = await self._doorkeeper.caller(*who)
+        seen = caller.providers_for((Right.SEGMENTS_READ,), self.providers)
+        return [
+            {
+                "key": each.key,
+                "kind": each.kind,
+                "status": each.health.status,
+                "circuit": each.circuit,
+            }
+            for each in map(self.providers.__getitem__, seen)
+        ]
 
     def app(self) -> Starlette:
         """Return the ASGI application."""

@@ -52,11 +52,10 @@ class Origins:
 
     def check_host(self, headers: Headers) -> None:
         """Raise `RequestError` for a request that is for somebody else."""
-        host = headers.get(b"host")
+        host = headers.get(b"host", b"")
         if host in self._served:
             return
-        if host is None:
-            raise RequestError(400, "The header Host is missing.")
+        check_has_host(headers)
         if not self._is_served(host):
             raise RequestError(421, "Nothing is served here under this name (server.hosts).")
         if len(self._served) < MOST_KNOWN:
@@ -90,6 +89,12 @@ class Origins:
         if self._hosts:
             return name in self._hosts
         return not self._is_open or name == "localhost" or _is_address(name)
+
+
+def check_has_host(headers: Headers) -> None:
+    """Raise `RequestError` for a request that is for nobody (RFC 9112, 3.2)."""
+    if b"host" not in headers:
+        raise RequestError(400, "The header Host is missing.")
 
 
 def _plain(name: str) -> str:

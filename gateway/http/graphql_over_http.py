@@ -19,6 +19,8 @@ from starlette.types import Message, Send
 log = structlog.get_logger()
 
 GRAPHQL_PATHS = frozenset(("/graphql", "/graphql/"))
+PROBE_PATHS = frozenset(("/livez", "/readyz", "/metrics"))
+"""For whom the gateway is watched by: outside `server.hosts` and `limits.concurrent_requests`."""
 
 JSON = "application/json"
 GRAPHQL = "application/graphql-response+json"

@@ -27,6 +27,7 @@ from gateway.http.graphql_over_http import (
     refuse,
 )
 from gateway.http.operation_runner import Runner, refused, wishes_of
+from gateway.http.server.websocket_protocol import ACTIVITY, Activity
 from gateway.limits.settings import LimitSettings
 
 PROTOCOL = "graphql-transport-ws"
@@ -66,6 +67,8 @@ class Sockets:
         self.runner = runner
         self.doorkeeper = doorkeeper
         self.limits = limits
+        self.operations = 0
+        """Of all connections, under way."""
         self._origins = origins
 
     async def __call__(self, connection: Connection, receive: Receive, send: Send) -> None:
@@ -114,6 +117,7 @@ class Socket:
         self._send = send
         self._authorization = authorization_of(headers)
         self._is_initialised = False
+        self._activity: Activity = connection.get("extensions", {}).get(ACTIVITY) or Activity()
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def serve(self, receive: Receive) -> None:
@@ -215,7 +219,20 @@ class Socket:
             text = f"{text} (limits.operations_per_connection)."
             await self._fail(name, RequestError(429, text, "LIMIT_EXCEEDED"))
             return
-        self._running[name] = asyncio.create_task(self._operate(name, asked, caller))
+        most = self._sockets.limits.concurrent_requests
+        if self._sockets.operations >= most:
+            text = f"The operations of all WebSockets are at most {most}"
+            text = f"{text} (limits.concurrent_requests)."
+            await self._fail(name, RequestError(503, text, "LIMIT_EXCEEDED"))
+            return
+        self._sockets.operations += 1
+        self._activity.operations += 1
+        task = self._running[name] = asyncio.create_task(self._operate(name, asked, caller))
+        task.add_done_callback(self._count_down)
+
+    def _count_down(self, _: asyncio.Task[None]) -> None:
+        self._sockets.operations -= 1
+        self._activity.operations -= 1
 
     async def _operate(self, name: str, asked: Asked, caller: Caller) -> None:
         try:

@@ -21,7 +21,11 @@ class LimitSettings(BaseModel):
     send_timeout_s: Annotated[float, Field(gt=0)] = 30
     """For a client that does not read its answer."""
     concurrent_requests: Count = 1000
-    """Of one process; beyond it the answer is 503."""
+    """Of one process; beyond it the answer is 503. Not those whose body has not come whole."""
+    connections: Count = 10_000
+    """Of one process, as far as it may open so many files."""
+    connections_per_address: Count = 1000
+    """Of them; behind a trusted proxy of each client: its unfinished bodies and WebSockets."""
 
     # Of the variables.
     variable_values: Count = 100_000

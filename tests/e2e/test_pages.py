@@ -112,7 +112,7 @@ async def test_ready(front: Front, pages: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/graphql/", "/static/nothing.js", "/static/../app.py", "/%2e%2e/etc"]
+    "path", ["/nothing", "/graphql/x", "/static/nothing.js", "/static/../app.py", "/%2e%2e/etc"]
 )
 async def test_paths_that_there_are_not(front: Front, path: str) -> None:
     """Nothing else is served."""

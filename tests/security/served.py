@@ -93,6 +93,17 @@ class Server:
         self.host, self.port = listening.getsockname()[:2]
         self._uvicorn = uvicorn_
 
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._uvicorn.server_state.connections)
+
+    async def is_alone(self) -> None:
+        """Wait until no connection is open."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self.connections:  # noqa: ASYNC110  # uvicorn has no event for it
+                await asyncio.sleep(0.01)
+
     async def stop(self) -> None:
         """Let it stop as a signal does, and wait until nobody new is let in."""
         self._uvicorn.should_exit = True

@@ -9,7 +9,6 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from gateway.http.server.http_protocol import BoundedHttp
 from gateway.http.server.options import server_options
 from gateway.http.server.repeated_heads import Answer
 from tests.resilience.clockwork import now, run
@@ -63,7 +62,8 @@ def test_when_a_connection_ends(sent: dict[int, bytes], answers: int, ends: int)
         options = {**server_options(settings), "log_config": None, "timeout_keep_alive": KEPT_S}
         config = Config(Direct(), **options)
         config.load()
-        serving, wire = BoundedHttp(config, ServerState(), {}, limits=settings.limits), Wire()
+        make: Any = config.http_protocol_class
+        serving, wire = make(config, ServerState(), {}), Wire()
         serving.connection_made(wire)
         began = now()
         for at, data in sent.items():

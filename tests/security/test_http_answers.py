@@ -9,6 +9,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from gateway.http.server.connections import OpenConnections
 from gateway.http.server.http_protocol import BoundedHttp
 from gateway.http.server.options import server_options
 from tests.security.served import settings_of
@@ -107,8 +108,8 @@ async def test_answers_are_uvicorns(request_: bytes, messages: Sequence[Any], pi
 
     But for one thing: where the connection goes on, the answer says for how long.
     """
-    limits = settings_of().limits
-    ours = await written(BoundedHttp, request_, messages, limits=limits)
+    connections = OpenConnections(settings_of().limits)
+    ours = await written(BoundedHttp, request_, messages, open_connections=connections)
     theirs = await written(HttpToolsProtocol, request_, messages)
 
     assert b"".join(ours.pieces).replace(KEPT, b"", 1) == b"".join(theirs.pieces)
@@ -122,7 +123,9 @@ async def test_answers_are_uvicorns(request_: bytes, messages: Sequence[Any], pi
 @pytest.mark.parametrize("messages", [WHOLE[:1], []])
 async def test_an_answer_that_does_not_come(messages: Sequence[Any]) -> None:
     """A started one ends the connection without a word; one never started is a fault."""
-    wire = await written(BoundedHttp, GET, messages, limits=settings_of().limits)
+    wire = await written(
+        BoundedHttp, GET, messages, open_connections=OpenConnections(settings_of().limits)
+    )
 
     assert b"".join(wire.pieces)[:12] == (b"" if messages else b"HTTP/1.1 500")
     assert wire.is_closed

@@ -10,7 +10,6 @@ from tests.security.served import (
     FOUND,
     PATIENCE_S,
     QUERY,
-    Server,
     chunked,
     post,
     really_serving,
@@ -261,32 +260,6 @@ async def test_an_answer_before_all_was_read() -> None:
 
         assert answer.refusal == (415, "BAD_USER_INPUT")
         assert await line.rest() == b""
-
-
-async def test_more_requests_at_once_than_are_allowed() -> None:
-    """Beyond the bound the answer is 503; when the others are done, all is well."""
-    settings = settings_of(limits={"concurrent_requests": 2})
-    started = POST + b"content-length: 100\r\n\r\n{"
-    async with (
-        really_serving(settings) as server,
-        server.line() as first,
-        server.line() as second,
-    ):
-        assert await server.is_well()
-        for line in (first, second):
-            await line.write(started)
-        answer = await _refused(server)
-        assert answer == (503, "LIMIT_EXCEEDED")
-        for line in (first, second):
-            line.writer.write_eof()
-            line.writer.close()
-
-
-async def _refused(server: Server) -> tuple[int, str]:
-    """Return the first refusal: the gateway may not have read yet what the others sent."""
-    while (answer := await server.ask(post(QUERY))).status == 200:
-        pass
-    return answer.refusal
 
 
 async def test_what_every_answer_says() -> None:

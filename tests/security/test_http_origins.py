@@ -14,7 +14,7 @@ from tests.security.served import settings_of
 OURS = "http://localhost"
 SHOP = "https://shop.test"
 MAY_NOT = (403, JSON, "Pages of this origin may not ask.", "FORBIDDEN")
-PATHS = ("/", "/graphql", "/graphql?query={__typename}", "/livez", "/readyz", "/examples.json")
+PATHS = ("/", "/graphql", "/graphql?query={__typename}", "/examples.json")
 NO_NAME = (421, JSON, "Nothing is served here under this name (server.hosts).", "BAD_USER_INPUT")
 
 
@@ -31,10 +31,20 @@ async def ask(front: Front, method: str, headers: Mapping[str, str]) -> httpx.Re
     ["evil.test", "evil.test:80", "localhost.evil.test", "127.0.0.1.evil.test", "0x7f.1", "a b"],
 )
 async def test_hosts_where_nobody_signs_in(front: Front, path: str, host: str) -> None:
-    """A page whose name was made to lead here learns nothing, not even whether we are well."""
+    """A page whose name was made to lead here learns nothing."""
     reply = await front.client.get(path, headers={"host": host})
 
     assert refusal(reply) == NO_NAME
+
+
+async def test_probes_of_any_host(front: Front) -> None:
+    """They are told whether we are well, and of the providers only where the host is served."""
+    probe = (await front.client.get("/readyz")).json()
+    other = (await front.client.get("/readyz", headers={"host": "evil.test"})).json()
+    alive = await front.client.get("/livez", headers={"host": "evil.test"})
+
+    assert (probe.keys(), other.keys()) == ({"status", "providers"}, {"status"})
+    assert alive.json() == {"status": "alive"}
 
 
 USUAL = (
@@ -88,7 +98,7 @@ async def test_named_hosts(host: str, *, is_served: bool) -> None:
     """Where hosts are named, it is those and no others."""
     hosts = {"hosts": ("api.shop.test", "2001:db8::1")}
     async with serving(settings=settings_of(server=hosts)) as front:
-        reply = await front.client.get("/livez", headers={"host": host})
+        reply = await front.client.get("/examples.json", headers={"host": host})
 
         assert reply.status_code == (200 if is_served else 421)
 
@@ -96,7 +106,7 @@ async def test_named_hosts(host: str, *, is_served: bool) -> None:
 async def test_hosts_where_all_sign_in() -> None:
     """Credentials are worth more than a name: then any is served."""
     async with serving(settings=settings_of(server={"allow_anonymous": False})) as front:
-        reply = await front.client.get("/livez", headers={"host": "anything.test"})
+        reply = await front.client.get("/examples.json", headers={"host": "anything.test"})
 
         assert reply.status_code == 200
 

@@ -5,17 +5,15 @@ returns what answers the bodies behind such a head, or None where it wants to be
 """
 
 import asyncio
-import contextlib
-import copy
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from starlette.types import Scope
 from uvicorn.config import Config
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
+from gateway.http.server.proxies import proxies_of
 from gateway.http.server.repeated_heads import Again, Answer, Repeats
 from gateway.http.server.upgrades import UpgradingHttp
 
@@ -220,24 +218,11 @@ class DirectHttp(UpgradingHttp):
 
 def _reads(app: Any) -> Reads | None:
     """Return what an application reads heads by."""
-    if not isinstance(app, ProxyHeadersMiddleware):
+    proxies = proxies_of(app)
+    if proxies is None:
         found: Reads | None = getattr(app, "again", None)
         return found
     inner = _reads(app.app)
     if inner is None:
         return None
-    addressed: Any = copy.copy(app)
-    addressed.app = _nothing
-
-    def behind_proxies(scope: Scope) -> Again | None:
-        changed = {**scope}
-        # It changes the scope, and then waits for the application alone.
-        with contextlib.suppress(StopIteration):
-            addressed(changed, None, None).send(None)
-        return inner(changed)
-
-    return behind_proxies
-
-
-async def _nothing(*_: Any) -> None:
-    """Do nothing."""
+    return lambda scope: inner(proxies.forwarded(scope))

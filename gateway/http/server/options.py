@@ -4,19 +4,27 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from gateway.http.server.connections import OpenConnections, spare_files
 from gateway.http.server.http_protocol import BoundedHttp
-from gateway.http.server.websocket_protocol import BoundedWebSocket
+from gateway.http.server.websocket_protocol import PING_S, BoundedWebSocket
 from gateway.settings import Settings
 
 
 def server_options(settings: Settings) -> Mapping[str, Any]:
     """Return what uvicorn is told beside the address."""
     limits, proxies = settings.limits, settings.server.trusted_proxies
+    connections = OpenConnections(limits)
     return {
         "http": partial(
-            BoundedHttp, limits=limits, direct_answers=settings.fast_paths.direct_answers
+            BoundedHttp,
+            open_connections=connections,
+            direct_answers=settings.fast_paths.direct_answers,
         ),
-        "ws": partial(BoundedWebSocket, limits=limits),
+        "ws": partial(BoundedWebSocket, open_connections=connections),
+        # As many as are accepted in one go, before any can be closed.
+        "backlog": min(2048, spare_files() // 2),
+        "ws_ping_interval": PING_S,
+        "ws_ping_timeout": PING_S,
         "timeout_keep_alive": settings.server.keep_alive_s,
         "ws_max_size": limits.message_bytes,
         # A compressed message may be a thousand times larger than it looks.

@@ -1,15 +1,17 @@
 """WebSocket: uvicorn's, with bounds for clients that are slow or send much."""
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.frames import Frame
+from websockets.frames import CloseCode, Frame
+from websockets.http11 import Request
 
+from gateway.http.server.connections import OpenConnections
 from gateway.http.server.slow_clients import Taken
-from gateway.limits.settings import LimitSettings
 
 MOST_PARTS = 1000
 """Frames of one WebSocket message."""
@@ -21,8 +23,21 @@ READ_AT_ONCE = 8 * 1024
 """Bytes of a WebSocket: uvloop hands on 256 KiB, which would be 40,000 frames in one piece."""
 
 
+PING_S = 20.0
+"""How often a client is pinged, and how long it may take to answer."""
+
+ACTIVITY = "gateway.activity"
+"""The extension of the scope by which an application says what a connection is doing."""
+
+
+class Activity:
+    """What a connection works on."""
+
+    operations = 0
+
+
 class BoundedWebSocket(Taken, WebSocketsSansIOProtocol):
-    """WebSocket, with a bound for clients that do not read."""
+    """WebSocket, with bounds for clients that do not read, or only hold a connection."""
 
     def __init__(
         self,
@@ -31,19 +46,83 @@ class BoundedWebSocket(Taken, WebSocketsSansIOProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        limits: LimitSettings,
+        open_connections: OpenConnections,
     ) -> None:
         """Serve one connection, whose handshake the HTTP server has read."""
         super().__init__(config, server_state, app_state, _loop)
+        limits = open_connections.limits
         self._send_timeout_s = limits.send_timeout_s
+        self._handshake_timeout_s = limits.header_timeout_s
+        self._open = open_connections
+        self._activity = Activity()
+        self._active_at = self.loop.time()
+        self._early = b""
+        """What came before the handshake was answered."""
+        self._closing_timer: asyncio.TimerHandle | None = None
+        self._was_closing = False
         self._pings, self._second = 0, 0.0
 
     def data_received(self, data: bytes) -> None:
         """Read what came, until the connection is given up."""
+        if self.handshake_initiated and not self.handshake_complete:
+            self._early += data
+            if len(self._early) > READ_AT_ONCE:
+                self.transport.abort()
+            return
         for start in range(0, len(data), READ_AT_ONCE):
             if self.transport.is_closing():
                 return
             super().data_received(data[start : start + READ_AT_ONCE])
+
+    def handle_connect(self, event: Request) -> None:
+        """Begin a connection: whatever becomes of it, it is under a timer."""
+        super().handle_connect(event)
+        self._closing_timer = self.loop.call_later(self._handshake_timeout_s, self._look_at_end)
+        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            # Its task waits for the client; what it works on is counted by the application.
+            self._open.uncounted.add(self)
+            extensions: Any = self.scope["extensions"]
+            extensions[ACTIVITY] = self._activity
+
+    async def send(self, message: Any) -> None:
+        """Send a message of the application; once that was the answer, read what came early."""
+        await super().send(message)
+        self._active_at = self.loop.time()
+        if self._early and self.handshake_complete and not self.close_sent:
+            early, self._early = self._early, b""
+            self.data_received(early)
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """Forget the application's task."""
+        super().on_task_complete(task)
+        self._open.uncounted.discard(self)
+
+    def waits_since(self) -> float | None:
+        """Return since when this connection waits for its client; None: it is at work."""
+        if self._activity.operations and not self.transport.is_closing():
+            return None
+        return self._active_at
+
+    def end(self) -> None:
+        """Close the connection for another one."""
+        if self.handshake_complete and not (self.close_sent or self.transport.is_closing()):
+            self.conn.send_close(CloseCode.TRY_AGAIN_LATER)
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = True
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    def _look_at_end(self) -> None:
+        """Cut a connection whose handshake takes too long, or whose end does."""
+        self._closing_timer = None
+        is_closing = self.transport.is_closing()
+        if not self.handshake_complete or (is_closing and self._was_closing):
+            self.transport.abort()
+            return
+        self._was_closing = is_closing
+        self._closing_timer = self.loop.call_later(self._send_timeout_s, self._look_at_end)
 
     def handle_ping(self) -> None:
         """Answer a ping; who sends a flood of them is no client."""
@@ -69,6 +148,10 @@ class BoundedWebSocket(Taken, WebSocketsSansIOProtocol):
         self.watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer."""
+        """Forget the timers."""
         self.unwatch()
+        if self._closing_timer is not None:
+            self._closing_timer.cancel()
+            self._closing_timer = None
+        self._open.remove(self)
         super().connection_lost(exc)

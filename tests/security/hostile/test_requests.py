@@ -93,7 +93,7 @@ CASES: dict[str, Case] = {
     "null origin": (post(QUERY, b"origin: null"), 403, "FORBIDDEN"),
     "image": (get(b"query={__typename}", b"sec-fetch-site: cross-site"), 403, "FORBIDDEN"),
     "rebound name": (post(QUERY, host=b"evil.test"), 421, BAD),
-    "rebound health": (b"GET /readyz HTTP/1.1\r\nhost: evil.test\r\n\r\n", 421, BAD),
+    "rebound page": (b"GET /examples.json HTTP/1.1\r\nhost: evil.test\r\n\r\n", 421, BAD),
     "rebound socket": (get(b"", *UPGRADE).replace(b"localhost", b"evil.test"), 421, BAD),
     "socket of another site": (
         get(b"", *UPGRADE, b"origin: https://evil.test"),
