@@ -16,8 +16,9 @@ from gateway.loaders.own_customer import OwnLoaders
 from gateway.loaders.request_loaders import Loaders
 from gateway.reads.base import Paging
 from gateway.reads.memberships import Membership
-from gateway.reads.merged_list import Connection, Source
+from gateway.reads.merged_list import Connection
 from gateway.reads.service import Reads
+from gateway.reads.source_rows import Source
 from gateway.request_scope import Scope
 from gateway.store.store import Record
 from gateway.upstream.provider import Provider

@@ -167,6 +167,8 @@ class Malformed(ProviderError):
     """The answer cannot be read: no JSON, or not of the documented form (`detail`: where)."""
 
     sentence = "gave an answer that cannot be read"
+    is_of_one_row: bool = False
+    """Only the one thing that was read is odd: that says nothing of the provider's health."""
 
     @property
     def place(self) -> str | None:

@@ -38,6 +38,8 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True, dict=True):
     """When the provider told it; None: just now."""
     end: str | None = None
     """Where the list goes on behind the page, unless that is behind its last row."""
+    skipped: int = 0
+    """Rows of the stretch that are left out, since their ids cannot be read."""
 
     @cached_property
     def refs(self) -> frozenset[Any]:
@@ -73,3 +75,15 @@ def whole(rows: Iterable[T]) -> Page[T]:
     """Return a list that is known to its end as one page; positions are counts of rows."""
     kept = tuple(rows)
     return Page(rows=kept, position_after=lambda i: str(i + 1), is_last=True, total=len(kept))
+
+
+class Walked(list[T]):
+    """A list that was read to its end; `skipped` counts rows whose ids cannot be read."""
+
+    skipped = 0
+
+    def but(self, rows: Iterable[Any]) -> "Walked[Any]":
+        """Return what was made of these rows, of which as many are left out."""
+        made = Walked[Any](rows)
+        made.skipped = self.skipped
+        return made

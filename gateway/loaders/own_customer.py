@@ -11,7 +11,15 @@ from datetime import datetime
 
 import msgspec
 
-from gateway.domain.entities import Assignment, AssignmentRef, Customer, Ref, Segment, Status
+from gateway.domain.entities import (
+    Assignment,
+    AssignmentRef,
+    Customer,
+    Ref,
+    Segment,
+    Status,
+)
+from gateway.domain.pages import Walked
 from gateway.errors import GatewayError, settled
 from gateway.loaders.request_loaders import Loaders
 from gateway.request_scope import Scope
@@ -62,12 +70,12 @@ class OwnLoaders(Loaders):
             found[place] = segment
         return found
 
-    async def _assignments_of_one(self, ref: Ref) -> Sequence[Assignment] | None:
+    async def _assignments_of_one(self, ref: Ref) -> Walked[Assignment] | None:
         """Return the active assignments of the customer; None for all others."""
         customer = await self.customer.load(ref)
         if customer is None:
             return None
-        rows = await super()._assignments_of_one(customer.ref) or ()
+        rows = await super()._assignments_of_one(customer.ref) or Walked()
         may_be_inactive = self._providers[ref.provider].adapter.statuses != ALWAYS_ACTIVE
         unknown = [
             place
@@ -82,11 +90,11 @@ class OwnLoaders(Loaders):
             if isinstance(segment, GatewayError):
                 raise segment
             segments[place] = segment
-        return [
+        return rows.but(
             msgspec.structs.replace(row, segment=segment)
             for row, segment in zip(rows, segments.values(), strict=True)
             if segment is not None and segment.is_active(self._now)
-        ]
+        )
 
     async def _assignment(self, ref: AssignmentRef) -> Assignment | None:
         """Return an assignment of the customer to an active segment; None for all others."""

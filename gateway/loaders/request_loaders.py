@@ -19,7 +19,7 @@ from gateway.domain.entities import (
     Ref,
     Segment,
 )
-from gateway.domain.pages import Page, PageRequest
+from gateway.domain.pages import Page, PageRequest, Walked
 from gateway.domain.queries import EVERY_CUSTOMER, EVERY_SEGMENT
 from gateway.errors import GatewayError, Malformed, settled
 from gateway.loaders.dataloader import Known, Loader
@@ -98,7 +98,7 @@ class Loaders:
         return Loader(self._assignments, self._known["assignment"])
 
     @property
-    def assignments_of(self) -> Loader[Ref, Sequence[Assignment]]:
+    def assignments_of(self) -> Loader[Ref, Walked[Assignment]]:
         """All assignments of customers."""
         return Loader(self._assignments_of, self._known["assignments_of"])
 
@@ -169,17 +169,19 @@ class Loaders:
         ask: Callable[[*Q, PageRequest], Asked[Page[T]]],
         *question: *Q,
         first: Page[T] | None = None,
-    ) -> list[T]:
+    ) -> Walked[T]:
         """Read a list to its end; `first` is its first page, where that is known already.
 
         Raises `Malformed` when the list does not advance or never ends.
         """
-        rows: list[T] = [] if first is None else [*first.rows]
+        rows = Walked[T](() if first is None else first.rows)
+        rows.skipped = 0 if first is None else first.skipped
         position: str | None = None if first is None else first.goes_on_at
         for _ in range(LONGEST_WALK):
             page = PageRequest(LARGEST_PAGE, position)
             found = await self.fetch(provider, ask, *question, page)
             rows += found.rows
+            rows.skipped += found.skipped
             if found.is_last:
                 return rows
             if found.goes_on_at in {None, position}:
@@ -328,11 +330,11 @@ class Loaders:
 
     async def _assignments_of(
         self, refs: Sequence[Ref]
-    ) -> list[Sequence[Assignment] | GatewayError | None]:
+    ) -> list[Walked[Assignment] | GatewayError | None]:
         """Answer each customer with all their assignments; None: no such customer."""
         return await asyncio.gather(*(settled(self._assignments_of_one(ref)) for ref in refs))
 
-    async def _assignments_of_one(self, ref: Ref) -> Sequence[Assignment] | None:
+    async def _assignments_of_one(self, ref: Ref) -> Walked[Assignment] | None:
         provider = self._providers.get(ref.provider)
         if provider is None:
             return None
@@ -342,7 +344,7 @@ class Loaders:
         customer, rows = await asyncio.gather(self.customer.load(ref), self.rows_of(ref))
         return None if customer is None else rows
 
-    async def rows_of(self, ref: Ref) -> Sequence[Assignment]:
+    async def rows_of(self, ref: Ref) -> Walked[Assignment]:
         """Return all assignments of a customer, who is not looked up.
 
         Of an unknown one they are what the provider answers: see `confirms_customer`.

@@ -8,14 +8,8 @@ from gateway.errors import BadInput
 from gateway.loaders.request_loaders import Loaders
 from gateway.reads import cursor as cursors
 from gateway.reads.cursor import Progress, State
-from gateway.reads.merged_list import (
-    Connection,
-    Identity,
-    Listing,
-    Source,
-    alone,
-    source_of,
-)
+from gateway.reads.merged_list import Connection, Identity, Listing, alone
+from gateway.reads.source_rows import Source, countable, source_of
 from gateway.upstream.provider import Provider
 
 T = TypeVar("T")
@@ -83,7 +77,10 @@ def first_page(
     rows, is_last = page.rows, page.is_last
     if not page.is_distinct or len(rows) > size or not (is_last or len(rows) == size):
         return None
-    total = len(rows) if page.total is None and is_last else page.total
+    total = page.total
+    if total is None and is_last:
+        total = len(rows) + page.skipped
+    total = countable(total)
 
     def cursor(row: int) -> str:
         shown = row + 1
@@ -92,7 +89,7 @@ def first_page(
         return cursors.write(of(), {provider: progress})
 
     def sources() -> Sequence[Source]:
-        return [source_of(provider, page.origin, page.fetched_at, total)]
+        return [source_of(provider, page.origin, page.fetched_at, total, skipped=page.skipped)]
 
     return Connection(
         rows,

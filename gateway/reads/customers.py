@@ -14,12 +14,7 @@ from gateway.providers.base.adapter import (
 from gateway.reads.base import Paging, checked
 from gateway.reads.cursor import identity
 from gateway.reads.members import MemberReads
-from gateway.reads.merged_list import (
-    Connection,
-    Listing,
-    merged,
-    settled_list,
-)
+from gateway.reads.merged_list import Connection, Listing, merged, settled_list
 from gateway.upstream.provider import Provider
 
 

@@ -10,7 +10,7 @@ from gateway.errors import BadInput, GatewayError, Refused, settled
 from gateway.loaders.request_loaders import LARGEST_PAGE
 from gateway.providers.base.adapter import ListsMembers, ListsSegmentsOfCustomer
 from gateway.reads.members import MemberReads
-from gateway.reads.merged_list import oldest
+from gateway.reads.source_rows import oldest
 from gateway.upstream.provider import Provider
 
 MOST_PAIRS = 10_000

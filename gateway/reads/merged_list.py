@@ -6,18 +6,19 @@ fails contributes nothing, is named in the sources, and is asked again by the ne
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from gateway.domain.entities import Origin
-from gateway.domain.pages import Page, PageRequest, ref_of, whole
+from gateway.domain.pages import Page, PageRequest, Walked, ref_of, whole
 from gateway.errors import BadInput, GatewayError, Malformed
 from gateway.providers.base.numbered_pages import number
 from gateway.reads import cursor as cursors
 from gateway.reads.cursor import START, Progress, State
+from gateway.reads.source_rows import Source, countable, oldest, source_of
 
 T = TypeVar("T")
 
@@ -54,51 +55,21 @@ def settled_list(
 
     async def page(request: PageRequest) -> Page[T]:
         start = number(request.position)
-        found = whole({ref_of(row): row for row in await rows()}.values())
+        read = await rows()
+        found = whole({ref_of(row): row for row in read}.values())
+        skipped = read.skipped if isinstance(read, Walked) else 0
         told_at = (getattr(row, "fetched_at", None) for row in found.rows)
         return Page(
             rows=found.rows[start : start + request.size],
             position_after=lambda i: str(start + i + 1),
             is_last=start + request.size >= len(found.rows),
-            total=found.total,
+            total=len(found.rows) + skipped,
             origin=oldest([getattr(row, "origin", of_none) for row in found.rows] or [of_none]),
             fetched_at=min((at for at in told_at if at is not None), default=None),
+            skipped=skipped,
         )
 
     return Listing(provider, page)
-
-
-def oldest(origins: Iterable[Origin]) -> Origin:
-    """Return the origin that promises least; LIVE of none."""
-    return max(origins, key=AGING.index, default=Origin.LIVE)
-
-
-AGING = (Origin.LIVE, Origin.RECORDED, Origin.CACHED, Origin.STALE)
-"""From what is surely so to what may have changed."""
-
-
-class Source(NamedTuple):
-    """What one provider contributed to a page."""
-
-    provider: str
-    origin: Origin | None
-    """None when it failed, or when this page needed nothing of it."""
-    fetched_at: datetime | None
-    total: int | None
-    error: GatewayError | None
-
-
-def source_of(
-    provider: str,
-    origin: Origin | None,
-    fetched_at: datetime | None,
-    total: int | None,
-    error: GatewayError | None = None,
-) -> Source:
-    """Return a source; what is LIVE was read just now."""
-    if origin is Origin.LIVE:
-        fetched_at = datetime.now(UTC)
-    return Source(provider, origin, fetched_at, total, error)
 
 
 class Connection(Generic[T]):
@@ -161,12 +132,16 @@ class Part(Generic[T]):
     is_done: bool = False
     stopped_at: str | None = None
     """Where it was left when it had cost enough: behind its rows and what was sifted out."""
+    end: str | None = None
+    """Where its list goes on behind all that was read, rows that were left out included."""
     total: int | None = None
     origin: Origin | None = None
     fetched_at: datetime | None = None
     error: GatewayError | None = None
     used: int = 0
     """How many of the rows stand on the page."""
+    skipped: int = 0
+    """Rows that are left out, since their ids cannot be read."""
 
     async def ask(self, wanted: int, *, with_total: bool) -> None:
         """Read up to `wanted` rows; a failure is kept."""
@@ -192,10 +167,11 @@ class Part(Generic[T]):
             )
             self._note(page)
             if self.total is None:
-                self.total = page.total
+                self.total = countable(page.total)
             kept = self._kept(page, seen)
             room = wanted - len(rows)
             self.is_done = page.is_last and len(kept) <= room
+            self.end = page.goes_on_at if len(kept) <= room else None
             kept = kept[:room]
             is_whole = len(kept) == len(page.rows)
             rows += page.rows if is_whole else [page.rows[i] for i in kept]
@@ -209,7 +185,7 @@ class Part(Generic[T]):
             self.stopped_at = position
         self.rows = rows
         if self.total is None and self.is_done:
-            self.total = self.before.shown + len(rows)
+            self.total = self.before.shown + len(rows) + self.skipped
 
     def _kept(self, page: Page[T], seen: set[Any]) -> Sequence[int]:
         """Return the places of the rows that are wanted, each once, and add them to `seen`.
@@ -237,6 +213,7 @@ class Part(Generic[T]):
 
     def _note(self, page: Page[T]) -> None:
         """Take in how old a page is: a part is as old as its oldest."""
+        self.skipped += page.skipped
         if self.origin is None:
             self.origin = page.origin
         elif page.origin is not None:
@@ -254,7 +231,9 @@ class Part(Generic[T]):
         state, position = State.OPEN, self._after(used - 1) if used else before.position
         if used == len(self.rows):
             state = State.DONE if self.is_done else State.OPEN
-            position = self.stopped_at or position
+            position = self.stopped_at or self.end or position
+            # What was left out was passed, too.
+            return Progress(position, before.shown + used + self.skipped, self.total, state)
         return Progress(position, before.shown + used, self.total, state)
 
     @property
@@ -271,7 +250,9 @@ class Part(Generic[T]):
         """What it contributes to the page."""
         told = self.origin if self.error is None and self.is_asked else None
         total = None if self.error else self.total
-        return source_of(self.listing.provider, told, self.fetched_at, total, self.error)
+        return source_of(
+            self.listing.provider, told, self.fetched_at, total, self.error, skipped=self.skipped
+        )
 
 
 async def merged(
@@ -345,6 +326,6 @@ def _page(parts: Sequence[Part[T]], after: str | None, of: Identity) -> Connecti
         lambda: [part.source for part in parts],
         has_next=any([part.has_more for part in parts]),  # noqa: C419  # half its time for few
         has_previous=after is not None,
-        total=None if None in totals else sum(total or 0 for total in totals),
+        total=None if None in totals else countable(sum(total or 0 for total in totals)),
         failure=failed[0] if failed else None,
     )

@@ -7,7 +7,7 @@ from functools import partial
 import msgspec
 
 from gateway.domain.entities import Assignment, Ref, Segment
-from gateway.domain.pages import Page, PageRequest
+from gateway.domain.pages import Page, PageRequest, Walked
 from gateway.domain.queries import SegmentFilter, SegmentQuery, SortKey
 from gateway.errors import BadInput
 from gateway.providers.base.adapter import (
@@ -139,11 +139,11 @@ class SegmentReads(Sources):
         checked(paging)
 
         async def rows() -> Sequence[Segment]:
-            assignments = await self._loaders.assignments_of.load(ref) or ()
+            assignments = await self._loaders.assignments_of.load(ref) or Walked()
             told = [row.segment for row in assignments if row.segment is not None]
             if len(told) < len(assignments) or (whole and any(each.is_partial for each in told)):
                 told = list(await self._whole(assignments))
-            return [segment for segment in told if keep is None or keep(segment)]
+            return assignments.but(each for each in told if keep is None or keep(each))
 
         return await merged(
             [settled_list(ref.provider, rows, self._providers[ref.provider].origin)],

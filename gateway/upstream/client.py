@@ -1,7 +1,7 @@
 """The only module that talks to providers: one pool each, deadlines, sign-in, failures.
 
-A read goes through the account's memory (`sharing`); a call through its retries, its budget, its
-circuit breaker and its places, each a module of its own; then it is signed and sent.
+A read goes through the account's response cache; a call through retries, rate limit, circuit
+breaker and concurrency limit, each a module of its own; then it is signed and sent.
 """
 
 import asyncio
@@ -37,6 +37,7 @@ from gateway.upstream.failures import FORESEEN, log_failure, provider_error
 from gateway.upstream.health import Health
 from gateway.upstream.http.client import site_at
 from gateway.upstream.json_depth import DEEPEST, is_too_deep
+from gateway.upstream.odd_replies import report
 from gateway.upstream.redaction import Redaction
 from gateway.upstream.resilience.deadline import Deadline
 from gateway.upstream.resilience.guard import Gate, is_over
@@ -47,8 +48,7 @@ from gateway.upstream.token_session import Session
 
 T = TypeVar("T")
 
-BASE_OF_SANDBOX = "http://sandbox.invalid"
-"""Never resolved: the embedded sandbox is called in this process."""
+BASE_OF_SANDBOX = "http://sandbox.invalid"  # never resolved: called in this process
 
 EVERY_CALL = {
     "accept": "application/json",
@@ -339,7 +339,9 @@ class Upstream:
             told = self._rate_limits.rate_limit(reply) if self._rate_limits else None
             if told is not None:
                 self.gate.budget.note(told, time.time(), at)
-            return Answer(reply, at, fetched_at, exchange, self._read(exchange, reply))
+            value = self._read(exchange, reply)
+            report(self.key, exchange.operation, sending.scope.request_id, reply.oddities)
+            return Answer(reply, at, fetched_at, exchange, value)
         except ProviderError as error:
             failure = error
             sending.was_sent = was_sent or error.was_sent

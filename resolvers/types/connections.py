@@ -72,6 +72,9 @@ class Source(View):
         "total", "Rows of its whole list; null when it cannot tell."
     )
     error: SourceError | None = computed(_error, "What it failed with; its rows are missing then.")
+    skipped: int = attribute(
+        "skipped", "Rows that are left out here, since the provider gives them no readable id."
+    )
 
 
 class Row(NamedTuple):

@@ -16,7 +16,8 @@
 A value is written plainly: fields that have their default are left out; enums are their values,
 times ISO 8601 with Z, tuples and sets lists; `raw` is a JSON Pointer into the reply; a rule is its
 native document and its conditions; a page is its rows, `is_last`, `total` and the `position_after`
-its last row. A segment among the arguments is the provider's document, which the adapter reads.
+its last row, and how many rows were `skipped`. A segment among the arguments is the provider's
+document, which the adapter reads.
 """
 
 import inspect
@@ -214,6 +215,8 @@ def plain(value: Any, document: Any) -> Any:
 def _(value: Page, document: Any) -> Any:  # type: ignore[type-arg]  # dispatch takes no argument
     rows = plain(value.rows, document)
     shown = {"rows": rows, "is_last": value.is_last, "total": value.total}
+    if value.skipped:
+        shown["skipped"] = value.skipped
     return {**shown, "position_after": value.goes_on_at}
 
 

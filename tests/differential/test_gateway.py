@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from gateway.context import RequestContext, Scope, open_context
 from gateway.http.pages.examples import examples
 from gateway.limits.settings import LimitSettings
-from gateway.reads import merged_list
+from gateway.reads import source_rows
 from resolvers.execution.executor import Operations
 from resolvers.schema import SCHEMA
 from tests.differential.both import assert_equal, in_dicts, is_valid
@@ -83,7 +83,7 @@ class World:
 @pytest.fixture
 async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """Return the gateway over the sandbox, at a time that stands still."""
-    monkeypatch.setattr(merged_list, "datetime", Still)
+    monkeypatch.setattr(source_rows, "datetime", Still)
     operations = Operations(CORE, LimitSettings(cost=10**9))
     providers = await remembered()
     context = open_context(providers, Scope("request", math.inf), (), NOW)
@@ -136,4 +136,4 @@ async def test_generated_operations(world: World, group: int) -> None:
                 spared += 1
     gc.collect()  # what graphql-core left behind is this test's
     # A list may come in just before what it tells is asked for by id, or just after.
-    assert spared <= RUNS // 500
+    assert spared <= max(1, RUNS // 500)

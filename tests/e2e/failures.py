@@ -1,7 +1,7 @@
 """Ways in which a provider fails, and what a client must be told of each."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,7 +126,7 @@ FAILURES: Mapping[str, Failure] = {
     "truncated JSON": Failure(
         answering(200, b'[{"id": "' + SECRET.encode()), "PROVIDER_MALFORMED"
     ),
-    "invalid UTF-8": Failure(answering(200, b'["\xff"]'), "PROVIDER_MALFORMED"),
+    "invalid UTF-8": Failure(answering(200, b'\xff["x"]'), "PROVIDER_MALFORMED"),
     "nothing": Failure(answering(200, b""), "PROVIDER_MALFORMED"),
     "null": Failure(answering(200, b"null"), "PROVIDER_MALFORMED"),
     "a number": Failure(answering(200, b"7"), "PROVIDER_MALFORMED"),
@@ -139,50 +139,3 @@ FAILURES: Mapping[str, Failure] = {
     "redirect": Failure(answering(302, b""), "PROVIDER_MALFORMED", 302),
     "no content": Failure(answering(204, b""), "PROVIDER_MALFORMED", 204),
 }
-
-
-def rows_of(key: str, *rows: Mapping[str, Any]) -> bytes:
-    """Return a list of segments as a provider tells it."""
-    body: Any = {"data": rows, "total": len(rows)} if key == "voucherify" else rows
-    return msgspec.json.encode(body)
-
-
-ROWS: Mapping[str, Mapping[str, Any]] = {
-    "stuut": {
-        "id": "seg_1",
-        "name": "Old",
-        "description": None,
-        "priority": 3,
-        "conditions": {},
-        "created_at": "2026-01-01T00:00:00Z",
-        "modified_at": None,
-    },
-    "voucherify": {
-        "id": "seg_1",
-        "name": "Old",
-        "type": "static",
-        "created_at": "2026-01-01T00:00:00.000Z",
-    },
-    "emporix": {"id": "seg_1", "name": {"en": "Old"}, "status": "ACTIVE"},
-}
-"""One segment of each provider, with all that must be there."""
-
-REQUIRED: Mapping[str, tuple[str, ...]] = {
-    "stuut": tuple(ROWS["stuut"]),
-    "voucherify": tuple(ROWS["voucherify"]),
-    "emporix": ("id", "name"),
-}
-
-
-def without(key: str, part: str) -> bytes:
-    """Return a list whose second row lacks a part."""
-    row = {name: value for name, value in ROWS[key].items() if name != part}
-    return rows_of(key, ROWS[key], row)
-
-
-def retyped(key: str, part: str) -> bytes:
-    """Return a list whose second row has a part of another type."""
-    return rows_of(key, ROWS[key], {**ROWS[key], part: [SECRET]})
-
-
-SPOILERS: Mapping[str, Callable[[str, str], bytes]] = {"missing": without, "retyped": retyped}

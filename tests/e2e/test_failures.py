@@ -9,11 +9,8 @@ import pytest
 from gateway.sandbox.app import CREDENTIALS
 from tests.e2e.failures import (
     FAILURES,
-    REQUIRED,
     SECRET,
-    SPOILERS,
     Failure,
-    answering,
     signed_in,
 )
 from tests.e2e.known import EMPORIX, STUUT, VOUCHERIFY
@@ -151,18 +148,6 @@ async def test_failure(key: str, name: str) -> None:
     if (key, name) != ("stuut", "null") and failure.retry_after_ms is None:
         async with failing(key, failure) as front:
             await assert_stands_at_paths(front, key, failure)
-
-
-@pytest.mark.parametrize("spoiler", SPOILERS)
-@pytest.mark.parametrize(
-    ("key", "part"), [(key, part) for key, parts in REQUIRED.items() for part in parts]
-)
-async def test_spoilt_part(key: str, part: str, spoiler: str) -> None:
-    """A row that lacks a part, or has it in another type, makes the answer unreadable."""
-    body = SPOILERS[spoiler](key, part)
-    failure = Failure(answering(200, body), "PROVIDER_MALFORMED")
-    async with failing(key, failure) as front:
-        await assert_stands_in_sources(front, key, failure)
 
 
 @pytest.mark.parametrize("name", ["unreachable", "500", "HTML"])

@@ -6,16 +6,47 @@ from email.utils import parsedate_to_datetime
 from functools import cache, cached_property
 from http import HTTPStatus
 from itertools import repeat
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias, TypeVar, overload
 
 import msgspec
 
 from gateway.errors import Broken, Denied, Malformed, RateLimited, Refused
 from gateway.providers.base.exchange import Reply, quoted
+from gateway.providers.base.lenient_decoding import (
+    Note,
+    Rows,
+    Unreadable,
+    is_odd_row,
+    loaded,
+    read,
+    sound,
+)
 
 T = TypeVar("T")
 
+Id = Annotated[str, msgspec.Meta(min_length=1)]
+"""What nothing can be without: see `lenient_decoding`."""
+
+Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+"""All that a client can be shown: GraphQL's Int."""
+
+if TYPE_CHECKING:
+    Documented: TypeAlias = T | None
+    """A part that the documents say is always there. Of an odd row it may be None."""
+else:
+
+    class Documented:
+        """Such a part, as the strict reading sees it: there, and of this form."""
+
+        def __class_getitem__(cls, form: Any) -> Any:
+            """Return the form."""
+            return form
+
+
 OK = frozenset({HTTPStatus.OK})
+
+UNLIKE = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What reading JSON into a model raises where it is of another form, or no JSON."""
 
 LONGEST_WAIT_S = 86_400.0
 """No provider is believed that it wants to be left alone for longer."""
@@ -83,18 +114,52 @@ def decode(
     form: type[T],
     ok: frozenset[HTTPStatus] = OK,
 ) -> T:
-    """Read a reply strictly into a wire model; anything else is `Malformed` with its path."""
+    """Read a reply into a wire model: strictly, and where that fails as far as it can be read.
+
+    Odd parts are noted in the reply; lists are `Rows` then. What is not of the documented form at
+    all is `Malformed`, with its path.
+    """
     check(provider, operation, reply, ok)
-    return decode_part(provider, operation, reply.body, form)
+    return _decode(provider, operation, reply.body, form, reply.oddities.append)
 
 
 def decode_part(provider: str, operation: str, part: bytes, form: type[T]) -> T:
-    """Read a part of a reply that was kept as bytes."""
+    """Read a part of a reply that was kept as bytes; its odd parts were noted before."""
+    return _decode(provider, operation, part, form, lambda _: None)
+
+
+def decode_strictly(
+    provider: str, operation: str, reply: Reply, form: type[T], ok: frozenset[HTTPStatus] = OK
+) -> T:
+    """Read a reply all of whose parts are needed; anything odd is `Malformed` with its path."""
+    check(provider, operation, reply, ok)
     try:
-        decoded: T = _decoder(form).decode(part)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        return _strictly(reply.body, form)
+    except UNLIKE as error:
         raise Malformed(provider, operation, detail=str(error)) from error
+
+
+def _strictly(body: bytes, form: type[T]) -> T:
+    decoded: T = _decoder(form).decode(body)
     return decoded
+
+
+def _decode(provider: str, operation: str, body: bytes, form: type[T], note: Note) -> T:
+    try:
+        return _strictly(body, form)
+    except UNLIKE as error:
+        value: Any = None
+        notes: list[str] = []
+        try:
+            value, is_repaired = loaded(body, notes.append)
+            found = read(value, form, notes.append, is_repaired=is_repaired)
+        except (Unreadable, ValueError, RecursionError):
+            malformed = Malformed(provider, operation, detail=str(error))
+            malformed.is_of_one_row = is_odd_row(value, form)
+            raise malformed from error
+        for each in notes:
+            note(each)
+        return found
 
 
 class _List:
@@ -112,23 +177,37 @@ class _List:
         return _decoder(list[msgspec.Raw]).decode(listed)
 
 
+class _Single(NamedTuple):
+    """One document, as if it stood in a list."""
+
+    documents: Sequence[bytes]
+
+
 class Document(msgspec.Struct, frozen=True, gc=False):
     """A row of a list as the provider wrote it: `bytes(document)`."""
 
-    of: _List
+    of: _List | _Single
     place: int
 
     def __bytes__(self) -> bytes:
-        """Return its JSON."""
-        return bytes(self.of.documents[self.place])
+        """Return its JSON: repaired where it has parts that cannot be shown as they are."""
+        return sound(bytes(self.of.documents[self.place]))
 
 
-def documents(reply: Reply, places: Iterable[int], name: str | None = None) -> Iterator[Document]:
-    """Return those rows of a list that was read, as the provider wrote them.
+def documents(
+    reply: Reply, rows: Sequence[Any], at: Iterable[int] | None = None, name: str | None = None
+) -> Iterator[Document]:
+    """Return those of the rows that were read, as the provider wrote them; without `at` all.
 
     `name` is that of the list within the reply, None where it is the reply.
     """
-    return map(Document, repeat(_List(reply.body, name)), places)
+    listed = _Single(rows.documents) if isinstance(rows, Rows) else _List(reply.body, name)
+    return map(Document, repeat(listed), range(len(rows)) if at is None else at)
+
+
+def document(body: bytes) -> Document:
+    """Return a document that was read by itself."""
+    return Document(_Single((body,)), 0)
 
 
 def fault(reply: Reply, form: type[T]) -> T | None:

@@ -53,6 +53,8 @@ class Reply(msgspec.Struct, frozen=True):
     status: int
     headers: Mapping[str, str]
     body: bytes
+    oddities: list[str] = msgspec.field(default_factory=list)
+    """Parts of the body that do not keep to the documents, noted by who reads it, for the log."""
 
     def __repr__(self) -> str:
         """Show status and size."""

@@ -1,15 +1,42 @@
 """Page through lists that number their pages, from any row on."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from gateway.domain.pages import Page, PageRequest
 from gateway.errors import BadInput
+from gateway.providers.base.lenient_decoding import length, places
 
 T = TypeVar("T")
 
 DIGITS = 9
 """No list is longer than a number of so many digits can say."""
+
+ROUND = 50
+"""Providers that give smaller pages than they are asked for give round numbers of rows."""
+
+
+class Position(NamedTuple):
+    """Where a numbered list goes on: behind so many rows.
+
+    `largest` is how many rows a page of this list turned out to have at most, where that is fewer
+    than were asked for.
+    """
+
+    offset: int = 0
+    largest: int | None = None
+
+    def __str__(self) -> str:
+        """Return it as `position` reads it."""
+        return str(self.offset) if self.largest is None else f"{self.offset}/{self.largest}"
+
+
+def position(text: str | None) -> Position:
+    """Read a position; None is the start."""
+    if text is None:
+        return Position()
+    offset, slash, largest = text.partition("/")
+    return Position(number(offset), (number(largest) or None) if slash else None)
 
 
 def number(position: str | None) -> int:
@@ -50,33 +77,68 @@ def window(offset: int, wanted: int, largest: int, highest: int | None = None) -
     return best
 
 
-def numbered_page(
-    rows: Sequence[T], asked: Window, offset: int, wanted: int, total: int | None
+def numbered_page(  # noqa: PLR0913  # parts of one page, most by name
+    rows: Sequence[T],
+    asked: Window,
+    at: Position,
+    wanted: int,
+    total: int | None,
+    *,
+    told: Sequence[Any] | None = None,
 ) -> Page[T]:
     """Cut what was wanted out of a numbered page.
 
-    A page that is not full is the last; behind a full one more may follow. `total` is the
-    provider's own, None when it told none.
+    A page that is not full is the last, unless `total`, the provider's own, says that more
+    follows: then its pages are smaller than was asked for, and the list goes on by what came.
+    Without a total a page of a round number of rows may have been cut, and the next one decides.
+    `told` are the rows as they were read, where some could not be.
     """
-    kept = rows[asked.skip : asked.skip + wanted]
-    shown_to = asked.page * asked.size + len(rows)
-    end = offset + len(kept)
-    is_full = len(rows) >= asked.size
+    stands_at, came = (
+        (range(len(rows)), len(rows)) if told is None else (places(told), length(told))
+    )
+    start = asked.page * asked.size
+    if total is None:
+        follows = came >= asked.size or (came > 0 and came % ROUND == 0)
+    else:
+        follows = total > start + came
+    is_cut = follows and 0 < came < asked.size
+    if is_cut and (asked.page or asked.skip >= came):
+        # It was numbered by another size than was asked for: ask again, for such pages.
+        return Page(
+            rows=(),
+            position_after=str,
+            is_last=False,
+            total=total,
+            end=str(Position(at.offset, came)),
+        )
+    largest = came if is_cut else at.largest
+    end = min(asked.skip + wanted, max(came, asked.skip))
+    kept = [i for i, place in enumerate(stands_at) if asked.skip <= place < end]
+    is_last = end >= came and not follows
     return Page(
-        rows=kept,
-        position_after=lambda i: str(offset + i + 1),
-        is_last=end >= total if total is not None else not is_full and end >= shown_to,
+        rows=rows[kept[0] : kept[-1] + 1] if kept else rows[:0],
+        position_after=lambda i: str(Position(start + stands_at[kept[i]] + 1, largest)),
+        is_last=is_last,
         total=total,
+        end=str(Position(start + end, largest)) if kept or not is_last else None,
+        skipped=max(0, end - asked.skip) - len(kept),
     )
 
 
-def cut(rows: Sequence[T], page: PageRequest) -> Page[T]:
-    """Cut what was wanted out of a list that one answer told as a whole."""
+def cut(rows: Sequence[T], page: PageRequest, told: Sequence[Any] | None = None) -> Page[T]:
+    """Cut what was wanted out of a list that one answer told as a whole; `told` as above."""
+    stands_at, came = (
+        (range(len(rows)), len(rows)) if told is None else (places(told), length(told))
+    )
     offset = number(page.position)
-    end = offset + page.size
+    end = min(offset + page.size, max(came, offset))
+    kept = [i for i, place in enumerate(stands_at) if offset <= place < end]
+    is_last = end >= came
     return Page(
-        rows=rows[offset:end],
-        position_after=lambda i: str(offset + i + 1),
-        is_last=end >= len(rows),
-        total=len(rows),
+        rows=rows[kept[0] : kept[-1] + 1] if kept else rows[:0],
+        position_after=lambda i: str(stands_at[kept[i]] + 1),
+        is_last=is_last,
+        total=came,
+        end=str(end) if kept or not is_last else None,
+        skipped=end - offset - len(kept),
     )

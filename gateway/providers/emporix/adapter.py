@@ -27,7 +27,7 @@ from gateway.domain.pages import Page, PageRequest
 from gateway.domain.queries import CustomerQuery, SegmentQuery
 from gateway.errors import BadInput, Denied
 from gateway.providers.base.adapter import Batch
-from gateway.providers.base.decoding import decode, decode_part, path_part
+from gateway.providers.base.decoding import decode, decode_part, decode_strictly, path_part
 from gateway.providers.base.exchange import NO_HEADERS, Call, Exchange, Reply, Token, json_call
 from gateway.providers.base.settings import AccountSettings
 from gateway.providers.emporix.assignment_writes import AssignmentWrites
@@ -239,7 +239,7 @@ class Emporix(SegmentWrites, AssignmentWrites):
         # RFC 6749, 5.2: a token endpoint refuses a client or a scope with 400, too.
         if reply.status == HTTPStatus.BAD_REQUEST:
             raise Denied(self.key, "oauth.token", status=reply.status)
-        told = decode(self.key, "oauth.token", reply, TokenModel)
+        told = decode_strictly(self.key, "oauth.token", reply, TokenModel)
         return Token(f"Bearer {told.access_token}", told.expires_in)
 
     def _members(self, segment: str) -> Listed[AssignmentModel, Assignment]:

@@ -20,9 +20,9 @@ from gateway.domain.mutations import (
     UserError,
 )
 from gateway.errors import Malformed, Refusal, Refused
-from gateway.providers.base.decoding import check, decode, decode_part, fault
+from gateway.providers.base.decoding import Documented, Id, check, decode, decode_part, fault
 from gateway.providers.base.exchange import Reply
-from gateway.providers.emporix.model import Id
+from gateway.providers.base.lenient_decoding import length, places
 
 Reasons = Mapping[int, Refusal]
 """Why something is refused, by the status or the code of a row that says so."""
@@ -80,8 +80,11 @@ class RefusalModel(msgspec.Struct, frozen=True):
 class RowModel(msgspec.Struct, frozen=True):
     """One row of a bulk. Its `index` is of no use: in the examples it counts from 1."""
 
-    code: int
+    code: Documented[int]
     id: str | None = None
+
+
+ODD = RowModel(0)
 
 
 class Single(NamedTuple):
@@ -134,21 +137,22 @@ class Bulk(NamedTuple):
     def read(self, reply: Reply) -> Sequence[RowResult]:
         """Return one result for each row of the request, in its order."""
         rows = decode(self.provider, self.operation, reply, list[RowModel], MULTI_STATUS)
-        if len(rows) != len(self.keys):
-            told = f"{len(rows)} rows for {len(self.keys)}"
+        if length(rows) != len(self.keys):
+            told = f"{length(rows)} rows for {len(self.keys)}"
             raise Malformed(self.provider, self.operation, detail=told)
-        return [self._result(key, row) for key, row in zip(self.keys, rows, strict=True)]
+        by_place = dict(zip(places(rows), rows, strict=True))
+        return [self._result(key, by_place.get(at, ODD)) for at, key in enumerate(self.keys)]
 
     def _result(self, key: str | None, row: RowModel) -> RowResult:
-        if key and row.id and key != row.id:
-            raise Malformed(self.provider, self.operation, detail="a row of another id")
-        if row.code in self.done:
+        is_another = bool(key and row.id and key != row.id)
+        if row.code is not None and row.code in self.done and not is_another:
             return RowResult(self.done[row.code], row.id or key)
-        if not HTTPStatus.BAD_REQUEST <= row.code < HTTPStatus.INTERNAL_SERVER_ERROR:
+        is_refused = HTTPStatus.BAD_REQUEST <= (row.code or 0) < HTTPStatus.INTERNAL_SERVER_ERROR
+        if is_another or not is_refused:
             told = "The provider does not say what became of this row."
             error = UserError(told, Reason.PROVIDER_FAILED, None, self.provider)
             return RowResult(Outcome.UNKNOWN, error=error)
-        why = self.reasons.get(row.code) or Refusal(
+        why = self.reasons.get(row.code or 0) or Refusal(
             "PROVIDER_REFUSED", "The provider does not accept this row."
         )
         error = UserError(why.message, Reason(why.reason), why.field, self.provider)

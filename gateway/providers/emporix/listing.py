@@ -13,9 +13,10 @@ import msgspec
 from gateway.domain.pages import Page, PageRequest
 from gateway.errors import Malformed
 from gateway.providers.base.adapter import Batch
-from gateway.providers.base.decoding import decode, documents, path_part
+from gateway.providers.base.decoding import decode, document, documents, path_part
 from gateway.providers.base.exchange import Call, Exchange, Reply, json_call
-from gateway.providers.base.numbered_pages import DIGITS, Window, number, numbered_page, window
+from gateway.providers.base.lenient_decoding import length
+from gateway.providers.base.numbered_pages import DIGITS, Window, numbered_page, position, window
 from gateway.providers.emporix.query import EVERYTHING, Question, fits_url, id_batches, one_of
 
 LARGEST_PAGE = 200
@@ -46,29 +47,27 @@ class Listed(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
         self, operation: str, page: PageRequest, question: Question = EVERYTHING
     ) -> Exchange[Page[T]]:
         """Read one stretch; a position is a count of rows."""
-        offset = number(page.position)
-        # One row more than wanted tells whether any follows.
-        asked = window(offset, min(page.size + 1, LARGEST_PAGE), LARGEST_PAGE)
-        asks_count = page.with_total and question.is_whole and not self.tells_count
+        at = position(page.position)
+        largest = at.largest or LARGEST_PAGE
+        # One row more than wanted tells whether any follows, should there be no total.
+        asked = window(at.offset, min(page.size + 1, largest), largest)
 
         def read(reply: Reply) -> Page[T]:
-            rows = self._rows(operation, reply)
-            if len(rows) > asked.size:
+            told, rows = self._rows(operation, reply)
+            came = length(told)
+            if came > asked.size:
                 raise Malformed(self.provider, operation, detail="more rows than asked for")
-            total = None
-            if asks_count:
-                total = _total(reply, asked, len(rows))
-            elif self.tells_count:
-                total = _count(reply, asked, len(rows))
-            found = numbered_page(rows, asked, offset, page.size, total)
-            if not found.rows and not found.is_last:
+            total = _total(reply, asked, came)
+            if total is None and self.tells_count:
+                total = _count(reply, asked, came)
+            found = numbered_page(rows, asked, at, page.size, total, told=told)
+            if not came and not found.is_last:
                 raise Malformed(self.provider, operation, detail="does not advance")
-            return found
+            # What Emporix counts is another list where it judges a part of the question only.
+            return found if question.is_whole else msgspec.structs.replace(found, total=None)
 
-        headers = COUNTED if asks_count else ALL_LANGUAGES
-        return Exchange(
-            operation, self._asking(question.q, asked.page + 1, asked.size, headers), read
-        )
+        call = self._asking(question.q, asked.page + 1, asked.size)
+        return Exchange(operation, call, read)
 
     def count(self, operation: str) -> Exchange[int]:
         """Count the rows, of a list that tells their number when asked."""
@@ -80,7 +79,7 @@ class Listed(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
                 raise Malformed(self.provider, operation, detail="no X-Total-Count")
             return total
 
-        return Exchange(operation, self._asking(None, 1, 1, COUNTED), read)
+        return Exchange(operation, self._asking(None, 1, 1), read)
 
     def by_key(
         self, name: str, keys: Sequence[str], names: Callable[[T], Iterable[str]]
@@ -103,15 +102,20 @@ class Listed(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
         self, operation: str, ids: Sequence[str], names: Callable[[T], Iterable[str]]
     ) -> Exchange[Mapping[str, T]]:
         def read(reply: Reply) -> Mapping[str, T]:
-            rows = self._rows(operation, reply)
+            told, rows = self._rows(operation, reply)
+            came = length(told)
             named = {name: row for row in rows for name in names(row)}
             found = {key: named[key] for key in ids if key in named}
-            if len(found) < len(ids) <= len(rows):
-                # Rows nobody asked for have taken the room of those that were.
+            if len(found) + 1 < len(ids) <= came:
+                # Rows nobody asked for have taken the room of those that were. A single one may
+                # be a row whose id is odd, which costs no other its place.
                 raise Malformed(self.provider, operation, detail="a full page of other rows")
+            total = _total(reply, Window(page=0, size=len(ids), skip=0), came)
+            if total is not None and came < min(total, len(ids)):
+                raise Malformed(self.provider, operation, detail="fewer rows than its total")
             return found
 
-        call = self._asking(one_of("id", ids), 1, len(ids), ALL_LANGUAGES)
+        call = self._asking(one_of("id", ids), 1, len(ids))
         return Exchange(operation, call, read)
 
     def _one(self, operation: str, key: str) -> Exchange[Mapping[str, T]]:
@@ -119,14 +123,18 @@ class Listed(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
             if reply.status == HTTPStatus.NOT_FOUND:
                 return {}
             told = decode(self.provider, operation, reply, self.form)
-            (row,) = self.show((told,), (reply.body,))
+            (row,) = self.show((told,), (document(reply.body),))
             return {key: row}
 
         call = Call("GET", f"{self.path}/{path_part(key)}", self.params, ALL_LANGUAGES)
         return Exchange(operation, call, read)
 
-    def _asking(self, q: str | None, page: int, size: int, headers: Mapping[str, str]) -> Call:
-        """Return the call for a page, from 1; a `q` too long for a URL goes into a body."""
+    def _asking(self, q: str | None, page: int, size: int) -> Call:
+        """Return the call for a page, from 1; a `q` too long for a URL goes into a body.
+
+        The total is always asked for: only it tells a page that was cut short from the last one.
+        """
+        headers = COUNTED
         params = (*self.params, ("pageNumber", str(page)), ("pageSize", str(size)))
         if q is None:
             return Call("GET", self.path, params, headers)
@@ -134,9 +142,10 @@ class Listed(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
             return Call("GET", self.path, (("q", q), *params), headers)
         return json_call("POST", f"{self.path}/search", {"q": q}, query=params, headers=headers)
 
-    def _rows(self, operation: str, reply: Reply) -> list[T]:
-        rows = decode(self.provider, operation, reply, list[self.form])  # type: ignore[name-defined]  # a form is a type
-        return self.show(rows, documents(reply, range(len(rows))))
+    def _rows(self, operation: str, reply: Reply) -> tuple[Sequence[M], list[T]]:
+        """Return the rows as they were read, and what they show."""
+        told = decode(self.provider, operation, reply, list[self.form])  # type: ignore[name-defined]  # a form is a type
+        return told, self.show(told, documents(reply, told))
 
 
 def _header_number(reply: Reply, name: str) -> int | None:

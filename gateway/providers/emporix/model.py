@@ -25,9 +25,7 @@ from gateway.domain.entities import (
     Status,
 )
 from gateway.domain.texts import NO_TEXTS, Texts
-from gateway.providers.base.decoding import utc
-
-Id = Annotated[str, msgspec.Meta(min_length=1)]
+from gateway.providers.base.decoding import Documented, Id, Int32, utc
 
 # A text comes in all its languages, as `Accept-Language: *` asks for. What a service does that
 # knows one language only is not stated; elsewhere at Emporix it is a plain string. In the map,
@@ -39,7 +37,7 @@ ASSIGNMENT_KINDS: Mapping[str | None, AssignmentKind] = {
     "MANUAL": AssignmentKind.MANUAL,
     "AUTOMATIC": AssignmentKind.AUTOMATIC,
 }
-ITEM_KINDS: Mapping[str, ItemKind] = {
+ITEM_KINDS: Mapping[str | None, ItemKind] = {
     "PRODUCT": ItemKind.PRODUCT,
     "CATEGORY": ItemKind.CATEGORY,
 }
@@ -65,7 +63,7 @@ class Metadata(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
     created_at: datetime | None = None
     modified_at: datetime | None = None
-    version: int | None = None
+    version: Int32 | None = None
 
 
 NO_METADATA = Metadata()
@@ -85,7 +83,7 @@ class SegmentModel(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """A segment."""
 
     id: Id
-    name: Translated
+    name: Documented[Translated]
     description: Translated | None = None
     validity: Validity | None = None
     status: str | None = None
@@ -136,7 +134,7 @@ class ItemAssignmentModel(msgspec.Struct, frozen=True, gc=False):
     """The assignment of an item to the segment whose path was asked."""
 
     item: ItemModel
-    type: str
+    type: Documented[str]
     metadata: Metadata | None = None
 
 

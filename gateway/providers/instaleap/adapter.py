@@ -19,7 +19,7 @@ from gateway.domain.pages import Page, PageRequest
 from gateway.domain.queries import CustomerQuery, SegmentQuery
 from gateway.errors import BadInput
 from gateway.providers.base.adapter import Batch
-from gateway.providers.base.decoding import decode
+from gateway.providers.base.decoding import Id, decode
 from gateway.providers.base.exchange import Exchange, Reply, json_call
 from gateway.providers.base.settings import AccountSettings
 from gateway.providers.base.store_lookup import CustomerRow, Lookup, Recall, Rows, TaggingRow
@@ -62,7 +62,7 @@ class InstaleapSettings(AccountSettings):
 class ReplacedModel(msgspec.Struct, frozen=True):
     """The answer to a replacement: the document ids of the customers that were updated."""
 
-    updated: list[str] = msgspec.field(name="updatedCustomers")
+    updated: list[Id] = msgspec.field(name="updatedCustomers")
 
 
 class Instaleap:

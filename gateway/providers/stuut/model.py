@@ -5,7 +5,7 @@ Facts: docs.api.stuut.co/api-reference (customer-segments, partners), read 2026-
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, SupportsBytes
+from typing import Any, SupportsBytes
 
 import msgspec
 
@@ -22,20 +22,18 @@ from gateway.domain.entities import (
     Segment,
 )
 from gateway.domain.texts import plain
-from gateway.providers.base.decoding import pointer_part, utc
-
-Id = Annotated[str, msgspec.Meta(min_length=1)]
+from gateway.providers.base.decoding import Documented, Id, Int32, pointer_part, utc
 
 
 class SegmentModel(msgspec.Struct, frozen=True, gc=False):
     """A segment; all its parts are always there."""
 
     id: Id
-    name: str
+    name: Documented[str]
     description: str | None
-    priority: int
-    conditions: dict[str, Any]
-    created_at: datetime
+    priority: Documented[Int32]
+    conditions: Documented[dict[str, Any]]
+    created_at: Documented[datetime]
     modified_at: datetime | None
 
 
@@ -67,7 +65,7 @@ def segments_of(
             descriptions=plain(each.description),
             membership=by_rule,
             priority=each.priority,
-            rule=Rule(each.conditions, conditions),
+            rule=None if each.conditions is None else Rule(each.conditions, conditions),
             created_at=utc(each.created_at),
             updated_at=utc(each.modified_at),
             raw=document,

@@ -12,7 +12,7 @@ import msgspec
 from gateway.domain.entities import Segment
 from gateway.domain.mutations import Reason, SegmentDraft, UserError, Written
 from gateway.errors import Refused
-from gateway.providers.base.decoding import decode, documents, fault
+from gateway.providers.base.decoding import decode, document, documents, fault
 from gateway.providers.base.exchange import Exchange, Reply, json_call
 from gateway.providers.base.write_protocols import foreign_parts, only_description, only_name
 from gateway.providers.stuut.model import SegmentModel, segments_of
@@ -84,7 +84,7 @@ def create(provider: str, draft: SegmentDraft) -> Exchange[Written]:
                 error.because(Reason.TAKEN.value, text, (name.field,))
             blame(error, reply, fields)
             raise
-        (segment,) = segments_of(provider, (told,), (reply.body,))
+        (segment,) = segments_of(provider, (told,), (document(reply.body),))
         return Written(told.id, is_new=True, segment=segment)
 
     given = {part: value for part, value in body.items() if value is not None}
@@ -105,7 +105,7 @@ def reorder(provider: str, keys: Sequence[str]) -> Exchange[Sequence[Segment]]:
                 error.because(Reason.NOT_FOUND.value, text, ("ids",))
             blame(error, reply, {"segment_ids": "ids"})
             raise
-        return segments_of(provider, told, documents(reply, range(len(told))))
+        return segments_of(provider, told, documents(reply, told))
 
     call = json_call("POST", f"{PATH}/reorder", {"segment_ids": list(keys)})
     return Exchange(operation, call, read)

@@ -18,8 +18,16 @@ from gateway.domain.pages import Page, PageRequest
 from gateway.domain.queries import CustomerQuery, SegmentQuery
 from gateway.errors import Denied, Malformed
 from gateway.providers.base.adapter import Batch, RateLimit
-from gateway.providers.base.decoding import decode, decode_part, documents, path_part
+from gateway.providers.base.decoding import (
+    decode,
+    decode_part,
+    decode_strictly,
+    document,
+    documents,
+    path_part,
+)
 from gateway.providers.base.exchange import NO_HEADERS, Call, Exchange, Reply, Token
+from gateway.providers.base.lenient_decoding import length
 from gateway.providers.base.numbered_pages import cut
 from gateway.providers.base.settings import AccountSettings
 from gateway.providers.voucherify import writes
@@ -169,8 +177,8 @@ class Voucherify:
 
         def read(reply: Reply) -> Page[Assignment]:
             told = self._whole(operation, reply, Listed[NamedSegmentModel])
-            raw = documents(reply, range(len(told)), "data")
-            return cut(assignments_of(self.key, customer, told, raw), page)
+            raw = documents(reply, told, name="data")
+            return cut(assignments_of(self.key, customer, told, raw), page, told)
 
         call = Call("GET", f"/v1/customers/{path_part(customer)}/segments")
         return Exchange(operation, call, read)
@@ -202,7 +210,7 @@ class Voucherify:
             if reply.status == HTTPStatus.NOT_FOUND:
                 return {}
             told = decode(self.key, operation, reply, SegmentModel)
-            (segment,) = segments_of(self.key, (told,), (reply.body,))
+            (segment,) = segments_of(self.key, (told,), (document(reply.body),))
             return {key: segment}
 
         return Exchange(operation, Call("GET", f"/v1/segments/{path_part(key)}"), read)
@@ -212,7 +220,7 @@ class Voucherify:
 
         def read(reply: Reply) -> Mapping[str, Segment]:
             told = self._whole(operation, reply, Listed[SegmentModel])
-            rows = segments_of(self.key, told, documents(reply, range(len(told)), "data"))
+            rows = segments_of(self.key, told, documents(reply, told, name="data"))
             found = {row.ref.key: row for row in rows}
             return {key: found[key] for key in keys if key in found}
 
@@ -223,7 +231,7 @@ class Voucherify:
     def _whole(self, operation: str, reply: Reply, form: type[Listed[M]]) -> Sequence[M]:
         """Return the rows of a list that must be told to its end."""
         body = decode(self.key, operation, reply, form)
-        if len(body.data) < body.total:
+        if body.total is not None and length(body.data) < body.total:
             raise Malformed(self.key, operation, detail="fewer rows than its total")
         return body.data
 
@@ -234,7 +242,7 @@ class Voucherify:
             if reply.status == HTTPStatus.NOT_FOUND:
                 return {}
             told = decode(self.key, operation, reply, CustomerModel)
-            (customer,) = customers_of(self.key, (told,), (reply.body,))
+            (customer,) = customers_of(self.key, (told,), (document(reply.body),))
             return {key: customer}
 
         return Exchange(operation, Call("GET", f"/v1/customers/{path_part(key)}"), read)
@@ -259,5 +267,5 @@ class VoucherifyWithOAuth(Voucherify):
         # A scope or grant type that the key pair may not have is refused with 400.
         if reply.status == HTTPStatus.BAD_REQUEST:
             raise Denied(self.key, "oauth.token", status=reply.status)
-        told = decode(self.key, "oauth.token", reply, TokenModel)
+        told = decode_strictly(self.key, "oauth.token", reply, TokenModel)
         return Token(f"Bearer {told.access_token}", told.expires_in)

@@ -4,6 +4,7 @@ Facts: docs.voucherify.io/api-reference (list segments, list customers, fetching
 v2018-08-01, read 2026-11-21.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Generic, NamedTuple, TypeVar
@@ -16,7 +17,8 @@ from gateway.domain.queries import SegmentQuery
 from gateway.errors import BadInput, Malformed
 from gateway.providers.base.decoding import Document, decode, documents, iso, utc
 from gateway.providers.base.exchange import Call, Exchange, Reply
-from gateway.providers.base.numbered_pages import number, numbered_page, window
+from gateway.providers.base.lenient_decoding import length, places
+from gateway.providers.base.numbered_pages import Position, numbered_page, position, window
 from gateway.providers.voucherify.model import (
     Counted,
     CustomerList,
@@ -96,41 +98,60 @@ class Stretch(NamedTuple):
     ) -> Page[T]:
         """Cut what is new and wanted out of a reply; `is_end` when nothing follows the reply.
 
-        `show` makes the rows of what was told at these places of the reply.
+        `show` makes the rows of those of `told` at these places in it.
         """
-        known = self.shown
-        new: Sequence[int] = range(len(told))
-        if known:
-            new = [place for place in new if told[place].id not in known]
-        places = new[: self.wanted]
-        kept = [told[place] for place in places]
-        # A short page of what was shown before is the end, whatever the count beside it says.
-        is_end = is_end or not (new or len(told) >= self.limit)
+        new = self.new(told)
+        at = new[: self.wanted]
+        kept = [told[i] for i in at]
         if not kept and not is_end:
             raise Malformed(self.provider, self.operation, detail="does not advance")
+        # Of rows that came again the time may be what is odd: they can come once more.
+        again = [row.id for row in told if row.created_at is None and row.id in self.shown]
+        is_whole = len(kept) == len(new)
+        end = length(told) if is_whole else places(told)[at[-1]] + 1
         return Page(
-            rows=show(kept, places),
-            position_after=self.edges(kept),
-            is_last=is_end and len(kept) == len(new),
+            rows=show(kept, at),
+            position_after=self.edges(kept, again),
+            is_last=is_end and is_whole,
             total=total,
+            skipped=end - bisect_left(places(told), end),
         )
 
-    def edges(self, rows: Sequence[M]) -> Callable[[int], str]:
-        """Return how to tell the position behind each of these rows."""
-        moments = []
-        for row in rows:
-            if row.created_at is None:
-                raise Malformed(self.provider, self.operation, detail=f"{row.id}: no created_at")
-            moments.append(utc(row.created_at))
+    def is_end(self, told: Sequence[M]) -> bool:
+        """Tell whether nothing follows a reply that does not say so: it is short, and old."""
+        return length(told) < self.limit and not self.new(told)
+
+    def new(self, told: Sequence[M]) -> Sequence[int]:
+        """Return which of the rows have not been shown."""
+        known = self.shown
+        return (
+            [i for i, row in enumerate(told) if row.id not in known] if known else range(len(told))
+        )
+
+    def edges(self, rows: Sequence[M], again: Sequence[str] = ()) -> Callable[[int], str]:
+        """Return how to tell the position behind each of these rows.
+
+        A row without a time is as old as the one before it, or older: the list goes on behind
+        that one, and the row is known when it comes again.
+        """
+        moments = [utc(row.created_at) for row in rows]
 
         def position_after(i: int) -> str:
-            at_ms = min((moments[i] - EPOCH) // MILLISECOND, LAST_MS)
+            known = next((at for at in reversed(moments[: i + 1]) if at is not None), None)
+            if known is not None:
+                at_ms = min((known - EPOCH) // MILLISECOND, LAST_MS)
+            else:
+                at_ms = LAST_MS if self.behind is None else self.behind.at_ms
             first = EPOCH + timedelta(milliseconds=at_ms)
             last = LAST if at_ms == LAST_MS else first + MILLISECOND - MICROSECOND
-            here = tuple(rows[j].id for j in range(i + 1) if first <= moments[j] <= last)
-            if self.behind is not None and self.behind.at_ms == at_ms:
-                here = self.shown + here
-            return msgspec.json.encode(Edge(at_ms, here)).decode()
+            here: list[str] = [
+                row.id
+                for row, at in zip(rows[: i + 1], moments, strict=False)
+                if at is None or first <= at <= last
+            ]
+            is_same = self.behind is not None and self.behind.at_ms == at_ms
+            before: Sequence[str] = self.shown if is_same else again
+            return msgspec.json.encode(Edge(at_ms, (*before, *here))).decode()
 
         return position_after
 
@@ -146,12 +167,13 @@ def segments_page(
 
     def read(reply: Reply) -> Page[Segment]:
         body = decode(provider, operation, reply, Listed[SegmentModel])
+        rows, total = body.data, body.total
         return asked.page(
-            body.data,
-            lambda told, at: segments_of(provider, told, documents(reply, at, "data")),
+            rows,
+            lambda told, at: segments_of(provider, told, documents(reply, rows, at, "data")),
             # `total` counts what is older than the bound, not the whole list.
-            is_end=len(body.data) >= body.total,
-            total=body.total if behind is None and wanted.is_whole else None,
+            is_end=asked.is_end(rows) if total is None else length(rows) >= total,
+            total=total if behind is None and wanted.is_whole else None,
         )
 
     params = wanted.params(behind.before if behind else None)
@@ -174,36 +196,39 @@ class Customers(NamedTuple, Generic[T]):
         """
         if page.position is not None and page.position.startswith("["):
             return self._aged(edge(page.position), page.size)
-        return self._numbered(number(page.position), page.size)
+        return self._numbered(position(page.position), page.size)
 
-    def _numbered(self, offset: int, wanted: int) -> Exchange[Page[T]]:
-        if offset >= PAGED_ROWS:
+    def _numbered(self, at: Position, wanted: int) -> Exchange[Page[T]]:
+        largest = min(at.largest or LARGEST_PAGE, LARGEST_PAGE)
+        reach = largest * HIGHEST_PAGE
+        if at.offset >= reach:
             raise BadInput("The cursor was not made by this gateway.")
-        asked = window(offset, wanted, LARGEST_PAGE, HIGHEST_PAGE - 1)
+        asked = window(at.offset, wanted, largest, HIGHEST_PAGE - 1)
 
         def read(reply: Reply) -> Page[T]:
             body = self._told(reply)
             told = body.customers
-            if len(told) > asked.size:
+            if length(told) > asked.size:
                 raise Malformed(self.provider, self.operation, detail="more rows than asked for")
-            page = numbered_page(told, asked, offset, wanted, body.total)
-            if not page.rows and not page.is_last:
+            page = numbered_page(range(len(told)), asked, at, wanted, body.total, told=told)
+            if not length(told) and not page.is_last:
                 raise Malformed(self.provider, self.operation, detail="does not advance")
-            position_after = page.position_after
-            if offset + len(page.rows) == PAGED_ROWS and not page.is_last:
-                stretch = Stretch(self.provider, self.operation, None, wanted)
-                edges = stretch.edges(told)
-                last = len(page.rows) - 1
+            edges = Stretch(self.provider, self.operation, None, wanted).edges(told)
+            no_page = str(Position(reach, at.largest))
 
-                def position_after(i: int) -> str:
-                    return edges(asked.skip + i) if i == last else page.position_after(i)
+            def beyond(position: str | None, row: int) -> str | None:
+                """Go on by age where no page reaches what follows."""
+                return edges(row) if position == no_page and not page.is_last else position
 
-            places = range(asked.skip, asked.skip + len(page.rows))
+            chosen = page.rows
+            rows = [told[i] for i in chosen]
             return Page(
-                rows=self.show(page.rows, documents(reply, places, "customers")),
-                position_after=position_after,
+                rows=self.show(rows, documents(reply, told, chosen, "customers")),
+                position_after=lambda i: beyond(page.position_after(i), chosen[i]) or "",
                 is_last=page.is_last,
                 total=page.total,
+                end=beyond(page.end, len(told) - 1),
+                skipped=page.skipped,
             )
 
         paging = (("limit", str(asked.size)), ("page", str(asked.page + 1)), NEWEST_FIRST)
@@ -214,11 +239,11 @@ class Customers(NamedTuple, Generic[T]):
 
         def read(reply: Reply) -> Page[T]:
             body = self._told(reply)
-            is_short = len(body.customers) < asked.limit
+            rows = body.customers
             return asked.page(
-                body.customers,
-                lambda told, at: self.show(told, documents(reply, at, "customers")),
-                is_end=is_short if body.has_more is None else not body.has_more,
+                rows,
+                lambda told, at: self.show(told, documents(reply, rows, at, "customers")),
+                is_end=asked.is_end(rows) if body.has_more is None else not body.has_more,
             )
 
         # Alone it means "older than", newest first; with an order of created_at, "younger than".
@@ -236,6 +261,9 @@ def count(provider: str, operation: str, path: str, params: Params) -> Exchange[
     """Count the rows of a list."""
 
     def read(reply: Reply) -> int:
-        return decode(provider, operation, reply, Counted).total
+        total = decode(provider, operation, reply, Counted).total
+        if total is None:
+            raise Malformed(provider, operation, detail="no total")
+        return total
 
     return Exchange(operation, Call("GET", path, (("limit", "1"), *params)), read)

@@ -23,11 +23,10 @@ from gateway.domain.entities import (
     Segment,
 )
 from gateway.domain.texts import plain
-from gateway.providers.base.decoding import pointer_part, utc
+from gateway.providers.base.decoding import Documented, Id, pointer_part, utc
 
 M = TypeVar("M")
 
-Id = Annotated[str, msgspec.Meta(min_length=1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 STATIC, AUTO_UPDATE, PASSIVE = "static", "auto-update", "passive"
@@ -35,16 +34,18 @@ TYPES: Mapping[Membership, tuple[str, ...]] = {
     Membership.MANUAL: (STATIC,),
     Membership.RULE: (AUTO_UPDATE, PASSIVE),
 }
-MEMBERSHIPS = {name: membership for membership, names in TYPES.items() for name in names}
+MEMBERSHIPS: Mapping[str | None, Membership] = {
+    name: membership for membership, names in TYPES.items() for name in names
+}
 
 
 class SegmentModel(msgspec.Struct, frozen=True, gc=False):
     """A segment. `initial_sync_status`, still in the examples, is gone since November 2025."""
 
     id: Id
-    name: str
-    type: str
-    created_at: datetime
+    name: Documented[str]
+    type: Documented[str]
+    created_at: Documented[datetime]
     updated_at: datetime | None = None
     filter: dict[str, Any] | None = None
 
@@ -53,14 +54,14 @@ class NamedSegmentModel(msgspec.Struct, frozen=True, gc=False):
     """What the list of a customer's segments tells of each."""
 
     id: Id
-    name: str
+    name: Documented[str]
 
 
 class Listed(msgspec.Struct, Generic[M], frozen=True, gc=False):
     """A list of segments. The schema calls its rows `segments`, every example `data`."""
 
     data: list[M]
-    total: Count
+    total: Documented[Count]
 
 
 class CustomerModel(msgspec.Struct, frozen=True, gc=False):
@@ -79,14 +80,14 @@ class CustomerList(msgspec.Struct, frozen=True, gc=False):
     """A list of customers; `has_more` is not always told."""
 
     customers: list[CustomerModel]
-    total: Count
+    total: Documented[Count]
     has_more: bool | None = None
 
 
 class Counted(msgspec.Struct, frozen=True, gc=False):
     """Any list, for its length alone."""
 
-    total: Count
+    total: Documented[Count]
 
 
 class TokenModel(msgspec.Struct, frozen=True, gc=False):
@@ -110,7 +111,7 @@ def segments_of(
             membership=MEMBERSHIPS.get(each.type, unknown),
             emits_membership_events=each.type == AUTO_UPDATE,
             rule=None if each.filter is None else Rule(each.filter, conditions),
-            created_at=made if (made := each.created_at).tzinfo is UTC else utc(made),
+            created_at=at if (at := each.created_at) is None or at.tzinfo is UTC else utc(at),
             updated_at=at if (at := each.updated_at) is None or at.tzinfo is UTC else utc(at),
             raw=document,
         )

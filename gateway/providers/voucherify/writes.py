@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.domain.mutations import Reason, SegmentDraft, UserError, Written
 from gateway.errors import Refused
-from gateway.providers.base.decoding import check, decode, fault, path_part
+from gateway.providers.base.decoding import check, decode, document, fault, path_part
 from gateway.providers.base.exchange import Call, Exchange, Reply, json_call
 from gateway.providers.base.write_protocols import foreign_parts, only_name
 from gateway.providers.voucherify.model import (
@@ -87,7 +87,7 @@ def create(provider: str, draft: SegmentDraft) -> Exchange[Written]:
                 text = "Another segment of Voucherify has this name."
                 error.because(Reason.TAKEN.value, text, (name.field,))
             raise
-        (segment,) = segments_of(provider, (told,), (reply.body,))
+        (segment,) = segments_of(provider, (told,), (document(reply.body),))
         return Written(told.id, is_new=True, segment=segment)
 
     return Exchange(operation, json_call("POST", "/v1/segments", body), read, is_idempotent=False)

@@ -120,7 +120,7 @@ class Gate:
             failed = False
         except ProviderError as error:
             answered = error.status is not None
-            failed = isinstance(error, SICK)
+            failed = is_sick(error)
             if isinstance(error, RateLimited) and error.retry_after_s is not None:
                 self.budget.block(error.retry_after_s, loop.time())
             raise
@@ -158,6 +158,11 @@ class Gate:
             log.warning("circuit opened", provider=self.key)
         else:
             log.info("circuit closed", provider=self.key)
+
+
+def is_sick(error: ProviderError) -> bool:
+    """Tell whether a failure says that the provider is not well."""
+    return isinstance(error, SICK) and not (isinstance(error, Malformed) and error.is_of_one_row)
 
 
 def is_over(deadline: float, now: float) -> bool:

@@ -13,7 +13,8 @@ from gateway.domain.entities import Customer, Origin, Ref
 from gateway.domain.pages import Page, PageRequest
 from gateway.errors import BadInput, Broken, Malformed
 from gateway.reads import merged_list
-from gateway.reads.merged_list import Connection, Listing, Source, merged, settled_list
+from gateway.reads.merged_list import Connection, Listing, merged, settled_list
+from gateway.reads.source_rows import Source
 from tests.unit.reads.listings import FakeList, Row, every_row, listings
 
 steady = settings(deadline=None, max_examples=60)
