@@ -4,7 +4,12 @@ import math
 
 from gateway.request_scope import Scope
 
-VARY = (b"vary", b"accept, accept-language, authorization, origin, sec-fetch-site, x-show-calls")
+VARIES_BY = (
+    *("accept", "accept-encoding", "accept-language", "authorization"),
+    *("origin", "sec-fetch-site", "x-show-calls"),
+)
+
+VARY = (b"vary", ", ".join(VARIES_BY).encode())
 """What else an answer depends on."""
 
 

@@ -16,6 +16,14 @@ from starlette.types import Scope as Connection
 from gateway.auth.authenticator import Doorkeeper
 from gateway.auth.permissions import SignedIn
 from gateway.http.cache_control import VARY, cache_control
+from gateway.http.compression import (
+    CONTENT_ENCODING,
+    LARGE,
+    SMALLEST,
+    accepts_gzip,
+    compressed,
+    compressed_aside,
+)
 from gateway.http.cors import Origins, address_of, authorization_of
 from gateway.http.disconnect import HungUp
 from gateway.http.graphql_over_http import (
@@ -50,7 +58,7 @@ _encode = msgspec.json.Encoder().encode
 class _Head:
     """What the head of a request says, read once."""
 
-    __slots__ = ("content_type", "known", "opened", "who", "wishes")
+    __slots__ = ("accepts_gzip", "content_type", "known", "opened", "who", "wishes")
 
     def __init__(
         self,
@@ -63,6 +71,7 @@ class _Head:
         self.opened = opened
         self.who = authorization_of(headers), address_of(connection, headers)
         self.wishes = wishes_of(headers)
+        self.accepts_gzip = content_type != EVENTS and accepts_gzip(headers)
         self.known: SignedIn | None = None
         """Who sent it, while that is sure."""
 
@@ -118,7 +127,11 @@ class Endpoint:
         except Exception as error:  # noqa: BLE001  # whatever it is, the client gets an answer
             await refuse(send, refused(error), _form(content_type), (VARY, *opened))
             return
-        status, more, body = _told(reply, content_type)
+        body = _body(reply, content_type)
+        is_gzip = _is_compressed(head, reply, body)
+        if is_gzip:
+            body = await compressed_aside(body)
+        status, more = _told(reply, content_type, len(body), is_gzip=is_gzip)
         told = [*lasting(content_type, (VARY, *opened)), *more]
         await send({"type": "http.response.start", "status": status, "headers": told})
         await send({"type": "http.response.body", "body": body})
@@ -197,23 +210,47 @@ def _form(content_type: str) -> str:
     return GRAPHQL if content_type == GRAPHQL else JSON
 
 
-def _told(reply: Reply, content_type: str) -> tuple[int, Sequence[Header], bytes]:
-    """Return the status of an answer, the headers that are its own, and its body."""
+def _body(reply: Reply, content_type: str) -> bytes:
     body = _encode(reply.body)
-    if content_type == EVENTS:
-        body = events(body)
+    return events(body) if content_type == EVENTS else body
+
+
+def _is_compressed(head: _Head, reply: Reply, body: bytes) -> bool:
+    """Tell whether an answer is compressed: not one with errors or of a mutation.
+
+    Those repeat what the caller sent, beside what only the caller may see.
+    """
+    return head.accepts_gzip and len(body) >= SMALLEST and reply.may_be_kept
+
+
+def _told(
+    reply: Reply, content_type: str, length: int, *, is_gzip: bool
+) -> tuple[int, Sequence[Header]]:
+    """Return the status of an answer, and the headers that are its own."""
     is_bad = reply.is_request_error and content_type == GRAPHQL
     has_errors = not reply.may_be_kept or content_type == EVENTS
     more = (
         (b"cache-control", cache_control(reply.scope, has_errors=has_errors)),
         (b"x-request-id", reply.scope.request_id.encode()),
-        (b"content-length", b"%d" % len(body)),
+        (b"content-length", b"%d" % length),
     )
-    return 400 if is_bad else 200, more, body
+    return 400 if is_bad else 200, (*more, CONTENT_ENCODING) if is_gzip else more
 
 
-def _on_the_wire(head: _Head, reply: Reply) -> Answer:
-    status, more, body = _told(reply, head.content_type)
+def _on_the_wire(head: _Head, reply: Reply) -> Answer | Coroutine[Any, Any, Answer]:
+    body = _body(reply, head.content_type)
+    is_gzip = _is_compressed(head, reply, body)
+    if is_gzip and len(body) >= LARGE:
+        return _compressed_later(head, reply, body)
+    return _answer_of(head, reply, compressed(body) if is_gzip else body, is_gzip=is_gzip)
+
+
+async def _compressed_later(head: _Head, reply: Reply, body: bytes) -> Answer:
+    return _answer_of(head, reply, await compressed_aside(body), is_gzip=True)
+
+
+def _answer_of(head: _Head, reply: Reply, body: bytes, *, is_gzip: bool) -> Answer:
+    status, more = _told(reply, head.content_type, len(body), is_gzip=is_gzip)
     return Answer(status, _lasting(head.content_type, head.opened) + lines(more), body)
 
 
@@ -230,6 +267,7 @@ def _refusal(head: _Head, error: Exception) -> Answer:
 
 async def _waited(head: _Head, reply: Coroutine[Any, Any, Reply]) -> Answer:
     try:
-        return _on_the_wire(head, await reply)
+        answer = _on_the_wire(head, await reply)
+        return answer if isinstance(answer, Answer) else await answer
     except Exception as error:  # noqa: BLE001  # as above
         return _refusal(head, error)

@@ -33,8 +33,8 @@ NO_BATCH = "Send one operation a request: there are no batches."
         (b"7", f"{SHAPE}Expected `object`, got `int`."),
         (b'"{ providers { key } }"', f"{SHAPE}Expected `object`, got `str`."),
         (b"{}", f"{SHAPE}Object missing required field `query`."),
-        (b'{"query": null}', f"{SHAPE}Expected `str`, got `null` - at `$.query`."),
-        (b'{"query": 7}', f"{SHAPE}Expected `str`, got `int` - at `$.query`."),
+        (b'{"query": null}', f"{SHAPE}Object missing required field `query`."),
+        (b'{"query": 7}', f"{SHAPE}Expected `str | null`, got `int` - at `$.query`."),
         (
             b'{"query": "{ x }", "variables": []}',
             f"{SHAPE}Expected `object | null`, got `array` - at `$.variables`.",
