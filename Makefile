@@ -7,7 +7,7 @@ SWITCHES := http1_client direct_answers compiled_queries http1_client,direct_ans
   http1_client,compiled_queries direct_answers,compiled_queries off
 
 .DEFAULT_GOAL := help
-.PHONY: help serve sandbox test test-switches test-long check audit sbom bench format lock pages clean
+.PHONY: help serve sandbox test test-switches test-pythons test-long check audit sbom bench format lock pages clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,7 +22,10 @@ test: .venv/dev gateway/http/pages/static/index.html ## run all tests
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 test-switches: .venv/dev ## run the end-to-end and security tests with the hot paths off
-	@FAST_PATHS=$(or $(FAST_PATHS),off) $(BIN)/python -m pytest -n auto tests/e2e tests/e2e/writes tests/security $(ARGS)
+	@FAST_PATHS=$(or $(FAST_PATHS),off) $(BIN)/python -m pytest -n auto tests/e2e tests/security $(ARGS)
+
+test-pythons: .venv/dev ## run the unit tests on the other Pythons of this machine (3.11 to 3.13)
+	@$(BIN)/python tools/pythons.py $(ARGS)
 
 test-long: .venv/dev gateway/http/pages/static/index.html ## run all tests with large numbers, and all switches (hours)
 	@LONG=1 $(BIN)/python -m pytest -n auto $(ARGS)

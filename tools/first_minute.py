@@ -1,4 +1,8 @@
-"""What somebody new does: `make serve`, then one query. Twice, since the second time is quick."""
+"""What somebody new does: `make serve`, then one query. Twice, since the second time is quick.
+
+All set-up, also that of the tests, happens beside an index with a newer version of every package,
+each of them broken: exactly what the locks name is installed.
+"""
 
 import json
 import os
@@ -9,9 +13,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
+from planted_index import VERSION, planted, strangers, taken
+
 ROOT = Path(__file__).resolve().parent.parent
+PYTHON = ROOT / ".venv" / "bin" / "python"
 LONGEST_S = 300
 QUERY = (
     "{ segments(first: 100) { totalCount nodes { name membership provider { key } } "
@@ -41,12 +49,12 @@ def answer(address: str) -> dict[str, object] | None:
         return None
 
 
-def minute() -> float:
+def minute(environment: Mapping[str, str]) -> float:
     """Serve, ask, stop; return the seconds from the command to the answer."""
     port = free_port()
     started = time.monotonic()
     with subprocess.Popen(
-        ["make", "serve", f"PORT={port}"], cwd=ROOT, start_new_session=True
+        ["make", "serve", f"PORT={port}"], cwd=ROOT, env=environment, start_new_session=True
     ) as server:
         try:
             while (found := answer(f"http://127.0.0.1:{port}")) is None:
@@ -64,5 +72,21 @@ def minute() -> float:
     return took
 
 
+def main() -> None:
+    """Set everything up beside the planted index, and look at what was installed."""
+    with planted() as variables:
+        environment = {**os.environ, **variables}
+        print(f"make serve to first answer: {minute(environment):.1f} s", flush=True)
+        print(f"again: {minute(environment):.1f} s", flush=True)
+        subprocess.run(["make", ".venv/dev"], cwd=ROOT, env=environment, check=True)
+        # The trap is set: what is resolved now is the newer version.
+        resolved = taken(PYTHON, ("coverage[toml]", "hatchling", "uvicorn"), variables)
+        if resolved != {VERSION}:
+            sys.exit(f"pip does not see the planted index: it would take {resolved}")
+    if found := strangers(PYTHON):
+        sys.exit(f"installed, but not in the locks: {', '.join(found)}")
+    print("Installed is what the locks name, beside newer versions of everything")
+
+
 if __name__ == "__main__":
-    print(f"make serve to first answer: {minute():.1f} s, again: {minute():.1f} s")
+    main()
