@@ -4,8 +4,11 @@ A message names the provider (its key) and the operation, never a secret, a URL,
 data: it may be shown to a client. The cause (`raise … from`) is for the log.
 """
 
+import re
 from collections.abc import Awaitable, Sequence
 from typing import ClassVar, NamedTuple, Self, TypeVar
+
+_KEY = re.compile(r"[A-Za-z][\w.-]{0,63}", re.ASCII)
 
 
 class GatewayError(Exception):
@@ -64,6 +67,8 @@ class ProviderError(GatewayError):
 
     retryable: ClassVar[bool] = False
     sentence: ClassVar[str] = "failed"
+    key: str | None = None
+    """The documented key of the error, where the answer tells one: for the log."""
 
     def __init__(  # noqa: PLR0913  # parts of one report, all but two by name
         self,
@@ -149,6 +154,11 @@ class Refused(ProviderError):
 
     sentence = "does not accept this request"
     refusal: Refusal | None = None
+
+    def keyed(self, key: str | None) -> Self:
+        """Keep the key that the answer tells, if it looks like one: anything else is text."""
+        self.key = key if key and _KEY.fullmatch(key) else None
+        return self
 
     def because(self, reason: str, message: str, field: tuple[str, ...] | None = None) -> Self:
         """Say why, in the words of `Refusal`."""

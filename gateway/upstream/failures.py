@@ -49,6 +49,7 @@ def log_failure(
         error=type(error).__name__,
         reason=error.reason,
         status=error.status,
+        key=error.key,
         at=error.place,
         detail=Foreign(detail),
     )

@@ -55,7 +55,8 @@ class BulkWrites:
         else:
 
             async def one(row: Row) -> RowResult:
-                written = await self._desk.send(chosen, adapter.create_segment(row.draft))
+                draft = await self._desk.resolved(chosen, row.draft)
+                written = await self._desk.send(chosen, adapter.create_segment(draft))
                 return RowResult(Outcome.CREATED, written.key)
 
             found = await self._desk.singly(good, one)

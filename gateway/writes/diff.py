@@ -39,6 +39,10 @@ class Difference:
         return {entry.customer: each for entry, each in zip(entries, told, strict=True)}
 
     async def _replaced(self, entry: Entry) -> Told:
+        if not entry.customer:
+            text = "An id is not empty."
+            error = UserError(text, Reason.REQUIRED, ("externalId",), self._provider.key)
+            return Told(NOT_UPDATED, (error,))
         if entry.tags:
             text = f"Provider {self._provider.key!r} has segments, not pairs; give segmentIds."
             return Told(NOT_UPDATED, (self._error(text, Reason.UNSUPPORTED, "segments"),))
@@ -107,7 +111,9 @@ class Difference:
         return Told(UNKNOWN if is_unknown else NOT_UPDATED, (told,))
 
     def _error(self, text: str, reason: Reason, *field: str) -> UserError:
-        return UserError(text, reason, field or None, self._provider.key)
+        was_called = reason is not Reason.UNSUPPORTED
+        request_id = self._desk.request_id if was_called else None
+        return UserError(text, reason, field or None, self._provider.key, request_id)
 
 
 def assignee_of(assignment: Assignment) -> Assignee:

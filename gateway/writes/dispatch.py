@@ -6,18 +6,20 @@ from typing import TypeVar
 
 import msgspec
 
-from gateway.domain.entities import Ref, Segment
-from gateway.domain.mutations import Outcome, Reason, RowResult, UserError
+from gateway.domain.entities import Customer, Ref, Segment
+from gateway.domain.mutations import Outcome, Reason, RowResult, SegmentDraft, UserError
 from gateway.errors import (
     Denied,
     GatewayError,
     ProviderError,
     RateLimited,
+    Refusal,
     Refused,
     Unsupported,
 )
 from gateway.loaders.request_loaders import Loaders
 from gateway.providers.base.exchange import Exchange, Reply
+from gateway.providers.base.write_protocols import ResolvesMembers
 from gateway.request_scope import NO_WRITES, Scope, WriteCounts
 from gateway.store.errors import RecordFailed
 from gateway.store.reporting import report
@@ -29,6 +31,9 @@ R = TypeVar("R")
 
 LARGEST_BATCH = 8 * 1024 * 1024
 """Bytes of the rows of one call: below the 10 MB that Emporix takes (standard-practices)."""
+
+MOST_RESOLVED = 100
+"""Members of a new segment that are looked up, each by a call."""
 
 AT_ONCE = 8
 """Calls of one bulk under way: so that a long one leaves places for others."""
@@ -63,6 +68,11 @@ class Desk:
     def note_unsent(self) -> None:
         """Take in a write that came to nothing before its call was made."""
         self._scope.note_write(acted=False, answered=False)
+
+    @property
+    def request_id(self) -> str:
+        """What finds this request in the log."""
+        return self._scope.request_id
 
     @property
     def owner(self) -> str:
@@ -117,7 +127,7 @@ class Desk:
         try:
             return await provider.send(msgspec.structs.replace(exchange, read=read), self._scope)
         except Refused as error:
-            raise Refusals(user_error(error)) from error
+            raise Refusals(user_error(error, self.request_id)) from error
         except ProviderError as error:
             acted, answered = error.was_sent, error.status is not None
             error.may_repeat = not acted or exchange.is_idempotent
@@ -142,6 +152,45 @@ class Desk:
             failed.was_sent = False
             raise failed from error
 
+    async def resolved(self, provider: Provider, draft: SegmentDraft) -> SegmentDraft:
+        """Return a draft whose members have the key that the provider makes a segment of.
+
+        Raises `Refusals` for members that it does not know, and for more than may be looked up.
+        """
+        if not provider.offers(ResolvesMembers):
+            return draft
+        names = provider.wanted(ResolvesMembers, "SEGMENT_CREATE").other_names(draft)
+        if len(names) > MOST_RESOLVED:
+            text = f"{len(names)} customers are not named by id; at most {MOST_RESOLVED} may be."
+            raise Refusals(
+                UserError(text, Reason.LIMIT_EXCEEDED, ("customerExternalIds",), provider.key)
+            )
+        refs = [Ref(provider.key, name) for name in names]
+        own = dict(zip(names, await self._customers(refs), strict=True))
+        unknown = [name for name, customer in own.items() if customer is None]
+        if unknown:
+            text = f"The provider does not know {len(unknown)} of the customers: {unknown[0]!r} …"
+            raise Refusals(
+                UserError(text, Reason.NOT_FOUND, ("customerExternalIds",), provider.key)
+            )
+        keys = {name: customer.ref.key for name, customer in own.items() if customer is not None}
+        members = dict.fromkeys(keys.get(each, each) for each in draft.customers or ())
+        return msgspec.structs.replace(draft, customers=tuple(members)) if keys else draft
+
+    async def _customers(self, refs: Sequence[Ref]) -> Sequence[Customer | None]:
+        """Read customers before a write. A failure says that nothing was written."""
+        found: list[Customer | None] = []
+        for each in await self.loaders.customer.answers(refs):
+            if isinstance(each, ProviderError):
+                self.note_unsent()
+                failed = each.again()
+                failed.was_sent = False
+                raise failed from each
+            if isinstance(each, GatewayError):
+                raise each
+            found.append(each)
+        return found
+
     async def rows(
         self,
         provider: Provider,
@@ -160,10 +209,10 @@ class Desk:
                 async with places:
                     return await self.send(provider, exchange(part))
             except (Refusals, ProviderError) as error:
-                return [failed_row(error)] * len(part)
+                return [failed_row(error, self.request_id)] * len(part)
 
         found = await asyncio.gather(*(batch(part) for part in batches(rows, per_call)))
-        return [row for part in found for row in part]
+        return [traced(row, self.request_id) for part in found for row in part]
 
     async def singly(
         self, rows: Sequence[T], write: Callable[[T], Awaitable[RowResult]]
@@ -176,7 +225,7 @@ class Desk:
                 async with places:
                     return await write(row)
             except (Refusals, ProviderError) as error:
-                return failed_row(error)
+                return failed_row(error, self.request_id)
 
         return await asyncio.gather(*(one(row) for row in rows))
 
@@ -194,19 +243,27 @@ class Desk:
         return documents
 
 
-def user_error(error: Refused) -> UserError:
+def user_error(error: Refused, request_id: str) -> UserError:
     """Return a provider's refusal as the caller sees it."""
-    refusal = error.refusal
-    if refusal is None:
-        return UserError(str(error), Reason.PROVIDER_REFUSED, None, error.provider)
-    return UserError(refusal.message, Reason(refusal.reason), refusal.field, error.provider)
+    refusal = error.refusal or Refusal(Reason.PROVIDER_REFUSED.value, str(error))
+    return UserError(
+        refusal.message, Reason(refusal.reason), refusal.field, error.provider, request_id
+    )
 
 
-def failed_row(error: Refusals | ProviderError) -> RowResult:
+def traced(row: RowResult, request_id: str) -> RowResult:
+    """Return a row that the provider answered, its error with what finds it in the log."""
+    if row.error is None or row.error.request_id is not None:
+        return row
+    error = msgspec.structs.replace(row.error, request_id=request_id)
+    return msgspec.structs.replace(row, error=error)
+
+
+def failed_row(error: Refusals | ProviderError, request_id: str) -> RowResult:
     """Return what a failed call means for one of its rows."""
     if isinstance(error, Refusals):
         return RowResult(Outcome.FAILED, error=error.errors[0])
-    told = UserError(str(error), Reason.PROVIDER_FAILED, None, error.provider)
+    told = UserError(str(error), Reason.PROVIDER_FAILED, None, error.provider, request_id)
     return RowResult(Outcome.UNKNOWN if error.was_sent else Outcome.FAILED, error=told)
 
 

@@ -108,7 +108,7 @@ class Replacing:
             except GatewayError as error:
                 self._desk.note_unsent()
                 self._desk.report(error)
-                told = Told(NOT_UPDATED, (failed(error, provider),))
+                told = Told(NOT_UPDATED, (failed(error, provider, self._desk.request_id),))
                 return found | {each.customer: told for each in rows}
             try:
                 found |= await carried_out(
@@ -116,7 +116,7 @@ class Replacing:
                 )
             except GatewayError as error:  # it was sent, and what came of it cannot be recorded
                 self._desk.report(error)
-                told = Told(UNKNOWN, (failed(error, provider),))
+                told = Told(UNKNOWN, (failed(error, provider, self._desk.request_id),))
                 found |= {each.customer: told for each in begun.claim.rows}
             # What was read while the write was open is not believed either.
             self._desk.loaders.forget()
@@ -135,7 +135,10 @@ async def carried_out(
         is_unknown = isinstance(error, ProviderError) and error.was_sent
         settlement = Settlement.UNKNOWN if is_unknown else Settlement.NOT_APPLIED
         await record.tags.settle(claim, dict.fromkeys(customers, settlement))
-        errors = error.errors if isinstance(error, Refusals) else (failed(error, provider),)
+        if isinstance(error, Refusals):
+            errors = error.errors
+        else:
+            errors = (failed(error, provider, desk.request_id),)
         return dict.fromkeys(customers, Told(UNKNOWN if is_unknown else NOT_UPDATED, errors))
     superseded = await record.tags.settle(
         claim,
@@ -145,9 +148,9 @@ async def carried_out(
         },
     )
     return {
-        customer: Told(NOT_UPDATED, (silent(provider),))
+        customer: Told(NOT_UPDATED, (silent(provider, desk.request_id),))
         if customer not in confirmed
-        else Told(UNKNOWN, (overtaken(provider),))
+        else Told(UNKNOWN, (overtaken(provider, desk.request_id),))
         if customer in superseded
         else Told(UPDATED)
         for customer in customers
@@ -162,28 +165,30 @@ def row(index: int, entry: Entry, told: Told) -> ReplacementRow:
     )
 
 
-def failed(error: GatewayError, provider: Provider) -> UserError:
+def failed(error: GatewayError, provider: Provider, request_id: str) -> UserError:
     """Say of a row what failed for all of its batch."""
     is_record = isinstance(error, RecordFailed)
     reason = Reason.STORE_UNAVAILABLE if is_record else Reason.PROVIDER_FAILED
-    return UserError(str(error), reason, None, provider.key)
+    return UserError(str(error), reason, None, provider.key, request_id)
 
 
-def silent(provider: Provider) -> UserError:
+def silent(provider: Provider, request_id: str) -> UserError:
     """Say what it means when the provider's answer leaves a customer out."""
     return UserError(
         "The provider did not update this customer and does not say why; it may not know them.",
         Reason.NOT_FOUND,
         ("externalId",),
         provider.key,
+        request_id,
     )
 
 
-def overtaken(provider: Provider) -> UserError:
+def overtaken(provider: Provider, request_id: str) -> UserError:
     """Say what it means when another write took this one's place before it was settled."""
     return UserError(
         "It took so long that another write of this customer took its place.",
         Reason.PROVIDER_FAILED,
         None,
         provider.key,
+        request_id,
     )

@@ -37,6 +37,7 @@ class SegmentWrites:
             chosen, CreatesSegments, "SEGMENT_CREATE", "provider", known=known
         )
         refuse([*known, *adapter.create_problems(draft)])
+        draft = await self._desk.resolved(chosen, draft)
         written = await self._desk.send(chosen, adapter.create_segment(draft))
         return await self._receipt(chosen, written, lambda: sent(chosen, written.key, draft))
 

@@ -50,6 +50,15 @@ class Problems:
             raise Refusals(*self._found)
 
 
+EMPTY_ID = "An id is not empty."
+
+
+def own_id(text: str | None, problems: Problems, *field: str) -> None:
+    """Note an empty id of a provider's: in a path it would name another thing, or all of them."""
+    if text == "":
+        problems.note(EMPTY_ID, *field)
+
+
 def texts(value: Any, problems: Problems, *field: str) -> Mapping[str, str] | None:
     """Return a list of localized texts as a map; each language once."""
     if value is None or value is strawberry.UNSET:
@@ -145,6 +154,8 @@ def members(value: Any, provider: str, problems: Problems) -> tuple[str, ...] | 
             )
         elif ref is not None:
             found[ref.key] = None
+    for index, text in enumerate(own or ()):
+        own_id(text, problems, "customerExternalIds", str(index))
     found.update(dict.fromkeys(own or ()))
     return tuple(found)
 
@@ -220,6 +231,7 @@ def items(value: Any) -> Sequence[tuple[ItemKind, str]]:
     for index, each in enumerate(value.items):
         if each.type is ItemKind.UNKNOWN:
             problems.note("UNKNOWN is no kind of item.", "items", str(index), "type")
+        own_id(each.external_id, problems, "items", str(index), "externalId")
     problems.refuse()
     return [(each.type, each.external_id) for each in value.items]
 
@@ -253,19 +265,29 @@ def assignee(value: Any, provider: str) -> Assignee | UserError:
     if (customer is None) is (identity is None):
         return UserError("Give exactly one of customerId and identity.", Reason.REQUIRED)
     legal_entity = given(value.legal_entity_id)
+    if empty := _empty_id(identity, legal_entity):
+        return UserError(EMPTY_ID, Reason.INVALID, empty)
     if identity is not None:
         if identity.provider != provider:
             told = f"The segment is of provider {provider!r}."
             return UserError(told, Reason.INVALID, ("identity", "provider"), provider)
         return Assignee(identity.external_id, legal_entity)
-    problems = Problems()
-    ref = read(customer or "", Kind.CUSTOMER, problems, "customerId")
+    ref = read(customer or "", Kind.CUSTOMER, Problems(), "customerId")
     if ref is None:
-        return UserError("This is not the id of a customer.", Reason.INVALID, ("customerId",))
-    if ref.provider != provider:
+        problem: tuple[str, str | None] = ("This is not the id of a customer.", None)
+    elif ref.provider != provider:
         told = f"This is no customer of provider {provider!r}, which has the segment."
-        return UserError(told, Reason.INVALID, ("customerId",), provider)
-    return Assignee(ref.key, legal_entity)
+        problem = (told, provider)
+    else:
+        return Assignee(ref.key, legal_entity)
+    return UserError(problem[0], Reason.INVALID, ("customerId",), problem[1])
+
+
+def _empty_id(identity: Any, legal_entity: str | None) -> tuple[str, ...] | None:
+    """Return the field of an id that is empty."""
+    if legal_entity == "":
+        return ("legalEntityId",)
+    return ("identity", "externalId") if identity and not identity.external_id else None
 
 
 def assignment(value: Any) -> tuple[Ref, Assignee, str]:

@@ -36,6 +36,14 @@ class CreatesSegments(Protocol):
 
 
 @runtime_checkable
+class ResolvesMembers(Protocol):
+    """Makes segments of customers by one of their keys alone, though it knows them by others."""
+
+    def other_names(self, draft: SegmentDraft) -> Sequence[str]:
+        """Return the members that are named by another key: they are looked up first."""
+
+
+@runtime_checkable
 class DescribesWrites(Protocol):
     """Says what a segment looks like after a write whose answer does not show it.
 

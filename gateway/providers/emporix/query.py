@@ -20,11 +20,12 @@ IDS_AT_ONCE = 100
 LARGEST_IN_URL = 6000
 """Percent-encoded characters of a `q` in a URL, which may have 10 KB in all."""
 
+# An apostrophe within a value has no meaning there: names and addresses have some.
 # Not as the first character: regular expressions and comparisons. Not anywhere: what separates
 # or groups. Not alone: words with a meaning of their own.
 _SAYABLE = re.compile(
     r"(?!(?i:null|exists|missing|and|or|true|false)\Z)"
-    r"[^\s\x00-\x1f\x7f,()\"'`:\\~<>=!][^\s\x00-\x1f\x7f,()\"'`:\\]*"
+    r"[^\s\x00-\x1f\x7f,()\"'`:\\~<>=!][^\s\x00-\x1f\x7f,()\"`:\\]*"
 )
 
 

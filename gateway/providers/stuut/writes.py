@@ -29,6 +29,7 @@ class Complaint(msgspec.Struct, frozen=True):
     """What FastAPI finds wrong with a part of a request: `loc` is "body", then its path."""
 
     loc: list[str | int]
+    type: str | None = None
 
 
 class Complaints(msgspec.Struct, frozen=True):
@@ -117,6 +118,7 @@ def blame(error: Refused, reply: Reply, fields: dict[str, str]) -> None:
         return
     told = fault(reply, Complaints)
     for complaint in told.detail if told else ():
+        error.keyed(complaint.type)
         match complaint.loc:
             case ["body", str(part), *_] if part in fields:
                 field = fields[part]

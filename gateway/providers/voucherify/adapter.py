@@ -81,8 +81,9 @@ class Voucherify:
             " new segment may be short."
         ),
         "SEGMENT_CREATE": (
-            "Either of customers, by Voucherify's own ids (static), or with a rule, whose `native`"
-            " is Voucherify's filter (auto-update where it emits membership events, else passive)."
+            "Either of customers (static; at most a hundred by `source_id`, others by id), or"
+            " with a rule, whose `native` is Voucherify's filter (auto-update where it emits"
+            " membership events, else passive)."
         ),
         "SEGMENT_DELETE": "`force` makes no difference.",
     }
@@ -193,6 +194,10 @@ class Voucherify:
     def create_problems(self, draft: SegmentDraft) -> Sequence[UserError]:
         """Return what the documents forbid of a segment."""
         return writes.problems(self.key, draft)
+
+    def other_names(self, draft: SegmentDraft) -> Sequence[str]:
+        """Return the members that are named by a `source_id`."""
+        return writes.other_names(draft)
 
     def create_segment(self, draft: SegmentDraft) -> Exchange[Written]:
         """Make a segment: static of customers, or by a filter."""

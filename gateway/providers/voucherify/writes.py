@@ -4,7 +4,8 @@ Facts: docs.voucherify.io/api-reference (create segment, errors) and
 github.com/voucherifyio/voucherify-openapi, API v2018-08-01, read 2026-11-21.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -25,7 +26,10 @@ from gateway.providers.voucherify.model import (
 
 PARTS = frozenset({"name", "names", "customers", "rule", "emits_membership_events"})
 MOST_CUSTOMERS = 20_000
+OWN_ID = "cust_"
 JUNCTION = "junction"
+FIELDS = {"customers": "customers", "filter": "rule", "type": "emitsMembershipEvents"}
+_PROPERTY = re.compile(r"Property \.(?P<part>\w+)")
 
 DELETED = frozenset({HTTPStatus.NO_CONTENT})
 
@@ -34,6 +38,7 @@ class FaultModel(msgspec.Struct, frozen=True):
     """The body of an error; `key` is its documented code."""
 
     key: str
+    details: str | None = None
 
 
 def problems(provider: str, draft: SegmentDraft) -> Sequence[UserError]:
@@ -67,6 +72,14 @@ def problems(provider: str, draft: SegmentDraft) -> Sequence[UserError]:
     return found
 
 
+def other_names(draft: SegmentDraft) -> Sequence[str]:
+    """Return the members that are named by a `source_id`, not by Voucherify's own id.
+
+    Whether a new segment takes those is not stated; ids that it does not know it passes over.
+    """
+    return [each for each in draft.customers or () if not each.startswith(OWN_ID)]
+
+
 def create(provider: str, draft: SegmentDraft) -> Exchange[Written]:
     """Make a segment; a customer named twice is sent once."""
     operation = "segments.create"
@@ -82,10 +95,14 @@ def create(provider: str, draft: SegmentDraft) -> Exchange[Written]:
         try:
             told = decode(provider, operation, reply, SegmentModel)
         except Refused as error:
+            why = fault_of(error, reply)
             # Documented for campaigns; that a segment's name is unique, the list's filter says.
-            if is_fault(reply, HTTPStatus.CONFLICT, "duplicate_found"):
+            if why == (HTTPStatus.CONFLICT, "duplicate_found"):
                 text = "Another segment of Voucherify has this name."
                 error.because(Reason.TAKEN.value, text, (name.field,))
+            elif field := part_refused(reply, {**FIELDS, "name": name.field}):
+                text = f"Voucherify does not accept the value of {field}."
+                error.because(Reason.INVALID.value, text, (field,))
             raise
         (segment,) = segments_of(provider, (told,), (document(reply.body),))
         return Written(told.id, is_new=True, segment=segment)
@@ -101,11 +118,12 @@ def delete(provider: str, key: str) -> Exchange[None]:
         try:
             check(provider, operation, reply, DELETED)
         except Refused as error:
+            why = fault_of(error, reply)
             if error.status == HTTPStatus.NOT_FOUND:
                 text = "Voucherify does not have this segment."
                 error.because(Reason.NOT_FOUND.value, text, ("id",))
             # Documented for product collections: a guess for segments.
-            elif is_fault(reply, HTTPStatus.BAD_REQUEST, "resource_in_use"):
+            elif why == (HTTPStatus.BAD_REQUEST, "resource_in_use"):
                 text = "Voucherify does not delete a segment that is in use."
                 error.because(Reason.SEGMENT_IN_USE.value, text, ("id",))
             raise
@@ -113,7 +131,20 @@ def delete(provider: str, key: str) -> Exchange[None]:
     return Exchange(operation, Call("DELETE", f"/v1/segments/{path_part(key)}"), read)
 
 
-def is_fault(reply: Reply, status: HTTPStatus, key: str) -> bool:
-    """Tell whether an error is the one of this status and documented code."""
+def fault_of(error: Refused, reply: Reply) -> tuple[int, str | None]:
+    """Return the status and the documented key of a refusal, and keep the key for the log."""
     told = fault(reply, FaultModel)
-    return reply.status == status and told is not None and told.key == key
+    error.keyed(told.key if told else None)
+    return reply.status, error.key
+
+
+def part_refused(reply: Reply, fields: Mapping[str, str]) -> str | None:
+    """Return what the caller calls the part of the body that a 400 is about, if it names one.
+
+    "Property .redemption.quantity should be number,null" is the documented form of `details`.
+    """
+    told = fault(reply, FaultModel)
+    if reply.status != HTTPStatus.BAD_REQUEST or told is None or not told.details:
+        return None
+    named = _PROPERTY.match(told.details)
+    return fields.get(named["part"]) if named else None

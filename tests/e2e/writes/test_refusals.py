@@ -60,7 +60,7 @@ BY_THE_SANDBOX: Mapping[str, Case] = {
     "Voucherify, filter (400)": (
         "segmentCreate",
         {"provider": "voucherify", "name": "A", "rule": {"native": {"name": 7}}},
-        [problem(None, "PROVIDER_REFUSED", "voucherify")],
+        [problem("rule", "INVALID", "voucherify")],
         ["POST /v1/segments"],
     ),
     "Voucherify, deletion of what is not there (404)": (

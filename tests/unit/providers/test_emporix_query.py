@@ -25,6 +25,7 @@ SAYABLE = [
     "Größe",
     "john.doe+tag@example.com",
     "x/y?z&w#v%20",
+    "o'neil@x.example",
 ]
 UNSAYABLE = [
     "",
@@ -34,7 +35,8 @@ UNSAYABLE = [
     "(a",
     "a)",
     '"a"',
-    "o'neil",
+    "'a'",
+    "'",
     "a`b",
     "a:b",
     "a\\b",
