@@ -73,6 +73,26 @@ async def test_sockets_of_strangers(sort: str) -> None:
 
 
 @pytest.mark.parametrize("sort", SORTS)
+async def test_every_socket_comes_to_an_end(sort: str) -> None:
+    """There is a timer for each, whatever it waits for."""
+    bounds = ("header_timeout_s", "body_timeout_s", "send_timeout_s", "init_timeout_s")
+    short = dict.fromkeys(bounds, 0.2)
+    patience: Any = {"timeout_keep_alive": 0.2, "ws_ping_interval": 0.1, "ws_ping_timeout": 0.1}
+    async with contextlib.AsyncExitStack() as held:
+        server = await held.enter_async_context(
+            really_serving(settings_of(limits=short), **patience)
+        )
+        lines = []
+        for _ in range(size("SOCKETS_AT_AN_END", 3, 300)):
+            lines.append(await held.enter_async_context(server.line()))
+            for piece in SORTS[sort]:
+                await lines[-1].write(piece)
+        for line in lines:
+            await line.rest()
+        await server.is_alone()
+
+
+@pytest.mark.parametrize("sort", SORTS)
 async def test_sockets_of_one_client_behind_a_proxy(sort: str) -> None:
     """What it holds is its share; the proxy's other clients have theirs."""
     limits = {"concurrent_requests": 3, "connections_per_address": SHARE}

@@ -179,7 +179,8 @@ async def test_a_websocket_is_not_under_the_timers_of_http() -> None:
 
 async def test_sockets_without_an_answer() -> None:
     """None: of whatever sort a handshake is, its connection ends in its time."""
-    short = {"header_timeout_s": 0.2, "body_timeout_s": 0.2, "init_timeout_s": 0.2}
+    bounds = ("header_timeout_s", "body_timeout_s", "send_timeout_s", "init_timeout_s")
+    short = dict.fromkeys(bounds, 0.2)
     heads = (
         HANDSHAKE + b"\r\n",
         HANDSHAKE + b"content-length: 3\r\n\r\n",

@@ -53,6 +53,7 @@ class BoundedWebSocket(Taken, WebSocketsSansIOProtocol):
         limits = open_connections.limits
         self._send_timeout_s = limits.send_timeout_s
         self._handshake_timeout_s = limits.header_timeout_s
+        self.close_timeout = min(self.close_timeout, limits.send_timeout_s)
         self._open = open_connections
         self._activity = Activity()
         self._active_at = self.loop.time()
