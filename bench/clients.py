@@ -9,7 +9,7 @@ Every call is a GET with four headers or more and a connect timeout; its body, a
 to bytes. "client" goes through `httpx.AsyncClient.stream`; "direct" hands an `httpx.Request`
 to the transport and joins the response's stream, without what the client adds around that:
 merging defaults, signing in, redirects, cookies, events, logging. "site" is what the gateway calls
-a transport through, "send" the whole of `Upstream.send`: deadline, places, circuit breaker,
+a transport through, "send" the whole of `UpstreamClient.send`: deadline, places, circuit breaker,
 retries, health; all but reading the JSON.
 """
 
@@ -37,9 +37,9 @@ from rich.table import Table
 from gateway.providers.base.exchange import Call, Exchange
 from gateway.providers.voucherify.adapter import Voucherify, VoucherifySettings
 from gateway.request_scope import Scope
-from gateway.upstream.client import Upstream
+from gateway.upstream.client import UpstreamClient
 from gateway.upstream.http.aiohttp_transport import PooledTransport
-from gateway.upstream.http.client import site_at
+from gateway.upstream.http.client import http_client
 from gateway.upstream.http.http1_pool import Http1Transport
 
 IN_FLIGHT = 20
@@ -152,7 +152,7 @@ async def direct(open_transport: Open, origin: str) -> AsyncIterator[Get]:
 async def through_site(open_transport: Open, origin: str) -> AsyncIterator[Get]:
     """Call by the shortest way that the transport offers."""
     async with open_transport() as transport:
-        site = site_at(origin, transport, CONNECT_S, LARGEST_BODY)
+        site = http_client(origin, transport, CONNECT_S, LARGEST_BODY)
 
         async def get(path: str) -> bytes:
             return (await site.exchange("GET", path, HEADERS, None)).body
@@ -170,7 +170,7 @@ async def whole_send(open_transport: Open, origin: str) -> AsyncIterator[Get]:
         app_id=SecretStr("abcdefghijklmnopqrstuvwxyz"),
         app_token=SecretStr("0123456789"),
     )
-    upstream = Upstream(settings, Voucherify(settings), open_transport())
+    upstream = UpstreamClient(settings, Voucherify(settings), open_transport())
     loop = asyncio.get_running_loop()
 
     async def get(path: str) -> bytes:

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 
 from gateway.domain.mutations import Replacement, Tag
 from gateway.providers.base.store_lookup import Lookup
-from gateway.store.database_url import located
-from gateway.store.store import Record
+from gateway.store.database_url import database_url
+from gateway.store.store import Store
 from gateway.store.write_intents import Settlement
 
 CUSTOMERS = 250_000
@@ -45,7 +45,7 @@ def rows() -> Iterator[Replacement]:
         yield Replacement(customer(number), tags)
 
 
-async def replace(record: Record, part: list[Replacement]) -> tuple[float, float]:
+async def replace(record: Store, part: list[Replacement]) -> tuple[float, float]:
     """Begin and settle a batch; return the seconds of both."""
     start = time.perf_counter()
     deadline = asyncio.get_running_loop().time() + 60
@@ -64,7 +64,7 @@ def show(name: str, seconds: list[float]) -> None:
     print(f"{name:44}" + "".join(f"{each * 1000:9.2f}" for each in figures))
 
 
-async def read(record: Record, name: str, lookups: list[Lookup]) -> None:
+async def read(record: Store, name: str, lookups: list[Lookup]) -> None:
     """Time these lookups, one after the other."""
     seconds = []
     for lookup in lookups:
@@ -74,7 +74,7 @@ async def read(record: Record, name: str, lookups: list[Lookup]) -> None:
     show(name, seconds)
 
 
-async def fill(record: Record) -> None:
+async def fill(record: Store) -> None:
     """Tell of all customers."""
     source = rows()
     start = time.perf_counter()
@@ -89,8 +89,8 @@ async def fill(record: Record) -> None:
 
 async def main() -> None:
     """Fill, unless that is done, then read, then write over."""
-    place = located(sys.argv[1], {})
-    record = await Record.open(place)
+    place = database_url(sys.argv[1], {})
+    record = await Store.open(place)
     print(f"{place.shown}: {CUSTOMERS * TAGS_EACH} assignments in batches of {BATCH} customers")
     print(f"\n{'ms':44}{'median':>9}{'p95':>9}{'worst':>9}")
     there = await record.answer(SHOP, Lookup("customers", size=1, with_total=True))

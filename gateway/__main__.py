@@ -40,10 +40,10 @@ from gateway.request_scope import Scope
 from gateway.sandbox.faults import KINDS
 from gateway.sandbox.faults import read as read_fault
 from gateway.settings import CONFIG_VARIABLE, Settings, load
-from gateway.store.database_url import Place, located
-from gateway.store.errors import RecordFailed
+from gateway.store.database_url import DatabaseUrl, database_url
+from gateway.store.errors import StoreFailed
 from gateway.store.reporting import advice
-from gateway.store.store import Record
+from gateway.store.store import Store
 from gateway.upstream.provider import Provider
 from resolvers.schema import sdl
 
@@ -88,16 +88,16 @@ def settings_or_fail(config: Path | None) -> Settings:
 def record_or_fail(settings: Settings) -> str:
     """Make or upgrade the record; return where it is, for people."""
 
-    async def opened(place: Place) -> None:
-        record = await Record.open(place, connect_timeout_s=settings.store.connect_timeout_s)
+    async def opened(place: DatabaseUrl) -> None:
+        record = await Store.open(place, connect_timeout_s=settings.store.connect_timeout_s)
         await record.close()
 
     try:
-        place = located(settings.store.url, os.environ)
+        place = database_url(settings.store.url, os.environ)
         asyncio.run(opened(place))
     except SettingsError as error:
         fail("\n".join(f"{problem.path}: {problem.text}" for problem in error.problems))
-    except RecordFailed as error:
+    except StoreFailed as error:
         fail(f"store.url: {advice(error, place.shown)}")
     return place.shown
 

@@ -15,12 +15,12 @@ from gateway.observability.logs import start_log
 from gateway.providers.base.settings import SANDBOX, AccountSettings
 from gateway.providers.registry import ADAPTERS
 from gateway.settings import Settings, load
-from gateway.store.database_url import located
-from gateway.store.store import Record
-from gateway.upstream.client import Upstream
+from gateway.store.database_url import database_url
+from gateway.store.store import Store
+from gateway.upstream.client import UpstreamClient
 from gateway.upstream.http.http1_pool import Http1Transport
 from gateway.upstream.provider import Provider
-from resolvers.execution.executor import Operations
+from resolvers.execution.executor import Executor
 from resolvers.schema import SCHEMA
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 async def connect(
-    settings: Settings, sandbox: "Sandbox | None" = None, record: Record | None = None
+    settings: Settings, sandbox: "Sandbox | None" = None, record: Store | None = None
 ) -> Sequence[Provider]:
     """Return the configured providers, each with a client of its own.
 
@@ -52,7 +52,7 @@ async def connect(
         fast = settings.fast_paths.http1_client
         transport = _transport(account, sandbox, trust, fast=fast)
         name = account.display_name or adapter.label
-        return Provider(adapter, Upstream(account, adapter, transport, ttl_s), name, answer)
+        return Provider(adapter, UpstreamClient(account, adapter, transport, ttl_s), name, answer)
 
     return [opened(account) for account in settings.providers]
 
@@ -74,14 +74,14 @@ def build(
 ) -> Starlette:
     """Return the application for these settings; it calls `ready` when all is open."""
 
-    async def record() -> Record:
-        place = located(settings.store.url, os.environ)
-        return await Record.open(place, connect_timeout_s=settings.store.connect_timeout_s)
+    async def record() -> Store:
+        place = database_url(settings.store.url, os.environ)
+        return await Store.open(place, connect_timeout_s=settings.store.connect_timeout_s)
 
-    async def providers(opened: Record) -> Sequence[Provider]:
+    async def providers(opened: Store) -> Sequence[Provider]:
         return await connect(settings, sandbox, opened)
 
-    operations = Operations(
+    operations = Executor(
         SCHEMA._schema,  # noqa: SLF001  # Strawberry has no other way to graphql-core's schema
         settings.limits,
         budgets=Budgets(settings.limits),

@@ -10,34 +10,34 @@ from typing import Any, NamedTuple
 
 from aiodataloader import DataLoader
 
-from gateway.auth.permissions import Caller, Needs, Right
+from gateway.auth.permissions import Caller, Permission, Requirement
 from gateway.errors import Forbidden, GatewayError
-from gateway.loaders.own_customer import OwnLoaders
-from gateway.loaders.request_loaders import Loaders
+from gateway.loaders.own_customer import OwnCustomerLoaders
+from gateway.loaders.request_loaders import RequestLoaders
 from gateway.reads.base import Paging
 from gateway.reads.memberships import Membership
 from gateway.reads.merged_list import Connection
-from gateway.reads.service import Reads
+from gateway.reads.service import ReadService
 from gateway.reads.source_rows import Source
 from gateway.request_scope import Scope
-from gateway.store.store import Record
+from gateway.store.store import Store
 from gateway.upstream.provider import Provider
 from gateway.writes import receipts
-from gateway.writes.dispatch import Desk, Refusals
-from gateway.writes.entries import Entry
-from gateway.writes.service import Writes
+from gateway.writes.dispatch import UserErrors, WriteDispatcher
+from gateway.writes.entries import ReplacementEntry
+from gateway.writes.service import WriteService
 
 __all__ = [
     "Connection",
-    "Entry",
     "Membership",
     "Paging",
     "Provider",
-    "Refusals",
+    "ReplacementEntry",
     "RequestContext",
     "Scope",
     "Source",
-    "Writes",
+    "UserErrors",
+    "WriteService",
     "languages_of",
     "open_context",
     "receipts",
@@ -53,7 +53,7 @@ class RequestContext:
         scope: Scope,
         languages: Sequence[str],
         now: datetime,
-        record: Record | None = None,
+        record: Store | None = None,
     ) -> None:
         """Serve one operation inside the running loop.
 
@@ -70,9 +70,9 @@ class RequestContext:
         """In the own view: the caller's id at each provider."""
         self.batches: dict[Any, DataLoader[Any, Any]] = {}
         """What graphql-core collects of a field's values, by the field's mentions."""
-        self._loaders: Loaders | None = None
+        self._loaders: RequestLoaders | None = None
 
-    def admit(self, needs: Needs) -> None:
+    def admit(self, needs: Requirement) -> None:
         """Narrow this to the providers at which the caller holds all that an operation needs.
 
         Where that is none, and `own:read` suffices: to the caller's own, at the providers that
@@ -88,14 +88,14 @@ class RequestContext:
             raise Forbidden(f"No provider grants you all of {', '.join(sorted(needs.rights))}.")
         self.providers, self._own = seen.allowed, seen.own
 
-    def shows(self, right: Right, provider: str) -> bool:
+    def shows(self, right: Permission, provider: str) -> bool:
         """Tell whether things of a provider that need this right to be read may be shown.
 
         In the own view they may: it has only the caller's own.
         """
         return provider in self.providers and (bool(self._own) or self.caller.may(right, provider))
 
-    def demand(self, right: Right, provider: str, what: str) -> None:
+    def demand(self, right: Permission, provider: str, what: str) -> None:
         """Raise `Forbidden` where an argument needs a right that its field does not need always.
 
         `what` names the argument. At a provider that this operation does not see, nothing is
@@ -105,28 +105,28 @@ class RequestContext:
             raise Forbidden(f"{what} needs the scope {right}.")
 
     @property
-    def loaders(self) -> Loaders:
+    def loaders(self) -> RequestLoaders:
         """Batching and fan-out."""
         if self._loaders is None:  # a `cached_property` of Python 3.11 takes a lock
             self._loaders = (
-                OwnLoaders(self.providers, self.scope, self._own, self.now)
+                OwnCustomerLoaders(self.providers, self.scope, self._own, self.now)
                 if self._own
-                else Loaders(self.providers, self.scope)
+                else RequestLoaders(self.providers, self.scope)
             )
         return self._loaders
 
     @cached_property
-    def reads(self) -> Reads:
+    def reads(self) -> ReadService:
         """Lists and lookups."""
-        return Reads(self.providers, self.loaders, self.languages)
+        return ReadService(self.providers, self.loaders, self.languages)
 
     @cached_property
-    def writes(self) -> Writes:
+    def writes(self) -> WriteService:
         """Everything that may be changed."""
         if self._record is None:
             raise GatewayError("This gateway was opened without its record.")
-        desk = Desk(self.providers, self.loaders, self.scope)
-        return Writes(self.providers, desk, self._record, self.scope.deadline)
+        desk = WriteDispatcher(self.providers, self.loaders, self.scope)
+        return WriteService(self.providers, desk, self._record, self.scope.deadline)
 
 
 class _Seen(NamedTuple):
@@ -137,7 +137,7 @@ class _Seen(NamedTuple):
     own: Mapping[str, str]
 
 
-def _seen(caller: Caller, needs: Needs, known: Mapping[str, Provider]) -> _Seen:
+def _seen(caller: Caller, needs: Requirement, known: Mapping[str, Provider]) -> _Seen:
     allowed = caller.providers_for(needs.rights, known)
     own: Mapping[str, str] = {}
     if not allowed and needs.own:
@@ -152,7 +152,7 @@ def open_context(
     scope: Scope,
     languages: Sequence[str],
     now: datetime,
-    record: Record | None = None,
+    record: Store | None = None,
 ) -> RequestContext:
     """Return the context of one operation. Call it inside the running loop."""
     return RequestContext(providers, scope, languages, now, record)

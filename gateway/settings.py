@@ -35,7 +35,7 @@ PLAIN = {
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^/*?#\s]+$")]
+BrowserOrigin = Annotated[str, StringConstraints(pattern=r"^https?://[^/*?#\s]+$")]
 
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 """A token (RFC 9110, 5.1). `*` alone would mean every header but `authorization`."""
@@ -64,7 +64,7 @@ class ServerSettings(BaseModel):
     """None: on loopback only, and only where nobody can sign in."""
     hosts: tuple[str, ...] = ()
     """The names that requests may be for (the Host header). None: on loopback its names."""
-    cors_origins: tuple[Origin, ...] = ()
+    cors_origins: tuple[BrowserOrigin, ...] = ()
     """Pages of these origins may ask, for example `https://shop.example`."""
     cors_allow_headers: tuple[HeaderName, ...] = CORS_ALLOW_HEADERS
     """Request headers that scripts of those pages may set."""

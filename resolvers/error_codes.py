@@ -7,7 +7,7 @@ from typing import Any
 import strawberry
 
 from gateway import errors
-from gateway.context import Refusals
+from gateway.context import UserErrors
 from gateway.store import errors as store
 
 
@@ -92,13 +92,13 @@ CODES: Mapping[type[errors.GatewayError], str] = {
     errors.Busy: "PROVIDER_BUSY",
     errors.TooManyCalls: "LIMIT_EXCEEDED",
     errors.SettingsError: "INTERNAL",
-    store.RecordFailed: "STORE_UNAVAILABLE",
-    store.RecordBusy: "PROVIDER_BUSY",
+    store.StoreFailed: "STORE_UNAVAILABLE",
+    store.StoreBusy: "PROVIDER_BUSY",
     store.Unrecordable: "BAD_USER_INPUT",
     store.IdempotencyKeyReused: "BAD_USER_INPUT",
     store.FirstAttemptRunning: "PROVIDER_BUSY",
     store.OutcomeUnknown: "BAD_USER_INPUT",
-    Refusals: "BAD_USER_INPUT",
+    UserErrors: "BAD_USER_INPUT",
 }
 
 INVALID = "BAD_USER_INPUT"
@@ -134,6 +134,6 @@ def extensions(error: errors.GatewayError, request_id: str) -> dict[str, Any]:
             "upstreamStatus": error.status,
             "requestId": request_id,
         }
-    if isinstance(error, store.RecordFailed):
+    if isinstance(error, store.StoreFailed):
         told |= {"retryable": error.retryable, "requestId": request_id}
     return told

@@ -22,14 +22,14 @@ from strawberry.types import Info
 
 from gateway.context import RequestContext
 from gateway.errors import Unsupported
-from resolvers.field_permissions import Needs, declared
-from resolvers.lookahead import Asked
+from resolvers.field_permissions import Requirement, declared
+from resolvers.lookahead import FieldInfo
 
 DECLARATION = "resolvers.field_declarations"
 """The key of a declaration in a Strawberry field's metadata."""
 
 
-class How(Enum):
+class ResolverKind(Enum):
     """What a declaration does."""
 
     ATTRIBUTE = "attribute"
@@ -38,7 +38,7 @@ class How(Enum):
     READ_ALL = "read_all"
 
 
-class Told(NamedTuple):
+class Shortcut(NamedTuple):
     """How a field that is read is got of values that tell it themselves."""
 
     of_all: Callable[[Sequence[Any]], bool]
@@ -52,7 +52,7 @@ class Told(NamedTuple):
 class Declaration:
     """How one field gets its value of a value."""
 
-    how: How
+    how: ResolverKind
     path: str
     function: Callable[..., Any]
     takes_asked: bool
@@ -60,7 +60,7 @@ class Declaration:
     """Its arguments: what the function takes beyond the value and `asked`."""
     many: Callable[..., Sequence[Any]] | None = None
     """Computes it for many values at once, in order, given what the function is."""
-    told: Told | None = None
+    told: Shortcut | None = None
     """Of a field that is read: how it is got without reading, if the values suffice."""
 
 
@@ -78,28 +78,32 @@ class View:
         return cls(value=value)
 
 
-def attribute(path: str, description: str, needs: Needs | None = None) -> Any:
+def attribute(path: str, description: str, needs: Requirement | None = None) -> Any:
     """Declare a field that is an attribute of the value, or one of those: `ref.key`."""
     if not all(part.isidentifier() for part in path.split(".")):
         raise ValueError(path)
-    declaration = Declaration(How.ATTRIBUTE, path, attrgetter(path), False, ())  # noqa: FBT003  # it takes no `asked`
+    declaration = Declaration(ResolverKind.ATTRIBUTE, path, attrgetter(path), False, ())  # noqa: FBT003  # it takes no `asked`
     return _field(declaration, description, needs)
 
 
 def computed(
     function: Callable[..., Any],
     description: str,
-    needs: Needs | None = None,
+    needs: Requirement | None = None,
     many: Callable[..., Sequence[Any]] | None = None,
 ) -> Any:
     """Declare a field by a function of the value: `(value[, asked, …]) -> value`. No I/O.
 
     `many` computes the same for many values at once, in order.
     """
-    return _field(replace(_declared(How.COMPUTED, function), many=many), description, needs)
+    return _field(
+        replace(_declared(ResolverKind.COMPUTED, function), many=many), description, needs
+    )
 
 
-def computed_all(many: Callable[..., Any], description: str, needs: Needs | None = None) -> Any:
+def computed_all(
+    many: Callable[..., Any], description: str, needs: Requirement | None = None
+) -> Any:
     """Declare a field that is computed for many values at once. No I/O.
 
     `(values, asked, …) -> Sequence[value]`: one for each, in order, none depending on another.
@@ -108,39 +112,41 @@ def computed_all(many: Callable[..., Any], description: str, needs: Needs | None
     def function(value: Any, *given: Any, **arguments: Any) -> Any:
         return many((value,), *given, **arguments)[0]
 
-    declaration = replace(_declared(How.COMPUTED, many), function=function, many=many)
+    declaration = replace(_declared(ResolverKind.COMPUTED, many), function=function, many=many)
     return _field(declaration, description, needs)
 
 
-def read(function: Callable[..., Any], description: str, needs: Needs | None = None) -> Any:
+def read(function: Callable[..., Any], description: str, needs: Requirement | None = None) -> Any:
     """Declare a field that is read for each value: `async (value, asked, …) -> value`.
 
     Whatever reads for many values at once belongs in `read_all`.
     """
-    return _field(_declared(How.READ, function), description, needs)
+    return _field(_declared(ResolverKind.READ, function), description, needs)
 
 
 def read_all(
     function: Callable[..., Any],
     description: str,
-    needs: Needs | None = None,
-    told: Told | None = None,
+    needs: Requirement | None = None,
+    told: Shortcut | None = None,
 ) -> Any:
     """Declare a field that is read for all values of a level at once.
 
     `async (values, asked, …) -> Sequence[value | Exception]`: one answer for each, in order.
     `told` gives the same answers where the values tell them all themselves.
     """
-    return _field(replace(_declared(How.READ_ALL, function), told=told), description, needs)
+    return _field(
+        replace(_declared(ResolverKind.READ_ALL, function), told=told), description, needs
+    )
 
 
-def _declared(how: How, function: Callable[..., Any]) -> Declaration:
+def _declared(how: ResolverKind, function: Callable[..., Any]) -> Declaration:
     parameters = list(inspect.signature(function).parameters.values())
     takes_asked = len(parameters) > 1 and parameters[1].name == "asked"
     return Declaration(how, "", function, takes_asked, parameters[1 + takes_asked :])
 
 
-def _field(declaration: Declaration, description: str, needs: Needs | None) -> Any:
+def _field(declaration: Declaration, description: str, needs: Requirement | None) -> Any:
     return strawberry.field(
         resolver=_resolver(declaration),
         description=description,
@@ -153,12 +159,12 @@ def _resolver(declaration: Declaration) -> Callable[..., Any]:
     function, takes_asked = declaration.function, declaration.takes_asked
 
     def compute(self: Any, info: Info[RequestContext, Any], **arguments: Any) -> Any:
-        asked = (Asked.of(info),) if takes_asked else ()
+        asked = (FieldInfo.of(info),) if takes_asked else ()
         return crossed(info, function(_value(self), *asked, **arguments))
 
     async def read_one(self: Any, info: Info[RequestContext, Any], **arguments: Any) -> Any:
         try:
-            return crossed(info, await function(_value(self), Asked.of(info), **arguments))
+            return crossed(info, await function(_value(self), FieldInfo.of(info), **arguments))
         except Unsupported:
             return _lacking(info)
 
@@ -167,7 +173,7 @@ def _resolver(declaration: Declaration) -> Callable[..., Any]:
         mentions = tuple(id(node) for node in info._raw_info.field_nodes)  # noqa: SLF001  # as in selection.py
         loader = info.context.batches.get(mentions)
         if loader is None:
-            asked = Asked.of(info)
+            asked = FieldInfo.of(info)
 
             async def batch(values: list[Any]) -> list[Any]:
                 return list(await function(values, asked, **arguments))
@@ -178,7 +184,7 @@ def _resolver(declaration: Declaration) -> Callable[..., Any]:
         except Unsupported:
             return _lacking(info)
 
-    made: Callable[..., Any] = {How.READ: read_one, How.READ_ALL: read_many}.get(
+    made: Callable[..., Any] = {ResolverKind.READ: read_one, ResolverKind.READ_ALL: read_many}.get(
         declaration.how, compute
     )
     own = list(inspect.signature(made).parameters.values())[:2]

@@ -9,31 +9,33 @@ from typing import Any
 
 from graphql import GraphQLField, GraphQLInterfaceType, GraphQLObjectType
 
-from gateway.auth.permissions import OPEN, UNDECLARED, Needs, Right
+from gateway.auth.permissions import OPEN, UNDECLARED, Permission, Requirement
 
-__all__ = ["OPEN", "Needs", "Right", "access", "declared", "needs_of"]
+__all__ = ["OPEN", "Permission", "Requirement", "declared", "requirement_of", "requires"]
 
-NEEDS = "resolvers.field_permissions"
+REQUIREMENT = "resolvers.field_permissions"
 """The key of a declaration in a Strawberry field's metadata."""
 
 STRAWBERRY = "strawberry-definition"
 
 
-def access(*rights: Right, own: bool = False) -> Needs:
+def requires(*rights: Permission, own: bool = False) -> Requirement:
     """Declare that all these rights are needed; `own`: or `own:read`, for the caller's own."""
-    return Needs(frozenset(rights), own)
+    return Requirement(frozenset(rights), own)
 
 
-def declared(needs: Needs | None) -> Mapping[str, Any]:
+def declared(needs: Requirement | None) -> Mapping[str, Any]:
     """Return a declaration as metadata of a Strawberry field; None: its type says it."""
-    return {} if needs is None else {NEEDS: needs}
+    return {} if needs is None else {REQUIREMENT: needs}
 
 
-def needs_of(parent: GraphQLObjectType | GraphQLInterfaceType, field: GraphQLField) -> Needs:
+def requirement_of(
+    parent: GraphQLObjectType | GraphQLInterfaceType, field: GraphQLField
+) -> Requirement:
     """Return what a field of a type needs; `UNDECLARED` where nobody says."""
-    found: Needs | None = None
+    found: Requirement | None = None
     if (ours := field.extensions.get(STRAWBERRY)) is not None:
-        found = ours.metadata.get(NEEDS)
+        found = ours.metadata.get(REQUIREMENT)
     if found is None and (kind := parent.extensions.get(STRAWBERRY)) is not None:
         found = getattr(kind.origin, "needs", None)
     return found or UNDECLARED

@@ -16,7 +16,7 @@ from strawberry.types import Info
 from gateway.context import RequestContext
 
 
-class Selection:
+class Lookahead:
     """What is selected below one field, through fragments.
 
     `@skip` and `@include` are not weighed: what may be shown counts as shown.
@@ -80,14 +80,14 @@ def fields_of(
                     waiting.append(fragments[node.name.value].selection_set)
 
 
-class Asked(NamedTuple):
+class FieldInfo(NamedTuple):
     """What a field's function may use: the request, and what is selected below the field."""
 
     context: RequestContext
-    selection: Selection
+    selection: Lookahead
 
     @classmethod
     def of(cls, info: Info[RequestContext, Any]) -> Self:
         """Return what graphql-core asks."""
         raw = info._raw_info  # noqa: SLF001  # Strawberry's own view costs 100 times as much
-        return cls(info.context, Selection(raw.field_nodes, raw.fragments))
+        return cls(info.context, Lookahead(raw.field_nodes, raw.fragments))

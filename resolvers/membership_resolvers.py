@@ -7,7 +7,7 @@ from gateway.domain import entities
 from gateway.errors import GatewayError, Unsupported
 from resolvers import global_ids
 from resolvers.global_ids import Kind
-from resolvers.lookahead import Asked
+from resolvers.lookahead import FieldInfo
 
 
 def customer_id(row: context.Membership) -> str:
@@ -21,14 +21,14 @@ def segment_id(row: context.Membership) -> str:
 
 
 async def customers(
-    rows: Sequence[context.Membership], asked: Asked
+    rows: Sequence[context.Membership], asked: FieldInfo
 ) -> Sequence[entities.Customer | GatewayError | None]:
     """Return the customer of each row."""
     return await asked.context.loaders.customer.answers([row.customer for row in rows])
 
 
 async def segments(
-    rows: Sequence[context.Membership], asked: Asked
+    rows: Sequence[context.Membership], asked: FieldInfo
 ) -> Sequence[entities.Segment | GatewayError | None]:
     """Return the segment of each row."""
     return await asked.context.loaders.segment.answers([row.segment for row in rows])

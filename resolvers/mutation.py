@@ -7,11 +7,11 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 import strawberry
 
-from gateway.context import Refusals, Writes, receipts
+from gateway.context import UserErrors, WriteService, receipts
 from gateway.errors import Forbidden
 from gateway.observability import audit
 from resolvers.audit_targets import destinations, targets
-from resolvers.field_permissions import Right, access, declared
+from resolvers.field_permissions import Permission, declared, requires
 from resolvers.inputs import to_domain
 from resolvers.inputs.filters import given
 from resolvers.inputs.mutation_inputs import (
@@ -46,13 +46,13 @@ from resolvers.types.payloads import (
 )
 
 R = TypeVar("R", bound=audit.Receipt)
-SEGMENTS = declared(access(Right.SEGMENTS_WRITE))
-ASSIGNMENTS = declared(access(Right.ASSIGNMENTS_WRITE))
+SEGMENTS = declared(requires(Permission.SEGMENTS_WRITE))
+ASSIGNMENTS = declared(requires(Permission.ASSIGNMENTS_WRITE))
 INPUT = strawberry.argument(name="input", description="What is to be done.")
 
 
 async def receipt(
-    info: Context, asked: Any, form: type[R], write: Callable[[Writes], Awaitable[R]]
+    info: Context, asked: Any, form: type[R], write: Callable[[WriteService], Awaitable[R]]
 ) -> R:
     """Do a write once per idempotency key, and log it in the audit log.
 
@@ -61,18 +61,18 @@ async def receipt(
     scope, has_key = info.context.scope, given(asked.idempotency_key) is not None
     is_repeated = True
 
-    async def tried(writes: Writes) -> R:
+    async def tried(writes: WriteService) -> R:
         nonlocal is_repeated
         is_repeated = False
         try:
             return await write(writes)
-        except Refusals as error:
+        except UserErrors as error:
             return form(errors=error.errors)  # type: ignore[call-arg]  # every receipt has them
 
     with audit.write(scope, info.field_name, targets(asked), has_key=has_key) as line:
         try:
             done = await once(info, asked, form, tried)
-        except Refusals as error:  # of the key
+        except UserErrors as error:  # of the key
             is_repeated = False
             done = form(errors=error.errors)  # type: ignore[call-arg]  # every receipt has them
         line.note(done, is_repeated=is_repeated)
@@ -80,9 +80,9 @@ async def receipt(
 
 
 async def once(
-    info: Context, asked: Any, form: type[R], write: Callable[[Writes], Awaitable[R]]
+    info: Context, asked: Any, form: type[R], write: Callable[[WriteService], Awaitable[R]]
 ) -> R:
-    """Do a write, with an idempotency key only the first time. Raises `Refusals` for a bad key."""
+    """Do a write, and with an idempotency key only once. Raises `UserErrors` for a bad key."""
     writes = info.context.writes
     key = given(asked.idempotency_key)
     # At providers that the caller does not see nothing is written, and what they wrote there when
@@ -102,7 +102,9 @@ def demand_members(info: Context, provider: str, *rows: Any) -> None:
     """Raise `Forbidden` where new segments are given members by who may assign nobody."""
     if any(row.customers or row.customer_external_ids for row in rows):
         try:
-            info.context.demand(Right.ASSIGNMENTS_WRITE, provider, "A new segment with customers")
+            info.context.demand(
+                Permission.ASSIGNMENTS_WRITE, provider, "A new segment with customers"
+            )
         except Forbidden:
             audit.denied(info.context.scope, [info.field_name])
             raise
@@ -119,7 +121,7 @@ class Mutation:
         """See the description."""
         demand_members(info, asked.provider, asked)
 
-        async def write(writes: Writes) -> receipts.SegmentReceipt:
+        async def write(writes: WriteService) -> receipts.SegmentReceipt:
             return await writes.segments.create(
                 asked.provider, *to_domain.new_segment(asked, asked.provider)
             )
@@ -133,7 +135,7 @@ class Mutation:
     ) -> SegmentUpdatePayload | None:
         """See the description."""
 
-        async def write(writes: Writes) -> receipts.SegmentReceipt:
+        async def write(writes: WriteService) -> receipts.SegmentReceipt:
             return await writes.segments.update(*to_domain.changes(asked))
 
         done = await receipt(info, asked, receipts.SegmentReceipt, write)
@@ -148,7 +150,7 @@ class Mutation:
     ) -> SegmentUpsertPayload | None:
         """See the description."""
 
-        async def write(writes: Writes) -> receipts.SegmentReceipt:
+        async def write(writes: WriteService) -> receipts.SegmentReceipt:
             return await writes.segments.upsert(asked.provider, *to_domain.whole_segment(asked))
 
         done = await receipt(info, asked, receipts.SegmentReceipt, write)
@@ -160,7 +162,7 @@ class Mutation:
     ) -> SegmentDeletePayload | None:
         """See the description."""
 
-        async def write(writes: Writes) -> receipts.DeletionReceipt:
+        async def write(writes: WriteService) -> receipts.DeletionReceipt:
             ref = to_domain.segment_ref(asked.id, "id")
             return await writes.segments.delete(ref, force=bool(asked.force))
 
@@ -176,7 +178,7 @@ class Mutation:
         """See the description."""
         demand_members(info, asked.provider, *asked.segments)
 
-        async def write(writes: Writes) -> receipts.SegmentsReceipt:
+        async def write(writes: WriteService) -> receipts.SegmentsReceipt:
             return await writes.bulk.create(
                 asked.provider, to_domain.rows(asked.segments, asked.provider)
             )
@@ -193,7 +195,7 @@ class Mutation:
         """See the description."""
         demand_members(info, asked.provider, *asked.segments)
 
-        async def write(writes: Writes) -> receipts.SegmentsReceipt:
+        async def write(writes: WriteService) -> receipts.SegmentsReceipt:
             return await writes.bulk.upsert(
                 asked.provider, to_domain.rows(asked.segments, asked.provider)
             )
@@ -210,7 +212,7 @@ class Mutation:
         """See the description."""
         refs = [to_domain.named_segment(each) for each in asked.ids]
 
-        async def write(writes: Writes) -> receipts.SegmentsReceipt:
+        async def write(writes: WriteService) -> receipts.SegmentsReceipt:
             return await writes.bulk.delete(refs, force=bool(asked.force))
 
         done = await receipt(info, asked, receipts.SegmentsReceipt, write)
@@ -222,7 +224,7 @@ class Mutation:
     ) -> SegmentsReorderPayload | None:
         """See the description."""
 
-        async def write(writes: Writes) -> receipts.OrderReceipt:
+        async def write(writes: WriteService) -> receipts.OrderReceipt:
             refs = to_domain.segment_refs(asked.ids, "ids")
             return await writes.segments.reorder(asked.provider, refs)
 
@@ -235,7 +237,7 @@ class Mutation:
     ) -> AssignmentCreatePayload | None:
         """See the description."""
 
-        async def write(writes: Writes) -> receipts.AssignmentReceipt:
+        async def write(writes: WriteService) -> receipts.AssignmentReceipt:
             return await writes.assignments.create(*to_domain.assignment(asked))
 
         done = await receipt(info, asked, receipts.AssignmentReceipt, write)
@@ -247,7 +249,7 @@ class Mutation:
     ) -> AssignmentDeletePayload | None:
         """See the description."""
 
-        async def write(writes: Writes) -> receipts.AssignmentReceipt:
+        async def write(writes: WriteService) -> receipts.AssignmentReceipt:
             return await writes.assignments.delete(*to_domain.assignment(asked))
 
         done = await receipt(info, asked, receipts.AssignmentReceipt, write)
@@ -261,7 +263,7 @@ class Mutation:
     ) -> AssignmentBulkPayload | None:
         """See the description."""
 
-        async def write(writes: Writes) -> receipts.AssignmentsReceipt:
+        async def write(writes: WriteService) -> receipts.AssignmentsReceipt:
             segment = to_domain.segment_ref(asked.segment_id, "segmentId")
             rows = [to_domain.assignee(each, segment.provider) for each in asked.assignments]
             return await writes.assignments.create_many(segment, rows)
@@ -277,7 +279,7 @@ class Mutation:
     ) -> AssignmentBulkPayload | None:
         """See the description."""
 
-        async def write(writes: Writes) -> receipts.AssignmentsReceipt:
+        async def write(writes: WriteService) -> receipts.AssignmentsReceipt:
             segment = to_domain.segment_ref(asked.segment_id, "segmentId")
             rows = [to_domain.assignee(each, segment.provider) for each in asked.assignments]
             return await writes.assignments.delete_many(segment, rows)
@@ -294,7 +296,7 @@ class Mutation:
     ) -> CustomerSegmentsReplacePayload | None:
         """See the description."""
 
-        async def write(writes: Writes) -> receipts.ReplacementsReceipt:
+        async def write(writes: WriteService) -> receipts.ReplacementsReceipt:
             return await writes.replacing.replace(asked.provider, to_domain.replacements(asked))
 
         done = await receipt(info, asked, receipts.ReplacementsReceipt, write)
@@ -308,7 +310,7 @@ class Mutation:
     ) -> SegmentItemsBulkPayload | None:
         """See the description."""
 
-        async def write(writes: Writes) -> receipts.ItemsReceipt:
+        async def write(writes: WriteService) -> receipts.ItemsReceipt:
             segment = to_domain.segment_ref(asked.segment_id, "segmentId")
             return await writes.assignments.assign_items(segment, to_domain.items(asked))
 
@@ -323,7 +325,7 @@ class Mutation:
     ) -> SegmentItemsBulkPayload | None:
         """See the description."""
 
-        async def write(writes: Writes) -> receipts.ItemsReceipt:
+        async def write(writes: WriteService) -> receipts.ItemsReceipt:
             segment = to_domain.segment_ref(asked.segment_id, "segmentId")
             return await writes.assignments.unassign_items(segment, to_domain.items(asked))
 

@@ -12,8 +12,8 @@ from gateway.domain.entities import AssignmentRef, Ref
 from gateway.errors import BadInput, GatewayError
 from resolvers import global_ids
 from resolvers.field_declarations import computed, read
-from resolvers.field_permissions import OPEN, Right
-from resolvers.field_resolvers import permitted
+from resolvers.field_permissions import OPEN, Permission
+from resolvers.field_resolvers.segments import permitted
 from resolvers.global_ids import Kind
 from resolvers.inputs.filters import (
     CustomerFilter,
@@ -25,7 +25,7 @@ from resolvers.inputs.filters import (
     segment_filter,
 )
 from resolvers.inputs.paging import After, First, paging
-from resolvers.lookahead import Asked
+from resolvers.lookahead import FieldInfo
 from resolvers.types.connections import Connection
 from resolvers.types.nodes import (
     ASSIGNMENTS,
@@ -47,9 +47,9 @@ MOST_NODES = 250
 """Ids that `nodes` takes."""
 
 RIGHT_TO_READ = {
-    Kind.SEGMENT: Right.SEGMENTS_READ,
-    Kind.CUSTOMER: Right.CUSTOMERS_READ,
-    Kind.ASSIGNMENT: Right.ASSIGNMENTS_READ,
+    Kind.SEGMENT: Permission.SEGMENTS_READ,
+    Kind.CUSTOMER: Permission.CUSTOMERS_READ,
+    Kind.ASSIGNMENT: Permission.ASSIGNMENTS_READ,
 }
 """What a global id leads to only with this right, even where no field of it is shown."""
 
@@ -68,7 +68,7 @@ class MatchedItem:
 Found = context.Provider | entities.Segment | entities.Customer | entities.Assignment
 
 
-async def node(_: None, asked: Asked, global_id: GlobalId) -> Found | None:
+async def node(_: None, asked: FieldInfo, global_id: GlobalId) -> Found | None:
     """Return what a global id names; None when there is no such thing."""
     found = (await _nodes([global_id], asked))[0]
     if isinstance(found, GatewayError):
@@ -78,7 +78,7 @@ async def node(_: None, asked: Asked, global_id: GlobalId) -> Found | None:
 
 async def nodes(
     _: None,
-    asked: Asked,
+    asked: FieldInfo,
     wanted: Annotated[
         list[strawberry.ID],
         strawberry.argument(name="ids", description="At most 250 global ids."),
@@ -90,7 +90,7 @@ async def nodes(
     return await _nodes(wanted, asked)
 
 
-async def _nodes(wanted: Sequence[str], asked: Asked) -> Sequence[Found | GatewayError | None]:
+async def _nodes(wanted: Sequence[str], asked: FieldInfo) -> Sequence[Found | GatewayError | None]:
     found: list[Found | GatewayError | None] = [None] * len(wanted)
     loaders = asked.context.loaders
     places: dict[Kind, list[tuple[int, tuple[str, ...]]]] = {}
@@ -126,7 +126,7 @@ async def _nodes(wanted: Sequence[str], asked: Asked) -> Sequence[Found | Gatewa
 
 def providers(
     _: None,
-    asked: Asked,
+    asked: FieldInfo,
     keys: Annotated[
         list[str] | None, strawberry.argument(description="Only those with these keys.")
     ] = strawberry.UNSET,
@@ -139,14 +139,14 @@ def providers(
 
 def provider(
     _: None,
-    asked: Asked,
+    asked: FieldInfo,
     key: Annotated[str, strawberry.argument(description="Its key in the configuration.")],
 ) -> context.Provider | None:
     """Return one provider by its key."""
     return asked.context.providers.get(key)
 
 
-async def segment(_: None, asked: Asked, global_id: GlobalId) -> entities.Segment | None:
+async def segment(_: None, asked: FieldInfo, global_id: GlobalId) -> entities.Segment | None:
     """Return one segment."""
     return await asked.context.loaders.segment.load(
         global_ids.segment(global_id), is_alone=asked.selection.is_alone
@@ -155,7 +155,7 @@ async def segment(_: None, asked: Asked, global_id: GlobalId) -> entities.Segmen
 
 async def segments(
     _: None,
-    asked: Asked,
+    asked: FieldInfo,
     first: First = 50,
     after: After = strawberry.UNSET,
     where: SegmentsWhere = strawberry.UNSET,
@@ -175,7 +175,7 @@ async def segments(
 
 async def customer(
     _: None,
-    asked: Asked,
+    asked: FieldInfo,
     global_id: Annotated[
         strawberry.ID | None, strawberry.argument(name="id", description="A global id.")
     ] = strawberry.UNSET,
@@ -200,7 +200,7 @@ async def customer(
 
 async def customers(
     _: None,
-    asked: Asked,
+    asked: FieldInfo,
     first: First = 50,
     after: After = strawberry.UNSET,
     where: Annotated[
@@ -212,13 +212,13 @@ async def customers(
     wanted = customer_filter(where)
     if wanted.segment is not None:
         told = "filter.segmentId"
-        asked.context.demand(Right.ASSIGNMENTS_READ, wanted.segment.provider, told)
+        asked.context.demand(Permission.ASSIGNMENTS_READ, wanted.segment.provider, told)
     return await asked.context.reads.customers(wanted, paging(asked, first, after))
 
 
 async def segment_memberships(
     _: None,
-    asked: Asked,
+    asked: FieldInfo,
     customer_ids: Annotated[
         list[strawberry.ID], strawberry.argument(description="Global ids of customers.")
     ],
@@ -235,7 +235,7 @@ async def segment_memberships(
 
 async def segment_items_match(
     _: None,
-    asked: Asked,
+    asked: FieldInfo,
     wanted: Annotated[
         SegmentItemsMatchInput,
         strawberry.argument(name="input", description="What, and where."),

@@ -33,23 +33,25 @@ def make() -> tuple[str, str]:
     return key, f"sha256:{identifier}:{digest(key).hex()}"
 
 
-class _Known(NamedTuple):
+class _StoredKey(NamedTuple):
     digest: bytes
     signed_in: SignedIn
     """Until infinity for a key that lasts."""
 
 
-class Keys:
+class ApiKeys:
     """The keys that are let in."""
 
     def __init__(self, settings: Sequence[KeySettings], *, may_explore: bool) -> None:
         """Let in who shows a key with one of these hashes, while it lasts."""
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _StoredKey] = {}
         for each in settings:
             _, identifier, hexadecimal = each.hash.get_secret_value().split(":")
             caller = Caller(f"key:{each.name}", grants_of(each.scopes), may_explore=may_explore)
             ends = math.inf if each.expires_at is None else each.expires_at.timestamp()
-            self._known[identifier] = _Known(bytes.fromhex(hexadecimal), SignedIn(caller, ends))
+            self._known[identifier] = _StoredKey(
+                bytes.fromhex(hexadecimal), SignedIn(caller, ends)
+            )
 
     def signed_in(self, key: str) -> SignedIn:
         """Return who shows this key. Raises `Unauthenticated`.
@@ -66,5 +68,5 @@ class Keys:
         return known.signed_in
 
 
-_NOBODY = _Known(digest(secrets.token_urlsafe()), SignedIn(Caller("", {}), 0))
+_NOBODY = _StoredKey(digest(secrets.token_urlsafe()), SignedIn(Caller("", {}), 0))
 """Whom an id is compared with that no key has."""

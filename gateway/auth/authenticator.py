@@ -6,19 +6,19 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from gateway.auth.addresses import is_local
-from gateway.auth.api_keys import PREFIX, Keys
+from gateway.auth.api_keys import PREFIX, ApiKeys
 from gateway.auth.permissions import Caller, SignedIn, everybody
 from gateway.auth.refusal import refuse
 from gateway.auth.settings import AuthSettings, JwtSettings
 
 if TYPE_CHECKING:
-    from gateway.auth.jwt import Tokens
+    from gateway.auth.jwt import TokenVerifier
 
 LONGEST = 8192
 """Characters of an Authorization header: a token holds some hundreds, of a large company 2,000."""
 
 
-class Doorkeeper:
+class Authenticator:
     """Knows the callers of one gateway."""
 
     def __init__(
@@ -39,7 +39,7 @@ class Doorkeeper:
         self._near_may_ask = allow_anonymous is None and settings.is_empty
         self._introspection = introspection
         explores = introspection is not False
-        self._keys = Keys(settings.keys, may_explore=explores)
+        self._keys = ApiKeys(settings.keys, may_explore=explores)
         self._tokens = _tokens(settings.jwt, providers, may_explore=explores)
 
     async def caller(self, authorization: str | None, address: str | None) -> Caller:
@@ -80,12 +80,12 @@ class Doorkeeper:
 
 def _tokens(
     settings: Sequence[JwtSettings], providers: Collection[str], *, may_explore: bool
-) -> "Tokens | None":
+) -> "TokenVerifier | None":
     if not settings:
         return None
-    from gateway.auth.jwt import Tokens  # noqa: PLC0415  # joserfc: 0.1 s and 8 MB
+    from gateway.auth.jwt import TokenVerifier  # noqa: PLC0415  # joserfc: 0.1 s and 8 MB
 
-    return Tokens(settings, providers, may_explore=may_explore)
+    return TokenVerifier(settings, providers, may_explore=may_explore)
 
 
 @lru_cache(maxsize=1024)

@@ -9,7 +9,7 @@ from joserfc.jwt import JWTClaimsRegistry
 
 from gateway.auth.digests import digest
 from gateway.auth.jwks import FileKeyring, Keyring, UrlKeyring
-from gateway.auth.permissions import Caller, Grants, Right, SignedIn
+from gateway.auth.permissions import Caller, Grants, Permission, SignedIn
 from gateway.auth.refusal import refuse
 from gateway.auth.scopes import grants_of
 from gateway.auth.settings import JwtSettings
@@ -84,9 +84,15 @@ class Issuer:
     def _caller(self, claims: Mapping[str, Any]) -> Caller:
         """Return a caller whose id is a digest: subjects may be e-mail addresses."""
         grants = self._grants(claims)
-        own = self._own(claims, grants[Right.OWN_READ]) if Right.OWN_READ in grants else None
+        own = (
+            self._own(claims, grants[Permission.OWN_READ])
+            if Permission.OWN_READ in grants
+            else None
+        )
         if own == {}:
-            grants = {right: at for right, at in grants.items() if right is not Right.OWN_READ}
+            grants = {
+                right: at for right, at in grants.items() if right is not Permission.OWN_READ
+            }
         who = digest(f"{self._settings.issuer}\0{claims['sub']}").hex()
         return Caller(f"jwt:{who[:32]}", grants, own or None, may_explore=self._may_explore)
 

@@ -32,7 +32,7 @@ TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
 """What `typ` may say: a token of another type was made for something else (RFC 8725, 3.11)."""
 
 
-class Tokens:
+class TokenVerifier:
     """The tokens that are let in."""
 
     def __init__(

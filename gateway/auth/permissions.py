@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 
-class Right(StrEnum):
+class Permission(StrEnum):
     """What a caller may do, by the name that tokens and keys give it (OAuth: a scope)."""
 
     SEGMENTS_READ = "segments:read"
@@ -25,28 +25,28 @@ class Right(StrEnum):
     """All of the others but `own:read`."""
 
 
-class Needs(NamedTuple):
+class Requirement(NamedTuple):
     """What a field needs of its caller, or an operation with all of its fields."""
 
-    rights: frozenset[Right]
+    rights: frozenset[Permission]
     """All of these …"""
     own: bool = False
     """… or `own:read`, which then shows only what is the caller's own."""
 
 
-OPEN = Needs(frozenset(), own=True)
+OPEN = Requirement(frozenset(), own=True)
 """What led to the field decided already."""
 
-UNDECLARED = Needs(frozenset({Right.ADMIN}))
+UNDECLARED = Requirement(frozenset({Permission.ADMIN}))
 """Of a field that does not say what it needs."""
 
 
-Grants = Mapping[Right, frozenset[str] | None]
+Grants = Mapping[Permission, frozenset[str] | None]
 """Each right that is held, and the keys of the providers where; None: at all of them."""
 
 NOWHERE: frozenset[str] = frozenset()
 
-EVERY_RIGHT: Grants = {right: None for right in Right if right is not Right.OWN_READ}
+EVERY_RIGHT: Grants = {right: None for right in Permission if right is not Permission.OWN_READ}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +60,19 @@ class Caller:
     """With `own:read`: the customer's external id by provider key."""
     may_explore: bool = False
     """Introspection, and suggestions in error messages."""
-    seen: dict[Needs, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    seen: dict[Requirement, Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
     """What `RequestContext.admit` found before, by needs: there are as many as sets of rights."""
 
     @property
     def may_everything(self) -> bool:
         """True for who holds every right at every provider."""
-        return self.grants.get(Right.ADMIN, NOWHERE) is None
+        return self.grants.get(Permission.ADMIN, NOWHERE) is None
 
-    def providers_for(self, needs: Collection[Right], known: Collection[str]) -> Collection[str]:
+    def providers_for(
+        self, needs: Collection[Permission], known: Collection[str]
+    ) -> Collection[str]:
         """Return those of the known providers at which all these rights are held, in their order.
 
         For no rights: those at which any is held, `own:read` left aside.
@@ -79,29 +83,29 @@ class Caller:
                 return known
             at_all = held[0].intersection(*held[1:])
             return [key for key in known if key in at_all]
-        anywhere = [at for right, at in self.grants.items() if right is not Right.OWN_READ]
+        anywhere = [at for right, at in self.grants.items() if right is not Permission.OWN_READ]
         return [key for key in known if any(at is None or key in at for at in anywhere)]
 
     def own_at(self, known: Collection[str]) -> Mapping[str, str]:
         """Return the known providers at which `own:read` is held, with the customer's id there."""
-        at = self.grants.get(Right.OWN_READ, NOWHERE)
+        at = self.grants.get(Permission.OWN_READ, NOWHERE)
         ids = self.own or {}
         return {key: ids[key] for key in known if ids.get(key) and (at is None or key in at)}
 
-    def may(self, right: Right, provider: str) -> bool:
+    def may(self, right: Permission, provider: str) -> bool:
         """Tell whether a right is held at a provider."""
         at = self._at(right)
         return at is None or provider in at
 
-    def holds(self, right: Right) -> bool:
+    def holds(self, right: Permission) -> bool:
         """Tell whether a right is held anywhere."""
         return self._at(right) != NOWHERE
 
-    def _at(self, right: Right) -> frozenset[str] | None:
+    def _at(self, right: Permission) -> frozenset[str] | None:
         here = self.grants.get(right, NOWHERE)
-        if here is None or Right.ADMIN not in self.grants:
+        if here is None or Permission.ADMIN not in self.grants:
             return here
-        everywhere = self.grants[Right.ADMIN]
+        everywhere = self.grants[Permission.ADMIN]
         return None if everywhere is None else everywhere | here
 
 

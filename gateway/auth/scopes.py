@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from gateway.auth.permissions import NOWHERE, Grants, Right
+from gateway.auth.permissions import NOWHERE, Grants, Permission
 
-_RIGHTS = {right.value: right for right in Right}
+_RIGHTS = {right.value: right for right in Permission}
 
 
 def grants_of(scopes: Iterable[str]) -> Grants:
@@ -12,7 +12,7 @@ def grants_of(scopes: Iterable[str]) -> Grants:
 
     Others mean something to somebody else, and nothing here.
     """
-    grants: dict[Right, frozenset[str] | None] = {}
+    grants: dict[Permission, frozenset[str] | None] = {}
     for scope in scopes:
         name, at, provider = scope.partition("@")
         right = _RIGHTS.get(name)

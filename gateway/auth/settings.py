@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from gateway.auth.addresses import is_loopback
-from gateway.auth.permissions import Right
+from gateway.auth.permissions import Permission
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -73,10 +73,12 @@ class KeySettings(BaseModel):
     def _known(cls, scopes: tuple[str, ...]) -> tuple[str, ...]:
         for scope in scopes:
             found = _SCOPE.fullmatch(scope)
-            if found is None or found[1] not in tuple(Right):
-                known = ", ".join(right for right in Right if right is not Right.OWN_READ)
+            if found is None or found[1] not in tuple(Permission):
+                known = ", ".join(
+                    right for right in Permission if right is not Permission.OWN_READ
+                )
                 raise ValueError(f"must be of {known}, each maybe with @provider")
-            if found[1] == Right.OWN_READ:
+            if found[1] == Permission.OWN_READ:
                 raise ValueError("own:read is for tokens, whose claim names the customer")
         return scopes
 

@@ -15,12 +15,12 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.auth.authenticator import Doorkeeper
-from gateway.auth.permissions import Right
+from gateway.auth.authenticator import Authenticator
+from gateway.auth.permissions import Permission
 from gateway.context import Provider
 from gateway.errors import Unauthenticated
-from gateway.http.cors import Origins, address_of, authorization_of, check_has_host
-from gateway.http.graphql_endpoint import Endpoint
+from gateway.http.cors import OriginPolicy, address_of, authorization_of, check_has_host
+from gateway.http.graphql_endpoint import GraphQLEndpoint
 from gateway.http.graphql_over_http import (
     GRAPHQL_PATHS,
     JSON,
@@ -31,15 +31,15 @@ from gateway.http.graphql_over_http import (
     headers_of,
     refuse,
 )
-from gateway.http.instaleap_callback import ReverseCall
-from gateway.http.operation_runner import Runner, Runs
+from gateway.http.instaleap_callback import InstaleapCallback
+from gateway.http.operation_runner import OperationExecutor, OperationRunner
 from gateway.http.pages.examples import examples
-from gateway.http.persisted_documents import Persisted
-from gateway.http.server.repeated_heads import Again
-from gateway.http.websocket_endpoint import Sockets
+from gateway.http.persisted_documents import PersistedDocuments
+from gateway.http.server.repeated_heads import FastPathHandler
+from gateway.http.websocket_endpoint import WebSocketEndpoint
 from gateway.settings import Settings
 from gateway.store.errors import StoreState
-from gateway.store.store import Record
+from gateway.store.store import Store
 from gateway.writes.recovery import keep_recovering
 
 PAGES = Path(__file__).parent / "pages" / "static"
@@ -61,7 +61,11 @@ class Application(Starlette):
     """Hands GraphQL requests to their endpoint before anything else looks at them."""
 
     def __init__(
-        self, endpoint: Endpoint, sockets: Sockets, origins: Origins, **rest: Any
+        self,
+        endpoint: GraphQLEndpoint,
+        sockets: WebSocketEndpoint,
+        origins: OriginPolicy,
+        **rest: Any,
     ) -> None:
         """Serve GraphQL over HTTP and WebSocket, and the rest as Starlette does."""
         super().__init__(**rest)
@@ -81,7 +85,7 @@ class Application(Starlette):
         else:
             await super().__call__(scope, receive, send)
 
-    def again(self, scope: Scope) -> Again | None:
+    def again(self, scope: Scope) -> FastPathHandler | None:
         """Return what answers requests with this head past ASGI, if they need none of it."""
         return self._endpoint.again(scope) if scope["raw_path"] in RAW_GRAPHQL_PATHS else None
 
@@ -110,9 +114,9 @@ class Gateway:
     def __init__(
         self,
         settings: Settings,
-        operations: Runs,
-        record: Callable[[], Awaitable[Record]],
-        connect: Callable[[Record], Awaitable[Sequence[Provider]]],
+        operations: OperationExecutor,
+        record: Callable[[], Awaitable[Store]],
+        connect: Callable[[Store], Awaitable[Sequence[Provider]]],
         ready: Callable[[], None] | None = None,
     ) -> None:
         """Serve operations over what `record` and `connect` open when the server starts.
@@ -121,7 +125,7 @@ class Gateway:
         """
         self.settings = settings
         server = settings.server
-        self._doorkeeper = Doorkeeper(
+        self._doorkeeper = Authenticator(
             settings.auth,
             [each.key for each in settings.providers],
             allow_anonymous=server.allow_anonymous,
@@ -129,14 +133,14 @@ class Gateway:
         )
         is_open = server.allow_anonymous
         is_open = settings.auth.is_empty if is_open is None else is_open
-        self._origins = Origins(server, is_open=is_open)
-        persisted = Persisted(settings.documents, operations.trust)
-        self._runner = Runner(operations, persisted, server.request_timeout_s)
+        self._origins = OriginPolicy(server, is_open=is_open)
+        persisted = PersistedDocuments(settings.documents, operations.trust)
+        self._runner = OperationRunner(operations, persisted, server.request_timeout_s)
         self._open_record = record
         self._connect = connect
         self._ready = ready
         self.providers: dict[str, Provider] = {}
-        self._record: Record | None = None
+        self._record: Store | None = None
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -188,7 +192,7 @@ class Gateway:
         if who[0] is None and not self._doorkeeper.lets_in_anonymous(who[1]):
             raise Unauthenticated
         caller = await self._doorkeeper.caller(*who)
-        seen = caller.providers_for((Right.SEGMENTS_READ,), self.providers)
+        seen = caller.providers_for((Permission.SEGMENTS_READ,), self.providers)
         return [
             {
                 "key": each.key,
@@ -206,7 +210,7 @@ class Gateway:
             Route("/examples.json", show_examples),
             Route("/livez", self.alive),
             Route("/readyz", self.ready),
-            ReverseCall(
+            InstaleapCallback(
                 self.settings.providers,
                 lambda: self._record,
                 self.settings.server.request_timeout_s,
@@ -217,8 +221,10 @@ class Gateway:
             Mount("/static", packed(StaticFiles(directory=PAGES, check_dir=False))),
         ]
         limits = self.settings.limits
-        endpoint = Endpoint(self._runner, self._doorkeeper, self._origins, limits.body_bytes, page)
-        sockets = Sockets(self._runner, self._doorkeeper, self._origins, limits)
+        endpoint = GraphQLEndpoint(
+            self._runner, self._doorkeeper, self._origins, limits.body_bytes, page
+        )
+        sockets = WebSocketEndpoint(self._runner, self._doorkeeper, self._origins, limits)
         return Application(endpoint, sockets, self._origins, routes=routes, lifespan=self.lifespan)
 
 

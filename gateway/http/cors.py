@@ -23,7 +23,7 @@ MOST_KNOWN = 256
 """Host headers that need no second look: a stranger may make up many, by their ports."""
 
 
-class Origins:
+class OriginPolicy:
     """Knows the hosts that are served, and the pages that may ask."""
 
     def __init__(self, server: ServerSettings, *, is_open: bool) -> None:

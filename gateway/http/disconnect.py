@@ -15,13 +15,13 @@ LISTENS_AFTER_S = 0.02
 """An operation that takes less is not worth a task: nearly all would end before their clients."""
 
 
-class HungUp(Exception):
+class ClientDisconnected(Exception):
     """The client is gone: nobody reads an answer any more."""
 
 
 @asynccontextmanager
-async def listened(receive: Receive, scope: Scope) -> AsyncIterator[None]:
-    """Run the body while the client is there; raise `HungUp` when it leaves.
+async def watch_disconnect(receive: Receive, scope: Scope) -> AsyncIterator[None]:
+    """Run the body while the client is there; raise `ClientDisconnected` when it leaves.
 
     `receive` is the request's, its body read to the end. In the end, however it comes, the scope's
     upstream calls that are still under way are cancelled, down to their sockets.
@@ -49,7 +49,7 @@ async def listened(receive: Receive, scope: Scope) -> AsyncIterator[None]:
         yield
     except asyncio.CancelledError:
         if is_gone and not task.uncancel():
-            raise HungUp from None
+            raise ClientDisconnected from None
         raise  # the server stops
     finally:
         starting.cancel()

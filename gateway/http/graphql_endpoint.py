@@ -13,7 +13,7 @@ import msgspec
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
-from gateway.auth.authenticator import Doorkeeper
+from gateway.auth.authenticator import Authenticator
 from gateway.auth.permissions import SignedIn
 from gateway.http.cache_control import VARY, cache_control
 from gateway.http.compression import (
@@ -24,30 +24,35 @@ from gateway.http.compression import (
     compressed,
     compressed_aside,
 )
-from gateway.http.cors import Origins, address_of, authorization_of
-from gateway.http.disconnect import HungUp
+from gateway.http.cors import OriginPolicy, address_of, authorization_of
+from gateway.http.disconnect import ClientDisconnected
 from gateway.http.graphql_over_http import (
     EVENTS,
     GRAPHQL,
     HTML,
     JSON,
-    Asked,
+    GraphQLRequest,
     Header,
     Headers,
     RequestError,
     answer_type,
-    asked_by_get,
-    asked_by_post,
     check_content,
     headers_of,
     lasting,
     lines,
+    read_get,
+    read_post,
     refuse,
     refused_as_whole,
     start,
 )
-from gateway.http.operation_runner import Reply, Runner, refused, wishes_of
-from gateway.http.server.repeated_heads import Again, Answer
+from gateway.http.operation_runner import (
+    GraphQLResponse,
+    OperationRunner,
+    refused,
+    request_options,
+)
+from gateway.http.server.repeated_heads import FastPathHandler, RawResponse
 from gateway.http.sse import events
 
 METHODS = ((b"allow", b"GET, HEAD, POST"),)
@@ -70,20 +75,20 @@ class _Head:
         self.content_type = content_type
         self.opened = opened
         self.who = authorization_of(headers), address_of(connection, headers)
-        self.wishes = wishes_of(headers)
+        self.wishes = request_options(headers)
         self.accepts_gzip = content_type != EVENTS and accepts_gzip(headers)
         self.known: SignedIn | None = None
         """Who sent it, while that is sure."""
 
 
-class Endpoint:
+class GraphQLEndpoint:
     """Answers GraphQL requests."""
 
     def __init__(
         self,
-        runner: Runner,
-        doorkeeper: Doorkeeper,
-        origins: Origins,
+        runner: OperationRunner,
+        doorkeeper: Authenticator,
+        origins: OriginPolicy,
         body_bytes: int,
         page: Callable[[], ASGIApp],
     ) -> None:
@@ -117,12 +122,12 @@ class Endpoint:
             known = self._doorkeeper.known(*head.who)
             caller = known.caller if known else await self._doorkeeper.caller(*head.who)
             if is_get:
-                asked = asked_by_get(connection["query_string"])
+                asked = read_get(connection["query_string"])
             else:
                 asked = await self._posted(headers, receive)
             begun = self._runner.begin(asked, caller, head.wishes, receive, only_query=is_get)
-            reply = begun if isinstance(begun, Reply) else await begun
-        except HungUp:
+            reply = begun if isinstance(begun, GraphQLResponse) else await begun
+        except ClientDisconnected:
             return
         except Exception as error:  # noqa: BLE001  # whatever it is, the client gets an answer
             await refuse(send, refused(error), _form(content_type), (VARY, *opened))
@@ -136,7 +141,7 @@ class Endpoint:
         await send({"type": "http.response.start", "status": status, "headers": told})
         await send({"type": "http.response.body", "body": body})
 
-    def again(self, connection: Connection) -> Again | None:
+    def again(self, connection: Connection) -> FastPathHandler | None:
         """Return what answers POSTs with this head, past ASGI; None: call this as ever.
 
         That is so for each head that is refused, or whose body has no known length.
@@ -154,21 +159,25 @@ class Endpoint:
             return None
         return partial(self._answer, _Head(connection, headers, content_type, opened))
 
-    def _answer(self, head: _Head, body: bytes) -> Answer | Coroutine[Any, Any, Answer]:
+    def _answer(self, head: _Head, body: bytes) -> RawResponse | Coroutine[Any, Any, RawResponse]:
         try:
             known = head.known
             if known is None or known.until <= time.time():
                 known = head.known = self._doorkeeper.known(*head.who)
             if known is None:
                 return _waited(head, self._signed_in(head, body))
-            begun = self._runner.begin(asked_by_post(body), known.caller, head.wishes)
-            return _on_the_wire(head, begun) if isinstance(begun, Reply) else _waited(head, begun)
+            begun = self._runner.begin(read_post(body), known.caller, head.wishes)
+            return (
+                _on_the_wire(head, begun)
+                if isinstance(begun, GraphQLResponse)
+                else _waited(head, begun)
+            )
         except Exception as error:  # noqa: BLE001  # as above
             return _refusal(head, error)
 
-    async def _signed_in(self, head: _Head, body: bytes) -> Reply:
+    async def _signed_in(self, head: _Head, body: bytes) -> GraphQLResponse:
         caller = await self._doorkeeper.caller(*head.who)
-        return await self._runner.run(asked_by_post(body), caller, head.wishes)
+        return await self._runner.run(read_post(body), caller, head.wishes)
 
     async def _preflight(self, connection: Connection, headers: Headers, send: Send) -> None:
         """Answer a browser that asks whether a page of another site may ask."""
@@ -182,7 +191,7 @@ class Endpoint:
         await send(start(HTTPStatus.NO_CONTENT, told, 0))
         await send({"type": "http.response.body"})
 
-    async def _posted(self, headers: Headers, receive: Receive) -> Asked:
+    async def _posted(self, headers: Headers, receive: Receive) -> GraphQLRequest:
         check_content(headers)
         message = await receive()
         body: bytes | bytearray = message.get("body", b"")
@@ -194,10 +203,10 @@ class Endpoint:
                 message = await receive()
                 body += message.get("body", b"")
         if message["type"] == "http.disconnect":
-            raise HungUp
+            raise ClientDisconnected
         if len(body) > self._body_bytes:
             self._check_size(len(body))
-        return asked_by_post(bytes(body))
+        return read_post(bytes(body))
 
     def _check_size(self, size: int) -> None:
         if size > self._body_bytes:
@@ -210,12 +219,12 @@ def _form(content_type: str) -> str:
     return GRAPHQL if content_type == GRAPHQL else JSON
 
 
-def _body(reply: Reply, content_type: str) -> bytes:
+def _body(reply: GraphQLResponse, content_type: str) -> bytes:
     body = _encode(reply.body)
     return events(body) if content_type == EVENTS else body
 
 
-def _is_compressed(head: _Head, reply: Reply, body: bytes) -> bool:
+def _is_compressed(head: _Head, reply: GraphQLResponse, body: bytes) -> bool:
     """Tell whether an answer is compressed: not one with errors or of a mutation.
 
     Those repeat what the caller sent, beside what only the caller may see.
@@ -224,7 +233,7 @@ def _is_compressed(head: _Head, reply: Reply, body: bytes) -> bool:
 
 
 def _told(
-    reply: Reply, content_type: str, length: int, *, is_gzip: bool
+    reply: GraphQLResponse, content_type: str, length: int, *, is_gzip: bool
 ) -> tuple[int, Sequence[Header]]:
     """Return the status of an answer, and the headers that are its own."""
     is_bad = reply.is_request_error and content_type == GRAPHQL
@@ -237,7 +246,9 @@ def _told(
     return 400 if is_bad else 200, (*more, CONTENT_ENCODING) if is_gzip else more
 
 
-def _on_the_wire(head: _Head, reply: Reply) -> Answer | Coroutine[Any, Any, Answer]:
+def _on_the_wire(
+    head: _Head, reply: GraphQLResponse
+) -> RawResponse | Coroutine[Any, Any, RawResponse]:
     body = _body(reply, head.content_type)
     is_gzip = _is_compressed(head, reply, body)
     if is_gzip and len(body) >= LARGE:
@@ -245,13 +256,13 @@ def _on_the_wire(head: _Head, reply: Reply) -> Answer | Coroutine[Any, Any, Answ
     return _answer_of(head, reply, compressed(body) if is_gzip else body, is_gzip=is_gzip)
 
 
-async def _compressed_later(head: _Head, reply: Reply, body: bytes) -> Answer:
+async def _compressed_later(head: _Head, reply: GraphQLResponse, body: bytes) -> RawResponse:
     return _answer_of(head, reply, await compressed_aside(body), is_gzip=True)
 
 
-def _answer_of(head: _Head, reply: Reply, body: bytes, *, is_gzip: bool) -> Answer:
+def _answer_of(head: _Head, reply: GraphQLResponse, body: bytes, *, is_gzip: bool) -> RawResponse:
     status, more = _told(reply, head.content_type, len(body), is_gzip=is_gzip)
-    return Answer(status, _lasting(head.content_type, head.opened) + lines(more), body)
+    return RawResponse(status, _lasting(head.content_type, head.opened) + lines(more), body)
 
 
 @lru_cache(maxsize=128)
@@ -259,15 +270,15 @@ def _lasting(content_type: str, opened: Sequence[Header]) -> bytes:
     return lines(lasting(content_type, (VARY, *opened)))
 
 
-def _refusal(head: _Head, error: Exception) -> Answer:
+def _refusal(head: _Head, error: Exception) -> RawResponse:
     more = (VARY, *head.opened)
     begun, body = refused_as_whole(refused(error), _form(head.content_type), more)
-    return Answer(begun["status"], lines(begun["headers"]), body)
+    return RawResponse(begun["status"], lines(begun["headers"]), body)
 
 
-async def _waited(head: _Head, reply: Coroutine[Any, Any, Reply]) -> Answer:
+async def _waited(head: _Head, reply: Coroutine[Any, Any, GraphQLResponse]) -> RawResponse:
     try:
         answer = _on_the_wire(head, await reply)
-        return answer if isinstance(answer, Answer) else await answer
+        return answer if isinstance(answer, RawResponse) else await answer
     except Exception as error:  # noqa: BLE001  # as above
         return _refusal(head, error)

@@ -72,7 +72,7 @@ class RequestError(Exception):
         super().__init__(message)
 
 
-class Asked(msgspec.Struct, frozen=True):
+class GraphQLRequest(msgspec.Struct, frozen=True):
     """The parameters of a GraphQL request."""
 
     query: str | None = None
@@ -93,10 +93,10 @@ class Asked(msgspec.Struct, frozen=True):
         return (self.extensions or {}).get("persistedQuery") is not None
 
 
-NAMES = frozenset(Asked.__struct_encode_fields__)
+NAMES = frozenset(GraphQLRequest.__struct_encode_fields__)
 _QUOTED = tuple(f'"{name}"'.encode() for name in NAMES)
 
-_decode = msgspec.json.Decoder(Asked).decode
+_decode = msgspec.json.Decoder(GraphQLRequest).decode
 _encode = msgspec.json.Encoder().encode
 
 # Unique among processes by its first part, and within one by its second.
@@ -134,7 +134,7 @@ def headers_of(given: Sequence[Header]) -> Headers:
     return joined
 
 
-class Acceptable(NamedTuple):
+class AcceptedType(NamedTuple):
     """A media type that a client accepts, and how much it likes it."""
 
     media_type: str
@@ -160,7 +160,7 @@ def answer_type(accept: bytes | None, *, with_page: bool) -> str:
     raise RequestError(406, f"Answers are {JSON}, {GRAPHQL} or {EVENTS}.")
 
 
-def _wishes(accept: str) -> list[Acceptable]:
+def _wishes(accept: str) -> list[AcceptedType]:
     wishes = []
     for part in accept.split(",")[:50]:
         media_type, *parameters = (each.strip().lower() for each in part.split(";"))
@@ -173,7 +173,7 @@ def _wishes(accept: str) -> list[Acceptable]:
                 except ValueError:
                     quality = 0.0
         if media_type:
-            wishes.append(Acceptable(media_type, quality))
+            wishes.append(AcceptedType(media_type, quality))
     return wishes
 
 
@@ -203,7 +203,7 @@ def _check_content_type(content_type: bytes) -> None:
             raise RequestError(415, "Send the request in UTF-8.")
 
 
-def asked_by_post(body: bytes) -> Asked:
+def read_post(body: bytes) -> GraphQLRequest:
     """Read the parameters of a POST. Raises `RequestError`."""
     body = body.removeprefix(BOM_UTF8)  # some programs write one (RFC 8259, 8.1)
     try:
@@ -223,7 +223,7 @@ def _may_repeat(body: bytes) -> bool:
     return b"\\u" in body
 
 
-def asked_by_get(query_string: bytes) -> Asked:
+def read_get(query_string: bytes) -> GraphQLRequest:
     """Read the parameters of a GET; empty ones are as good as none. Raises `RequestError`."""
     try:
         pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict")
@@ -234,7 +234,7 @@ def asked_by_get(query_string: bytes) -> Asked:
                 del given[name]
         for name in {"variables", "extensions"} & given.keys():
             given[name] = msgspec.json.decode(given[name].removeprefix("\ufeff"))
-        return msgspec.convert(given, Asked)
+        return msgspec.convert(given, GraphQLRequest)
     except UnicodeError as error:
         raise RequestError(400, "The parameters are not UTF-8.") from error
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:

@@ -18,9 +18,9 @@ from starlette.routing import Route
 
 from gateway.http.graphql_over_http import new_request_id
 from gateway.store.database import BUSY_S
-from gateway.store.errors import RecordFailed
+from gateway.store.errors import StoreFailed
 from gateway.store.reporting import report
-from gateway.store.store import Record
+from gateway.store.store import Store
 
 PATH = "/providers/{key}/customers/{document_id:path}/segments"
 """The id may hold slashes, percent-encoded."""
@@ -37,13 +37,13 @@ class IsAsked(Protocol):
     """What it shows; None: it may not ask."""
 
 
-class ReverseCall:
+class InstaleapCallback:
     """Answers shops, each by its provider's key and token."""
 
     def __init__(
         self,
         accounts: Iterable[object],
-        record: Callable[[], Record | None],
+        record: Callable[[], Store | None],
         timeout_s: float = BUSY_S,
     ) -> None:
         """Serve those of the accounts that ask back; `record` returns the one that is open.
@@ -86,7 +86,7 @@ class ReverseCall:
             tags = await record.wanted(
                 request.path_params["key"], request.path_params["document_id"], deadline
             )
-        except RecordFailed as error:
+        except StoreFailed as error:
             request_id = new_request_id()
             report(error, request_id)
             refusal = _error(503, "UNAVAILABLE", str(error))

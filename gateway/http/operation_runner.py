@@ -10,13 +10,13 @@ from typing import Any, NamedTuple, Protocol
 import structlog
 from starlette.types import Receive
 
-from gateway.auth.permissions import Caller, Right
+from gateway.auth.permissions import Caller, Permission
 from gateway.context import Provider, RequestContext, Scope, languages_of, open_context
 from gateway.errors import LimitExceeded, Unauthenticated
-from gateway.http.disconnect import Unbroken, listened
-from gateway.http.graphql_over_http import Asked, Headers, RequestError, new_request_id
-from gateway.http.persisted_documents import Persisted
-from gateway.store.store import Record
+from gateway.http.disconnect import Unbroken, watch_disconnect
+from gateway.http.graphql_over_http import GraphQLRequest, Headers, RequestError, new_request_id
+from gateway.http.persisted_documents import PersistedDocuments
+from gateway.store.store import Store
 
 SHOW_CALLS = b"x-show-calls"
 """A request header: with `1` the answer lists the upstream calls that it took."""
@@ -24,7 +24,7 @@ SHOW_CALLS = b"x-show-calls"
 log = structlog.get_logger()
 
 
-class Runs(Protocol):
+class OperationExecutor(Protocol):
     """What runs operations: of the schema the shell knows nothing else."""
 
     def count(self, caller: Caller) -> None:
@@ -46,7 +46,7 @@ class Runs(Protocol):
         """Run an operation of it: return its answer, or a coroutine where it has to wait."""
 
 
-class Reply(NamedTuple):
+class GraphQLResponse(NamedTuple):
     """What came of an operation."""
 
     body: Mapping[str, Any]
@@ -57,7 +57,7 @@ class Reply(NamedTuple):
     """It is a query's, and has no errors."""
 
 
-class Wishes(NamedTuple):
+class RequestOptions(NamedTuple):
     """What the headers of a request say of its answer."""
 
     languages: Sequence[str] = ()
@@ -65,22 +65,24 @@ class Wishes(NamedTuple):
     shows_calls: bool = False
 
 
-def wishes_of(headers: Headers) -> Wishes:
+def request_options(headers: Headers) -> RequestOptions:
     """Read them."""
     languages = headers.get(b"accept-language")
-    return Wishes(
+    return RequestOptions(
         languages_of(languages.decode("latin-1")) if languages else (),
         headers.get(SHOW_CALLS) == b"1",
     )
 
 
-class Runner:
+class OperationRunner:
     """Runs operations over what the server has open."""
 
-    def __init__(self, operations: Runs, persisted: Persisted, timeout_s: float) -> None:
+    def __init__(
+        self, operations: OperationExecutor, persisted: PersistedDocuments, timeout_s: float
+    ) -> None:
         """Run each so long at most."""
         self.providers: Mapping[str, Provider] = {}
-        self.record: Record | None = None
+        self.record: Store | None = None
         self._operations = operations
         self._persisted = persisted
         self._timeout_s = timeout_s
@@ -88,13 +90,13 @@ class Runner:
 
     def begin(
         self,
-        asked: Asked,
+        asked: GraphQLRequest,
         caller: Caller,
-        wishes: Wishes,
+        wishes: RequestOptions,
         receive: Receive | None = None,
         *,
         only_query: bool = False,
-    ) -> Reply | Coroutine[Any, Any, Reply]:
+    ) -> GraphQLResponse | Coroutine[Any, Any, GraphQLResponse]:
         """Run what is asked; while a query runs, `receive` tells that its client hangs up.
 
         Without it who cancels this ends the query. Returns the reply itself where nothing has to
@@ -124,14 +126,16 @@ class Runner:
             return _read(answer, receive, scope, shows_calls=shows_calls)
         return self._write(answer, scope, shows_calls=shows_calls)
 
-    async def run(self, asked: Asked, caller: Caller, wishes: Wishes) -> Reply:
+    async def run(
+        self, asked: GraphQLRequest, caller: Caller, wishes: RequestOptions
+    ) -> GraphQLResponse:
         """Do as `begin` does, and wait for the reply."""
         begun = self.begin(asked, caller, wishes)
-        return begun if isinstance(begun, Reply) else await begun
+        return begun if isinstance(begun, GraphQLResponse) else await begun
 
     async def _write(
         self, running: Coroutine[Any, Any, Any], scope: Scope, *, shows_calls: bool
-    ) -> Reply:
+    ) -> GraphQLResponse:
         answer = await self._writes.run(running, scope)
         return _reply(answer, scope, is_query=False, shows_calls=shows_calls)
 
@@ -142,29 +146,29 @@ class Runner:
 
 async def _read(
     running: Coroutine[Any, Any, Any], receive: Receive | None, scope: Scope, *, shows_calls: bool
-) -> Reply:
+) -> GraphQLResponse:
     try:
         if receive is None:
             answer = await running
         else:
-            async with listened(receive, scope):
+            async with watch_disconnect(receive, scope):
                 answer = await running
     finally:
         scope.close()
     return _reply(answer, scope, is_query=True, shows_calls=shows_calls)
 
 
-def _reply(answer: Any, scope: Scope, *, is_query: bool, shows_calls: bool) -> Reply:
+def _reply(answer: Any, scope: Scope, *, is_query: bool, shows_calls: bool) -> GraphQLResponse:
     body = answer.body
     may_be_kept = is_query and "errors" not in body
     if shows_calls:
         told = {**body.get("extensions", {}), "upstreamCalls": _calls(scope)}
         body = {**body, "extensions": told}
-    return Reply(body, scope, answer.is_request_error, may_be_kept)
+    return GraphQLResponse(body, scope, answer.is_request_error, may_be_kept)
 
 
 def _may_see_calls(caller: Caller) -> bool:
-    return any(right is not Right.OWN_READ for right in caller.grants)
+    return any(right is not Permission.OWN_READ for right in caller.grants)
 
 
 def _calls(scope: Scope) -> list[dict[str, Any]]:

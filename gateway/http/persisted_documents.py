@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from gateway.errors import Problem, SettingsError
-from gateway.http.graphql_over_http import Asked, RequestError
+from gateway.http.graphql_over_http import GraphQLRequest, RequestError
 from gateway.settings import DocumentSettings
 
 MOST_KEPT = 1000
@@ -30,7 +30,7 @@ NOT_SUPPORTED = "PERSISTED_QUERY_NOT_SUPPORTED"
 NOT_IN_LIST = "PERSISTED_QUERY_NOT_IN_LIST"
 
 
-class Entry(NamedTuple):
+class ManifestEntry(NamedTuple):
     """A document of a manifest; `place` is where it stands there, for people."""
 
     id: str
@@ -53,7 +53,7 @@ class _Manifest(msgspec.Struct):
     operations: list[_Operation]
 
 
-class Persisted:
+class PersistedDocuments:
     """Turns what is asked into the text of a document."""
 
     def __init__(self, settings: DocumentSettings, trust: Callable[[str], Sequence[str]]) -> None:
@@ -64,7 +64,7 @@ class Persisted:
         """
         self._only = settings.only_manifest
         self._is_automatic = settings.automatic and not settings.only_manifest
-        self._kept = _Kept()
+        self._kept = _DocumentCache()
         self._trusted: dict[str, str] = {}
         """By its id in the manifest, and by its own hash."""
         if settings.manifest is not None:
@@ -74,7 +74,7 @@ class Persisted:
             raise SettingsError([Problem("documents.only_manifest", told)])
         self._texts = frozenset(self._trusted.values())
 
-    def text(self, asked: Asked) -> str:
+    def text(self, asked: GraphQLRequest) -> str:
         """Return the text of the document that is asked. Raises `RequestError`."""
         text, name = asked.query, name_of(asked)
         if text is None or (not text and name is not None):
@@ -85,7 +85,7 @@ class Persisted:
             raise RequestError(400, "The document is not the one that its hash or id names.")
         return text
 
-    def keep(self, asked: Asked, text: str) -> None:
+    def keep(self, asked: GraphQLRequest, text: str) -> None:
         """Keep the document of a request, which is a valid one, under the hash that came along.
 
         Others are not kept: they would take the places of documents that somebody asks.
@@ -120,7 +120,7 @@ class Persisted:
             raise SettingsError(problems)
 
 
-class _Kept:
+class _DocumentCache:
     """Automatic documents by their hash; the ones not asked for longest go first."""
 
     def __init__(self) -> None:
@@ -143,7 +143,7 @@ class _Kept:
             self._bytes -= sys.getsizeof(oldest)
 
 
-def name_of(asked: Asked) -> str | None:
+def name_of(asked: GraphQLRequest) -> str | None:
     """Return the hash or id by which a document is asked. Raises `RequestError`."""
     if asked.extensions is None and asked.document_id is asked.doc_id is asked.id is None:
         return None
@@ -169,17 +169,19 @@ def hash_of(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def entries(file: Path) -> Iterator[Entry]:
+def entries(file: Path) -> Iterator[ManifestEntry]:
     """Yield the documents of a manifest. Raises `SettingsError` for a file that is none."""
     try:
         found = msgspec.json.decode(file.read_bytes().removeprefix(BOM_UTF8))
         if isinstance(found, dict) and "format" in found:
             operations = msgspec.convert(found, _Manifest).operations
             for index, each in enumerate(operations):
-                yield Entry(each.id, each.body, f"{file}: operations[{index}] ({each.name})")
+                yield ManifestEntry(
+                    each.id, each.body, f"{file}: operations[{index}] ({each.name})"
+                )
         else:
             for name, text in msgspec.convert(found, dict[str, str]).items():
-                yield Entry(name, text, f"{file}: {name}")
+                yield ManifestEntry(name, text, f"{file}: {name}")
     except OSError as error:
         told = f"{file} cannot be read: {error.strerror or type(error).__name__}"
         raise SettingsError([Problem("documents.manifest", told)]) from error

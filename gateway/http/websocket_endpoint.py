@@ -13,20 +13,20 @@ from msgspec import UNSET, UnsetType
 from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
-from gateway.auth.authenticator import Doorkeeper
+from gateway.auth.authenticator import Authenticator
 from gateway.auth.permissions import Caller
 from gateway.errors import Unauthenticated
-from gateway.http.cors import Origins, address_of, authorization_of
+from gateway.http.cors import OriginPolicy, address_of, authorization_of
 from gateway.http.graphql_over_http import (
     GRAPHQL_PATHS,
-    Asked,
+    GraphQLRequest,
     Headers,
     RequestError,
     error_of,
     headers_of,
     refuse,
 )
-from gateway.http.operation_runner import Runner, refused, wishes_of
+from gateway.http.operation_runner import OperationRunner, refused, request_options
 from gateway.http.server.websocket_protocol import ACTIVITY, Activity
 from gateway.limits.settings import LimitSettings
 
@@ -35,7 +35,7 @@ LONGEST_REASON = 123
 """Bytes (RFC 6455, 5.5)."""
 
 
-class Closed(Exception):
+class ConnectionClosed(Exception):
     """The connection ends: a close code, and why."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -45,7 +45,7 @@ class Closed(Exception):
         super().__init__(reason)
 
 
-class Said(msgspec.Struct, frozen=True):
+class ClientMessage(msgspec.Struct, frozen=True):
     """A message of the client."""
 
     type: str
@@ -53,15 +53,19 @@ class Said(msgspec.Struct, frozen=True):
     payload: dict[str, Any] | UnsetType = UNSET
 
 
-_decode = msgspec.json.Decoder(Said).decode
+_decode = msgspec.json.Decoder(ClientMessage).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class Sockets:
+class WebSocketEndpoint:
     """Serves WebSocket connections."""
 
     def __init__(
-        self, runner: Runner, doorkeeper: Doorkeeper, origins: Origins, limits: LimitSettings
+        self,
+        runner: OperationRunner,
+        doorkeeper: Authenticator,
+        origins: OriginPolicy,
+        limits: LimitSettings,
     ) -> None:
         """Run operations for whom the doorkeeper knows."""
         self.runner = runner
@@ -85,12 +89,12 @@ class Sockets:
         except (RequestError, Unauthenticated) as error:
             await _deny(connection, send, refused(error))
             return
-        socket = Socket(self, connection, headers, send)
+        socket = WebSocketSession(self, connection, headers, send)
         # The client may be gone at any time (OSError is how servers say so).
         with contextlib.suppress(OSError):
             try:
                 await socket.serve(receive)
-            except Closed as end:
+            except ConnectionClosed as end:
                 close = {"type": "websocket.close", "code": end.code, "reason": end.reason}
                 await send(close)
             finally:
@@ -103,16 +107,16 @@ class Sockets:
             await self.doorkeeper.caller(shown, address_of(connection, headers))
 
 
-class Socket:
+class WebSocketSession:
     """One connection and its operations."""
 
     def __init__(
-        self, sockets: Sockets, connection: Connection, headers: Headers, send: Send
+        self, sockets: WebSocketEndpoint, connection: Connection, headers: Headers, send: Send
     ) -> None:
         """Answer to `send`; the headers are those of the handshake."""
         self._sockets = sockets
         self._protocols = connection["subprotocols"]
-        self._wishes = wishes_of(headers)
+        self._wishes = request_options(headers)
         self._address = address_of(connection, headers)
         self._send = send
         self._authorization = authorization_of(headers)
@@ -121,10 +125,10 @@ class Socket:
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def serve(self, receive: Receive) -> None:
-        """Answer messages until the client goes. Raises `Closed`."""
+        """Answer messages until the client goes. Raises `ConnectionClosed`."""
         if PROTOCOL not in self._protocols:
             await self._send({"type": "websocket.accept"})
-            raise Closed(4406, f"Subprotocol not acceptable: speak {PROTOCOL}")
+            raise ConnectionClosed(4406, f"Subprotocol not acceptable: speak {PROTOCOL}")
         await self._send({"type": "websocket.accept", "subprotocol": PROTOCOL})
         late: float | None
         late = asyncio.get_running_loop().time() + self._sockets.limits.init_timeout_s
@@ -133,7 +137,7 @@ class Socket:
                 async with asyncio.timeout_at(late):
                     message = await receive()
             except TimeoutError:
-                raise Closed(4408, "Connection initialisation timeout") from None
+                raise ConnectionClosed(4408, "Connection initialisation timeout") from None
             if message["type"] == "websocket.disconnect":
                 return
             await self._hear(self._read(message))
@@ -149,18 +153,18 @@ class Socket:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    def _read(self, message: Mapping[str, Any]) -> Said:
+    def _read(self, message: Mapping[str, Any]) -> ClientMessage:
         text = message.get("text")
         if text is None:
-            raise Closed(4400, "Binary messages are not understood")
+            raise ConnectionClosed(4400, "Binary messages are not understood")
         if len(text) > self._sockets.limits.message_bytes:
-            raise Closed(1009, "The message is too large (limits.message_bytes)")
+            raise ConnectionClosed(1009, "The message is too large (limits.message_bytes)")
         try:
             return _decode(text.removeprefix("\ufeff"))
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise Closed(4400, _explained(error)) from error
+            raise ConnectionClosed(4400, _explained(error)) from error
 
-    async def _hear(self, said: Said) -> None:
+    async def _hear(self, said: ClientMessage) -> None:
         match said.type:
             case "subscribe":
                 await self._subscribe(said)
@@ -176,16 +180,16 @@ class Socket:
             case "connection_init":
                 await self._initialise(said)
             case _:
-                raise Closed(4400, "The message has a type that is not a client's")
+                raise ConnectionClosed(4400, "The message has a type that is not a client's")
 
-    async def _initialise(self, said: Said) -> None:
+    async def _initialise(self, said: ClientMessage) -> None:
         if self._is_initialised:
-            raise Closed(4429, "Too many initialisation requests")
+            raise ConnectionClosed(4429, "Too many initialisation requests")
         payload = {} if said.payload is UNSET else said.payload
         given = [payload.get(name) for name in ("authorization", "Authorization")]
         shown = [each for each in given if each is not None] or [self._authorization]
         if not all(isinstance(each, str | None) for each in shown):
-            raise Closed(4400, "The authorization is not a text")
+            raise ConnectionClosed(4400, "The authorization is not a text")
         for self._authorization in shown:
             await self._caller()
         self._is_initialised = True
@@ -196,22 +200,22 @@ class Socket:
         try:
             return await self._sockets.doorkeeper.caller(self._authorization, self._address)
         except Unauthenticated:
-            raise Closed(4403, "Forbidden") from None
+            raise ConnectionClosed(4403, "Forbidden") from None
 
-    async def _subscribe(self, said: Said) -> None:
+    async def _subscribe(self, said: ClientMessage) -> None:
         if not self._is_initialised:
-            raise Closed(4401, "Unauthorized")
+            raise ConnectionClosed(4401, "Unauthorized")
         name = _id_of(said)
         if said.payload is UNSET:
-            raise Closed(4400, "The message has no payload")
+            raise ConnectionClosed(4400, "The message has no payload")
         try:
-            asked = msgspec.convert(said.payload, Asked)
+            asked = msgspec.convert(said.payload, GraphQLRequest)
         except msgspec.ValidationError as error:
-            raise Closed(4400, _explained(error)) from error
+            raise ConnectionClosed(4400, _explained(error)) from error
         if asked.query is None and not asked.names_document:
-            raise Closed(4400, "The payload has no query, and no name of a document")
+            raise ConnectionClosed(4400, "The payload has no query, and no name of a document")
         if name in self._running:
-            raise Closed(4409, f"Subscriber for {name} already exists")
+            raise ConnectionClosed(4409, f"Subscriber for {name} already exists")
         caller = await self._caller()
         most = self._sockets.limits.operations_per_connection
         if len(self._running) >= most:
@@ -234,7 +238,7 @@ class Socket:
         self._sockets.operations -= 1
         self._activity.operations -= 1
 
-    async def _operate(self, name: str, asked: Asked, caller: Caller) -> None:
+    async def _operate(self, name: str, asked: GraphQLRequest, caller: Caller) -> None:
         try:
             reply = await self._sockets.runner.run(asked, caller, self._wishes)
             if reply.is_request_error:
@@ -258,9 +262,9 @@ class Socket:
         await self._send({"type": "websocket.send", "text": _encode(message).decode()})
 
 
-def _id_of(said: Said) -> str:
+def _id_of(said: ClientMessage) -> str:
     if said.id is UNSET or not said.id:
-        raise Closed(4400, "The message has no id")
+        raise ConnectionClosed(4400, "The message has no id")
     return said.id
 
 

@@ -23,7 +23,7 @@ class _Batch(Generic[K, T]):
         self.task: asyncio.Task[None] | None = None
 
 
-class Known(Generic[K, T]):
+class LoaderCache(Generic[K, T]):
     """What was read by key, and what is being read."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Known(Generic[K, T]):
         self.primed: list[tuple[Iterable[T], Callable[[T], K]]] = []
 
 
-class Loader(Generic[K, T]):
+class DataLoader(Generic[K, T]):
     """Reads things by key, in batches: whatever is asked for within two turns of the loop.
 
     aiodataloader has one future for each key; here one serves a whole list of them, and what is
@@ -43,7 +43,7 @@ class Loader(Generic[K, T]):
     def __init__(
         self,
         batch: Callable[[Sequence[K]], Awaitable[Sequence[T | GatewayError | None]]],
-        known: Known[K, T],
+        known: LoaderCache[K, T],
     ) -> None:
         """Read by a function that answers each key, in order, with its value or its error."""
         self._ask = batch

@@ -21,7 +21,7 @@ from gateway.domain.entities import (
 )
 from gateway.domain.pages import Walked
 from gateway.errors import GatewayError, settled
-from gateway.loaders.request_loaders import Loaders
+from gateway.loaders.request_loaders import RequestLoaders
 from gateway.request_scope import Scope
 from gateway.upstream.provider import Provider
 
@@ -29,7 +29,7 @@ ALWAYS_ACTIVE = frozenset({Status.ACTIVE})
 """The statuses of a provider whose segments cannot be switched off; it has no validity either."""
 
 
-class OwnLoaders(Loaders):
+class OwnCustomerLoaders(RequestLoaders):
     """Loaders for which only one customer exists."""
 
     def __init__(

@@ -22,24 +22,24 @@ from gateway.domain.entities import (
 from gateway.domain.pages import Page, PageRequest, Walked
 from gateway.domain.queries import EVERY_CUSTOMER, EVERY_SEGMENT
 from gateway.errors import GatewayError, Malformed, settled
-from gateway.loaders.dataloader import Known, Loader
+from gateway.loaders.dataloader import DataLoader, LoaderCache
 from gateway.providers.base.adapter import (
-    Batch,
     ListsCustomers,
     ListsSegments,
     ListsSegmentsOfCustomer,
+    ReadBatch,
     ReadsAssignments,
     ReadsCustomers,
     ReadsSegments,
 )
-from gateway.providers.base.exchange import Asked
+from gateway.providers.base.exchange import ReadPlan
 from gateway.request_scope import Scope
 from gateway.upstream.provider import Provider
 
 T = TypeVar("T")
 Q = TypeVarTuple("Q")
 
-ReadsByKey: TypeAlias = Callable[[Sequence[str]], Sequence[Batch]]
+ReadsByKey: TypeAlias = Callable[[Sequence[str]], Sequence[ReadBatch]]
 """A method of an adapter that reads things by their keys."""
 
 Asking: TypeAlias = Callable[[Provider], ReadsByKey | None]
@@ -69,7 +69,7 @@ KIND_BY_MEMBERSHIP = {
 }
 
 
-class Loaders:
+class RequestLoaders:
     """Everything that one request may read, batched by `Ref`."""
 
     def __init__(self, providers: Mapping[str, Provider], scope: Scope) -> None:
@@ -77,39 +77,39 @@ class Loaders:
         self._providers = providers
         self._scope = scope
         self._sent: dict[Hashable, asyncio.Future[Any]] = {}
-        self._known: defaultdict[str, Known[Any, Any]] = defaultdict(Known)
+        self._known: defaultdict[str, LoaderCache[Any, Any]] = defaultdict(LoaderCache)
 
     # A loader is made for each use: one that was kept would stand in a circle with this, and all
     # that a request read would wait for the garbage collector.
 
     @property
-    def segment(self) -> Loader[Ref, Segment]:
+    def segment(self) -> DataLoader[Ref, Segment]:
         """Segments by their refs."""
-        return Loader(self._segments, self._known["segment"])
+        return DataLoader(self._segments, self._known["segment"])
 
     @property
-    def customer(self) -> Loader[Ref, Customer]:
+    def customer(self) -> DataLoader[Ref, Customer]:
         """Customers by any of the keys that their provider knows them by."""
-        return Loader(self._customers, self._known["customer"])
+        return DataLoader(self._customers, self._known["customer"])
 
     @property
-    def assignment(self) -> Loader[AssignmentRef, Assignment]:
+    def assignment(self) -> DataLoader[AssignmentRef, Assignment]:
         """Assignments by both ends."""
-        return Loader(self._assignments, self._known["assignment"])
+        return DataLoader(self._assignments, self._known["assignment"])
 
     @property
-    def assignments_of(self) -> Loader[Ref, Walked[Assignment]]:
+    def assignments_of(self) -> DataLoader[Ref, Walked[Assignment]]:
         """All assignments of customers."""
-        return Loader(self._assignments_of, self._known["assignments_of"])
+        return DataLoader(self._assignments_of, self._known["assignments_of"])
 
     def fetch(
-        self, provider: Provider, ask: Callable[[*Q], Asked[T]], *question: *Q
+        self, provider: Provider, ask: Callable[[*Q], ReadPlan[T]], *question: *Q
     ) -> Awaitable[T]:
         """Read what a method of the provider's adapter asks for; equal questions once."""
         return self._once((ask, question), self._fetch, provider)
 
     async def fetch_all(
-        self, provider: Provider, ask: Callable[[*Q], Asked[T]], questions: Iterable[tuple[*Q]]
+        self, provider: Provider, ask: Callable[[*Q], ReadPlan[T]], questions: Iterable[tuple[*Q]]
     ) -> Mapping[tuple[*Q], T | GatewayError]:
         """Read the answers to all these questions at once; `fetch` has them from then on.
 
@@ -166,7 +166,7 @@ class Loaders:
     async def walk(
         self,
         provider: Provider,
-        ask: Callable[[*Q, PageRequest], Asked[Page[T]]],
+        ask: Callable[[*Q, PageRequest], ReadPlan[Page[T]]],
         *question: *Q,
         first: Page[T] | None = None,
     ) -> Walked[T]:
@@ -317,7 +317,7 @@ class Loaders:
     async def _batches(self, provider: Provider, question: Question) -> Answers[Any]:
         """Read the batches of these keys: what fails stands for its own."""
         ask, keys = question
-        batches: Sequence[Batch]
+        batches: Sequence[ReadBatch]
         batches = provider.asks(ask, keys) if len(keys) <= MOST_KEYS else ask(keys)
         if len(batches) == 1:
             ((part, exchange),) = batches

@@ -5,10 +5,10 @@ from typing import NamedTuple, TypeVar
 
 from gateway.domain.pages import Page, PageRequest
 from gateway.errors import BadInput
-from gateway.loaders.request_loaders import Loaders
+from gateway.loaders.request_loaders import RequestLoaders
 from gateway.reads import cursor as cursors
 from gateway.reads.cursor import Progress, State
-from gateway.reads.merged_list import Connection, Identity, Listing, alone
+from gateway.reads.merged_list import Connection, Identity, ListSource, single_list
 from gateway.reads.source_rows import Source, countable, source_of
 from gateway.upstream.provider import Provider
 
@@ -26,11 +26,11 @@ class Paging(NamedTuple):
     with_total: bool = False
 
 
-class Sources:
+class RequestReads:
     """The providers and loaders that the reads of one request ask."""
 
     def __init__(
-        self, providers: Mapping[str, Provider], loaders: Loaders, languages: Sequence[str]
+        self, providers: Mapping[str, Provider], loaders: RequestLoaders, languages: Sequence[str]
     ) -> None:
         """Read from these providers, in their order, through the request's loaders."""
         self._providers = providers
@@ -61,8 +61,8 @@ class Sources:
         of: Identity,
     ) -> Connection[T]:
         """Page through one provider's list; what it fails with is raised."""
-        listing = Listing(provider.key, page)
-        return await alone(
+        listing = ListSource(provider.key, page)
+        return await single_list(
             listing, paging.first, paging.after, of=of, with_total=paging.with_total
         )
 
@@ -72,7 +72,7 @@ def first_page(
 ) -> Connection[T] | None:
     """Return the first `size` rows of a list, where its provider's first answer is just these.
 
-    As `alone` does, at a fourth of its cost: operations show hundreds of lists.
+    As `single_list` does, at a fourth of its cost: operations show hundreds of lists.
     """
     rows, is_last = page.rows, page.is_last
     if not page.is_distinct or len(rows) > size or not (is_last or len(rows) == size):

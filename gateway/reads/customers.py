@@ -14,7 +14,7 @@ from gateway.providers.base.adapter import (
 from gateway.reads.base import Paging, checked
 from gateway.reads.cursor import identity
 from gateway.reads.members import MemberReads
-from gateway.reads.merged_list import Connection, Listing, merged, settled_list
+from gateway.reads.merged_list import Connection, ListSource, merge, settled_list
 from gateway.upstream.provider import Provider
 
 
@@ -29,13 +29,13 @@ class CustomerReads(MemberReads):
         )
         listings = [self._customers_of_provider(provider, wanted) for provider in scope]
         of = partial(identity, "customers", [p.key for p in scope], wanted)
-        return await merged(
+        return await merge(
             listings, paging.first, paging.after, of=of, with_total=paging.with_total
         )
 
     def _customers_of_provider(
         self, provider: Provider, wanted: CustomerFilter
-    ) -> Listing[Customer]:
+    ) -> ListSource[Customer]:
         key, email = provider.key, wanted.query.email
 
         def holds(customer: Customer) -> bool:
@@ -55,8 +55,8 @@ class CustomerReads(MemberReads):
             return settled_list(key, partial(by_key, wanted_key), provider.origin)
         if wanted.segment is not None:
             page = self._member_page(provider, wanted.segment.key, is_sifted=email is not None)
-            return Listing(key, page, None if email is None else holds)
-        return Listing(key, self._customer_page(provider, wanted))
+            return ListSource(key, page, None if email is None else holds)
+        return ListSource(key, self._customer_page(provider, wanted))
 
     def _customer_page(
         self, provider: Provider, wanted: CustomerFilter
@@ -78,7 +78,7 @@ class CustomerReads(MemberReads):
         async def rows() -> Sequence[Assignment]:
             return await self._loaders.assignments_of.load(ref) or ()
 
-        return await merged(
+        return await merge(
             [settled_list(ref.provider, rows, self._providers[ref.provider].origin)],
             paging.first,
             paging.after,

@@ -15,13 +15,13 @@ from gateway.providers.base.adapter import (
     ListsMembers,
     MatchesItems,
 )
-from gateway.reads.base import Paging, Sources, checked, first_page
+from gateway.reads.base import Paging, RequestReads, checked, first_page
 from gateway.reads.cursor import identity
 from gateway.reads.merged_list import Connection
 from gateway.upstream.provider import Provider
 
 
-class MemberReads(Sources):
+class MemberReads(RequestReads):
     """The members and items of segments."""
 
     async def members(

@@ -22,7 +22,7 @@ from gateway.reads.source_rows import Source, countable, oldest, source_of
 
 T = TypeVar("T")
 
-SIFTED_PAGE = 250
+FILTERED_PAGE = 250
 """Rows asked for at a time when the gateway itself sifts them."""
 
 MOST_CALLS = 100
@@ -30,7 +30,7 @@ MOST_CALLS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Listing(Generic[T]):
+class ListSource(Generic[T]):
     """One provider's part of a list."""
 
     provider: str
@@ -39,18 +39,18 @@ class Listing(Generic[T]):
     """What the gateway must still sift out of the provider's rows."""
 
 
-def empty_list(provider: str) -> Listing[Any]:
+def empty_list(provider: str) -> ListSource[Any]:
     """Return the list of a provider that cannot have such rows: it need not be asked."""
 
     async def page(_: PageRequest) -> Page[Any]:
         return Page(rows=(), position_after=str, is_last=True, total=0, origin=None)
 
-    return Listing(provider, page)
+    return ListSource(provider, page)
 
 
 def settled_list(
     provider: str, rows: Callable[[], Awaitable[Sequence[T]]], of_none: Origin = Origin.LIVE
-) -> Listing[T]:
+) -> ListSource[T]:
     """Return a list that is read as a whole and paged here; `of_none`: where no rows are from."""
 
     async def page(request: PageRequest) -> Page[T]:
@@ -69,7 +69,7 @@ def settled_list(
             skipped=skipped,
         )
 
-    return Listing(provider, page)
+    return ListSource(provider, page)
 
 
 class Connection(Generic[T]):
@@ -123,7 +123,7 @@ def digest(of: Identity) -> str:
 class Part(Generic[T]):
     """One provider's part of a page that is being made."""
 
-    listing: Listing[T]
+    listing: ListSource[T]
     before: Progress
     is_asked: bool = False
     rows: Sequence[T] = ()
@@ -161,7 +161,7 @@ class Part(Generic[T]):
         seen: set[Any] = set()
         position = self.before.position
         for _ in range(MOST_CALLS):
-            size = SIFTED_PAGE if holds else wanted - len(rows)
+            size = FILTERED_PAGE if holds else wanted - len(rows)
             page = await self.listing.page(
                 PageRequest(size, position, with_total and self.total is None)
             )
@@ -255,8 +255,8 @@ class Part(Generic[T]):
         )
 
 
-async def merged(
-    listings: Sequence[Listing[T]],
+async def merge(
+    listings: Sequence[ListSource[T]],
     first: int,
     after: str | None,
     *,
@@ -281,8 +281,13 @@ async def merged(
     return _page(parts, after, of)
 
 
-async def alone(
-    listing: Listing[T], first: int, after: str | None, *, of: Identity, with_total: bool = False
+async def single_list(
+    listing: ListSource[T],
+    first: int,
+    after: str | None,
+    *,
+    of: Identity,
+    with_total: bool = False,
 ) -> Connection[T]:
     """Return the next `first` rows of one list; what its provider fails with is raised."""
     (part,) = parts = _parts([listing], after, of)
@@ -292,7 +297,9 @@ async def alone(
     return _page(parts, after, of)
 
 
-def _parts(listings: Sequence[Listing[T]], after: str | None, of: Identity) -> Sequence[Part[T]]:
+def _parts(
+    listings: Sequence[ListSource[T]], after: str | None, of: Identity
+) -> Sequence[Part[T]]:
     known: Mapping[str, Progress] = {} if after is None else cursors.read(digest(of), after)
     befores = [known.get(listing.provider, START) for listing in listings]
     return [

@@ -15,7 +15,7 @@ from gateway.domain.entities import Ref
 from gateway.errors import BadInput
 from gateway.reads import cursor as cursors
 from gateway.reads.cursor import START, Progress
-from gateway.reads.merged_list import Connection, Identity, Listing, Part, digest
+from gateway.reads.merged_list import Connection, Identity, ListSource, Part, digest
 
 T = TypeVar("T")
 
@@ -51,7 +51,12 @@ class _Place(NamedTuple):
 
 
 async def ordered(
-    listings: Sequence[Listing[T]], first: int, after: str | None, *, of: Identity, order: Order[T]
+    listings: Sequence[ListSource[T]],
+    first: int,
+    after: str | None,
+    *,
+    of: Identity,
+    order: Order[T],
 ) -> Connection[T]:
     """Return the next `first` rows of all lists in one order; a list too long is refused."""
     providers = {each.provider: place for place, each in enumerate(listings)}
@@ -81,7 +86,7 @@ async def ordered(
 
 
 async def backwards(
-    listings: Sequence[Listing[T]],
+    listings: Sequence[ListSource[T]],
     first: int,
     after: str | None,
     *,
@@ -114,7 +119,7 @@ async def backwards(
     return _page(parts, rows, start, first, after, of, cursor)
 
 
-async def _whole(listings: Sequence[Listing[T]]) -> Sequence[Part[T]]:
+async def _whole(listings: Sequence[ListSource[T]]) -> Sequence[Part[T]]:
     """Read all lists to their ends. A provider that fails contributes nothing."""
     parts = [Part(listing, START) for listing in listings]
     await asyncio.gather(*(part.ask(LONGEST_ORDERED, with_total=False) for part in parts))

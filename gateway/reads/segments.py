@@ -14,13 +14,13 @@ from gateway.providers.base.adapter import (
     ListsSegments,
 )
 from gateway.providers.base.write_protocols import ReordersSegments
-from gateway.reads.base import Paging, Sources, checked
+from gateway.reads.base import Paging, RequestReads, checked
 from gateway.reads.cursor import identity
 from gateway.reads.merged_list import (
     Connection,
-    Listing,
+    ListSource,
     empty_list,
-    merged,
+    merge,
     settled_list,
 )
 from gateway.reads.ordered_list import Order, backwards, ordered
@@ -42,7 +42,7 @@ SORTING: Mapping[SortKey, Callable[[Segment, Sequence[str]], str | int | None]] 
 }
 
 
-class SegmentReads(Sources):
+class SegmentReads(RequestReads):
     """Lists of segments, of all providers and of one customer."""
 
     async def segments(
@@ -67,7 +67,7 @@ class SegmentReads(Sources):
             identity, "segments", [p.key for p in scope], wanted, sort, reverse, languages
         )
         if sort is SortKey.PROVIDER and not reverse:
-            return await merged(
+            return await merge(
                 listings, paging.first, paging.after, of=of, with_total=paging.with_total
             )
         if sort is SortKey.PROVIDER:
@@ -76,7 +76,9 @@ class SegmentReads(Sources):
         order = Order(lambda segment: by(segment, self._languages), kind, reverse, _ref)
         return await ordered(listings, paging.first, paging.after, of=of, order=order)
 
-    def _segments_of_provider(self, provider: Provider, wanted: SegmentFilter) -> Listing[Segment]:
+    def _segments_of_provider(
+        self, provider: Provider, wanted: SegmentFilter
+    ) -> ListSource[Segment]:
         """Return one provider's part of the list of segments, asked in its cheapest way."""
         key, adapter, query = provider.key, provider.adapter, wanted.query
         if (
@@ -97,7 +99,7 @@ class SegmentReads(Sources):
             rows = partial(self._named_segments, provider, wanted, query)
             return settled_list(key, rows, provider.origin)
         holds = query.holds if query.is_local else None
-        return Listing(key, self._segment_page(provider, query), holds)
+        return ListSource(key, self._segment_page(provider, query), holds)
 
     async def _named_segments(
         self, provider: Provider, wanted: SegmentFilter, query: SegmentQuery
@@ -145,7 +147,7 @@ class SegmentReads(Sources):
                 told = list(await self._whole(assignments))
             return assignments.but(each for each in told if keep is None or keep(each))
 
-        return await merged(
+        return await merge(
             [settled_list(ref.provider, rows, self._providers[ref.provider].origin)],
             paging.first,
             paging.after,

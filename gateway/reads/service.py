@@ -6,7 +6,7 @@ from gateway.reads.memberships import MembershipReads
 from gateway.reads.segments import SegmentReads
 
 
-class Reads(SegmentReads, CustomerReads, MembershipReads):
+class ReadService(SegmentReads, CustomerReads, MembershipReads):
     """Everything that one request may read beyond single things by their keys."""
 
     async def limit_used(self, provider: str, limit: str) -> int | None:

@@ -15,9 +15,9 @@ from sqlalchemy import Connection, Table, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from gateway.store.database_url import Place
+from gateway.store.database_url import DatabaseUrl
 from gateway.store.deadlines import Work, current
-from gateway.store.errors import RecordFailed, StoreState
+from gateway.store.errors import StoreFailed, StoreState
 from gateway.store.failures import failing
 from gateway.store.file import StoreFile
 
@@ -39,7 +39,7 @@ CONNECT_TIMEOUT_S: Final = 5.0
 class Database:
     """An open database."""
 
-    def __init__(self, place: Place, connect_timeout_s: float = CONNECT_TIMEOUT_S) -> None:
+    def __init__(self, place: DatabaseUrl, connect_timeout_s: float = CONNECT_TIMEOUT_S) -> None:
         """Take what is there; nothing is opened before the first transaction."""
         self.is_sqlite = place.path is not None
         self.file = None if place.path is None else StoreFile(place.path)
@@ -58,7 +58,7 @@ class Database:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction that writes. Keep it short. Raises `RecordFailed`.
+        """Open a transaction that writes. Keep it short. Raises `StoreFailed`.
 
         It is committed unless the deadline of the work that it is part of has passed.
         """
@@ -68,14 +68,14 @@ class Database:
                     yield connection
                     if work := current():
                         work.check()
-        except RecordFailed:
+        except StoreFailed:
             self.write_failures += 1
             raise
         self.committed_at = asyncio.get_running_loop().time()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction that reads. Raises `RecordFailed`."""
+        """Open a transaction that reads. Raises `StoreFailed`."""
         with self._failing():
             async with self._connected(self._reader) as connection:
                 yield connection
@@ -85,7 +85,7 @@ class Database:
         try:
             with failing():
                 yield
-        except RecordFailed as error:
+        except StoreFailed as error:
             if error.state is StoreState.DAMAGED:
                 self.damaged_at = asyncio.get_running_loop().time()
             raise
@@ -114,7 +114,7 @@ class Database:
         """Do this until the deadline, also when the caller is cancelled; `close` waits for it.
 
         Whatever writes goes through here. The deadline is on the event loop's clock; None is
-        `BUSY_S` from now. Raises `RecordFailed` at the deadline, and nothing is committed then,
+        `BUSY_S` from now. Raises `StoreFailed` at the deadline, and nothing is committed then,
         unless the commit itself was under way.
         """
         now = asyncio.get_running_loop().time()
@@ -145,7 +145,7 @@ class Database:
         await self._reader.dispose()
 
 
-def _postgres(place: Place, connect_timeout_s: float) -> AsyncEngine:
+def _postgres(place: DatabaseUrl, connect_timeout_s: float) -> AsyncEngine:
     # A peer that vanished ends a connection after the same time as one that is not there.
     timeouts = {
         "connect_timeout": math.ceil(connect_timeout_s),
@@ -165,7 +165,7 @@ def _postgres(place: Place, connect_timeout_s: float) -> AsyncEngine:
     )
 
 
-def _sqlite(place: Place, connections: int, begin: str, timeout_s: float) -> AsyncEngine:
+def _sqlite(place: DatabaseUrl, connections: int, begin: str, timeout_s: float) -> AsyncEngine:
     # The driver begins no transactions of its own (isolation_level None); see `begun` below.
     engine = create_async_engine(
         place.url,

@@ -13,7 +13,7 @@ DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 SETTING = "store.url"
 
 
-class Place(NamedTuple):
+class DatabaseUrl(NamedTuple):
     """Where the record is."""
 
     url: URL
@@ -29,7 +29,7 @@ class Place(NamedTuple):
         return self.url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
 
 
-def located(url: str | None, environment: Mapping[str, str]) -> Place:
+def database_url(url: str | None, environment: Mapping[str, str]) -> DatabaseUrl:
     """Return the place that `store.url` names: `sqlite:///file` or `postgresql://…`.
 
     None is `segment-gateway/gateway.db` in the state directory of the XDG Base Directory
@@ -38,7 +38,7 @@ def located(url: str | None, environment: Mapping[str, str]) -> Place:
     """
     if url is None:
         path = _state_directory(environment) / "segment-gateway" / "gateway.db"
-        return Place(URL.create(DRIVERS["sqlite"], database=str(path)), path)
+        return DatabaseUrl(URL.create(DRIVERS["sqlite"], database=str(path)), path)
     try:
         parsed = make_url(url)
         driver = DRIVERS[parsed.drivername]
@@ -46,12 +46,12 @@ def located(url: str | None, environment: Mapping[str, str]) -> Place:
         # The text may hold a password: neither it nor the cause is shown.
         raise SettingsError([Problem(SETTING, "is not a URL of a database")]) from None
     if parsed.drivername != "sqlite":
-        return Place(parsed.set(drivername=driver), None)
+        return DatabaseUrl(parsed.set(drivername=driver), None)
     if parsed.host or not parsed.database or parsed.database.startswith((":memory:", "file:")):
         text = "must name a file: sqlite:///gateway.db, or sqlite:////var/lib/… from the root"
         raise SettingsError([Problem(SETTING, text)])
     path = Path(parsed.database).absolute()
-    return Place(URL.create(driver, database=str(path)), path)
+    return DatabaseUrl(URL.create(driver, database=str(path)), path)
 
 
 def _state_directory(environment: Mapping[str, str]) -> Path:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import ContextVar, copy_context
 from typing import Any, Final, Generic, TypeVar
 
-from gateway.store.errors import RecordFailed, StoreState
+from gateway.store.errors import StoreFailed, StoreState
 
 T = TypeVar("T")
 
@@ -90,5 +90,5 @@ def current() -> Work[Any] | None:
     return _CURRENT.get()
 
 
-def _late() -> RecordFailed:
-    return RecordFailed(StoreState.FROZEN, "the database did not answer before the deadline")
+def _late() -> StoreFailed:
+    return StoreFailed(StoreState.FROZEN, "the database did not answer before the deadline")

@@ -23,7 +23,7 @@ class StoreState(Enum):
     BROKEN = "it has a fault of its own"
 
 
-class RecordFailed(GatewayError):
+class StoreFailed(GatewayError):
     """The database cannot be used at the moment. What was to be written was not."""
 
     retryable: ClassVar[bool] = True
@@ -35,7 +35,7 @@ class RecordFailed(GatewayError):
         super().__init__(f"The gateway's own record cannot be used at the moment: {state.value}.")
 
 
-class RecordBusy(GatewayError):
+class StoreBusy(GatewayError):
     """Another write of the same customers was not settled in time. Nothing was done."""
 
     def __init__(self, provider: str) -> None:

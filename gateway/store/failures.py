@@ -1,4 +1,4 @@
-"""Turn every error of the database and its driver into `RecordFailed`, with its cause."""
+"""Turn every error of the database and its driver into `StoreFailed`, with its cause."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import exc
 
-from gateway.store.errors import RecordFailed, StoreState
+from gateway.store.errors import StoreFailed, StoreState
 
 _SQLITE_STATES = {
     sqlite3.SQLITE_BUSY: StoreState.LOCKED,
@@ -42,7 +42,7 @@ _POSTGRES_STATES = {
 
 @contextmanager
 def failing() -> Iterator[None]:
-    """Raise `RecordFailed` in the place of whatever the database or its driver raises.
+    """Raise `StoreFailed` in the place of whatever the database or its driver raises.
 
     A value that no column can hold (ValueError, LookupError, TypeError, OverflowError while rows
     are decoded) is damage too. The error itself is the cause, for the log.
@@ -61,32 +61,32 @@ def failing() -> Iterator[None]:
         raise failed(error) from error
 
 
-def failed(error: Exception) -> RecordFailed:
+def failed(error: Exception) -> StoreFailed:
     """Return how the record failed; without values of rows or parameters."""
     if isinstance(error, exc.TimeoutError):
-        return RecordFailed(StoreState.FROZEN, "no connection became free in time")
+        return StoreFailed(StoreState.FROZEN, "no connection became free in time")
     original = getattr(error, "orig", None) or error
     code = getattr(original, "sqlite_errorcode", None)
     if isinstance(code, int):
         # The low byte is the primary code.
         state = _SQLITE_STATES.get(code & 0xFF, StoreState.BROKEN)
-        return RecordFailed(state, f"{getattr(original, 'sqlite_errorname', code)}: {original}")
+        return StoreFailed(state, f"{getattr(original, 'sqlite_errorname', code)}: {original}")
     if isinstance(original, sqlite3.Error):
-        return RecordFailed(StoreState.BROKEN, str(original))
+        return StoreFailed(StoreState.BROKEN, str(original))
     if hasattr(original, "sqlstate"):
         return _of_postgres(original)
     state = StoreState.DAMAGED if not isinstance(error, exc.SQLAlchemyError) else StoreState.BROKEN
     if isinstance(original, OSError):
         state = StoreState.DOWN
-    return RecordFailed(state, type(original).__name__)
+    return StoreFailed(state, type(original).__name__)
 
 
-def _of_postgres(original: BaseException) -> RecordFailed:
+def _of_postgres(original: BaseException) -> StoreFailed:
     code = getattr(original, "sqlstate", None)
     if code is None:  # no connection, or it broke: libpq says why, without the password
-        return RecordFailed(StoreState.DOWN, " ".join(str(original).split()))
+        return StoreFailed(StoreState.DOWN, " ".join(str(original).split()))
     state = _POSTGRES_STATES.get(code) or _POSTGRES_STATES.get(code[:2], StoreState.BROKEN)
     # Messages of class 22 (data exception) may quote a value.
     diagnostics = getattr(original, "diag", None)
     message = None if code.startswith("22") else getattr(diagnostics, "message_primary", None)
-    return RecordFailed(state, f"SQLSTATE {code}: {message or type(original).__name__}")
+    return StoreFailed(state, f"SQLSTATE {code}: {message or type(original).__name__}")

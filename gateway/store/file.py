@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from gateway.store.errors import RecordFailed, StoreState
+from gateway.store.errors import StoreFailed, StoreState
 
 
 class StoreFile:
@@ -26,23 +26,23 @@ class StoreFile:
         self._identity, self._size = (found.st_dev, found.st_ino), found.st_size
 
     def check(self) -> None:
-        """Raise `RecordFailed` when the file is gone, another one, or shorter than it was."""
+        """Raise `StoreFailed` when the file is gone, another one, or shorter than it was."""
         if self._identity is None:
             return
         try:
             found = self._path.stat()
         except OSError as error:
             cause = f"the file cannot be looked at: {error.strerror}"
-            raise RecordFailed(StoreState.REPLACED, cause) from error
+            raise StoreFailed(StoreState.REPLACED, cause) from error
         if (found.st_dev, found.st_ino) != self._identity:
-            raise RecordFailed(StoreState.REPLACED, "another file is in its place")
+            raise StoreFailed(StoreState.REPLACED, "another file is in its place")
         if found.st_size < self._size:
             self._is_truncated = True
         if self._is_truncated:
-            raise RecordFailed(StoreState.REPLACED, "the file was truncated")
+            raise StoreFailed(StoreState.REPLACED, "the file was truncated")
         self._size = found.st_size
 
     def check_writable(self) -> None:
-        """Raise `RecordFailed` when file or file system is read-only."""
+        """Raise `StoreFailed` when file or file system is read-only."""
         if not os.access(self._path, os.W_OK, effective_ids=True):
-            raise RecordFailed(StoreState.READ_ONLY, "the file may not be written")
+            raise StoreFailed(StoreState.READ_ONLY, "the file may not be written")

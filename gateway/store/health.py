@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.store.database import Database
-from gateway.store.errors import RecordFailed, StoreState
+from gateway.store.errors import StoreFailed, StoreState
 from gateway.store.migrate import NEWEST
 
 EVERY_S: Final = 1.0
@@ -57,7 +57,7 @@ class StoreHealth:
             await asyncio.sleep(EVERY_S)
             try:
                 self._database.file.check()
-            except RecordFailed as error:
+            except StoreFailed as error:
                 self._note(error.state, error.cause)
             else:
                 if self._known is StoreState.REPLACED:
@@ -86,7 +86,7 @@ class StoreHealth:
                 version, read_only = await database.finish(self._begin(), deadline)
             else:
                 version, read_only = await database.read(self._read(), deadline)
-        except RecordFailed as error:
+        except StoreFailed as error:
             return self._note(error.state, error.cause)
         if self._is_damaged(loop.time()):
             return self._note(StoreState.DAMAGED)

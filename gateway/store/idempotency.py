@@ -21,13 +21,13 @@ SWEPT: Final = 1_000
 """Expired keys that one transaction forgets."""
 
 
-class _Kept(NamedTuple):
+class _StoredResult(NamedTuple):
     digest: str
     claimed_until: datetime
     answer: bytes | None
 
 
-class Answers:
+class IdempotencyKeys:
     """What was answered under which key."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
@@ -84,13 +84,13 @@ class Answers:
             if len(keys) < SWEPT:
                 return count
 
-    async def _find(self, key: str) -> _Kept | None:
-        statement = select(*(KEYS.c[name] for name in _Kept._fields)).where(
+    async def _find(self, key: str) -> _StoredResult | None:
+        statement = select(*(KEYS.c[name] for name in _StoredResult._fields)).where(
             KEYS.c.key == key, KEYS.c.expires_at > self._clock()
         )
         async with self._database.reading() as connection:
             found = (await connection.execute(statement)).one_or_none()
-        return _Kept(*found) if found else None
+        return _StoredResult(*found) if found else None
 
     async def _claim(self, key: str, digest: str, deadline: float) -> str | None:
         """Take the key; None when somebody else was faster."""

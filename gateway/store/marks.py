@@ -10,7 +10,7 @@ from typing import NamedTuple
 from gateway.domain.mutations import Tag
 
 
-class Mark(NamedTuple):
+class TagState(NamedTuple):
     """How one customer and one tag stand."""
 
     was: bool
@@ -21,17 +21,17 @@ class Mark(NamedTuple):
     """A write of unknown outcome, whose place the open one took, wanted it."""
 
 
-Marks = Mapping[Tag, Mark]
-SETTLED = Mark(was=True, wanted=True, wanted_before=False)
+TagStates = Mapping[Tag, TagState]
+SETTLED = TagState(was=True, wanted=True, wanted_before=False)
 
 
-def begun(marks: Marks, wanted: AbstractSet[Tag], *, is_open: bool) -> Marks:
+def begun(marks: TagStates, wanted: AbstractSet[Tag], *, is_open: bool) -> TagStates:
     """Return how the tags stand when a write begins, in the place of an open one if there is one.
 
     After an open one everything that it wanted may be there.
     """
     return {
-        tag: Mark(
+        tag: TagState(
             was=mark.was or mark.wanted,
             wanted=tag in wanted,
             wanted_before=is_open and mark.wanted,
@@ -40,15 +40,15 @@ def begun(marks: Marks, wanted: AbstractSet[Tag], *, is_open: bool) -> Marks:
     }
 
 
-_ABSENT = Mark(was=False, wanted=False, wanted_before=False)
+_ABSENT = TagState(was=False, wanted=False, wanted_before=False)
 
 
-def confirmed(marks: Marks) -> Marks:
+def confirmed(marks: TagStates) -> TagStates:
     """Return how the tags stand when the provider did what was wanted."""
     return settled(tag for tag, mark in marks.items() if mark.wanted)
 
 
-def undone(marks: Marks, *, is_known: bool) -> Marks:
+def undone(marks: TagStates, *, is_known: bool) -> TagStates:
     """Return how the tags stand when the write did nothing: as if it had never been.
 
     `is_known`: no write of unknown outcome came before it; else that one is open again.
@@ -56,18 +56,18 @@ def undone(marks: Marks, *, is_known: bool) -> Marks:
     if is_known:
         return settled(tag for tag, mark in marks.items() if mark.was)
     return {
-        tag: Mark(was=True, wanted=mark.wanted_before, wanted_before=False)
+        tag: TagState(was=True, wanted=mark.wanted_before, wanted_before=False)
         for tag, mark in marks.items()
         if mark.was
     }
 
 
-def disturbed(marks: Marks, late: Iterable[Tag]) -> Marks:
+def disturbed(marks: TagStates, late: Iterable[Tag]) -> TagStates:
     """Return how the tags stand when a write that was given up reached the provider after all."""
     may_be = {tag: marks.get(tag, _ABSENT)._replace(was=True) for tag in late}
     return {**marks, **may_be}
 
 
-def settled(tags: Iterable[Tag]) -> Marks:
+def settled(tags: Iterable[Tag]) -> TagStates:
     """Return how the tags stand when exactly these are there."""
     return dict.fromkeys(tags, SETTLED)

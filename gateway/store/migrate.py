@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import Problem, SettingsError
 from gateway.store.database import CONNECT_TIMEOUT_S, Database
-from gateway.store.database_url import SETTING, Place
+from gateway.store.database_url import SETTING, DatabaseUrl
 from gateway.store.tables import CUSTOMERS
 from gateway.store.waiting import attempts
 
@@ -27,7 +27,7 @@ LOCK: Final = 0x5E61_47E3
 
 
 async def migrate(
-    database: Database, place: Place, connect_timeout_s: float = CONNECT_TIMEOUT_S
+    database: Database, place: DatabaseUrl, connect_timeout_s: float = CONNECT_TIMEOUT_S
 ) -> None:
     """Make or upgrade the database. One process does it, the others wait and find it done.
 

@@ -38,7 +38,7 @@ _TAGGING_ROWS: Final = select(
 )
 
 
-class Lookups:
+class StoreQueries:
     """What can be asked of one provider's part of the record."""
 
     def __init__(self, database: Database) -> None:

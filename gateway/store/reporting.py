@@ -2,7 +2,7 @@
 
 import structlog
 
-from gateway.store.errors import RecordFailed, StoreState
+from gateway.store.errors import StoreFailed, StoreState
 
 _WITH_PLACES = {StoreState.BROKEN, StoreState.DAMAGED}
 """States that may be a fault of the program: the log says where they came up."""
@@ -10,7 +10,7 @@ _WITH_PLACES = {StoreState.BROKEN, StoreState.DAMAGED}
 log = structlog.get_logger(__name__)
 
 
-def report(error: RecordFailed, request_id: str) -> None:
+def report(error: StoreFailed, request_id: str) -> None:
     """Write one line. The cause names no rows and no parameters; see `gateway.store.failures`."""
     log.warning(
         "record failed",
@@ -32,7 +32,7 @@ _ADVICE = {
 }
 
 
-def advice(error: RecordFailed, place: str) -> str:
+def advice(error: StoreFailed, place: str) -> str:
     """Return one line for the operator: where the record is, what is wrong, and what to do."""
     what = f"{place} cannot be used: {error.state.value}"
     cause = f" ({error.cause})" if error.cause else ""

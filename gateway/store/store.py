@@ -8,13 +8,13 @@ from typing import Any, Self
 from gateway.domain.mutations import Tag
 from gateway.providers.base.store_lookup import Lookup
 from gateway.store.database import CONNECT_TIMEOUT_S, Database
-from gateway.store.database_url import Place
+from gateway.store.database_url import DatabaseUrl
 from gateway.store.errors import StoreState
 from gateway.store.health import StoreHealth
-from gateway.store.idempotency import Answers
+from gateway.store.idempotency import IdempotencyKeys
 from gateway.store.migrate import migrate
-from gateway.store.queries import Lookups
-from gateway.store.write_intents import Tags
+from gateway.store.queries import StoreQueries
+from gateway.store.write_intents import WriteIntents
 
 
 def now() -> datetime:
@@ -22,22 +22,22 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class Record:
+class Store:
     """What the gateway remembers. Any number of processes may have the same one open."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         """Use `open`; this takes a database that has its tables."""
         self._database = database
-        self._lookups = Lookups(database)
-        self._answers = Answers(database, clock)
-        self.tags = Tags(database, clock)
+        self._lookups = StoreQueries(database)
+        self._answers = IdempotencyKeys(database, clock)
+        self.tags = WriteIntents(database, clock)
         self._health = StoreHealth(database)
         self._watching = asyncio.create_task(self._health.watch())
 
     @classmethod
     async def open(
         cls,
-        place: Place,
+        place: DatabaseUrl,
         clock: Callable[[], datetime] = now,
         *,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
@@ -70,19 +70,19 @@ class Record:
         return await self._health.state()
 
     async def answer(self, provider: str, lookup: Lookup, deadline: float | None = None) -> Any:
-        """Answer a lookup; see `Lookups.answer`."""
+        """Answer a lookup; see `StoreQueries.answer`."""
         return await self._lookups.answer(provider, lookup, deadline)
 
     async def wanted(
         self, provider: str, customer: str, deadline: float | None = None
     ) -> Sequence[Tag]:
-        """Return the tags a customer is to have; see `Lookups.wanted`."""
+        """Return the tags a customer is to have; see `StoreQueries.wanted`."""
         return await self._lookups.wanted(provider, customer, deadline)
 
     async def once(
         self, key: str, digest: str, run: Callable[[], Awaitable[bytes]], deadline: float
     ) -> bytes:
-        """Run at most once for a key; see `Answers.once`."""
+        """Run at most once for a key; see `IdempotencyKeys.once`."""
         return await self._answers.once(key, digest, run, deadline)
 
     async def sweep(self) -> int:

@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.domain.entities import AssignmentState
 from gateway.domain.mutations import Tag
 from gateway.store.database import Database
-from gateway.store.marks import Mark, Marks
+from gateway.store.marks import TagState, TagStates
 from gateway.store.tables import CUSTOMERS, TAGGINGS, TAGS, TOTALS
 
 
-class Entry(NamedTuple):
+class CustomerEntry(NamedTuple):
     """What is recorded of a customer; the columns are explained in `gateway.store.tables`."""
 
     customer: str
@@ -25,7 +25,7 @@ class Entry(NamedTuple):
     due_at: datetime | None
     attempts: int
     confirmed_at: datetime | None
-    marks: Marks
+    marks: TagStates
 
     @property
     def is_open(self) -> bool:
@@ -38,11 +38,11 @@ class Entry(NamedTuple):
         return not self.is_open and self.confirmed_at is None
 
 
-_FIELDS = Entry._fields[1:-1]
+_FIELDS = CustomerEntry._fields[1:-1]
 """What of an entry can change but its marks."""
 
 
-class Ledger:
+class TagRows:
     """One provider's part of the record, in one transaction that writes."""
 
     def __init__(
@@ -75,7 +75,7 @@ class Ledger:
         )
         self._entered += len(new.all())
 
-    async def free(self, customers: Sequence[str]) -> Sequence[Entry]:
+    async def free(self, customers: Sequence[str]) -> Sequence[CustomerEntry]:
         """Lock and read the entries of these customers that no live claim holds."""
         return await self._read(
             _entries(self._provider)
@@ -87,7 +87,7 @@ class Ledger:
             .with_for_update(skip_locked=True)
         )
 
-    async def locked(self, customers: Sequence[str]) -> Sequence[Entry]:
+    async def locked(self, customers: Sequence[str]) -> Sequence[CustomerEntry]:
         """Lock and read the entries of these customers, waiting for whoever changes them."""
         return await self._read(
             _entries(self._provider)
@@ -96,7 +96,7 @@ class Ledger:
             .with_for_update()
         )
 
-    async def due(self, limit: int) -> Sequence[Entry]:
+    async def due(self, limit: int) -> Sequence[CustomerEntry]:
         """Lock and read entries whose open write is due, those longest due first."""
         return await self._read(
             _entries(self._provider)
@@ -106,7 +106,7 @@ class Ledger:
             .with_for_update(skip_locked=True)
         )
 
-    async def _read(self, statement: Select[Any]) -> Sequence[Entry]:
+    async def _read(self, statement: Select[Any]) -> Sequence[CustomerEntry]:
         found = (await self._connection.execute(statement)).all()
         if not found:
             return []
@@ -123,19 +123,23 @@ class Ledger:
                 TAGGINGS.c.customer.in_([row.customer for row in found]),
             )
         )
-        marks: dict[str, dict[Tag, Mark]] = {row.customer: {} for row in found}
+        marks: dict[str, dict[Tag, TagState]] = {row.customer: {} for row in found}
         for customer, kind, value, *mark in tags:
-            marks[customer][Tag(kind, value)] = Mark(*mark)
-        return [Entry._make((*row, marks[row.customer])) for row in found]
+            marks[customer][Tag(kind, value)] = TagState(*mark)
+        return [CustomerEntry._make((*row, marks[row.customer])) for row in found]
 
-    async def change(self, before: Sequence[Entry], after: Sequence[Entry]) -> None:
+    async def change(
+        self, before: Sequence[CustomerEntry], after: Sequence[CustomerEntry]
+    ) -> None:
         """Write the differences between entries that were read and as they should be."""
         await self._change_customers(before, after)
         tags = await self._change_taggings(before, after)
         await self._add_up(self._entered - sum(entry.is_void for entry in after), tags)
         self._entered = 0
 
-    async def _change_customers(self, before: Sequence[Entry], after: Sequence[Entry]) -> None:
+    async def _change_customers(
+        self, before: Sequence[CustomerEntry], after: Sequence[CustomerEntry]
+    ) -> None:
         this = (
             CUSTOMERS.c.provider == self._provider,
             CUSTOMERS.c.customer == bindparam("of_customer"),
@@ -154,7 +158,9 @@ class Ledger:
         if void:
             await self._connection.execute(delete(CUSTOMERS).where(*this), void)
 
-    async def _change_taggings(self, before: Sequence[Entry], after: Sequence[Entry]) -> int:
+    async def _change_taggings(
+        self, before: Sequence[CustomerEntry], after: Sequence[CustomerEntry]
+    ) -> int:
         """Return by how much the number of tags grows."""
         added, changed, removed = [], [], []
         counts: Counter[Tag] = Counter()
@@ -180,7 +186,7 @@ class Ledger:
         if removed:
             await self._connection.execute(delete(TAGGINGS).where(*this), removed)
         if changed:
-            values = _bound(Mark._fields)
+            values = _bound(TagState._fields)
             statement = update(TAGGINGS).where(*this).values(updated_at=self._now, **values)
             await self._connection.execute(statement, changed)
         if added:
@@ -249,7 +255,7 @@ class Ledger:
 
 
 def _entries(provider: str) -> Select[Any]:
-    return select(*(CUSTOMERS.c[name] for name in Entry._fields[:-1])).where(
+    return select(*(CUSTOMERS.c[name] for name in CustomerEntry._fields[:-1])).where(
         CUSTOMERS.c.provider == provider
     )
 

@@ -18,10 +18,10 @@ import msgspec
 from gateway.domain.entities import AssignmentState
 from gateway.domain.mutations import Replacement, Tag
 from gateway.store.database import Database
-from gateway.store.errors import RecordBusy, Unrecordable
+from gateway.store.errors import StoreBusy, Unrecordable
 from gateway.store.limits import unrecordable
-from gateway.store.marks import Marks, begun, confirmed, disturbed, undone
-from gateway.store.tag_rows import Entry, Ledger
+from gateway.store.marks import TagStates, begun, confirmed, disturbed, undone
+from gateway.store.tag_rows import CustomerEntry, TagRows
 from gateway.store.waiting import attempts
 
 LEASE: Final = timedelta(seconds=60)
@@ -45,7 +45,7 @@ class Settlement(Enum):
     UNKNOWN = "UNKNOWN"
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
+class LeasedIntent(msgspec.Struct, frozen=True, kw_only=True):
     """The right to send the open writes of some customers, and nobody else's meanwhile."""
 
     provider: str
@@ -65,12 +65,12 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 class Begun(NamedTuple):
     """What of a write may be sent now, and what is to be begun afterwards."""
 
-    claim: Claim
+    claim: LeasedIntent
     left: tuple[Replacement, ...]
     """Rows whose customers are being written by somebody else, in the order given."""
 
 
-class Tags:
+class WriteIntents:
     """The tags of the customers of all write-only providers."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
@@ -85,7 +85,7 @@ class Tags:
 
         Waits only while all of these customers are being written by others. `deadline`, on the
         event loop's clock, is the caller's for the whole write: the lease outlasts it. A customer
-        occurs once at most, duplicate tags count once. Raises `RecordBusy`, `Unrecordable`.
+        occurs once at most, duplicate tags count once. Raises `StoreBusy`, `Unrecordable`.
         """
         wanted = {row.customer: row for row in rows}
         if len(wanted) < len(rows):
@@ -102,15 +102,15 @@ class Tags:
             if claim.rows or not rows:
                 taken = {row.customer for row in claim.rows}
                 return Begun(claim, tuple(row for row in rows if row.customer not in taken))
-        raise RecordBusy(provider)
+        raise StoreBusy(provider)
 
     async def _begin(
         self, provider: str, wanted: Mapping[str, Replacement], write: str, deadline: float
-    ) -> Claim:
+    ) -> LeasedIntent:
         now = self._clock()
         token, until = uuid.uuid4().hex, now + _left(deadline) + LEASE
         async with self._database.writing() as connection:
-            ledger = Ledger(self._database, connection, provider, now)
+            ledger = TagRows(self._database, connection, provider, now)
             await ledger.enter(sorted(wanted), write)
             before = await ledger.free(sorted(wanted))
             after = [
@@ -131,7 +131,9 @@ class Tags:
             await ledger.change(before, after)
         return _claim(provider, token, until, after, is_repeat=False)
 
-    async def settle(self, claim: Claim, settlements: Mapping[str, Settlement]) -> frozenset[str]:
+    async def settle(
+        self, claim: LeasedIntent, settlements: Mapping[str, Settlement]
+    ) -> frozenset[str]:
         """Record what came of a claim, for all of its customers or for some.
 
         Returns those whose write somebody else has taken over: their outcome is UNKNOWN. Goes on
@@ -142,11 +144,13 @@ class Tags:
             raise ValueError("A customer is not of this claim.")
         return await self._database.finish(self._settle(claim, settlements))
 
-    async def _settle(self, claim: Claim, settlements: Mapping[str, Settlement]) -> frozenset[str]:
+    async def _settle(
+        self, claim: LeasedIntent, settlements: Mapping[str, Settlement]
+    ) -> frozenset[str]:
         now = self._clock()
         sent = {row.customer: row.tags for row in claim.rows}
         async with self._database.writing() as connection:
-            ledger = Ledger(self._database, connection, claim.provider, now)
+            ledger = TagRows(self._database, connection, claim.provider, now)
             before = await ledger.locked(sorted(settlements))
             after = []
             for entry in before:
@@ -168,7 +172,7 @@ class Tags:
 
     async def overdue(
         self, providers: Sequence[str], deadline: float, limit: int = 100
-    ) -> Sequence[Claim]:
+    ) -> Sequence[LeasedIntent]:
         """Claim open writes that nobody is at, to be sent again: a claim a provider at most.
 
         Those longest due come first, `limit` customers of a provider. No two callers anywhere get
@@ -180,11 +184,11 @@ class Tags:
         ]
         return [claim for claim in claims if claim.rows]
 
-    async def _overdue(self, provider: str, deadline: float, limit: int) -> Claim:
+    async def _overdue(self, provider: str, deadline: float, limit: int) -> LeasedIntent:
         now = self._clock()
         token, until = uuid.uuid4().hex, now + _left(deadline) + LEASE
         async with self._database.writing() as connection:
-            ledger = Ledger(self._database, connection, provider, now)
+            ledger = TagRows(self._database, connection, provider, now)
             before = await ledger.due(limit)
             after = [
                 entry._replace(claim=token, due_at=until, attempts=entry.attempts + 1)
@@ -194,7 +198,9 @@ class Tags:
         return _claim(provider, token, until, after, is_repeat=True)
 
 
-def _settled(entry: Entry, marks: Marks, confirmed_at: datetime | None) -> Entry:
+def _settled(
+    entry: CustomerEntry, marks: TagStates, confirmed_at: datetime | None
+) -> CustomerEntry:
     return entry._replace(
         state=AssignmentState.CONFIRMED,
         claim=None,
@@ -205,7 +211,7 @@ def _settled(entry: Entry, marks: Marks, confirmed_at: datetime | None) -> Entry
     )
 
 
-def _unconfirmed(entry: Entry, marks: Marks, now: datetime) -> Entry:
+def _unconfirmed(entry: CustomerEntry, marks: TagStates, now: datetime) -> CustomerEntry:
     """Leave the write open, to be repeated: at once, then after growing pauses."""
     pause = timedelta()
     if entry.attempts:
@@ -215,7 +221,9 @@ def _unconfirmed(entry: Entry, marks: Marks, now: datetime) -> Entry:
     )
 
 
-def _late(entry: Entry, settlement: Settlement, sent: Sequence[Tag], now: datetime) -> Entry:
+def _late(
+    entry: CustomerEntry, settlement: Settlement, sent: Sequence[Tag], now: datetime
+) -> CustomerEntry:
     """Take in the outcome of a write whose place another one took while it was on its way.
 
     Whether it reached the provider before or after the other is unknown. So what the other wants,
@@ -234,12 +242,19 @@ def _left(deadline: float) -> timedelta:
 
 
 def _claim(
-    provider: str, token: str, until: datetime, entries: Sequence[Entry], *, is_repeat: bool
-) -> Claim:
+    provider: str,
+    token: str,
+    until: datetime,
+    entries: Sequence[CustomerEntry],
+    *,
+    is_repeat: bool,
+) -> LeasedIntent:
     rows = tuple(
         Replacement(
             entry.customer, sorted(tag for tag, mark in entry.marks.items() if mark.wanted)
         )
         for entry in entries
     )
-    return Claim(provider=provider, token=token, rows=rows, until=until, is_repeat=is_repeat)
+    return LeasedIntent(
+        provider=provider, token=token, rows=rows, until=until, is_repeat=is_repeat
+    )

@@ -29,22 +29,22 @@ from gateway.errors import (
     Unavailable,
 )
 from gateway.network_failures import NetworkFailure, Progress
-from gateway.providers.base.adapter import Adapter, SignsIn, TellsRateLimit
+from gateway.providers.base.adapter import Adapter, ReportsRateLimit, SignsIn
 from gateway.providers.base.exchange import Exchange, Reply, Token
 from gateway.providers.base.settings import SANDBOX, AccountSettings
 from gateway.request_scope import Scope, SentCall
 from gateway.upstream.failures import FORESEEN, log_failure, provider_error
 from gateway.upstream.health import Health
-from gateway.upstream.http.client import site_at
+from gateway.upstream.http.client import http_client
 from gateway.upstream.json_depth import DEEPEST, is_too_deep
 from gateway.upstream.odd_replies import report
 from gateway.upstream.redaction import Redaction
 from gateway.upstream.resilience.deadline import Deadline
-from gateway.upstream.resilience.guard import Gate, is_over
-from gateway.upstream.resilience.retry import Retries
-from gateway.upstream.response_cache import OUTLIVED, Answer, Memory
-from gateway.upstream.single_flight import Flight, Flights
-from gateway.upstream.token_session import Session
+from gateway.upstream.resilience.guard import UpstreamGuard, is_over
+from gateway.upstream.resilience.retry import RetryPolicy
+from gateway.upstream.response_cache import STALE_IF_ERRORS, CachedReply, ResponseCache
+from gateway.upstream.single_flight import InFlightCall, SingleFlight
+from gateway.upstream.token_session import TokenSession
 
 T = TypeVar("T")
 
@@ -77,11 +77,11 @@ class _Sending(Generic[T]):
     progress: Progress = field(default_factory=Progress)
 
 
-_Begun: TypeAlias = Answer[T] | Flight[Answer[T]] | ProviderError
+_Begun: TypeAlias = CachedReply[T] | InFlightCall[CachedReply[T]] | ProviderError
 """A read that was begun: from memory, as a call under way, or failed before anything was sent."""
 
 
-class Upstream:
+class UpstreamClient:
     """One provider's account over HTTP.
 
     All waiting is on the event loop's clock.
@@ -100,22 +100,22 @@ class Upstream:
         """
         self.key = settings.key
         self.health = Health()
-        self.gate = Gate(settings)
+        self.gate = UpstreamGuard(settings)
         self._timeout_s = settings.timeout_s
         self._most_calls = settings.max_calls_per_operation
         self._transport = transport
         url = BASE_OF_SANDBOX if settings.base_url == SANDBOX else settings.base_url
-        self._site = site_at(url, transport, settings.timeout_s, settings.max_answer_bytes)
+        self._site = http_client(url, transport, settings.timeout_s, settings.max_answer_bytes)
         self._headers = {**EVERY_CALL, **adapter.secret_headers}
         self._redacted = Redaction(settings, adapter.secret_headers)
-        self._rate_limits = adapter if isinstance(adapter, TellsRateLimit) else None
-        self._retries = Retries(settings.retries, random.random)
+        self._rate_limits = adapter if isinstance(adapter, ReportsRateLimit) else None
+        self._retries = RetryPolicy(settings.retries, random.random)
         if settings.cache_ttl_s is not None:
             cache_ttl_s = settings.cache_ttl_s
-        self._memory = Memory(cache_ttl_s, settings.stale_if_error_s)
-        self._flights = Flights()
+        self._memory = ResponseCache(cache_ttl_s, settings.stale_if_error_s)
+        self._flights = SingleFlight()
         self._changes = 0
-        self._session: Session | None = None
+        self._session: TokenSession | None = None
         if isinstance(adapter, SignsIn):
             signing_in = adapter.sign_in
 
@@ -126,7 +126,7 @@ class Upstream:
                 self._redacted.add(token.authorization)
                 return token
 
-            self._session = Session(self.key, sign_in, self._timeout_s, _now)
+            self._session = TokenSession(self.key, sign_in, self._timeout_s, _now)
 
     def __repr__(self) -> str:
         """Show the account's key only."""
@@ -173,7 +173,7 @@ class Upstream:
         """
         patience_s = self.gate.patience_s
         begun = self._begun(exchange, scope)
-        if isinstance(begun, Flight) and not begun.task.done():
+        if isinstance(begun, InFlightCall) and not begun.task.done():
             await self._landed({begun}, scope, patience_s)
         return self._told(exchange, begun, scope, patience_s)
 
@@ -183,7 +183,7 @@ class Upstream:
         """Read all these at once: for each, in order, what `read` returns or raises."""
         patience_s = self.gate.patience_s
         begun = [self._begun(exchange, scope) for exchange in exchanges]
-        flights = {e for e in begun if isinstance(e, Flight) and not e.task.done()}
+        flights = {e for e in begun if isinstance(e, InFlightCall) and not e.task.done()}
         if flights:
             await self._landed(flights, scope, patience_s)
         answers: list[T | GatewayError] = []
@@ -210,7 +210,7 @@ class Upstream:
             return error
         return under_way or self._flights.start(key, self._flown(exchange, scope))
 
-    async def _flown(self, exchange: Exchange[T], scope: Scope) -> Answer[T]:
+    async def _flown(self, exchange: Exchange[T], scope: Scope) -> CachedReply[T]:
         """Make a call for all who join it, and keep its answer."""
         # Others may wait longer than who asked first, so its own deadline does not count.
         now, changes = _now(), self._changes
@@ -220,7 +220,7 @@ class Upstream:
         return answer
 
     def _landed(
-        self, flights: AbstractSet[Flight[Any]], scope: Scope, patience_s: float | None
+        self, flights: AbstractSet[InFlightCall[Any]], scope: Scope, patience_s: float | None
     ) -> Awaitable[None]:
         """Wait for these calls, as long as the request and its patience last."""
         now = _now()
@@ -234,7 +234,7 @@ class Upstream:
         self, exchange: Exchange[T], begun: _Begun[T], scope: Scope, patience_s: float | None
     ) -> T:
         """Return what came of it. Raises what it failed with where no older answer stands in."""
-        if isinstance(begun, Answer):
+        if isinstance(begun, CachedReply):
             scope.note_freshness(self._memory.ttl_s - (_now() - begun.at))
             return begun.aged(exchange, Origin.CACHED, self._read)
         try:
@@ -249,7 +249,7 @@ class Upstream:
             self._report(exchange, scope, error)
             scope.note_freshness(0)
             kept = self._memory.stale(exchange.call.identity, _now())
-            if kept is None or not isinstance(error, OUTLIVED):
+            if kept is None or not isinstance(error, STALE_IF_ERRORS):
                 raise error.again() from error
             older: T = kept.aged(exchange, Origin.STALE, self._read)
             return older
@@ -260,7 +260,7 @@ class Upstream:
             return TimedOut(self.key, exchange.operation)
         return Unavailable(self.key, exchange.operation, retry_after_s=self.gate.wait_s(_now()))
 
-    async def _sent(self, sending: _Sending[T]) -> Answer[T]:
+    async def _sent(self, sending: _Sending[T]) -> CachedReply[T]:
         """Make the call, and again where that is safe and may help, until its deadline."""
         exchange, loop = sending.exchange, asyncio.get_running_loop()
         self._retries.earn()
@@ -297,7 +297,7 @@ class Upstream:
             return self._session.progress.timeout
         return None
 
-    def _once(self, sending: _Sending[T]) -> Awaitable[Answer[T]]:
+    def _once(self, sending: _Sending[T]) -> Awaitable[CachedReply[T]]:
         return self.gate.through(
             lambda: self._signed(sending),
             sending.exchange.operation,
@@ -306,12 +306,12 @@ class Upstream:
             is_background=sending.scope.is_background,
         )
 
-    def _signed(self, sending: _Sending[T]) -> Awaitable[Answer[T]]:
+    def _signed(self, sending: _Sending[T]) -> Awaitable[CachedReply[T]]:
         if self._session is None:
             return self._attempt(sending, self._headers)
         return self._signed_in(sending, self._session)
 
-    async def _signed_in(self, sending: _Sending[T], session: Session) -> Answer[T]:
+    async def _signed_in(self, sending: _Sending[T], session: TokenSession) -> CachedReply[T]:
         token = await session.token(sending.scope)
         headers = {**self._headers, "authorization": token.authorization}
         try:
@@ -324,7 +324,7 @@ class Upstream:
         headers["authorization"] = token.authorization
         return await self._attempt(sending, headers)
 
-    async def _attempt(self, sending: _Sending[T], headers: Mapping[str, str]) -> Answer[T]:
+    async def _attempt(self, sending: _Sending[T], headers: Mapping[str, str]) -> CachedReply[T]:
         """Make the call once."""
         exchange, was_sent = sending.exchange, sending.was_sent
         started = time.perf_counter()
@@ -341,7 +341,7 @@ class Upstream:
                 self.gate.budget.note(told, time.time(), at)
             value = self._read(exchange, reply)
             report(self.key, exchange.operation, sending.scope.request_id, reply.oddities)
-            return Answer(reply, at, fetched_at, exchange, value)
+            return CachedReply(reply, at, fetched_at, exchange, value)
         except ProviderError as error:
             failure = error
             sending.was_sent = was_sent or error.was_sent

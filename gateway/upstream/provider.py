@@ -10,12 +10,12 @@ from gateway.domain.queries import EVERY_SEGMENT
 from gateway.errors import GatewayError, Unsupported, settled
 from gateway.providers.base.adapter import Adapter, ListsSegments
 from gateway.providers.base.capabilities import Capability, capabilities
-from gateway.providers.base.exchange import Asked, Exchange
+from gateway.providers.base.exchange import Exchange, ReadPlan
 from gateway.providers.base.store_lookup import Lookup, Recall
 from gateway.request_scope import Scope
-from gateway.store.errors import RecordFailed
+from gateway.store.errors import StoreFailed
 from gateway.store.reporting import report
-from gateway.upstream.client import Upstream
+from gateway.upstream.client import UpstreamClient
 from gateway.upstream.health import Health
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ class Provider:
     def __init__(
         self,
         adapter: Adapter,
-        upstream: Upstream,
+        upstream: UpstreamClient,
         display_name: str,
         record: Callable[[str, Lookup, float], Awaitable[Any]] | None = None,
     ) -> None:
@@ -93,7 +93,7 @@ class Provider:
         """Make one call, now and for this caller alone. Raises `ProviderError`."""
         return await self._upstream.send(exchange, scope)
 
-    def read(self, asked: Asked[T], scope: Scope) -> Awaitable[T]:
+    def read(self, asked: ReadPlan[T], scope: Scope) -> Awaitable[T]:
         """Read, maybe with others or from a short memory. Raises `ProviderError`."""
         if isinstance(asked, Recall):
             return self._recall(asked, scope)
@@ -104,13 +104,13 @@ class Provider:
             raise Unsupported(self.key, asked.operation)
         try:
             return asked.read(await self._record(self.key, asked.lookup, scope.deadline))
-        except RecordFailed as error:
-            if scope.is_new(self.key, RecordFailed):
+        except StoreFailed as error:
+            if scope.is_new(self.key, StoreFailed):
                 report(error, scope.request_id)
             raise
 
     async def read_all(
-        self, asked: Sequence[Asked[T]], scope: Scope
+        self, asked: Sequence[ReadPlan[T]], scope: Scope
     ) -> Sequence[T | GatewayError]:
         """Read all these at once: for each, in order, what `read` returns or raises."""
         exchanges = [each for each in asked if isinstance(each, Exchange)]

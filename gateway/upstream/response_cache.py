@@ -13,7 +13,7 @@ from gateway.errors import (
 )
 from gateway.providers.base.exchange import Exchange, Reply
 from gateway.upstream.provenance import marked
-from gateway.upstream.resilience.guard import SICK
+from gateway.upstream.resilience.guard import BREAKER_FAILURES
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ MOST_REPLIES = 2000
 
 
 @dataclass(slots=True, eq=False)
-class Answer(Generic[T]):
+class CachedReply(Generic[T]):
     """An answer, when it came on both clocks, and what was read of it last."""
 
     reply: Reply
@@ -52,25 +52,25 @@ class Answer(Generic[T]):
         return self._aged[1]
 
 
-class Memory:
+class ResponseCache:
     """The newest answers of a provider; times are seconds on the loop's clock."""
 
     def __init__(self, ttl_s: float, stale_s: float) -> None:
         """Keep answers fresh for `ttl_s` (0: keep none), and `stale_s` longer against failures."""
         self.ttl_s = ttl_s
         self._stale_s = stale_s
-        self._kept: OrderedDict[Hashable, Answer[Any]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, CachedReply[Any]] = OrderedDict()
         self._bytes = 0
 
-    def fresh(self, key: Hashable, now: float) -> Answer[Any] | None:
+    def fresh(self, key: Hashable, now: float) -> CachedReply[Any] | None:
         """Return an answer that is still good."""
         return self._young(key, now - self.ttl_s)
 
-    def stale(self, key: Hashable, now: float) -> Answer[Any] | None:
+    def stale(self, key: Hashable, now: float) -> CachedReply[Any] | None:
         """Return an answer that is better than none."""
         return self._young(key, now - self.ttl_s - self._stale_s)
 
-    def keep(self, key: Hashable, kept: Answer[Any]) -> None:
+    def keep(self, key: Hashable, kept: CachedReply[Any]) -> None:
         """Remember an answer, and forget the oldest that do not fit beside it."""
         if not self.ttl_s:
             return
@@ -85,7 +85,7 @@ class Memory:
         self._kept.clear()
         self._bytes = 0
 
-    def _young(self, key: Hashable, since: float) -> Answer[Any] | None:
+    def _young(self, key: Hashable, since: float) -> CachedReply[Any] | None:
         kept = self._kept.get(key) if self._kept else None
         return kept if kept is not None and kept.at > since else None
 
@@ -95,5 +95,5 @@ class Memory:
             self._bytes -= len(kept.reply.body)
 
 
-OUTLIVED = (*SICK, Busy, Unavailable)
+STALE_IF_ERRORS = (*BREAKER_FAILURES, Busy, Unavailable)
 """Failures against which an older answer may stand in: no question of rights."""

@@ -16,7 +16,7 @@ from gateway.request_scope import Scope
 T = TypeVar("T")
 
 
-class _Party:
+class _Waiter:
     """Somebody who waits until so many calls have landed."""
 
     __slots__ = ("left", "turn")
@@ -31,7 +31,7 @@ class _Party:
             self.turn.set_result(None)
 
 
-class Flight(Generic[T]):
+class InFlightCall(Generic[T]):
     """A call under way, and who waits for it."""
 
     __slots__ = ("goes_on", "key", "parties", "task")
@@ -40,37 +40,39 @@ class Flight(Generic[T]):
         """Start with nobody waiting; `key` is what others find it by."""
         self.key = key
         self.task = task
-        self.parties: set[_Party] = set()
+        self.parties: set[_Waiter] = set()
         self.goes_on = False
         """Whether it shall land though nobody waits any more."""
 
 
-class Flights:
+class SingleFlight:
     """The reads under way at one provider."""
 
     def __init__(self) -> None:
         """Start with none."""
-        self._flights: dict[Hashable, Flight[Any]] = {}
+        self._flights: dict[Hashable, InFlightCall[Any]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
         """Count the calls that somebody new could join."""
         return len(self._flights)
 
-    def find(self, key: Hashable) -> Flight[Any] | None:
+    def find(self, key: Hashable) -> InFlightCall[Any] | None:
         """Return the call of this key that is under way: wait for it by `landed`."""
         return self._flights.get(key)
 
-    def start(self, key: Hashable, call: Coroutine[Any, Any, T]) -> Flight[T]:
+    def start(self, key: Hashable, call: Coroutine[Any, Any, T]) -> InFlightCall[T]:
         """Start a call that others find by this key: wait for it by `landed`."""
-        flight = self._flights[key] = Flight(key, asyncio.get_running_loop().create_task(call))
+        flight = self._flights[key] = InFlightCall(
+            key, asyncio.get_running_loop().create_task(call)
+        )
         self._tasks.add(flight.task)
         flight.task.add_done_callback(partial(self._land, flight))
         return flight
 
     async def landed(
         self,
-        flights: AbstractSet[Flight[Any]],
+        flights: AbstractSet[InFlightCall[Any]],
         until: float | None,
         scope: Scope,
         *,
@@ -85,7 +87,7 @@ class Flights:
         # A future for each who waits: shielding the task costs 2 µs more.
         loop = asyncio.get_running_loop()
         turn = loop.create_future()
-        party = _Party(len(flights), turn)
+        party = _Waiter(len(flights), turn)
         scope.waits.add(turn)
         for flight in flights:
             flight.parties.add(party)
@@ -115,13 +117,13 @@ class Flights:
         if tasks:
             await asyncio.wait(tasks)
 
-    def _leave(self, flight: Flight[Any], party: _Party) -> None:
+    def _leave(self, flight: InFlightCall[Any], party: _Waiter) -> None:
         flight.parties.discard(party)
         if not (flight.parties or flight.goes_on):
             self._close(flight)
             flight.task.cancel()
 
-    def _land(self, flight: Flight[T], task: "asyncio.Task[T]") -> None:
+    def _land(self, flight: InFlightCall[T], task: "asyncio.Task[T]") -> None:
         self._tasks.discard(task)
         self._close(flight)
         # Nobody may be waiting any more: its failure must not go unread.
@@ -131,7 +133,7 @@ class Flights:
             if not party.left:
                 party.go()
 
-    def _close(self, flight: Flight[Any]) -> None:
+    def _close(self, flight: InFlightCall[Any]) -> None:
         """Let nobody new join this one."""
         if self._flights.get(flight.key) is flight:
             del self._flights[flight.key]

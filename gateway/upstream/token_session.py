@@ -20,7 +20,7 @@ RESTS_S = 1.0
 """How long an early renewal that failed otherwise waits for its next try."""
 
 
-class Session:
+class TokenSession:
     """Keeps an account signed in: one sign-in at a time, and the next one early.
 
     Refused credentials are remembered for a moment, so that a wrong secret is not a storm of

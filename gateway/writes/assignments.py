@@ -8,7 +8,7 @@ from gateway.domain.mutations import Assignee, Outcome, UserError
 from gateway.errors import settled
 from gateway.providers.base.write_protocols import AssignsCustomers, AssignsItems
 from gateway.writes.bulk import WRITTEN, errors_of
-from gateway.writes.dispatch import Desk
+from gateway.writes.dispatch import WriteDispatcher
 from gateway.writes.receipts import (
     AssignmentFacts,
     AssignmentReceipt,
@@ -22,7 +22,7 @@ from gateway.writes.receipts import (
 class AssignmentWrites:
     """What can be done about who and what is in a segment."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: WriteDispatcher) -> None:
         """Work at this desk."""
         self._desk = desk
 

@@ -15,7 +15,7 @@ from gateway.providers.base.write_protocols import (
     WritesSegmentsInBulk,
 )
 from gateway.upstream.provider import Provider
-from gateway.writes.dispatch import Desk, Refusals
+from gateway.writes.dispatch import UserErrors, WriteDispatcher
 from gateway.writes.receipts import SegmentRow, SegmentsReceipt
 from gateway.writes.segments import sent
 
@@ -38,7 +38,7 @@ class Row(NamedTuple):
 class BulkWrites:
     """What can be done to many segments at once."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: WriteDispatcher) -> None:
         """Work at this desk."""
         self._desk = desk
 
@@ -129,7 +129,7 @@ class BulkWrites:
                 if isinstance(ref, Ref):
                     self._desk.provider(ref.provider)
                 rows.append(row)
-            except Refusals as error:
+            except UserErrors as error:
                 told = (at_id(error.errors[0], row.index),)
                 failed = SegmentRow(index=row.index, outcome=Outcome.FAILED, errors=told)
                 rows.append(failed)
@@ -141,7 +141,7 @@ class BulkWrites:
         try:
             chosen = self._desk.provider(provider)
             adapter = self._desk.wanted(chosen, DeletesSegments, "SEGMENT_DELETE")
-        except Refusals as error:
+        except UserErrors as error:
             return [RowResult(Outcome.FAILED, error=error.errors[0])] * len(keys)
         if chosen.offers(WritesSegmentsInBulk):
             bulk = chosen.wanted(WritesSegmentsInBulk, "SEGMENT_BULK")

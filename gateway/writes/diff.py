@@ -9,8 +9,8 @@ from gateway.domain.mutations import Assignee, Reason, UserError
 from gateway.errors import GatewayError, ProviderError, settled
 from gateway.providers.base.write_protocols import AssignsCustomers
 from gateway.upstream.provider import Provider
-from gateway.writes.dispatch import AT_ONCE, Desk, Refusals
-from gateway.writes.entries import NOT_UPDATED, UNKNOWN, UPDATED, Entry, Told
+from gateway.writes.dispatch import AT_ONCE, UserErrors, WriteDispatcher
+from gateway.writes.entries import NOT_UPDATED, UNKNOWN, UPDATED, ReplacementEntry, RowOutcome
 
 ADD, REMOVE = "added", "removed"
 
@@ -23,40 +23,40 @@ class Step(NamedTuple):
     who: Assignee
 
 
-class Difference:
+class AssignmentDiff:
     """Replaces at one provider: reads what customers have, adds what is missing, then removes."""
 
-    def __init__(self, desk: Desk, provider: Provider) -> None:
+    def __init__(self, desk: WriteDispatcher, provider: Provider) -> None:
         """Work at this desk with this provider."""
         self._desk = desk
         self._provider = provider
         self._adapter = provider.wanted(AssignsCustomers, "ASSIGNMENT_REPLACE")
         self._places = asyncio.Semaphore(AT_ONCE)
 
-    async def replace(self, entries: Sequence[Entry]) -> Mapping[str, Told]:
+    async def replace(self, entries: Sequence[ReplacementEntry]) -> Mapping[str, RowOutcome]:
         """Replace, some customers side by side; return what became of each."""
         told = await asyncio.gather(*(self._replaced(entry) for entry in entries))
         return {entry.customer: each for entry, each in zip(entries, told, strict=True)}
 
-    async def _replaced(self, entry: Entry) -> Told:
+    async def _replaced(self, entry: ReplacementEntry) -> RowOutcome:
         if not entry.customer:
             text = "An id is not empty."
             error = UserError(text, Reason.REQUIRED, ("externalId",), self._provider.key)
-            return Told(NOT_UPDATED, (error,))
+            return RowOutcome(NOT_UPDATED, (error,))
         if entry.tags:
             text = f"Provider {self._provider.key!r} has segments, not pairs; give segmentIds."
-            return Told(NOT_UPDATED, (self._error(text, Reason.UNSUPPORTED, "segments"),))
+            return RowOutcome(NOT_UPDATED, (self._error(text, Reason.UNSUPPORTED, "segments"),))
         async with self._places:
             return await self._brought(entry.customer, {ref.key for ref in entry.segments or ()})
 
-    async def _brought(self, customer: str, wanted: set[str]) -> Told:
+    async def _brought(self, customer: str, wanted: set[str]) -> RowOutcome:
         has = await self._read(customer)
         if isinstance(has, GatewayError):
             self._desk.note_unsent()
-            return Told(NOT_UPDATED, (self._error(str(has), Reason.PROVIDER_FAILED),))
+            return RowOutcome(NOT_UPDATED, (self._error(str(has), Reason.PROVIDER_FAILED),))
         if has is None:
             text = "There is no such customer."
-            return Told(NOT_UPDATED, (self._error(text, Reason.NOT_FOUND, "externalId"),))
+            return RowOutcome(NOT_UPDATED, (self._error(text, Reason.NOT_FOUND, "externalId"),))
         now = {each.ref.segment: each for each in has}
         steps = [
             *(Step(ADD, key, Assignee(customer)) for key in sorted(wanted - now.keys())),
@@ -65,10 +65,10 @@ class Difference:
         for done, step in enumerate(steps):
             try:
                 await self._take(step)
-            except (Refusals, ProviderError) as error:
+            except (UserErrors, ProviderError) as error:
                 return self._half_done(step, error, f"{done} of {len(steps)}")
         if all(step.verb == ADD for step in steps):
-            return Told(UPDATED)
+            return RowOutcome(UPDATED)
         return self._verified(await self._read(customer), wanted)
 
     async def _read(self, customer: str) -> Sequence[Assignment] | GatewayError | None:
@@ -81,7 +81,9 @@ class Difference:
         else:
             await self._desk.send(self._provider, self._adapter.unassign(step.segment, step.who))
 
-    def _verified(self, has: Sequence[Assignment] | GatewayError | None, wanted: set[str]) -> Told:
+    def _verified(
+        self, has: Sequence[Assignment] | GatewayError | None, wanted: set[str]
+    ) -> RowOutcome:
         """Say where a customer is still in: through a legal entity or a group, as Emporix has it.
 
         The list of a customer's segments does not tell such ways, and to take out who is not in
@@ -89,7 +91,7 @@ class Difference:
         """
         if isinstance(has, GatewayError):
             text = "All changes were made; what the customer has now could not be read."
-            return Told(UNKNOWN, (self._error(text, Reason.PROVIDER_FAILED),))
+            return RowOutcome(UNKNOWN, (self._error(text, Reason.PROVIDER_FAILED),))
         left = sorted({each.ref.segment for each in has or ()} - wanted)
         errors = [
             self._error(
@@ -100,15 +102,17 @@ class Difference:
             )
             for key in left
         ]
-        return Told(NOT_UPDATED if errors else UPDATED, errors)
+        return RowOutcome(NOT_UPDATED if errors else UPDATED, errors)
 
-    def _half_done(self, step: Step, error: Refusals | ProviderError, done: str) -> Told:
+    def _half_done(self, step: Step, error: UserErrors | ProviderError, done: str) -> RowOutcome:
         """Say which step failed, and how many were done before."""
         is_unknown = isinstance(error, ProviderError) and error.was_sent
-        reason = error.errors[0].reason if isinstance(error, Refusals) else Reason.PROVIDER_FAILED
+        reason = (
+            error.errors[0].reason if isinstance(error, UserErrors) else Reason.PROVIDER_FAILED
+        )
         text = f"Segment {step.segment!r} was not {step.verb}; {done} changes were made before."
         told = self._error(text, reason, "segmentIds")
-        return Told(UNKNOWN if is_unknown else NOT_UPDATED, (told,))
+        return RowOutcome(UNKNOWN if is_unknown else NOT_UPDATED, (told,))
 
     def _error(self, text: str, reason: Reason, *field: str) -> UserError:
         was_called = reason is not Reason.UNSUPPORTED

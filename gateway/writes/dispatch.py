@@ -17,11 +17,11 @@ from gateway.errors import (
     Refused,
     Unsupported,
 )
-from gateway.loaders.request_loaders import Loaders
+from gateway.loaders.request_loaders import RequestLoaders
 from gateway.providers.base.exchange import Exchange, Reply
 from gateway.providers.base.write_protocols import ResolvesMembers
 from gateway.request_scope import NO_WRITES, Scope, WriteCounts
-from gateway.store.errors import RecordFailed
+from gateway.store.errors import StoreFailed
 from gateway.store.reporting import report
 from gateway.upstream.provider import Provider
 
@@ -42,7 +42,7 @@ AT_ONCE = 8
 ANONYMOUS = "anonymous"
 
 
-class Refusals(GatewayError):
+class UserErrors(GatewayError):
     """The caller's mistakes: the write ends here, with user errors and nothing sent."""
 
     def __init__(self, *errors: UserError) -> None:
@@ -51,10 +51,12 @@ class Refusals(GatewayError):
         super().__init__("; ".join(error.message for error in errors))
 
 
-class Desk:
+class WriteDispatcher:
     """Where the writes of one request meet the providers."""
 
-    def __init__(self, providers: Mapping[str, Provider], loaders: Loaders, scope: Scope) -> None:
+    def __init__(
+        self, providers: Mapping[str, Provider], loaders: RequestLoaders, scope: Scope
+    ) -> None:
         """Write to these providers, by key, for the request of this scope."""
         self._providers = providers
         self._scope = scope
@@ -91,7 +93,7 @@ class Desk:
         found = self._providers.get(key)
         if found is None:
             told = UserError(f"No provider has the key {key!r}.", Reason.INVALID, field or None)
-            raise Refusals(told, *known)
+            raise UserErrors(told, *known)
         return found
 
     def wanted(
@@ -107,12 +109,12 @@ class Desk:
             return provider.wanted(protocol, operation)
         except Unsupported as error:
             told = UserError(str(error), Reason.UNSUPPORTED, field or None, provider.key)
-            raise Refusals(told, *known) from error
+            raise UserErrors(told, *known) from error
 
     async def send(self, provider: Provider, exchange: Exchange[T]) -> T:
         """Make a call that writes; afterwards nothing read before it is believed.
 
-        A refusal of the provider becomes `Refusals`; any other failure is raised as it is, with
+        A refusal of the provider becomes `UserErrors`; any other failure is raised as it is, with
         `was_sent` False when the provider says that it did nothing.
         """
 
@@ -127,7 +129,7 @@ class Desk:
         try:
             return await provider.send(msgspec.structs.replace(exchange, read=read), self._scope)
         except Refused as error:
-            raise Refusals(user_error(error, self.request_id)) from error
+            raise UserErrors(user_error(error, self.request_id)) from error
         except ProviderError as error:
             acted, answered = error.was_sent, error.status is not None
             error.may_repeat = not acted or exchange.is_idempotent
@@ -139,7 +141,7 @@ class Desk:
 
     def report(self, error: GatewayError) -> None:
         """Log why the record failed, once for this request."""
-        if isinstance(error, RecordFailed) and self._scope.is_new("", RecordFailed):
+        if isinstance(error, StoreFailed) and self._scope.is_new("", StoreFailed):
             report(error, self._scope.request_id)
 
     async def current(self, ref: Ref) -> Segment | None:
@@ -155,14 +157,14 @@ class Desk:
     async def resolved(self, provider: Provider, draft: SegmentDraft) -> SegmentDraft:
         """Return a draft whose members have the key that the provider makes a segment of.
 
-        Raises `Refusals` for members that it does not know, and for more than may be looked up.
+        Raises `UserErrors` for members that it does not know, and for more than may be looked up.
         """
         if not provider.offers(ResolvesMembers):
             return draft
         names = provider.wanted(ResolvesMembers, "SEGMENT_CREATE").other_names(draft)
         if len(names) > MOST_RESOLVED:
             text = f"{len(names)} customers are not named by id; at most {MOST_RESOLVED} may be."
-            raise Refusals(
+            raise UserErrors(
                 UserError(text, Reason.LIMIT_EXCEEDED, ("customerExternalIds",), provider.key)
             )
         refs = [Ref(provider.key, name) for name in names]
@@ -170,7 +172,7 @@ class Desk:
         unknown = [name for name, customer in own.items() if customer is None]
         if unknown:
             text = f"The provider does not know {len(unknown)} of the customers: {unknown[0]!r} …"
-            raise Refusals(
+            raise UserErrors(
                 UserError(text, Reason.NOT_FOUND, ("customerExternalIds",), provider.key)
             )
         keys = {name: customer.ref.key for name, customer in own.items() if customer is not None}
@@ -208,7 +210,7 @@ class Desk:
             try:
                 async with places:
                     return await self.send(provider, exchange(part))
-            except (Refusals, ProviderError) as error:
+            except (UserErrors, ProviderError) as error:
                 return [failed_row(error, self.request_id)] * len(part)
 
         found = await asyncio.gather(*(batch(part) for part in batches(rows, per_call)))
@@ -224,7 +226,7 @@ class Desk:
             try:
                 async with places:
                     return await write(row)
-            except (Refusals, ProviderError) as error:
+            except (UserErrors, ProviderError) as error:
                 return failed_row(error, self.request_id)
 
         return await asyncio.gather(*(one(row) for row in rows))
@@ -259,9 +261,9 @@ def traced(row: RowResult, request_id: str) -> RowResult:
     return msgspec.structs.replace(row, error=error)
 
 
-def failed_row(error: Refusals | ProviderError, request_id: str) -> RowResult:
+def failed_row(error: UserErrors | ProviderError, request_id: str) -> RowResult:
     """Return what a failed call means for one of its rows."""
-    if isinstance(error, Refusals):
+    if isinstance(error, UserErrors):
         return RowResult(Outcome.FAILED, error=error.errors[0])
     told = UserError(str(error), Reason.PROVIDER_FAILED, None, error.provider, request_id)
     return RowResult(Outcome.UNKNOWN if error.was_sent else Outcome.FAILED, error=told)

@@ -14,7 +14,7 @@ DISCARDED_DUPLICATE = "DISCARDED_DUPLICATE"
 UNKNOWN = "UNKNOWN"
 
 
-class Entry(msgspec.Struct, frozen=True):
+class ReplacementEntry(msgspec.Struct, frozen=True):
     """What one customer is to have: as pairs or as segments; neither clears."""
 
     customer: str
@@ -33,7 +33,7 @@ class Entry(msgspec.Struct, frozen=True):
         )
 
 
-class Told(NamedTuple):
+class RowOutcome(NamedTuple):
     """What became of an entry; the fields of its errors are below it."""
 
     outcome: str

@@ -8,15 +8,15 @@ import structlog
 
 from gateway.auth.permissions import everybody
 from gateway.errors import GatewayError
-from gateway.loaders.request_loaders import Loaders
+from gateway.loaders.request_loaders import RequestLoaders
 from gateway.observability import audit
 from gateway.providers.base.write_protocols import ReplacesTags
 from gateway.request_scope import Scope
-from gateway.store.errors import RecordFailed
-from gateway.store.store import Record
-from gateway.store.write_intents import Claim
+from gateway.store.errors import StoreFailed
+from gateway.store.store import Store
+from gateway.store.write_intents import LeasedIntent
 from gateway.upstream.provider import Provider
-from gateway.writes.dispatch import Desk
+from gateway.writes.dispatch import WriteDispatcher
 from gateway.writes.receipts import ReplacementRow, ReplacementsReceipt
 from gateway.writes.replace_segments import carried_out
 
@@ -32,7 +32,7 @@ OURSELVES = everybody("gateway")
 log = structlog.get_logger(__name__)
 
 
-async def recover(providers: Mapping[str, Provider], record: Record) -> int:
+async def recover(providers: Mapping[str, Provider], record: Store) -> int:
     """Repeat every open write that nobody is at, and settle it; return how many customers.
 
     Replacing is idempotent, so it is repeated. No two processes repeat the same one.
@@ -45,7 +45,7 @@ async def recover(providers: Mapping[str, Provider], record: Record) -> int:
         claims = await record.tags.overdue(keys, scope.deadline)
         if not claims:
             return count
-        desk = Desk(providers, Loaders(providers, scope), scope)
+        desk = WriteDispatcher(providers, RequestLoaders(providers, scope), scope)
         for claim in claims:
             provider = providers[claim.provider]
             adapter = provider.wanted(ReplacesTags, "ASSIGNMENT_REPLACE")
@@ -59,7 +59,7 @@ async def recover(providers: Mapping[str, Provider], record: Record) -> int:
             count += len(claim.rows)
 
 
-def targets(claim: Claim) -> audit.Targets:
+def targets(claim: LeasedIntent) -> audit.Targets:
     """Return what a claim is about."""
     return audit.Targets(
         providers={claim.provider: None},
@@ -68,7 +68,7 @@ def targets(claim: Claim) -> audit.Targets:
     )
 
 
-async def keep_recovering(providers: Mapping[str, Provider], record: Record) -> None:
+async def keep_recovering(providers: Mapping[str, Provider], record: Store) -> None:
     """Look at the record at once and then every minute, until cancelled."""
     while True:
         try:
@@ -77,7 +77,7 @@ async def keep_recovering(providers: Mapping[str, Provider], record: Record) -> 
             if count:
                 log.info("open writes were repeated", customers=count)
         except GatewayError as error:
-            cause = error.cause if isinstance(error, RecordFailed) else None
+            cause = error.cause if isinstance(error, StoreFailed) else None
             log.warning("open writes could not be repeated", error=str(error), cause=cause)
         except Exception:  # a bug, which must not leave later writes open for ever
             log.exception("open writes could not be repeated")

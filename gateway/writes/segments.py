@@ -14,14 +14,14 @@ from gateway.providers.base.write_protocols import (
     UpsertsSegments,
 )
 from gateway.upstream.provider import Provider
-from gateway.writes.dispatch import Desk, Refusals
+from gateway.writes.dispatch import UserErrors, WriteDispatcher
 from gateway.writes.receipts import DeletionReceipt, OrderReceipt, SegmentReceipt
 
 
 class SegmentWrites:
     """What can be done to one segment at a time."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: WriteDispatcher) -> None:
         """Work at this desk."""
         self._desk = desk
 
@@ -52,7 +52,7 @@ class SegmentWrites:
         refuse([*known, *adapter.upsert_problems(draft)])
         try:
             written = await self._desk.send(chosen, adapter.upsert_segment(draft))
-        except Refusals as error:
+        except UserErrors as error:
             ref = Ref(provider, draft.key or "")
             raise await self._conflict(ref, draft.version, error) from error
         return await self._receipt(chosen, written, lambda: sent(chosen, written.key, draft))
@@ -66,12 +66,12 @@ class SegmentWrites:
         refuse([*known, *adapter.update_problems(changes)])
         current = await self._desk.current(ref)
         if current is None:
-            raise Refusals(missing(ref))
+            raise UserErrors(missing(ref))
         if changes.version is not None and current.version != changes.version:
-            raise Refusals(outdated(ref, changes.version, current.version))
+            raise UserErrors(outdated(ref, changes.version, current.version))
         try:
             await self._desk.send(chosen, adapter.update_segment(current, changes))
-        except Refusals as error:
+        except UserErrors as error:
             raise await self._conflict(ref, changes.version, error) from error
         written = Written(ref.key, is_new=False)
         return await self._receipt(chosen, written, lambda: changed(chosen, current, changes))
@@ -107,13 +107,13 @@ class SegmentWrites:
         shown = described() if document is None else None
         return SegmentReceipt(ref=ref, document=document, sent=shown, is_new=written.is_new)
 
-    async def _conflict(self, ref: Ref, version: int | None, error: Refusals) -> Refusals:
+    async def _conflict(self, ref: Ref, version: int | None, error: UserErrors) -> UserErrors:
         """Say in a version conflict which version the segment has by now."""
         if version is None or error.errors[0].reason is not Reason.VERSION_CONFLICT:
             return error
         current = await settled(self._desk.loaders.segment.load(ref))
         known = current.version if isinstance(current, Segment) else None
-        return Refusals(outdated(ref, version, known))
+        return UserErrors(outdated(ref, version, known))
 
 
 def sent(provider: Provider, key: str, draft: SegmentDraft) -> bytes | None:
@@ -134,7 +134,7 @@ def refuse(problems: Iterable[UserError]) -> None:
     """Raise all the caller's mistakes at once; with none go on."""
     found = tuple(problems)
     if found:
-        raise Refusals(*found)
+        raise UserErrors(*found)
 
 
 def order_problems(provider: str, refs: Sequence[Ref]) -> Iterable[UserError]:

@@ -14,14 +14,14 @@ from gateway.store.errors import (
     FirstAttemptRunning,
     IdempotencyKeyReused,
     OutcomeUnknown,
-    RecordFailed,
+    StoreFailed,
 )
-from gateway.store.store import Record
+from gateway.store.store import Store
 from gateway.upstream.provider import Provider
 from gateway.writes.assignments import AssignmentWrites
 from gateway.writes.bulk import BulkWrites
-from gateway.writes.dispatch import Desk, Refusals
-from gateway.writes.replace_segments import Replacing
+from gateway.writes.dispatch import UserErrors, WriteDispatcher
+from gateway.writes.replace_segments import SegmentReplacement
 from gateway.writes.segments import SegmentWrites
 
 R = TypeVar("R")
@@ -40,11 +40,15 @@ class _NothingSent(Exception):
         self.receipt = receipt
 
 
-class Writes:
+class WriteService:
     """Everything that one request may change."""
 
     def __init__(
-        self, providers: Mapping[str, Provider], desk: Desk, record: Record, deadline: float
+        self,
+        providers: Mapping[str, Provider],
+        desk: WriteDispatcher,
+        record: Store,
+        deadline: float,
     ) -> None:
         """Work at this desk, until the request's deadline on the loop's clock."""
         self._providers = providers
@@ -54,7 +58,7 @@ class Writes:
         self.segments = SegmentWrites(desk)
         self.bulk = BulkWrites(desk)
         self.assignments = AssignmentWrites(desk)
-        self.replacing = Replacing(desk, record, deadline)
+        self.replacing = SegmentReplacement(desk, record, deadline)
 
     def restored(self, provider: str, document: bytes) -> Segment:
         """Return the segment that a receipt keeps as the provider's own document."""
@@ -84,7 +88,7 @@ class Writes:
             return await self._record.once(
                 f"{self._desk.owner}\0{key}", digest, run, self._deadline
             )
-        except RecordFailed as error:
+        except StoreFailed as error:
             self._desk.report(error)
             raise
 
@@ -93,13 +97,13 @@ class Writes:
     ) -> R:
         """Do a write unless this key did it already; then return its receipt.
 
-        Each caller has keys of their own. The same key with another input raises `Refusals`.
+        Each caller has keys of their own. The same key with another input raises `UserErrors`.
         Receipts are kept for 24 hours, but for those of which nothing was sent, or nothing done
         as the provider says: they may be tried again.
         """
         if not 1 <= len(key) <= LONGEST_KEY:
             told = f"An idempotency key has 1 to {LONGEST_KEY} characters."
-            raise Refusals(UserError(told, Reason.INVALID, ("idempotencyKey",)))
+            raise UserErrors(UserError(told, Reason.INVALID, ("idempotencyKey",)))
 
         failures: list[ProviderError] = []
 
@@ -120,13 +124,13 @@ class Writes:
             return unkept
         except IdempotencyKeyReused as error:
             reused = UserError(str(error), Reason.IDEMPOTENCY_KEY_REUSED, ("idempotencyKey",))
-            raise Refusals(reused) from error
+            raise UserErrors(reused) from error
         except (OutcomeUnknown, FirstAttemptRunning) as error:
-            raise Refusals(unfinished(error)) from error
+            raise UserErrors(unfinished(error)) from error
         if failures:
             raise failures[0]
         if kept == UNKNOWN:
-            raise Refusals(unfinished(OutcomeUnknown()))
+            raise UserErrors(unfinished(OutcomeUnknown()))
         return msgspec.json.decode(kept[len(DONE) :], type=form)
 
     async def _tried(self, write: Callable[[], Awaitable[R]]) -> R:

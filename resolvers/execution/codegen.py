@@ -30,7 +30,7 @@ from graphql import (
 from resolvers.execution import codegen_runtime as runtime
 from resolvers.execution.codegen_runtime import leaf, leaves
 from resolvers.execution.planner import FieldPlan, Plan, SelectionPlan, UnplannableError
-from resolvers.field_declarations import Told
+from resolvers.field_declarations import Shortcut
 from resolvers.field_permissions import STRAWBERRY
 
 PLAIN = {
@@ -96,7 +96,7 @@ class _Function:
         return "\n".join([self.head, *taken, *self.lines])
 
 
-class Writer:
+class CodeGenerator:
     """Writes all functions of a plan."""
 
     def __init__(self, plan: Plan) -> None:
@@ -340,7 +340,7 @@ class Writer:
         call = self._call(to, field.declaration.many, xs, field)
         return self._let(to, depth, f"one_each({call}, {xs})")
 
-    def _told(self, to: _Function, told: Told, xs: str, depth: int) -> str:
+    def _told(self, to: _Function, told: Shortcut, xs: str, depth: int) -> str:
         if told.path:
             return self._let(to, depth, f"[x.{told.path} for x in {xs}]")
         return self._let(to, depth, f"[*map({self._constant(told.function)}, {xs})]")
@@ -379,7 +379,7 @@ def _has_no_attributes(selection: SelectionPlan) -> bool:
     return not any(field.path for field in selection.fields)
 
 
-def _known(selection: SelectionPlan) -> Mapping[FieldPlan, Told]:
+def _known(selection: SelectionPlan) -> Mapping[FieldPlan, Shortcut]:
     """Return how each read of a selection may be told by the values; empty if one never is."""
     found = {
         field: field.declaration.told

@@ -42,7 +42,7 @@ class _Fell(Exception):
         self.error = error
 
 
-class Careful:
+class SlowPathCompletion:
     """Makes the objects of one wave."""
 
     def __init__(self, slots: list[Any], kinds: int, failures: list[Failure]) -> None:

@@ -35,9 +35,9 @@ from graphql import (
 from graphql.utilities import value_from_ast_untyped
 
 from resolvers.execution import field_costs
-from resolvers.execution.field_costs import FEW, PRICES, TOGETHER, WEIGHED, Price, Rule
+from resolvers.execution.field_costs import FEW, PRICES, TOGETHER, WEIGHED, FieldCost, Rule
 from resolvers.execution.planner import STRAWBERRY
-from resolvers.field_declarations import DECLARATION, How
+from resolvers.field_declarations import DECLARATION, ResolverKind
 
 CALL = 10
 """What a call costs."""
@@ -91,7 +91,7 @@ class _Step:
     """The calls of a field beside it answer it, too."""
 
 
-class Pricing:
+class CostAnalysis:
     """The price of one operation, for any variables."""
 
     def __init__(
@@ -160,14 +160,14 @@ class Pricing:
         values: Mapping[str, Any],
         most_calls: Mapping[str, int] | None,
     ) -> Cost:
-        calls, objects = _sum(self._root, Price(), len(providers), values)
+        calls, objects = _sum(self._root, FieldCost(), len(providers), values)
         if most_calls is not None:
             calls = min(calls, sum(most_calls[key] for key in providers))
         return Cost(CALL * calls + objects, calls)
 
 
 def _sum(
-    selected: _Selected, above: Price, providers: int, values: Mapping[str, Any]
+    selected: _Selected, above: FieldCost, providers: int, values: Mapping[str, Any]
 ) -> tuple[int, int]:
     """Return the calls and objects of one object, all that is below it included."""
     calls, objects = 0, selected.objects
@@ -302,13 +302,13 @@ class _Reader:
             return field_costs.mutation
         strawberry_field = definition.extensions.get(STRAWBERRY)
         declaration = strawberry_field and strawberry_field.metadata.get(DECLARATION)
-        if declaration and declaration.how in {How.READ, How.READ_ALL}:
+        if declaration and declaration.how in {ResolverKind.READ, ResolverKind.READ_ALL}:
             return field_costs.connection if named.name.endswith("Connection") else _call
         if not is_list_type(get_nullable_type(definition.type)):
             return None
         if parent.name.startswith("__"):
             self._introspected = self._introspected or field_costs.introspected(self._schema)
-            price = Price(size=self._introspected.get(f"{parent.name}.{name}", 1))
+            price = FieldCost(size=self._introspected.get(f"{parent.name}.{name}", 1))
             return lambda *_: price
         return _few
 
@@ -320,16 +320,16 @@ def _size_of(parent: str, name: str) -> str:
     return "rows" if parent.endswith("Payload") else ""
 
 
-def _one(*_: Any) -> Price:
-    return Price()
+def _one(*_: Any) -> FieldCost:
+    return FieldCost()
 
 
-def _call(*_: Any) -> Price:
-    return Price(calls=1)
+def _call(*_: Any) -> FieldCost:
+    return FieldCost(calls=1)
 
 
-def _few(*_: Any) -> Price:
-    return Price(size=FEW)
+def _few(*_: Any) -> FieldCost:
+    return FieldCost(size=FEW)
 
 
 def _variables(value: ValueNode) -> Iterator[str]:

@@ -74,7 +74,7 @@ def parsed(text: str, limits: LimitSettings) -> DocumentNode:
     return _BoundedParser(text, limits).parse_document()
 
 
-class Figures(NamedTuple):
+class SelectionSize(NamedTuple):
     """What a selection holds, with its fragments spread out."""
 
     depth: int = 0
@@ -86,19 +86,19 @@ class Figures(NamedTuple):
     aliases: int = 0
     directives: int = 0
 
-    def beside(self, other: "Figures") -> "Figures":
+    def beside(self, other: "SelectionSize") -> "SelectionSize":
         """Join two selections of one object."""
         depth, introspection_depth, *counts = other
         sums = (a + b for a, b in zip(self[2:], counts, strict=True))
-        return Figures(
+        return SelectionSize(
             max(self.depth, depth), max(self.introspection_depth, introspection_depth), *sums
         )
 
 
-NOTHING = Figures()
+NOTHING = SelectionSize()
 
 
-class Counted:
+class DocumentSize:
     """A document's figures, each within its bound."""
 
     def __init__(self, document: DocumentNode, limits: LimitSettings) -> None:
@@ -107,7 +107,7 @@ class Counted:
         Fragments that spread themselves raise `BadInput`.
         """
         self._limits = limits
-        self._known: dict[str, Figures] = {}
+        self._known: dict[str, SelectionSize] = {}
         self._spread: set[str] = set()
         definitions = document.definitions
         operations = [d for d in definitions if isinstance(d, OperationDefinitionNode)]
@@ -117,7 +117,7 @@ class Counted:
         self._fragments = {each.name.value: each for each in fragments}
         for name in self._fragments:
             self._fragment(name, ())
-        self.figures = Figures(
+        self.figures = SelectionSize(
             directives=sum(len(each.directives or ()) for each in (*operations, *fragments))
         )
         for operation in operations:
@@ -148,7 +148,7 @@ class Counted:
         if found > most:
             raise exceeded(bound, found, most, of)
 
-    def _fragment(self, name: str, above: Sequence[str]) -> Figures:
+    def _fragment(self, name: str, above: Sequence[str]) -> SelectionSize:
         """Return a fragment's figures; those that it spreads are counted before it.
 
         So the depth of calls is that of the fragments, or of the brackets in one: not both.
@@ -167,13 +167,13 @@ class Counted:
             known = self._known[name] = self._selection(fragment.selection_set)
         return known
 
-    def _selection(self, selected: SelectionSetNode) -> Figures:
+    def _selection(self, selected: SelectionSetNode) -> SelectionSize:
         found = NOTHING
         for node in selected.selections:
             found = found.beside(self._one(node))
         return found
 
-    def _one(self, node: SelectionNode) -> Figures:
+    def _one(self, node: SelectionNode) -> SelectionSize:
         directives = len(node.directives or ())
         if isinstance(node, FragmentSpreadNode):
             self._spread.add(node.name.value)
@@ -188,7 +188,7 @@ class Counted:
             self._literal(argument.value)
         below = self._selection(node.selection_set) if node.selection_set else NOTHING
         is_introspection = node.name.value in INTROSPECTION
-        return Figures(
+        return SelectionSize(
             1 if is_introspection else 1 + below.depth,
             1 + below.depth if is_introspection else below.introspection_depth,
             1,

@@ -28,13 +28,17 @@ from graphql.language import DirectiveNode, Visitor, visit
 
 from gateway.errors import Forbidden, GatewayError
 from gateway.limits.settings import LimitSettings
-from resolvers.execution.codegen import Writer
-from resolvers.execution.cost_analysis import Pricing
-from resolvers.execution.document_limits import Counted, parsed
+from resolvers.execution.codegen import CodeGenerator
+from resolvers.execution.cost_analysis import CostAnalysis
+from resolvers.execution.document_limits import DocumentSize, parsed
 from resolvers.execution.planner import Plan, Planner, UnplannableError
-from resolvers.execution.required_permissions import NOTHING, OperationNeeds, operation_needs
-from resolvers.execution.slru_cache import Kept
-from resolvers.lookahead import Selection
+from resolvers.execution.required_permissions import (
+    NOTHING,
+    OperationRequirements,
+    required_permissions,
+)
+from resolvers.execution.slru_cache import SegmentedLruCache
+from resolvers.lookahead import Lookahead
 
 LONGEST_KEPT = 20_000
 """Characters: a longer document is not worth its place."""
@@ -73,8 +77,8 @@ class Document:
         """Told when there is more of this to keep."""
         self._schema = schema
         self._plans: dict[Any, Plan | None] = {}
-        self._prices: dict[str | None, Pricing] = {}
-        self._needs: dict[str | None, OperationNeeds] = {}
+        self._prices: dict[str | None, CostAnalysis] = {}
+        self._needs: dict[str | None, OperationRequirements] = {}
         self._texts: dict[str | None, Texts] = {}
         definitions = () if node is None else node.definitions
         operations = [d for d in definitions if isinstance(d, OperationDefinitionNode)]
@@ -109,28 +113,28 @@ class Document:
         operation = self.operation(name)
         if operation is None or operation.operation is not OperationType.MUTATION:
             return ()
-        names = Selection([operation], self._fragments).names()
+        names = Lookahead([operation], self._fragments).names()
         return sorted(each for each in names if not each.startswith("__"))
 
-    def needs(self, name: str | None) -> OperationNeeds:
+    def needs(self, name: str | None) -> OperationRequirements:
         """Return what the operation needs of its caller: worked out once; of none nothing."""
         found = self._needs.get(name)
         if found is None:
             operation = self.operation(name)
             if operation is None:
                 return NOTHING
-            found = operation_needs(self._schema, operation, self._fragments)
+            found = required_permissions(self._schema, operation, self._fragments)
             self._needs[name] = found
         return found
 
-    def pricing(self, name: str | None) -> Pricing | None:
+    def pricing(self, name: str | None) -> CostAnalysis | None:
         """Return what the operation costs: worked out once; None when it cannot be found."""
         found = self._prices.get(name)
         if found is None:
             operation = self.operation(name)
             if operation is None:
                 return None
-            found = self._prices[name] = Pricing(self._schema, operation, self._fragments)
+            found = self._prices[name] = CostAnalysis(self._schema, operation, self._fragments)
         return found
 
     def plan(
@@ -197,7 +201,7 @@ class Document:
     def _planned(self, operation: OperationDefinitionNode, given: VariableValues) -> Plan | None:
         try:
             plan = Planner(self._schema, operation, self._fragments, given).plan()
-            Writer(plan).write()
+            CodeGenerator(plan).write()
         except UnplannableError:
             return None
         return plan
@@ -213,7 +217,7 @@ class Documents:
         self._schema = schema
         self._limits = limits or LimitSettings()
         self._explores = explores
-        self._kept: Kept[Document] = Kept()
+        self._kept: SegmentedLruCache[Document] = SegmentedLruCache()
         self._trusted: dict[str, Document] = {}
 
     def read(self, text: str) -> Document:
@@ -223,7 +227,7 @@ class Documents:
             return found
         try:
             node = parsed(text, self._limits)
-            counted = Counted(node, self._limits)
+            counted = DocumentSize(node, self._limits)
             if counted.introspects and not self._explores:
                 closed = Forbidden("Introspection is not open to you: __schema and __type.")
                 found = self._refused(closed)

@@ -20,20 +20,20 @@ from resolvers.execution.cost_analysis import CALL, Cost
 from resolvers.execution.document_limits import check_variables, exceeded
 from resolvers.execution.documents import MOST_ERRORS, Document, Documents
 from resolvers.execution.null_propagation import in_order
-from resolvers.execution.plan_execution import Run
+from resolvers.execution.plan_execution import PlanExecution
 from resolvers.execution.planner import UnplannableError
 
 log = structlog.get_logger(__name__)
 
 
-class Answer(NamedTuple):
+class OperationResult(NamedTuple):
     """A GraphQL response; `is_request_error` says that nothing ran, so that there is no data."""
 
     body: Mapping[str, Any]
     is_request_error: bool
 
 
-class Operations:
+class Executor:
     """Runs the operations of one schema."""
 
     def __init__(
@@ -83,20 +83,20 @@ class Operations:
         variables: Mapping[str, Any] | None,
         name: str | None,
         context: RequestContext,
-    ) -> Answer | Coroutine[Any, Any, Answer]:
+    ) -> OperationResult | Coroutine[Any, Any, OperationResult]:
         """Run the operation of this name (without one, the only one) of a document.
 
         Returns the answer itself where nothing has to be waited for. Raises `LimitExceeded` when
         its caller has asked too much in the last minute.
         """
         cost = self._admitted(document, variables, name, context)
-        if isinstance(cost, Answer):
+        if isinstance(cost, OperationResult):
             return cost
         planned = document.plan(name, variables) if self._compiles else None
         if planned is not None:
             plan, values = planned
             try:
-                running = Run(plan, self._schema, context, values)
+                running = PlanExecution(plan, self._schema, context, values)
             except UnplannableError:
                 pass
             else:
@@ -112,12 +112,14 @@ class Operations:
         variables: Mapping[str, Any] | None,
         name: str | None,
         context: RequestContext,
-    ) -> Answer:
+    ) -> OperationResult:
         """Do as `begin` does, and wait for the answer."""
         begun = self.begin(document, variables, name, context)
-        return begun if isinstance(begun, Answer) else await begun
+        return begun if isinstance(begun, OperationResult) else await begun
 
-    async def _waited(self, running: Run, context: RequestContext, cost: Cost | None) -> Answer:
+    async def _waited(
+        self, running: PlanExecution, context: RequestContext, cost: Cost | None
+    ) -> OperationResult:
         reading = running.read()
         if reading is not None:
             await reading
@@ -129,10 +131,10 @@ class Operations:
         variables: Mapping[str, Any] | None,
         name: str | None,
         context: RequestContext,
-    ) -> Answer:
+    ) -> OperationResult:
         """Do as `run` does, without a plan."""
         cost = self._admitted(document, variables, name, context)
-        if isinstance(cost, Answer):
+        if isinstance(cost, OperationResult):
             return cost
         return await self._on_graphql_core(document, variables, name, context, cost)
 
@@ -143,7 +145,7 @@ class Operations:
         name: str | None,
         context: RequestContext,
         cost: Cost | None,
-    ) -> Answer:
+    ) -> OperationResult:
         if document.node is None:
             raise TypeError(document)
         result = execute(
@@ -170,7 +172,7 @@ class Operations:
         variables: Mapping[str, Any] | None,
         name: str | None,
         context: RequestContext,
-    ) -> Cost | Answer | None:
+    ) -> Cost | OperationResult | None:
         """Return what an operation is charged, or why it may not run.
 
         None for one that cannot be found: graphql-core says so.
@@ -203,7 +205,7 @@ class Operations:
         failed: Sequence[GraphQLError],
         context: RequestContext,
         cost: Cost | None,
-    ) -> Answer:
+    ) -> OperationResult:
         body: dict[str, Any] = {"data": data}
         if failed:
             body["errors"] = [shown(error, context) for error in failed]
@@ -211,7 +213,7 @@ class Operations:
             took = context.scope.wanted
             calls = sum(took.values()) if took else 0
             body.update(self._charged(cost, context, CALL * (calls - cost.calls)))
-        return Answer(body, is_request_error=False)
+        return OperationResult(body, is_request_error=False)
 
     def _charged(self, cost: Cost, context: RequestContext, more: int) -> Mapping[str, Any]:
         """Charge the difference, and return the extensions of an answer."""
@@ -221,8 +223,10 @@ class Operations:
         told = {"requested": cost.requested, "calls": cost.calls, "remaining": left}
         return {"extensions": {"cost": told}}
 
-    def _refused(self, found: Any, context: RequestContext) -> Answer:
-        return Answer({"errors": [shown(e, context) for e in found]}, is_request_error=True)
+    def _refused(self, found: Any, context: RequestContext) -> OperationResult:
+        return OperationResult(
+            {"errors": [shown(e, context) for e in found]}, is_request_error=True
+        )
 
 
 def admitted(

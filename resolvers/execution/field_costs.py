@@ -59,7 +59,7 @@ IN_INPUT = 10
 """What an object in a mutation's input costs: it is read and checked, in some 50 us."""
 
 
-class Price(NamedTuple):
+class FieldCost(NamedTuple):
     """What one field costs for one parent."""
 
     calls: int = 0
@@ -73,7 +73,7 @@ class Price(NamedTuple):
     """What it costs beside its calls and what is below it."""
 
 
-Rule = Callable[[Arguments, int], Price]
+Rule = Callable[[Arguments, int], FieldCost]
 """`(arguments, providers in sight) -> Price`."""
 
 
@@ -98,9 +98,9 @@ def pages(arguments: Arguments) -> int:
     return -(-rows_of(arguments) // PAGE) + bool(arguments.get("after"))
 
 
-def connection(arguments: Arguments, _: int) -> Price:
+def connection(arguments: Arguments, _: int) -> FieldCost:
     """Price a page of one provider."""
-    return Price(pages(arguments), rows=rows_of(arguments))
+    return FieldCost(pages(arguments), rows=rows_of(arguments))
 
 
 def _filter(arguments: Arguments) -> Mapping[str, Any]:
@@ -113,62 +113,62 @@ def _in_scope(arguments: Arguments, providers: int) -> int:
     return providers if wanted is None else min(providers, length(wanted))
 
 
-def _segments_of_one(arguments: Arguments, _: int) -> Price:
+def _segments_of_one(arguments: Arguments, _: int) -> FieldCost:
     wanted = _filter(arguments)
     rows = rows_of(arguments)
     if "ids" in wanted or "customerId" in wanted:
-        return Price(length(wanted.get("ids")) + 3 * ("customerId" in wanted), rows=rows)
+        return FieldCost(length(wanted.get("ids")) + 3 * ("customerId" in wanted), rows=rows)
     is_sorted = arguments.get("sortKey") not in ("PROVIDER", None)  # any JSON: no set
     if is_sorted or arguments.get("reverse") or wanted.keys() - {"providers"}:
-        return Price(SIFTED, rows=rows)
-    return Price(pages(arguments), rows=rows)
+        return FieldCost(SIFTED, rows=rows)
+    return FieldCost(pages(arguments), rows=rows)
 
 
-def _segments(arguments: Arguments, providers: int) -> Price:
+def _segments(arguments: Arguments, providers: int) -> FieldCost:
     price, scope = _segments_of_one(arguments, 1), _in_scope(arguments, providers)
     is_named = _filter(arguments).keys() & {"ids", "customerId"}
     # What is named by its id is asked of its own provider alone.
     return price._replace(calls=price.calls * (1 if is_named else scope), sources=scope)
 
 
-def _customers(arguments: Arguments, providers: int) -> Price:
+def _customers(arguments: Arguments, providers: int) -> FieldCost:
     wanted, rows = _filter(arguments), rows_of(arguments)
     scope = _in_scope(arguments, providers)
     if "externalId" in wanted:
-        return Price(2 * scope, rows=rows, sources=scope)
+        return FieldCost(2 * scope, rows=rows, sources=scope)
     if "segmentId" in wanted:
         members = _member_customers(arguments, 1)
         return members._replace(calls=members.calls * (SIFTED if "email" in wanted else 1))
-    return Price(pages(arguments) * scope, rows=rows, sources=scope)
+    return FieldCost(pages(arguments) * scope, rows=rows, sources=scope)
 
 
-def _member_customers(arguments: Arguments, _: int) -> Price:
+def _member_customers(arguments: Arguments, _: int) -> FieldCost:
     rows = rows_of(arguments)
-    return Price(pages(arguments) + rows, rows=rows)
+    return FieldCost(pages(arguments) + rows, rows=rows)
 
 
-def _providers(arguments: Arguments, providers: int) -> Price:
+def _providers(arguments: Arguments, providers: int) -> FieldCost:
     keys = arguments.get("keys")
-    return Price(size=providers if keys is None else min(providers, length(keys)))
+    return FieldCost(size=providers if keys is None else min(providers, length(keys)))
 
 
-def _nodes(arguments: Arguments, _: int) -> Price:
+def _nodes(arguments: Arguments, _: int) -> FieldCost:
     count = min(length(arguments.get("ids")), LARGEST_FIRST)
-    return Price(_ASSIGNMENT * count, size=count)
+    return FieldCost(_ASSIGNMENT * count, size=count)
 
 
-def _memberships(arguments: Arguments, _: int) -> Price:
+def _memberships(arguments: Arguments, _: int) -> FieldCost:
     customers, segments = length(arguments.get("customerIds")), length(arguments.get("segmentIds"))
     pairs = customers * segments
     if pairs > MOST_PAIRS:
-        return Price()  # it is refused
+        return FieldCost()  # it is refused
     # The lists of the segments are tried where they are fewer, and given up for the customers.
-    return Price(customers + min(customers, segments), size=pairs)
+    return FieldCost(customers + min(customers, segments), size=pairs)
 
 
-def _matches(arguments: Arguments, _: int) -> Price:
+def _matches(arguments: Arguments, _: int) -> FieldCost:
     asked = arguments.get("input")
-    return Price(1, size=length(asked.get("itemIds")) if isinstance(asked, dict) else 1)
+    return FieldCost(1, size=length(asked.get("itemIds")) if isinstance(asked, dict) else 1)
 
 
 def items(value: Any) -> int:
@@ -185,11 +185,11 @@ def objects(value: Any) -> int:
     return sum(map(objects, value)) if isinstance(value, list) else 0
 
 
-def mutation(arguments: Arguments, _: int) -> Price:
+def mutation(arguments: Arguments, _: int) -> FieldCost:
     """Price a write by what its input holds; as many rows as items its payload may have."""
     given = arguments.get("input")
     count = items(given)
-    return Price(
+    return FieldCost(
         IN_LIST * (1 + count), rows=max(count, 1), objects=IN_INPUT * max(objects(given) - 1, 0)
     )
 
@@ -198,19 +198,19 @@ _ASSIGNMENT = 3
 """Calls for one assignment by its id: itself, else its customer and what they are in."""
 
 PRICES: Mapping[str, Rule] = {
-    "Query.node": lambda *_: Price(_ASSIGNMENT),
+    "Query.node": lambda *_: FieldCost(_ASSIGNMENT),
     "Query.nodes": _nodes,
     "Query.providers": _providers,
     "Query.segments": _segments,
     "Query.customers": _customers,
     "Query.segmentMemberships": _memberships,
     "Query.segmentItemsMatch": _matches,
-    "Provider.capabilities": lambda *_: Price(size=20),
+    "Provider.capabilities": lambda *_: FieldCost(size=20),
     "Provider.segments": _segments_of_one,
     "Segment.customers": _member_customers,
     # A call for what they are in; where that tells segments only in part, one for the whole.
-    "Customer.segments": lambda arguments, _: Price(2, rows=rows_of(arguments)),
-    "Customer.assignments": lambda arguments, _: Price(1, rows=rows_of(arguments)),
+    "Customer.segments": lambda arguments, _: FieldCost(2, rows=rows_of(arguments)),
+    "Customer.assignments": lambda arguments, _: FieldCost(1, rows=rows_of(arguments)),
 }
 
 TOGETHER: Mapping[str, str] = dict.fromkeys(

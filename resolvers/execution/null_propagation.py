@@ -23,7 +23,7 @@ class _Site(NamedTuple):
     falls_to: Place
 
 
-class Sites:
+class FieldSites:
     """Where each object of an answer stands."""
 
     def __init__(
@@ -71,7 +71,7 @@ def settle(
     kinds: Mapping[int, SelectionPlan],
 ) -> tuple[dict[str, Any] | None, list[GraphQLError]]:
     """Put the nulls into the answer; return it and its errors."""
-    sites = None if data is None else Sites(plan, data, kinds)
+    sites = None if data is None else FieldSites(plan, data, kinds)
     found: list[tuple[GraphQLError, Place]] = []
     fallen: dict[Place, list[tuple[Any, str | int, GraphQLError]]] = {}
     for failure in failures:

@@ -12,14 +12,14 @@ from graphql.execution.values import VariableValues
 
 from gateway.context import RequestContext
 from gateway.errors import Unsupported
-from resolvers.execution.completion import Careful, Failure
+from resolvers.execution.completion import Failure, SlowPathCompletion
 from resolvers.execution.null_propagation import settle
 from resolvers.execution.planner import FieldPlan, Plan, SelectionPlan, fill
-from resolvers.field_declarations import How, lacks
-from resolvers.lookahead import Asked
+from resolvers.field_declarations import ResolverKind, lacks
+from resolvers.lookahead import FieldInfo
 
 
-class Run:
+class PlanExecution:
     """One run of a plan."""
 
     def __init__(
@@ -38,7 +38,7 @@ class Run:
             slots[number] = []
         slots[plan.kinds] = {}
         for number, selection in plan.asked:
-            slots[number] = Asked(context, selection)
+            slots[number] = FieldInfo(context, selection)
         if variables is not None:
             for field, definition in plan.varying:
                 fill(schema, field, definition, variables, slots)
@@ -68,8 +68,8 @@ class Run:
             return self._data, ()
         return settle(self._plan, self._data, self._failures, self._slots[self._plan.kinds])
 
-    def _careful(self) -> Careful:
-        return Careful(self._slots, self._plan.kinds, self._failures)
+    def _careful(self) -> SlowPathCompletion:
+        return SlowPathCompletion(self._slots, self._plan.kinds, self._failures)
 
     def _empty(self, below: Sequence[SelectionPlan]) -> None:
         for selection in below:
@@ -101,7 +101,7 @@ class Run:
         arguments = [self._slots[number] for number in field.arguments]
         answers: Sequence[Any]
         try:
-            if declaration.how is How.READ_ALL:
+            if declaration.how is ResolverKind.READ_ALL:
                 answers = await read(values, asked, *arguments)
             elif len(values) == 1:
                 answers = (await read(values[0], asked, *arguments),)

@@ -42,8 +42,8 @@ from graphql.execution.values import VariableValues
 from graphql.language import Visitor, visit
 from strawberry.types.arguments import convert_arguments
 
-from resolvers.field_declarations import DECLARATION, Declaration, How
-from resolvers.lookahead import Selection
+from resolvers.field_declarations import DECLARATION, Declaration, ResolverKind
+from resolvers.lookahead import Lookahead
 
 STRAWBERRY = "strawberry-definition"
 """Where Strawberry keeps its own of each part of the schema."""
@@ -105,7 +105,10 @@ class FieldPlan:
     @property
     def is_read(self) -> bool:
         """True when its value is waited for."""
-        return self.declaration is not None and self.declaration.how in {How.READ, How.READ_ALL}
+        return self.declaration is not None and self.declaration.how in {
+            ResolverKind.READ,
+            ResolverKind.READ_ALL,
+        }
 
 
 @dataclass(eq=False, slots=True)
@@ -118,7 +121,7 @@ class Plan:
     """What a run starts from: its constant arguments, with None where the rest goes."""
     lists: list[int] = field(default_factory=list)
     """Slots that a run fills with a list each."""
-    asked: list[tuple[int, Selection]] = field(default_factory=list)
+    asked: list[tuple[int, Lookahead]] = field(default_factory=list)
     varying: list[tuple[FieldPlan, GraphQLField]] = field(default_factory=list)
     """Fields whose arguments hold variables."""
     is_plain: bool = True
@@ -242,7 +245,7 @@ class Planner:
         made.path = declaration.path
         if declaration.takes_asked:
             made.asked = self._slot()
-            self._plan.asked.append((made.asked, Selection(made.nodes, self._fragments)))
+            self._plan.asked.append((made.asked, Lookahead(made.nodes, self._fragments)))
         made.arguments = [self._slot() for _ in declaration.parameters]
         if any(_has_variable(node) for node in made.nodes):
             self._plan.varying.append((made, definition))

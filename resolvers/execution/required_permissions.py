@@ -20,12 +20,12 @@ from graphql import (
     visit,
 )
 
-from gateway.auth.permissions import OPEN, Caller, Needs, Right
+from gateway.auth.permissions import OPEN, Caller, Permission, Requirement
 from gateway.errors import Forbidden
-from resolvers.field_permissions import needs_of
+from resolvers.field_permissions import requirement_of
 
 
-class Site(NamedTuple):
+class FieldSite(NamedTuple):
     """A field that needs a right."""
 
     path: str
@@ -34,11 +34,11 @@ class Site(NamedTuple):
     own: bool
 
 
-class OperationNeeds(NamedTuple):
+class OperationRequirements(NamedTuple):
     """What one operation needs, and why."""
 
-    needs: Needs
-    sites: Mapping[Right, Site]
+    needs: Requirement
+    sites: Mapping[Permission, FieldSite]
     """For each right a field that needs it: the first that `own:read` does not open, if any."""
 
     def refusals(self, caller: Caller) -> Sequence[GraphQLError]:
@@ -53,7 +53,7 @@ class OperationNeeds(NamedTuple):
         ]
 
 
-NOTHING = OperationNeeds(OPEN, {})
+NOTHING = OperationRequirements(OPEN, {})
 """Of no operation."""
 
 
@@ -61,30 +61,30 @@ def _refusal(message: str, nodes: Sequence[FieldNode]) -> GraphQLError:
     return GraphQLError(message, nodes, original_error=Forbidden(message))
 
 
-def operation_needs(
+def required_permissions(
     schema: GraphQLSchema,
     operation: OperationDefinitionNode,
     fragments: Mapping[str, FragmentDefinitionNode],
-) -> OperationNeeds:
+) -> OperationRequirements:
     """Return what an operation of a valid document needs."""
-    found = _Needed(TypeInfo(schema))
+    found = _RequirementVisitor(TypeInfo(schema))
     found.look_at(operation)
     seen = 0
     while seen < len(found.spread):
         fragment = fragments[found.spread[seen]]
         found.look_at(fragment, fragment.type_condition.name.value)
         seen += 1
-    return OperationNeeds(Needs(frozenset(found.sites), found.own), found.sites)
+    return OperationRequirements(Requirement(frozenset(found.sites), found.own), found.sites)
 
 
-class _Needed(Visitor):
+class _RequirementVisitor(Visitor):
     """Notes what fields need, and the fragments that they come by."""
 
     def __init__(self, types: TypeInfo) -> None:
         super().__init__()
         self._types = types
         self._path: list[str] = []
-        self.sites: dict[Right, Site] = {}
+        self.sites: dict[Permission, FieldSite] = {}
         self.own = True
         self.spread: list[str] = []
 
@@ -100,12 +100,12 @@ class _Needed(Visitor):
         # Introspection is no data: whether it is shown is not a question of rights.
         if parent is None or field is None or "__" in {node.name.value[:2], parent.name[:2]}:
             return
-        needs = needs_of(parent, field)  # type: ignore[arg-type]  # a union has no fields of ours
+        needs = requirement_of(parent, field)  # type: ignore[arg-type]  # a union has no fields of ours
         self.own = self.own and needs.own
         for right in sorted(needs.rights):
             known = self.sites.get(right)
             if known is None or (known.own and not needs.own):
-                self.sites[right] = Site(".".join(self._path), node, needs.own)
+                self.sites[right] = FieldSite(".".join(self._path), node, needs.own)
 
     def leave_field(self, *_: Any) -> None:
         self._path.pop()

@@ -32,7 +32,7 @@ class Weighed(Protocol):
 T = TypeVar("T", bound=Weighed)
 
 
-class Kept(Generic[T]):
+class SegmentedLruCache(Generic[T]):
     """The newest by their text; each use makes one newer."""
 
     def __init__(self) -> None:

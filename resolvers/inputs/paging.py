@@ -6,7 +6,7 @@ import strawberry
 
 from gateway import context
 from resolvers.inputs.filters import given
-from resolvers.lookahead import Asked
+from resolvers.lookahead import FieldInfo
 
 First = Annotated[
     int | None, strawberry.argument(description="Rows of the page, from 1 to 250; 50 if null.")
@@ -22,7 +22,7 @@ After = Annotated[
 DEFAULT_FIRST = 50
 
 
-def paging(asked: Asked, first: int | None, after: str | None) -> context.Paging:
+def paging(asked: FieldInfo, first: int | None, after: str | None) -> context.Paging:
     """Return what a connection's arguments ask for; the total only if it is shown.
 
     An empty cursor is none: clients send it for the first page.

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import strawberry
 
-from gateway.context import Entry, Refusals
+from gateway.context import ReplacementEntry, UserErrors
 from gateway.domain.entities import AssignmentRef, ItemKind, Ref
 from gateway.domain.mutations import (
     Assignee,
@@ -47,7 +47,7 @@ class Problems:
     def refuse(self) -> None:
         """Raise all of them at once; with none go on."""
         if self._found:
-            raise Refusals(*self._found)
+            raise UserErrors(*self._found)
 
 
 EMPTY_ID = "An id is not empty."
@@ -163,7 +163,7 @@ def members(value: Any, provider: str, problems: Problems) -> tuple[str, ...] | 
 def changes(value: Any) -> tuple[Ref, SegmentChanges, tuple[UserError, ...]]:
     """Return what an update is of, its changes, and what is wrong with the input by itself.
 
-    What is left out is UNSET, null is None. Raises `Refusals` when the id is none.
+    What is left out is UNSET, null is None. Raises `UserErrors` when the id is none.
     """
     problems = Problems()
     ref = read(value.id, Kind.SEGMENT, problems, "id")
@@ -186,7 +186,7 @@ def changes(value: Any) -> tuple[Ref, SegmentChanges, tuple[UserError, ...]]:
     if not told:
         problems.note("Nothing is to change.", reason=Reason.REQUIRED)
     if ref is None:
-        raise Refusals(*problems.found)
+        raise UserErrors(*problems.found)
     return ref, SegmentChanges(**told, version=given(value.version)), problems.found
 
 
@@ -200,7 +200,7 @@ def read(text: str, kind: Kind, problems: Problems, *field: str) -> Ref | None:
 
 
 def segment_ref(text: str, *field: str) -> Ref:
-    """Read the global id of a segment; raise `Refusals` for anything else."""
+    """Read the global id of a segment; raise `UserErrors` for anything else."""
     problems = Problems()
     ref = read(text, Kind.SEGMENT, problems, *field)
     problems.refuse()
@@ -208,7 +208,7 @@ def segment_ref(text: str, *field: str) -> Ref:
 
 
 def segment_refs(texts_: Sequence[str], *field: str) -> Sequence[Ref]:
-    """Read global ids of segments; raise `Refusals` for all that are none."""
+    """Read global ids of segments; raise `UserErrors` for all that are none."""
     problems = Problems()
     found = [
         read(text, Kind.SEGMENT, problems, *field, str(index)) for index, text in enumerate(texts_)
@@ -226,7 +226,7 @@ def named_segment(text: str) -> Ref | UserError:
 
 
 def items(value: Any) -> Sequence[tuple[ItemKind, str]]:
-    """Return the items of an input; raise `Refusals` for kinds that are none."""
+    """Return the items of an input; raise `UserErrors` for kinds that are none."""
     problems = Problems()
     for index, each in enumerate(value.items):
         if each.type is ItemKind.UNKNOWN:
@@ -236,7 +236,7 @@ def items(value: Any) -> Sequence[tuple[ItemKind, str]]:
     return [(each.type, each.external_id) for each in value.items]
 
 
-def replacements(value: Any) -> Sequence[Entry]:
+def replacements(value: Any) -> Sequence[ReplacementEntry]:
     """Return what customers are to have; an entry that is wrong by itself spoils no other."""
     found = []
     for each in value.customers:
@@ -249,7 +249,7 @@ def replacements(value: Any) -> Sequence[Entry]:
             for index, text in enumerate(segment_ids or ())
         ]
         found.append(
-            Entry(
+            ReplacementEntry(
                 each.external_id,
                 None if tags is None else tuple(Tag(tag.type, tag.value) for tag in tags),
                 None if segment_ids is None else tuple(ref for ref in refs if ref is not None),
@@ -300,16 +300,16 @@ def assignment(value: Any) -> tuple[Ref, Assignee, str]:
         try:
             kind, parts = ids.read(text)
         except BadInput as error:
-            raise Refusals(UserError(str(error), Reason.INVALID, ("id",))) from error
+            raise UserErrors(UserError(str(error), Reason.INVALID, ("id",))) from error
         if kind is not Kind.ASSIGNMENT:
             told = "This is the id of another thing than an assignment."
-            raise Refusals(UserError(told, Reason.INVALID, ("id",)))
+            raise UserErrors(UserError(told, Reason.INVALID, ("id",)))
         ref = AssignmentRef(*parts)
         return Ref(ref.provider, ref.segment), Assignee(ref.customer, ref.legal_entity), "id"
     if given(value.segment_id) is None:
-        raise Refusals(UserError("Give id, or segmentId and a customer.", Reason.REQUIRED))
+        raise UserErrors(UserError("Give id, or segmentId and a customer.", Reason.REQUIRED))
     segment = segment_ref(value.segment_id, "segmentId")
     who = assignee(value, segment.provider)
     if isinstance(who, UserError):
-        raise Refusals(who)
+        raise UserErrors(who)
     return segment, who, "segmentId"

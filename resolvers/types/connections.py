@@ -9,7 +9,7 @@ from resolvers import error_codes
 from resolvers.error_codes import ErrorCode
 from resolvers.field_declarations import View, attribute, computed
 from resolvers.field_permissions import OPEN
-from resolvers.lookahead import Asked
+from resolvers.lookahead import FieldInfo
 from resolvers.value_types import DataOrigin, DateTime, PageInfo
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ class SourceError:
     request_id: str | None = strawberry.field(description="Look for this in the server's log.")
 
 
-def _provider(source: context.Source, asked: Asked) -> context.Provider:
+def _provider(source: context.Source, asked: FieldInfo) -> context.Provider:
     return asked.context.providers[source.provider]
 
 
-def _error(source: context.Source, asked: Asked) -> SourceError | None:
+def _error(source: context.Source, asked: FieldInfo) -> SourceError | None:
     """Return an error as a row of `sources` shows it."""
     error = source.error
     if error is None:

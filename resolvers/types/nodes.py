@@ -13,9 +13,25 @@ from strawberry.types import Info
 from gateway import context
 from gateway.context import RequestContext
 from gateway.domain import entities
-from resolvers import field_resolvers, global_ids, membership_resolvers
+from resolvers import global_ids, membership_resolvers
 from resolvers.field_declarations import View, attribute, computed, computed_all, read, read_all
-from resolvers.field_permissions import OPEN, Right, access
+from resolvers.field_permissions import OPEN, Permission, requires
+from resolvers.field_resolvers import providers
+from resolvers.field_resolvers import segments as field_resolvers
+from resolvers.field_resolvers.assignments import (
+    assignment_customers,
+    assignment_segments,
+    completed,
+    legal_entity,
+)
+from resolvers.field_resolvers.customers import (
+    Identity,
+    customer_assignments,
+    customer_segments,
+    identities,
+    primary_segment,
+    unlinked,
+)
 from resolvers.types.connections import Connection
 from resolvers.value_types import (
     AssignmentKind,
@@ -34,13 +50,13 @@ from resolvers.value_types import (
     SegmentStatus,
 )
 
-SEGMENTS = access(Right.SEGMENTS_READ)
-OWN_SEGMENTS = access(Right.SEGMENTS_READ, own=True)
-ASSIGNMENTS = access(Right.ASSIGNMENTS_READ)
-OWN_ASSIGNMENTS = access(Right.ASSIGNMENTS_READ, own=True)
-CUSTOMERS = access(Right.CUSTOMERS_READ)
-OWN_CUSTOMERS = access(Right.CUSTOMERS_READ, own=True)
-OWN_ASSIGNED_SEGMENTS = access(Right.ASSIGNMENTS_READ, Right.SEGMENTS_READ, own=True)
+SEGMENTS = requires(Permission.SEGMENTS_READ)
+OWN_SEGMENTS = requires(Permission.SEGMENTS_READ, own=True)
+ASSIGNMENTS = requires(Permission.ASSIGNMENTS_READ)
+OWN_ASSIGNMENTS = requires(Permission.ASSIGNMENTS_READ, own=True)
+CUSTOMERS = requires(Permission.CUSTOMERS_READ)
+OWN_CUSTOMERS = requires(Permission.CUSTOMERS_READ, own=True)
+OWN_ASSIGNED_SEGMENTS = requires(Permission.ASSIGNMENTS_READ, Permission.SEGMENTS_READ, own=True)
 
 Context = Info[RequestContext, None]
 """What a resolver that is a method gets."""
@@ -80,12 +96,12 @@ class ProviderLimit(View):
 
     needs = SEGMENTS
 
-    value: strawberry.Private[field_resolvers.LimitOf]
+    value: strawberry.Private[providers.LimitOf]
 
     name: str = attribute("name", "For example `STATIC_SEGMENT_CUSTOMERS`.")
     maximum: int | None = attribute("maximum", "The bound.")
     current: int | None = read(
-        field_resolvers.limit_used,
+        providers.limit_used,
         "How much of it is used: asked of the provider when selected; null where it cannot be "
         "asked.",
     )
@@ -106,9 +122,9 @@ class Provider(Node):
         "capabilities", "What it can do through this gateway, and what it cannot.", needs=SEGMENTS
     )
     limits: list[ProviderLimit] = computed(
-        field_resolvers.limits, "Its documented bounds.", needs=SEGMENTS
+        providers.limits, "Its documented bounds.", needs=SEGMENTS
     )
-    health: ProviderHealth = computed(field_resolvers.health, "How it is doing.", needs=SEGMENTS)
+    health: ProviderHealth = computed(providers.health, "How it is doing.", needs=SEGMENTS)
     segments: Connection["Segment"] | None = read(
         field_resolvers.provider_segments,
         "Its segments. Null where it has no list of them; with an error when it fails.",
@@ -124,7 +140,7 @@ class Segment(Node):
 
     value: strawberry.Private[entities.Segment]
 
-    provider: Provider = computed_all(field_resolvers.providers, "The provider that keeps it.")
+    provider: Provider = computed_all(providers.providers, "The provider that keeps it.")
     external_id: str = attribute("ref.key", "The provider's own id, unchanged.")
     name: str = computed_all(
         field_resolvers.segment_names, "Its name; its external id where the provider has no name."
@@ -161,7 +177,7 @@ class Segment(Node):
     raw: JSON | None = computed(
         field_resolvers.document,
         "The provider's own document, untouched.",
-        needs=access(Right.SEGMENTS_READ, Right.RAW_READ),
+        needs=requires(Permission.SEGMENTS_READ, Permission.RAW_READ),
     )
     origin: DataOrigin = attribute("origin", "Where this comes from.")
     assignments: Connection["Assignment"] | None = read_all(
@@ -173,7 +189,7 @@ class Segment(Node):
         field_resolvers.member_customers,
         "The customers in it, each once. Null where the provider has no way to tell; with an "
         "error when it fails.",
-        needs=access(Right.ASSIGNMENTS_READ, Right.CUSTOMERS_READ),
+        needs=requires(Permission.ASSIGNMENTS_READ, Permission.CUSTOMERS_READ),
     )
     customers_count: Count | None = read(
         field_resolvers.member_count,
@@ -195,15 +211,15 @@ class CustomerIdentity(View):
 
     needs = OWN_CUSTOMERS
 
-    value: strawberry.Private[field_resolvers.Identity]
+    value: strawberry.Private[Identity]
 
-    provider: Provider = computed_all(field_resolvers.providers, "The provider.")
+    provider: Provider = computed_all(providers.providers, "The provider.")
     external_id: str = attribute("key.value", "The name.")
     key: str | None = attribute("key.kind", "The provider's word for it: `id`, `source_id`, …")
     linked_by: str | None = computed(
-        field_resolvers.unlinked, "What linked it to the others; null for the provider itself."
+        unlinked, "What linked it to the others; null for the provider itself."
     )
-    linked_at: DateTime | None = computed(field_resolvers.unlinked, "When it was linked.")
+    linked_at: DateTime | None = computed(unlinked, "When it was linked.")
 
 
 @strawberry.type(description="A person or company.")
@@ -215,7 +231,7 @@ class Customer(Node):
     value: strawberry.Private[entities.Customer]
 
     identities: list[CustomerIdentity] = computed(
-        field_resolvers.identities, "The names that providers know this customer by."
+        identities, "The names that providers know this customer by."
     )
     name: str | None = attribute("name", "Full name.")
     email: str | None = attribute("email", "Email address.")
@@ -226,20 +242,20 @@ class Customer(Node):
     raw: JSON | None = computed(
         field_resolvers.document,
         "The provider's own document, untouched.",
-        needs=access(Right.CUSTOMERS_READ, Right.RAW_READ),
+        needs=requires(Permission.CUSTOMERS_READ, Permission.RAW_READ),
     )
     assignments: Connection["Assignment"] | None = read(
-        field_resolvers.customer_assignments,
+        customer_assignments,
         "The links to segments, over all identities.",
         needs=OWN_ASSIGNMENTS,
     )
     segments: Connection["Segment"] | None = read(
-        field_resolvers.customer_segments,
+        customer_segments,
         "The segments this customer is in, over all identities.",
         needs=OWN_ASSIGNED_SEGMENTS,
     )
     primary_segment: Segment | None = read(
-        field_resolvers.primary_segment,
+        primary_segment,
         "The segment that wins by priority; null where the provider does not rank.",
         needs=OWN_ASSIGNED_SEGMENTS,
     )
@@ -253,28 +269,26 @@ class Assignment(Node):
 
     value: strawberry.Private[entities.Assignment]
 
-    provider: Provider = computed_all(field_resolvers.providers, "The provider that keeps it.")
+    provider: Provider = computed_all(providers.providers, "The provider that keeps it.")
     segment: Segment | None = read_all(
-        field_resolvers.assignment_segments,
+        assignment_segments,
         "The segment; null when it was deleted meanwhile.",
         needs=OWN_SEGMENTS,
     )
     customer: Customer | None = read_all(
-        field_resolvers.assignment_customers,
+        assignment_customers,
         "The customer; null when deleted meanwhile.",
         needs=OWN_CUSTOMERS,
     )
-    legal_entity: LegalEntity | None = field_resolvers.completed(
-        field_resolvers.legal_entity, "The legal entity that the customer is assigned through."
+    legal_entity: LegalEntity | None = completed(
+        legal_entity, "The legal entity that the customer is assigned through."
     )
-    kind: AssignmentKind = field_resolvers.completed("kind", "Who made it.")
+    kind: AssignmentKind = completed("kind", "Who made it.")
     state: AssignmentState = attribute("state", "How sure it is.")
     origin: DataOrigin = attribute("origin", "Where this comes from.")
-    created_at: DateTime | None = field_resolvers.completed("created_at", "When it was made.")
-    updated_at: DateTime | None = field_resolvers.completed(
-        "updated_at", "When it was last changed."
-    )
-    version: int | None = field_resolvers.completed(
+    created_at: DateTime | None = completed("created_at", "When it was made.")
+    updated_at: DateTime | None = completed("updated_at", "When it was last changed.")
+    version: int | None = completed(
         "version", "Rises with every change, where the provider counts them."
     )
 
@@ -313,12 +327,12 @@ class SegmentMembership(View):
     customer: Customer | None = read_all(
         membership_resolvers.customers,
         "The customer; null when there is none.",
-        needs=access(Right.ASSIGNMENTS_READ, Right.CUSTOMERS_READ),
+        needs=requires(Permission.ASSIGNMENTS_READ, Permission.CUSTOMERS_READ),
     )
     segment: Segment | None = read_all(
         membership_resolvers.segments,
         "The segment; null when there is none.",
-        needs=access(Right.ASSIGNMENTS_READ, Right.SEGMENTS_READ),
+        needs=requires(Permission.ASSIGNMENTS_READ, Permission.SEGMENTS_READ),
     )
     is_member: bool | None = computed(
         membership_resolvers.is_member,

@@ -34,9 +34,9 @@ from pydantic import SecretStr
 from gateway.domain.entities import Rule, Segment
 from gateway.domain.mutations import Tag
 from gateway.domain.pages import Page
-from gateway.providers.base.adapter import Adapter, Batch, ReadsSegments
+from gateway.providers.base.adapter import Adapter, ReadBatch, ReadsSegments
 from gateway.providers.base.decoding import Document
-from gateway.providers.base.exchange import Asked, Exchange, Reply
+from gateway.providers.base.exchange import Exchange, ReadPlan, Reply
 from gateway.providers.base.settings import AccountSettings
 from gateway.providers.base.store_lookup import (
     CustomerRow,
@@ -137,14 +137,14 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True):
         }
         return asked, method(**asked)
 
-    def exchange(self) -> Asked[Any] | None:
+    def exchange(self) -> ReadPlan[Any] | None:
         """Ask the adapter; None when it says that this cannot be asked, or nothing is sent."""
         asked, answer = self.ask()
         if self.only_checks or isinstance(answer, Tag):
             return None
         if answer is None or isinstance(answer, Exchange | Recall):
             return answer
-        batches: Sequence[Batch] = answer
+        batches: Sequence[ReadBatch] = answer
         wanted = self.given.batches or [list(asked["keys"])]
         assert [list(batch.keys) for batch in batches] == wanted
         return batches[self.given.batch].exchange

@@ -10,7 +10,7 @@ import pytest
 from gateway.errors import GatewayError, ProviderError
 from gateway.providers.base.adapter import CountsLimits, FindsCustomersByEmail, SignsIn
 from gateway.providers.base.capabilities import OPERATIONS
-from gateway.providers.base.exchange import Asked, Exchange
+from gateway.providers.base.exchange import Exchange, ReadPlan
 from gateway.providers.base.store_lookup import Recall
 from gateway.providers.registry import ADAPTERS
 from tests.contract.sample import (
@@ -33,7 +33,7 @@ every_sample = pytest.mark.parametrize("sample", samples(), ids=str)
 every_kind = pytest.mark.parametrize("kind", ADAPTERS)
 
 
-def outcome(sample: Sample) -> tuple[Asked[Any] | None, Any]:
+def outcome(sample: Sample) -> tuple[ReadPlan[Any] | None, Any]:
     """Return the exchange, and the value or the error that came of it."""
     exchange = None
     try:

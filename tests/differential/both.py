@@ -6,18 +6,18 @@ from typing import Any
 import msgspec
 
 from gateway.context import RequestContext
-from resolvers.execution.executor import Answer, Operations
+from resolvers.execution.executor import Executor, OperationResult
 from tests.differential.operations import Operation
 
 Path = tuple[str | int, ...]
 
 
-def is_valid(operations: Operations, text: str) -> bool:
+def is_valid(operations: Executor, text: str) -> bool:
     """Tell whether the schema allows a document; it is kept for the run."""
     return operations.document(text).node is not None
 
 
-def in_dicts(answer: Answer) -> Answer:
+def in_dicts(answer: OperationResult) -> OperationResult:
     """Return an answer of dicts alone: a plan makes structs of some, which are encoded alike."""
     if answer.is_request_error:
         return answer
@@ -26,8 +26,8 @@ def in_dicts(answer: Answer) -> Answer:
 
 
 async def both(
-    operations: Operations, asked: Operation, planned: RequestContext, plain: RequestContext
-) -> tuple[Answer, Answer]:
+    operations: Executor, asked: Operation, planned: RequestContext, plain: RequestContext
+) -> tuple[OperationResult, OperationResult]:
     """Return the answer of the plan, and that of graphql-core. There must be a plan."""
     document = operations.document(asked.text)
     assert document.node is not None, document.errors
@@ -38,7 +38,7 @@ async def both(
     )
 
 
-def assert_equal(found: Answer, expected: Answer, asked: Operation) -> bool:
+def assert_equal(found: OperationResult, expected: OperationResult, asked: Operation) -> bool:
     """Compare data with the order of its keys, and errors with theirs.
 
     Where several fields that may not be null fail below one null, each explains it, and the plan

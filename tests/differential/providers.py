@@ -19,7 +19,7 @@ from graphql import GraphQLNamedType
 from gateway.asgi import connect
 from gateway.context import Provider, Scope
 from gateway.errors import Denied, GatewayError, TimedOut, Unreachable, settled
-from gateway.providers.base.exchange import Asked, Reply
+from gateway.providers.base.exchange import ReadPlan, Reply
 from gateway.providers.base.store_lookup import Recall
 from gateway.settings import sandbox_settings
 from gateway.upstream.health import Health
@@ -48,7 +48,7 @@ class Remembered(Provider):
         """That of one that was never called."""
         return Health()
 
-    async def read(self, exchange: Asked[T], scope: Scope) -> T:
+    async def read(self, exchange: ReadPlan[T], scope: Scope) -> T:
         """Answer from memory."""
         if isinstance(exchange, Recall):
             self.calls[exchange.lookup] += 1
@@ -70,7 +70,7 @@ class Remembered(Provider):
         return exchange.read(reply)
 
     async def read_all(
-        self, asked: Sequence[Asked[T]], scope: Scope
+        self, asked: Sequence[ReadPlan[T]], scope: Scope
     ) -> Sequence[T | GatewayError]:
         """Answer all from memory, each for itself."""
         return await asyncio.gather(*(settled(self.read(each, scope)) for each in asked))

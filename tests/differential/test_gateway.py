@@ -17,7 +17,7 @@ from gateway.context import RequestContext, Scope, open_context
 from gateway.http.pages.examples import examples
 from gateway.limits.settings import LimitSettings
 from gateway.reads import source_rows
-from resolvers.execution.executor import Operations
+from resolvers.execution.executor import Executor
 from resolvers.schema import SCHEMA
 from tests.differential.both import assert_equal, in_dicts, is_valid
 from tests.differential.operations import Maker, Operation
@@ -43,7 +43,7 @@ class Still(datetime):
 class World:
     """The gateway's schema over remembered providers."""
 
-    operations: Operations
+    operations: Executor
     providers: Mapping[str, Remembered]
     known: Known
 
@@ -84,7 +84,7 @@ class World:
 async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """Return the gateway over the sandbox, at a time that stands still."""
     monkeypatch.setattr(source_rows, "datetime", Still)
-    operations = Operations(CORE, LimitSettings(cost=10**9))
+    operations = Executor(CORE, LimitSettings(cost=10**9))
     providers = await remembered()
     context = open_context(providers, Scope("request", math.inf), (), NOW)
     told = await operations.run(operations.document(KNOWN), None, None, context)

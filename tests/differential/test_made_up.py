@@ -11,7 +11,7 @@ from graphql import GraphQLNamedType
 from structlog.testing import capture_logs
 
 from gateway.context import RequestContext, Scope, open_context
-from resolvers.execution.executor import Operations
+from resolvers.execution.executor import Executor
 from tests.differential.both import assert_equal, both, is_valid
 from tests.differential.made_up import SCHEMA
 from tests.differential.operations import Maker
@@ -43,7 +43,7 @@ def context() -> RequestContext:
 @pytest.mark.parametrize("group", range(GROUPS))
 async def test_generated_operations(group: int) -> None:
     """Data, errors, paths and order are those of graphql-core."""
-    operations = Operations(CORE)
+    operations = Executor(CORE)
     maker = Maker(CORE, choose, partial(is_valid, operations), depth=4, width=4)
     with capture_logs():  # of the bugs that it is full of
         for seed in range(group, RUNS, GROUPS):

@@ -13,7 +13,7 @@ from gateway.providers.base.exchange import Call, Exchange, Reply
 from gateway.providers.base.settings import AccountSettings
 from gateway.providers.registry import ADAPTERS
 from gateway.request_scope import Scope
-from gateway.upstream.client import Upstream
+from gateway.upstream.client import UpstreamClient
 from tests.resilience.clockwork import now
 
 Step = httpx.Response | Exception | float
@@ -67,9 +67,11 @@ def adapter_of(kind: str, **settings: Any) -> Adapter:
     return ADAPTERS[kind](_settings(kind, settings))
 
 
-def account(script: httpx.AsyncBaseTransport, *, kind: str = "stuut", **settings: Any) -> Upstream:
+def account(
+    script: httpx.AsyncBaseTransport, *, kind: str = "stuut", **settings: Any
+) -> UpstreamClient:
     """Return an account of five seconds a call."""
-    return Upstream(_settings(kind, settings), adapter_of(kind, **settings), script)
+    return UpstreamClient(_settings(kind, settings), adapter_of(kind, **settings), script)
 
 
 def _settings(kind: str, given: Mapping[str, Any]) -> AccountSettings:
@@ -77,7 +79,7 @@ def _settings(kind: str, given: Mapping[str, Any]) -> AccountSettings:
     return ADAPTERS[kind].Settings.model_validate({**base, **given})
 
 
-def circuit(upstream: Upstream) -> str:
+def circuit(upstream: UpstreamClient) -> str:
     """Return the state of an account's circuit breaker."""
     return upstream.gate.breaker.circuit.value
 

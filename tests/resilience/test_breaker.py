@@ -8,13 +8,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.errors import Denied, ProviderError, Refused, TimedOut, Unavailable
-from gateway.upstream.client import Upstream
-from gateway.upstream.resilience.circuit_breaker import FEWEST, WINDOW, Breaker, Circuit
+from gateway.upstream.client import UpstreamClient
+from gateway.upstream.resilience.circuit_breaker import FEWEST, WINDOW, Circuit, CircuitBreaker
 from tests.resilience.accounts import Script, Step, account, circuit, scope, things, told
 from tests.resilience.clockwork import now, run
 
 
-async def outcomes(upstream: Upstream, count: int, **within: Any) -> list[Any]:
+async def outcomes(upstream: UpstreamClient, count: int, **within: Any) -> list[Any]:
     """Make so many calls one after the other; return values and classes of errors."""
     found: list[Any] = []
     for _ in range(count):
@@ -131,7 +131,7 @@ def test_a_probe_that_is_given_up_lets_the_next_one_probe() -> None:
 def test_stragglers_of_before_say_nothing_of_now() -> None:
     """A call that was sent while the provider was well, and fails later, changes nothing."""
     told_of: list[Circuit] = []
-    breaker = Breaker(told_of.append, every_s=5)
+    breaker = CircuitBreaker(told_of.append, every_s=5)
     late = [breaker.enter(0) for _ in range(10)]
     for era in late[:5]:
         breaker.leave(era, 1, failed=True)
@@ -146,7 +146,7 @@ def test_stragglers_of_before_say_nothing_of_now() -> None:
 def test_a_share_of_failures_is_borne() -> None:
     """Below half of the newest twenty it stays closed, from half on it opens."""
     told_of: list[Circuit] = []
-    breaker = Breaker(told_of.append, every_s=5)
+    breaker = CircuitBreaker(told_of.append, every_s=5)
     for place in range(1000):
         breaker.leave(breaker.enter(0), 0, failed=place % 9 < 4 and place % 9 != 0)
     assert told_of == []

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.http.cache_control import cache_control
-from gateway.http.disconnect import LISTENS_AFTER_S, HungUp, listened
+from gateway.http.disconnect import LISTENS_AFTER_S, ClientDisconnected, watch_disconnect
 from tests.resilience.accounts import Script, account, circuit, scope, things, told
 from tests.resilience.clockwork import now, run
 
@@ -35,11 +35,11 @@ def test_all_calls_of_a_client_that_hangs_up_end() -> None:
         started = now()
 
         async def serve() -> None:
-            async with listened(client.receive, within):
+            async with watch_disconnect(client.receive, within):
                 left.append(asyncio.create_task(upstream.read(things("/batch"), within)))
                 await upstream.read(things("/awaited"), within)
 
-        with pytest.raises(HungUp):
+        with pytest.raises(ClientDisconnected):
             await serve()
         assert (script.most, now() - started) == (2, 2)
         await asyncio.wait(left)
@@ -58,8 +58,8 @@ def test_when_a_client_that_hangs_up_is_heard(gone_after_s: float, ends_after_s:
         client = Client()
         asyncio.get_running_loop().call_later(gone_after_s, client.gone.set)
         started = now()
-        with pytest.raises(HungUp):
-            async with listened(client.receive, scope()):
+        with pytest.raises(ClientDisconnected):
+            async with watch_disconnect(client.receive, scope()):
                 await asyncio.Event().wait()
         assert now() - started == pytest.approx(ends_after_s)
 
@@ -76,13 +76,13 @@ def test_what_others_wait_for_too_goes_on() -> None:
 
         async def first() -> None:
             within = scope()
-            async with listened(client.receive, within):
+            async with watch_disconnect(client.receive, within):
                 await upstream.read(things(), within)
 
         hung_up, found = await asyncio.gather(
             first(), upstream.read(things(), scope()), return_exceptions=True
         )
-        assert (type(hung_up), found, len(script.at)) == (HungUp, "well", 1)
+        assert (type(hung_up), found, len(script.at)) == (ClientDisconnected, "well", 1)
 
     run(main())
 
@@ -94,7 +94,7 @@ def test_a_server_that_stops_is_no_client_that_hangs_up() -> None:
         client = Client()
 
         async def serve() -> None:
-            async with listened(client.receive, scope()):
+            async with watch_disconnect(client.receive, scope()):
                 await asyncio.Event().wait()
 
         serving = asyncio.create_task(serve())
@@ -112,7 +112,7 @@ def test_an_answer_in_time_leaves_nothing() -> None:
     async def main() -> None:
         client, within = Client(), scope()
         upstream = account(Script([60.0]))
-        async with listened(client.receive, within):
+        async with watch_disconnect(client.receive, within):
             loose = asyncio.create_task(upstream.read(things(), within))
             await asyncio.sleep(1)
         await asyncio.wait([loose])

@@ -8,13 +8,13 @@ import pytest
 
 from gateway.errors import Busy, ProviderError, TooManyCalls
 from gateway.request_scope import Scope
-from gateway.upstream.client import Upstream
+from gateway.upstream.client import UpstreamClient
 from tests.resilience.accounts import Script, Step, account, scope, things, told
 from tests.resilience.clockwork import now, run
 
 
 async def together(
-    upstream: Upstream, count: int, request_id: str = "request-1", seconds: float = 10
+    upstream: UpstreamClient, count: int, request_id: str = "request-1", seconds: float = 10
 ) -> Counter[Any]:
     """Make so many calls of one operation at once; count values and classes of errors."""
     within = Scope(request_id, now() + seconds)

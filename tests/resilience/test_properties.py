@@ -18,7 +18,7 @@ from gateway.providers.base.exchange import Exchange
 from gateway.request_scope import Scope
 from gateway.upstream.json_depth import DEEPEST, is_too_deep
 from gateway.upstream.resilience.bulkhead import Bulkhead
-from gateway.upstream.resilience.circuit_breaker import Breaker, Circuit
+from gateway.upstream.resilience.circuit_breaker import Circuit, CircuitBreaker
 from resolvers.error_codes import CODES
 from tests.resilience.accounts import (
     Script,
@@ -158,7 +158,7 @@ EVENTS = st.lists(
 def test_a_breaker_never_locks(events: list[tuple[str, float]]) -> None:
     """It tells each opening and closing in turn; at most one probe is out; rest has an end."""
     told_of: list[Circuit] = []
-    breaker = Breaker(told_of.append, every_s=5)
+    breaker = CircuitBreaker(told_of.append, every_s=5)
     out: list[tuple[int, Circuit]] = []
     now = 0.0
     for event, pause_s in events:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from gateway.errors import RateLimited
-from gateway.providers.base.adapter import RateLimit
+from gateway.providers.base.adapter import RateLimitStatus
 from gateway.providers.base.exchange import Reply
 from gateway.providers.registry import ADAPTERS
-from gateway.upstream.resilience.rate_limit import RateBudget
+from gateway.upstream.resilience.rate_limit import RateLimit
 from tests.resilience.accounts import Script, account, scope, things, told
 from tests.resilience.clockwork import run
 
@@ -61,8 +61,8 @@ def test_background_work_yields_first() -> None:
 
 def test_low_is_forgotten_in_a_minute() -> None:
     """Without newer answers background work tries again after a minute."""
-    budget = RateBudget()
-    budget.note(RateLimit(100, 5, 1000), 1000, now=50)
+    budget = RateLimit()
+    budget.note(RateLimitStatus(100, 5, 1000), 1000, now=50)
     assert budget.refusal_s(50, is_background=True) == 60
     assert budget.refusal_s(50, is_background=False) is None
     assert budget.refusal_s(110, is_background=True) is None
@@ -71,15 +71,15 @@ def test_low_is_forgotten_in_a_minute() -> None:
 @pytest.mark.parametrize("resets_at", [0.0, 1e15])
 def test_a_reset_that_cannot_be(resets_at: float) -> None:
     """Long gone: go on. In ages: a minute, then one call asks."""
-    budget = RateBudget()
-    budget.note(RateLimit(100, 0, resets_at), 1000, now=50)
+    budget = RateLimit()
+    budget.note(RateLimitStatus(100, 0, resets_at), 1000, now=50)
     assert budget.refusal_s(50, is_background=False) == (None if resets_at == 0 else 60)
 
 
 @pytest.mark.parametrize(
     ("headers", "meant"),
     [
-        (("100", "99", "1700000000"), RateLimit(100, 99, 1_700_000_000)),
+        (("100", "99", "1700000000"), RateLimitStatus(100, 99, 1_700_000_000)),
         (("100", "-1", "1700000000"), None),
         (("100", "", "1700000000"), None),
         (("1e2", "9", "1700000000"), None),

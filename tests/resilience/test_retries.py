@@ -10,15 +10,17 @@ import pytest
 
 from gateway.errors import Broken, ProviderError, RateLimited, Refused, TimedOut, Unreachable
 from gateway.providers.base.exchange import Exchange
-from gateway.upstream.client import Upstream
-from gateway.upstream.resilience.retry import RESERVE, Retries
+from gateway.upstream.client import UpstreamClient
+from gateway.upstream.resilience.retry import RESERVE, RetryPolicy
 from tests.resilience.accounts import Script, account, scope, things, told
 from tests.resilience.clockwork import now, run
 
 WELL = told()
 
 
-async def failing(upstream: Upstream, exchange: Exchange[str], **within: Any) -> ProviderError:
+async def failing(
+    upstream: UpstreamClient, exchange: Exchange[str], **within: Any
+) -> ProviderError:
     """Return the error that a call fails with."""
     with pytest.raises(ProviderError) as failed:
         await upstream.send(exchange, scope(**within))
@@ -101,7 +103,7 @@ def test_as_often_as_configured(retries: int) -> None:
 def test_waits_grow_and_scatter() -> None:
     """The wait doubles from 0.1 s to 2 s; chance takes up to half of it away."""
     for chance, expected in [(0.0, [0.05, 0.1, 0.2, 0.4, 0.8]), (1.0, [0.1, 0.2, 0.4, 0.8, 1.6])]:
-        retries = Retries(9, partial(float, chance))
+        retries = RetryPolicy(9, partial(float, chance))
         error = Broken("acme", "x", status=503)
         waits = [retries.wait_s(error, done, 100) for done in range(5)]
         assert waits == pytest.approx(expected)
@@ -188,7 +190,7 @@ def test_no_retry_beyond_the_time_left() -> None:
 
 def test_an_outage_is_multiplied_by_little() -> None:
     """1000 calls into an outage earn 100 retries, beside the ten that were saved."""
-    retries = Retries(2, lambda: 0.5)
+    retries = RetryPolicy(2, lambda: 0.5)
     error = Unreachable("acme", "x")
     made = 0
     for _ in range(1000):

@@ -19,7 +19,7 @@ from gateway.errors import (
     TooManyCalls,
 )
 from gateway.providers.base.exchange import Call, Exchange, Reply
-from gateway.upstream.response_cache import MOST_REPLIES, Answer, Memory
+from gateway.upstream.response_cache import MOST_REPLIES, CachedReply, ResponseCache
 from tests.resilience.accounts import Script, account, scope, things, told
 from tests.resilience.clockwork import now, run
 
@@ -259,14 +259,14 @@ def test_two_accounts_share_nothing() -> None:
     run(main())
 
 
-def remembered(body: bytes) -> Answer[str]:
+def remembered(body: bytes) -> CachedReply[str]:
     """Return an answer that came when the clocks began."""
-    return Answer(Reply(200, {}, body), 0, datetime.fromtimestamp(0, UTC), things(), "well")
+    return CachedReply(Reply(200, {}, body), 0, datetime.fromtimestamp(0, UTC), things(), "well")
 
 
 def test_memory_is_bounded() -> None:
     """By number and by bytes; the oldest go first."""
-    memory = Memory(5, 60)
+    memory = ResponseCache(5, 60)
     kept = remembered(b"x")
     for number in range(MOST_REPLIES + 10):
         memory.keep(number, kept)

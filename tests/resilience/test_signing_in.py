@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from gateway.errors import Broken, Denied, ProviderError
-from gateway.upstream.client import Upstream
+from gateway.upstream.client import UpstreamClient
 from gateway.upstream.token_session import REFUSAL_STANDS_S
 from tests.resilience.accounts import account, scope, things
 from tests.resilience.clockwork import run
@@ -36,7 +36,7 @@ class Desk(httpx.AsyncBaseTransport):
         return httpx.Response(200 if self.lets_in else 401, text="well")
 
 
-async def together(upstream: Upstream, count: int) -> set[Any]:
+async def together(upstream: UpstreamClient, count: int) -> set[Any]:
     """Read so many different things at once; return values and classes of errors."""
     found = await asyncio.gather(
         *(upstream.read(things(f"/{number}"), scope()) for number in range(count)),

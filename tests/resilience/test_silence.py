@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 
 from gateway.errors import ProviderError, Unavailable
-from gateway.upstream.client import Upstream
+from gateway.upstream.client import UpstreamClient
 from tests.resilience.accounts import Script, account, circuit, scope, things, told
 from tests.resilience.clockwork import now, run
 
 HANGS = 600.0
 
 
-async def visit(upstream: Upstream, count: int, every_s: float) -> list[tuple[float, float, Any]]:
+async def visit(
+    upstream: UpstreamClient, count: int, every_s: float
+) -> list[tuple[float, float, Any]]:
     """Have callers read the same one after the other; return when each came, its wait, its end."""
     started = now()
 

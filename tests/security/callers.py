@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from gateway.auth.authenticator import Doorkeeper
-from gateway.auth.permissions import Caller, Right, SignedIn, everybody
+from gateway.auth.authenticator import Authenticator
+from gateway.auth.permissions import Caller, Permission, SignedIn, everybody
 from gateway.settings import Settings
 from tests.e2e.serving import Front, Providers, serving
 
-EVERY_SCOPE = tuple(right.value for right in Right)
+EVERY_SCOPE = tuple(right.value for right in Permission)
 
 
 def signed(*scopes: str, **own: str) -> str:
@@ -23,7 +23,7 @@ def signed(*scopes: str, **own: str) -> str:
     return " ".join([*scopes, *(f"{provider}={key}" for provider, key in own.items())])
 
 
-class Believing(Doorkeeper):
+class Believing(Authenticator):
     """Believes whatever a header says."""
 
     async def caller(self, authorization: str | None, address: str | None) -> Caller:
@@ -35,7 +35,7 @@ class Believing(Doorkeeper):
         """Return the same, without waiting."""
         if authorization is None:
             return SignedIn(everybody(), math.inf)
-        grants: dict[Right, frozenset[str] | None] = {}
+        grants: dict[Permission, frozenset[str] | None] = {}
         own: dict[str, str] = {}
         name = authorization
         for word in authorization.split():
@@ -46,7 +46,7 @@ class Believing(Doorkeeper):
                 name = word
             else:
                 scope, _, at = word.partition("@")
-                grants[Right(scope)] = frozenset(at.split(",")) if at else None
+                grants[Permission(scope)] = frozenset(at.split(",")) if at else None
         return SignedIn(Caller(name, grants, own or None), math.inf)
 
 
@@ -56,7 +56,7 @@ async def guarded(
 ) -> AsyncIterator[Front]:
     """Serve a gateway that believes; it is signed in at its providers, and calls count anew."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gateway.http.app.Doorkeeper", Believing)
+        patch.setattr("gateway.http.app.Authenticator", Believing)
         async with serving(providers, settings) as front:
             await front.data("{ segments(first: 1) { nodes { id } } }")
             front.forget()

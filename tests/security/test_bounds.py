@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import BadInput, LimitExceeded
 from gateway.limits.settings import LimitSettings
-from resolvers.execution.document_limits import Counted
+from resolvers.execution.document_limits import DocumentSize
 from tests.security.bounded import asked, bounded, codes, told
 
 HUGE = LimitSettings(
@@ -158,9 +158,9 @@ async def test_bound_of_the_variables(bound: str, most: int, value: Callable[[in
     assert told(reply) == (400, [(message, "LIMIT_EXCEEDED")])
 
 
-def counted(text: str, limits: LimitSettings = HUGE) -> Counted:
+def counted(text: str, limits: LimitSettings = HUGE) -> DocumentSize:
     """Count a document."""
-    return Counted(parse(text), limits)
+    return DocumentSize(parse(text), limits)
 
 
 def test_a_fragment_is_counted_wherever_it_is_spread() -> None:
@@ -272,7 +272,7 @@ def naive(document: DocumentNode) -> dict[str, int]:
 def test_counting_equals_spreading_out(text: str) -> None:
     """The linear figures are those of the document with every fragment written out."""
     document = parse(text)
-    figures, expected = Counted(document, HUGE).figures, naive(document)
+    figures, expected = DocumentSize(document, HUGE).figures, naive(document)
     assert figures.fields == expected["field"]
     assert figures.aliases == expected["alias"]
     assert figures.directives == expected["directive"]
@@ -315,7 +315,7 @@ def test_repeated_fields_equal_those_of_graphql_core(text: str, most: int) -> No
     found = largest([document.definitions[0].selection_set])  # type: ignore[attr-defined]  # an operation
     limits = HUGE.model_copy(update={"repeated_fields": most})
     if found <= most:
-        Counted(document, limits)
+        DocumentSize(document, limits)
     else:
         with pytest.raises(LimitExceeded, match=r"^repeated_fields of "):
-            Counted(document, limits)
+            DocumentSize(document, limits)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from gateway.auth.permissions import EVERY_RIGHT, Caller, Grants, Right, everybody
+from gateway.auth.permissions import EVERY_RIGHT, Caller, Grants, Permission, everybody
 
 KNOWN = ("a", "b", "c")
 EVERYWHERE = None
@@ -15,7 +15,7 @@ def caller(own: Mapping[str, str] | None = None, **grants: Sequence[str] | None)
     return Caller(
         "caller",
         {
-            Right[name.upper()]: None if at is None else frozenset(at)
+            Permission[name.upper()]: None if at is None else frozenset(at)
             for name, at in grants.items()
         },
         own,
@@ -52,7 +52,7 @@ HELD: Mapping[str, tuple[Caller, str, Sequence[str]]] = {
 def test_providers_for(case: str) -> None:
     """The providers at which a caller holds every right that is needed, in their order."""
     who, needs, expected = HELD[case]
-    rights = [Right(each) for each in needs.split()]
+    rights = [Permission(each) for each in needs.split()]
     assert list(who.providers_for(rights, KNOWN)) == list(expected)
     assert [key for key in KNOWN if all(who.may(right, key) for right in rights)] == (
         list(expected) if rights else list(KNOWN)
@@ -64,7 +64,7 @@ def test_may_everything() -> None:
     assert caller(admin=EVERYWHERE).may_everything
     assert everybody().may_everything
     assert not caller(admin=KNOWN).may_everything
-    others: Grants = {name: at for name, at in EVERY_RIGHT.items() if name is not Right.ADMIN}
+    others: Grants = {name: at for name, at in EVERY_RIGHT.items() if name is not Permission.ADMIN}
     assert not Caller("caller", others).may_everything
 
 

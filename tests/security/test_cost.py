@@ -16,7 +16,7 @@ from bench.workloads import GATEWAY, WORKLOADS
 from gateway.http.pages.examples import examples
 from gateway.limits.settings import LimitSettings
 from gateway.providers.registry import ADAPTERS
-from resolvers.execution.cost_analysis import CALL, Pricing
+from resolvers.execution.cost_analysis import CALL, CostAnalysis
 from resolvers.execution.documents import Documents
 from resolvers.execution.field_costs import FEW, PRICES, TOGETHER
 from resolvers.schema import SCHEMA
@@ -34,7 +34,7 @@ def cost_of(query: str, variables: Any = None, providers: Any = PROVIDERS) -> tu
     document = Documents(CORE).read(query)
     assert document.is_good, document.errors
     pricing = document.pricing(None)
-    assert isinstance(pricing, Pricing)
+    assert isinstance(pricing, CostAnalysis)
     cost = pricing.of(variables, providers, None)
     return cost.calls, cost.requested - CALL * cost.calls
 
@@ -375,7 +375,7 @@ def test_equal_values_of_other_types_cost_their_own() -> None:
     """What `true`, 1 and 1.0 cost is not mixed up, though Python holds them equal."""
     document = Documents(CORE).read("query ($n: Int) { segments(first: $n) { nodes { id } } }")
     pricing = document.pricing(None)
-    assert isinstance(pricing, Pricing)
+    assert isinstance(pricing, CostAnalysis)
 
     costs = [pricing.of({"n": value}, PROVIDERS, None) for value in (True, 1, 1.0, True, 1)]
 

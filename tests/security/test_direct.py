@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.auth.api_keys import make
 from gateway.auth.settings import AuthSettings, KeySettings
 from gateway.http.app import Application
-from gateway.http.server.repeated_heads import LONGEST_HEAD, MOST_HEADS, Repeats
+from gateway.http.server.repeated_heads import LONGEST_HEAD, MOST_HEADS, RepeatedHeads
 from gateway.settings import StoreSettings
 from tests.e2e.serving import Providers, only_read
 from tests.e2e.writes.asking import document, shoppers
@@ -69,7 +69,7 @@ class Seen:
 def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
     """Watch the application and the server."""
     found = Seen()
-    call, again, repeat = Application.__call__, Application.again, Repeats.answer
+    call, again, repeat = Application.__call__, Application.again, RepeatedHeads.answer
 
     async def called(self: Application, scope: Scope, receive: Receive, send: Send) -> None:
         found.add(asgi=scope["type"] == "http")
@@ -80,14 +80,14 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
         found.add(parsed=answers is not None)
         return answers
 
-    def repeated(self: Repeats, data: bytes) -> Any:
+    def repeated(self: RepeatedHeads, data: bytes) -> Any:
         answer = repeat(self, data)
         found.add(repeated=answer is not None)
         return answer
 
     monkeypatch.setattr(Application, "__call__", called)
     monkeypatch.setattr(Application, "again", shown)
-    monkeypatch.setattr(Repeats, "answer", repeated)
+    monkeypatch.setattr(RepeatedHeads, "answer", repeated)
     return found
 
 

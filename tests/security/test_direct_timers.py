@@ -10,12 +10,12 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from gateway.http.server.options import server_options
-from gateway.http.server.repeated_heads import Answer
+from gateway.http.server.repeated_heads import RawResponse
 from tests.resilience.clockwork import now, run
 from tests.security.served import post, settings_of
 from tests.security.test_http_answers import Wire
 
-DONE = Answer(200, b"content-length: 2\r\n", b"ok")
+DONE = RawResponse(200, b"content-length: 2\r\n", b"ok")
 KEPT_S = 4
 """With a second of grace: 5."""
 EMPTY = b"\r\n"
@@ -32,11 +32,11 @@ class Direct:
         """Take every head."""
         return self._answer
 
-    def _answer(self, body: bytes) -> Answer | Coroutine[Any, Any, Answer]:
+    def _answer(self, body: bytes) -> RawResponse | Coroutine[Any, Any, RawResponse]:
         return _later(int(body)) if int(body) else DONE
 
 
-async def _later(wait_s: int) -> Answer:
+async def _later(wait_s: int) -> RawResponse:
     await asyncio.sleep(wait_s)
     return DONE
 

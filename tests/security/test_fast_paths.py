@@ -13,8 +13,8 @@ from gateway.domain.pages import PageRequest
 from gateway.domain.queries import EVERY_SEGMENT
 from gateway.errors import Unreachable
 from gateway.http.app import Application
-from gateway.http.server.repeated_heads import Repeats
-from gateway.http.server.single_write import WholeCycle
+from gateway.http.server.repeated_heads import RepeatedHeads
+from gateway.http.server.single_write import SingleWriteCycle
 from gateway.providers.base.adapter import ListsSegments
 from gateway.request_scope import Scope
 from gateway.settings import Settings, sandbox_settings
@@ -82,8 +82,8 @@ async def answers(settings: Settings) -> list[Answer]:
 async def test_direct_answers(used: Used) -> None:
     """Off, each request goes through ASGI and uvicorn's own writing; the answers are equal."""
     used.watch(Application, "again", "head read")
-    used.watch(Repeats, "answer", "head known")
-    used.watch(WholeCycle, "send", "one write")
+    used.watch(RepeatedHeads, "answer", "head known")
+    used.watch(SingleWriteCycle, "send", "one write")
     used.watch(RequestResponseCycle, "send", "uvicorn's")
     on = await answers(switched(settings_with()))
     assert used.names == {"head read", "head known"}

@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from gateway.http.server.connections import OpenConnections
-from gateway.http.server.http_protocol import BoundedHttp
+from gateway.http.server.http_protocol import BoundedHttpProtocol
 from gateway.http.server.options import server_options
 from tests.security.served import settings_of
 
@@ -109,7 +109,7 @@ async def test_answers_are_uvicorns(request_: bytes, messages: Sequence[Any], pi
     But for one thing: where the connection goes on, the answer says for how long.
     """
     connections = OpenConnections(settings_of().limits)
-    ours = await written(BoundedHttp, request_, messages, open_connections=connections)
+    ours = await written(BoundedHttpProtocol, request_, messages, open_connections=connections)
     theirs = await written(HttpToolsProtocol, request_, messages)
 
     assert b"".join(ours.pieces).replace(KEPT, b"", 1) == b"".join(theirs.pieces)
@@ -124,7 +124,7 @@ async def test_answers_are_uvicorns(request_: bytes, messages: Sequence[Any], pi
 async def test_an_answer_that_does_not_come(messages: Sequence[Any]) -> None:
     """A started one ends the connection without a word; one never started is a fault."""
     wire = await written(
-        BoundedHttp, GET, messages, open_connections=OpenConnections(settings_of().limits)
+        BoundedHttpProtocol, GET, messages, open_connections=OpenConnections(settings_of().limits)
     )
 
     assert b"".join(wire.pieces)[:12] == (b"" if messages else b"HTTP/1.1 500")

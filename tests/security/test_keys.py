@@ -16,8 +16,8 @@ from typer.testing import CliRunner, Result
 
 from gateway.__main__ import cli
 from gateway.auth.api_keys import make
-from gateway.auth.authenticator import Doorkeeper
-from gateway.auth.permissions import Caller, Right
+from gateway.auth.authenticator import Authenticator
+from gateway.auth.permissions import Caller, Permission
 from gateway.auth.settings import AuthSettings, KeySettings
 from gateway.settings import load
 from tests.e2e.serving import serving
@@ -137,12 +137,12 @@ async def test_a_key_says_who_asks_and_what_they_may() -> None:
     """By its name; narrowed to a provider where it says so. The same caller each time."""
     scopes = ("segments:read", "segments:write@a", "segments:write@b")
     auth = AuthSettings(keys=(kept(scopes=scopes),))
-    keeper = Doorkeeper(auth, ["a", "b", "c"], allow_anonymous=None, introspection=None)
+    keeper = Authenticator(auth, ["a", "b", "c"], allow_anonymous=None, introspection=None)
     found = await keeper.caller(f"Bearer {KEY}", "203.0.113.7")
-    grants = {Right.SEGMENTS_READ: None, Right.SEGMENTS_WRITE: frozenset("ab")}
+    grants = {Permission.SEGMENTS_READ: None, Permission.SEGMENTS_WRITE: frozenset("ab")}
     assert found == Caller("key:dashboards", grants, may_explore=True)
     assert keeper.known(f"Bearer {KEY}", None) == (found, math.inf)
-    closed = Doorkeeper(auth, ["a"], allow_anonymous=None, introspection=False)
+    closed = Authenticator(auth, ["a"], allow_anonymous=None, introspection=False)
     assert (await closed.caller(f"Bearer {KEY}", None)).may_explore is False
 
 

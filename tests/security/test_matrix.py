@@ -13,7 +13,7 @@ import pytest
 
 from gateway.auth.permissions import UNDECLARED
 from resolvers.execution.documents import Document
-from resolvers.field_permissions import needs_of
+from resolvers.field_permissions import requirement_of
 from tests.e2e.serving import Front, assignment_id, customer_id, segment_id
 from tests.security.callers import EVERY_SCOPE, asked, guarded, refusal, signed
 from tests.security.routes import CORE, Kind, Route, coordinates, routes
@@ -66,7 +66,7 @@ def test_every_field_says_what_it_needs() -> None:
         name, field = coordinate.split(".")
         kind = CORE.type_map[name]
         assert isinstance(kind, Kind)
-        found[coordinate] = needs_of(kind, kind.fields[field])
+        found[coordinate] = requirement_of(kind, kind.fields[field])
     assert [each for each, needs in found.items() if needs is UNDECLARED] == []
     assert {each: (set(needs.rights), needs.own) for each, needs in found.items()} == {
         each: (set(rule.scopes), rule.own) for each, rule in TABLE.items()

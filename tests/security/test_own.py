@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from gateway.asgi import connect
-from gateway.auth.permissions import OPEN, Caller, Right
+from gateway.auth.permissions import OPEN, Caller, Permission
 from gateway.context import Scope, open_context
 from gateway.domain.entities import Ref
 from gateway.sandbox.people import person
@@ -305,7 +305,7 @@ async def test_full_rights_come_first(front: Front) -> None:
 async def test_what_was_told_along_is_not_shown_later() -> None:
     """The answer that names one's segments tells of inactive ones: they are forgotten at once."""
     providers = {each.key: each for each in await connect(settings_with(), only_read())}
-    caller = Caller("shopper", {Right.OWN_READ: None}, {"emporix": BUYER})
+    caller = Caller("shopper", {Permission.OWN_READ: None}, {"emporix": BUYER})
     context = open_context(providers, Scope("request", math.inf, caller), (), datetime.now(UTC))
     context.admit(OPEN)
     assert list(context.providers) == ["emporix"]

@@ -16,8 +16,8 @@ from gateway.__main__ import cli
 from gateway.asgi import build
 from gateway.errors import SettingsError
 from gateway.http import persisted_documents
-from gateway.http.graphql_over_http import Asked, RequestError
-from gateway.http.persisted_documents import Persisted
+from gateway.http.graphql_over_http import GraphQLRequest, RequestError
+from gateway.http.persisted_documents import PersistedDocuments
 from gateway.limits.settings import LimitSettings
 from gateway.settings import DocumentSettings, Settings
 from tests.e2e.serving import Front, serving, settings_with
@@ -323,16 +323,16 @@ def test_nothing_but_a_manifest_needs_one() -> None:
 
 def kept(texts: list[str]) -> list[bool]:
     """Send documents in this order; tell which of them are known afterwards."""
-    store = Persisted(DocumentSettings(), lambda _: ())
+    store = PersistedDocuments(DocumentSettings(), lambda _: ())
     for text in texts:
-        store.keep(Asked(query=text, document_id=hash_of(text)), text)
+        store.keep(GraphQLRequest(query=text, document_id=hash_of(text)), text)
     return [is_known(store, text) for text in texts]
 
 
-def is_known(store: Persisted, text: str) -> bool:
+def is_known(store: PersistedDocuments, text: str) -> bool:
     """Tell whether a document is known by its hash."""
     with contextlib.suppress(RequestError):
-        return store.text(Asked(document_id=hash_of(text))) == text
+        return store.text(GraphQLRequest(document_id=hash_of(text))) == text
     return False
 
 

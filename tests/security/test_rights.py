@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from graphql import FragmentDefinitionNode, OperationDefinitionNode, parse, validate
 
-from gateway.auth.permissions import Needs, Right
+from gateway.auth.permissions import Permission, Requirement
 from resolvers.execution.documents import Document
-from resolvers.execution.required_permissions import operation_needs
+from resolvers.execution.required_permissions import required_permissions
 from resolvers.types.nodes import Node
 from tests.e2e.asking import GRAPHQL
 from tests.e2e.known import HIRO_AT
@@ -44,7 +44,7 @@ def sites(text: str) -> tuple[Mapping[str, str], bool]:
     fragments = {
         d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
     }
-    found = operation_needs(CORE, operations[0], fragments)
+    found = required_permissions(CORE, operations[0], fragments)
     assert found.needs.rights == set(found.sites)
     return {right.value: at.path for right, at in found.sites.items()}, found.needs.own
 
@@ -129,8 +129,8 @@ def test_fragments_are_looked_at_once() -> None:
     first, *rest = document.definitions
     assert isinstance(first, OperationDefinitionNode)
     known = {d.name.value: d for d in rest if isinstance(d, FragmentDefinitionNode)}
-    found = operation_needs(CORE, first, known)
-    assert found.needs == Needs(frozenset({Right.SEGMENTS_READ}), own=False)
+    found = required_permissions(CORE, first, known)
+    assert found.needs == Requirement(frozenset({Permission.SEGMENTS_READ}), own=False)
 
 
 def test_every_node_says_what_it_needs() -> None:

@@ -14,8 +14,8 @@ from gateway import __main__ as command_line
 from gateway.asgi import build
 from gateway.auth.addresses import is_local, is_loopback
 from gateway.auth.api_keys import make
-from gateway.auth.authenticator import Doorkeeper
-from gateway.auth.permissions import Right
+from gateway.auth.authenticator import Authenticator
+from gateway.auth.permissions import Permission
 from gateway.auth.settings import AuthSettings, JwtSettings, KeySettings
 from gateway.settings import load
 from tests.e2e.serving import only_read
@@ -206,7 +206,7 @@ async def test_strangers_do_not_explore(
     *, introspection: bool | None, near: bool, far: bool
 ) -> None:
     """Unless that is said; each address is a caller, the same each time."""
-    keeper = Doorkeeper(AuthSettings(), [], allow_anonymous=True, introspection=introspection)
+    keeper = Authenticator(AuthSettings(), [], allow_anonymous=True, introspection=introspection)
     for address, explores in (("127.0.0.1", near), ("203.0.113.7", far), (None, near)):
         caller = await keeper.caller(None, address)
         assert (caller.id, caller.may_explore, caller.may_everything) == (
@@ -306,4 +306,4 @@ def test_the_documentation_is_true(tmp_path: Path) -> None:
     scopes = re.findall(
         r"`([a-z]+(?::[a-z]+)?)`", text.partition("| Scope |")[2].partition("\n\n")[0]
     )
-    assert sorted(scopes) == sorted(Right)
+    assert sorted(scopes) == sorted(Permission)

@@ -14,8 +14,8 @@ from joserfc.jwk import ECKey, RSAKey
 from structlog.testing import capture_logs
 
 from gateway.auth import jwt
-from gateway.auth.authenticator import LONGEST, Doorkeeper
-from gateway.auth.permissions import Caller, Right
+from gateway.auth.authenticator import LONGEST, Authenticator
+from gateway.auth.permissions import Caller, Permission
 from gateway.errors import Unauthenticated
 from tests.e2e.serving import Front
 from tests.security.signing import (
@@ -420,10 +420,10 @@ async def test_few_tokens_are_kept(
     assert len(verified) == 5
 
 
-def doorkeeper(jwks: Path, *, introspection: bool | None = None, **changed: Any) -> Doorkeeper:
+def doorkeeper(jwks: Path, *, introspection: bool | None = None, **changed: Any) -> Authenticator:
     """Return who keeps the door of a gateway with the providers `a` and `b`."""
     auth = believing(jwks, **changed).auth
-    return Doorkeeper(auth, ["a", "b"], allow_anonymous=None, introspection=introspection)
+    return Authenticator(auth, ["a", "b"], allow_anonymous=None, introspection=introspection)
 
 
 async def caller(jwks: Path, said: dict[str, Any], **changed: Any) -> Caller:
@@ -432,7 +432,7 @@ async def caller(jwks: Path, said: dict[str, Any], **changed: Any) -> Caller:
     return await doorkeeper(jwks, **changed).caller(f"Bearer {token}", "203.0.113.7")
 
 
-READ, WRITE, OWN = Right.SEGMENTS_READ, Right.SEGMENTS_WRITE, Right.OWN_READ
+READ, WRITE, OWN = Permission.SEGMENTS_READ, Permission.SEGMENTS_WRITE, Permission.OWN_READ
 OWNER = {"own_claim": "https://shop.example/customer"}
 
 
@@ -456,12 +456,12 @@ OWNER = {"own_claim": "https://shop.example/customer"}
         ({"scope": {"segments:read": True}}, {}),
         ({"scope": 7}, {}),
         ({"scp": "segments:read"}, {}),
-        ({"scope": "admin"}, {Right.ADMIN: None}),
+        ({"scope": "admin"}, {Permission.ADMIN: None}),
         ({"scope": "own:read"}, {}),
     ],
 )
 async def test_scopes_grant_what_they_name(
-    jwks: Path, said: dict[str, Any], grants: dict[Right, frozenset[str] | None]
+    jwks: Path, said: dict[str, Any], grants: dict[Permission, frozenset[str] | None]
 ) -> None:
     """What they do not name, they do not grant; a token without any signs in all the same."""
     found = await caller(jwks, said)

@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from gateway.auth.authenticator import Doorkeeper
+from gateway.auth.authenticator import Authenticator
 from gateway.auth.permissions import Caller, SignedIn, everybody
 from gateway.errors import Unauthenticated
 from tests.e2e.writes.asking import do, document, shoppers
@@ -281,7 +281,7 @@ async def test_another_path() -> None:
     assert refused.value.response.status_code == 404
 
 
-class OneKey(Doorkeeper):
+class OneKey(Authenticator):
     """Knows one key, while it lasts."""
 
     lasts = True
@@ -297,7 +297,7 @@ class OneKey(Doorkeeper):
 @pytest.fixture
 def one_key(monkeypatch: pytest.MonkeyPatch) -> type[OneKey]:
     """Let in who has the key."""
-    monkeypatch.setattr("gateway.http.app.Doorkeeper", OneKey)
+    monkeypatch.setattr("gateway.http.app.Authenticator", OneKey)
     monkeypatch.setattr(OneKey, "lasts", True)
     return OneKey
 

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from gateway.http.server.proxies import proxies_of
-from gateway.http.server.repeated_heads import Again, Answer, Repeats
+from gateway.http.server.repeated_heads import FastPathHandler, RawResponse, RepeatedHeads
 from gateway.http.server.upgrades import UpgradingHttp
 
 GRACE_S = 1.0
@@ -23,7 +23,7 @@ GRACE_S = 1.0
 CLOSES = b"connection: close\r\n\r\n"
 """The last header of a connection's last answer."""
 
-Reads = Callable[[Scope], Again | None]
+Reads = Callable[[Scope], FastPathHandler | None]
 
 
 class _Request:
@@ -41,7 +41,7 @@ class _Request:
         """Do nothing: it has not been begun, and its connection is closed by uvicorn."""
 
 
-class DirectHttp(UpgradingHttp):
+class FastPathProtocol(UpgradingHttp):
     """HTTP/1.1 as uvicorn speaks it, but for requests that the application answers directly.
 
     Those are POSTs with a body of known length that nothing else of their connection is waiting
@@ -64,10 +64,10 @@ class DirectHttp(UpgradingHttp):
         self.requests = 0
         """How many came whole so far."""
         self._reads = _reads(self.app)
-        self._repeats = Repeats()
+        self._repeats = RepeatedHeads()
         self._is_between = True
         """No part of a request has come yet."""
-        self._again: Again | None = None
+        self._again: FastPathHandler | None = None
         """What answers the request that is being read, or was read last; None: as ever."""
         self._body = bytearray()
         """What has come of it …"""
@@ -163,7 +163,7 @@ class DirectHttp(UpgradingHttp):
         cycle: Any = self.cycle
         return cycle is None or bool(cycle.response_complete)
 
-    def _again_of_this(self) -> Again | None:
+    def _again_of_this(self) -> FastPathHandler | None:
         parser = self.parser
         if (
             self._reads is None
@@ -178,16 +178,16 @@ class DirectHttp(UpgradingHttp):
         scope: Any = self.scope  # uvicorn's type is another one
         return self._reads(scope)
 
-    def _send(self, answer: Answer | Coroutine[Any, Any, Answer]) -> None:
+    def _send(self, answer: RawResponse | Coroutine[Any, Any, RawResponse]) -> None:
         self.cycle = self._direct
-        if isinstance(answer, Answer):
+        if isinstance(answer, RawResponse):
             self._write(answer)
         else:
             self._direct.response_complete = False
             self._answering = self.loop.create_task(self._send_later(answer))
             self.tasks.add(self._answering)
 
-    async def _send_later(self, coming: Coroutine[Any, Any, Answer]) -> None:
+    async def _send_later(self, coming: Coroutine[Any, Any, RawResponse]) -> None:
         try:
             answer = await coming
         except BaseException:
@@ -199,7 +199,7 @@ class DirectHttp(UpgradingHttp):
                 self._answering = None
         self._write(answer)
 
-    def _write(self, answer: Answer) -> None:
+    def _write(self, answer: RawResponse) -> None:
         cycle = self._direct
         cycle.response_complete = True
         if self.transport.is_closing():

@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 
 from gateway.http.graphql_over_http import PROBE_PATHS, RequestError, lines
 from gateway.http.server.connections import OpenConnections
-from gateway.http.server.fast_path import DirectHttp
+from gateway.http.server.fast_path import FastPathProtocol
 from gateway.http.server.half_closed import HalfClosed
 from gateway.http.server.proxies import proxies_of
 from gateway.http.server.refusals import (
@@ -25,10 +25,10 @@ from gateway.http.server.refusals import (
     on_the_wire,
     too_large,
 )
-from gateway.http.server.single_write import WholeCycle
-from gateway.http.server.slow_clients import Taken
+from gateway.http.server.single_write import SingleWriteCycle
+from gateway.http.server.slow_clients import WriteTimeout
 from gateway.http.server.targets import origin_form
-from gateway.http.server.websocket_protocol import BoundedWebSocket
+from gateway.http.server.websocket_protocol import BoundedWebSocketProtocol
 
 MOST_WAITING = 10
 """Requests of one connection that wait for the one before (pipelining)."""
@@ -47,7 +47,7 @@ PROBES = frozenset(path.encode() for path in PROBE_PATHS)
 _PATH = re.compile(rb"/[!-~]*")
 
 
-class BoundedHttp(Taken, HalfClosed, DirectHttp):
+class BoundedHttpProtocol(WriteTimeout, HalfClosed, FastPathProtocol):
     """HTTP/1.1, with bounds."""
 
     def __init__(
@@ -173,7 +173,7 @@ class BoundedHttp(Taken, HalfClosed, DirectHttp):
             self.headers = []
             # Uvicorn names the class itself; nothing of the cycle ran yet.
             cycle: Any = self.cycle
-            cycle.__class__ = WholeCycle
+            cycle.__class__ = SingleWriteCycle
             cycle.goes_on, cycle.writes_once = self.goes_on, self._writes_once
         if self._is_probe:
             self._count()
@@ -213,7 +213,7 @@ class BoundedHttp(Taken, HalfClosed, DirectHttp):
             self._refuse(BEYOND_SHARE)
             return
         names: Any = self.ws_protocol_class  # uvicorn's type is another one
-        protocol: BoundedWebSocket = names(
+        protocol: BoundedWebSocketProtocol = names(
             config=self.config, server_state=self.server_state, app_state=self.app_state
         )
         protocol.connection_made(self.transport)

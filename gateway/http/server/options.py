@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any
 
 from gateway.http.server.connections import OpenConnections, spare_files
-from gateway.http.server.http_protocol import BoundedHttp
-from gateway.http.server.websocket_protocol import PING_S, BoundedWebSocket
+from gateway.http.server.http_protocol import BoundedHttpProtocol
+from gateway.http.server.websocket_protocol import PING_S, BoundedWebSocketProtocol
 from gateway.settings import Settings
 
 
@@ -16,11 +16,11 @@ def server_options(settings: Settings) -> Mapping[str, Any]:
     connections = OpenConnections(limits)
     return {
         "http": partial(
-            BoundedHttp,
+            BoundedHttpProtocol,
             open_connections=connections,
             direct_answers=settings.fast_paths.direct_answers,
         ),
-        "ws": partial(BoundedWebSocket, open_connections=connections),
+        "ws": partial(BoundedWebSocketProtocol, open_connections=connections),
         # As many as are accepted in one go, before any can be closed.
         "backlog": min(2048, spare_files() // 2),
         "ws_ping_interval": PING_S,

@@ -17,7 +17,7 @@ LONGEST_HEAD = 4096
 END = b"\r\n\r\n"
 
 
-class Answer(NamedTuple):
+class RawResponse(NamedTuple):
     """An answer, ready for the wire."""
 
     status: int
@@ -26,18 +26,18 @@ class Answer(NamedTuple):
     body: bytes
 
 
-Again = Callable[[bytes], Answer | Coroutine[Any, Any, Answer]]
+FastPathHandler = Callable[[bytes], RawResponse | Coroutine[Any, Any, RawResponse]]
 """Answers requests of one head: called with the body, as often as there are such requests."""
 
 
-class Repeats:
+class RepeatedHeads:
     """The heads of one connection, and what answers each."""
 
     def __init__(self) -> None:
         """Know none."""
-        self._known: dict[bytes, tuple[int, Again]] = {}
+        self._known: dict[bytes, tuple[int, FastPathHandler]] = {}
 
-    def keep(self, data: bytes, length: int, again: Again) -> None:
+    def keep(self, data: bytes, length: int, again: FastPathHandler) -> None:
         """Keep the head of a whole request, whose body has so many bytes; the oldest goes."""
         head = data[: len(data) - length]
         if len(head) > LONGEST_HEAD or head.find(END) != len(head) - len(END):
@@ -46,7 +46,7 @@ class Repeats:
             del self._known[next(iter(self._known))]
         self._known[head] = length, again
 
-    def answer(self, data: bytes) -> Answer | Coroutine[Any, Any, Answer] | None:
+    def answer(self, data: bytes) -> RawResponse | Coroutine[Any, Any, RawResponse] | None:
         """Answer a request whose head is known; None: the parser has to read it."""
         at = data.find(END) + len(END)
         length, again = self._known.get(data[:at], (0, None))

@@ -13,7 +13,7 @@ _FRAMING = frozenset((b"connection", b"transfer-encoding"))
 """Headers of an answer that decide what follows it."""
 
 
-class WholeCycle(RequestResponseCycle):
+class SingleWriteCycle(RequestResponseCycle):
     """A request and its answer; an answer that comes whole is written in one piece."""
 
     goes_on = b"\r\n"

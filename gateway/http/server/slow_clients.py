@@ -6,7 +6,7 @@ LEAST_TAKEN = 64 * 1024
 """Bytes of its answer that a client takes in `send_timeout_s`, or else all that is left."""
 
 
-class Taken:
+class WriteTimeout:
     """Ends connections whose client does not take what it is sent."""
 
     loop: asyncio.AbstractEventLoop

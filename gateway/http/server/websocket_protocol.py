@@ -11,7 +11,7 @@ from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 
 from gateway.http.server.connections import OpenConnections
-from gateway.http.server.slow_clients import Taken
+from gateway.http.server.slow_clients import WriteTimeout
 
 MOST_PARTS = 1000
 """Frames of one WebSocket message."""
@@ -36,7 +36,7 @@ class Activity:
     operations = 0
 
 
-class BoundedWebSocket(Taken, WebSocketsSansIOProtocol):
+class BoundedWebSocketProtocol(WriteTimeout, WebSocketsSansIOProtocol):
     """WebSocket, with bounds for clients that do not read, or only hold a connection."""
 
     def __init__(

@@ -20,7 +20,7 @@ from gateway.domain.entities import (
 )
 from gateway.domain.pages import Page, PageRequest
 from gateway.domain.queries import CustomerQuery, SegmentQuery
-from gateway.providers.base.exchange import Asked, Exchange, Reply, Token
+from gateway.providers.base.exchange import Exchange, ReadPlan, Reply, Token
 from gateway.providers.base.settings import AccountSettings
 
 
@@ -49,7 +49,7 @@ class Adapter(Protocol):
         """Headers that carry the account's credentials with every call but the sign-in."""
 
 
-class RateLimit(NamedTuple):
+class RateLimitStatus(NamedTuple):
     """How many calls a provider allows in a stretch of time, and how many are left of it."""
 
     limit: int
@@ -59,10 +59,10 @@ class RateLimit(NamedTuple):
 
 
 @runtime_checkable
-class TellsRateLimit(Protocol):
+class ReportsRateLimit(Protocol):
     """Says in its answers how many more calls it allows."""
 
-    def rate_limit(self, reply: Reply) -> RateLimit | None:
+    def rate_limit(self, reply: Reply) -> RateLimitStatus | None:
         """Read it from any answer; None when this one does not say."""
 
 
@@ -74,18 +74,18 @@ class SignsIn(Protocol):
         """Ask for a new token."""
 
 
-class Batch(NamedTuple):
+class ReadBatch(NamedTuple):
     """One call that reads several things by key; those missing in the answer do not exist."""
 
     keys: Sequence[str]
-    exchange: Asked[Mapping[str, Any]]
+    exchange: ReadPlan[Mapping[str, Any]]
 
 
 @runtime_checkable
 class ListsSegments(Protocol):
     """Has a list of its segments."""
 
-    def segments(self, query: SegmentQuery, page: PageRequest) -> Asked[Page[Segment]]:
+    def segments(self, query: SegmentQuery, page: PageRequest) -> ReadPlan[Page[Segment]]:
         """Read one stretch of the list.
 
         The provider is asked for as much of the query as it can judge; rows may still be others,
@@ -97,7 +97,7 @@ class ListsSegments(Protocol):
 class ReadsSegments(Protocol):
     """Reads segments by their ids."""
 
-    def segments_by_key(self, keys: Sequence[str]) -> Sequence[Batch]:
+    def segments_by_key(self, keys: Sequence[str]) -> Sequence[ReadBatch]:
         """Read these segments in as few calls as the provider allows; each key in one batch."""
 
 
@@ -113,7 +113,7 @@ class RestoresSegments(Protocol):
 class ListsCustomers(Protocol):
     """Has a list of its customers."""
 
-    def customers(self, query: CustomerQuery, page: PageRequest) -> Asked[Page[Customer]]:
+    def customers(self, query: CustomerQuery, page: PageRequest) -> ReadPlan[Page[Customer]]:
         """Read one stretch of the list."""
 
 
@@ -128,7 +128,7 @@ class FindsCustomersByEmail(Protocol):
 class ReadsCustomers(Protocol):
     """Reads customers by any of their keys."""
 
-    def customers_by_key(self, keys: Sequence[str]) -> Sequence[Batch]:
+    def customers_by_key(self, keys: Sequence[str]) -> Sequence[ReadBatch]:
         """Read these customers in as few calls as the provider allows; each key in one batch."""
 
 
@@ -136,10 +136,10 @@ class ReadsCustomers(Protocol):
 class ListsMembers(Protocol):
     """Tells who is in a segment."""
 
-    def members(self, segment: str, page: PageRequest) -> Asked[Page[Assignment]]:
+    def members(self, segment: str, page: PageRequest) -> ReadPlan[Page[Assignment]]:
         """Read one stretch of the assignments of a segment."""
 
-    def member_count(self, segment: str) -> Asked[int]:
+    def member_count(self, segment: str) -> ReadPlan[int]:
         """Count the assignments of a segment."""
 
 
@@ -150,7 +150,7 @@ class ListsSegmentsOfCustomer(Protocol):
     confirms_customer: ClassVar[bool]
     """False when an unknown customer gets an answer that looks like a known one's."""
 
-    def segments_of(self, customer: str, page: PageRequest) -> Asked[Page[Assignment]]:
+    def segments_of(self, customer: str, page: PageRequest) -> ReadPlan[Page[Assignment]]:
         """Read one stretch of a customer's assignments, each with its segment, maybe partial."""
 
 
@@ -160,7 +160,7 @@ class ReadsAssignments(Protocol):
 
     def assignment(
         self, segment: str, customer: str, legal_entity: str | None
-    ) -> Asked[Assignment | None]:
+    ) -> ReadPlan[Assignment | None]:
         """Read one assignment; None when there is none."""
 
 

@@ -70,7 +70,7 @@ class Exchange(msgspec.Struct, Generic[T_co], frozen=True):
     is_idempotent: bool = True
 
 
-Asked: TypeAlias = Exchange[T_co] | Recall[T_co]
+ReadPlan: TypeAlias = Exchange[T_co] | Recall[T_co]
 """What an adapter reads by: a call to the provider, or a lookup in the gateway's record of it."""
 
 

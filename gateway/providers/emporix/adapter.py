@@ -26,7 +26,7 @@ from gateway.domain.entities import (
 from gateway.domain.pages import Page, PageRequest
 from gateway.domain.queries import CustomerQuery, SegmentQuery
 from gateway.errors import BadInput, Denied
-from gateway.providers.base.adapter import Batch
+from gateway.providers.base.adapter import ReadBatch
 from gateway.providers.base.decoding import decode, decode_part, decode_strictly, path_part
 from gateway.providers.base.exchange import NO_HEADERS, Call, Exchange, Reply, Token, json_call
 from gateway.providers.base.settings import AccountSettings
@@ -139,7 +139,7 @@ class Emporix(SegmentWrites, AssignmentWrites):
         """Read one stretch of the segments; see `segments_asked` for what Emporix judges."""
         return self._segments.page("segments.list", page, segments_asked(query))
 
-    def segments_by_key(self, keys: Sequence[str]) -> Sequence[Batch]:
+    def segments_by_key(self, keys: Sequence[str]) -> Sequence[ReadBatch]:
         """Read segments, up to a hundred at once; ids that `q` cannot say one by one."""
         return self._segments.by_key("segments", keys, lambda row: (row.ref.key,))
 
@@ -158,7 +158,7 @@ class Emporix(SegmentWrites, AssignmentWrites):
             question = Question(f"contactEmail:{query.email}", is_whole=True)
         return self._customers.page("customers.list", page, question)
 
-    def customers_by_key(self, keys: Sequence[str]) -> Sequence[Batch]:
+    def customers_by_key(self, keys: Sequence[str]) -> Sequence[ReadBatch]:
         """Read customers, up to a hundred at once; ids that `q` cannot say one by one."""
         return self._customers.by_key(
             "customers", keys, lambda row: [key.value for key in row.keys]

@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.domain.pages import Page, PageRequest
 from gateway.errors import Malformed
-from gateway.providers.base.adapter import Batch
+from gateway.providers.base.adapter import ReadBatch
 from gateway.providers.base.decoding import decode, document, documents, path_part
 from gateway.providers.base.exchange import Call, Exchange, Reply, json_call
 from gateway.providers.base.lenient_decoding import length
@@ -83,13 +83,13 @@ class Listed(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
 
     def by_key(
         self, name: str, keys: Sequence[str], names: Callable[[T], Iterable[str]]
-    ) -> Sequence[Batch]:
+    ) -> Sequence[ReadBatch]:
         """Read the rows of these ids, in as few calls as there can be.
 
         `name` begins the operations' names; `names` are the ids that a row answers to.
         """
         return [
-            Batch(
+            ReadBatch(
                 ids,
                 self._one(f"{name}.get", ids[0])
                 if len(ids) == 1 and ids[0] not in self.taken

@@ -18,7 +18,7 @@ from gateway.domain.mutations import Reason, Replacement, Tag, UserError
 from gateway.domain.pages import Page, PageRequest
 from gateway.domain.queries import CustomerQuery, SegmentQuery
 from gateway.errors import BadInput
-from gateway.providers.base.adapter import Batch
+from gateway.providers.base.adapter import ReadBatch
 from gateway.providers.base.decoding import Id, decode
 from gateway.providers.base.exchange import Exchange, Reply, json_call
 from gateway.providers.base.settings import AccountSettings
@@ -143,7 +143,7 @@ class Instaleap:
         # The record judges no part of the query: its total is of all pairs.
         return listed.page(page._replace(with_total=page.with_total and not query.is_local))
 
-    def segments_by_key(self, keys: Sequence[str]) -> Sequence[Batch]:
+    def segments_by_key(self, keys: Sequence[str]) -> Sequence[ReadBatch]:
         """Read recorded pairs."""
         return batches("segments.get", "segment", keys, tags, partial(segment_of, self.key))
 
@@ -152,7 +152,7 @@ class Instaleap:
         del query  # No email address is recorded.
         return Recorded("customers.list", "customers", BY_CUSTOMER, self._customer).page(page)
 
-    def customers_by_key(self, keys: Sequence[str]) -> Sequence[Batch]:
+    def customers_by_key(self, keys: Sequence[str]) -> Sequence[ReadBatch]:
         """Read recorded customers."""
         return batches(
             "customers.get",

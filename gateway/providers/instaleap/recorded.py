@@ -23,7 +23,7 @@ from gateway.domain.mutations import Tag
 from gateway.domain.pages import Page, PageRequest
 from gateway.domain.texts import plain
 from gateway.errors import BadInput
-from gateway.providers.base.adapter import Batch
+from gateway.providers.base.adapter import ReadBatch
 from gateway.providers.base.store_lookup import Lookup, Recall, Rows, TaggingRow, TagRow
 
 R = TypeVar("R")
@@ -147,11 +147,11 @@ def batches(
     keys: Sequence[str],
     named: Callable[[Sequence[str]], Keys],
     show: Callable[[R], Segment | Customer],
-) -> Sequence[Batch]:
+) -> Sequence[ReadBatch]:
     """Read things of the record by their ids; `named` is what a lookup calls them."""
 
     def read(found: Rows[R]) -> Mapping[str, Segment | Customer]:
         return {each.ref.key: each for each in map(show, found.rows)}
 
     parts = [keys[i : i + LARGEST_LOOKUP] for i in range(0, len(keys), LARGEST_LOOKUP)]
-    return [Batch(part, Recall(operation, Lookup(what, named(part)), read)) for part in parts]
+    return [ReadBatch(part, Recall(operation, Lookup(what, named(part)), read)) for part in parts]

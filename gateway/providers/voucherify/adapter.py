@@ -17,7 +17,7 @@ from gateway.domain.mutations import SegmentDraft, UserError, Written
 from gateway.domain.pages import Page, PageRequest
 from gateway.domain.queries import CustomerQuery, SegmentQuery
 from gateway.errors import Denied, Malformed
-from gateway.providers.base.adapter import Batch, RateLimit
+from gateway.providers.base.adapter import RateLimitStatus, ReadBatch
 from gateway.providers.base.decoding import (
     decode,
     decode_part,
@@ -119,7 +119,7 @@ class Voucherify:
             "x-app-token": self._settings.app_token.get_secret_value(),
         }
 
-    def rate_limit(self, reply: Reply) -> RateLimit | None:
+    def rate_limit(self, reply: Reply) -> RateLimitStatus | None:
         """Read the headers that every answer has (docs.voucherify.io/guides/limits)."""
         told = [
             reply.headers.get(f"x-rate-limit-{part}", "")
@@ -129,17 +129,17 @@ class Voucherify:
         if not all(text.isascii() and text.isdecimal() and len(text) <= DIGITS for text in told):
             return None
         limit, remaining, resets_at = map(int, told)
-        return RateLimit(limit, remaining, resets_at)
+        return RateLimitStatus(limit, remaining, resets_at)
 
     def segments(self, query: SegmentQuery, page: PageRequest) -> Exchange[Page[Segment]]:
         """Read one stretch of the segments, newest first. `native` is a filter, as JSON."""
         return segments_page(self.key, query, page)
 
-    def segments_by_key(self, keys: Sequence[str]) -> Sequence[Batch]:
+    def segments_by_key(self, keys: Sequence[str]) -> Sequence[ReadBatch]:
         """Read segments, up to a hundred at once."""
         batches = [keys[i : i + LARGEST_PAGE] for i in range(0, len(keys), LARGEST_PAGE)]
         return [
-            Batch(batch, self._listed(batch) if len(batch) > 1 else self._segment(batch[0]))
+            ReadBatch(batch, self._listed(batch) if len(batch) > 1 else self._segment(batch[0]))
             for batch in batches
         ]
 
@@ -155,9 +155,9 @@ class Voucherify:
         show = partial(customers_of, self.key)
         return Customers(self.key, "customers.list", show, chosen).page(page)
 
-    def customers_by_key(self, keys: Sequence[str]) -> Sequence[Batch]:
+    def customers_by_key(self, keys: Sequence[str]) -> Sequence[ReadBatch]:
         """Read customers by their `id` or `source_id`, one at a time."""
-        return [Batch((key,), self._customer(key)) for key in keys]
+        return [ReadBatch((key,), self._customer(key)) for key in keys]
 
     def members(self, segment: str, page: PageRequest) -> Exchange[Page[Assignment]]:
         """Read one stretch of the customers in a segment, newest customer first."""

@@ -9,10 +9,10 @@ from gateway.network_failures import Progress
 from gateway.providers.base.exchange import Reply
 from gateway.upstream.http.decompression import joined
 from gateway.upstream.http.http1_pool import Http1Transport
-from gateway.upstream.http.http1_request import Origin, Request, request_bytes
+from gateway.upstream.http.http1_request import HttpOrigin, Request, request_bytes
 
 
-class Site(Protocol):
+class HttpClient(Protocol):
     """Whom requests go to."""
 
     async def exchange(
@@ -32,27 +32,27 @@ class Site(Protocol):
         """
 
 
-def site_at(
+def http_client(
     url: str, transport: httpx.AsyncBaseTransport, connect_s: float, largest_body: int
-) -> Site:
+) -> HttpClient:
     """Return the site at this base URL by the shortest way that the transport offers.
 
     `connect_s` limits the making of a connection, `largest_body` the bytes of a decompressed body.
     """
     if isinstance(transport, Http1Transport):
-        return Http1Site(url, transport, connect_s, largest_body)
-    return HttpxSite(url, transport, connect_s, largest_body)
+        return Http1Client(url, transport, connect_s, largest_body)
+    return HttpxClient(url, transport, connect_s, largest_body)
 
 
-class Http1Site:
-    """A `Site` without httpx's requests and responses, which cost more than the call itself."""
+class Http1Client:
+    """Over our own HTTP/1.1 transport, without the cost of httpx's requests and responses."""
 
     def __init__(
         self, url: str, transport: Http1Transport, connect_s: float, largest_body: int
     ) -> None:
         parsed = httpx.URL(url)
         self._transport = transport
-        self._origin = Origin.of(parsed)
+        self._origin = HttpOrigin.of(parsed)
         self._path = parsed.raw_path.decode("ascii").rstrip("/")
         self._host = parsed.netloc.decode("ascii")
         self._connect_s = connect_s
@@ -66,7 +66,7 @@ class Http1Site:
         body: bytes | None,
         progress: Progress | None = None,
     ) -> Reply:
-        """Do what `Site` says."""
+        """Do what `HttpClient` says."""
         sent_headers = (("host", self._host), *headers.items())
         data = request_bytes(method, self._path + target, sent_headers, body)
         request = Request(self._origin, data, method == "HEAD")
@@ -75,8 +75,8 @@ class Http1Site:
         )
 
 
-class HttpxSite:
-    """A `Site` over any of httpx's transports: the sandbox in this process, a proxy, a mock."""
+class HttpxClient:
+    """Over any of httpx's transports: the sandbox in this process, a proxy, a mock."""
 
     def __init__(
         self, url: str, transport: httpx.AsyncBaseTransport, connect_s: float, largest_body: int
@@ -95,7 +95,7 @@ class HttpxSite:
         body: bytes | None,
         progress: Progress | None = None,
     ) -> Reply:
-        """Do what `Site` says. httpx's client would only add cost here."""
+        """Do what `HttpClient` says. httpx's client would only add cost here."""
         try:
             request = httpx.Request(
                 method,

@@ -18,7 +18,7 @@ from gateway.network_failures import Progress
 from gateway.providers.base.exchange import Reply
 from gateway.upstream.http.decompression import CONTENT_ENCODING, check_size, inflater, joined
 from gateway.upstream.http.http1_connection import Connection
-from gateway.upstream.http.http1_request import Origin, Request, request_bytes
+from gateway.upstream.http.http1_request import HttpOrigin, Request, request_bytes
 
 IDLE_S = 15.0
 """How long a connection waits for another request: less than most servers let it (nginx 75 s,
@@ -46,7 +46,7 @@ class Http1Transport(httpx.AsyncBaseTransport):
         self._loop = asyncio.get_running_loop()
         self._trust = trust
         self._idle_s = idle_s
-        self._idle: defaultdict[Origin, dict[Connection, float]] = defaultdict(dict)
+        self._idle: defaultdict[HttpOrigin, dict[Connection, float]] = defaultdict(dict)
         """The connections that are free, the newest last, and since when they are."""
         self._open: set[Connection] = set()
         self._is_closed = False
@@ -68,14 +68,14 @@ class Http1Transport(httpx.AsyncBaseTransport):
             request.content,
         )
         answer = await self.ask(
-            Request(Origin.of(request.url), data, request.method == "HEAD"),
+            Request(HttpOrigin.of(request.url), data, request.method == "HEAD"),
             request.extensions.get("timeout", NO_LIMITS),
         )
         # What was undone is not told of.
         headers = [each for each in answer.headers if each[0].lower() != CONTENT_ENCODING]
         return httpx.Response(answer.status, headers=headers, stream=answer)
 
-    async def ask(self, request: Request, limits: Mapping[str, float | None]) -> "Answer":
+    async def ask(self, request: Request, limits: Mapping[str, float | None]) -> "StreamedReply":
         """Send the request; return when the head of the answer is there.
 
         `limits` are httpx's timeouts in seconds: `connect`, and `read` for each wait for more of
@@ -87,7 +87,7 @@ class Http1Transport(httpx.AsyncBaseTransport):
         read_s = limits.get("read")
         try:
             await connection.head(read_s)
-            return Answer(self, request.origin, connection, read_s)
+            return StreamedReply(self, request.origin, connection, read_s)
         except BaseException:
             connection.close()
             raise
@@ -105,7 +105,7 @@ class Http1Transport(httpx.AsyncBaseTransport):
             await connection.most()
             fields = connection.fields
             if not connection.is_whole or "content-encoding" in fields:
-                answer = Answer(self, request.origin, connection, None)
+                answer = StreamedReply(self, request.origin, connection, None)
             else:
                 body = connection.taken()
                 check_size(len(body), largest)
@@ -119,7 +119,7 @@ class Http1Transport(httpx.AsyncBaseTransport):
         finally:
             await answer.aclose()
 
-    def take_back(self, origin: Origin, connection: Connection) -> None:
+    def take_back(self, origin: HttpOrigin, connection: Connection) -> None:
         """Keep a connection for the next request, or close it when there cannot be one."""
         if self._is_closed or not connection.is_free:
             connection.close()
@@ -167,7 +167,7 @@ class Http1Transport(httpx.AsyncBaseTransport):
             raise httpx.ConnectError("the connection was closed as soon as it was made")
         return connection
 
-    async def _connected(self, origin: Origin, connect_s: float | None) -> Connection:
+    async def _connected(self, origin: HttpOrigin, connect_s: float | None) -> Connection:
         is_tls = origin.scheme == "https"
         try:
             async with asyncio.timeout(connect_s):
@@ -213,13 +213,13 @@ class Http1Transport(httpx.AsyncBaseTransport):
             self._sweeping = self._loop.call_later(self._idle_s, self._sweep)
 
 
-class Answer(httpx.AsyncByteStream):
+class StreamedReply(httpx.AsyncByteStream):
     """An answer whose head is there: iterates over its body, decompressed, as it arrives."""
 
     def __init__(
         self,
         transport: Http1Transport,
-        origin: Origin,
+        origin: HttpOrigin,
         connection: Connection,
         read_s: float | None,
     ) -> None:

@@ -19,7 +19,7 @@ _TARGET = re.compile(r"/[!\"$-~]*")  # visible ASCII but #
 _DOTS = re.compile(r"/\.\.?(?:/|$)")
 
 
-class Origin(NamedTuple):
+class HttpOrigin(NamedTuple):
     """Whom a connection is to."""
 
     scheme: str
@@ -38,7 +38,7 @@ class Origin(NamedTuple):
 class Request(NamedTuple):
     """A request as it goes over the wire."""
 
-    origin: Origin
+    origin: HttpOrigin
     data: bytes
     asks_for_head: bool = False
 

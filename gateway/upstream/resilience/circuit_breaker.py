@@ -22,7 +22,7 @@ class Circuit(Enum):
     HALF_OPEN = "HALF_OPEN"
 
 
-class Breaker:
+class CircuitBreaker:
     """Counts failures of one provider; pure, times are seconds on any one clock."""
 
     def __init__(self, changed: Callable[[Circuit], None], *, every_s: float) -> None:

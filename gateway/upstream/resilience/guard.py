@@ -18,8 +18,8 @@ from gateway.errors import (
 )
 from gateway.providers.base.settings import AccountSettings
 from gateway.upstream.resilience.bulkhead import Bulkhead
-from gateway.upstream.resilience.circuit_breaker import Breaker, Circuit
-from gateway.upstream.resilience.rate_limit import RateBudget
+from gateway.upstream.resilience.circuit_breaker import Circuit, CircuitBreaker
+from gateway.upstream.resilience.rate_limit import RateLimit
 from gateway.upstream.silence import Silence
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ WEIGHT = 0.1
 PATIENCE = 1.5
 """So many times that long a reader waits for the probe that it caused."""
 
-SICK = (Unreachable, TimedOut, RateLimited, Broken, Malformed)
+BREAKER_FAILURES = (Unreachable, TimedOut, RateLimited, Broken, Malformed)
 """What the circuit breaker counts; the others are the caller's fault or the credentials'."""
 
 NEARLY_S = 0.01
@@ -39,14 +39,14 @@ NEARLY_S = 0.01
 log = structlog.get_logger(__name__)
 
 
-class Gate:
+class UpstreamGuard:
     """Lets calls to one provider through, or refuses them before anything is sent."""
 
     def __init__(self, settings: AccountSettings) -> None:
         """Guard the account of these settings."""
         self.key = settings.key
-        self.breaker = Breaker(self._report, every_s=settings.probe_interval_s)
-        self.budget = RateBudget()
+        self.breaker = CircuitBreaker(self._report, every_s=settings.probe_interval_s)
+        self.budget = RateLimit()
         self.places = Bulkhead(settings.max_concurrency, settings.max_queue)
         self._silence = Silence(settings.timeout_s)
         self._timeout_s = settings.timeout_s
@@ -162,7 +162,9 @@ class Gate:
 
 def is_sick(error: ProviderError) -> bool:
     """Tell whether a failure says that the provider is not well."""
-    return isinstance(error, SICK) and not (isinstance(error, Malformed) and error.is_of_one_row)
+    return isinstance(error, BREAKER_FAILURES) and not (
+        isinstance(error, Malformed) and error.is_of_one_row
+    )
 
 
 def is_over(deadline: float, now: float) -> bool:

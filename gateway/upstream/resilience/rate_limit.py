@@ -1,6 +1,6 @@
 """How many more calls a provider allows, learned from its answers. Pure: times are handed in."""
 
-from gateway.providers.base.adapter import RateLimit
+from gateway.providers.base.adapter import RateLimitStatus
 
 LOW = 0.1
 """The part of the limit below which work that nobody waits for, and retries, stand back."""
@@ -12,7 +12,7 @@ LONGEST_S = 60.0
 """How long a provider is believed that it allows no calls; then one asks it again."""
 
 
-class RateBudget:
+class RateLimit:
     """One provider's budget of calls; `now` is seconds on the loop's clock."""
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class RateBudget:
         self._blocked_until = 0.0
         self._low_until = 0.0
 
-    def note(self, told: RateLimit, unix_now: float, now: float) -> None:
+    def note(self, told: RateLimitStatus, unix_now: float, now: float) -> None:
         """Take in what an answer told; `unix_now` is the wall clock, which `resets_at` is on."""
         is_low = told.remaining < told.limit * LOW
         self._low_until = now + LOW_FOR_S if is_low else 0.0

@@ -34,7 +34,7 @@ def is_passing(error: ProviderError) -> bool:
     return isinstance(error, Unreachable)
 
 
-class Retries:
+class RetryPolicy:
     """The retries of one provider, and their budget."""
 
     def __init__(self, most: int, random: Callable[[], float]) -> None:

@@ -15,9 +15,9 @@ from typing import Any
 import uvicorn
 
 from gateway.store import store
-from gateway.store.store import Record
-from gateway.store.tag_rows import Ledger
-from gateway.store.write_intents import Tags
+from gateway.store.store import Store
+from gateway.store.tag_rows import TagRows
+from gateway.store.write_intents import WriteIntents
 
 Method = Callable[..., Awaitable[Any]]
 
@@ -77,47 +77,47 @@ def around(
 def stop_at(step: str, pause: Pause) -> None:
     """Put the stop where the step is."""
     if step == INTENT_COMMITTED:
-        put(Tags, "begin", around(Tags.begin, after=pause.here))
+        put(WriteIntents, "begin", around(WriteIntents.begin, after=pause.here))
     elif step == ANSWER_READ:
-        put(Tags, "settle", around(Tags.settle, before=pause.here))
+        put(WriteIntents, "settle", around(WriteIntents.settle, before=pause.here))
     elif step == SETTLEMENT_COMMITTED:
-        put(Tags, "settle", around(Tags.settle, after=pause.here))
+        put(WriteIntents, "settle", around(WriteIntents.settle, after=pause.here))
     elif step in {INTENT_WRITTEN, SETTLEMENT_WRITTEN}:
         # Both transactions end with the change of what they have locked.
-        stop_after_change(Ledger.free if step == INTENT_WRITTEN else Ledger.locked, pause)
-    put(Tags, "begin", around(Tags.begin, before=pause.begun))
+        stop_after_change(TagRows.free if step == INTENT_WRITTEN else TagRows.locked, pause)
+    put(WriteIntents, "begin", around(WriteIntents.begin, before=pause.begun))
 
 
 def stop_after_change(locks: Method, pause: Pause) -> None:
     """Put the stop behind the change by a ledger that was locked in this way."""
-    change: Method = Ledger.change
+    change: Method = TagRows.change
     locked = set[int]()
 
-    async def lock(ledger: Ledger, *arguments: Any) -> Any:
+    async def lock(ledger: TagRows, *arguments: Any) -> Any:
         locked.add(id(ledger))
         return await locks(ledger, *arguments)
 
-    async def changed(ledger: Ledger, *arguments: Any) -> None:
+    async def changed(ledger: TagRows, *arguments: Any) -> None:
         await change(ledger, *arguments)
         if id(ledger) in locked:
             locked.discard(id(ledger))
             await pause.here()
 
-    put(Ledger, locks.__name__, lock)
-    put(Ledger, "change", changed)
+    put(TagRows, locks.__name__, lock)
+    put(TagRows, "change", changed)
 
 
 def set_ahead(later_s: float) -> None:
     """Set the record's clock ahead."""
-    opened = Record.open
+    opened = Store.open
 
     def clock() -> datetime:
         return store.now() + timedelta(seconds=later_s)
 
-    async def open_later(place: Any, **options: float) -> Record:
+    async def open_later(place: Any, **options: float) -> Store:
         return await opened(place, clock, **options)
 
-    put(Record, "open", open_later)
+    put(Store, "open", open_later)
 
 
 if __name__ == "__main__":

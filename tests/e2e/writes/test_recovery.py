@@ -9,8 +9,8 @@ import pytest
 
 from gateway.asgi import connect
 from gateway.errors import GatewayError
-from gateway.store.database_url import located
-from gateway.store.store import Record
+from gateway.store.database_url import database_url
+from gateway.store.store import Store
 from gateway.upstream.provider import Provider
 from gateway.writes import recovery
 from tests.e2e.failures import answering
@@ -28,14 +28,14 @@ def a_day_later() -> datetime:
     return datetime.now(UTC) + timedelta(days=1)
 
 
-async def opened(providers: Providers, url: str) -> tuple[Mapping[str, Provider], Record]:
+async def opened(providers: Providers, url: str) -> tuple[Mapping[str, Provider], Store]:
     """Return the providers and the record of a process that starts a day later."""
-    record = await Record.open(located(url, {}), a_day_later)
+    record = await Store.open(database_url(url, {}), a_day_later)
     found = await connect(settings_with(), providers, record)
     return {each.key: each for each in found}, record
 
 
-async def closed(found: Mapping[str, Provider], record: Record) -> None:
+async def closed(found: Mapping[str, Provider], record: Store) -> None:
     """Close both."""
     await asyncio.gather(*(each.close() for each in found.values()))
     await record.close()

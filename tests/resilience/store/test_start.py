@@ -13,8 +13,8 @@ import typer
 
 from gateway import __main__ as command_line
 from gateway.settings import StoreSettings, sandbox_settings
-from gateway.store.database_url import located
-from gateway.store.store import Record
+from gateway.store.database_url import database_url
+from gateway.store.store import Store
 from tests.resilience.store.cluster import Cluster
 
 PAGE = 4096
@@ -39,7 +39,7 @@ def path(tmp_path: Path) -> Path:
 
 async def made(path: Path) -> None:
     """Make a record there."""
-    record = await Record.open(located(f"sqlite:///{path}", {}))
+    record = await Store.open(database_url(f"sqlite:///{path}", {}))
     await record.close()
 
 

@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 
 from gateway.errors import GatewayError
 from gateway.store import health
-from gateway.store.database_url import located
+from gateway.store.database_url import database_url
 from gateway.store.errors import StoreState
-from gateway.store.store import Record
+from gateway.store.store import Store
 from gateway.store.waiting import attempts
 from tests.e2e.serving import PROVIDERS, Front, Providers, settings_with
 from tests.e2e.writes.asking import do, document, shoppers
@@ -90,7 +90,7 @@ async def ready_becomes(front: Front, state: StoreState) -> None:
 async def start(url: str) -> str:
     """Open the record as a gateway does that starts; return what keeps it from starting."""
     try:
-        record = await Record.open(located(url, {}), connect_timeout_s=1)
+        record = await Store.open(database_url(url, {}), connect_timeout_s=1)
     except GatewayError as error:
         return type(error).__name__
     await record.close()

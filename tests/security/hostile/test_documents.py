@@ -10,7 +10,7 @@ import pytest
 from gateway.context import Scope, open_context
 from gateway.errors import Forbidden
 from resolvers.execution.documents import LONGEST_KEPT, Documents
-from resolvers.execution.executor import Operations
+from resolvers.execution.executor import Executor
 from resolvers.execution.slru_cache import HEAVIEST
 from resolvers.schema import SCHEMA
 from tests.e2e.serving import Front
@@ -203,7 +203,7 @@ INTROSPECTION = [
 @pytest.mark.parametrize("query", INTROSPECTION)
 async def test_a_stranger_may_not_introspect(query: str) -> None:
     """Nor is introspected what somebody else asked in the same words; `__typename` is open."""
-    operations = Operations(CORE)
+    operations = Executor(CORE)
     known = operations.document(query)
     assert known.is_good
     document = operations.document(query, explores=False)
@@ -228,7 +228,7 @@ MISSPELT = [
 @pytest.mark.parametrize(("query", "variables"), MISSPELT, ids=str)
 async def test_a_stranger_is_told_no_names(query: str, variables: Any) -> None:
     """Who may explore is told what there is instead; others only that it is wrong."""
-    operations = Operations(CORE)
+    operations = Executor(CORE)
     for explores in (True, False, True):
         context = open_context({}, Scope("request", math.inf), (), datetime.now(UTC))
         document = operations.document(query, explores=explores)
@@ -239,7 +239,7 @@ async def test_a_stranger_is_told_no_names(query: str, variables: Any) -> None:
 
 async def test_a_flood_of_documents_leaves_the_good_ones() -> None:
     """Those that are asked again stay, however many others come, good or bad."""
-    operations = Operations(CORE)
+    operations = Executor(CORE)
     good = "{ providers { key } }"
     known = operations.document(good)
     assert operations.document(good) is known

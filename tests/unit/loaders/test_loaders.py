@@ -14,14 +14,14 @@ from gateway.domain.entities import AssignmentRef, AssignmentState, Ref, Segment
 from gateway.domain.pages import Page, PageRequest
 from gateway.domain.queries import EVERY_SEGMENT, SegmentFilter
 from gateway.errors import Broken, GatewayError
-from gateway.loaders.dataloader import Known, Loader
-from gateway.loaders.request_loaders import LARGEST_PAGE, Loaders
+from gateway.loaders.dataloader import DataLoader, LoaderCache
+from gateway.loaders.request_loaders import LARGEST_PAGE, RequestLoaders
 from gateway.providers.base.store_lookup import Lookup, Rows, TaggingRow
 from gateway.providers.registry import ADAPTERS
 from gateway.reads.base import Paging
-from gateway.reads.service import Reads
+from gateway.reads.service import ReadService
 from gateway.request_scope import Scope
-from gateway.upstream.client import Upstream
+from gateway.upstream.client import UpstreamClient
 from gateway.upstream.provider import Provider
 from tests.resilience.accounts import SECRETS
 from tests.unit.upstream.upstreams import Answers
@@ -41,13 +41,13 @@ def provider(kind: str, answers: Answers = unasked, record: Any = None) -> Provi
     settings = ADAPTERS[kind].Settings.model_validate(given)
     adapter = ADAPTERS[kind](settings)
     return Provider(
-        adapter, Upstream(settings, adapter, httpx.MockTransport(answers)), kind, record
+        adapter, UpstreamClient(settings, adapter, httpx.MockTransport(answers)), kind, record
     )
 
 
-def loaders(of: Provider) -> Loaders:
+def loaders(of: Provider) -> RequestLoaders:
     """Return the loaders of one request."""
-    return Loaders({of.key: of}, Scope("request-1", asyncio.get_running_loop().time() + 10))
+    return RequestLoaders({of.key: of}, Scope("request-1", asyncio.get_running_loop().time() + 10))
 
 
 async def test_a_list_that_one_answer_tells_may_be_longer_than_a_page() -> None:
@@ -143,14 +143,14 @@ async def test_what_is_read_alone_waits_for_nobody() -> None:
         asked.append((list(keys), asyncio.current_task()))
         return [Broken("acme", "get") if key == "bad" else f"the {key}" for key in keys]
 
-    loader: Loader[str, str] = Loader(batch, Known())
+    loader: DataLoader[str, str] = DataLoader(batch, LoaderCache())
     assert await loader.load("one", is_alone=True) == "the one"
     assert asked == [(["one"], asyncio.current_task())]
     assert await loader.load("one") == "the one"
     both = asyncio.gather(loader.load("two", is_alone=True), loader.load("three", is_alone=True))
     assert list(await both) == ["the two", "the three"]
     assert [keys for keys, _ in asked] == [["one"], ["two", "three"]]  # known: not alone
-    broken: Loader[str, str] = Loader(batch, Known())
+    broken: DataLoader[str, str] = DataLoader(batch, LoaderCache())
     with pytest.raises(Broken):
         await broken.load("bad", is_alone=True)
     with pytest.raises(Broken):
@@ -194,7 +194,7 @@ async def test_a_request_leaves_nothing_to_the_garbage_collector() -> None:
 
     async def request() -> None:
         mine = loaders(shop)
-        reads = Reads(mine._providers, mine, ())  # noqa: SLF001  # the same as the loaders'
+        reads = ReadService(mine._providers, mine, ())  # noqa: SLF001  # the same as the loaders'
         page = await reads.segments(SegmentFilter(), Paging(10))
         assert await mine.segment.load(page.rows[0].ref) is page.rows[0]
         assert page.end_cursor is not None

@@ -7,7 +7,6 @@ from pydantic import SecretStr, ValidationError
 from gateway.domain.pages import PageRequest
 from gateway.domain.queries import SegmentQuery
 from gateway.providers.base.adapter import (
-    Batch,
     FindsCustomersByEmail,
     ListsCustomers,
     ListsItems,
@@ -15,6 +14,7 @@ from gateway.providers.base.adapter import (
     ListsSegments,
     ListsSegmentsOfCustomer,
     MatchesItems,
+    ReadBatch,
     ReadsAssignments,
     ReadsCustomers,
     ReadsSegments,
@@ -103,7 +103,7 @@ def test_a_segment_named_like_a_route_is_read_through_the_list(route: str) -> No
     assert _sent(customers) == ([route], f"/customer/acme/customers/{route}", None, None)
 
 
-def _sent(batch: Batch) -> tuple[Any, ...]:
+def _sent(batch: ReadBatch) -> tuple[Any, ...]:
     assert isinstance(batch.exchange, Exchange)
     call = batch.exchange.call
     asked = dict(call.query)

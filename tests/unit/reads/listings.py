@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from gateway.domain.pages import Page, PageRequest
 from gateway.errors import Broken
-from gateway.reads.merged_list import Listing
+from gateway.reads.merged_list import ListSource
 
 
 class Row(NamedTuple):
@@ -38,9 +38,9 @@ class FakeList:
         return [row for row in rows if self.holds is None or self.holds(row)]
 
     @property
-    def listing(self) -> Listing[Row]:
+    def listing(self) -> ListSource[Row]:
         """The list as the gateway is given it."""
-        return Listing(self.provider, self.page, self.holds)
+        return ListSource(self.provider, self.page, self.holds)
 
     async def page(self, request: PageRequest) -> Page[Row]:
         """Answer one call, or fail it."""
@@ -59,7 +59,7 @@ class FakeList:
         )
 
 
-def listings(lists: Sequence[FakeList]) -> list[Listing[Row]]:
+def listings(lists: Sequence[FakeList]) -> list[ListSource[Row]]:
     """Return the lists as the gateway is given them."""
     return [each.listing for each in lists]
 

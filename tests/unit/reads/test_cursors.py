@@ -13,7 +13,7 @@ from gateway.domain.entities import Membership
 from gateway.domain.queries import SegmentFilter, SegmentQuery
 from gateway.errors import BadInput
 from gateway.reads.cursor import LONGEST, START, Progress, State, identity, read, write
-from gateway.reads.merged_list import merged
+from gateway.reads.merged_list import merge
 from tests.unit.reads.listings import FakeList, listings
 
 steady = settings(deadline=None)
@@ -110,7 +110,7 @@ async def test_nobody_is_asked_for_a_forged_cursor() -> None:
     """A cursor is judged before any provider is called."""
     a = FakeList("a", 5)
     with pytest.raises(BadInput):
-        await merged(listings([a]), 5, "forged", of="list")
+        await merge(listings([a]), 5, "forged", of="list")
     assert a.asked == []
 
 

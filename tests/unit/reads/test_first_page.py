@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gateway.domain.entities import Origin
 from gateway.domain.pages import Page, PageRequest
 from gateway.reads.base import first_page
-from gateway.reads.merged_list import Listing, alone
+from gateway.reads.merged_list import ListSource, single_list
 from tests.unit.reads.listings import FakeList, Row
 
 
@@ -40,9 +40,9 @@ async def test_a_first_answer_that_is_the_page_is_shown_as_the_list_would(
         fetched_at=datetime(2026, 1, 2, tzinfo=UTC),
     )
     pages = iter([told])
-    listing = Listing("a", partial(_next, pages, fake))
+    listing = ListSource("a", partial(_next, pages, fake))
     found = first_page("a", told, first, lambda: "these")
-    expected = await alone(listing, first, None, of="these", with_total=True)
+    expected = await single_list(listing, first, None, of="these", with_total=True)
     assert (found is None) is (len(fake.asked) > 1)
     if found is None:
         return

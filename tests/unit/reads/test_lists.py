@@ -13,7 +13,7 @@ from gateway.domain.entities import Customer, Origin, Ref
 from gateway.domain.pages import Page, PageRequest
 from gateway.errors import BadInput, Broken, Malformed
 from gateway.reads import merged_list
-from gateway.reads.merged_list import Connection, Listing, merged, settled_list
+from gateway.reads.merged_list import Connection, ListSource, merge, settled_list
 from gateway.reads.source_rows import Source
 from tests.unit.reads.listings import FakeList, Row, every_row, listings
 
@@ -40,7 +40,7 @@ async def walked(lists_: Sequence[FakeList], first: int) -> list[Connection[Row]
     pages: list[Connection[Row]] = []
     after = None
     while True:
-        page = await merged(listings(lists_), first, after, of="these")
+        page = await merge(listings(lists_), first, after, of="these")
         pages.append(page)
         assert len(pages) < 200, "the walk does not end"
         if not page.has_next and all(source.error is None for source in page.sources):
@@ -80,7 +80,7 @@ async def test_any_cursor_resumes_right_behind_its_row(
         return
     at = data.draw(st.integers(0, len(places) - 1))
     page, place = places[at]
-    rest = await merged(listings(lists_), 100, page.cursor(place), of="these")
+    rest = await merge(listings(lists_), 100, page.cursor(place), of="these")
     assert list(rest.rows) == every_row(lists_)[at + 1 :]
     assert rest.has_previous is True
 
@@ -101,7 +101,7 @@ async def test_lists_that_see_their_end_promise_no_page_too_many(
     ]
     after, seen, whole = None, 0, sum(lengths)
     for _ in range(max(1, ceil(whole / first))):
-        page = await merged(listings(lists_), first, after, of="these", with_total=True)
+        page = await merge(listings(lists_), first, after, of="these", with_total=True)
         seen += len(page.rows)
         assert page.has_next == (seen < whole)
         after = page.end_cursor
@@ -142,7 +142,7 @@ async def walked_on(
     """Ask for the rest until a page comes that has nothing and names no failure."""
     pages: list[Connection[Row]] = []
     while after is not None:
-        page = await merged(listings(lists_), first, after, of="these")
+        page = await merge(listings(lists_), first, after, of="these")
         assert len(pages) < 200, "the walk does not end"
         pages.append(page)
         if not page.rows and all(source.error is None for source in page.sources):
@@ -154,14 +154,14 @@ async def walked_on(
 async def test_the_first_page_asks_all_at_once_and_later_ones_only_whom_they_need() -> None:
     """Page 1 costs each provider one call; later ones a call of each provider they stand in."""
     a, b, c = FakeList("a", 5), FakeList("b", 5), FakeList("c", 5)
-    one = await merged(listings([a, b, c]), 3, None, of="x")
+    one = await merge(listings([a, b, c]), 3, None, of="x")
     assert [each.asked for each in (a, b, c)] == [[PageRequest(3)]] * 3
-    two = await merged(listings([a, b, c]), 3, one.end_cursor, of="x")
+    two = await merge(listings([a, b, c]), 3, one.end_cursor, of="x")
     assert two.rows == [Row("a", 3), Row("a", 4), Row("b", 0)]
     assert a.asked[1:] == [PageRequest(3, "at 3")]
     assert b.asked[1:] == [PageRequest(1)]
     assert c.asked[1:] == []
-    three = await merged(listings([a, b, c]), 3, two.end_cursor, of="x")
+    three = await merge(listings([a, b, c]), 3, two.end_cursor, of="x")
     assert three.rows == [Row("b", 1), Row("b", 2), Row("b", 3)]
     assert [len(each.asked) for each in (a, b, c)] == [2, 3, 1]
     assert [source.origin for source in two.sources] == [Origin.LIVE, Origin.LIVE, None]
@@ -177,7 +177,7 @@ async def test_the_first_page_waits_for_no_provider_before_it_asks_the_next() ->
         return Page(rows=[], position_after=str, is_last=True)
 
     async with asyncio.timeout(5):
-        found = await merged([Listing(key, page) for key in "abc"], 3, None, of="x")
+        found = await merge([ListSource(key, page) for key in "abc"], 3, None, of="x")
     assert (found.rows, found.has_next, found.end_cursor, found.total) == ([], False, None, 0)
 
 
@@ -185,7 +185,7 @@ async def test_a_failing_provider_stands_in_the_sources_alone() -> None:
     """The page has the others' rows; the failed one is asked again by the next page, in place."""
     a = FakeList("a", 2, fails_at=frozenset({0}), total=2)
     b = FakeList("b", 3, total=3)
-    page = await merged(listings([a, b]), 2, None, of="x", with_total=True)
+    page = await merge(listings([a, b]), 2, None, of="x", with_total=True)
     assert page.rows == [Row("b", 0), Row("b", 1)]
     assert (page.has_next, page.total) == (True, None)
     failed, fine = page.sources
@@ -193,7 +193,7 @@ async def test_a_failing_provider_stands_in_the_sources_alone() -> None:
     assert failed[:4] == ("a", None, None, None)
     assert (fine.provider, fine.origin, fine.total, fine.error) == ("b", Origin.LIVE, 3, None)
 
-    page = await merged(listings([a, b]), 9, page.end_cursor, of="x", with_total=True)
+    page = await merge(listings([a, b]), 9, page.end_cursor, of="x", with_total=True)
     assert page.rows == [Row("a", 0), Row("a", 1), Row("b", 2)]
     assert (page.has_next, page.total) == (False, 5)
     assert [source.error for source in page.sources] == [None, None]
@@ -202,7 +202,7 @@ async def test_a_failing_provider_stands_in_the_sources_alone() -> None:
 async def test_when_all_fail_the_list_is_empty_and_promises_nothing() -> None:
     """No rows, no next page, no total, every provider named; the start may be asked again."""
     lists_ = [FakeList(key, 3, fails_at=frozenset({0})) for key in "ab"]
-    page = await merged(listings(lists_), 5, None, of="x")
+    page = await merge(listings(lists_), 5, None, of="x")
     assert (page.rows, page.has_next, page.end_cursor, page.total) == ([], False, None, None)
     assert [type(source.error) for source in page.sources] == [Broken, Broken]
 
@@ -210,7 +210,7 @@ async def test_when_all_fail_the_list_is_empty_and_promises_nothing() -> None:
 async def test_a_failure_inside_a_stretch_shows_nothing_of_it() -> None:
     """Rows read before the failure are not shown, so that none comes twice."""
     a = FakeList("a", 6, largest=2, fails_at=frozenset({1}))
-    page = await merged(listings([a]), 5, None, of="x")
+    page = await merge(listings([a]), 5, None, of="x")
     assert (page.rows, page.has_next) == ([], False)
     assert [type(source.error) for source in page.sources] == [Broken]
 
@@ -225,7 +225,7 @@ async def test_a_list_that_does_not_advance_is_malformed(goes_on_at: str | None)
         calls += 1
         return Page(rows=[], position_after=str, is_last=False, end=goes_on_at)
 
-    found = await merged([Listing("a", page)], 5, None, of="x")
+    found = await merge([ListSource("a", page)], 5, None, of="x")
     assert (found.rows, found.has_next) == ([], False)
     assert isinstance(found.sources[0].error, Malformed)
     assert calls == (1 if goes_on_at is None else 2)
@@ -236,7 +236,7 @@ async def test_a_long_sift_ends_short_and_goes_on_where_it_stopped(
 ) -> None:
     """A page costs a provider a bounded number of calls, and the next never repeats them."""
     monkeypatch.setattr(merged_list, "MOST_CALLS", 3)
-    monkeypatch.setattr(merged_list, "SIFTED_PAGE", 10)
+    monkeypatch.setattr(merged_list, "FILTERED_PAGE", 10)
     a = FakeList("a", 100, holds=lambda row: row.place in {5, 95})
     pages = await walked([a], 4)
     assert [list(page.rows) for page in pages] == [[Row("a", 5)], [], [], [Row("a", 95)]]
@@ -249,22 +249,22 @@ async def test_a_long_sift_ends_short_and_goes_on_where_it_stopped(
 async def test_the_total_is_asked_only_when_it_is_wanted_and_only_once() -> None:
     """The provider is asked to count on the first call alone; the cursor carries what it said."""
     a = FakeList("a", 9, largest=2, total=9)
-    page = await merged(listings([a]), 4, None, of="x", with_total=True)
+    page = await merge(listings([a]), 4, None, of="x", with_total=True)
     assert page.total == 9
-    page = await merged(listings([a]), 4, page.end_cursor, of="x", with_total=True)
+    page = await merge(listings([a]), 4, page.end_cursor, of="x", with_total=True)
     assert page.total == 9
     assert [request.with_total for request in a.asked] == [True, False, False, False]
     b = FakeList("b", 9, total=9)
-    page = await merged(listings([b]), 4, None, of="x")
+    page = await merge(listings([b]), 4, None, of="x")
     assert (page.total, b.asked) == (None, [PageRequest(4)])
 
 
 async def test_a_list_read_to_its_end_is_counted_by_that() -> None:
     """Where a provider tells no total, the end does: rows shown before, and those of the page."""
     a = FakeList("a", 5)
-    page = await merged(listings([a]), 3, None, of="x")
+    page = await merge(listings([a]), 3, None, of="x")
     assert page.total is None
-    page = await merged(listings([a]), 3, page.end_cursor, of="x")
+    page = await merge(listings([a]), 3, page.end_cursor, of="x")
     assert page.total == 5
 
 
@@ -279,7 +279,7 @@ async def test_a_list_read_as_a_whole_is_paged_here(length: int, first: int) -> 
     seen: list[int] = []
     after, has_next = None, True
     while has_next:
-        page = await merged([settled_list("a", rows)], first, after, of="x")
+        page = await merge([settled_list("a", rows)], first, after, of="x")
         assert page.total == length
         seen += page.rows
         after, has_next = page.end_cursor, page.has_next
@@ -300,9 +300,9 @@ async def test_rows_that_a_provider_repeats_are_shown_once(largest: int) -> None
             is_last=start + len(shown) >= len(places),
         )
 
-    found = await merged([Listing("a", page)], 4, None, of="these")
+    found = await merge([ListSource("a", page)], 4, None, of="these")
     assert [row.place for row in found.rows] == [0, 1, 2, 3]
-    found = await merged([Listing("a", page)], 50, None, of="these")
+    found = await merge([ListSource("a", page)], 50, None, of="these")
     assert [row.place for row in found.rows] == [0, 1, 2, 3, 4]
     assert (found.has_next, found.total) == (False, 5)
 
@@ -313,8 +313,8 @@ async def test_a_list_read_as_a_whole_shows_and_counts_repeated_rows_once() -> N
     async def rows() -> list[int]:
         return [1, 2, 1, 3, 3]
 
-    first = await merged([settled_list("a", rows)], 2, None, of="x")
-    second = await merged([settled_list("a", rows)], 2, first.end_cursor, of="x")
+    first = await merge([settled_list("a", rows)], 2, None, of="x")
+    second = await merge([settled_list("a", rows)], 2, first.end_cursor, of="x")
     assert (first.rows, second.rows, second.total, second.has_next) == ([1, 2], [3], 3, False)
 
 
@@ -333,16 +333,16 @@ async def test_a_list_read_as_a_whole_is_as_old_as_its_oldest_row() -> None:
             for place, at in enumerate(told)
         ]
 
-    found = await merged([settled_list("a", rows)], 5, None, of="x")
+    found = await merge([settled_list("a", rows)], 5, None, of="x")
     assert found.sources == [Source("a", Origin.CACHED, told[2], 3, None)]
 
 
 async def test_a_cursor_of_another_list_is_refused() -> None:
     """A cursor is good for the list that it was made by and for no other."""
-    page = await merged(listings([FakeList("a", 5)]), 2, None, of="these")
+    page = await merge(listings([FakeList("a", 5)]), 2, None, of="these")
     a = FakeList("a", 5)
     with pytest.raises(BadInput):
-        await merged(listings([a]), 2, page.end_cursor, of="those")
+        await merge(listings([a]), 2, page.end_cursor, of="those")
     assert a.asked == []
 
 
@@ -353,4 +353,4 @@ async def test_a_bug_is_not_taken_for_a_failing_provider() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await merged([Listing("a", page)], 2, None, of="x")
+        await merge([ListSource("a", page)], 2, None, of="x")

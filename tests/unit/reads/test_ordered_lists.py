@@ -12,7 +12,7 @@ from gateway.domain.entities import Ref
 from gateway.errors import BadInput, Broken
 from gateway.reads import ordered_list
 from gateway.reads.cursor import Progress, write
-from gateway.reads.merged_list import Connection, Listing, merged, settled_list
+from gateway.reads.merged_list import Connection, ListSource, merge, settled_list
 from gateway.reads.ordered_list import Order, backwards, ordered
 from tests.unit.reads.listings import FakeList, Row, every_row, listings
 
@@ -44,7 +44,7 @@ def ref_of_row(row: Row) -> Ref:
     return Ref(row.provider, str(row.place))
 
 
-def settled(provider: str, rows: Sequence[Ranked]) -> Listing[Ranked]:
+def settled(provider: str, rows: Sequence[Ranked]) -> ListSource[Ranked]:
     """Return a list of these rows."""
 
     async def read() -> Sequence[Ranked]:
@@ -253,7 +253,7 @@ async def test_a_cursor_behind_the_end_shows_nothing() -> None:
 async def test_a_cursor_of_the_other_order_is_refused() -> None:
     """The order is part of what a cursor belongs to."""
     lists_ = [FakeList("a", 5)]
-    page = await merged(listings(lists_), 2, None, of="in order of providers")
+    page = await merge(listings(lists_), 2, None, of="in order of providers")
     assert every_row(lists_)[:2] == page.rows
     with pytest.raises(BadInput):
         await ordered(

@@ -9,11 +9,11 @@ from gateway.context import Paging, RequestContext, Scope, open_context
 from gateway.domain.entities import Segment
 from gateway.domain.queries import SegmentFilter
 from gateway.reads.merged_list import Connection
-from resolvers.execution.executor import Operations
+from resolvers.execution.executor import Executor
 from resolvers.schema import SCHEMA
 from tests.differential.both import in_dicts
 
-OPERATIONS = Operations(SCHEMA._schema)  # noqa: SLF001  # Strawberry has no other way to graphql-core's schema
+OPERATIONS = Executor(SCHEMA._schema)  # noqa: SLF001  # Strawberry has no other way to graphql-core's schema
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 

@@ -3,11 +3,11 @@
 import pytest
 from graphql import FieldNode, FragmentDefinitionNode, OperationDefinitionNode, parse
 
-from resolvers.lookahead import Selection
+from resolvers.lookahead import Lookahead
 from tests.unit.resolvers.asking import NotingReads, ask
 
 
-def selection(text: str) -> Selection:
+def selection(text: str) -> Lookahead:
     """Return what is selected below the mentions of `x` at a document's root."""
     definitions = parse(text).definitions
     (operation,) = (each for each in definitions if isinstance(each, OperationDefinitionNode))
@@ -16,7 +16,7 @@ def selection(text: str) -> Selection:
     fragments = {
         each.name.value: each for each in definitions if isinstance(each, FragmentDefinitionNode)
     }
-    return Selection(mentions, fragments)
+    return Lookahead(mentions, fragments)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from gateway.store import database
-from gateway.store.database_url import Place, located
-from gateway.store.store import Record
+from gateway.store.database_url import DatabaseUrl, database_url
+from gateway.store.store import Store
 
 POSTGRES = os.environ.get("TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 
@@ -75,14 +75,14 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def place(url: str) -> Place:
+def place(url: str) -> DatabaseUrl:
     """Return the place of an empty database."""
-    return located(url, {})
+    return database_url(url, {})
 
 
 @pytest.fixture
-async def record(place: Place, clock: Clock) -> AsyncIterator[Record]:
+async def record(place: DatabaseUrl, clock: Clock) -> AsyncIterator[Store]:
     """Return an open record."""
-    opened = await Record.open(place, clock)
+    opened = await Store.open(place, clock)
     yield opened
     await opened.close()

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from gateway.domain.entities import AssignmentState
 from gateway.domain.mutations import Replacement, Tag
 from gateway.providers.base.store_lookup import Lookup, Rows, TaggingRow
-from gateway.store.store import Record
-from gateway.store.write_intents import Begun, Claim, Settlement
+from gateway.store.store import Store
+from gateway.store.write_intents import Begun, LeasedIntent, Settlement
 
 SHOP = "shop"
 CONFIRMED = AssignmentState.CONFIRMED
@@ -27,31 +27,31 @@ def wanted(customer: str, *values: str) -> Replacement:
     return Replacement(customer, tuple(Tag("t", value) for value in values))
 
 
-async def begin(record: Record, *rows: Replacement, deadline: float | None = None) -> Begun:
+async def begin(record: Store, *rows: Replacement, deadline: float | None = None) -> Begun:
     """Begin a write of the shop."""
     return await record.tags.begin(SHOP, rows, "write", soon() if deadline is None else deadline)
 
 
-async def claim(record: Record, *rows: Replacement) -> Claim:
+async def claim(record: Store, *rows: Replacement) -> LeasedIntent:
     """Begin a write that nobody is in the way of."""
     begun = await begin(record, *rows)
     assert begun.left == ()
     return begun.claim
 
 
-async def told(record: Record, *rows: Replacement) -> None:
+async def told(record: Store, *rows: Replacement) -> None:
     """Have a write confirmed."""
     mine = await claim(record, *rows)
     assert not await settle(record, mine, Settlement.CONFIRMED)
 
 
-async def settle(record: Record, mine: Claim, settlement: Settlement) -> set[str]:
+async def settle(record: Store, mine: LeasedIntent, settlement: Settlement) -> set[str]:
     """Settle a claim the same for all of its customers; return whose write was taken over."""
     outcomes = dict.fromkeys((row.customer for row in mine.rows), settlement)
     return set(await record.tags.settle(mine, outcomes))
 
 
-async def overdue(record: Record, limit: int = 100) -> Mapping[str, set[str]]:
+async def overdue(record: Store, limit: int = 100) -> Mapping[str, set[str]]:
     """Return what recovery is to send, and leave it claimed."""
     return {
         row.customer: {tag.value for tag in row.tags}
@@ -60,14 +60,14 @@ async def overdue(record: Record, limit: int = 100) -> Mapping[str, set[str]]:
     }
 
 
-async def assignments(record: Record, customer: str) -> Rows[TaggingRow]:
+async def assignments(record: Store, customer: str) -> Rows[TaggingRow]:
     """Return a customer's assignments as they are recorded."""
     found = await record.answer(SHOP, Lookup("assignments", ((customer,),), with_total=True))
     assert isinstance(found, Rows)
     return found
 
 
-async def shown(record: Record, customer: str) -> Shown | None:
+async def shown(record: Store, customer: str) -> Shown | None:
     """Return the state and the values that are shown of a customer; None: nothing to show."""
     rows = (await assignments(record, customer)).rows
     states = {row.state for row in rows}
@@ -75,13 +75,13 @@ async def shown(record: Record, customer: str) -> Shown | None:
     return (states.pop(), {row.value for row in rows}) if rows else None
 
 
-async def knows(record: Record, customer: str) -> bool:
+async def knows(record: Store, customer: str) -> bool:
     """Tell whether anything is recorded of a customer."""
     found = await record.answer(SHOP, Lookup("customer", ((customer,),)))
     return bool(found.rows)
 
 
-async def counts(record: Record) -> dict[str, int]:
+async def counts(record: Store) -> dict[str, int]:
     """Return how many customers, tags and members of each tag there are, as counted."""
     customers = await record.answer(SHOP, Lookup("customers", size=1, with_total=True))
     tags = await record.answer(SHOP, Lookup("segments", with_total=True))

@@ -2,10 +2,10 @@ import asyncio
 
 import pytest
 
-from gateway.store.database_url import Place
+from gateway.store.database_url import DatabaseUrl
 from gateway.store.errors import FirstAttemptRunning, IdempotencyKeyReused, OutcomeUnknown
 from gateway.store.idempotency import LEASE
-from gateway.store.store import Record
+from gateway.store.store import Store
 from tests.unit.store.conftest import Clock
 from tests.unit.store.telling import soon
 
@@ -30,12 +30,12 @@ class Run:
         return self.answer
 
 
-async def test_once(record: Record, place: Place, clock: Clock) -> None:
+async def test_once(record: Store, place: DatabaseUrl, clock: Clock) -> None:
     """A key answers the same for a day, also after a restart, and then is new."""
     run = Run(b"\0first\xff")
     assert await record.once("key", "input", run, soon()) == b"\0first\xff"
     assert await record.once("key", "input", run, soon()) == b"\0first\xff"
-    again = await Record.open(place, clock)
+    again = await Store.open(place, clock)
     clock.pass_by(hours=24, microseconds=-1)
     assert await again.once("key", "input", run, soon()) == b"\0first\xff"
     assert run.times == 1
@@ -44,7 +44,7 @@ async def test_once(record: Record, place: Place, clock: Clock) -> None:
     await again.close()
 
 
-async def test_keys(record: Record) -> None:
+async def test_keys(record: Store) -> None:
     """Keys are told apart whatever they are."""
     keys = ["", "a", "A", "a\0", "\ud800", "k" * 100_000]
     for number, key in enumerate(keys * 2):
@@ -52,7 +52,7 @@ async def test_keys(record: Record) -> None:
         assert await record.once(key, "input", Run(answer), soon()) == answer
 
 
-async def test_other_input(record: Record) -> None:
+async def test_other_input(record: Store) -> None:
     """A key with another input is refused, and not run, finished or not."""
     first, other = Run(waits=True), Run()
     running = asyncio.create_task(record.once("key", "input", first, soon()))
@@ -66,7 +66,7 @@ async def test_other_input(record: Record) -> None:
     assert other.times == 0
 
 
-async def test_at_once(record: Record) -> None:
+async def test_at_once(record: Store) -> None:
     """Of twenty that arrive at once one runs, and all answer what it answered."""
     run = Run()
     answers = await asyncio.gather(
@@ -76,10 +76,10 @@ async def test_at_once(record: Record) -> None:
     assert run.times == 1
 
 
-async def test_two_replicas(record: Record, place: Place, clock: Clock) -> None:
+async def test_two_replicas(record: Store, place: DatabaseUrl, clock: Clock) -> None:
     """One replica waits for the other's answer, or until its deadline."""
     run, other = Run(waits=True), Run()
-    second = await Record.open(place, clock)
+    second = await Store.open(place, clock)
     running = asyncio.create_task(record.once("key", "input", run, soon()))
     await run.began.wait()
     with pytest.raises(FirstAttemptRunning):
@@ -91,7 +91,7 @@ async def test_two_replicas(record: Record, place: Place, clock: Clock) -> None:
     await second.close()
 
 
-async def test_raised(record: Record) -> None:
+async def test_raised(record: Store) -> None:
     """A run that raises keeps nothing: the key is free, also for another input."""
 
     async def fail() -> bytes:
@@ -102,7 +102,7 @@ async def test_raised(record: Record) -> None:
     assert await record.once("key", "other input", Run(), soon()) == b"done"
 
 
-async def test_broken_off(record: Record, clock: Clock) -> None:
+async def test_broken_off(record: Store, clock: Clock) -> None:
     """A run that was broken off is not run again: nobody knows how far it came."""
     run, again = Run(waits=True), Run()
     running = asyncio.create_task(record.once("key", "input", run, soon(0)))
@@ -120,7 +120,7 @@ async def test_broken_off(record: Record, clock: Clock) -> None:
     assert await record.once("key", "input", again, soon()) == b"done"
 
 
-async def test_cancelled_after_the_run(record: Record) -> None:
+async def test_cancelled_after_the_run(record: Store) -> None:
     """An answer is kept though nobody waits for it any more."""
     running: list[asyncio.Task[bytes]] = []
 
@@ -136,7 +136,7 @@ async def test_cancelled_after_the_run(record: Record) -> None:
     assert again.times == 0
 
 
-async def test_sweep(record: Record, clock: Clock) -> None:
+async def test_sweep(record: Store, clock: Clock) -> None:
     """Expired keys are forgotten, those of an unknown outcome too, and no others."""
     await record.once("old", "input", Run(), soon())
     clock.pass_by(hours=23)

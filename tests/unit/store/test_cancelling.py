@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from gateway.providers.base.store_lookup import Lookup
-from gateway.store.store import Record
+from gateway.store.store import Store
 from gateway.store.write_intents import Settlement
 from tests.unit.store.conftest import Clock
 from tests.unit.store.telling import (
@@ -24,18 +24,18 @@ from tests.unit.store.telling import (
 )
 
 
-async def _read(record: Record, _: int) -> None:
+async def _read(record: Store, _: int) -> None:
     await record.answer(SHOP, Lookup("customers", size=50, with_total=True))
 
 
-async def _write(record: Record, number: int) -> None:
+async def _write(record: Store, number: int) -> None:
     begun = await begin(record, wanted(f"c{number}", "x", "y"), deadline=soon(60))
     await settle(record, begun.claim, Settlement.CONFIRMED)
 
 
 @pytest.mark.parametrize("work", [_read, _write])
 async def test_storm(
-    record: Record, clock: Clock, work: Callable[[Record, int], Awaitable[None]]
+    record: Store, clock: Clock, work: Callable[[Store, int], Awaitable[None]]
 ) -> None:
     """After a hundred calls that are cancelled wherever they are, all connections work."""
     dice = random.Random(3)  # noqa: S311  # a test's

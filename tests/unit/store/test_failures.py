@@ -1,4 +1,4 @@
-"""Whatever the database or its driver raises is a `RecordFailed` that says why."""
+"""Whatever the database or its driver raises is a `StoreFailed` that says why."""
 
 import sqlite3
 from types import SimpleNamespace
@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import exc
 
 from gateway.errors import BadInput
-from gateway.store.errors import RecordFailed, StoreState
+from gateway.store.errors import StoreFailed, StoreState
 from gateway.store.failures import failing
 
 
@@ -95,7 +95,7 @@ def wrapped(original: Exception) -> Exception:
 )
 def test_state_and_cause(error: Exception, state: StoreState, cause: str) -> None:
     """State and cause are the database's; no value of a row or a parameter is among them."""
-    with pytest.raises(RecordFailed) as raised, failing():
+    with pytest.raises(StoreFailed) as raised, failing():
         raise error
     assert (raised.value.state, raised.value.cause) == (state, cause)
     assert raised.value.__cause__ is error

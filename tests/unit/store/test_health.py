@@ -9,13 +9,13 @@ from structlog.testing import capture_logs
 
 from gateway.store import health
 from gateway.store.database import Database
-from gateway.store.database_url import Place, located
+from gateway.store.database_url import DatabaseUrl, database_url
 from gateway.store.errors import StoreState
 from gateway.store.migrate import NEWEST
-from gateway.store.store import Record
+from gateway.store.store import Store
 
 
-async def set_version(place: Place, version: str) -> None:
+async def set_version(place: DatabaseUrl, version: str) -> None:
     """Change the step that the tables say they are at."""
     database = Database(place)
     async with database.writing() as connection:
@@ -30,8 +30,8 @@ async def set_version(place: Place, version: str) -> None:
     ids=["older", "newer"],
 )
 async def test_versions(
-    record: Record,
-    place: Place,
+    record: Store,
+    place: DatabaseUrl,
     version: str,
     state: StoreState,
     monkeypatch: pytest.MonkeyPatch,
@@ -52,7 +52,7 @@ async def test_versions(
     ]
 
 
-async def test_one_look_for_all(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_look_for_all(record: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Probes at the same time share a look, and those of the next second its result."""
     looks = []
     look = health.StoreHealth._look  # noqa: SLF001  # to count
@@ -74,9 +74,9 @@ async def test_a_file_that_goes_is_noticed_unasked(
 ) -> None:
     """Without a request or a probe the log says within a second that the file is gone."""
     monkeypatch.setattr(health, "EVERY_S", 0.01)
-    place = located(sqlite_url, {})
+    place = database_url(sqlite_url, {})
     assert place.path is not None
-    record = await Record.open(place)
+    record = await Store.open(place)
     aside = place.path.with_suffix(".aside")
     with capture_logs() as lines:
         place.path.rename(aside)

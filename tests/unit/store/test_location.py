@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import Problem, SettingsError
-from gateway.store.database_url import located
+from gateway.store.database_url import database_url
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from gateway.store.database_url import located
 )
 def test_default(environment: dict[str, str], folder: Path) -> None:
     """Without a setting the record is in the user's state directory."""
-    place = located(None, environment)
+    place = database_url(None, environment)
     assert place.path == folder / "segment-gateway/gateway.db"
     assert place.shown == str(place.path)
     assert place.url.render_as_string() == f"sqlite+aiosqlite:///{place.path}"
@@ -26,13 +26,13 @@ def test_default(environment: dict[str, str], folder: Path) -> None:
 
 def test_sqlite() -> None:
     """A file is named from here, or with a fourth slash from the root."""
-    assert located("sqlite:///gateway.db", {}).path == Path.cwd() / "gateway.db"
-    assert located("sqlite:////srv/a b%/x.db", {}).path == Path("/srv/a b%/x.db")
+    assert database_url("sqlite:///gateway.db", {}).path == Path.cwd() / "gateway.db"
+    assert database_url("sqlite:////srv/a b%/x.db", {}).path == Path("/srv/a b%/x.db")
 
 
 def test_postgresql() -> None:
     """A server's place is shown without its password and options."""
-    place = located("postgresql://ada:s3cret@db:5433/shop?options=-csearch_path%3Dx", {})
+    place = database_url("postgresql://ada:s3cret@db:5433/shop?options=-csearch_path%3Dx", {})
     assert place.path is None
     assert place.url.drivername == "postgresql+psycopg"
     assert place.url.password == "s3cret"
@@ -58,6 +58,6 @@ FILE = "must name a file: sqlite:///gateway.db, or sqlite:////var/lib/… from t
 def test_refused(url: str, text: str) -> None:
     """What cannot be a place is a problem of the setting, and no secret is in its message."""
     with pytest.raises(SettingsError) as found:
-        located(url, {})
+        database_url(url, {})
     assert found.value.problems == (Problem("store.url", text),)
     assert "s3cret" not in str(found.value)

@@ -5,7 +5,7 @@ import pytest
 
 from gateway.errors import BadInput
 from gateway.providers.base.store_lookup import CustomerRow, Lookup, Rows, TaggingRow, TagRow
-from gateway.store.store import Record
+from gateway.store.store import Store
 from tests.unit.store.telling import CONFIRMED, SHOP, told, wanted
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -24,7 +24,7 @@ def tagging(customer: str, value: str) -> TaggingRow:
 
 
 @pytest.fixture
-async def filled(record: Record) -> Record:
+async def filled(record: Store) -> Store:
     """Return a record in which every name is a customer with the tag x, and Z has all tags."""
     rows = [wanted(name, "x") for name in NAMES if name != "Z"]
     await told(record, *rows, wanted("Z", "x", *NAMES))
@@ -32,7 +32,7 @@ async def filled(record: Record) -> Record:
 
 
 @pytest.mark.parametrize("size", [1, 2, 6, 7, 8])
-async def test_pages(filled: Record, size: int) -> None:
+async def test_pages(filled: Store, size: int) -> None:
     """Lists page through without loss, by code points, each page with the whole's total."""
     whole: dict[Lookup, Sequence[TagRow | TaggingRow | CustomerRow]] = {
         Lookup("segments"): [tag(value) for value in sorted([*NAMES, "x"])],
@@ -58,7 +58,7 @@ async def test_pages(filled: Record, size: int) -> None:
         assert await filled.answer(SHOP, asked) == Rows(expected)
 
 
-async def test_single(filled: Record) -> None:
+async def test_single(filled: Store) -> None:
     """What is asked by its keys is answered by those that are there, in any number."""
     found = await filled.answer(SHOP, Lookup("segment", (("t", "b"), ("u", "b"), ("t", "x"))))
     assert sorted(found.rows, key=lambda row: row.value) == [tag("b"), tag("x")]
@@ -69,20 +69,20 @@ async def test_single(filled: Record) -> None:
 
 @pytest.mark.parametrize("text", ["nobody", "", "a\0", "\ud800", "x" * 5000, "%", "'"])
 @pytest.mark.parametrize("what", ["segment", "members", "customer", "assignments"])
-async def test_absent(filled: Record, what: str, text: str) -> None:
+async def test_absent(filled: Store, what: str, text: str) -> None:
     """What is not there, and what could not be, is answered by no rows."""
     key = (text,) if what in {"customer", "assignments"} else ("t", text)
     assert (await filled.answer(SHOP, Lookup(what, (key,)))).rows in ([], ())
     assert (await filled.answer("other", Lookup(what, (key,)))).rows in ([], ())
 
 
-async def test_no_keys(filled: Record) -> None:
+async def test_no_keys(filled: Store) -> None:
     """No keys, no rows."""
     assert await filled.answer(SHOP, Lookup("members", with_total=True)) == Rows((), total=0)
     assert await filled.answer(SHOP, Lookup("member_count")) == 0
 
 
-async def test_forged_position(filled: Record) -> None:
+async def test_forged_position(filled: Store) -> None:
     """A position that no row can have is the caller's mistake."""
     with pytest.raises(BadInput):
         await filled.answer(SHOP, Lookup("customers", after=("\0",)))

@@ -9,17 +9,17 @@ from sqlalchemy import Connection, text
 
 from gateway.errors import Problem, SettingsError
 from gateway.store.database import Database
-from gateway.store.database_url import Place, located
-from gateway.store.errors import RecordFailed
+from gateway.store.database_url import DatabaseUrl, database_url
+from gateway.store.errors import StoreFailed
 from gateway.store.migrate import NEWEST
-from gateway.store.store import Record
+from gateway.store.store import Store
 from gateway.store.tables import METADATA
 from gateway.store.upgrade import config
 from tests.unit.store.telling import CONFIRMED, shown, told, wanted
 
 
 @pytest.mark.usefixtures("record")
-async def test_complete(place: Place) -> None:
+async def test_complete(place: DatabaseUrl) -> None:
     """The migrations lead to the tables that the program uses."""
 
     def differences(connection: Connection) -> list[object]:
@@ -31,22 +31,22 @@ async def test_complete(place: Place) -> None:
     await database.close()
 
 
-async def test_again(record: Record, place: Place) -> None:
+async def test_again(record: Store, place: DatabaseUrl) -> None:
     """Opened again, a record keeps what it has."""
     await told(record, wanted("ada", "x"))
-    again = await Record.open(place)
+    again = await Store.open(place)
     assert await shown(again, "ada") == (CONFIRMED, {"x"})
     await again.close()
 
 
-async def test_newer(record: Record, place: Place) -> None:
+async def test_newer(record: Store, place: DatabaseUrl) -> None:
     """A record of a newer program is refused, with its step, and left alone."""
     await told(record, wanted("ada", "x"))
     database = Database(place)
     async with database.writing() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(SettingsError) as found:
-        await Record.open(place)
+        await Store.open(place)
     assert found.value.problems == (
         Problem(
             "store.url",
@@ -59,8 +59,8 @@ async def test_newer(record: Record, place: Place) -> None:
 
 async def test_file(sqlite_url: str) -> None:
     """A file is its owner's alone, as its directory is, in WAL mode, and synced at commits."""
-    place = located(sqlite_url, {})
-    record = await Record.open(place)
+    place = database_url(sqlite_url, {})
+    record = await Store.open(place)
     path = place.path
     assert path is not None
     assert S_IMODE(path.stat().st_mode) == 0o600
@@ -84,7 +84,7 @@ async def test_no_file(tmp_path: Path, name: str) -> None:
     (tmp_path / "a file").touch()
     (tmp_path / "a folder").mkdir()
     with pytest.raises(SettingsError, match=f"^store.url: cannot be opened: {tmp_path / name}: "):
-        await Record.open(located(f"sqlite:///{tmp_path / name}", {}))
+        await Store.open(database_url(f"sqlite:///{tmp_path / name}", {}))
 
 
 async def test_no_database(tmp_path: Path) -> None:
@@ -92,14 +92,14 @@ async def test_no_database(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("These are notes, and not a database." * 100)
     with pytest.raises(SettingsError, match=r"file is not a database$"):
-        await Record.open(located(f"sqlite:///{path}", {}))
+        await Store.open(database_url(f"sqlite:///{path}", {}))
     assert path.read_text().startswith("These are notes")
 
 
 async def test_no_server() -> None:
     """A server that is not there is an error of the gateway's, without its password."""
-    with pytest.raises(RecordFailed) as found:
-        await Record.open(located("postgresql://ada:s3cret@127.0.0.1:1/shop", {}))
+    with pytest.raises(StoreFailed) as found:
+        await Store.open(database_url("postgresql://ada:s3cret@127.0.0.1:1/shop", {}))
     assert str(found.value) == (
         "The gateway's own record cannot be used at the moment: it cannot be reached."
     )

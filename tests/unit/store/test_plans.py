@@ -9,8 +9,8 @@ from sqlalchemy import Engine, event
 
 from gateway.providers.base.store_lookup import Lookup
 from gateway.store.database import Database
-from gateway.store.database_url import Place, located
-from gateway.store.store import Record
+from gateway.store.database_url import DatabaseUrl, database_url
+from gateway.store.store import Store
 from gateway.store.tables import METADATA
 from gateway.store.write_intents import Settlement
 from tests.unit.store.conftest import Clock
@@ -41,17 +41,17 @@ def heard() -> Iterator[list[Statement]]:
 
 
 @pytest.fixture
-def place(url: str) -> Place:
+def place(url: str) -> DatabaseUrl:
     """Return a place where PostgreSQL scans a table only if no index will do."""
     if url.startswith("postgresql"):
         url += "%20-cenable_seqscan%3Doff%20-cenable_bitmapscan%3Doff"
-    return located(url, {})
+    return database_url(url, {})
 
 
 @pytest.fixture
-async def record(place: Place, clock: Clock) -> AsyncIterator[Record]:
+async def record(place: DatabaseUrl, clock: Clock) -> AsyncIterator[Store]:
     """Return a record of some customers and tags, some of them open."""
-    opened = await Record.open(place, clock)
+    opened = await Store.open(place, clock)
     await told(opened, *(wanted(f"c{n:03}", "all", f"v{n % 7}") for n in range(200)))
     mine = await claim(opened, *(wanted(f"d{n}", "all") for n in range(5)))
     await settle(opened, mine, Settlement.UNKNOWN)
@@ -59,7 +59,7 @@ async def record(place: Place, clock: Clock) -> AsyncIterator[Record]:
     await opened.close()
 
 
-async def plan(place: Place, statement: Statement) -> str:
+async def plan(place: DatabaseUrl, statement: Statement) -> str:
     """Return how the database executes a statement."""
     text, parameters = statement
     database = Database(place)
@@ -86,7 +86,7 @@ LOOKUPS = {
 
 
 @pytest.mark.parametrize("name", LOOKUPS)
-async def test_lookup(record: Record, place: Place, name: str) -> None:
+async def test_lookup(record: Store, place: DatabaseUrl, name: str) -> None:
     """A lookup takes one statement, and one for its total; each finds its rows by an index."""
     lookup, count = LOOKUPS[name]
     with heard() as statements:
@@ -96,7 +96,7 @@ async def test_lookup(record: Record, place: Place, name: str) -> None:
         check(await plan(place, statement), statement, *SORTS)
 
 
-async def test_wanted(record: Record, place: Place) -> None:
+async def test_wanted(record: Store, place: DatabaseUrl) -> None:
     """What a customer is to have is one statement."""
     with heard() as statements:
         await record.wanted(SHOP, "c001")
@@ -110,18 +110,18 @@ def check(found: str, statement: Statement, *words: str) -> None:
         assert word not in found, f"{statement[0]}\n{found}"
 
 
-async def _begin(record: Record, count: int) -> None:
+async def _begin(record: Store, count: int) -> None:
     rows = [wanted(f"c{n:03}", "all", "new", "v1") for n in range(count)]
     begun = await record.tags.begin(SHOP, rows, "write", soon())
     await settle(record, begun.claim, Settlement.CONFIRMED)
 
 
-async def _repeat(record: Record, count: int) -> None:
+async def _repeat(record: Store, count: int) -> None:
     [again] = await record.tags.overdue([SHOP], soon(), count)
     await settle(record, again, Settlement.CONFIRMED)
 
 
-async def _once(record: Record, _: int) -> None:
+async def _once(record: Store, _: int) -> None:
     async def run() -> bytes:
         return b""
 
@@ -134,9 +134,9 @@ async def _once(record: Record, _: int) -> None:
     ("write", "few", "many"), [(_begin, 2, 150), (_repeat, 2, 5), (_once, 1, 1)]
 )
 async def test_write(
-    record: Record,
-    place: Place,
-    write: Callable[[Record, int], Awaitable[None]],
+    record: Store,
+    place: DatabaseUrl,
+    write: Callable[[Store, int], Awaitable[None]],
     few: int,
     many: int,
 ) -> None:

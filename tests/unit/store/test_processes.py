@@ -10,8 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from gateway.store.database_url import Place, located
-from gateway.store.store import Record
+from gateway.store.database_url import DatabaseUrl, database_url
+from gateway.store.store import Store
 from gateway.store.write_intents import Settlement
 from tests.unit.store.conftest import Clock
 from tests.unit.store.telling import (
@@ -32,11 +32,11 @@ from tests.unit.store.telling import (
 START = """
 import asyncio, os, signal, sys
 from gateway.domain.mutations import Replacement, Tag
-from gateway.store.database_url import located
-from gateway.store.store import Record
+from gateway.store.database_url import database_url
+from gateway.store.store import Store
 from gateway.store.write_intents import Settlement
 
-place = located(sys.argv[1], {})
+place = database_url(sys.argv[1], {})
 deadline = lambda: asyncio.get_running_loop().time() + 30
 
 print("ready", flush=True)
@@ -116,10 +116,10 @@ async def together(count: int, program: str, url: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("settlement", [Settlement.CONFIRMED, Settlement.UNKNOWN])
 async def test_fifty_writers(
-    record: Record, place: Place, clock: Clock, settlement: Settlement
+    record: Store, place: DatabaseUrl, clock: Clock, settlement: Settlement
 ) -> None:
     """Fifty writers of two replicas write to the same few customers: nothing is lost."""
-    second = await Record.open(place, clock)
+    second = await Store.open(place, clock)
     newest: dict[str, str] = {}
     dice = random.Random(7)  # noqa: S311  # a test's
     customers = [f"c{number}" for number in range(20)]
@@ -156,7 +156,7 @@ async def test_fifty_writers(
 
 async def test_two_recoveries(url: str) -> None:
     """Of what is due, two processes take each its part, together all, and none twice."""
-    record = await Record.open(located(url, {}))
+    record = await Store.open(database_url(url, {}))
     names = [f"c{number:03}" for number in range(120)]
     mine = await claim(record, *(wanted(name, "x") for name in names))
     await settle(record, mine, Settlement.UNKNOWN)
@@ -176,24 +176,24 @@ async def test_first_start(url: str) -> None:
 
 async def test_once(url: str) -> None:
     """An idempotency key runs in one process though several use it at once."""
-    record = await Record.open(located(url, {}))
+    record = await Store.open(database_url(url, {}))
     lines = await together(3, ONCE, url)
     assert sorted(lines) == [[], [], ["ran"]]
     await record.close()
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-async def test_killed(place: Place, url: str, clock: Clock, moment: str) -> None:
+async def test_killed(place: DatabaseUrl, url: str, clock: Clock, moment: str) -> None:
     """A process that is killed leaves what it had begun or settled."""
     async with process(DIE, url, moment) as started:
         await started.communicate(b"go\n")
         assert started.returncode == -signal.SIGKILL
-    record = await Record.open(place)
+    record = await Store.open(place)
     state = CONFIRMED if moment == "after" else PENDING
     assert await shown(record, "ada") == (state, {"new"})
     assert await overdue(record) == {}
     await record.close()
     clock.pass_by(days=36_500)
-    later = await Record.open(place, clock)
+    later = await Store.open(place, clock)
     assert await overdue(later) == ({} if moment == "after" else {"ada": {"new"}})
     await later.close()

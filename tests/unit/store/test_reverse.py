@@ -7,11 +7,11 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from gateway.domain.mutations import Tag
-from gateway.http.instaleap_callback import ReverseCall
+from gateway.http.instaleap_callback import InstaleapCallback
 from gateway.providers.instaleap.adapter import InstaleapSettings
-from gateway.store.database_url import located
-from gateway.store.errors import RecordFailed
-from gateway.store.store import Record
+from gateway.store.database_url import database_url
+from gateway.store.errors import StoreFailed
+from gateway.store.store import Store
 from gateway.store.write_intents import Settlement
 from tests.unit.store.telling import claim, settle, told, wanted
 
@@ -34,22 +34,24 @@ def account(key: str, reverse_token: str | None) -> InstaleapSettings:
 
 
 @pytest.fixture
-async def record(sqlite_url: str) -> AsyncIterator[Record]:
+async def record(sqlite_url: str) -> AsyncIterator[Store]:
     """Return an open record."""
-    opened = await Record.open(located(sqlite_url, {}))
+    opened = await Store.open(database_url(sqlite_url, {}))
     yield opened
     await opened.close()
 
 
-def client(record: Record | None) -> httpx.AsyncClient:
+def client(record: Store | None) -> httpx.AsyncClient:
     """Return a client of the reverse call of two shops, of which one may ask."""
-    call = ReverseCall([account("shop", "let-me-in"), account("other", None)], lambda: record)
+    call = InstaleapCallback(
+        [account("shop", "let-me-in"), account("other", None)], lambda: record
+    )
     transport = httpx.ASGITransport(Starlette(routes=[call.route]))
     return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 @pytest.fixture
-async def shop(record: Record) -> AsyncIterator[httpx.AsyncClient]:
+async def shop(record: Store) -> AsyncIterator[httpx.AsyncClient]:
     """Return a client of the reverse call."""
     async with client(record) as opened:
         yield opened
@@ -63,7 +65,7 @@ def path(document_id: str, key: str = "shop") -> str:
 @pytest.mark.parametrize(
     "document_id", ["CC-1020304050", "a/segments", "a b%2F?#", "größe", "segments/"]
 )
-async def test_segments(shop: httpx.AsyncClient, record: Record, document_id: str) -> None:
+async def test_segments(shop: httpx.AsyncClient, record: Store, document_id: str) -> None:
     """A customer's segments are answered in the documented form, whatever their id."""
     await told(record, wanted(document_id, "SILVER", "GOLD"), wanted("somebody else", "X"))
     answer = await shop.get(path(document_id), headers=TOKEN)
@@ -75,7 +77,7 @@ async def test_segments(shop: httpx.AsyncClient, record: Record, document_id: st
     assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_none(shop: httpx.AsyncClient, record: Record) -> None:
+async def test_none(shop: httpx.AsyncClient, record: Store) -> None:
     """A customer without segments has none, and so has one of whom nothing is recorded."""
     await told(record, wanted("ada"))
     for document_id in ("ada", "nobody", "\0", ""):
@@ -84,9 +86,7 @@ async def test_none(shop: httpx.AsyncClient, record: Record) -> None:
 
 
 @pytest.mark.parametrize("settlement", [None, Settlement.UNKNOWN, Settlement.CONFIRMED])
-async def test_open(
-    shop: httpx.AsyncClient, record: Record, settlement: Settlement | None
-) -> None:
+async def test_open(shop: httpx.AsyncClient, record: Store, settlement: Settlement | None) -> None:
     """A customer is shown as the newest write wants them, also before it is confirmed."""
     await told(record, wanted("ada", "OLD"))
     mine = await claim(record, wanted("ada", "NEW"))
@@ -132,7 +132,7 @@ async def test_not_configured(shop: httpx.AsyncClient, key: str) -> None:
     assert (answer.status_code, answer.json()) == (404, NOT_FOUND)
 
 
-class Failing(Record):
+class Failing(Store):
     """A record that cannot answer."""
 
     def __init__(self, error: Exception) -> None:
@@ -152,7 +152,7 @@ class Failing(Record):
     ("record_or_none", "status", "error"),
     [
         (
-            Failing(RecordFailed()),
+            Failing(StoreFailed()),
             503,
             {
                 "code": "UNAVAILABLE",
@@ -176,7 +176,7 @@ class Failing(Record):
     ],
     ids=["record failed", "bug", "not open"],
 )
-async def test_failure(record_or_none: Record | None, status: int, error: dict[str, str]) -> None:
+async def test_failure(record_or_none: Store | None, status: int, error: dict[str, str]) -> None:
     """Whatever fails, the answer has the documented form and tells nothing of the cause."""
     async with client(record_or_none) as opened:
         answer = await opened.get(path("ada"), headers=TOKEN)

@@ -4,9 +4,9 @@ import pytest
 
 from gateway.domain.mutations import Replacement, Tag
 from gateway.providers.base.store_lookup import Lookup
-from gateway.store.errors import RecordBusy, Unrecordable
+from gateway.store.errors import StoreBusy, Unrecordable
 from gateway.store.limits import LONGEST
-from gateway.store.store import Record
+from gateway.store.store import Store
 from gateway.store.write_intents import Settlement
 from tests.unit.store.conftest import Clock
 from tests.unit.store.telling import (
@@ -28,7 +28,7 @@ from tests.unit.store.telling import (
 )
 
 
-async def test_pending(record: Record) -> None:
+async def test_pending(record: Store) -> None:
     """While a write is open, a customer has what was confirmed and what is wanted, PENDING."""
     await told(record, wanted("ada", "gold", "early"))
     mine = await claim(record, wanted("ada", "gold", "late"))
@@ -46,7 +46,7 @@ async def test_pending(record: Record) -> None:
     ],
 )
 async def test_settled(
-    record: Record, settlement: Settlement, expected: tuple[object, set[str]]
+    record: Store, settlement: Settlement, expected: tuple[object, set[str]]
 ) -> None:
     """The wanted rows, the rows as they were, or all of them: by what is known of the call."""
     await told(record, wanted("ada", "gold", "early"), wanted("bob", "gold"))
@@ -56,7 +56,7 @@ async def test_settled(
     assert await shown(record, "bob") == (CONFIRMED, {"gold"})
 
 
-async def test_settled_in_parts(record: Record) -> None:
+async def test_settled_in_parts(record: Store) -> None:
     """Customers of one claim are settled each for itself, also one after the other."""
     mine = await claim(record, wanted("ada", "x"), wanted("bob", "x"), wanted("eve", "x"))
     await record.tags.settle(mine, {"ada": Settlement.CONFIRMED})
@@ -68,7 +68,7 @@ async def test_settled_in_parts(record: Record) -> None:
     ]
 
 
-async def test_times(record: Record, clock: Clock) -> None:
+async def test_times(record: Store, clock: Clock) -> None:
     """An assignment keeps the time when it was first recorded, however often it is repeated."""
     began = clock.now
     await told(record, wanted("ada", "x"))
@@ -81,7 +81,7 @@ async def test_times(record: Record, clock: Clock) -> None:
     ]
 
 
-async def test_cleared(record: Record) -> None:
+async def test_cleared(record: Store) -> None:
     """A customer who was confirmed to have nothing is recorded, with no assignment."""
     await told(record, wanted("ada"))
     assert await shown(record, "ada") is None
@@ -92,7 +92,7 @@ async def test_cleared(record: Record) -> None:
     assert await counts(record) == {"customers": 1, "tags": 0}
 
 
-async def test_never_was(record: Record) -> None:
+async def test_never_was(record: Store) -> None:
     """Of a customer whom the provider left out nothing is recorded, unless something was."""
     mine = await claim(record, wanted("ada", "x"))
     assert await knows(record, "ada")
@@ -101,7 +101,7 @@ async def test_never_was(record: Record) -> None:
     assert await counts(record) == {"customers": 0, "tags": 0}
 
 
-async def test_counts(record: Record) -> None:
+async def test_counts(record: Store) -> None:
     """Customers, tags and members are counted as they come and go, open writes included."""
     await told(record, wanted("ada", "x", "y"), wanted("bob", "x"))
     assert await counts(record) == {"customers": 2, "tags": 2, "x": 2, "y": 1}
@@ -111,7 +111,7 @@ async def test_counts(record: Record) -> None:
     assert await counts(record) == {"customers": 3, "tags": 2, "x": 2, "z": 1}
 
 
-async def test_providers(record: Record) -> None:
+async def test_providers(record: Store) -> None:
     """What one provider was told is nothing to another one."""
     await told(record, wanted("ada", "x"))
     rows = [wanted("ada", "y")]
@@ -122,15 +122,15 @@ async def test_providers(record: Record) -> None:
     assert await record.tags.overdue(["shop", "nobody"], soon()) == []
 
 
-async def test_busy(record: Record) -> None:
+async def test_busy(record: Store) -> None:
     """A second writer waits, and gives up at its deadline without having changed anything."""
     await claim(record, wanted("ada", "x"))
-    with pytest.raises(RecordBusy, match="Another write to the same customers of provider 'shop'"):
+    with pytest.raises(StoreBusy, match="Another write to the same customers of provider 'shop'"):
         await begin(record, wanted("ada", "y"), deadline=soon(0.05))
     assert await shown(record, "ada") == (PENDING, {"x"})
 
 
-async def test_waiting(record: Record) -> None:
+async def test_waiting(record: Store) -> None:
     """A second writer goes on as soon as the first has settled, and what it wants stands."""
     first = await claim(record, wanted("ada", "x"))
     second = asyncio.create_task(claim(record, wanted("ada", "y")))
@@ -139,7 +139,7 @@ async def test_waiting(record: Record) -> None:
     assert await shown(record, "ada") == (CONFIRMED, {"y"})
 
 
-async def test_partly(record: Record) -> None:
+async def test_partly(record: Store) -> None:
     """Of many customers those who are free are begun at once, the others are left for later."""
     first = await claim(record, wanted("bob", "x"))
     begun = await begin(record, wanted("eve", "y"), wanted("bob", "y"), wanted("ada", "y"))
@@ -149,13 +149,13 @@ async def test_partly(record: Record) -> None:
     assert (await begin(record, *begun.left)).left == ()
 
 
-async def test_nothing(record: Record) -> None:
+async def test_nothing(record: Store) -> None:
     """Nothing to begin is begun at once."""
     begun = await begin(record, deadline=soon(0))
     assert (begun.claim.rows, begun.left) == ((), ())
 
 
-async def test_misuse(record: Record) -> None:
+async def test_misuse(record: Store) -> None:
     """A customer occurs once in a write, and only those of a claim can be settled by it."""
     with pytest.raises(ValueError, match="A customer occurs twice"):
         await begin(record, wanted("ada", "x"), wanted("ada", "y"))
@@ -170,7 +170,7 @@ async def test_misuse(record: Record) -> None:
     [("a\0", "x"), ("ada", "\ud800"), ("ada", "ß" * (LONGEST // 2))],
     ids=["nul", "half a pair", "long"],
 )
-async def test_unrecordable(record: Record, customer: str, value: str) -> None:
+async def test_unrecordable(record: Store, customer: str, value: str) -> None:
     """What cannot be recorded is refused before anything is, and looked up it is not there."""
     with pytest.raises(Unrecordable):
         await begin(record, wanted("bob", "x"), wanted(customer, value))
@@ -181,14 +181,14 @@ async def test_unrecordable(record: Record, customer: str, value: str) -> None:
     assert await record.answer(SHOP, lookup) == 0
 
 
-async def test_longest(record: Record) -> None:
+async def test_longest(record: Store) -> None:
     """Texts up to the limit are recorded, whatever they hold."""
     value = "".join(chr(33 + i * 7919 % 90) for i in range(LONGEST - len("shopadat")))
     await told(record, wanted("ada", value))
     assert await shown(record, "ada") == (CONFIRMED, {value})
 
 
-async def test_repeat(record: Record, clock: Clock) -> None:
+async def test_repeat(record: Store, clock: Clock) -> None:
     """A write of unknown outcome is repeated at once, then after growing pauses, until settled."""
     await settle(record, await claim(record, wanted("ada", "x")), Settlement.UNKNOWN)
     for pause in (1, 2, 4, 8, 15, 15):
@@ -207,7 +207,7 @@ async def test_repeat(record: Record, clock: Clock) -> None:
     assert await overdue(record) == {}
 
 
-async def test_repeat_is_refused(record: Record, clock: Clock) -> None:
+async def test_repeat_is_refused(record: Store, clock: Clock) -> None:
     """A provider that does not do the repeated write has not told what became of the first."""
     await told(record, wanted("ada", "x"))
     await settle(record, await claim(record, wanted("ada", "y")), Settlement.UNKNOWN)
@@ -218,7 +218,7 @@ async def test_repeat_is_refused(record: Record, clock: Clock) -> None:
     assert await overdue(record) == {"ada": {"y"}}
 
 
-async def test_crash(record: Record, clock: Clock) -> None:
+async def test_crash(record: Store, clock: Clock) -> None:
     """A write whose process died is anybody's when its lease ends, and not before."""
     await claim(record, wanted("ada", "x"))
     clock.pass_by(seconds=60)
@@ -228,7 +228,7 @@ async def test_crash(record: Record, clock: Clock) -> None:
     assert await overdue(record) == {"ada": {"x"}}
 
 
-async def test_some_at_a_time(record: Record, clock: Clock) -> None:
+async def test_some_at_a_time(record: Store, clock: Clock) -> None:
     """Recovery takes as many as it asks for, those longest due first."""
     for name in ("eve", "bob", "ada"):
         await settle(record, await claim(record, wanted(name, "x")), Settlement.UNKNOWN)
@@ -237,7 +237,7 @@ async def test_some_at_a_time(record: Record, clock: Clock) -> None:
     assert await overdue(record, 2) == {"ada": {"x"}}
 
 
-async def test_newer_wins(record: Record) -> None:
+async def test_newer_wins(record: Store) -> None:
     """A new write takes the place of one of unknown outcome; what that one did may be there."""
     await told(record, wanted("ada", "x"))
     await settle(record, await claim(record, wanted("ada", "y")), Settlement.UNKNOWN)
@@ -248,7 +248,7 @@ async def test_newer_wins(record: Record) -> None:
     assert await shown(record, "ada") == (CONFIRMED, {"z"})
 
 
-async def test_newer_did_nothing(record: Record, clock: Clock) -> None:
+async def test_newer_did_nothing(record: Store, clock: Clock) -> None:
     """A new write that did nothing leaves the older one as it was: unknown, and repeated."""
     await told(record, wanted("ada", "x"))
     await settle(record, await claim(record, wanted("ada", "y")), Settlement.UNKNOWN)
@@ -259,7 +259,7 @@ async def test_newer_did_nothing(record: Record, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("newer", Settlement)
-async def test_late(record: Record, clock: Clock, newer: Settlement) -> None:
+async def test_late(record: Store, clock: Clock, newer: Settlement) -> None:
     """A write that outlives its lease and was done: nobody knows the order, so it is repeated."""
     late = await claim(record, wanted("ada", "x"))
     clock.pass_by(minutes=2)
@@ -272,7 +272,7 @@ async def test_late(record: Record, clock: Clock, newer: Settlement) -> None:
     assert await overdue(record) == {"ada": {"x"} if did_nothing else {"y"}}
 
 
-async def test_late_between(record: Record, clock: Clock) -> None:
+async def test_late_between(record: Store, clock: Clock) -> None:
     """A late outcome spoils the newer write's too, which is repeated when its lease ends."""
     late = await claim(record, wanted("ada", "x"))
     clock.pass_by(minutes=2)
@@ -281,13 +281,13 @@ async def test_late_between(record: Record, clock: Clock) -> None:
     assert await shown(record, "ada") == (UNCONFIRMED, {"x", "y"})
     assert await settle(record, mine, Settlement.CONFIRMED) == {"ada"}
     assert await shown(record, "ada") == (UNCONFIRMED, {"x", "y"})
-    with pytest.raises(RecordBusy):
+    with pytest.raises(StoreBusy):
         await begin(record, wanted("ada", "z"), deadline=soon(0))
     clock.pass_by(minutes=2)
     assert await overdue(record) == {"ada": {"y"}}
 
 
-async def test_late_and_nothing(record: Record, clock: Clock) -> None:
+async def test_late_and_nothing(record: Store, clock: Clock) -> None:
     """A late outcome of a write that did nothing changes nothing."""
     late = await claim(record, wanted("ada", "x"))
     clock.pass_by(minutes=2)
@@ -296,7 +296,7 @@ async def test_late_and_nothing(record: Record, clock: Clock) -> None:
     assert await shown(record, "ada") == (CONFIRMED, {"y"})
 
 
-async def test_cancelled(record: Record) -> None:
+async def test_cancelled(record: Store) -> None:
     """A caller who is cancelled while it settles has settled."""
     mine = await claim(record, wanted("ada", "x"))
     settling = asyncio.create_task(settle(record, mine, Settlement.CONFIRMED))
@@ -309,7 +309,7 @@ async def test_cancelled(record: Record) -> None:
     assert await shown(record, "ada") == (CONFIRMED, {"x", "y"})
 
 
-async def test_no_names(record: Record) -> None:
+async def test_no_names(record: Store) -> None:
     """A claim's repr names no customer."""
     mine = await claim(record, wanted("ada", "x"))
     assert repr(mine) == "Claim('shop', 1 customers)"

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from gateway.store.database_url import located
-from gateway.store.errors import RecordBusy
-from gateway.store.store import Record
-from gateway.store.write_intents import Claim, Settlement
+from gateway.store.database_url import database_url
+from gateway.store.errors import StoreBusy
+from gateway.store.store import Store
+from gateway.store.write_intents import LeasedIntent, Settlement
 from tests.unit.store.conftest import Clock
 from tests.unit.store.telling import (
     CONFIRMED,
@@ -43,11 +43,11 @@ class History(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory()
-        self.place = located(f"sqlite:///{Path(self.folder.name) / 'record.db'}", {})
+        self.place = database_url(f"sqlite:///{Path(self.folder.name) / 'record.db'}", {})
         self.clock = Clock()
-        self.record = self.do(Record.open(self.place, self.clock))
+        self.record = self.do(Store.open(self.place, self.clock))
         self.held: dict[str, set[str]] = {customer: set() for customer in CUSTOMERS}
-        self.under_way: list[tuple[Claim, set[str]]] = []
+        self.under_way: list[tuple[LeasedIntent, set[str]]] = []
         """Claims, and the customers for whom the provider did what they say."""
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
@@ -58,11 +58,11 @@ class History(RuleBasedStateMachine):
     def write(self, rows: dict[str, set[str]]) -> None:
         """Begin a write, unless somebody is at all of its customers."""
 
-        async def begun() -> Claim | None:
+        async def begun() -> LeasedIntent | None:
             asked = [wanted(customer, *values) for customer, values in rows.items()]
             try:
                 return (await begin(self.record, *asked, deadline=soon(0))).claim
-            except RecordBusy:
+            except StoreBusy:
                 return None
 
         claim = self.do(begun())
@@ -73,7 +73,7 @@ class History(RuleBasedStateMachine):
     def recover(self) -> None:
         """Take over what is due."""
 
-        async def claims() -> list[Claim]:
+        async def claims() -> list[LeasedIntent]:
             return list(await self.record.tags.overdue([SHOP], soon(0)))
 
         self.under_way += [(claim, set()) for claim in self.do(claims())]
@@ -115,7 +115,7 @@ class History(RuleBasedStateMachine):
     def restart(self) -> None:
         """Open the record anew."""
         self.do(self.record.close())
-        self.record = self.do(Record.open(self.place, self.clock))
+        self.record = self.do(Store.open(self.place, self.clock))
 
     @rule(minutes=st.sampled_from([0.5, 2, 20]))
     def wait(self, minutes: float) -> None:

@@ -10,7 +10,7 @@ from gateway.errors import Broken, Denied, ProviderError, TimedOut
 from gateway.network_failures import Progress
 from gateway.providers.base.exchange import Token
 from gateway.request_scope import Scope
-from gateway.upstream.token_session import REFRESH_AT, REFUSAL_STANDS_S, Session
+from gateway.upstream.token_session import REFRESH_AT, REFUSAL_STANDS_S, TokenSession
 
 LIFETIME_S = 100.0
 ANY = Scope("request-1", 0)
@@ -34,9 +34,9 @@ class Desk:
             raise self.failures.pop(0)
         return Token(f"Bearer {number}", LIFETIME_S)
 
-    def session(self, timeout_s: float = 5) -> Session:
+    def session(self, timeout_s: float = 5) -> TokenSession:
         """Return a session that signs in here, by this desk's clock."""
-        return Session("acme", self.sign_in, timeout_s, lambda: self.now)
+        return TokenSession("acme", self.sign_in, timeout_s, lambda: self.now)
 
 
 @pytest.fixture

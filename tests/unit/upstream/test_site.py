@@ -9,7 +9,7 @@ import pytest
 
 from gateway.providers.base.exchange import Reply
 from gateway.upstream.http.aiohttp_transport import PooledTransport
-from gateway.upstream.http.client import Http1Site, HttpxSite, Site, site_at
+from gateway.upstream.http.client import Http1Client, HttpClient, HttpxClient, http_client
 from gateway.upstream.http.decompression import TURN_BYTES
 from gateway.upstream.http.http1_connection import ENOUGH
 from gateway.upstream.http.http1_pool import Http1Transport
@@ -28,17 +28,17 @@ async def transport(request: pytest.FixtureRequest) -> AsyncIterator[httpx.Async
         await opened.aclose()
 
 
-def at(url: str, transport: httpx.AsyncBaseTransport) -> Site:
+def at(url: str, transport: httpx.AsyncBaseTransport) -> HttpClient:
     """Return a site with small bounds."""
-    return site_at(url, transport, 5, LARGEST)
+    return http_client(url, transport, 5, LARGEST)
 
 
 async def test_the_shortest_way_is_taken() -> None:
     """What is not known to have one is called through httpx's interface."""
     trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     short, general = Http1Transport(trust), httpx.MockTransport(lambda _: httpx.Response(200))
-    assert type(at("http://api.test", short)) is Http1Site
-    assert type(at("http://api.test", general)) is HttpxSite
+    assert type(at("http://api.test", short)) is Http1Client
+    assert type(at("http://api.test", general)) is HttpxClient
 
 
 @pytest.mark.parametrize("base", ["", "/", "/base", "/base/"])
@@ -96,7 +96,7 @@ async def test_a_body_is_whole_however_large(
     """Also one that does not wait for its reader in one piece; then the connection is free."""
     body = random.Random(2).randbytes(size)  # noqa: S311  # no secret
     async with serving([ok(body)], [ok()]) as server:
-        site = site_at(server.url, transport, 5, size)
+        site = http_client(server.url, transport, 5, size)
         assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == body
         assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == b"well"
         assert server.connections == 1
@@ -117,7 +117,7 @@ async def test_a_body_that_unpacks_to_much_leaves_others_their_turns(
 
     sent = ok(gzip.compress(body), "200 OK", "Content-Encoding: gzip")
     async with serving([sent]) as server:
-        site = site_at(server.url, transport, 5, len(body))
+        site = http_client(server.url, transport, 5, len(body))
         waiting = asyncio.create_task(others())
         assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == body
         waiting.cancel()

@@ -20,7 +20,7 @@ from gateway.errors import (
 from gateway.observability.confidential import Foreign
 from gateway.providers.base.exchange import Exchange
 from gateway.request_scope import Scope
-from gateway.upstream.client import Upstream
+from gateway.upstream.client import UpstreamClient
 from tests.unit.upstream.upstreams import TOKEN, open_account, things
 
 
@@ -40,7 +40,9 @@ async def hang(_: httpx.Request) -> httpx.Response:
     raise AssertionError
 
 
-async def failure(upstream: Upstream, exchange: Exchange[str], within: Scope) -> ProviderError:
+async def failure(
+    upstream: UpstreamClient, exchange: Exchange[str], within: Scope
+) -> ProviderError:
     """Return the error that sending raises."""
     with pytest.raises(ProviderError) as failed:
         await upstream.send(exchange, within)

@@ -10,7 +10,7 @@ import httpx
 from gateway.providers.base.decoding import check
 from gateway.providers.base.exchange import Call, Exchange, Reply
 from gateway.providers.registry import ADAPTERS
-from gateway.upstream.client import Upstream
+from gateway.upstream.client import UpstreamClient
 
 TOKEN = "stuut-token-4711"
 CLIENT_SECRET = "emporix-secret-4712"
@@ -22,21 +22,25 @@ BASE = {"base_url": "https://upstream.test/base", "retries": 0}
 Answers = Callable[[httpx.Request], Coroutine[None, None, httpx.Response]]
 
 
-def open_account(answers: Answers | httpx.AsyncBaseTransport, **settings: Any) -> Upstream:
+def open_account(answers: Answers | httpx.AsyncBaseTransport, **settings: Any) -> UpstreamClient:
     """Return an account that shows its token with every call."""
     return _account(answers, {"kind": "stuut", "token": TOKEN, **settings})
 
 
-def signing_account(answers: Answers | httpx.AsyncBaseTransport, **settings: Any) -> Upstream:
+def signing_account(
+    answers: Answers | httpx.AsyncBaseTransport, **settings: Any
+) -> UpstreamClient:
     """Return an account that signs in with its secret first."""
     credentials = {"tenant": "acme", "client_id": "gateway", "client_secret": CLIENT_SECRET}
     return _account(answers, {"kind": "emporix", **credentials, **settings})
 
 
-def _account(answers: Answers | httpx.AsyncBaseTransport, settings: dict[str, Any]) -> Upstream:
+def _account(
+    answers: Answers | httpx.AsyncBaseTransport, settings: dict[str, Any]
+) -> UpstreamClient:
     form = ADAPTERS[settings["kind"]]
     account = form.Settings.model_validate({**BASE, "key": "acme", **settings})
-    return Upstream(account, form(account), _transport(answers))
+    return UpstreamClient(account, form(account), _transport(answers))
 
 
 def _transport(answers: Answers | httpx.AsyncBaseTransport) -> httpx.AsyncBaseTransport:

@@ -13,14 +13,14 @@ from gateway.context import RequestContext, Scope, open_context
 from gateway.errors import BadInput
 from resolvers.execution import codegen_runtime as runtime
 from resolvers.execution.codegen_runtime import in_batches, leaf, leaves
-from resolvers.execution.executor import Operations
+from resolvers.execution.executor import Executor
 from tests.differential import made_up
 from tests.differential.both import assert_equal, both
 from tests.differential.made_up import CALLS, SHOWN, Colour, Size
 from tests.differential.operations import Operation
 
 MADE_UP = made_up.SCHEMA._schema  # noqa: SLF001  # as gateway.asgi
-OPERATIONS = Operations(MADE_UP)
+OPERATIONS = Executor(MADE_UP)
 
 
 def context() -> RequestContext:

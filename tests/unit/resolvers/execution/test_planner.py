@@ -9,7 +9,7 @@ from graphql import GraphQLObjectType
 
 from gateway.context import RequestContext, Scope, open_context
 from resolvers.execution.documents import MOST_PLANS, Document, Documents
-from resolvers.execution.executor import Operations
+from resolvers.execution.executor import Executor
 from resolvers.execution.slru_cache import MOST_KEPT
 from resolvers.field_declarations import DECLARATION
 from resolvers.schema import SCHEMA
@@ -69,7 +69,7 @@ async def test_introspection_has_no_plan(text: str) -> None:
     """It runs on graphql-core and is answered."""
     asked = document(text)
     assert asked.plan(None, None) is None
-    answer = await Operations(CORE).run(asked, None, None, context())
+    answer = await Executor(CORE).run(asked, None, None, context())
     assert list(answer.body) == ["data"]
 
 
@@ -122,7 +122,7 @@ def test_plans_and_documents_are_bounded() -> None:
 
 async def test_wrong_variables_are_refused_as_by_graphql_core() -> None:
     """Nothing runs, and the answer has no data."""
-    operations = Operations(CORE)
+    operations = Executor(CORE)
     asked = document("query ($n: Int!) { segments(first: $n) { totalCount } }")
     found = await operations.run(asked, {"n": "many"}, None, context())
     expected = await operations.run_on_graphql_core(asked, {"n": "many"}, None, context())
@@ -173,7 +173,7 @@ TAKEN = """query ($n: Int = 3, $t: Int = 0, $by: Int = 2, $p: String) {
 
 async def test_plain_variables_are_taken_as_they_are() -> None:
     """Each run has its own, missing ones their defaults, and null is as graphql-core has it."""
-    operations, numbers = Operations(MADE_UP), []
+    operations, numbers = Executor(MADE_UP), []
     asked = Documents(MADE_UP).read(TAKEN)
     assert not asked.errors
     for given in (
@@ -205,7 +205,7 @@ async def test_plain_variables_are_taken_as_they_are() -> None:
 
 async def test_errors_at_their_places() -> None:
     """An error in the middle of a list, a null that takes its object, and the order of both."""
-    operations = Operations(MADE_UP)
+    operations = Executor(MADE_UP)
     text = "{ thing(number: 4, trouble: 40) { text must { own { sure } } some { number } } }"
     found = await operations.run(Documents(MADE_UP).read(text), None, None, context())
     expected = await operations.run_on_graphql_core(
@@ -219,6 +219,6 @@ async def test_one_call_for_a_level() -> None:
     """A field that reads for many is called once for all objects of its level."""
     made_up.CALLS.clear()
     text = "{ things(number: 3) { many { many { number } } } }"
-    found = await Operations(MADE_UP).run(Documents(MADE_UP).read(text), None, None, context())
+    found = await Executor(MADE_UP).run(Documents(MADE_UP).read(text), None, None, context())
     assert "errors" not in found.body
     assert made_up.CALLS == [3, 3]

@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from gateway.upstream.http.http1_request import Origin, request_bytes
+from gateway.upstream.http.http1_request import HttpOrigin, request_bytes
 
 
 def test_a_request_is_its_line_its_headers_and_its_body() -> None:
@@ -89,11 +89,11 @@ def test_other_dots_are_a_name(target: str) -> None:
 )
 def test_an_origin_is_a_urls_scheme_host_and_port(url: str, origin: tuple[str, str, int]) -> None:
     """The host as it is looked up."""
-    assert Origin.of(httpx.URL(url)) == origin
+    assert HttpOrigin.of(httpx.URL(url)) == origin
 
 
 @pytest.mark.parametrize("url", ["ftp://api.test/", "http:///path", "/path"])
 def test_only_http_has_an_origin(url: str) -> None:
     """Another scheme, or no host, is no place to call."""
     with pytest.raises(httpx.UnsupportedProtocol):
-        Origin.of(httpx.URL(url))
+        HttpOrigin.of(httpx.URL(url))

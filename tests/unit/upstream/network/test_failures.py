@@ -20,7 +20,7 @@ from gateway.observability.logs import Discretion
 from gateway.observability.settings import LogSettings
 from gateway.providers.base.settings import AccountSettings
 from gateway.request_scope import Scope
-from gateway.upstream.client import Upstream
+from gateway.upstream.client import UpstreamClient
 from gateway.upstream.http.aiohttp_transport import PooledTransport
 from gateway.upstream.http.http1_pool import Http1Transport
 from tests.unit.upstream.misbehaving import Act, Script, ok, serving
@@ -56,7 +56,9 @@ async def opened(way: str, trust: ssl.SSLContext) -> AsyncIterator[httpx.AsyncBa
             yield Http1Transport(trust) if way == "http1" else PooledTransport(trust)
 
 
-async def failed(upstream: Upstream, method: str = "GET") -> tuple[ProviderError, dict[str, Any]]:
+async def failed(
+    upstream: UpstreamClient, method: str = "GET"
+) -> tuple[ProviderError, dict[str, Any]]:
     """Make a call that fails; return its error, and the line of the log as it would be written."""
     scope = Scope("request-1", asyncio.get_running_loop().time() + LONG_S)
     try:

@@ -1,0 +1,1 @@
+"""How fields get their values, by the type that they belong to."""

@@ -1,0 +1,62 @@
+"""Fields of customers."""
+
+from typing import NamedTuple
+
+import strawberry
+
+from gateway import context
+from gateway.domain import entities
+from gateway.domain.entities import Ref
+from resolvers.field_resolvers.segments import TOLD_IN_PART, OnlyActive
+from resolvers.inputs.paging import After, First, paging
+from resolvers.lookahead import FieldInfo
+
+
+class Identity(NamedTuple):
+    """One name of a customer, and whose customer it is."""
+
+    ref: Ref
+    key: entities.CustomerKey
+
+
+def identities(customer: entities.Customer) -> list[Identity]:
+    """Return the names that a provider knows a customer by."""
+    return [Identity(customer.ref, key) for key in customer.keys]
+
+
+def unlinked(_: Identity) -> None:
+    """Return what made the link of an identity: there are no links yet."""
+
+
+async def customer_assignments(
+    customer: entities.Customer,
+    asked: FieldInfo,
+    first: First = 50,
+    after: After = strawberry.UNSET,
+) -> context.Connection[entities.Assignment]:
+    """List the assignments of a customer."""
+    return await asked.context.reads.assignments_of(customer.ref, paging(asked, first, after))
+
+
+async def customer_segments(
+    customer: entities.Customer,
+    asked: FieldInfo,
+    first: First = 50,
+    after: After = strawberry.UNSET,
+    only_active: OnlyActive = False,
+) -> context.Connection[entities.Segment]:
+    """List the segments of a customer, read whole only where the query shows more than a part."""
+    now = asked.context.now
+    return await asked.context.reads.segments_of(
+        customer.ref,
+        paging(asked, first, after),
+        (lambda segment: segment.is_active(now)) if only_active else None,
+        whole=not asked.selection.of_nodes <= TOLD_IN_PART,
+    )
+
+
+async def primary_segment(
+    customer: entities.Customer, asked: FieldInfo
+) -> entities.Segment | None:
+    """Return the segment that wins by priority."""
+    return await asked.context.reads.primary_segment(customer.ref)

@@ -1,0 +1,192 @@
+"""What fields tell of segments, customers and assignments, beyond their plain attributes."""
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+import strawberry
+
+from gateway import context
+from gateway.context import Provider
+from gateway.domain import entities, queries
+from gateway.domain.texts import Texts, best_texts
+from gateway.errors import GatewayError, Malformed
+from resolvers.field_permissions import Permission
+from resolvers.inputs.filters import SegmentsWhere, segment_filter
+from resolvers.inputs.paging import After, First, paging
+from resolvers.lookahead import FieldInfo
+from resolvers.value_types import (
+    Count,
+    CountPrecision,
+    ItemType,
+    Localized,
+    Range,
+    RuleCondition,
+    SegmentRule,
+    localized,
+)
+
+T = TypeVar("T")
+
+Language = Annotated[
+    str | None,
+    strawberry.argument(
+        description="BCP 47. What there is of: this, its base language, the provider's default, "
+        "any. If missing, the languages of Accept-Language."
+    ),
+]
+
+OnlyActive = Annotated[bool | None, strawberry.argument(description="Only those with `isActive`.")]
+
+OnlyType = Annotated[ItemType | None, strawberry.argument(name="type", description="Only these.")]
+
+TOLD_IN_PART = frozenset({"__typename", "id", "provider", "externalId", "name", "names", "origin"})
+"""The fields of a segment that are known even where a provider tells it only in part."""
+
+Answers = Sequence[T | GatewayError | None]
+
+
+def document(value: Any) -> Any:
+    """Return a provider's own document. Raises `Malformed`: only here is all of it read."""
+    if value.raw is None:
+        return None
+    if isinstance(value.raw, GatewayError):
+        raise value.raw
+    try:
+        return msgspec.json.decode(bytes(value.raw))
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise Malformed(value.ref.provider, "raw", detail=str(error)) from error
+
+
+def _best(texts: Iterable[Texts], asked: FieldInfo, language: str | None) -> Sequence[str | None]:
+    return best_texts(texts, (language,) if language else asked.context.languages)
+
+
+def names(value: entities.Segment | entities.Item) -> list[Localized]:
+    """Return the name in every language."""
+    return localized(value.names)
+
+
+def permitted(wanted: queries.SegmentFilter, asked: FieldInfo) -> queries.SegmentFilter:
+    """Return a filter; raise `Forbidden` for one that tells who is in a segment to who may not."""
+    if wanted.customer is not None:
+        told = "filter.customerId"
+        asked.context.demand(Permission.ASSIGNMENTS_READ, wanted.customer.provider, told)
+    return wanted
+
+
+async def provider_segments(
+    value: Provider,
+    asked: FieldInfo,
+    first: First = 50,
+    after: After = strawberry.UNSET,
+    where: SegmentsWhere = strawberry.UNSET,
+) -> context.Connection[entities.Segment]:
+    """List a provider's segments. Raises what it fails with."""
+    wanted = permitted(segment_filter(where), asked)
+    is_meant = wanted.providers is None or value.key in wanted.providers
+    wanted = msgspec.structs.replace(wanted, providers=(value.key,) if is_meant else ())
+    found = await asked.context.reads.segments(wanted, paging(asked, first, after))
+    if found.failure is not None:
+        raise found.failure
+    return found
+
+
+def segment_names(
+    segments: Sequence[entities.Segment], asked: FieldInfo, language: Language = strawberry.UNSET
+) -> Sequence[str]:
+    """Return the name of each, or what there is instead."""
+    found = _best([each.names for each in segments], asked, language)
+    told = [name for name in found if name]
+    if len(told) == len(segments):
+        return told
+    return [name or each.ref.key for name, each in zip(found, segments, strict=True)]
+
+
+def segment_descriptions(
+    segments: Sequence[entities.Segment], asked: FieldInfo, language: Language = strawberry.UNSET
+) -> Sequence[str | None]:
+    """Return the description of each."""
+    return _best([each.descriptions for each in segments], asked, language)
+
+
+def descriptions(segment: entities.Segment) -> list[Localized]:
+    """Return the description in every language."""
+    return localized(segment.descriptions)
+
+
+def is_active(segment: entities.Segment, asked: FieldInfo) -> bool:
+    """Tell whether a segment is switched on and valid now."""
+    return segment.is_active(asked.context.now)
+
+
+def validity(segment: entities.Segment) -> Range | None:
+    """Return when a segment is valid; None when always."""
+    if segment.valid_from is None and segment.valid_to is None:
+        return None
+    return Range(segment.valid_from, segment.valid_to)
+
+
+def rule(segment: entities.Segment) -> SegmentRule | None:
+    """Return a segment's rule with its tests one by one."""
+    found = segment.rule
+    if found is None:
+        return None
+    return SegmentRule(
+        native=found.native,  # type: ignore[arg-type]  # any JSON is this scalar
+        expression=None,
+        conditions=[
+            RuleCondition(
+                path=each.path,
+                field=each.field,
+                operator=each.operator,
+                values=list(each.values),
+            )
+            for each in found.flatten(found.native)
+        ],
+    )
+
+
+async def members(
+    segments: Sequence[entities.Segment],
+    asked: FieldInfo,
+    first: First = 50,
+    after: After = strawberry.UNSET,
+) -> Answers[context.Connection[entities.Assignment]]:
+    """List the assignments of each segment."""
+    return await asked.context.reads.members(segments, paging(asked, first, after))
+
+
+async def member_customers(
+    segment: entities.Segment,
+    asked: FieldInfo,
+    first: First = 50,
+    after: After = strawberry.UNSET,
+) -> context.Connection[entities.Customer]:
+    """List the customers of a segment."""
+    return await asked.context.reads.member_customers(segment.ref, paging(asked, first, after))
+
+
+async def member_count(segment: entities.Segment, asked: FieldInfo) -> Count:
+    """Count the members of a segment."""
+    count = await asked.context.reads.member_count(segment.ref)
+    return Count(count=count, precision=CountPrecision.EXACT)
+
+
+async def items(
+    segment: entities.Segment,
+    asked: FieldInfo,
+    first: First = 50,
+    after: After = strawberry.UNSET,
+    kind: OnlyType = strawberry.UNSET,
+) -> context.Connection[entities.Item]:
+    """List the items of a segment."""
+    wanted = paging(asked, first, after)
+    return await asked.context.reads.items(segment.ref, kind or None, wanted)
+
+
+def item_names(
+    items: Sequence[entities.Item], asked: FieldInfo, language: Language = strawberry.UNSET
+) -> Sequence[str | None]:
+    """Return the name of each item."""
+    return _best([each.names for each in items], asked, language)
