@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "bench").glob("*.md")])
+FOLDERS = (ROOT / "docs", ROOT / "bench")
+PAGES = sorted([*ROOT.glob("*.md"), *(page for each in FOLDERS for page in each.rglob("*.md"))])
 HISTORY = {"CHANGELOG.md"}
 """Tells of files as they were."""
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
