@@ -26,11 +26,8 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCKS = {"serve": ("build",), "dev": ("build", "dev"), "node": ("node",)}
-"""And the dependency groups that each has."""
-
-OWN_REQUIREMENTS = {"serve": True, "dev": True, "node": False}
-"""Whether it has what the gateway itself depends on."""
+LOCKS = {"serve": ("build",), "dev": ("build", "dev")}
+"""And the dependency groups that each has, beside what the gateway itself depends on."""
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 """The last one stands for what is still to come: its markers and `requires-python`."""
@@ -99,7 +96,7 @@ def pins(lock: str, where: Mapping[str, str]) -> dict[str, Pin]:
 def own_requirements(lock: str) -> Sequence[Requirement]:
     """Return what pyproject.toml wants of a lock."""
     document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    texts = document["project"]["dependencies"] if OWN_REQUIREMENTS[lock] else []
+    texts = document["project"]["dependencies"]
     for group in LOCKS[lock]:
         texts = [*texts, *document["dependency-groups"][group]]
     return [Requirement(text) for text in texts]
@@ -125,9 +122,9 @@ def wanted(lock: str, where: Mapping[str, str]) -> Iterator[tuple[str, Requireme
                 yield name, requirement
 
 
-@pytest.fixture(params=["serve", "dev"])
+@pytest.fixture(params=list(LOCKS))
 def lock(request: pytest.FixtureRequest) -> str:
-    """Return the name of a lock whose packages are installed where the tests run."""
+    """Return the name of a lock; of both the packages are installed where the tests run."""
     return str(request.param)
 
 
