@@ -83,7 +83,7 @@ async def test_direct_answers(used: Used) -> None:
     """Off, each request goes through ASGI and uvicorn's own writing; the answers are equal."""
     used.watch(Application, "again", "head read")
     used.watch(RepeatedHeads, "answer", "head known")
-    used.watch(SingleWriteCycle, "send", "one write")
+    used.watch(SingleWriteCycle, "_head", "one write")
     used.watch(RequestResponseCycle, "send", "uvicorn's")
     on = await answers(switched(settings_with()))
     assert used.names == {"head read", "head known"}
@@ -98,7 +98,7 @@ async def test_direct_answers(used: Used) -> None:
 
 async def test_compiled_queries(used: Used) -> None:
     """Off, graphql-core's executor runs everything; the answers are equal."""
-    used.watch(executor, "Run", "plan")
+    used.watch(executor, "PlanExecution", "plan")
     used.watch(executor, "execute", "graphql-core")
     found = []
     for is_on in (True, False):
