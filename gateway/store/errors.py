@@ -61,9 +61,12 @@ class IdempotencyKeyReused(GatewayError):
 class FirstAttemptRunning(GatewayError):
     """The first request of this idempotency key was not finished before the deadline."""
 
-    def __init__(self) -> None:
-        """Say so."""
-        super().__init__("The first request with this idempotency key is still running.")
+    def __init__(self, *, has_broken_off: bool = False) -> None:
+        """Say so; `has_broken_off`: what it began is being settled without it."""
+        text = "broke off, and what it began is being settled" if has_broken_off else "is running"
+        super().__init__(
+            f"The first request with this idempotency key {text}; repeat this request later."
+        )
 
 
 class OutcomeUnknown(GatewayError):

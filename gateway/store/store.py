@@ -1,6 +1,7 @@
 """The record as a whole: opened and closed with the server, inside the running loop."""
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -13,7 +14,9 @@ from gateway.store.errors import StoreState
 from gateway.store.health import StoreHealth
 from gateway.store.idempotency import IdempotencyKeys
 from gateway.store.migrate import migrate
+from gateway.store.ownership import Hold, take_over
 from gateway.store.queries import StoreQueries
+from gateway.store.settling import Settling
 from gateway.store.write_intents import WriteIntents
 
 
@@ -25,12 +28,16 @@ def now() -> datetime:
 class Store:
     """What the gateway remembers. Any number of processes may have the same one open."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, database: Database, clock: Callable[[], datetime], hold: Hold | None = None
+    ) -> None:
         """Use `open`; this takes a database that has its tables."""
         self._database = database
+        self._hold = hold
         self._lookups = StoreQueries(database)
-        self._answers = IdempotencyKeys(database, clock)
-        self.tags = WriteIntents(database, clock)
+        self._settling = Settling(database)
+        self.answers = IdempotencyKeys(database, clock, self._settling)
+        self.tags = WriteIntents(database, clock, self._settling)
         self._health = StoreHealth(database)
         self._watching = asyncio.create_task(self._health.watch())
 
@@ -44,26 +51,38 @@ class Store:
     ) -> Self:
         """Open the record, made or upgraded where needed.
 
-        The clocks of processes that share one must agree to within a few seconds. Raises
-        `SettingsError` for a place that cannot be used, `RecordFailed` for an unreachable one,
-        within `connect_timeout_s`; upgrading may take longer.
+        Who has an SQLite file alone takes over what a process before left open. The clocks of
+        processes that share one must agree to within a few seconds. Raises `SettingsError` for a
+        place that cannot be used, `RecordFailed` for an unreachable one, within
+        `connect_timeout_s`; upgrading may take longer.
         """
         database = Database(place, connect_timeout_s)
+        hold: Hold | None = None
         try:
             await migrate(database, place, connect_timeout_s)
             if database.file is not None:
                 database.file.remember()
+            if place.path is not None:
+                hold = await Hold.take(place.path)
+                if hold.is_alone:
+                    await take_over(database, clock())
+                    await hold.share()
         except BaseException:
+            if hold is not None:
+                hold.close()
             await database.close()
             raise
-        return cls(database, clock)
+        return cls(database, clock, hold)
 
     async def close(self) -> None:
         """Finish what was begun, and close all connections."""
         self._watching.cancel()
         await asyncio.gather(self._watching, return_exceptions=True)
         await self._health.close()
+        await self._settling.close()
         await self._database.close()
+        if self._hold is not None:
+            self._hold.close()
 
     async def state(self) -> StoreState:
         """Return how the database is, as of the last second; see `gateway.store.health`."""
@@ -80,11 +99,16 @@ class Store:
         return await self._lookups.wanted(provider, customer, deadline)
 
     async def once(
-        self, key: str, digest: str, run: Callable[[], Awaitable[bytes]], deadline: float
+        self,
+        key: str,
+        digest: str,
+        run: Callable[[], Awaitable[bytes]],
+        deadline: float,
+        claim: str | None = None,
     ) -> bytes:
-        """Run at most once for a key; see `IdempotencyKeys.once`."""
-        return await self._answers.once(key, digest, run, deadline)
+        """Run at most once for a key; see `IdempotencyKeys.once`. `claim`: one is made up."""
+        return await self.answers.once(key, digest, run, deadline, claim or uuid.uuid4().hex)
 
     async def sweep(self) -> int:
         """Forget what is of no use any more; return how many idempotency keys."""
-        return await self._answers.sweep()
+        return await self.answers.sweep()

@@ -134,5 +134,20 @@ KEYS = Table(
     # NULL: not finished.
     Column("answer", LargeBinary),
     Column("expires_at", Moment, nullable=False),
+    # What the run sends, as its caller has it, where recovery can find out what came of it.
+    Column("plan", LargeBinary),
 )
 Index("idempotency_keys_expired", KEYS.c.expires_at)
+
+# What the writes of idempotency keys that have a plan came to, until their key has its answer.
+OUTCOMES = Table(
+    "write_outcomes",
+    METADATA,
+    # The claim of the key's run.
+    Column("write", Name, primary_key=True),
+    Column("provider", Name, primary_key=True),
+    Column("customer", Name, primary_key=True),
+    # A value of `Settlement`; NULL: begun, and not settled yet.
+    Column("outcome", Name),
+    sqlite_with_rowid=False,
+)

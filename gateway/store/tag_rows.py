@@ -5,14 +5,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, Select, bindparam, delete, insert, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Select,
+    bindparam,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.domain.entities import AssignmentState
 from gateway.domain.mutations import Tag
 from gateway.store.database import Database
+from gateway.store.leases import LONGEST_LEASE
 from gateway.store.marks import TagState, TagStates
-from gateway.store.tables import CUSTOMERS, TAGGINGS, TAGS, TOTALS
+from gateway.store.tables import CUSTOMERS, OUTCOMES, TAGGINGS, TAGS, TOTALS
 
 
 class CustomerEntry(NamedTuple):
@@ -81,7 +92,7 @@ class TagRows:
             _entries(self._provider)
             .where(
                 CUSTOMERS.c.customer.in_(customers),
-                or_(CUSTOMERS.c.claim.is_(None), CUSTOMERS.c.due_at <= self._now),
+                or_(CUSTOMERS.c.claim.is_(None), self._is_due),
             )
             .order_by(CUSTOMERS.c.customer)
             .with_for_update(skip_locked=True)
@@ -100,11 +111,42 @@ class TagRows:
         """Lock and read entries whose open write is due, those longest due first."""
         return await self._read(
             _entries(self._provider)
-            .where(CUSTOMERS.c.due_at.is_not(None), CUSTOMERS.c.due_at <= self._now)
+            .where(CUSTOMERS.c.due_at.is_not(None), self._is_due)
             .order_by(CUSTOMERS.c.due_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
+
+    async def begin_outcomes(self, write: str, customers: Sequence[str]) -> None:
+        """Note for the idempotency key of a write that it was begun for these customers."""
+        row = {"write": write, "provider": self._provider, "outcome": None}
+        if customers:
+            statement = self._insert(OUTCOMES).on_conflict_do_nothing()
+            rows = [row | {"customer": customer} for customer in customers]
+            await self._connection.execute(statement, rows)
+
+    async def settle_outcomes(self, outcomes: Sequence[tuple[str, str, str]]) -> None:
+        """Note what writes came to, each for one customer; those without a key have no row."""
+        if not outcomes:
+            return
+        statement = (
+            update(OUTCOMES)
+            .where(
+                OUTCOMES.c.write == bindparam("of_write"),
+                OUTCOMES.c.provider == self._provider,
+                OUTCOMES.c.customer == bindparam("of_customer"),
+            )
+            .values(outcome=bindparam("new_outcome"))
+        )
+        names = ("of_write", "of_customer", "new_outcome")
+        rows = [dict(zip(names, each, strict=True)) for each in outcomes]
+        await self._connection.execute(statement, rows)
+
+    @property
+    def _is_due(self) -> ColumnElement[bool]:
+        """Whether a lease or a pause is over, or was made by a clock that was wrong."""
+        due_at = CUSTOMERS.c.due_at
+        return or_(due_at <= self._now, due_at > self._now + LONGEST_LEASE)
 
     async def _read(self, statement: Select[Any]) -> Sequence[CustomerEntry]:
         found = (await self._connection.execute(statement)).all()

@@ -8,7 +8,8 @@ before or after: the customer becomes UNCONFIRMED and the newest write is repeat
 import asyncio
 import itertools
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final, NamedTuple
@@ -19,13 +20,14 @@ from gateway.domain.entities import AssignmentState
 from gateway.domain.mutations import Replacement, Tag
 from gateway.store.database import Database
 from gateway.store.errors import StoreBusy, Unrecordable
+from gateway.store.leases import LEASE, leased_until
 from gateway.store.limits import unrecordable
 from gateway.store.marks import TagStates, begun, confirmed, disturbed, undone
+from gateway.store.settling import Settling
 from gateway.store.tag_rows import CustomerEntry, TagRows
-from gateway.store.waiting import attempts
+from gateway.store.turns import Turn, Turns
+from gateway.store.waiting import FIRST_PAUSE_S, LONGEST_PAUSE_S
 
-LEASE: Final = timedelta(seconds=60)
-"""How long a claim outlasts the deadline of its request."""
 FIRST_PAUSE: Final = timedelta(minutes=1)
 LONGEST_PAUSE: Final = timedelta(minutes=15)
 """A write of unknown outcome is due at once, then after one minute, two, four, … to this."""
@@ -54,6 +56,8 @@ class LeasedIntent(msgspec.Struct, frozen=True, kw_only=True):
     """By customer, tags by type and value."""
     until: datetime
     """When the lease ends: nothing may be sent after."""
+    deadline: float
+    """The caller's, on the event loop's clock."""
     is_repeat: bool
     """An earlier attempt is of unknown outcome."""
 
@@ -73,15 +77,29 @@ class Begun(NamedTuple):
 class WriteIntents:
     """The tags of the customers of all write-only providers."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, database: Database, clock: Callable[[], datetime], settling: Settling
+    ) -> None:
         """Keep them in this database; the clock is the wall's, in UTC."""
         self._database = database
         self._clock = clock
+        self._settling = settling
+        self._turns = Turns()
 
-    async def begin(
-        self, provider: str, rows: Sequence[Replacement], write: str, deadline: float
+    async def begin(  # noqa: PLR0913  # the last two by name
+        self,
+        provider: str,
+        rows: Sequence[Replacement],
+        write: str,
+        deadline: float,
+        *,
+        has_key: bool = False,
+        turn: Turn | None = None,
     ) -> Begun:
         """Record what customers are to have, before it is sent; `write` names it.
+
+        `has_key`: it is the claim of an idempotency key's run that has a plan. `turn`: the
+        caller's places in the queues of these customers, from `queued`.
 
         Waits only while all of these customers are being written by others. `deadline`, on the
         event loop's clock, is the caller's for the whole write: the lease outlasts it. A customer
@@ -94,21 +112,54 @@ class WriteIntents:
             problem = unrecordable(provider, row)
             if problem:
                 raise Unrecordable(problem)
-        first = dict(itertools.islice(wanted.items(), MOST_ROWS))
-        async for _ in attempts(deadline):
+        if turn is None:
+            with self.queued(provider, rows) as own:
+                return await self.begin(provider, rows, write, deadline, has_key=has_key, turn=own)
+        async for mine in self._turns_of(turn, provider, wanted, deadline):
             claim = await self._database.finish(
-                self._begin(provider, first, write, deadline), deadline
+                self._begin(provider, mine, write, deadline, has_key=has_key), deadline
             )
             if claim.rows or not rows:
                 taken = {row.customer for row in claim.rows}
                 return Begun(claim, tuple(row for row in rows if row.customer not in taken))
         raise StoreBusy(provider)
 
+    def queued(self, provider: str, rows: Sequence[Replacement]) -> AbstractContextManager[Turn]:
+        """Stand in the queues of these customers: this process's writes take turns in order."""
+        return self._turns.queued([(provider, row.customer) for row in rows])
+
+    async def _turns_of(
+        self, turn: Turn, provider: str, wanted: Mapping[str, Replacement], deadline: float
+    ) -> AsyncIterator[Mapping[str, Replacement]]:
+        """Yield the rows whose turn it is, whenever they may be free, until the deadline."""
+        loop = asyncio.get_running_loop()
+        pause = FIRST_PAUSE_S
+        while True:
+            mine = {
+                customer: row
+                for customer, row in wanted.items()
+                if turn.is_first((provider, customer))
+            }
+            if mine or not wanted:
+                yield dict(itertools.islice(mine.items(), MOST_ROWS))
+            left_s = deadline - loop.time()
+            if left_s <= 0:
+                return
+            # Another process may have it: then it is looked for again after growing pauses.
+            has_changed = await turn.changed(min(pause, left_s) if mine else left_s)
+            pause = FIRST_PAUSE_S if has_changed else min(pause * 1.5, LONGEST_PAUSE_S)
+
     async def _begin(
-        self, provider: str, wanted: Mapping[str, Replacement], write: str, deadline: float
+        self,
+        provider: str,
+        wanted: Mapping[str, Replacement],
+        write: str,
+        deadline: float,
+        *,
+        has_key: bool,
     ) -> LeasedIntent:
         now = self._clock()
-        token, until = uuid.uuid4().hex, now + _left(deadline) + LEASE
+        token, until = uuid.uuid4().hex, leased_until(now, deadline)
         async with self._database.writing() as connection:
             ledger = TagRows(self._database, connection, provider, now)
             await ledger.enter(sorted(wanted), write)
@@ -129,7 +180,9 @@ class WriteIntents:
                 for entry in before
             ]
             await ledger.change(before, after)
-        return _claim(provider, token, until, after, is_repeat=False)
+            if has_key:
+                await ledger.begin_outcomes(write, [entry.customer for entry in after])
+        return _claim(provider, token, until, deadline, after)
 
     async def settle(
         self, claim: LeasedIntent, settlements: Mapping[str, Settlement]
@@ -137,12 +190,18 @@ class WriteIntents:
         """Record what came of a claim, for all of its customers or for some.
 
         Returns those whose write somebody else has taken over: their outcome is UNKNOWN. Goes on
-        when its caller is cancelled. When it raises (`RecordFailed`), the writes are taken over
-        when the lease ends.
+        when its caller is cancelled, and, where the database fails, after it has returned, until
+        the lease ends; then the writes are taken over.
         """
         if not settlements.keys() <= {row.customer for row in claim.rows}:
             raise ValueError("A customer is not of this claim.")
-        return await self._database.finish(self._settle(claim, settlements))
+        superseded = await self._settling.attempt(
+            lambda: self._settle(claim, settlements),
+            claim.deadline,
+            claim.deadline + LEASE.total_seconds(),
+        )
+        # Nobody takes over what is not settled yet: the lease goes on.
+        return superseded or frozenset()
 
     async def _settle(
         self, claim: LeasedIntent, settlements: Mapping[str, Settlement]
@@ -167,6 +226,15 @@ class WriteIntents:
                     marks = undone(entry.marks, is_known=True)
                     after.append(_settled(entry, marks, entry.confirmed_at))
             await ledger.change(before, after)
+            await ledger.settle_outcomes(
+                [
+                    (entry.write, entry.customer, outcome.value)
+                    for entry in before
+                    if entry.claim == claim.token
+                    for outcome in [_outcome(claim, settlements[entry.customer])]
+                    if outcome is not None
+                ]
+            )
         mine = {entry.customer for entry in before if entry.claim == claim.token}
         return frozenset(settlements) - mine
 
@@ -186,7 +254,7 @@ class WriteIntents:
 
     async def _overdue(self, provider: str, deadline: float, limit: int) -> LeasedIntent:
         now = self._clock()
-        token, until = uuid.uuid4().hex, now + _left(deadline) + LEASE
+        token, until = uuid.uuid4().hex, leased_until(now, deadline)
         async with self._database.writing() as connection:
             ledger = TagRows(self._database, connection, provider, now)
             before = await ledger.due(limit)
@@ -195,7 +263,7 @@ class WriteIntents:
                 for entry in before
             ]
             await ledger.change(before, after)
-        return _claim(provider, token, until, after, is_repeat=True)
+        return _claim(provider, token, until, deadline, after, is_repeat=True)
 
 
 def _settled(
@@ -237,17 +305,24 @@ def _late(
     return _unconfirmed(entry._replace(attempts=max(entry.attempts, 1)), marks, now)
 
 
-def _left(deadline: float) -> timedelta:
-    return timedelta(seconds=max(deadline - asyncio.get_running_loop().time(), 0))
+def _outcome(claim: LeasedIntent, settlement: Settlement) -> Settlement | None:
+    """Return what the idempotency key of a write is told; None: nothing yet.
+
+    A repeat that was not sent, or that the provider did not do, says nothing of the first attempt.
+    """
+    if settlement is Settlement.NOT_APPLIED and claim.is_repeat:
+        return Settlement.UNKNOWN
+    return None if settlement is Settlement.UNKNOWN else settlement
 
 
-def _claim(
+def _claim(  # noqa: PLR0913  # parts of one value
     provider: str,
     token: str,
     until: datetime,
+    deadline: float,
     entries: Sequence[CustomerEntry],
     *,
-    is_repeat: bool,
+    is_repeat: bool = False,
 ) -> LeasedIntent:
     rows = tuple(
         Replacement(
@@ -256,5 +331,10 @@ def _claim(
         for entry in entries
     )
     return LeasedIntent(
-        provider=provider, token=token, rows=rows, until=until, is_repeat=is_repeat
+        provider=provider,
+        token=token,
+        rows=rows,
+        until=until,
+        deadline=deadline,
+        is_repeat=is_repeat,
     )

@@ -61,6 +61,8 @@ class WriteDispatcher:
         self._providers = providers
         self._scope = scope
         self.loaders = loaders
+        self.key_claim: str | None = None
+        """Names the run of the idempotency key that is at work, if one is."""
 
     @property
     def counts(self) -> WriteCounts:

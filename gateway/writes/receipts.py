@@ -11,6 +11,9 @@ import msgspec
 from gateway.domain.entities import AssignmentKind, AssignmentRef, AssignmentState, Ref
 from gateway.domain.mutations import Outcome, UserError
 
+DONE, UNKNOWN = b"1", b"0"
+"""What is kept under a key: the receipt behind the one, or that nobody knows the outcome."""
+
 
 class SegmentReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """One segment after a write; without `ref` nothing was written."""
@@ -117,6 +120,17 @@ class ReplacementRow(msgspec.Struct, frozen=True, kw_only=True):
     customer: str
     outcome: str
     errors: tuple[UserError, ...] = ()
+
+
+PLANNED = ""
+"""The outcome of a row in a plan: it is sent now."""
+
+
+class ReplacementsPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replacement is about to do, kept so that its key can be settled without it."""
+
+    provider: str
+    rows: tuple[ReplacementRow, ...]
 
 
 class ReplacementsReceipt(msgspec.Struct, frozen=True, kw_only=True):

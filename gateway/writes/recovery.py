@@ -18,7 +18,7 @@ from gateway.store.write_intents import LeasedIntent
 from gateway.upstream.provider import Provider
 from gateway.writes.dispatch import WriteDispatcher
 from gateway.writes.receipts import ReplacementRow, ReplacementsReceipt
-from gateway.writes.replace_segments import carried_out
+from gateway.writes.replace_segments import carried_out, concluded
 
 EVERY_S = 60.0
 """Seconds between two looks at the record."""
@@ -44,6 +44,7 @@ async def recover(providers: Mapping[str, Provider], record: Store) -> int:
         scope = Scope(uuid.uuid4().hex, deadline, OURSELVES)
         claims = await record.tags.overdue(keys, scope.deadline)
         if not claims:
+            await settle_keys(record)
             return count
         desk = WriteDispatcher(providers, RequestLoaders(providers, scope), scope)
         for claim in claims:
@@ -57,6 +58,12 @@ async def recover(providers: Mapping[str, Provider], record: Store) -> int:
                 )
                 line.note(ReplacementsReceipt(rows=tuple(rows)), is_repeated=False)
             count += len(claim.rows)
+
+
+async def settle_keys(record: Store) -> None:
+    """Give the idempotency keys of writes that broke off the real results, where all are known."""
+    for run in await record.answers.broken():
+        await record.answers.conclude(run.claim, concluded(run.plan, run.outcomes))
 
 
 def targets(claim: LeasedIntent) -> audit.Targets:

@@ -10,7 +10,7 @@ from gateway.domain.mutations import Reason, Replacement, UserError
 from gateway.errors import BadInput, GatewayError, ProviderError
 from gateway.providers.base.adapter import ListsSegmentsOfCustomer
 from gateway.providers.base.write_protocols import AssignsCustomers, ReplacesTags
-from gateway.store.errors import StoreFailed
+from gateway.store.errors import StoreBusy, StoreFailed
 from gateway.store.limits import unrecordable
 from gateway.store.store import Store
 from gateway.store.write_intents import LeasedIntent, Settlement
@@ -25,10 +25,22 @@ from gateway.writes.entries import (
     ReplacementEntry,
     RowOutcome,
 )
-from gateway.writes.receipts import ReplacementRow, ReplacementsReceipt
+from gateway.writes.receipts import (
+    DONE,
+    PLANNED,
+    ReplacementRow,
+    ReplacementsPlan,
+    ReplacementsReceipt,
+)
 
 BATCHES_AT_ONCE = 4
 """Batches of one request under way: so that a long request leaves places for others."""
+
+
+SENDING_S, SENDING_SHARE = 1.0, 0.1
+"""What a call must have left of its request's time: a second, or a tenth if that is less."""
+
+PENDING = RowOutcome(PLANNED)
 
 
 class SegmentReplacement:
@@ -39,6 +51,9 @@ class SegmentReplacement:
         self._desk = desk
         self._record = record
         self._deadline = deadline
+        left_s = max(deadline - asyncio.get_running_loop().time(), 0)
+        self._latest = deadline - min(SENDING_S, left_s * SENDING_SHARE)
+        """Until when a customer's turn is waited for: nothing is sent without time left."""
 
     async def replace(
         self, provider: str, entries: Sequence[ReplacementEntry]
@@ -54,7 +69,9 @@ class SegmentReplacement:
                 told[index] = RowOutcome(DISCARDED_DUPLICATE)
         good = [entries[index] for index in places.values()]
         if chosen.offers(ReplacesTags):
-            done = await self._by_tags(chosen, good)
+            bad, wanted = checked(chosen, good)
+            told |= {places[customer]: each for customer, each in bad.items()}
+            done = await self._by_tags(chosen, wanted, planned(provider, entries, told))
         elif chosen.offers(AssignsCustomers) and chosen.offers(ListsSegmentsOfCustomer):
             done = await AssignmentDiff(self._desk, chosen).replace(good)
         else:
@@ -65,38 +82,24 @@ class SegmentReplacement:
         return ReplacementsReceipt(rows=tuple(rows))
 
     async def _by_tags(
-        self, provider: Provider, entries: Sequence[ReplacementEntry]
+        self, provider: Provider, wanted: Sequence[Replacement], plan: bytes
     ) -> Mapping[str, RowOutcome]:
         adapter = provider.wanted(ReplacesTags, "ASSIGNMENT_REPLACE")
-        done: dict[str, RowOutcome] = {}
-        wanted: list[Replacement] = []
-        for entry in entries:
+        key_claim = self._desk.key_claim
+        if key_claim is not None and wanted:
             try:
-                tags = entry.tags or [adapter.tag_of(ref.key) for ref in entry.segments or ()]
-            except BadInput as error:
-                told = UserError(str(error), Reason.INVALID, ("segmentIds",), provider.key)
-                done[entry.customer] = RowOutcome(NOT_UPDATED, (told,))
-                continue
-            each = Replacement(entry.customer, tuple(dict.fromkeys(tags)))
-            if text := unrecordable(provider.key, each):
-                told = UserError(text, Reason.INVALID, None, provider.key)
-                done[entry.customer] = RowOutcome(NOT_UPDATED, (told,))
-            else:
-                wanted.append(each)
-        problems: dict[str, list[UserError]] = {}
-        for problem in adapter.replace_problems(wanted):
-            at, *rest = problem.field or ("0",)
-            moved = msgspec.structs.replace(problem, field=tuple(rest))
-            problems.setdefault(wanted[int(at)].customer, []).append(moved)
-        done |= {customer: RowOutcome(NOT_UPDATED, found) for customer, found in problems.items()}
-        write, places = uuid.uuid4().hex, asyncio.Semaphore(BATCHES_AT_ONCE)
+                await self._record.answers.plan(key_claim, plan, self._deadline)
+            except GatewayError as error:
+                return self._unsent(provider, wanted, error)
+        places = asyncio.Semaphore(BATCHES_AT_ONCE)
+        write = key_claim or uuid.uuid4().hex
 
         async def batch(part: Sequence[Replacement]) -> Mapping[str, RowOutcome]:
             async with places:
                 return await self._sent(provider, adapter, part, write)
 
-        sendable = [each for each in wanted if each.customer not in problems]
-        cut = batches(sendable, adapter.rows_per_call)
+        done: dict[str, RowOutcome] = {}
+        cut = batches(wanted, adapter.rows_per_call)
         for part in await asyncio.gather(*(batch(each) for each in cut)):
             done |= part
         return done
@@ -105,27 +108,110 @@ class SegmentReplacement:
         self, provider: Provider, adapter: ReplacesTags, rows: Sequence[Replacement], write: str
     ) -> Mapping[str, RowOutcome]:
         """Send one batch under the record's eyes; customers of other writes wait their turn."""
-        found: dict[str, RowOutcome] = {}
-        while rows:
-            try:
-                begun = await self._record.tags.begin(provider.key, rows, write, self._deadline)
-            except GatewayError as error:
-                self._desk.note_unsent()
-                self._desk.report(error)
-                told = RowOutcome(NOT_UPDATED, (failed(error, provider, self._desk.request_id),))
-                return found | {each.customer: told for each in rows}
-            try:
-                found |= await carried_out(
-                    self._desk, provider, adapter, self._record, begun.claim
-                )
-            except GatewayError as error:  # it was sent, and what came of it cannot be recorded
-                self._desk.report(error)
-                told = RowOutcome(UNKNOWN, (failed(error, provider, self._desk.request_id),))
-                found |= {each.customer: told for each in begun.claim.rows}
-            # What was read while the write was open is not believed either.
-            self._desk.loaders.forget()
-            rows = begun.left
-        return found
+        done: dict[str, RowOutcome] = {}
+        tags, has_key = self._record.tags, self._desk.key_claim is not None
+        with tags.queued(provider.key, rows) as turn:
+            while rows:
+                try:
+                    begun = await tags.begin(
+                        provider.key, rows, write, self._latest, has_key=has_key, turn=turn
+                    )
+                except GatewayError as error:
+                    return done | self._unsent(provider, rows, error)
+                done |= await self._carried_out(provider, adapter, begun.claim)
+                turn.leave([(provider.key, row.customer) for row in begun.claim.rows])
+                # What was read while the write was open is not believed either.
+                self._desk.loaders.forget()
+                rows = begun.left
+        return done
+
+    async def _carried_out(
+        self, provider: Provider, adapter: ReplacesTags, claim: LeasedIntent
+    ) -> Mapping[str, RowOutcome]:
+        if asyncio.get_running_loop().time() < self._deadline:
+            return await carried_out(self._desk, provider, adapter, self._record, claim)
+        customers = [each.customer for each in claim.rows]
+        await self._record.tags.settle(claim, dict.fromkeys(customers, Settlement.NOT_APPLIED))
+        return self._unsent(provider, claim.rows, StoreBusy(provider.key))
+
+    def _unsent(
+        self, provider: Provider, rows: Sequence[Replacement], error: GatewayError
+    ) -> dict[str, RowOutcome]:
+        """Return what is said of rows that were not sent."""
+        self._desk.note_unsent()
+        self._desk.report(error)
+        told = RowOutcome(NOT_UPDATED, (failed(error, provider, self._desk.request_id),))
+        return {each.customer: told for each in rows}
+
+
+def checked(
+    provider: Provider, entries: Sequence[ReplacementEntry]
+) -> tuple[dict[str, RowOutcome], Sequence[Replacement]]:
+    """Part the entries that may be sent from those that have mistakes, by their customer."""
+    adapter = provider.wanted(ReplacesTags, "ASSIGNMENT_REPLACE")
+    done: dict[str, RowOutcome] = {}
+    wanted: list[Replacement] = []
+    for entry in entries:
+        try:
+            tags = entry.tags or [adapter.tag_of(ref.key) for ref in entry.segments or ()]
+        except BadInput as error:
+            told = UserError(str(error), Reason.INVALID, ("segmentIds",), provider.key)
+            done[entry.customer] = RowOutcome(NOT_UPDATED, (told,))
+            continue
+        each = Replacement(entry.customer, tuple(dict.fromkeys(tags)))
+        if text := unrecordable(provider.key, each):
+            told = UserError(text, Reason.INVALID, None, provider.key)
+            done[entry.customer] = RowOutcome(NOT_UPDATED, (told,))
+        else:
+            wanted.append(each)
+    problems: dict[str, list[UserError]] = {}
+    for problem in adapter.replace_problems(wanted):
+        at, *rest = problem.field or ("0",)
+        moved = msgspec.structs.replace(problem, field=tuple(rest))
+        problems.setdefault(wanted[int(at)].customer, []).append(moved)
+    done |= {customer: RowOutcome(NOT_UPDATED, found) for customer, found in problems.items()}
+    return done, [each for each in wanted if each.customer not in problems]
+
+
+def planned(
+    provider: str, entries: Sequence[ReplacementEntry], told: Mapping[int, RowOutcome]
+) -> bytes:
+    """Return the plan of a replacement: the rows that are decided, and those to be sent."""
+    rows = (row(index, entry, told.get(index, PENDING)) for index, entry in enumerate(entries))
+    return msgspec.json.encode(ReplacementsPlan(provider=provider, rows=tuple(rows)))
+
+
+def concluded(plan: bytes, outcomes: Mapping[str, str | None]) -> bytes | None:
+    """Return what the key of a replacement that broke off is to answer, by what it came to.
+
+    `outcomes` has the customers whose write was begun. None: nobody's was, so that nothing was
+    done, and the key may be used again.
+    """
+    if not outcomes:
+        return None
+    read = msgspec.json.decode(plan, type=ReplacementsPlan)
+    rows = tuple(
+        conclusion(each, read.provider, outcomes) if each.outcome == PLANNED else each
+        for each in read.rows
+    )
+    return DONE + msgspec.json.encode(ReplacementsReceipt(rows=rows))
+
+
+def conclusion(
+    planned: ReplacementRow, provider: str, outcomes: Mapping[str, str | None]
+) -> ReplacementRow:
+    """Return one row of it."""
+    if planned.customer not in outcomes:
+        text = "The gateway stopped before this was sent."
+        told = RowOutcome(NOT_UPDATED, (UserError(text, Reason.PROVIDER_FAILED, None, provider),))
+    elif outcomes[planned.customer] == Settlement.CONFIRMED.value:
+        told = RowOutcome(UPDATED)
+    elif outcomes[planned.customer] == Settlement.NOT_APPLIED.value:
+        told = RowOutcome(NOT_UPDATED, (silent(provider, None),))
+    else:
+        text = "The gateway stopped while this was under way; what came of it is not known."
+        told = RowOutcome(UNKNOWN, (UserError(text, Reason.PROVIDER_FAILED, None, provider),))
+    return row(planned.index, planned, told)
 
 
 async def carried_out(
@@ -141,7 +227,9 @@ async def carried_out(
         confirmed = set(await desk.send(provider, adapter.replace_tags(claim.rows)))
     except (UserErrors, ProviderError) as error:
         is_unknown = isinstance(error, ProviderError) and error.was_sent
-        settlement = Settlement.UNKNOWN if is_unknown else Settlement.NOT_APPLIED
+        # A repeat that could not be sent says nothing of the first attempt.
+        is_open = is_unknown or (claim.is_repeat and isinstance(error, ProviderError))
+        settlement = Settlement.UNKNOWN if is_open else Settlement.NOT_APPLIED
         await record.tags.settle(claim, dict.fromkeys(customers, settlement))
         if isinstance(error, UserErrors):
             errors = error.errors
@@ -156,7 +244,7 @@ async def carried_out(
         },
     )
     return {
-        customer: RowOutcome(NOT_UPDATED, (silent(provider, desk.request_id),))
+        customer: RowOutcome(NOT_UPDATED, (silent(provider.key, desk.request_id),))
         if customer not in confirmed
         else RowOutcome(UNKNOWN, (overtaken(provider, desk.request_id),))
         if customer in superseded
@@ -165,7 +253,7 @@ async def carried_out(
     }
 
 
-def row(index: int, entry: ReplacementEntry, told: RowOutcome) -> ReplacementRow:
+def row(index: int, entry: ReplacementEntry | ReplacementRow, told: RowOutcome) -> ReplacementRow:
     """Return an entry's row; the fields of its errors are below its place in the input."""
     errors = tuple(each.below("customers", str(index)) for each in told.errors)
     return ReplacementRow(
@@ -180,13 +268,13 @@ def failed(error: GatewayError, provider: Provider, request_id: str) -> UserErro
     return UserError(str(error), reason, None, provider.key, request_id)
 
 
-def silent(provider: Provider, request_id: str) -> UserError:
+def silent(provider: str, request_id: str | None) -> UserError:
     """Say what it means when the provider's answer leaves a customer out."""
     return UserError(
         "The provider did not update this customer and does not say why; it may not know them.",
         Reason.NOT_FOUND,
         ("externalId",),
-        provider.key,
+        provider,
         request_id,
     )
 

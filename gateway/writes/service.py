@@ -1,5 +1,6 @@
 """The write side of one request."""
 
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import blake2s
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from gateway.upstream.provider import Provider
 from gateway.writes.assignments import AssignmentWrites
 from gateway.writes.bulk import BulkWrites
 from gateway.writes.dispatch import UserErrors, WriteDispatcher
+from gateway.writes.receipts import DONE, UNKNOWN
 from gateway.writes.replace_segments import SegmentReplacement
 from gateway.writes.segments import SegmentWrites
 
@@ -28,9 +30,6 @@ R = TypeVar("R")
 
 LONGEST_KEY = 255
 """Characters of an idempotency key."""
-
-DONE, UNKNOWN = b"1", b"0"
-"""What is kept under a key: the receipt behind the one, or that nobody knows the outcome."""
 
 
 class _NothingSent(Exception):
@@ -83,10 +82,12 @@ class WriteService:
             origin=Origin.RECORDED,
         )
 
-    async def _recorded(self, key: str, digest: str, run: Callable[[], Awaitable[bytes]]) -> bytes:
+    async def _recorded(
+        self, key: str, digest: str, run: Callable[[], Awaitable[bytes]], claim: str
+    ) -> bytes:
         try:
             return await self._record.once(
-                f"{self._desk.owner}\0{key}", digest, run, self._deadline
+                f"{self._desk.owner}\0{key}", digest, run, self._deadline, claim
             )
         except StoreFailed as error:
             self._desk.report(error)
@@ -106,8 +107,10 @@ class WriteService:
             raise UserErrors(UserError(told, Reason.INVALID, ("idempotencyKey",)))
 
         failures: list[ProviderError] = []
+        claim = uuid.uuid4().hex
 
         async def run() -> bytes:
+            self._desk.key_claim = claim
             try:
                 return DONE + msgspec.json.encode(await self._tried(write))
             except ProviderError as error:
@@ -115,10 +118,12 @@ class WriteService:
                     raise
                 failures.append(error)
                 return UNKNOWN
+            finally:
+                self._desk.key_claim = None
 
         digest = blake2s(asked).hexdigest()
         try:
-            kept = await self._recorded(key, digest, run)
+            kept = await self._recorded(key, digest, run, claim)
         except _NothingSent as error:
             unkept: R = error.receipt
             return unkept

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.store.database_url import DatabaseUrl
 from gateway.store.errors import FirstAttemptRunning, IdempotencyKeyReused, OutcomeUnknown
-from gateway.store.idempotency import LEASE
+from gateway.store.leases import LEASE
 from gateway.store.store import Store
 from tests.unit.store.conftest import Clock
 from tests.unit.store.telling import soon
