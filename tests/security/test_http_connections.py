@@ -259,6 +259,7 @@ async def test_an_answer_before_all_was_read() -> None:
         answer = await line.answer()
 
         assert answer.refusal == (415, "BAD_USER_INPUT")
+        assert answer.headers["connection"] == "close"  # or a proxy would go on with it
         assert await line.rest() == b""
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from gateway.http.graphql_over_http import lines
+from gateway.http.server.fast_path import CLOSES
 
 _CONTROLS = bytes((*range(9), *range(10, 32), 127))
 """Of these only the ends of lines may stand in the headers of an answer."""
@@ -56,7 +57,7 @@ class SingleWriteCycle(RequestResponseCycle):
         headers = [*self.default_headers, *start["headers"]]
         length = b"%d" % len(message.get("body", b""))
         if (
-            not self.writes_once
+            not (self.writes_once or self.more_body)
             or message["type"] != "http.response.body"
             or message.get("more_body", False)
             or not self.keep_alive
@@ -67,7 +68,11 @@ class SingleWriteCycle(RequestResponseCycle):
             return None
         head = STATUS_LINE[start["status"]] + lines(headers)
         ends = len(head) - len(head.translate(None, _CONTROLS))
-        return head + self.goes_on if ends == 2 * (len(headers) + 1) else None
+        if ends != 2 * (len(headers) + 1):
+            return None
+        # An answer that comes before the whole request is the last one: a proxy that is not told
+        # would send the next request, somebody else's, into a connection that ends.
+        return head + (CLOSES if self.more_body else self.goes_on)
 
     def _with_connection(self, start: Any) -> Any:
         """Return the start of an answer, with how long its connection is kept if it is."""
