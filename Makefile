@@ -3,11 +3,12 @@ PORT ?= 8000
 HOST ?= 127.0.0.1
 PYTHON ?= python3
 BIN := .venv/bin
+CLIENTS := tests/clients/node_modules/.package-lock.json
 SWITCHES := http1_client direct_answers compiled_queries http1_client,direct_answers \
   http1_client,compiled_queries direct_answers,compiled_queries off
 
 .DEFAULT_GOAL := help
-.PHONY: help serve sandbox test test-switches test-pythons test-long check audit sbom bench format lock pages clean
+.PHONY: help serve sandbox test test-switches test-pythons test-long check audit sbom bench format lock clients pages clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,7 +19,7 @@ serve: .venv/serve gateway/http/pages/static/index.html ## serve GraphQL and Gra
 sandbox: .venv/serve ## serve the four providers' sandboxes alone (port 9000)
 	@$(BIN)/python -m gateway sandbox
 
-test: .venv/dev gateway/http/pages/static/index.html ## run all tests
+test: .venv/dev gateway/http/pages/static/index.html $(CLIENTS) ## run all tests
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 test-switches: .venv/dev ## run the end-to-end and security tests with the hot paths off
@@ -27,7 +28,7 @@ test-switches: .venv/dev ## run the end-to-end and security tests with the hot p
 test-pythons: .venv/dev ## run the unit tests on the other Pythons of this machine (3.11 to 3.13)
 	@$(BIN)/python tools/pythons.py $(ARGS)
 
-test-long: .venv/dev gateway/http/pages/static/index.html ## run all tests with large numbers, and all switches (hours)
+test-long: .venv/dev gateway/http/pages/static/index.html $(CLIENTS) ## run all tests with large numbers, and all switches (hours)
 	@LONG=1 $(BIN)/python -m pytest -n auto $(ARGS)
 	@for off in $(SWITCHES); do $(MAKE) test-switches FAST_PATHS=$$off || exit 1; done
 
@@ -49,10 +50,12 @@ format: .venv/dev ## format the code
 lock: .venv/dev ## write requirements/*.lock anew from pyproject.toml
 	@$(BIN)/python tools/lock.py
 
+clients: .venv/dev $(CLIENTS) ## install the GraphQL clients that the tests run
+
 pages: .venv/serve gateway/http/pages/static/index.html ## build the browser pages
 
 clean: ## remove everything that was made
-	rm -rf .venv gateway/http/pages/static web/node_modules sbom.json
+	rm -rf .venv gateway/http/pages/static web/node_modules tests/clients/node_modules sbom.json
 
 .venv/serve: requirements/serve.lock pyproject.toml
 	@$(PYTHON) tools/environment.py serve
@@ -62,3 +65,6 @@ clean: ## remove everything that was made
 
 gateway/http/pages/static/index.html: web/package-lock.json web/index.html web/vite.config.ts $(wildcard web/src/* web/public/*)
 	@$(BIN)/python tools/pages.py
+
+$(CLIENTS): tests/clients/package-lock.json
+	@$(BIN)/python tools/clients.py

@@ -1,0 +1,16 @@
+"""Install the GraphQL clients that `tests/clients/` runs against the gateway."""
+
+from node import ROOT, install, path_to_node
+
+CLIENTS = ROOT / "tests" / "clients"
+
+
+def main() -> None:
+    """Install them."""
+    print("Installing the clients that the tests use (once) …", flush=True)
+    install(CLIENTS, path_to_node())
+    (CLIENTS / "node_modules" / ".package-lock.json").touch()
+
+
+if __name__ == "__main__":
+    main()
