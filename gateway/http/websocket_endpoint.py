@@ -231,6 +231,7 @@ class WebSocketSession:
             return
         self._sockets.operations += 1
         self._activity.operations += 1
+        self._activity.has_worked = True
         task = self._running[name] = asyncio.create_task(self._operate(name, asked, caller))
         task.add_done_callback(self._count_down)
 

@@ -21,6 +21,10 @@ ENDED_AT_ONCE = 16
 class Connection(Protocol):
     """A connection that can be ended for another one."""
 
+    @property
+    def was_served(self) -> bool:
+        """Whether a whole request came over it."""
+
     def waits_since(self) -> float | None:
         """Return since when it waits for its client, on the loop's clock; None: it is at work."""
 
@@ -80,11 +84,15 @@ class OpenConnections:
         return any(self._end_some(group, newest) for _, group in groups)
 
     def _end_some(self, group: dict[Connection, None], newest: Connection) -> bool:
-        waiting = [
-            (since, id(each), each)
-            for each in group
-            if each is not newest and (since := each.waits_since()) is not None
-        ]
+        fresh: list[tuple[float, int, Connection]] = []
+        served: list[tuple[float, int, Connection]] = []
+        for each in group:
+            since = None if each is newest else each.waits_since()
+            if since is not None:
+                (served if each.was_served else fresh).append((since, id(each), each))
+        # Neither a flood of sockets that ask nothing drives out who is served, nor one of idle
+        # sockets that were served drives out who has just come.
+        waiting = served if served and 2 * len(fresh) < len(group) else fresh
         some = heapq.nsmallest(max(1, len(group) // ENDED_AT_ONCE), waiting)
         for *_, each in some:
             self.remove(each)

@@ -263,6 +263,11 @@ class BoundedHttpProtocol(WriteTimeout, HalfClosed, FastPathProtocol):
         else:
             self._open.uncounted.discard(self)
 
+    @property
+    def was_served(self) -> bool:
+        """Whether a whole request came over it."""
+        return self.requests > 0
+
     def waits_since(self) -> float | None:
         """Return since when this connection waits for its client; None: it is at work."""
         if self._is_free() or (self._in_body and not self.pipeline):

@@ -34,6 +34,7 @@ class Activity:
     """What a connection works on."""
 
     operations = 0
+    has_worked = False
 
 
 class BoundedWebSocketProtocol(WriteTimeout, WebSocketsSansIOProtocol):
@@ -97,6 +98,11 @@ class BoundedWebSocketProtocol(WriteTimeout, WebSocketsSansIOProtocol):
         """Forget the application's task."""
         super().on_task_complete(task)
         self._open.uncounted.discard(self)
+
+    @property
+    def was_served(self) -> bool:
+        """Whether an operation came over it."""
+        return self._activity.has_worked
 
     def waits_since(self) -> float | None:
         """Return since when this connection waits for its client; None: it is at work."""

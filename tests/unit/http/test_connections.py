@@ -9,9 +9,10 @@ from gateway.limits.settings import LimitSettings
 class Held:
     """A connection that is held open: since when it waits; None: it is at work."""
 
-    def __init__(self, since: float | None) -> None:
+    def __init__(self, since: float | None, *, was_served: bool = False) -> None:
         """Be open."""
         self.since = since
+        self.was_served = was_served
         self.is_open = True
 
     def waits_since(self) -> float | None:
@@ -39,6 +40,24 @@ def test_the_one_that_waits_longest_goes_first() -> None:
         ended.append([each.is_open for each in waiting])
     assert ended == [[True, True, False], [False, True, False], [False, False, False]]
     assert not held.add(Held(9.0), "192.0.2.1")
+
+
+def test_sockets_that_ask_nothing_do_not_drive_out_who_is_served() -> None:
+    """While they are half of all: the longest-waiting of them goes."""
+    idle, fresh = Held(0.0, was_served=True), [Held(1.0), Held(2.0)]
+    held = connections()
+    for each in (idle, *fresh, Held(None)):
+        assert held.add(each, "192.0.2.1")
+    assert [each.is_open for each in (idle, *fresh)] == [True, False, True]
+
+
+def test_idle_sockets_do_not_drive_out_who_has_just_come() -> None:
+    """While those are less than half: the longest idle one goes."""
+    idle, fresh = [Held(2.0, was_served=True), Held(1.0, was_served=True)], Held(0.0)
+    held = connections()
+    for each in (*idle, fresh, Held(None)):
+        assert held.add(each, "192.0.2.1")
+    assert [each.is_open for each in (*idle, fresh)] == [True, False, True]
 
 
 def test_who_works_is_not_ended() -> None:
