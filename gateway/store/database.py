@@ -7,7 +7,7 @@ waits.
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -68,6 +68,8 @@ class Database:
                     yield connection
                     if work := current():
                         work.check()
+                        # Whether it was committed has to be known, however long that takes.
+                        work.may_be_cancelled = False
         except StoreFailed:
             self.write_failures += 1
             raise
@@ -110,16 +112,22 @@ class Database:
 
         return postgresql.insert(table)
 
-    async def finish(self, work: Coroutine[Any, Any, T], deadline: float | None = None) -> T:
+    async def finish(
+        self,
+        work: Coroutine[Any, Any, T],
+        deadline: float | None = None,
+        undo: Callable[[T], Coroutine[Any, Any, object]] | None = None,
+    ) -> T:
         """Do this until the deadline, also when the caller is cancelled; `close` waits for it.
 
         Whatever writes goes through here. The deadline is on the event loop's clock; None is
         `BUSY_S` from now. Raises `StoreFailed` at the deadline, and nothing is committed then,
-        unless the commit itself was under way.
+        unless the commit itself was under way: when that turns out to have come about, `undo` is
+        done with what the work returned.
         """
         now = asyncio.get_running_loop().time()
         until = now + BUSY_S if deadline is None else max(deadline, now + LEAST_S)
-        return await self._start(work, until).result
+        return await self._start(work, until, undo).result
 
     async def read(self, work: Coroutine[Any, Any, T], deadline: float | None = None) -> T:
         """Do this until the deadline, or until the caller is cancelled, and change nothing."""
@@ -132,8 +140,19 @@ class Database:
             started.give_up()
             raise
 
-    def _start(self, work: Coroutine[Any, Any, T], deadline: float) -> Work[T]:
-        started = Work(work, deadline, self._unfinished.discard)
+    def _start(
+        self,
+        work: Coroutine[Any, Any, T],
+        deadline: float,
+        undo: Callable[[T], Coroutine[Any, Any, object]] | None = None,
+    ) -> Work[T]:
+        def ended(started: Work[T]) -> None:
+            self._unfinished.discard(started)
+            if undo is not None and started.is_late:
+                until = asyncio.get_running_loop().time() + BUSY_S
+                self._start(undo(started.task.result()), until)
+
+        started = Work(work, deadline, ended)
         self._unfinished.add(started)
         return started
 

@@ -36,7 +36,7 @@ class Work(Generic[T]):
         self.is_over = False
         """Nobody waits any more: nothing may be committed."""
         self.may_be_cancelled = True
-        """False while SQLite's thread is at it: it would go on, with the connection lost."""
+        """False while SQLite's thread is at it, which would go on, and during a commit."""
         self.result: asyncio.Future[T] = self._loop.create_future()
         self._ended = ended
         context = copy_context()
@@ -44,6 +44,12 @@ class Work(Generic[T]):
         self.task = self._loop.create_task(coroutine, context=context)
         self.task.add_done_callback(self._done)
         self._timer: asyncio.TimerHandle = self._loop.call_at(deadline, self.give_up)
+
+    @property
+    def is_late(self) -> bool:
+        """Tell whether it came about after its caller was told that it did not."""
+        is_done = self.task.done() and not self.task.cancelled()
+        return self.is_over and is_done and self.task.exception() is None
 
     @property
     def left_s(self) -> float:

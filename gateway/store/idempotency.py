@@ -70,7 +70,9 @@ class IdempotencyKeys:
             kept = await self._database.finish(self._find(key), deadline)
             if kept is None:
                 claimed = self._claim(key, digest, claim, deadline)
-                if not await self._database.finish(claimed, deadline):
+                if not await self._database.finish(
+                    claimed, deadline, undo=lambda _: self._free(claim)
+                ):
                     continue
                 return await self._run(key, claim, run, deadline)
             if kept.digest != digest:
@@ -176,6 +178,10 @@ class IdempotencyKeys:
                 .returning(KEYS.c.key)
             )
             return taken.one_or_none() is not None
+
+    async def _free(self, claim: str) -> None:
+        """Take back a key that was claimed too late: its caller was told that nothing is sent."""
+        await self._execute(delete(KEYS).where(KEYS.c.claim == claim))
 
     def _is_running(self, claimed_until: datetime) -> bool:
         now = self._clock()

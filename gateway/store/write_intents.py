@@ -117,7 +117,9 @@ class WriteIntents:
                 return await self.begin(provider, rows, write, deadline, has_key=has_key, turn=own)
         async for mine in self._turns_of(turn, provider, wanted, deadline):
             claim = await self._database.finish(
-                self._begin(provider, mine, write, deadline, has_key=has_key), deadline
+                self._begin(provider, mine, write, deadline, has_key=has_key),
+                deadline,
+                undo=self._withdraw,
             )
             if claim.rows or not rows:
                 taken = {row.customer for row in claim.rows}
@@ -183,6 +185,10 @@ class WriteIntents:
             if has_key:
                 await ledger.begin_outcomes(write, [entry.customer for entry in after])
         return _claim(provider, token, until, deadline, after)
+
+    async def _withdraw(self, claim: LeasedIntent) -> None:
+        """Take back what was begun too late: its caller was told that nothing is sent."""
+        await self._settle(claim, {row.customer: Settlement.NOT_APPLIED for row in claim.rows})
 
     async def settle(
         self, claim: LeasedIntent, settlements: Mapping[str, Settlement]

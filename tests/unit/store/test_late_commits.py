@@ -1,0 +1,79 @@
+"""What is committed after its caller was told that nothing is sent is taken back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction
+
+from gateway.store import database
+from gateway.store.errors import StoreFailed, StoreState
+from gateway.store.store import Store
+from gateway.store.waiting import attempts
+from tests.unit.store.telling import CONFIRMED, begin, overdue, shown, soon, told, wanted
+
+
+class SlowCommits:
+    """Commits that wait, as those of a frozen server do."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let all wait that end from now on."""
+        self.begun = asyncio.Event()
+        self.may_end = asyncio.Event()
+        begin_of = AsyncConnection.begin
+        slow = self
+
+        def waiting(connection: AsyncConnection) -> object:
+            @asynccontextmanager
+            async def transaction() -> AsyncIterator[AsyncTransaction]:
+                async with begin_of(connection) as opened:
+                    yield opened
+                    slow.begun.set()
+                    await slow.may_end.wait()
+
+            return transaction()
+
+        monkeypatch.setattr(AsyncConnection, "begin", waiting)
+
+
+@pytest.fixture(autouse=True)
+def _no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "LEAST_S", 0)
+
+
+async def test_a_write(record: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The customer is as before, recovery has nothing to send, and the next write goes on."""
+    await told(record, wanted("ada", "old"))
+    with monkeypatch.context() as patched:
+        slow = SlowCommits(patched)
+        beginning = asyncio.create_task(begin(record, wanted("ada", "new"), deadline=soon(1)))
+        await slow.begun.wait()
+        with pytest.raises(StoreFailed) as raised:
+            await beginning
+        assert raised.value.state is StoreState.FROZEN
+    slow.may_end.set()
+    async for _ in attempts(soon(20)):
+        if await shown(record, "ada") == (CONFIRMED, {"old"}):
+            break
+    assert await shown(record, "ada") == (CONFIRMED, {"old"})
+    assert await overdue(record) == {}
+    await told(record, wanted("ada", "newest"))
+
+
+async def test_a_key(record: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key is free again, and is run once."""
+    runs = []
+
+    async def run() -> bytes:
+        runs.append(1)
+        return b"done"
+
+    with monkeypatch.context() as patched:
+        slow = SlowCommits(patched)
+        with pytest.raises(StoreFailed):
+            await record.once("key", "input", run, soon(1))
+        assert slow.begun.is_set()
+    slow.may_end.set()
+    assert await record.once("key", "input", run, soon(20)) == b"done"
+    assert runs == [1]
