@@ -34,6 +34,7 @@ cache_ttl_s = 0
 {server}
 
 [limits]
+body_bytes = 1048576
 header_timeout_s = 2
 body_timeout_s = 2
 init_timeout_s = 2

@@ -164,7 +164,8 @@ async def test_headers_at_their_bound() -> None:
 )
 async def test_large_bodies(sent: bytes) -> None:
     """A body is read no further than its bound, and none is announced that is larger."""
-    async with really_serving() as server, server.line() as line:
+    settings = settings_of(limits={"body_bytes": 1024 * 1024})
+    async with really_serving(settings) as server, server.line() as line:
         writing = asyncio.create_task(line.write(sent))
         answer = await line.answer()
 
