@@ -153,6 +153,8 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     origin: Origin = Origin.LIVE
     fetched_at: datetime | None = None
     """When the provider told it; None: just now."""
+    acts_alone: bool = False
+    """Known to act for no legal entity: at most one assignment to each segment."""
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True, gc=False):

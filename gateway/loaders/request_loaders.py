@@ -6,16 +6,14 @@ Made inside the running loop, one set per request. Equal calls within a request 
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 import msgspec
 
 from gateway.domain.entities import (
     Assignment,
-    AssignmentKind,
     AssignmentRef,
     Customer,
-    Membership,
     Ref,
     Segment,
 )
@@ -23,14 +21,23 @@ from gateway.domain.pages import Page, PageRequest, Walked
 from gateway.domain.queries import EVERY_CUSTOMER, EVERY_SEGMENT
 from gateway.errors import GatewayError, Malformed, settled
 from gateway.loaders.dataloader import DataLoader, LoaderCache
+from gateway.loaders.questions import (
+    Answers,
+    Asking,
+    Question,
+    ReadsWhole,
+    customers_by_key,
+    of_kind,
+    ref_of_value,
+    segments_by_key,
+)
 from gateway.providers.base.adapter import (
+    ListsAssignmentsOfCustomers,
     ListsCustomers,
     ListsSegments,
     ListsSegmentsOfCustomer,
     ReadBatch,
     ReadsAssignments,
-    ReadsCustomers,
-    ReadsSegments,
 )
 from gateway.providers.base.exchange import ReadPlan
 from gateway.request_scope import Scope
@@ -39,34 +46,17 @@ from gateway.upstream.provider import Provider
 T = TypeVar("T")
 Q = TypeVarTuple("Q")
 
-ReadsByKey: TypeAlias = Callable[[Sequence[str]], Sequence[ReadBatch]]
-"""A method of an adapter that reads things by their keys."""
-
-Asking: TypeAlias = Callable[[Provider], ReadsByKey | None]
-"""What returns that method of a provider's adapter; None: it has none."""
-
-ReadsWhole: TypeAlias = Callable[[Provider], Awaitable[Mapping[str, Any]]]
-"""What reads a provider's whole list, by key, where it does not read by keys."""
-
-Question: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...]]
-"""A method of an adapter, and what it is given."""
-
-Answers: TypeAlias = Sequence[tuple[Sequence[str], Mapping[str, T] | GatewayError]]
-"""Keys that one call asked for, and what it answered."""
-
 LARGEST_PAGE = 500
 """Rows asked for when a list is read to its end; an adapter asks for fewer where it must."""
 
 LONGEST_WALK = 200
 """Pages after which a list that does not end is given up."""
 
+MOST_NAMED = 100
+"""Customers of one question for their assignments."""
+
 MOST_KEYS = 250
 """Keys of a question that may be kept, to be asked again."""
-
-KIND_BY_MEMBERSHIP = {
-    Membership.MANUAL: AssignmentKind.MANUAL,
-    Membership.RULE: AssignmentKind.AUTOMATIC,
-}
 
 
 class RequestLoaders:
@@ -197,11 +187,11 @@ class RequestLoaders:
 
     def prime_customers(self, customers: Iterable[Customer]) -> None:
         """Keep customers that another answer told whole."""
-        self.customer.prime(customers, _ref)
+        self.customer.prime(customers, ref_of_value)
 
     def prime_segments(self, segments: Iterable[Segment]) -> None:
         """Keep segments that another answer told whole."""
-        self.segment.prime((each for each in segments if not each.is_partial), _ref)
+        self.segment.prime((each for each in segments if not each.is_partial), ref_of_value)
 
     async def complete(
         self, assignments: Sequence[Assignment]
@@ -218,7 +208,7 @@ class RequestLoaders:
                 elif each.segment is None or each.segment.is_partial:
                     of_segment[place] = Ref(ref.provider, ref.segment)
                 else:
-                    found[place] = _of_kind(each, each.segment)
+                    found[place] = of_kind(each, each.segment)
         if not read and not of_segment:
             return found
         whole, segments = await asyncio.gather(
@@ -231,12 +221,12 @@ class RequestLoaders:
             if isinstance(segment, GatewayError):
                 found[place] = segment
             elif segment is not None:
-                found[place] = _of_kind(assignments[place], segment)
+                found[place] = of_kind(assignments[place], segment)
         return found
 
     def _segments(self, refs: Sequence[Ref]) -> Awaitable[list[Segment | GatewayError | None]]:
         """Answer each ref in order; None: no such segment. An outage is returned, not raised."""
-        return self._read(refs, _segments_by_key, self._all_segments)
+        return self._read(refs, segments_by_key, self._all_segments)
 
     async def _all_segments(self, provider: Provider) -> Mapping[str, Segment]:
         adapter = provider.wanted(ListsSegments, "SEGMENT_GET")
@@ -245,7 +235,7 @@ class RequestLoaders:
 
     async def _customers(self, refs: Sequence[Ref]) -> list[Customer | GatewayError | None]:
         """Answer each ref in order; the key may be any that the provider knows them by."""
-        found = await self._read(refs, _customers_by_key, self._all_customers)
+        found = await self._read(refs, customers_by_key, self._all_customers)
         # Asked for by another of its keys, a customer is not read again by its own.
         self.prime_customers([each for each in found if isinstance(each, Customer)])
         return found
@@ -355,6 +345,38 @@ class RequestLoaders:
         self.prime_segments(row.segment for row in rows if row.segment is not None)
         return rows
 
+    async def every_assignment_of(self, ref: Ref) -> Walked[Assignment] | None:
+        """Return all assignments of a customer, each by itself where one segment has several.
+
+        None: no such customer.
+        """
+        rows = await self.assignments_of.load(ref)
+        provider = self._providers.get(ref.provider)
+        if not rows or provider is None or not provider.offers(ListsAssignmentsOfCustomers):
+            return rows
+        customer = await settled(self.customer.load(ref))
+        if isinstance(customer, Customer) and customer.acts_alone:
+            return rows
+        parts = await asyncio.gather(*(self.each_within(provider, row) for row in rows))
+        return rows.but(each for part in parts for each in part)
+
+    async def each_within(self, provider: Provider, row: Assignment) -> Sequence[Assignment]:
+        """Return the assignments of a row's customer to its segment; itself where none is told.
+
+        So it is with who belongs through a group.
+        """
+        found = await self.within(provider, row.ref.segment, (row.ref.customer,))
+        return [msgspec.structs.replace(each, segment=row.segment) for each in found] or (row,)
+
+    async def within(
+        self, provider: Provider, segment: str, customers: tuple[str, ...]
+    ) -> Sequence[Assignment]:
+        """Return the assignments of these customers to a segment, however they are assigned."""
+        adapter = provider.wanted(ListsAssignmentsOfCustomers, "SEGMENT_MEMBERS")
+        parts = [customers[i : i + MOST_NAMED] for i in range(0, len(customers), MOST_NAMED)]
+        walks = (self.walk(provider, adapter.assignments_within, segment, each) for each in parts)
+        return [row for rows in await asyncio.gather(*walks) for row in rows]
+
     async def _assignments(
         self, refs: Sequence[AssignmentRef]
     ) -> list[Assignment | GatewayError | None]:
@@ -369,24 +391,6 @@ class RequestLoaders:
             )
             if found is not None or ref.legal_entity is not None:
                 return found
-            # What a customer is in is told without the legal entity: it may be there all the same.
-        rows = await self.assignments_of.load(Ref(ref.provider, ref.customer))
+            # Who belongs through a group has no assignment of their own, and is in all the same.
+        rows = await self.every_assignment_of(Ref(ref.provider, ref.customer))
         return next((row for row in rows or () if row.ref == ref), None)
-
-
-def _segments_by_key(provider: Provider) -> ReadsByKey | None:
-    return provider.adapter.segments_by_key if provider.offers(ReadsSegments) else None
-
-
-def _customers_by_key(provider: Provider) -> ReadsByKey | None:
-    return provider.adapter.customers_by_key if provider.offers(ReadsCustomers) else None
-
-
-def _of_kind(assignment: Assignment, segment: Segment) -> Assignment:
-    kind = KIND_BY_MEMBERSHIP.get(segment.membership, AssignmentKind.UNKNOWN)
-    return msgspec.structs.replace(assignment, kind=kind, is_partial=False)
-
-
-def _ref(value: Any) -> Ref:
-    ref: Ref = value.ref
-    return ref

@@ -76,7 +76,7 @@ class CustomerReads(MemberReads):
         checked(paging)
 
         async def rows() -> Sequence[Assignment]:
-            return await self._loaders.assignments_of.load(ref) or ()
+            return await self._loaders.every_assignment_of(ref) or ()
 
         return await merge(
             [settled_list(ref.provider, rows, self._providers[ref.provider].origin)],

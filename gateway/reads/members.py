@@ -3,14 +3,24 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
-from gateway.domain.entities import Assignment, Customer, Item, ItemKind, Ref, Segment
+from gateway.domain.entities import (
+    Assignment,
+    AssignmentRef,
+    Customer,
+    Item,
+    ItemKind,
+    Ref,
+    Segment,
+)
 from gateway.domain.pages import Page, PageRequest
 from gateway.errors import BadInput, GatewayError, settled
-from gateway.loaders.request_loaders import KIND_BY_MEMBERSHIP
+from gateway.loaders.questions import KIND_BY_MEMBERSHIP
 from gateway.providers.base.adapter import (
+    ListsAssignmentsOfCustomers,
     ListsItems,
     ListsMembers,
     MatchesItems,
@@ -18,7 +28,18 @@ from gateway.providers.base.adapter import (
 from gateway.reads.base import Paging, RequestReads, checked, first_page
 from gateway.reads.cursor import identity
 from gateway.reads.merged_list import Connection
+from gateway.reads.source_rows import LARGEST_INT
 from gateway.upstream.provider import Provider
+
+COUNTED_ROWS = 199
+"""Assignments that are looked at to count customers: with one to spare a page of Emporix."""
+
+
+class Tally(NamedTuple):
+    """How many there are; not exact: at least so many."""
+
+    number: int
+    is_exact: bool
 
 
 class MemberReads(RequestReads):
@@ -96,14 +117,13 @@ class MemberReads(RequestReads):
         """Return the list of a segment's customers; `is_sifted`: the caller leaves some out."""
 
         async def page(request: PageRequest) -> Page[Customer]:
-            position, shown = read_member_position(request.position)
-            request = request._replace(position=position)
             found = await self._assignment_page(provider, segment, request)
-            # In B2B a customer may be there once for each legal entity, told one after the other.
-            last = {row.ref.customer: place for place, row in enumerate(found.rows)}
-            if shown is not None:
-                last.pop(shown, None)
-            places = sorted(last.values())
+            first = await self._first_assignments(provider, segment, found.rows)
+            places = [
+                place
+                for place, row in enumerate(found.rows)
+                if first.get(row.ref.customer, row.ref) == row.ref
+            ]
             customers = await self._loaders.customer.load_many(
                 [Ref(provider.key, found.rows[place].ref.customer) for place in places]
             )
@@ -112,21 +132,36 @@ class MemberReads(RequestReads):
                 for place, customer in zip(places, customers, strict=True)
                 if customer is not None
             ]
-            end, newest = found.goes_on_at, found.rows[-1].ref.customer if found.rows else shown
-            counts_others = is_sifted or any(row.ref.legal_entity for row in found.rows)
             return Page(
                 rows=[customer for _, customer in kept],
-                position_after=lambda i: member_position(
-                    found.position_after(kept[i][0]), found.rows[kept[i][0]].ref.customer
-                ),
+                position_after=lambda i: found.position_after(kept[i][0]),
                 is_last=found.is_last,
-                total=None if counts_others else found.total,
+                total=None if is_sifted or first else found.total,
                 origin=found.origin,
                 fetched_at=found.fetched_at,
-                end=None if end is None else member_position(end, newest),
+                end=found.goes_on_at,
+                skipped=found.skipped,
             )
 
         return page
+
+    async def _first_assignments(
+        self, provider: Provider, segment: str, rows: Sequence[Assignment]
+    ) -> Mapping[str, AssignmentRef]:
+        """Return at which of their assignments customers are shown who may have several here.
+
+        In B2B a customer may be in a segment once for each legal entity, and the rows may stand
+        anywhere: which of them shows the customer must not depend on the page.
+        """
+        several = sorted({row.ref.customer for row in rows if row.ref.legal_entity is not None})
+        if not several:
+            return {}
+        first: dict[str, AssignmentRef] = {}
+        for row in await self._loaders.within(provider, segment, tuple(several)):
+            known = first.get(row.ref.customer)
+            if known is None or (row.ref.legal_entity or "") < (known.legal_entity or ""):
+                first[row.ref.customer] = row.ref
+        return first
 
     async def _assignment_page(
         self, provider: Provider, segment: str, request: PageRequest
@@ -141,11 +176,21 @@ class MemberReads(RequestReads):
         if told:
             self._loaders.prime_customers(told)
 
-    async def member_count(self, ref: Ref) -> int:
-        """Count the members of a segment. Raises what its provider fails with."""
+    async def member_count(self, ref: Ref) -> Tally:
+        """Count the customers in a segment. Raises what its provider fails with."""
         provider = self._providers[ref.provider]
         adapter = provider.wanted(ListsMembers, "SEGMENT_MEMBERS")
-        return await self._loaders.fetch(provider, adapter.member_count, ref.key)
+        if not provider.offers(ListsAssignmentsOfCustomers):
+            count = await self._loaders.fetch(provider, adapter.member_count, ref.key)
+            return Tally(min(count, LARGEST_INT), is_exact=count <= LARGEST_INT)
+        # What such a provider counts are assignments: one page tells whether that is the same.
+        page = await self._loaders.fetch(
+            provider, adapter.members, ref.key, PageRequest(COUNTED_ROWS, None, with_total=True)
+        )
+        customers = len({row.ref.customer for row in page.rows})
+        if page.is_last or any(row.ref.legal_entity is not None for row in page.rows):
+            return Tally(customers, is_exact=page.is_last and not page.skipped)
+        return Tally(max(customers, page.total or 0), is_exact=False)
 
     async def items(self, ref: Ref, kind: ItemKind | None, paging: Paging) -> Connection[Item]:
         """List the items of a segment. Raises what its provider fails with."""
@@ -180,18 +225,3 @@ def _of_kind(page: Page[Assignment], segment: Segment) -> Page[Assignment]:
         for row in page.rows
     ]
     return msgspec.structs.replace(page, rows=rows)
-
-
-def member_position(position: str, customer: str | None) -> str:
-    """Return a position in a segment's customers: in its assignments, and who was told last."""
-    return msgspec.json.encode((position, customer)).decode()
-
-
-def read_member_position(text: str | None) -> tuple[str | None, str | None]:
-    """Return both parts of such a position; the start has neither."""
-    if text is None:
-        return None, None
-    try:
-        return msgspec.json.decode(text, type=tuple[str, str | None])
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise BadInput("The cursor was not made by this gateway.") from error

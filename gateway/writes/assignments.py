@@ -1,14 +1,16 @@
 """Writes of assignments and items: who and what belongs to a segment."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gateway.domain.entities import Assignment, AssignmentKind, AssignmentRef, ItemKind, Ref
-from gateway.domain.mutations import Assignee, Outcome, UserError
-from gateway.errors import settled
+from gateway.domain.mutations import Assignee, Outcome, Reason, RowResult, UserError
+from gateway.errors import GatewayError, settled
+from gateway.providers.base.adapter import ListsAssignmentsOfCustomers
 from gateway.providers.base.write_protocols import AssignsCustomers, AssignsItems
+from gateway.upstream.provider import Provider
 from gateway.writes.bulk import WRITTEN, errors_of
-from gateway.writes.dispatch import WriteDispatcher
+from gateway.writes.dispatch import UserErrors, WriteDispatcher
 from gateway.writes.receipts import (
     AssignmentFacts,
     AssignmentReceipt,
@@ -42,7 +44,47 @@ class AssignmentWrites:
         chosen = self._desk.provider(segment.provider, field)
         adapter = self._desk.wanted(chosen, AssignsCustomers, "ASSIGNMENT_DELETE", field)
         await self._desk.send(chosen, adapter.unassign(segment.key, who))
+        left = (await self._left(chosen, segment, [who])).get(who)
+        if left is not None:
+            raise UserErrors(left)
         return AssignmentReceipt(deleted=reference(segment, who))
+
+    async def _left(
+        self, provider: Provider, segment: Ref, gone: Sequence[Assignee]
+    ) -> Mapping[Assignee, UserError]:
+        """Say who is in a segment still, though the provider answered that they are not.
+
+        It says so, too, of an assignment that never was: of a customer who is in the segment
+        through legal entities. Where it cannot be looked at again, its answer is believed.
+        """
+        if not gone or not provider.offers(ListsAssignmentsOfCustomers):
+            return {}
+        customers = tuple(dict.fromkeys(who.customer for who in gone))
+        rows = await settled(self._desk.loaders.within(provider, segment.key, customers))
+        if isinstance(rows, GatewayError):
+            return {}
+        through: dict[str, list[str]] = {}
+        there = {row.ref for row in rows}
+        for row in rows:
+            if row.ref.legal_entity is not None:
+                through.setdefault(row.ref.customer, []).append(row.ref.legal_entity)
+        left = {}
+        for who in gone:
+            entities = through.get(who.customer, ())
+            if reference(segment, who) in there:
+                text, reason = "The customer is in the segment still.", Reason.PROVIDER_FAILED
+            elif who.legal_entity is None and entities:
+                named = ", ".join(sorted(entities))
+                text = (
+                    f"The customer is in the segment through legal entities: name one of {named}."
+                )
+                reason = Reason.NOT_FOUND
+            else:
+                continue
+            left[who] = UserError(
+                text, reason, ("legalEntityId",), provider.key, self._desk.request_id
+            )
+        return left
 
     async def create_many(
         self, segment: Ref, rows: Sequence[Assignee | UserError]
@@ -81,6 +123,16 @@ class AssignmentWrites:
             adapter.rows_per_call,
             lambda part: adapter.unassign_many(segment.key, part),
         )
+        gone = [
+            who
+            for (_, who), result in zip(good, found, strict=True)
+            if result.outcome is Outcome.DELETED
+        ]
+        left = await self._left(chosen, segment, gone)
+        found = [
+            RowResult(Outcome.FAILED, error=left[who]) if who in left else result
+            for (_, who), result in zip(good, found, strict=True)
+        ]
         done = {
             index: AssignmentRow(
                 index=index,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from gateway.domain.entities import Assignment, Ref
 from gateway.domain.mutations import Assignee, Reason, UserError
 from gateway.errors import GatewayError, ProviderError, settled
+from gateway.providers.base.adapter import ListsAssignmentsOfCustomers
 from gateway.providers.base.write_protocols import AssignsCustomers
 from gateway.upstream.provider import Provider
 from gateway.writes.dispatch import AT_ONCE, UserErrors, WriteDispatcher
@@ -69,6 +70,28 @@ class AssignmentDiff:
                 return self._half_done(step, error, f"{done} of {len(steps)}")
         if all(step.verb == ADD for step in steps):
             return RowOutcome(UPDATED)
+        has = await self._read(customer)
+        if not isinstance(has, GatewayError) and has is not None:
+            left = [each for each in has if each.ref.segment not in wanted]
+            if left and self._provider.offers(ListsAssignmentsOfCustomers):
+                return await self._without_entities(customer, wanted, left)
+        return self._verified(has, wanted)
+
+    async def _without_entities(
+        self, customer: str, wanted: set[str], left: Sequence[Assignment]
+    ) -> RowOutcome:
+        """Take a customer out of what they are in through legal entities, one by one."""
+        steps: list[Step] = []
+        for row in left:
+            found = await settled(self._desk.loaders.each_within(self._provider, row))
+            if isinstance(found, GatewayError):
+                return self._verified(found, wanted)
+            steps += [Step(REMOVE, row.ref.segment, assignee_of(each)) for each in found]
+        for done, step in enumerate(steps):
+            try:
+                await self._take(step)
+            except (UserErrors, ProviderError) as error:
+                return self._half_done(step, error, f"{done} of {len(steps)}")
         return self._verified(await self._read(customer), wanted)
 
     async def _read(self, customer: str) -> Sequence[Assignment] | GatewayError | None:

@@ -169,8 +169,9 @@ async def member_customers(
 
 async def member_count(segment: entities.Segment, asked: FieldInfo) -> Count:
     """Count the members of a segment."""
-    count = await asked.context.reads.member_count(segment.ref)
-    return Count(count=count, precision=CountPrecision.EXACT)
+    found = await asked.context.reads.member_count(segment.ref)
+    precision = CountPrecision.EXACT if found.is_exact else CountPrecision.AT_LEAST
+    return Count(count=found.number, precision=precision)
 
 
 async def items(

@@ -174,6 +174,7 @@ def test_lists_of_every_kind_are_altered() -> None:
         "emporix/items.bulk_unassign",
         "emporix/items.list",
         "emporix/members.list",
+        "emporix/members.of_customers",
         "emporix/segments.bulk_create",
         "emporix/segments.bulk_delete",
         "emporix/segments.bulk_upsert",

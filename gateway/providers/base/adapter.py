@@ -155,6 +155,16 @@ class ListsSegmentsOfCustomer(Protocol):
 
 
 @runtime_checkable
+class ListsAssignmentsOfCustomers(Protocol):
+    """Keeps several assignments of one customer in one segment: through legal entities (B2B)."""
+
+    def assignments_within(
+        self, segment: str, customers: Sequence[str], page: PageRequest
+    ) -> ReadPlan[Page[Assignment]]:
+        """Read one stretch of the assignments of these customers to a segment."""
+
+
+@runtime_checkable
 class ReadsAssignments(Protocol):
     """Reads one assignment by its two ends."""
 

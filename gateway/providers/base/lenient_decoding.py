@@ -133,7 +133,7 @@ class _Reader:
         if not isinstance(value, dict):
             raise Unreadable(path)
         parts: dict[str, Any] = {}
-        for field in msgspec.structs.fields(form):
+        for field in _fields(form):
             at = f"{path}.{field.encode_name}"
             default = None if field.default is msgspec.NODEFAULT else field.default
             if field.encode_name not in value:
@@ -161,13 +161,20 @@ class _Reader:
         rows, places = [], []
         for place, each in enumerate(value):
             try:
-                rows.append(self.read(each, form, f"{path}[{place}]"))
+                rows.append(self._row(each, form, f"{path}[{place}]"))
             except Unreadable as error:
                 self._note(f"{str(error).lstrip('.')}: the row is left out")
             else:
                 places.append(place)
         documents = [msgspec.json.encode(value[place]) for place in places]
         return Rows(rows, places, len(value), documents)
+
+    def _row(self, value: Any, form: Any, path: str) -> Any:
+        """Read one row: most of a list are as documented, and read at once."""
+        if not self._is_repaired:
+            with suppress(msgspec.ValidationError):
+                return msgspec.convert(value, form)
+        return self.read(value, form, path)
 
     def _dict(self, value: Any, form: Any, path: str) -> Any:
         if not isinstance(value, dict):
@@ -209,6 +216,11 @@ def _of_leap_second(value: Any) -> datetime | None:
         return before + timedelta(seconds=1)
     except (msgspec.ValidationError, OverflowError):
         return None
+
+
+@cache
+def _fields(form: Any) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(form)
 
 
 @cache

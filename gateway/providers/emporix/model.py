@@ -103,6 +103,7 @@ class CustomerModel(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     company: str | None = None
     contact_email: str | None = None
     contact_phone: str | None = None
+    business_model: str | None = None
     mixins: dict[str, Any] | None = None
 
 
@@ -205,6 +206,7 @@ def customers_of(
             phone=each.contact_phone,
             attributes=each.mixins,
             raw=document,
+            acts_alone=each.business_model == "B2C",
         )
         for each, document in zip(told, raw, strict=True)
     ]

@@ -162,17 +162,16 @@ async def test_a_failing_step(
     assert await of(cleared, KEY) == ["golden"]
 
 
-async def test_still_in_through_a_legal_entity(front: Front) -> None:
-    """Where Emporix keeps a customer in through a legal entity, the row does not claim success."""
+async def test_out_through_legal_entities(front: Front) -> None:
+    """Whoever is in a segment through legal entities is taken out through each of them."""
     hiro = HIRO_AT["emporix"]
     before = await of(front, hiro)
     assert "b2b-partners" in before
     given = {"provider": "emporix", "customers": [entry(hiro)]}
     payload = await do(front, REPLACE, given)
-    assert payload["updatedCustomerIds"] == []
-    told = problem("customers.0.segmentIds", "PROVIDER_REFUSED", "emporix")
-    assert payload["results"] == [row(0, hiro, "NOT_UPDATED", told)]
-    assert await of(front, hiro) == ["b2b-partners"]
+    assert payload["updatedCustomerIds"] == [hiro]
+    assert payload["results"] == [row(0, hiro, "UPDATED")]
+    assert await of(front, hiro) == []
 
 
 async def test_what_they_have_cannot_be_read(front: Front, providers: Providers) -> None:
