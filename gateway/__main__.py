@@ -39,11 +39,12 @@ from gateway.providers.base.store_lookup import Recall
 from gateway.request_scope import Scope
 from gateway.sandbox.faults import KINDS
 from gateway.sandbox.faults import read as read_fault
-from gateway.settings import CONFIG_VARIABLE, Settings, load
+from gateway.settings import CONFIG_VARIABLE, Settings, accounts, load
 from gateway.store.database_url import DatabaseUrl, database_url
 from gateway.store.errors import StoreFailed
 from gateway.store.reporting import advice
 from gateway.store.store import Store
+from gateway.store.temporary import TEMPORARY, shared_folder
 from gateway.upstream.provider import Provider
 from resolvers.schema import sdl
 
@@ -89,7 +90,8 @@ def record_or_fail(settings: Settings) -> str:
     """Make or upgrade the record; return where it is, for people."""
 
     async def opened(place: DatabaseUrl) -> None:
-        record = await Store.open(place, connect_timeout_s=settings.store.connect_timeout_s)
+        timeout_s = settings.store.connect_timeout_s
+        record = await Store.open(place, accounts=accounts(settings), connect_timeout_s=timeout_s)
         await record.close()
 
     try:
@@ -152,6 +154,11 @@ def serve(
 ) -> None:
     """Serve GraphQL and its pages; with no configuration over the embedded sandbox."""
     settings = settings_or_fail(config)
+    with shared_folder(is_wanted=settings.store.url == TEMPORARY):
+        _serve(settings, config, host, port, workers)
+
+
+def _serve(settings: Settings, config: Path | None, host: str, port: int, workers: int) -> None:
     callers = callers_or_fail(settings, host)
     free_or_fail(host, port)
     record = record_or_fail(settings)
@@ -166,7 +173,8 @@ def serve(
         out.print(line, markup=False)
     if not (PAGES / "index.html").is_file():
         out.print("  Missing  the pages are not built; build them with: make pages", markup=False)
-    out.print(f"  Record   {record}", markup=False)
+    ends = " (ends with this server)" if settings.store.url == TEMPORARY else ""
+    out.print(f"  Record   {record}{ends}", markup=False)
     key = "" if settings.auth.is_empty else " -H 'authorization: Bearer KEY'"
     out.print("  Try      the example tabs on that page, or:", markup=False)
     out.print(

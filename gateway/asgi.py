@@ -14,7 +14,7 @@ from gateway.limits.caller_budgets import Budgets
 from gateway.observability.logs import start_log
 from gateway.providers.base.settings import SANDBOX, AccountSettings
 from gateway.providers.registry import ADAPTERS
-from gateway.settings import Settings, load
+from gateway.settings import Settings, accounts, load
 from gateway.store.database_url import database_url
 from gateway.store.store import Store
 from gateway.upstream.client import UpstreamClient
@@ -76,7 +76,8 @@ def build(
 
     async def record() -> Store:
         place = database_url(settings.store.url, os.environ)
-        return await Store.open(place, connect_timeout_s=settings.store.connect_timeout_s)
+        timeout_s = settings.store.connect_timeout_s
+        return await Store.open(place, accounts=accounts(settings), connect_timeout_s=timeout_s)
 
     async def providers(opened: Store) -> Sequence[Provider]:
         return await connect(settings, sandbox, opened)

@@ -6,7 +6,7 @@ The only reader of both. Every problem is reported at once, by its path in the f
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +18,8 @@ from gateway.limits.settings import LimitSettings
 from gateway.observability.settings import LogSettings
 from gateway.providers.base.settings import SANDBOX, AccountSettings
 from gateway.providers.registry import ADAPTERS
+from gateway.store.accounts import Account
+from gateway.store.temporary import TEMPORARY
 
 CONFIG_VARIABLE = "GATEWAY_CONFIG"
 """The environment variable that names the file when the command line does not."""
@@ -150,11 +152,16 @@ TABLES: Mapping[str, type[BaseModel]] = {
 
 
 def sandbox_settings() -> Settings:
-    """Return what is served without a configuration: all four providers, embedded."""
+    """Return what is served without a configuration: all four providers, embedded.
+
+    Their record is temporary: it shares nothing with that of real accounts.
+    """
     document = {
         "providers": [{"key": kind, "kind": kind, "base_url": SANDBOX} for kind in ADAPTERS]
     }
-    return _validated(document, "no configuration file: the embedded sandbox")
+    settings = _validated(document, "no configuration file: the embedded sandbox")
+    store = settings.store.model_copy(update={"url": TEMPORARY})
+    return settings.model_copy(update={"store": store})
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
@@ -276,3 +283,10 @@ def _problems(error: ValidationError, path: str) -> list[Problem]:
         text = PLAIN.get(each["type"], message[:1].lower() + message[1:])
         found.append(Problem(at, text))
     return found
+
+
+def accounts(settings: Settings) -> Sequence[Account]:
+    """Return the accounts as the record knows them, to bind its rows to."""
+    return [
+        Account.of(each.key, each.kind, each.base_url, each.account) for each in settings.providers
+    ]

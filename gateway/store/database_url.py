@@ -8,6 +8,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from gateway.errors import Problem, SettingsError
+from gateway.store.temporary import TEMPORARY, temporary_folder
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 SETTING = "store.url"
@@ -20,6 +21,8 @@ class DatabaseUrl(NamedTuple):
     """With the asynchronous driver."""
     path: Path | None
     """The file; None for PostgreSQL."""
+    is_ours: bool = False
+    """The file's folder is temporary, and to be removed by whoever closes the record."""
 
     @property
     def shown(self) -> str:
@@ -33,9 +36,14 @@ def database_url(url: str | None, environment: Mapping[str, str]) -> DatabaseUrl
     """Return the place that `store.url` names: `sqlite:///file` or `postgresql://…`.
 
     None is `segment-gateway/gateway.db` in the state directory of the XDG Base Directory
-    Specification: $XDG_STATE_HOME when it is absolute, else ~/.local/state. Nothing is opened.
+    Specification: $XDG_STATE_HOME when it is absolute, else ~/.local/state. `TEMPORARY` is a file
+    in a folder that is made for it. Nothing is opened.
     Raises `SettingsError`.
     """
+    if url == TEMPORARY:
+        folder, is_ours = temporary_folder()
+        path = folder / "gateway.db"
+        return DatabaseUrl(URL.create(DRIVERS["sqlite"], database=str(path)), path, is_ours)
     if url is None:
         path = _state_directory(environment) / "segment-gateway" / "gateway.db"
         return DatabaseUrl(URL.create(DRIVERS["sqlite"], database=str(path)), path)

@@ -1,13 +1,16 @@
 """The record as a whole: opened and closed with the server, inside the running loop."""
 
 import asyncio
+import shutil
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Self
 
 from gateway.domain.mutations import Tag
 from gateway.providers.base.store_lookup import Lookup
+from gateway.store.accounts import Account, bind
 from gateway.store.database import CONNECT_TIMEOUT_S, Database
 from gateway.store.database_url import DatabaseUrl
 from gateway.store.errors import StoreState
@@ -29,11 +32,16 @@ class Store:
     """What the gateway remembers. Any number of processes may have the same one open."""
 
     def __init__(
-        self, database: Database, clock: Callable[[], datetime], hold: Hold | None = None
+        self,
+        database: Database,
+        clock: Callable[[], datetime],
+        hold: Hold | None = None,
+        folder: Path | None = None,
     ) -> None:
-        """Use `open`; this takes a database that has its tables."""
+        """Use `open`; this takes a database that has its tables. A `folder` goes with it."""
         self._database = database
         self._hold = hold
+        self._folder = folder
         self._lookups = StoreQueries(database)
         self._settling = Settling(database)
         self.answers = IdempotencyKeys(database, clock, self._settling)
@@ -47,19 +55,22 @@ class Store:
         place: DatabaseUrl,
         clock: Callable[[], datetime] = now,
         *,
+        accounts: Sequence[Account] = (),
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
     ) -> Self:
-        """Open the record, made or upgraded where needed.
+        """Open the record, made or upgraded where needed, for these accounts.
 
         Who has an SQLite file alone takes over what a process before left open. The clocks of
         processes that share one must agree to within a few seconds. Raises `SettingsError` for a
-        place that cannot be used, `RecordFailed` for an unreachable one, within
-        `connect_timeout_s`; upgrading may take longer.
+        place that cannot be used and for keys that mean other accounts than those that rows are
+        recorded of, `RecordFailed` for an unreachable one, within `connect_timeout_s`; upgrading
+        may take longer.
         """
         database = Database(place, connect_timeout_s)
         hold: Hold | None = None
         try:
             await migrate(database, place, connect_timeout_s)
+            await bind(database, accounts, clock())
             if database.file is not None:
                 database.file.remember()
             if place.path is not None:
@@ -72,7 +83,8 @@ class Store:
                 hold.close()
             await database.close()
             raise
-        return cls(database, clock, hold)
+        folder = place.path.parent if place.is_ours and place.path else None
+        return cls(database, clock, hold, folder)
 
     async def close(self) -> None:
         """Finish what was begun, and close all connections."""
@@ -83,6 +95,8 @@ class Store:
         await self._database.close()
         if self._hold is not None:
             self._hold.close()
+        if self._folder is not None:
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     async def state(self) -> StoreState:
         """Return how the database is, as of the last second; see `gateway.store.health`."""

@@ -151,3 +151,15 @@ OUTCOMES = Table(
     Column("outcome", Name),
     sqlite_with_rowid=False,
 )
+
+# Which account each provider key means; see gateway.store.accounts.
+ACCOUNTS = Table(
+    "accounts",
+    METADATA,
+    Column("provider", Name, primary_key=True),
+    Column("kind", Name, nullable=False),
+    Column("base_url", Name, nullable=False),
+    Column("account", Name, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)

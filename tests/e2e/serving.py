@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.asgi import build
 from gateway.domain.entities import AssignmentRef, Ref
 from gateway.sandbox.app import Sandbox
-from gateway.settings import Settings, sandbox_settings
+from gateway.settings import Settings, StoreSettings, sandbox_settings
 from resolvers import global_ids
 from resolvers.global_ids import Kind
 from tests.switches import FAST_PATHS
@@ -115,8 +115,14 @@ def settings_with(**changed: Any) -> Settings:
         each.model_copy(update={"retries": 0, **changed}) for each in settings.providers
     )
     server = settings.server.model_copy(update={"cache_ttl_s": 0})
+    # The record is that of the session, where a test has none of its own: see conftest.
     return settings.model_copy(
-        update={"providers": accounts, "server": server, "fast_paths": FAST_PATHS}
+        update={
+            "providers": accounts,
+            "server": server,
+            "store": StoreSettings(),
+            "fast_paths": FAST_PATHS,
+        }
     )
 
 

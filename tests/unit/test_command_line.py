@@ -107,6 +107,7 @@ def test_serving_says_where_what_and_how(
     """The address, the providers, a call to copy; then the server is run with that."""
     (tmp_path / "index.html").touch()
     monkeypatch.setattr(command_line, "PAGES", tmp_path)
+    monkeypatch.setattr("tempfile.mkdtemp", lambda prefix: f"{tmp_path}/{prefix}x")
     result = run("serve", "--port", str(free))
     assert (result.exit_code, result.stderr) == (0, "")
     address = f"http://127.0.0.1:{free}"
@@ -117,7 +118,7 @@ Segment gateway
   Open     {address}/graphql
   Serving  stuut (stuut), voucherify (voucherify), instaleap (instaleap), emporix (emporix)
            no configuration file: the embedded sandbox
-  Record   {tmp_path}/state/segment-gateway/gateway.db
+  Record   {tmp_path}/segment-gateway-x/gateway.db (ends with this server)
   Try      the example tabs on that page, or:
            curl {address}/graphql -H 'content-type: application/json' \
 -d '{{"query":"{{ segments(first: 5) {{ nodes {{ name provider {{ key }} }} }} }}"}}'

@@ -46,6 +46,14 @@ class AccountSettings(BaseModel):
     probe_interval_s: Annotated[float, Field(gt=0, le=600)] = 5
     """How often a provider that failed too often is tried by one call."""
 
+    @property
+    def account(self) -> str:
+        """What names the account at its provider beyond kind and base URL; empty: nothing does.
+
+        A secret that may be exchanged for another names none.
+        """
+        return ""
+
     @field_validator("base_url")
     @classmethod
     def _names_a_host(cls, url: str) -> str:

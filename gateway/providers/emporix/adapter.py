@@ -62,6 +62,11 @@ class EmporixSettings(AccountSettings):
     scope: Annotated[str, StringConstraints(min_length=1)] | None = None
     default_language: Annotated[str, StringConstraints(min_length=1)] = "en"
 
+    @property
+    def account(self) -> str:
+        """The tenant."""
+        return self.tenant
+
 
 class Emporix(SegmentWrites, AssignmentWrites):
     """One tenant of Emporix: what it reads is here, what it writes in the classes above it."""

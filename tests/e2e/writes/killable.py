@@ -114,7 +114,7 @@ def set_ahead(later_s: float) -> None:
     def clock() -> datetime:
         return store.now() + timedelta(seconds=later_s)
 
-    async def open_later(place: Any, **options: float) -> Store:
+    async def open_later(place: Any, **options: Any) -> Store:
         return await opened(place, clock, **options)
 
     put(Store, "open", open_later)
