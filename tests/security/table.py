@@ -97,7 +97,7 @@ ROWS = (
         )
     ),
     ("", OWN, "PageInfo", "hasNextPage hasPreviousPage startCursor endCursor"),
-    ("", OWN, "Source", "provider origin fetchedAt totalCount error"),
+    ("", OWN, "Source", "provider origin fetchedAt totalCount error skipped"),
     ("", OWN, "SourceError", "code message retryable retryAfterMs upstreamStatus requestId"),
     ("", OWN, "Capability", "operation supported note"),
     ("", OWN, "Count", "count precision"),

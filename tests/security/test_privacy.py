@@ -109,16 +109,27 @@ async def test_the_place_in_an_answer_that_could_not_be_read(
     providers: Providers, url: str
 ) -> None:
     """The path is told, and nothing of what stood there: so that the cause can be found."""
-    body = json.dumps([{"id": "1", "name": {"first": PERSON}, "priority": PERSON}]).encode()
+    body = json.dumps({"name": {"first": PERSON}, "priority": PERSON}).encode()
     async with serving(providers, url) as front:
         providers.instead["stuut"] = answering(200, body)
         with logged() as log:
             await front.ask('{ segments(filter: {providers: ["stuut"]}) { nodes { name } } }')
     (line,) = log.lines
     assert line["error"] == "Malformed"
-    assert line["at"].startswith("`$")
     assert PERSON not in log.text
     assert "detail" not in line
+
+
+async def test_the_parts_of_an_answer_that_are_odd(providers: Providers, url: str) -> None:
+    """Likewise: their paths, in our models' words."""
+    body = json.dumps([{"id": "1", "name": {PERSON: PERSON}, "priority": PERSON}]).encode()
+    async with serving(providers, url) as front:
+        providers.instead["stuut"] = answering(200, body)
+        with logged() as log:
+            await front.ask('{ segments(filter: {providers: ["stuut"]}) { nodes { name } } }')
+    (line,) = log.lines
+    assert line["parts"][:2] == ["[0].name: null", "[0].description: missing"]
+    assert PERSON not in log.text
 
 
 BUG = f"{PERSON} is unknown"
