@@ -86,3 +86,17 @@ def test_a_query(name: str, gateway: Gateway) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["data"] == {name: None}
     assert [call.path for call in gateway.sandbox.calls] == [f"/v1/customers/{name}"]
+
+
+def test_pages_in_a_normalised_cache(gateway: Gateway) -> None:
+    """By the files of docs/clients Apollo's cache joins the pages of a list."""
+    url = f"http://127.0.0.1:{gateway.port}/graphql"
+    done = subprocess.run(
+        [*node("apollo_pages.mjs"), url, f"Bearer {gateway.keys['client']}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=4 * PATIENCE_S,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {"first": 3, "all": 6, "distinct": 6, "embedded": None}
