@@ -66,9 +66,12 @@ class Place(NamedTuple):
     """One that Hiro is not in."""
     calls: Sequence[str]
     """What is asked for whatever the own view shows."""
+    entity: str | None = None
+    """The legal entity that Hiro is in it through."""
 
 
 V = f"/v1/customers/{HIRO_AT['voucherify']}"
+ENTITY = "4f9032fb22fc0be510d27be9"
 PLACES: Mapping[str, Place] = {
     "stuut": Place(
         HIRO_AT["stuut"],
@@ -99,6 +102,7 @@ PLACES: Mapping[str, Place] = {
                 f"?customerId={HIRO_AT['emporix']}&pageNumber=1&pageSize=200"
             ),
         ],
+        ENTITY,
     ),
 }
 
@@ -155,7 +159,7 @@ async def test_nodes(front: Front, provider: str) -> None:
     mine = [
         customer_id(provider, place.own),
         segment_id(provider, place.ours),
-        assignment_id(provider, place.ours, place.own),
+        assignment_id(provider, place.ours, place.own, place.entity),
     ]
     others = [
         customer_id(provider, place.other),
@@ -249,7 +253,7 @@ async def test_pages_of_what_is_active(front: Front) -> None:
 
 async def test_legal_entities(front: Front) -> None:
     """In B2B one finds the assignments through each of one's own legal entities."""
-    entity = "4f9032fb22fc0be510d27be9"
+    entity = ENTITY
     query = (
         "query($id: ID!) { node(id: $id) { id ... on Assignment { legalEntity { externalId } } } }"
     )

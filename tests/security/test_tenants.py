@@ -66,11 +66,12 @@ def ids_at(provider: str) -> Mapping[str, str]:
         "emporix": "b2b-partners",
     }[provider]
     customer = HIRO_AT.get(provider, "AT-1020007919")
+    entity = "4f9032fb22fc0be510d27be9" if provider == "emporix" else None
     return {
         "provider": global_ids.of(SimpleNamespace(key=provider)),
         "segment": segment_id(provider, segment),
         "customer": customer_id(provider, customer),
-        "assignment": assignment_id(provider, segment, customer),
+        "assignment": assignment_id(provider, segment, customer, entity),
     }
 
 

@@ -272,6 +272,7 @@ async def test_a_failure_is_logged_once_under_the_requests_id() -> None:
             "error": "Broken",
             "reason": None,
             "status": 503,
+            "key": None,
             "at": None,
             "detail": Foreign("upstream words"),
         }
