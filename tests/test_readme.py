@@ -1,4 +1,4 @@
-"""The README is true: its query has its answer, its tables are the code's."""
+"""Check the README against the code: its query, its tables, its commands."""
 
 import json
 import re
@@ -26,14 +26,14 @@ def blocks(language: str) -> list[str]:
 
 
 def table(first_cell: str) -> list[list[str]]:
-    """Return the rows of the table whose heading begins with this cell."""
+    """Return the rows of the table whose heading begins with these cells."""
     _, _, below = README.partition(f"\n| {first_cell} |")
     rows = below.partition("\n\n")[0].splitlines()[2:]
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
 
 
 async def test_the_query_has_its_answer() -> None:
-    """The first query, sent as it stands, answers what stands behind it."""
+    """The example query returns the response that is shown."""
     app = build(sandbox_settings(), Sandbox())
     async with (
         app.router.lifespan_context(app),
@@ -46,32 +46,34 @@ async def test_the_query_has_its_answer() -> None:
 
 
 def test_the_capabilities_are_the_adapters() -> None:
-    """Each operation is said of just the providers that can do it."""
+    """The table of capabilities is what the adapters declare."""
     kinds = ["stuut", "voucherify", "instaleap", "emporix"]
-    shown: dict[str, list[str]] = {}
+    supported: dict[str, list[str]] = {}
     for kind in kinds:
         adapter = ADAPTERS[kind]
-        made = adapter(
+        instance = adapter(
             adapter.Settings.model_validate(
                 {"key": kind, "kind": kind, "base_url": "sandbox:", **CREDENTIALS[kind]}
             )
         )
-        for row in capabilities(made):
-            shown.setdefault(f"`{row.operation}`", []).append("yes" if row.supported else "–")
+        for row in capabilities(instance):
+            supported.setdefault(f"`{row.operation}`", []).append("yes" if row.supported else "–")
     _, _, below = README.partition("\n| | Stuut | Voucherify | Instaleap | Emporix |\n")
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in below.partition("\n\n")[0].splitlines()[1:]
     ]
-    found = {name: [cell.replace("*record*", "yes") for cell in cells] for name, *cells in rows}
-    assert found == shown
+    documented = {
+        name: [cell.replace("*stored*", "yes") for cell in cells] for name, *cells in rows
+    }
+    assert documented == supported
 
 
-def test_the_settings_are_the_code_s() -> None:
-    """Every setting that all providers take is told, with its default."""
-    told = {row[0]: row[1] for row in table("Setting | Default")}
+def test_the_provider_settings_are_complete() -> None:
+    """Every setting common to all providers is listed with its default."""
+    documented = {row[0]: row[1] for row in table("Setting | Default")}
     fields = AccountSettings.model_fields
-    assert told == {
+    assert documented == {
         f"`{name}`": "–" if field.default is None else str(field.default).lower()
         for name, field in fields.items()
         if not field.is_required()
@@ -79,7 +81,7 @@ def test_the_settings_are_the_code_s() -> None:
 
 
 def test_the_configuration_loads(tmp_path: Path) -> None:
-    """The example can be used as it stands."""
+    """The example configuration is valid."""
     file = tmp_path / "gateway.toml"
     file.write_text(blocks("toml")[0], encoding="utf-8")
     names = re.findall(r"\$\{(\w+)\}", blocks("toml")[0])
@@ -91,15 +93,17 @@ def test_the_configuration_loads(tmp_path: Path) -> None:
     ]
 
 
-def test_the_codes_are_the_code_s() -> None:
-    """Every code that an error can carry is told."""
-    told = {row[0].strip("`") for row in table("Code | Means")}
-    assert told == set(CODES.values())
+def test_the_error_codes_are_complete() -> None:
+    """Every code that an error can have is listed."""
+    documented = {row[0].strip("`") for row in table("Code | Meaning")}
+    assert documented == set(CODES.values())
 
 
-@pytest.mark.parametrize("target", ["serve", "test", "check"])
-def test_the_targets_are_there(target: str) -> None:
-    """The commands that the README names are the Makefile's."""
+TARGETS = sorted(set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE)))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_targets_exist(target: str) -> None:
+    """Every `make` command in the README is a target of the Makefile."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert f"\n{target}:" in makefile
-    assert f"make {target}" in README
