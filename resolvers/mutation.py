@@ -288,7 +288,8 @@ class Mutation:
         return AssignmentBulkPayload(value=done)
 
     @strawberry.field(
-        description="Give customers these segments instead of those they have.",
+        description="Give customers these segments instead of those they have: as many customers "
+        "at once as the limits of a request allow (`limits.body_bytes`, `list_items`, `cost`).",
         metadata=ASSIGNMENTS,
     )
     async def customer_segments_replace(
