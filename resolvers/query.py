@@ -9,6 +9,7 @@ import strawberry
 from gateway import context
 from gateway.domain import entities, queries
 from gateway.domain.entities import AssignmentRef, Ref
+from gateway.domain.pages import DEFAULT_FIRST, MOST_NODES, MOST_PAIRS
 from gateway.errors import BadInput, GatewayError
 from resolvers import global_ids
 from resolvers.field_declarations import computed, read
@@ -42,9 +43,6 @@ from resolvers.types.nodes import (
 from resolvers.value_types import SegmentSortKey
 
 OppositeOrder = Annotated[bool | None, strawberry.argument(description="In the opposite order.")]
-
-MOST_NODES = 250
-"""Ids that `nodes` takes."""
 
 RIGHT_TO_READ = {
     Kind.SEGMENT: Permission.SEGMENTS_READ,
@@ -81,7 +79,7 @@ async def nodes(
     asked: FieldInfo,
     wanted: Annotated[
         list[strawberry.ID],
-        strawberry.argument(name="ids", description="At most 250 global ids."),
+        strawberry.argument(name="ids", description=f"At most {MOST_NODES} global ids."),
     ],
 ) -> Sequence[Found | GatewayError | None]:
     """Return what each global id names; what fails is an error in its place alone."""
@@ -156,7 +154,7 @@ async def segment(_: None, asked: FieldInfo, global_id: GlobalId) -> entities.Se
 async def segments(
     _: None,
     asked: FieldInfo,
-    first: First = 50,
+    first: First = DEFAULT_FIRST,
     after: After = strawberry.UNSET,
     where: SegmentsWhere = strawberry.UNSET,
     sort_key: Annotated[
@@ -201,7 +199,7 @@ async def customer(
 async def customers(
     _: None,
     asked: FieldInfo,
-    first: First = 50,
+    first: First = DEFAULT_FIRST,
     after: After = strawberry.UNSET,
     where: Annotated[
         CustomerFilter | None,
@@ -289,7 +287,7 @@ class Query:
     segment_memberships: list[SegmentMembership] = read(
         segment_memberships,
         "Bulk membership test: one row for each customer and segment, customers first, in the "
-        "order asked; at most 10,000 rows.",
+        f"order asked; at most {MOST_PAIRS:,} rows.",
         needs=ASSIGNMENTS,
     )
     segment_items_match: list[MatchedItem] | None = read(

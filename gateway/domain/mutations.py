@@ -5,7 +5,7 @@ Paths in errors (`field`) name the caller's own input, from the input object dow
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -13,6 +13,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from gateway.domain.entities import Segment, Status
+
+RECEIPT_LIFETIME = timedelta(hours=24)
+"""How long the result of an idempotency key is stored."""
 
 
 class Reason(Enum):

@@ -1,4 +1,4 @@
-"""Pages of lists: what is requested, and a stretch of a provider's list."""
+"""Pages of lists: their bounds, what is requested, and a stretch of a provider's list."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -10,6 +10,24 @@ import msgspec
 from gateway.domain.entities import Origin
 
 T = TypeVar("T")
+
+# The bounds of lists. What is accepted, what the schema's descriptions say and what an operation
+# costs are derived from these.
+
+LARGEST_FIRST = 250
+"""The most rows of one page of a connection."""
+
+DEFAULT_FIRST = 50
+"""The rows of a page whose `first` is not given."""
+
+MOST_NODES = 250
+"""The most ids that `nodes` takes."""
+
+MOST_PAIRS = 10_000
+"""The most rows of one membership test."""
+
+MOST_CALLS = 100
+"""The most calls to one provider for one page of a list that is filtered or sorted locally."""
 
 
 class PageRequest(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from gateway.domain.pages import Page, PageRequest
+from gateway.domain.pages import LARGEST_FIRST, Page, PageRequest
 from gateway.errors import BadInput
 from gateway.loaders.request_loaders import RequestLoaders
 from gateway.reads import cursor as cursors
@@ -13,9 +13,6 @@ from gateway.reads.source_rows import Source, countable, source_of
 from gateway.upstream.provider import Provider
 
 T = TypeVar("T")
-
-LARGEST_FIRST = 250
-"""Rows of one page of any connection."""
 
 
 class Paging(NamedTuple):

@@ -5,16 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from gateway.domain.entities import Assignment, Origin, Ref
-from gateway.domain.pages import Page, PageRequest
+from gateway.domain.pages import MOST_PAIRS, Page, PageRequest
 from gateway.errors import BadInput, GatewayError, Refused, settled
 from gateway.loaders.request_loaders import LARGEST_PAGE
 from gateway.providers.base.adapter import ListsMembers, ListsSegmentsOfCustomer
 from gateway.reads.members import MemberReads
 from gateway.reads.source_rows import oldest
 from gateway.upstream.provider import Provider
-
-MOST_PAIRS = 10_000
-"""Rows of one membership test."""
 
 
 class Membership(NamedTuple):

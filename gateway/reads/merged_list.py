@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from gateway.domain.entities import Origin
-from gateway.domain.pages import Page, PageRequest, Walked, ref_of, whole
+from gateway.domain.pages import MOST_CALLS, Page, PageRequest, Walked, ref_of, whole
 from gateway.errors import BadInput, GatewayError, Malformed
 from gateway.providers.base.numbered_pages import number
 from gateway.reads import cursor as cursors
@@ -24,9 +24,6 @@ T = TypeVar("T")
 
 FILTERED_PAGE = 250
 """Rows asked for at a time when the gateway itself sifts them."""
-
-MOST_CALLS = 100
-"""Calls that one page of a sifted list may cost one provider; then it ends short."""
 
 
 @dataclass(frozen=True, slots=True)

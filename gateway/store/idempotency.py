@@ -1,12 +1,13 @@
 """Idempotency keys: what a key was first answered is answered again, for a day."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Executable, and_, delete, or_, select, update
 
+from gateway.domain.mutations import RECEIPT_LIFETIME
 from gateway.store.database import Database
 from gateway.store.errors import FirstAttemptRunning, IdempotencyKeyReused, OutcomeUnknown
 from gateway.store.leases import LEASE, LONGEST_LEASE, leased_until
@@ -14,7 +15,6 @@ from gateway.store.settling import Settling
 from gateway.store.tables import CUSTOMERS, KEYS, OUTCOMES
 from gateway.store.waiting import attempts
 
-KEPT: Final = timedelta(hours=24)
 SWEPT: Final = 1_000
 """Expired keys that one transaction forgets."""
 
@@ -172,7 +172,7 @@ class IdempotencyKeys:
                     digest=digest,
                     claim=claim,
                     claimed_until=leased_until(now, deadline),
-                    expires_at=now + KEPT,
+                    expires_at=now + RECEIPT_LIFETIME,
                 )
                 .on_conflict_do_nothing()
                 .returning(KEYS.c.key)

@@ -99,8 +99,8 @@ class WriteService:
         """Do a write unless this key did it already; then return its receipt.
 
         Each caller has keys of their own. The same key with another input raises `UserErrors`.
-        Receipts are kept for 24 hours, but for those of which nothing was sent, or nothing done
-        as the provider says: they may be tried again.
+        Receipts are kept for `RECEIPT_LIFETIME`, but for those of which nothing was sent, or
+        nothing done as the provider says: they may be tried again.
         """
         if not 1 <= len(key) <= LONGEST_KEY:
             told = f"An idempotency key has 1 to {LONGEST_KEY} characters."

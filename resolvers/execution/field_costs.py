@@ -19,6 +19,14 @@ from graphql import (
     GraphQLSchema,
 )
 
+from gateway.domain.pages import (
+    DEFAULT_FIRST,
+    LARGEST_FIRST,
+    MOST_CALLS,
+    MOST_NODES,
+    MOST_PAIRS,
+)
+
 Arguments = Mapping[str, Any]
 """Those of `WEIGHED` that are given, as the caller wrote them: any JSON, right or wrong.
 
@@ -43,11 +51,6 @@ WEIGHED = frozenset(
 
 PAGE = 100
 """Rows of one call: the least that any provider tells at once (Voucherify)."""
-
-SIFTED = 100
-"""Calls that one provider's part of a page takes at most when rows are sifted or sorted here."""
-
-DEFAULT_FIRST, LARGEST_FIRST, MOST_PAIRS = 50, 250, 10_000
 
 FEW = 5
 """Values of a list whose length only its provider knows: languages, identities, conditions."""
@@ -120,7 +123,7 @@ def _segments_of_one(arguments: Arguments, _: int) -> FieldCost:
         return FieldCost(length(wanted.get("ids")) + 3 * ("customerId" in wanted), rows=rows)
     is_sorted = arguments.get("sortKey") not in ("PROVIDER", None)  # any JSON: no set
     if is_sorted or arguments.get("reverse") or wanted.keys() - {"providers"}:
-        return FieldCost(SIFTED, rows=rows)
+        return FieldCost(MOST_CALLS, rows=rows)
     return FieldCost(pages(arguments), rows=rows)
 
 
@@ -138,7 +141,7 @@ def _customers(arguments: Arguments, providers: int) -> FieldCost:
         return FieldCost(2 * scope, rows=rows, sources=scope)
     if "segmentId" in wanted:
         members = _member_customers(arguments, 1)
-        return members._replace(calls=members.calls * (SIFTED if "email" in wanted else 1))
+        return members._replace(calls=members.calls * (MOST_CALLS if "email" in wanted else 1))
     return FieldCost(pages(arguments) * scope, rows=rows, sources=scope)
 
 
@@ -153,7 +156,7 @@ def _providers(arguments: Arguments, providers: int) -> FieldCost:
 
 
 def _nodes(arguments: Arguments, _: int) -> FieldCost:
-    count = min(length(arguments.get("ids")), LARGEST_FIRST)
+    count = min(length(arguments.get("ids")), MOST_NODES)
     return FieldCost(_ASSIGNMENT * count, size=count)
 
 

@@ -7,6 +7,7 @@ import strawberry
 from gateway import context
 from gateway.domain import entities
 from gateway.domain.entities import Ref
+from gateway.domain.pages import DEFAULT_FIRST
 from resolvers.field_resolvers.segments import TOLD_IN_PART, OnlyActive
 from resolvers.inputs.paging import After, First, paging
 from resolvers.lookahead import FieldInfo
@@ -31,7 +32,7 @@ def unlinked(_: Identity) -> None:
 async def customer_assignments(
     customer: entities.Customer,
     asked: FieldInfo,
-    first: First = 50,
+    first: First = DEFAULT_FIRST,
     after: After = strawberry.UNSET,
 ) -> context.Connection[entities.Assignment]:
     """List the assignments of a customer."""
@@ -41,7 +42,7 @@ async def customer_assignments(
 async def customer_segments(
     customer: entities.Customer,
     asked: FieldInfo,
-    first: First = 50,
+    first: First = DEFAULT_FIRST,
     after: After = strawberry.UNSET,
     only_active: OnlyActive = False,
 ) -> context.Connection[entities.Segment]:

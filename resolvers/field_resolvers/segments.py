@@ -9,6 +9,7 @@ import strawberry
 from gateway import context
 from gateway.context import Provider
 from gateway.domain import entities, queries
+from gateway.domain.pages import DEFAULT_FIRST
 from gateway.domain.texts import Texts, best_texts
 from gateway.errors import GatewayError, Malformed
 from resolvers.field_permissions import Permission
@@ -78,7 +79,7 @@ def permitted(wanted: queries.SegmentFilter, asked: FieldInfo) -> queries.Segmen
 async def provider_segments(
     value: Provider,
     asked: FieldInfo,
-    first: First = 50,
+    first: First = DEFAULT_FIRST,
     after: After = strawberry.UNSET,
     where: SegmentsWhere = strawberry.UNSET,
 ) -> context.Connection[entities.Segment]:
@@ -150,7 +151,7 @@ def rule(segment: entities.Segment) -> SegmentRule | None:
 async def members(
     segments: Sequence[entities.Segment],
     asked: FieldInfo,
-    first: First = 50,
+    first: First = DEFAULT_FIRST,
     after: After = strawberry.UNSET,
 ) -> Answers[context.Connection[entities.Assignment]]:
     """List the assignments of each segment."""
@@ -160,7 +161,7 @@ async def members(
 async def member_customers(
     segment: entities.Segment,
     asked: FieldInfo,
-    first: First = 50,
+    first: First = DEFAULT_FIRST,
     after: After = strawberry.UNSET,
 ) -> context.Connection[entities.Customer]:
     """List the customers of a segment."""
@@ -177,7 +178,7 @@ async def member_count(segment: entities.Segment, asked: FieldInfo) -> Count:
 async def items(
     segment: entities.Segment,
     asked: FieldInfo,
-    first: First = 50,
+    first: First = DEFAULT_FIRST,
     after: After = strawberry.UNSET,
     kind: OnlyType = strawberry.UNSET,
 ) -> context.Connection[entities.Item]:

@@ -1,10 +1,12 @@
 """Input types of writing, as the contract has them. What they mean: `to_domain`."""
 
+from datetime import timedelta
 from typing import Any
 
 import strawberry
 from strawberry.scalars import JSON
 
+from gateway.domain.mutations import RECEIPT_LIFETIME
 from resolvers.inputs.filters import CustomerIdentityInput
 from resolvers.value_types import DateTime, ItemType, SegmentStatus
 
@@ -17,7 +19,8 @@ def part(description: str) -> Any:
 
 
 IDEMPOTENCY = (
-    "Any text of yours, unique to this change: repeated with the same input within 24 hours, it "
+    "Any text of yours, unique to this change: repeated with the same input within "
+    f"{RECEIPT_LIFETIME // timedelta(hours=1)} hours, it "
     "is answered by the first result and nothing is sent again."
 )
 

@@ -5,11 +5,15 @@ from typing import Annotated
 import strawberry
 
 from gateway import context
+from gateway.domain.pages import DEFAULT_FIRST, LARGEST_FIRST
 from resolvers.inputs.filters import given
 from resolvers.lookahead import FieldInfo
 
 First = Annotated[
-    int | None, strawberry.argument(description="Rows of the page, from 1 to 250; 50 if null.")
+    int | None,
+    strawberry.argument(
+        description=f"Rows of the page, from 1 to {LARGEST_FIRST}; {DEFAULT_FIRST} if null."
+    ),
 ]
 
 After = Annotated[
@@ -18,8 +22,6 @@ After = Annotated[
         description="The `endCursor` of the page before; the start if missing or empty."
     ),
 ]
-
-DEFAULT_FIRST = 50
 
 
 def paging(asked: FieldInfo, first: int | None, after: str | None) -> context.Paging:

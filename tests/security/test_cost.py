@@ -15,10 +15,13 @@ from graphql import (
 from bench.workloads import GATEWAY, WORKLOADS
 from gateway.http.pages.examples import examples
 from gateway.limits.settings import LimitSettings
+from gateway.providers.emporix import listing as emporix
 from gateway.providers.registry import ADAPTERS
+from gateway.providers.stuut.adapter import PARTNERS, SEGMENTS
+from gateway.providers.voucherify import listing as voucherify
 from resolvers.execution.cost_analysis import CALL, CostAnalysis
 from resolvers.execution.documents import Documents
-from resolvers.execution.field_costs import FEW, PRICES, TOGETHER
+from resolvers.execution.field_costs import FEW, PAGE, PRICES, TOGETHER
 from resolvers.schema import SCHEMA
 from tests.e2e.serving import Front, customer_id, segment_id
 from tests.security.bounded import asked, bounded, codes, told
@@ -369,6 +372,12 @@ def test_only_connections_are_called_so() -> None:
 def test_lists_of_known_length_are_no_longer() -> None:
     """What counts as few is few."""
     assert all(len(adapter.limits) <= FEW for adapter in ADAPTERS.values())
+
+
+def test_a_call_reads_as_many_rows_as_the_provider_with_the_smallest_pages() -> None:
+    """The rows that the cost analysis expects of one call are those of the adapters."""
+    largest = (SEGMENTS.largest, PARTNERS.largest, voucherify.LARGEST_PAGE, emporix.LARGEST_PAGE)
+    assert min(largest) == PAGE
 
 
 def test_equal_values_of_other_types_cost_their_own() -> None:
