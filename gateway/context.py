@@ -79,23 +79,25 @@ class RequestContext:
         know them. Raises `Forbidden`. Call it before anything is read.
         """
         caller = self.caller
-        if caller.may_everything:
+        if caller.is_unrestricted:
             return
         seen: _Seen | None = caller.seen.get(needs)
         if seen is None or seen.known is not self.providers:
             seen = caller.seen[needs] = _seen(caller, needs, self.providers)
-        if needs.rights and not seen.allowed:
-            raise Forbidden(f"No provider grants you all of {', '.join(sorted(needs.rights))}.")
+        if needs.permissions and not seen.allowed:
+            raise Forbidden(
+                f"No provider grants you all of {', '.join(sorted(needs.permissions))}."
+            )
         self.providers, self._own = seen.allowed, seen.own
 
-    def shows(self, right: Permission, provider: str) -> bool:
+    def may_show(self, right: Permission, provider: str) -> bool:
         """Tell whether things of a provider that need this right to be read may be shown.
 
         In the own view they may: it has only the caller's own.
         """
         return provider in self.providers and (bool(self._own) or self.caller.may(right, provider))
 
-    def demand(self, right: Permission, provider: str, what: str) -> None:
+    def require(self, right: Permission, provider: str, what: str) -> None:
         """Raise `Forbidden` where an argument needs a right that its field does not need always.
 
         `what` names the argument. At a provider that this operation does not see, nothing is
@@ -138,7 +140,7 @@ class _Seen(NamedTuple):
 
 
 def _seen(caller: Caller, needs: Requirement, known: Mapping[str, Provider]) -> _Seen:
-    allowed = caller.providers_for(needs.rights, known)
+    allowed = caller.providers_for(needs.permissions, known)
     own: Mapping[str, str] = {}
     if not allowed and needs.own:
         allowed = own = caller.own_at(known)

@@ -1,4 +1,4 @@
-"""Every error of the gateway as one tree, split by what its reader does next.
+"""All errors of the gateway as one tree, split by what the reader does next.
 
 A message names the provider (its key) and the operation, never a secret, a URL, a body or personal
 data: it may be shown to a client. The cause (`raise … from`) is for the log.
@@ -12,48 +12,48 @@ _KEY = re.compile(r"[A-Za-z][\w.-]{0,63}", re.ASCII)
 
 
 class GatewayError(Exception):
-    """The root of all errors that the gateway foresees."""
+    """The root of all errors that the gateway expects."""
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong in the configuration: where, by its path in the file, and what."""
+    """One problem in the configuration, with its path in the file."""
 
     path: str
     text: str
 
 
 class SettingsError(GatewayError):
-    """The configuration cannot be used: do not start. Carries every problem at once."""
+    """The configuration cannot be used: do not start. Carries all problems at once."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        """Keep the problems in file order."""
+        """Store the problems in file order."""
         self.problems = tuple(problems)
         super().__init__("; ".join(f"{path}: {text}" for path, text in self.problems))
 
 
 class BadInput(GatewayError):
-    """An argument cannot be used (an id, a cursor, a bound): the caller must change it."""
+    """An argument cannot be used (an id, a cursor, a page size): the caller must change it."""
 
 
 class Unauthenticated(GatewayError):
-    """Nobody is known by these credentials, or there are none. Says no more than that."""
+    """The credentials are missing or invalid. The message says no more than that."""
 
 
 class Forbidden(GatewayError):
-    """The caller lacks a right for what is asked: it names the right, and nothing of the data."""
+    """The caller lacks a permission. The message names the permission, and no data."""
 
 
 class LimitExceeded(GatewayError):
-    """More is asked at once, or in a time, than is allowed: it names the bound and the figure."""
+    """The request exceeds a limit. The message names the limit and the figure."""
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
-        """`retry_after_s` is when it is allowed again; None: never."""
+        """`retry_after_s` is when the same request is within the limit; None: never."""
         self.retry_after_s = retry_after_s
         super().__init__(message)
 
 
 class Unsupported(GatewayError):
-    """The provider has no such operation. Nothing was sent."""
+    """The provider does not support the operation. Nothing was sent."""
 
     def __init__(self, provider: str, operation: str) -> None:
         """Name the provider's key and the operation as `Provider.capabilities` names it."""
@@ -63,12 +63,21 @@ class Unsupported(GatewayError):
 
 
 class ProviderError(GatewayError):
-    """A provider failed: one call, or everything that waited for it."""
+    """A provider failed: one call, or everything that depended on it.
+
+    Each subclass sets `retryable` and `transient` to whether a repetition may succeed.
+    """
 
     retryable: ClassVar[bool] = False
+    """For clients: the same request may succeed later."""
+    transient: ClassVar[bool] = False
+    """For the gateway's own retries: the same call may succeed within this request.
+
+    `gateway.upstream.resilience.retry` excludes some statuses.
+    """
     sentence: ClassVar[str] = "failed"
     key: str | None = None
-    """The documented key of the error, where the answer tells one: for the log."""
+    """The documented key of the error, if the reply has one: for the log."""
 
     def __init__(  # noqa: PLR0913  # parts of one report, all but two by name
         self,
@@ -83,10 +92,9 @@ class ProviderError(GatewayError):
     ) -> None:
         """Name the provider's key and its operation.
 
-        `status` is the HTTP status, where there was one. `was_sent` is False when the provider
-        cannot have acted on the call. `reason` is the `NetworkFailure`, where no answer came; it
-        is for operators. `detail` says more and goes to the log only: it may hold what the
-        provider wrote.
+        `status` is the HTTP status, if there was a reply. `was_sent` is False when the provider
+        cannot have acted on the call. `reason` is the `NetworkFailure`, if no reply arrived; it is
+        for operators. `detail` is for the log only: it may contain the provider's own text.
         """
         self.provider = provider
         self.operation = operation
@@ -96,57 +104,59 @@ class ProviderError(GatewayError):
         self.reason = reason
         self.detail = detail
         self.may_repeat = True
-        """False: the provider may have done it already, and a second time would do it twice."""
+        """False: the provider may have carried it out, and a repetition would do it twice."""
         super().__init__(f"Provider {provider!r} {self.sentence}.")
 
     @property
-    def place(self) -> str | None:
-        """Where an answer could not be read: the path that msgspec tells last, without values."""
+    def path(self) -> str | None:
+        """The path of the part of the reply that cannot be read, without values."""
         return None
 
-    def again(self) -> Self:
-        """Return an equal error: one that is raised twice drags its first traceback along."""
+    def copy(self) -> Self:
+        """Return an equal error: raising the same one twice would extend its first traceback."""
         copy = type(self).__new__(type(self), *self.args)
         copy.__dict__.update(self.__dict__)
         return copy
 
 
 class Unreachable(ProviderError):
-    """No connection, or it broke before the answer was whole."""
+    """No connection, or it was lost before the reply was complete."""
 
     retryable = True
+    transient = True
     sentence = "cannot be reached"
 
 
 class TimedOut(ProviderError):
-    """The provider's time ran out."""
+    """The provider did not reply in time."""
 
     retryable = True
-    sentence = "did not answer in time"
+    sentence = "did not reply in time"
 
 
 class RateLimited(ProviderError):
-    """Too many calls (429); `retry_after_s` when the provider says."""
+    """Too many calls (429); `retry_after_s` if the provider states it."""
 
     retryable = True
-    sentence = "allows no more calls at the moment"
+    transient = True
+    sentence = "accepts no more calls at the moment"
 
 
 class Denied(ProviderError):
-    """The credentials are wrong, expired or lack a right (401, 402, 403, a failed sign-in)."""
+    """Wrong or expired credentials, or a missing permission (401, 402, 403, a failed sign-in)."""
 
-    sentence = "refuses the gateway's credentials or lacks a permission for them"
+    sentence = "rejects the gateway's credentials, or they lack a permission"
 
 
 class Refusal(NamedTuple):
-    """Why a provider refused, where its answer says so in a documented way."""
+    """Why a provider refused, if its reply says so in a documented way."""
 
     reason: str
     """A code of `gateway.domain.mutations.Reason`."""
     message: str
-    """One sentence of ours."""
+    """One sentence, written by us."""
     field: tuple[str, ...] | None = None
-    """The part of the caller's input that it names."""
+    """The part of the caller's input that was refused."""
 
 
 class Refused(ProviderError):
@@ -155,63 +165,66 @@ class Refused(ProviderError):
     sentence = "does not accept this request"
     refusal: Refusal | None = None
 
-    def keyed(self, key: str | None) -> Self:
-        """Keep the key that the answer tells, if it looks like one: anything else is text."""
+    def with_key(self, key: str | None) -> Self:
+        """Store the key of the reply if it looks like one: anything else is free text."""
         self.key = key if key and _KEY.fullmatch(key) else None
         return self
 
-    def because(self, reason: str, message: str, field: tuple[str, ...] | None = None) -> Self:
-        """Say why, in the words of `Refusal`."""
+    def with_refusal(
+        self, reason: str, message: str, field: tuple[str, ...] | None = None
+    ) -> Self:
+        """Store why the provider refused; see `Refusal`."""
         self.refusal = Refusal(reason, message, field)
         return self
 
 
 class Broken(ProviderError):
-    """The provider has a fault of its own (5xx)."""
+    """The provider failed internally (5xx)."""
 
     retryable = True
-    sentence = "has a fault of its own"
+    transient = True
+    sentence = "failed internally"
 
 
 class Malformed(ProviderError):
-    """The answer cannot be read: no JSON, or not of the documented form (`detail`: where)."""
+    """The reply is not JSON, or not of the documented form (`detail`: where)."""
 
-    sentence = "gave an answer that cannot be read"
+    sentence = "sent a reply that cannot be read"
     is_of_one_row: bool = False
-    """Only the one thing that was read is odd: that says nothing of the provider's health."""
+    """Only one row is malformed: that is no sign of the provider's health."""
 
     @property
-    def place(self) -> str | None:
-        """The path; None when it is not JSON, or fails as a whole."""
+    def path(self) -> str | None:
+        """The path; None if the reply is not JSON, or malformed as a whole."""
         return self.detail.rpartition(" - at ")[2] if " - at " in self.detail else None
 
 
 class Unavailable(ProviderError):
-    """The provider failed too often and is given a rest: nothing was sent."""
+    """The provider's circuit is open: nothing was sent."""
 
     retryable = True
-    sentence = "failed too often and is given a rest"
+    sentence = "failed too often; calls to it are paused"
 
 
 class Busy(ProviderError):
-    """Too many calls to this provider are under way: nothing was sent."""
+    """Too many calls to this provider are in flight: nothing was sent."""
 
     retryable = True
-    sentence = "has too many calls under way"
+    sentence = "has too many calls in flight"
 
 
 class TooManyCalls(ProviderError):
-    """One operation asks for more calls to this provider than it may: nothing was sent."""
+    """One operation needs more calls to this provider than it may make: nothing was sent."""
 
-    sentence = "would be called more often than one operation may call it; ask for less at once"
+    sentence = "would be called more often than one operation may call it; request less at once"
 
 
 T = TypeVar("T")
 
 
-async def settled(answer: Awaitable[T]) -> T | GatewayError:
-    """Return what is awaited, or the error that it raised."""
+async def settled(result: Awaitable[T]) -> T | GatewayError:
+    """Return the awaited result, or the error that it raised."""
     try:
-        return await answer
+        return await result
     except GatewayError as error:
         return error

@@ -1,69 +1,71 @@
-"""What the upstream calls of one client request have in common."""
+"""The state that all upstream calls of one client request share."""
 
 import asyncio
 import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from gateway.auth.permissions import Caller, everybody
+from gateway.auth.permissions import Caller, unrestricted_caller
 
 
 class SentCall(NamedTuple):
-    """One call that a request caused: for traces, and for tests that count."""
+    """One upstream call that a request caused: for traces, and for tests that count calls."""
 
     provider: str
     operation: str
     status: int | None
-    """None when there was no answer."""
+    """None if there was no reply."""
     duration_ms: float
 
 
 class WriteCounts(NamedTuple):
-    """How many calls that write ended how."""
+    """Calls that write, counted by outcome."""
 
     acted: int = 0
-    """The provider did it or refused it, or nobody knows."""
+    """The provider carried it out or refused it, or the outcome is unknown."""
     undone: int = 0
-    """The provider answered that it did nothing: 401, 403, 429."""
+    """The provider replied that it did nothing: 401, 403, 429."""
     unsent: int = 0
     """Nothing reached the provider."""
 
     def since(self, before: "WriteCounts") -> "WriteCounts":
-        """Return those that ended after `before`."""
+        """Return the counts of the calls that ended after `before`."""
         return WriteCounts(*(now - then for now, then in zip(self, before, strict=True)))
 
 
 NO_WRITES = WriteCounts()
-ANYBODY = everybody()
-"""The gateway itself, and whoever asks where nobody has to sign in."""
+UNRESTRICTED = unrestricted_caller()
+"""The gateway itself, and every client where no credentials are required."""
 
 
 @dataclass(slots=True)
 class Scope:
-    """What the calls of one client request have in common."""
+    """The state that all upstream calls of one client request share."""
 
     request_id: str
     deadline: float
     """On the event loop's clock, in seconds."""
-    caller: Caller = ANYBODY
-    """Who asks."""
+    caller: Caller = UNRESTRICTED
     is_background: bool = False
-    """Nobody waits for it: it yields first when a provider allows few more calls."""
+    """No client is waiting: these calls yield first when a provider's rate limit runs low."""
     calls: list[SentCall] = field(default_factory=list)
-    wanted: dict[str, int] = field(default_factory=dict)
-    """Calls asked for so far by provider, answers from the cache not counted."""
+    calls_by_provider: dict[str, int] = field(default_factory=dict)
+    """Calls that were needed so far, by provider; cached replies are not counted."""
     writes: "WriteCounts | None" = None
-    """How the calls ended that were to change something; None: there was none."""
+    """The outcomes of calls that write; None: there were none."""
     fresh_for_s: float = math.inf
-    """How long the least fresh of its answers stays good; 0 once a provider failed."""
+    """How long the least fresh reply stays fresh; 0 once a provider failed."""
     _reported: set[tuple[str, type]] = field(default_factory=set)
-    waits: set["asyncio.Future[Any]"] = field(default_factory=set)
-    """What is awaited for it now: tasks that send, and the turns of those that read."""
+    pending: set["asyncio.Future[Any]"] = field(default_factory=set)
+    """The tasks that send calls for this request, and the futures of its reads."""
     is_closed: bool = False
-    """It was answered, or nobody waits: whoever still reads for it shall end."""
+    """The response was sent or the client has left: reads for this request must end."""
 
     def note_write(self, *, acted: bool, answered: bool) -> None:
-        """Take in how a call that writes ended; `acted`: done or refused, or it is not known."""
+        """Count the outcome of a call that writes.
+
+        `acted`: the provider carried it out or refused it, or the outcome is unknown.
+        """
         before = self.writes or NO_WRITES
         self.writes = WriteCounts(
             before.acted + acted,
@@ -72,30 +74,30 @@ class Scope:
         )
 
     def note_freshness(self, fresh_for_s: float) -> None:
-        """Take in how long one of the answers stays good."""
+        """Record how long one of the replies stays fresh."""
         if fresh_for_s < self.fresh_for_s:
             self.fresh_for_s = max(fresh_for_s, 0)
 
-    def is_new(self, provider: str, error: type) -> bool:
-        """Tell whether this kind of failure is this request's first of it: what the log asks."""
-        known = len(self._reported)
+    def is_first_report(self, provider: str, error: type) -> bool:
+        """Return whether this is the request's first failure of this kind: only that is logged."""
+        reported = len(self._reported)
         self._reported.add((provider, error))
-        return len(self._reported) > known
+        return len(self._reported) > reported
 
-    def under_way(self) -> "_UnderWay":
-        """Hold the running task as one that `close` ends: a loader's batch outlives its caller."""
-        return _UnderWay(self.waits)
+    def track_task(self) -> "_TrackedTask":
+        """Let `close` cancel the running task: a loader's batch outlives its caller."""
+        return _TrackedTask(self.pending)
 
     def close(self) -> None:
-        """End what is still asked for this request alone: it was answered, or nobody waits."""
+        """Cancel what is pending: the response was sent, or the client has left."""
         self.is_closed = True
-        if self.waits:
-            for each in self.waits - {asyncio.current_task()}:
+        if self.pending:
+            for each in self.pending - {asyncio.current_task()}:
                 each.cancel()
 
 
-class _UnderWay:
-    """Keeps the running task in a set; a generator would cost twice as much."""
+class _TrackedTask:
+    """Hold the running task in a set; a generator would cost twice as much."""
 
     __slots__ = ("_task", "_tasks")
 

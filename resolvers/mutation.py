@@ -102,7 +102,7 @@ def demand_members(info: Context, provider: str, *rows: Any) -> None:
     """Raise `Forbidden` where new segments are given members by who may assign nobody."""
     if any(row.customers or row.customer_external_ids for row in rows):
         try:
-            info.context.demand(
+            info.context.require(
                 Permission.ASSIGNMENTS_WRITE, provider, "A new segment with customers"
             )
         except Forbidden:

@@ -105,7 +105,7 @@ async def _nodes(wanted: Sequence[str], asked: FieldInfo) -> Sequence[Found | Ga
         asked_for = [
             (place, ref(*parts))
             for place, parts in places.get(kind, ())
-            if asked.context.shows(right, parts[0])
+            if asked.context.may_show(right, parts[0])
         ]
         if asked_for:
             answers = await read([each for _, each in asked_for])
@@ -210,7 +210,7 @@ async def customers(
     wanted = customer_filter(where)
     if wanted.segment is not None:
         told = "filter.segmentId"
-        asked.context.demand(Permission.ASSIGNMENTS_READ, wanted.segment.provider, told)
+        asked.context.require(Permission.ASSIGNMENTS_READ, wanted.segment.provider, told)
     return await asked.context.reads.customers(wanted, paging(asked, first, after))
 
 

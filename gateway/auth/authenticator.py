@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.auth.addresses import is_local
 from gateway.auth.api_keys import PREFIX, ApiKeys
-from gateway.auth.permissions import Caller, SignedIn, everybody
+from gateway.auth.permissions import Caller, SignedIn, unrestricted_caller
 from gateway.auth.refusal import refuse
 from gateway.auth.settings import AuthSettings, JwtSettings
 
@@ -90,7 +90,7 @@ def _tokens(
 
 @lru_cache(maxsize=1024)
 def _anonymous(address: str | None, *, may_explore: bool) -> Caller:
-    return everybody(f"anonymous:{address or 'local'}", may_explore=may_explore)
+    return unrestricted_caller(f"anonymous:{address or 'local'}", may_explore=may_explore)
 
 
 def _bearer(authorization: str) -> str:

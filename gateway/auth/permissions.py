@@ -28,7 +28,7 @@ class Permission(StrEnum):
 class Requirement(NamedTuple):
     """What a field needs of its caller, or an operation with all of its fields."""
 
-    rights: frozenset[Permission]
+    permissions: frozenset[Permission]
     """All of these …"""
     own: bool = False
     """… or `own:read`, which then shows only what is the caller's own."""
@@ -66,7 +66,7 @@ class Caller:
     """What `RequestContext.admit` found before, by needs: there are as many as sets of rights."""
 
     @property
-    def may_everything(self) -> bool:
+    def is_unrestricted(self) -> bool:
         """True for who holds every right at every provider."""
         return self.grants.get(Permission.ADMIN, NOWHERE) is None
 
@@ -116,6 +116,6 @@ class SignedIn(NamedTuple):
     until: float
 
 
-def everybody(name: str = "anonymous", *, may_explore: bool = True) -> Caller:
+def unrestricted_caller(name: str = "anonymous", *, may_explore: bool = True) -> Caller:
     """Return who may do everything: where nobody has to sign in."""
     return Caller(name, EVERY_RIGHT, may_explore=may_explore)

@@ -153,7 +153,7 @@ class UpstreamClient:
         """
         now = _now()
         try:
-            with scope.under_way():
+            with scope.track_task():
                 self._count(exchange, scope)
                 deadline = min(scope.deadline, now + self._timeout_s)
                 return (await self._sent(_Sending(exchange, scope, deadline))).value
@@ -250,7 +250,7 @@ class UpstreamClient:
             scope.note_freshness(0)
             kept = self._memory.stale(exchange.call.identity, _now())
             if kept is None or not isinstance(error, STALE_IF_ERRORS):
-                raise error.again() from error
+                raise error.copy() from error
             older: T = kept.aged(exchange, Origin.STALE, self._read)
             return older
 
@@ -386,14 +386,14 @@ class UpstreamClient:
             raise provider_error(error, self.key, operation) from error
 
     def _count(self, exchange: Exchange[T], scope: Scope) -> None:
-        wanted = scope.wanted[self.key] = scope.wanted.get(self.key, 0) + 1
+        wanted = scope.calls_by_provider[self.key] = scope.calls_by_provider.get(self.key, 0) + 1
         if wanted > self._most_calls:
             raise TooManyCalls(self.key, exchange.operation, was_sent=False)
 
     def _report(self, exchange: Exchange[T], scope: Scope, error: ProviderError) -> None:
         """Log a failure once for each request, and say when the gateway itself calls again."""
         self.gate.set_wait(error, _now())
-        if not scope.is_new(self.key, type(error)):
+        if not scope.is_first_report(self.key, type(error)):
             return
         detail = self._redacted(error.detail or str(error.__cause__ or ""))
         log_failure(error, exchange, scope.request_id, detail)

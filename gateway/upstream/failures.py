@@ -50,6 +50,6 @@ def log_failure(
         reason=error.reason,
         status=error.status,
         key=error.key,
-        at=error.place,
+        at=error.path,
         detail=Foreign(detail),
     )

@@ -105,7 +105,7 @@ class Provider:
         try:
             return asked.read(await self._record(self.key, asked.lookup, scope.deadline))
         except StoreFailed as error:
-            if scope.is_new(self.key, StoreFailed):
+            if scope.is_first_report(self.key, StoreFailed):
                 report(error, scope.request_id)
             raise
 

@@ -88,7 +88,7 @@ class SingleFlight:
         loop = asyncio.get_running_loop()
         turn = loop.create_future()
         party = _Waiter(len(flights), turn)
-        scope.waits.add(turn)
+        scope.pending.add(turn)
         for flight in flights:
             flight.parties.add(party)
             flight.goes_on |= to_end
@@ -96,7 +96,7 @@ class SingleFlight:
         try:
             await turn
         finally:
-            scope.waits.discard(turn)
+            scope.pending.discard(turn)
             if timer is not None:
                 timer.cancel()
             for flight in flights:

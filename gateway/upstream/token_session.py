@@ -65,7 +65,7 @@ class TokenSession:
         if self._signing_in is not None and not self._signing_in.done():
             return await asyncio.shield(self._signing_in)
         if self._denied is not None and now < self._rests_until:
-            raise self._denied.again() from self._denied
+            raise self._denied.copy() from self._denied
         if token is not None and instead_of is token:
             if now < self._forced_until:
                 # Already asked for instead of another that failed: a third would fail as well.

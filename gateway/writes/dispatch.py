@@ -143,7 +143,7 @@ class WriteDispatcher:
 
     def report(self, error: GatewayError) -> None:
         """Log why the record failed, once for this request."""
-        if isinstance(error, StoreFailed) and self._scope.is_new("", StoreFailed):
+        if isinstance(error, StoreFailed) and self._scope.is_first_report("", StoreFailed):
             report(error, self._scope.request_id)
 
     async def current(self, ref: Ref) -> Segment | None:
@@ -152,7 +152,7 @@ class WriteDispatcher:
             return await self.loaders.segment.load(ref)
         except ProviderError as error:
             self.note_unsent()
-            failed = error.again()
+            failed = error.copy()
             failed.was_sent = False
             raise failed from error
 
@@ -187,7 +187,7 @@ class WriteDispatcher:
         for each in await self.loaders.customer.answers(refs):
             if isinstance(each, ProviderError):
                 self.note_unsent()
-                failed = each.again()
+                failed = each.copy()
                 failed.was_sent = False
                 raise failed from each
             if isinstance(each, GatewayError):

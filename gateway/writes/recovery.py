@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from gateway.auth.permissions import everybody
+from gateway.auth.permissions import unrestricted_caller
 from gateway.errors import GatewayError
 from gateway.loaders.request_loaders import RequestLoaders
 from gateway.observability import audit
@@ -26,7 +26,7 @@ EVERY_S = 60.0
 LONGEST_S = 30.0
 """Seconds that one claim may take."""
 
-OURSELVES = everybody("gateway")
+OURSELVES = unrestricted_caller("gateway")
 """Who asks, in the audit log."""
 
 log = structlog.get_logger(__name__)

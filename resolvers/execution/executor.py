@@ -210,7 +210,7 @@ class Executor:
         if failed:
             body["errors"] = [shown(error, context) for error in failed]
         if cost is not None:
-            took = context.scope.wanted
+            took = context.scope.calls_by_provider
             calls = sum(took.values()) if took else 0
             body.update(self._charged(cost, context, CALL * (calls - cost.calls)))
         return OperationResult(body, is_request_error=False)
@@ -233,7 +233,7 @@ def admitted(
     document: Document, name: str | None, context: RequestContext
 ) -> Sequence[GraphQLError]:
     """Show an operation what its caller may see; return why not, where that is nothing."""
-    if context.caller.may_everything:
+    if context.caller.is_unrestricted:
         return ()
     needed = document.needs(name)
     try:

@@ -102,7 +102,7 @@ class _RequirementVisitor(Visitor):
             return
         needs = requirement_of(parent, field)  # type: ignore[arg-type]  # a union has no fields of ours
         self.own = self.own and needs.own
-        for right in sorted(needs.rights):
+        for right in sorted(needs.permissions):
             known = self.sites.get(right)
             if known is None or (known.own and not needs.own):
                 self.sites[right] = FieldSite(".".join(self._path), node, needs.own)

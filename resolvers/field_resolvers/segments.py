@@ -72,7 +72,7 @@ def permitted(wanted: queries.SegmentFilter, asked: FieldInfo) -> queries.Segmen
     """Return a filter; raise `Forbidden` for one that tells who is in a segment to who may not."""
     if wanted.customer is not None:
         told = "filter.customerId"
-        asked.context.demand(Permission.ASSIGNMENTS_READ, wanted.customer.provider, told)
+        asked.context.require(Permission.ASSIGNMENTS_READ, wanted.customer.provider, told)
     return wanted
 
 

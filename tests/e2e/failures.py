@@ -14,12 +14,12 @@ MARK = f'"{SECRET}" at https://{SECRET}.internal:8443/'
 HEADERS = {"location": f"https://{SECRET}.internal/", "x-request-id": SECRET}
 SENTENCES = {
     "PROVIDER_UNREACHABLE": "cannot be reached",
-    "PROVIDER_TIMEOUT": "did not answer in time",
-    "PROVIDER_RATE_LIMITED": "allows no more calls at the moment",
-    "PROVIDER_DENIED": "refuses the gateway's credentials or lacks a permission for them",
+    "PROVIDER_TIMEOUT": "did not reply in time",
+    "PROVIDER_RATE_LIMITED": "accepts no more calls at the moment",
+    "PROVIDER_DENIED": "rejects the gateway's credentials, or they lack a permission",
     "PROVIDER_REFUSED": "does not accept this request",
-    "PROVIDER_BROKEN": "has a fault of its own",
-    "PROVIDER_MALFORMED": "gave an answer that cannot be read",
+    "PROVIDER_BROKEN": "failed internally",
+    "PROVIDER_MALFORMED": "sent a reply that cannot be read",
 }
 A_DAY_MS = 24 * 60 * 60 * 1000
 RETRYABLE = {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.auth.authenticator import Authenticator
-from gateway.auth.permissions import Caller, Permission, SignedIn, everybody
+from gateway.auth.permissions import Caller, Permission, SignedIn, unrestricted_caller
 from gateway.settings import Settings
 from tests.e2e.serving import Front, Providers, serving
 
@@ -34,7 +34,7 @@ class Believing(Authenticator):
     def known(self, authorization: str | None, _: str | None) -> SignedIn | None:
         """Return the same, without waiting."""
         if authorization is None:
-            return SignedIn(everybody(), math.inf)
+            return SignedIn(unrestricted_caller(), math.inf)
         grants: dict[Permission, frozenset[str] | None] = {}
         own: dict[str, str] = {}
         name = authorization

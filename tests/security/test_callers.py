@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from gateway.auth.permissions import EVERY_RIGHT, Caller, Grants, Permission, everybody
+from gateway.auth.permissions import EVERY_RIGHT, Caller, Grants, Permission, unrestricted_caller
 
 KNOWN = ("a", "b", "c")
 EVERYWHERE = None
@@ -44,7 +44,7 @@ HELD: Mapping[str, tuple[Caller, str, Sequence[str]]] = {
         ["b", "c"],
     ),
     "of no known provider": (caller(segments_read="z"), "segments:read", []),
-    "everybody": (everybody(), "segments:write raw:read", KNOWN),
+    "everybody": (unrestricted_caller(), "segments:write raw:read", KNOWN),
 }
 
 
@@ -61,11 +61,11 @@ def test_providers_for(case: str) -> None:
 
 def test_may_everything() -> None:
     """An administrator of all providers, and nobody else."""
-    assert caller(admin=EVERYWHERE).may_everything
-    assert everybody().may_everything
-    assert not caller(admin=KNOWN).may_everything
+    assert caller(admin=EVERYWHERE).is_unrestricted
+    assert unrestricted_caller().is_unrestricted
+    assert not caller(admin=KNOWN).is_unrestricted
     others: Grants = {name: at for name, at in EVERY_RIGHT.items() if name is not Permission.ADMIN}
-    assert not Caller("caller", others).may_everything
+    assert not Caller("caller", others).is_unrestricted
 
 
 def test_own_at() -> None:

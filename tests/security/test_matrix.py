@@ -68,7 +68,7 @@ def test_every_field_says_what_it_needs() -> None:
         assert isinstance(kind, Kind)
         found[coordinate] = requirement_of(kind, kind.fields[field])
     assert [each for each, needs in found.items() if needs is UNDECLARED] == []
-    assert {each: (set(needs.rights), needs.own) for each, needs in found.items()} == {
+    assert {each: (set(needs.permissions), needs.own) for each, needs in found.items()} == {
         each: (set(rule.scopes), rule.own) for each, rule in TABLE.items()
     }
 

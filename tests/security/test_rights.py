@@ -45,7 +45,7 @@ def sites(text: str) -> tuple[Mapping[str, str], bool]:
         d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
     }
     found = required_permissions(CORE, operations[0], fragments)
-    assert found.needs.rights == set(found.sites)
+    assert found.needs.permissions == set(found.sites)
     return {right.value: at.path for right, at in found.sites.items()}, found.needs.own
 
 

@@ -209,7 +209,7 @@ async def test_strangers_do_not_explore(
     keeper = Authenticator(AuthSettings(), [], allow_anonymous=True, introspection=introspection)
     for address, explores in (("127.0.0.1", near), ("203.0.113.7", far), (None, near)):
         caller = await keeper.caller(None, address)
-        assert (caller.id, caller.may_explore, caller.may_everything) == (
+        assert (caller.id, caller.may_explore, caller.is_unrestricted) == (
             f"anonymous:{address or 'local'}",
             explores,
             True,

@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from gateway.auth.authenticator import Authenticator
-from gateway.auth.permissions import Caller, SignedIn, everybody
+from gateway.auth.permissions import Caller, SignedIn, unrestricted_caller
 from gateway.errors import Unauthenticated
 from tests.e2e.writes.asking import do, document, shoppers
 from tests.resilience.held import serving
@@ -32,7 +32,7 @@ from tests.security.sockets import (
     talking,
 )
 
-SIGNED = Caller("key:someone", everybody().grants)
+SIGNED = Caller("key:someone", unrestricted_caller().grants)
 
 
 async def test_operations() -> None:

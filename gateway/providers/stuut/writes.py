@@ -82,7 +82,7 @@ def create(provider: str, draft: SegmentDraft) -> Exchange[Written]:
             # The name is unique, ignoring case; nothing else of a new segment can conflict.
             if error.status == HTTPStatus.CONFLICT:
                 text = "Another segment of Stuut has this name."
-                error.because(Reason.TAKEN.value, text, (name.field,))
+                error.with_refusal(Reason.TAKEN.value, text, (name.field,))
             blame(error, reply, fields)
             raise
         (segment,) = segments_of(provider, (told,), (document(reply.body),))
@@ -103,7 +103,7 @@ def reorder(provider: str, keys: Sequence[str]) -> Exchange[Sequence[Segment]]:
             # What an id of nothing gets is not documented; 404 can mean nothing else here.
             if error.status == HTTPStatus.NOT_FOUND:
                 text = "Stuut does not have all of these segments."
-                error.because(Reason.NOT_FOUND.value, text, ("ids",))
+                error.with_refusal(Reason.NOT_FOUND.value, text, ("ids",))
             blame(error, reply, {"segment_ids": "ids"})
             raise
         return segments_of(provider, told, documents(reply, told))
@@ -118,11 +118,11 @@ def blame(error: Refused, reply: Reply, fields: dict[str, str]) -> None:
         return
     told = fault(reply, Complaints)
     for complaint in told.detail if told else ():
-        error.keyed(complaint.type)
+        error.with_key(complaint.type)
         match complaint.loc:
             case ["body", str(part), *_] if part in fields:
                 field = fields[part]
-                error.because(
+                error.with_refusal(
                     Reason.INVALID.value, f"Stuut does not accept the value of {field}.", (field,)
                 )
                 return

@@ -99,10 +99,10 @@ def create(provider: str, draft: SegmentDraft) -> Exchange[Written]:
             # Documented for campaigns; that a segment's name is unique, the list's filter says.
             if why == (HTTPStatus.CONFLICT, "duplicate_found"):
                 text = "Another segment of Voucherify has this name."
-                error.because(Reason.TAKEN.value, text, (name.field,))
+                error.with_refusal(Reason.TAKEN.value, text, (name.field,))
             elif field := part_refused(reply, {**FIELDS, "name": name.field}):
                 text = f"Voucherify does not accept the value of {field}."
-                error.because(Reason.INVALID.value, text, (field,))
+                error.with_refusal(Reason.INVALID.value, text, (field,))
             raise
         (segment,) = segments_of(provider, (told,), (document(reply.body),))
         return Written(told.id, is_new=True, segment=segment)
@@ -121,11 +121,11 @@ def delete(provider: str, key: str) -> Exchange[None]:
             why = fault_of(error, reply)
             if error.status == HTTPStatus.NOT_FOUND:
                 text = "Voucherify does not have this segment."
-                error.because(Reason.NOT_FOUND.value, text, ("id",))
+                error.with_refusal(Reason.NOT_FOUND.value, text, ("id",))
             # Documented for product collections: a guess for segments.
             elif why == (HTTPStatus.BAD_REQUEST, "resource_in_use"):
                 text = "Voucherify does not delete a segment that is in use."
-                error.because(Reason.SEGMENT_IN_USE.value, text, ("id",))
+                error.with_refusal(Reason.SEGMENT_IN_USE.value, text, ("id",))
             raise
 
     return Exchange(operation, Call("DELETE", f"/v1/segments/{path_part(key)}"), read)
@@ -134,7 +134,7 @@ def delete(provider: str, key: str) -> Exchange[None]:
 def fault_of(error: Refused, reply: Reply) -> tuple[int, str | None]:
     """Return the status and the documented key of a refusal, and keep the key for the log."""
     told = fault(reply, FaultModel)
-    error.keyed(told.key if told else None)
+    error.with_key(told.key if told else None)
     return reply.status, error.key
 
 

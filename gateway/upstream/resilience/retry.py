@@ -7,7 +7,7 @@ which does not fit into the time left should fail at once.
 from collections.abc import Callable
 from http import HTTPStatus
 
-from gateway.errors import Broken, ProviderError, RateLimited, Unreachable
+from gateway.errors import Broken, ProviderError, RateLimited
 
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 2.0
@@ -19,19 +19,20 @@ SHARE = 0.1
 RESERVE = 10.0
 """Retries that can be saved up, and what a start has."""
 
-PASSING = frozenset(
+TRANSIENT_STATUSES = frozenset(
     {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 )
-"""Statuses of 5xx that say: not now. Any other may have done its work."""
+"""The 5xx statuses after which a call may be repeated. Any other may have had an effect."""
 
 
-def is_passing(error: ProviderError) -> bool:
-    """Tell whether the same call may go well a moment later."""
+def is_transient(error: ProviderError) -> bool:
+    """Return whether the same call may succeed a moment later."""
     if isinstance(error, Broken):
-        return error.status in PASSING
+        return error.transient and error.status in TRANSIENT_STATUSES
     if isinstance(error, RateLimited):
-        return error.status is not None  # without one the gateway itself held the call back
-    return isinstance(error, Unreachable)
+        # Without a status the gateway itself held the call back.
+        return error.transient and error.status is not None
+    return error.transient
 
 
 class RetryPolicy:
@@ -53,7 +54,7 @@ class RetryPolicy:
         `done` is how many retries were made, `left_s` the time left. `Retry-After` is obeyed to
         the second, with a little on top so that not all come back at once.
         """
-        if done >= self._most or self._saved < 1 or not is_passing(error):
+        if done >= self._most or self._saved < 1 or not is_transient(error):
             return None
         jitter = self._random()
         if error.retry_after_s is None:

@@ -75,15 +75,19 @@ def test_a_providers_failure_is_told_in_our_words(kind: type[Any]) -> None:
     assert SECRETS not in str(error) + repr(error)
 
 
-def test_which_failures_may_pass() -> None:
-    """What `retryable` promises a client."""
-    assert {each.__name__ for each in PROVIDER_ERRORS if each.retryable} == {
-        "Unreachable",
-        "TimedOut",
-        "RateLimited",
-        "Broken",
-        "Unavailable",
-        "Busy",
+def test_which_failures_may_be_repeated() -> None:
+    """What clients are told (retryable), and what the gateway's own retries obey (transient)."""
+    assert {each.__name__: (each.retryable, each.transient) for each in PROVIDER_ERRORS} == {
+        "Unreachable": (True, True),
+        "TimedOut": (True, False),
+        "RateLimited": (True, True),
+        "Denied": (False, False),
+        "Refused": (False, False),
+        "Broken": (True, True),
+        "Malformed": (False, False),
+        "Unavailable": (True, False),
+        "Busy": (True, False),
+        "TooManyCalls": (False, False),
     }
 
 

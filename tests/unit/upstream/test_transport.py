@@ -108,7 +108,7 @@ async def test_the_shorter_time_ends_a_call(of_provider: float, of_request: floa
     async with asyncio.timeout(5):
         error = await failure(upstream, things(), within)
     assert type(error) is TimedOut
-    assert str(error) == "Provider 'acme' did not answer in time."
+    assert str(error) == "Provider 'acme' did not reply in time."
     assert [call[:3] for call in within.calls] == [("acme", "things.list", None)]
 
 
