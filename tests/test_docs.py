@@ -1,25 +1,98 @@
-"""What the documents say of the tree is true."""
+"""Check what the documents say about the tree: files, headings, settings, commands."""
 
+import importlib
 import re
 from pathlib import Path
 
 import pytest
 
+from gateway.settings import TABLES, load
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = (ROOT / "docs", ROOT / "bench")
 PAGES = sorted([*ROOT.glob("*.md"), *(page for each in FOLDERS for page in each.rglob("*.md"))])
 HISTORY = {"CHANGELOG.md"}
-"""Tells of files as they were."""
-LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+"""These pages name files as they were."""
+LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 MENTION = re.compile(r"`((?:gateway|resolvers|tests|docs|tools|bench|web|requirements)/[\w./-]+)`")
+SETTING = re.compile(rf"`({'|'.join(TABLES)})\.(\w+)(?: = [^`]+)?`")
+IMPORT = re.compile(r"from ((?:gateway|resolvers)[\w.]*) import (\w+(?:, \w+)*)")
+TARGET = re.compile(r"(?:^|`)(?:[A-Z_]+=\S+ )?make ([a-z-]+)", re.MULTILINE)
+MINIMAL_PROVIDER = """
+[[providers]]
+key = "sandbox"
+kind = "stuut"
+base_url = "sandbox:"
+"""
+
+every_page = pytest.mark.parametrize(
+    "page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix()
+)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_every_file_that_a_page_names_exists(page: Path) -> None:
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+@every_page
+def test_files_exist(page: Path) -> None:
     """Links are relative to the page, paths in code to the root; a path may name a folder."""
     text = page.read_text(encoding="utf-8")
-    links = [target for target in LINK.findall(text) if "://" not in target]
+    links = [target for target, _ in LINK.findall(text) if target and "://" not in target]
     missing = [target for target in links if not (page.parent / target).exists()]
     if page.name not in HISTORY:
         missing += [path for path in MENTION.findall(text) if not (ROOT / path).exists()]
     assert missing == []
+
+
+@every_page
+def test_headings_exist(page: Path) -> None:
+    """The heading that a link points to exists."""
+    links = LINK.findall(page.read_text(encoding="utf-8"))
+    missing = [
+        f"{target}#{anchor}"
+        for target, anchor in links
+        if anchor
+        and "://" not in target
+        and anchor not in anchors(page.parent / target if target else page)
+    ]
+    assert missing == []
+
+
+@every_page
+def test_settings_exist(page: Path) -> None:
+    """Every `table.setting` is a field of that table's model."""
+    named = SETTING.findall(page.read_text(encoding="utf-8"))
+    unknown = [
+        f"{table}.{name}" for table, name in named if name not in TABLES[table].model_fields
+    ]
+    assert unknown == []
+
+
+@every_page
+def test_configurations_are_valid(page: Path, tmp_path: Path) -> None:
+    """Every TOML block is accepted as a configuration file, or as a part of one."""
+    for block in re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        file = tmp_path / "gateway.toml"
+        complete = block if "[[providers]]" in block else block + MINIMAL_PROVIDER
+        file.write_text(complete, encoding="utf-8")
+        names = re.findall(r"\$\{(\w+)\}", block)
+        load(file, dict.fromkeys(names, "a-value-of-16-or-more"))
+
+
+@every_page
+def test_imports_work(page: Path) -> None:
+    """Every name that an example imports from this project exists."""
+    for module, names in IMPORT.findall(page.read_text(encoding="utf-8")):
+        for name in names.split(", "):
+            assert hasattr(importlib.import_module(module), name), f"{module}.{name}"
+
+
+@every_page
+def test_make_targets_exist(page: Path) -> None:
+    """Every `make` command is a target of the Makefile."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert set(TARGET.findall(page.read_text(encoding="utf-8"))) <= targets

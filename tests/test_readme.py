@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import httpx
-import pytest
 
 from gateway.asgi import build
 from gateway.providers.base.capabilities import capabilities
@@ -97,13 +96,3 @@ def test_the_error_codes_are_complete() -> None:
     """Every code that an error can have is listed."""
     documented = {row[0].strip("`") for row in table("Code | Meaning")}
     assert documented == set(CODES.values())
-
-
-TARGETS = sorted(set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE)))
-
-
-@pytest.mark.parametrize("target", TARGETS)
-def test_the_targets_exist(target: str) -> None:
-    """Every `make` command in the README is a target of the Makefile."""
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert f"\n{target}:" in makefile
