@@ -302,7 +302,7 @@ async def _checked(settings: Settings) -> list[Row]:
 async def _check(provider: Provider, timeout_s: float) -> Row:
     asked = None
     if provider.offers(ListsSegments):
-        listing = provider.wanted(ListsSegments, "SEGMENT_LIST")
+        listing = provider.require(ListsSegments, "SEGMENT_LIST")
         asked = listing.segments(EVERY_SEGMENT, PageRequest(1))
     if asked is None or isinstance(asked, Recall):
         return provider.key, provider.kind, "not checked: it cannot be read", "", False

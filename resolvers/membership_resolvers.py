@@ -24,14 +24,14 @@ async def customers(
     rows: Sequence[context.Membership], asked: FieldInfo
 ) -> Sequence[entities.Customer | GatewayError | None]:
     """Return the customer of each row."""
-    return await asked.context.loaders.customer.answers([row.customer for row in rows])
+    return await asked.context.loaders.customer.load_results([row.customer for row in rows])
 
 
 async def segments(
     rows: Sequence[context.Membership], asked: FieldInfo
 ) -> Sequence[entities.Segment | GatewayError | None]:
     """Return the segment of each row."""
-    return await asked.context.loaders.segment.answers([row.segment for row in rows])
+    return await asked.context.loaders.segment.load_results([row.segment for row in rows])
 
 
 def is_member(row: context.Membership) -> bool | None:

@@ -115,9 +115,9 @@ async def _nodes(wanted: Sequence[str], asked: FieldInfo) -> Sequence[Found | Ga
     for place, parts in places.get(Kind.PROVIDER, ()):
         found[place] = asked.context.providers.get(parts[0])
     await asyncio.gather(
-        fill(Kind.SEGMENT, loaders.segment.answers, Ref),
-        fill(Kind.CUSTOMER, loaders.customer.answers, Ref),
-        fill(Kind.ASSIGNMENT, loaders.assignment.answers, AssignmentRef),
+        fill(Kind.SEGMENT, loaders.segment.load_results, Ref),
+        fill(Kind.CUSTOMER, loaders.customer.load_results, Ref),
+        fill(Kind.ASSIGNMENT, loaders.assignment.load_results, AssignmentRef),
     )
     return found
 

@@ -53,7 +53,7 @@ class DataLoader(Generic[K, T]):
         """Keep what another answer told; it is looked through when the next key is asked for."""
         self._known.primed.append((values, key))
 
-    async def answers(self, keys: Sequence[K]) -> Sequence[T | GatewayError | None]:
+    async def load_results(self, keys: Sequence[K]) -> Sequence[T | GatewayError | None]:
         """Return a value, an error or None (no such thing) for each key, in order."""
         answers = self._known.answers
         for values, key_of in self._known.primed:
@@ -88,7 +88,7 @@ class DataLoader(Generic[K, T]):
     async def load_many(self, keys: Sequence[K]) -> Sequence[T | None]:
         """Return a value or None for each key, in order. Raises the first error."""
         found: list[T | None] = []
-        for answer in await self.answers(keys):
+        for answer in await self.load_results(keys):
             if isinstance(answer, GatewayError):
                 raise answer
             found.append(answer)

@@ -109,7 +109,7 @@ class RequestLoaders:
         new = {each: loop.create_future() for each in questions if (ask, each) not in self._sent}
         self._sent.update(((ask, each), answer) for each, answer in new.items())
         try:
-            asked = [provider.asks(ask, *each) for each in new]
+            asked = [provider.plan(ask, *each) for each in new]
             found = await provider.read_all(asked, self._scope)
         except BaseException:
             for answer in new.values():
@@ -124,7 +124,7 @@ class RequestLoaders:
         return dict(zip(new, found, strict=True))
 
     def _fetch(self, provider: Provider, question: Question) -> Awaitable[Any]:
-        return provider.read(provider.asks(question[0], *question[1]), self._scope)
+        return provider.read(provider.plan(question[0], *question[1]), self._scope)
 
     async def _once(
         self,
@@ -177,10 +177,10 @@ class RequestLoaders:
             if found.goes_on_at in {None, position}:
                 break
             position = found.goes_on_at
-        operation = provider.asks(ask, *question, page).operation
+        operation = provider.plan(ask, *question, page).operation
         raise Malformed(provider.key, operation, detail="the list does not come to an end")
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Believe nothing that was read before: something was written."""
         self._sent.clear()
         self._known.clear()
@@ -212,8 +212,8 @@ class RequestLoaders:
         if not read and not of_segment:
             return found
         whole, segments = await asyncio.gather(
-            self.assignment.answers(tuple(read.values())),
-            self.segment.answers(tuple(of_segment.values())),
+            self.assignment.load_results(tuple(read.values())),
+            self.segment.load_results(tuple(of_segment.values())),
         )
         for place, answer in zip(read, whole, strict=True):
             found[place] = answer or found[place]
@@ -229,7 +229,7 @@ class RequestLoaders:
         return self._read(refs, segments_by_key, self._all_segments)
 
     async def _all_segments(self, provider: Provider) -> Mapping[str, Segment]:
-        adapter = provider.wanted(ListsSegments, "SEGMENT_GET")
+        adapter = provider.require(ListsSegments, "SEGMENT_GET")
         rows = await self.walk(provider, adapter.segments, EVERY_SEGMENT)
         return {segment.ref.key: segment for segment in rows}
 
@@ -241,7 +241,7 @@ class RequestLoaders:
         return found
 
     async def _all_customers(self, provider: Provider) -> Mapping[str, Customer]:
-        adapter = provider.wanted(ListsCustomers, "CUSTOMER_GET")
+        adapter = provider.require(ListsCustomers, "CUSTOMER_GET")
         rows = await self.walk(provider, adapter.customers, EVERY_CUSTOMER)
         return {key.value: each for each in reversed(rows) for key in each.keys} | {
             each.ref.key: each for each in rows
@@ -308,7 +308,7 @@ class RequestLoaders:
         """Read the batches of these keys: what fails stands for its own."""
         ask, keys = question
         batches: Sequence[ReadBatch]
-        batches = provider.asks(ask, keys) if len(keys) <= MOST_KEYS else ask(keys)
+        batches = provider.plan(ask, keys) if len(keys) <= MOST_KEYS else ask(keys)
         if len(batches) == 1:
             ((part, exchange),) = batches
             try:
@@ -328,7 +328,7 @@ class RequestLoaders:
         provider = self._providers.get(ref.provider)
         if provider is None:
             return None
-        adapter = provider.wanted(ListsSegmentsOfCustomer, "CUSTOMER_SEGMENTS")
+        adapter = provider.require(ListsSegmentsOfCustomer, "CUSTOMER_SEGMENTS")
         if adapter.confirms_customer:
             return await self.rows_of(ref)
         customer, rows = await asyncio.gather(self.customer.load(ref), self.rows_of(ref))
@@ -340,7 +340,7 @@ class RequestLoaders:
         Of an unknown one they are what the provider answers: see `confirms_customer`.
         """
         provider = self._providers[ref.provider]
-        adapter = provider.wanted(ListsSegmentsOfCustomer, "CUSTOMER_SEGMENTS")
+        adapter = provider.require(ListsSegmentsOfCustomer, "CUSTOMER_SEGMENTS")
         rows = await self.walk(provider, adapter.segments_of, ref.key)
         self.prime_segments(row.segment for row in rows if row.segment is not None)
         return rows
@@ -372,7 +372,7 @@ class RequestLoaders:
         self, provider: Provider, segment: str, customers: tuple[str, ...]
     ) -> Sequence[Assignment]:
         """Return the assignments of these customers to a segment, however they are assigned."""
-        adapter = provider.wanted(ListsAssignmentsOfCustomers, "SEGMENT_MEMBERS")
+        adapter = provider.require(ListsAssignmentsOfCustomers, "SEGMENT_MEMBERS")
         parts = [customers[i : i + MOST_NAMED] for i in range(0, len(customers), MOST_NAMED)]
         walks = (self.walk(provider, adapter.assignments_within, segment, each) for each in parts)
         return [row for rows in await asyncio.gather(*walks) for row in rows]
@@ -385,7 +385,7 @@ class RequestLoaders:
     async def _assignment(self, ref: AssignmentRef) -> Assignment | None:
         provider = self._providers.get(ref.provider)
         if provider is not None and provider.offers(ReadsAssignments):
-            adapter = provider.wanted(ReadsAssignments, "ASSIGNMENT_GET")
+            adapter = provider.require(ReadsAssignments, "ASSIGNMENT_GET")
             found = await self.fetch(
                 provider, adapter.assignment, ref.segment, ref.customer, ref.legal_entity
             )

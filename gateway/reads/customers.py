@@ -62,7 +62,7 @@ class CustomerReads(MemberReads):
         self, provider: Provider, wanted: CustomerFilter
     ) -> Callable[[PageRequest], Awaitable[Page[Customer]]]:
         async def page(request: PageRequest) -> Page[Customer]:
-            adapter = provider.wanted(ListsCustomers, "CUSTOMER_LIST")
+            adapter = provider.require(ListsCustomers, "CUSTOMER_LIST")
             if wanted.query.email is not None and not provider.offers(FindsCustomersByEmail):
                 raise Unsupported(provider.key, "CUSTOMER_SEARCH_EMAIL")
             found = await self._loaders.fetch(provider, adapter.customers, wanted.query, request)

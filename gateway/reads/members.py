@@ -73,7 +73,7 @@ class MemberReads(RequestReads):
         async def read(provider: Provider) -> None:
             if not provider.offers(ListsMembers):
                 return  # each list fails with that by itself
-            ask = provider.wanted(ListsMembers, "SEGMENT_MEMBERS").members
+            ask = provider.require(ListsMembers, "SEGMENT_MEMBERS").members
             questions = [(segment, request) for segment in keys[provider.key]]
             found = await self._loaders.fetch_all(provider, ask, questions)
             pages.update((Ref(provider.key, key), page) for (key, _), page in found.items())
@@ -166,7 +166,7 @@ class MemberReads(RequestReads):
     async def _assignment_page(
         self, provider: Provider, segment: str, request: PageRequest
     ) -> Page[Assignment]:
-        adapter = provider.wanted(ListsMembers, "SEGMENT_MEMBERS")
+        adapter = provider.require(ListsMembers, "SEGMENT_MEMBERS")
         found = await self._loaders.fetch(provider, adapter.members, segment, request)
         self._prime_customers_of(found)
         return found
@@ -179,7 +179,7 @@ class MemberReads(RequestReads):
     async def member_count(self, ref: Ref) -> Tally:
         """Count the customers in a segment. Raises what its provider fails with."""
         provider = self._providers[ref.provider]
-        adapter = provider.wanted(ListsMembers, "SEGMENT_MEMBERS")
+        adapter = provider.require(ListsMembers, "SEGMENT_MEMBERS")
         if not provider.offers(ListsAssignmentsOfCustomers):
             count = await self._loaders.fetch(provider, adapter.member_count, ref.key)
             return Tally(min(count, LARGEST_INT), is_exact=count <= LARGEST_INT)
@@ -198,7 +198,7 @@ class MemberReads(RequestReads):
         provider = self._providers[ref.provider]
 
         async def page(request: PageRequest) -> Page[Item]:
-            adapter = provider.wanted(ListsItems, "SEGMENT_ITEMS")
+            adapter = provider.require(ListsItems, "SEGMENT_ITEMS")
             return await self._loaders.fetch(provider, adapter.items, ref.key, kind, request)
 
         return await self._alone(provider, page, paging, partial(identity, "items", ref, kind))
@@ -208,7 +208,7 @@ class MemberReads(RequestReads):
     ) -> Sequence[str]:
         """Return the ids of those items that belong to any active segment of these."""
         chosen = self._providers[self._known(provider)]
-        adapter = chosen.wanted(MatchesItems, "ITEM_MATCH")
+        adapter = chosen.require(MatchesItems, "ITEM_MATCH")
         if any(ref.provider != provider for ref in segments):
             raise BadInput(f"segmentIds must all be segments of provider {provider!r}.")
         keys = tuple(ref.key for ref in segments)

@@ -89,7 +89,7 @@ class MembershipReads(MemberReads):
 
         The first page of each tells how many more there are.
         """
-        ask = provider.wanted(ListsMembers, "SEGMENT_MEMBERS").members
+        ask = provider.require(ListsMembers, "SEGMENT_MEMBERS").members
         request = PageRequest(LARGEST_PAGE, None, with_total=True)
         firsts = await asyncio.gather(
             *(settled(self._loaders.fetch(provider, ask, each.key, request)) for each in segments)
@@ -151,7 +151,7 @@ def _is_worth_listing(provider: Provider, customers: int, segments: int) -> bool
         return False
     if segments < customers or not provider.offers(ListsSegmentsOfCustomer):
         return True
-    return not provider.wanted(ListsSegmentsOfCustomer, "CUSTOMER_SEGMENTS").confirms_customer
+    return not provider.require(ListsSegmentsOfCustomer, "CUSTOMER_SEGMENTS").confirms_customer
 
 
 def _of(provider: Provider, refs: Iterable[Ref]) -> Sequence[Ref]:

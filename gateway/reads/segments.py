@@ -119,7 +119,7 @@ class SegmentReads(RequestReads):
         self, provider: Provider, query: SegmentQuery
     ) -> Callable[[PageRequest], Awaitable[Page[Segment]]]:
         async def page(request: PageRequest) -> Page[Segment]:
-            adapter = provider.wanted(ListsSegments, "SEGMENT_LIST")
+            adapter = provider.require(ListsSegments, "SEGMENT_LIST")
             found = await self._loaders.fetch(provider, adapter.segments, query, request)
             self._loaders.prime_segments(found.rows)
             return found

@@ -14,7 +14,7 @@ class ReadService(SegmentReads, CustomerReads, MembershipReads):
         chosen = self._providers[provider]
         if not chosen.offers(CountsLimits):
             return None
-        used = chosen.wanted(CountsLimits, "LIMITS").used
-        if chosen.asks(used, limit) is None:
+        used = chosen.require(CountsLimits, "LIMITS").used
+        if chosen.plan(used, limit) is None:
             return None
         return await self._loaders.fetch(chosen, used, limit)  # type: ignore[arg-type]  # it is not None

@@ -100,7 +100,7 @@ class UpstreamClient:
         """
         self.key = settings.key
         self.health = Health()
-        self.gate = UpstreamGuard(settings)
+        self.guard = UpstreamGuard(settings)
         self._timeout_s = settings.timeout_s
         self._most_calls = settings.max_calls_per_operation
         self._transport = transport
@@ -139,10 +139,10 @@ class UpstreamClient:
             await self._session.close()
         await self._transport.aclose()
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Drop what is remembered of the provider: something there was changed."""
         self._changes += 1
-        self._memory.forget()
+        self._memory.invalidate()
         self._flights.part()
 
     async def send(self, exchange: Exchange[T], scope: Scope) -> T:
@@ -163,7 +163,7 @@ class UpstreamClient:
             raise
         finally:
             if exchange.call.method not in READING:
-                self.forget()
+                self.invalidate()
 
     async def read(self, exchange: Exchange[T], scope: Scope) -> T:
         """Read what `send` would, maybe with others who ask for the same, or from memory.
@@ -171,7 +171,7 @@ class UpstreamClient:
         What comes from memory says so: `origin` and `fetched_at`. What is read may be shared with
         other requests. Raises a `ProviderError`.
         """
-        patience_s = self.gate.patience_s
+        patience_s = self.guard.patience_s
         begun = self._begun(exchange, scope)
         if isinstance(begun, InFlightCall) and not begun.task.done():
             await self._landed({begun}, scope, patience_s)
@@ -181,7 +181,7 @@ class UpstreamClient:
         self, exchanges: Sequence[Exchange[T]], scope: Scope
     ) -> Sequence[T | GatewayError]:
         """Read all these at once: for each, in order, what `read` returns or raises."""
-        patience_s = self.gate.patience_s
+        patience_s = self.guard.patience_s
         begun = [self._begun(exchange, scope) for exchange in exchanges]
         flights = {e for e in begun if isinstance(e, InFlightCall) and not e.task.done()}
         if flights:
@@ -205,7 +205,7 @@ class UpstreamClient:
             self._count(exchange, scope)
             under_way = self._flights.find(key)
             if under_way is not None:
-                self.gate.join(exchange.operation, _now())
+                self.guard.join(exchange.operation, _now())
         except (TooManyCalls, Unavailable) as error:
             return error
         return under_way or self._flights.start(key, self._flown(exchange, scope))
@@ -258,7 +258,7 @@ class UpstreamClient:
         """Return the failure of a call that nobody waits for any more."""
         if patience_s is None:
             return TimedOut(self.key, exchange.operation)
-        return Unavailable(self.key, exchange.operation, retry_after_s=self.gate.wait_s(_now()))
+        return Unavailable(self.key, exchange.operation, retry_after_s=self.guard.wait_s(_now()))
 
     async def _sent(self, sending: _Sending[T]) -> CachedReply[T]:
         """Make the call, and again where that is safe and may help, until its deadline."""
@@ -276,7 +276,7 @@ class UpstreamClient:
                         if cause is not None and isinstance(error, Unavailable | Busy):
                             raise cause from error  # what happened, not what came of it
                         cause, now = error, loop.time()
-                        if not exchange.is_idempotent or self.gate.budget.is_low(now):
+                        if not exchange.is_idempotent or self.guard.rate_limit.is_low(now):
                             raise
                         wait_s = self._retries.wait_s(error, retries, sending.deadline - now)
                         if wait_s is None:
@@ -298,7 +298,7 @@ class UpstreamClient:
         return None
 
     def _once(self, sending: _Sending[T]) -> Awaitable[CachedReply[T]]:
-        return self.gate.through(
+        return self.guard.through(
             lambda: self._signed(sending),
             sending.exchange.operation,
             sending.deadline,
@@ -338,7 +338,7 @@ class UpstreamClient:
             at, fetched_at = _now(), datetime.now(UTC)
             told = self._rate_limits.rate_limit(reply) if self._rate_limits else None
             if told is not None:
-                self.gate.budget.note(told, time.time(), at)
+                self.guard.rate_limit.note(told, time.time(), at)
             value = self._read(exchange, reply)
             report(self.key, exchange.operation, sending.scope.request_id, reply.oddities)
             return CachedReply(reply, at, fetched_at, exchange, value)
@@ -392,7 +392,7 @@ class UpstreamClient:
 
     def _report(self, exchange: Exchange[T], scope: Scope, error: ProviderError) -> None:
         """Log a failure once for each request, and say when the gateway itself calls again."""
-        self.gate.set_wait(error, _now())
+        self.guard.set_wait(error, _now())
         if not scope.is_first_report(self.key, type(error)):
             return
         detail = self._redacted(error.detail or str(error.__cause__ or ""))

@@ -68,14 +68,14 @@ class Provider:
             found = self._offers[protocol] = isinstance(self.adapter, protocol)
         return found
 
-    def wanted(self, protocol: type[P], operation: str) -> P:
+    def require(self, protocol: type[P], operation: str) -> P:
         """Return the adapter as this protocol; raise `Unsupported` when it is not one."""
         if not self.offers(protocol):
             raise Unsupported(self.key, operation)
         adapter: P = self.adapter
         return adapter
 
-    def asks(self, ask: Callable[[*Q], T], *question: *Q) -> T:
+    def plan(self, ask: Callable[[*Q], T], *question: *Q) -> T:
         """Return what a method of the adapter asks by.
 
         Adapters are pure: an equal question gets the very same exchange, as long as it is one of
@@ -87,7 +87,7 @@ class Provider:
     @property
     def circuit(self) -> str:
         """Whether calls are let through: CLOSED, OPEN or HALF_OPEN."""
-        return self._upstream.gate.breaker.circuit.value
+        return self._upstream.guard.breaker.circuit.value
 
     async def send(self, exchange: Exchange[T], scope: Scope) -> T:
         """Make one call, now and for this caller alone. Raises `ProviderError`."""
@@ -119,9 +119,9 @@ class Provider:
         # The record answers one question after the other.
         return [await settled(self.read(each, scope)) for each in asked]
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Drop what is remembered of it: something there was changed."""
-        self._upstream.forget()
+        self._upstream.invalidate()
 
     async def close(self) -> None:
         """Close its connections."""

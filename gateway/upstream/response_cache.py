@@ -80,7 +80,7 @@ class ResponseCache:
         while len(self._kept) > MOST_REPLIES or self._bytes > MOST_BYTES:
             self._drop(next(iter(self._kept)))
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Forget everything."""
         self._kept.clear()
         self._bytes = 0

@@ -48,7 +48,7 @@ class BulkWrites:
         adapter = self._desk.wanted(chosen, CreatesSegments, "SEGMENT_CREATE", "provider")
         good, bad = sifted(drafts, adapter.create_problems)
         if chosen.offers(WritesSegmentsInBulk):
-            bulk = chosen.wanted(WritesSegmentsInBulk, "SEGMENT_BULK")
+            bulk = chosen.require(WritesSegmentsInBulk, "SEGMENT_BULK")
             found = await self._desk.rows(
                 chosen, [row.draft for row in good], bulk.rows_per_call, bulk.create_segments
             )
@@ -68,7 +68,7 @@ class BulkWrites:
         adapter = self._desk.wanted(chosen, UpsertsSegments, "SEGMENT_UPSERT", "provider")
         good, bad = sifted(drafts, adapter.upsert_problems)
         if chosen.offers(WritesSegmentsInBulk):
-            bulk = chosen.wanted(WritesSegmentsInBulk, "SEGMENT_BULK")
+            bulk = chosen.require(WritesSegmentsInBulk, "SEGMENT_BULK")
             found = await self._desk.rows(
                 chosen, [row.draft for row in good], bulk.rows_per_call, bulk.upsert_segments
             )
@@ -144,7 +144,7 @@ class BulkWrites:
         except UserErrors as error:
             return [RowResult(Outcome.FAILED, error=error.errors[0])] * len(keys)
         if chosen.offers(WritesSegmentsInBulk):
-            bulk = chosen.wanted(WritesSegmentsInBulk, "SEGMENT_BULK")
+            bulk = chosen.require(WritesSegmentsInBulk, "SEGMENT_BULK")
             return await self._desk.rows(
                 chosen,
                 keys,

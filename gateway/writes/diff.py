@@ -31,7 +31,7 @@ class AssignmentDiff:
         """Work at this desk with this provider."""
         self._desk = desk
         self._provider = provider
-        self._adapter = provider.wanted(AssignsCustomers, "ASSIGNMENT_REPLACE")
+        self._adapter = provider.require(AssignsCustomers, "ASSIGNMENT_REPLACE")
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def replace(self, entries: Sequence[ReplacementEntry]) -> Mapping[str, RowOutcome]:

@@ -108,7 +108,7 @@ class WriteDispatcher:
     ) -> P:
         """Return the adapter as this protocol, or refuse what the provider cannot do."""
         try:
-            return provider.wanted(protocol, operation)
+            return provider.require(protocol, operation)
         except Unsupported as error:
             told = UserError(str(error), Reason.UNSUPPORTED, field or None, provider.key)
             raise UserErrors(told, *known) from error
@@ -138,8 +138,8 @@ class WriteDispatcher:
             raise
         finally:
             self._scope.note_write(acted=acted, answered=answered)
-            self.loaders.forget()
-            provider.forget()
+            self.loaders.invalidate()
+            provider.invalidate()
 
     def report(self, error: GatewayError) -> None:
         """Log why the record failed, once for this request."""
@@ -163,7 +163,7 @@ class WriteDispatcher:
         """
         if not provider.offers(ResolvesMembers):
             return draft
-        names = provider.wanted(ResolvesMembers, "SEGMENT_CREATE").other_names(draft)
+        names = provider.require(ResolvesMembers, "SEGMENT_CREATE").other_names(draft)
         if len(names) > MOST_RESOLVED:
             text = f"{len(names)} customers are not named by id; at most {MOST_RESOLVED} may be."
             raise UserErrors(
@@ -184,7 +184,7 @@ class WriteDispatcher:
     async def _customers(self, refs: Sequence[Ref]) -> Sequence[Customer | None]:
         """Read customers before a write. A failure says that nothing was written."""
         found: list[Customer | None] = []
-        for each in await self.loaders.customer.answers(refs):
+        for each in await self.loaders.customer.load_results(refs):
             if isinstance(each, ProviderError):
                 self.note_unsent()
                 failed = each.copy()

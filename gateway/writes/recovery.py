@@ -49,7 +49,7 @@ async def recover(providers: Mapping[str, Provider], record: Store) -> int:
         desk = WriteDispatcher(providers, RequestLoaders(providers, scope), scope)
         for claim in claims:
             provider = providers[claim.provider]
-            adapter = provider.wanted(ReplacesTags, "ASSIGNMENT_REPLACE")
+            adapter = provider.require(ReplacesTags, "ASSIGNMENT_REPLACE")
             with audit.write(scope, "recovery", targets(claim)) as line:
                 told = await carried_out(desk, provider, adapter, record, claim)
                 rows = (

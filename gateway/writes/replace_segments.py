@@ -84,7 +84,7 @@ class SegmentReplacement:
     async def _by_tags(
         self, provider: Provider, wanted: Sequence[Replacement], plan: bytes
     ) -> Mapping[str, RowOutcome]:
-        adapter = provider.wanted(ReplacesTags, "ASSIGNMENT_REPLACE")
+        adapter = provider.require(ReplacesTags, "ASSIGNMENT_REPLACE")
         key_claim = self._desk.key_claim
         if key_claim is not None and wanted:
             try:
@@ -121,7 +121,7 @@ class SegmentReplacement:
                 done |= await self._carried_out(provider, adapter, begun.claim)
                 turn.leave([(provider.key, row.customer) for row in begun.claim.rows])
                 # What was read while the write was open is not believed either.
-                self._desk.loaders.forget()
+                self._desk.loaders.invalidate()
                 rows = begun.left
         return done
 
@@ -148,7 +148,7 @@ def checked(
     provider: Provider, entries: Sequence[ReplacementEntry]
 ) -> tuple[dict[str, RowOutcome], Sequence[Replacement]]:
     """Part the entries that may be sent from those that have mistakes, by their customer."""
-    adapter = provider.wanted(ReplacesTags, "ASSIGNMENT_REPLACE")
+    adapter = provider.require(ReplacesTags, "ASSIGNMENT_REPLACE")
     done: dict[str, RowOutcome] = {}
     wanted: list[Replacement] = []
     for entry in entries:

@@ -120,14 +120,14 @@ def sent(provider: Provider, key: str, draft: SegmentDraft) -> bytes | None:
     """Return the document of a segment that was written as a whole, as it was sent."""
     if not provider.offers(DescribesWrites):
         return None
-    return provider.wanted(DescribesWrites, "SEGMENT_GET").sent_document(key, draft)
+    return provider.require(DescribesWrites, "SEGMENT_GET").sent_document(key, draft)
 
 
 def changed(provider: Provider, current: Segment, changes: SegmentChanges) -> bytes | None:
     """Return the document of a segment of which parts were changed, as it must be now."""
     if not provider.offers(DescribesWrites):
         return None
-    return provider.wanted(DescribesWrites, "SEGMENT_GET").changed_document(current, changes)
+    return provider.require(DescribesWrites, "SEGMENT_GET").changed_document(current, changes)
 
 
 def refuse(problems: Iterable[UserError]) -> None:

@@ -61,7 +61,7 @@ class WriteService:
 
     def restored(self, provider: str, document: bytes) -> Segment:
         """Return the segment that a receipt keeps as the provider's own document."""
-        adapter = self._providers[provider].wanted(RestoresSegments, "SEGMENT_GET")
+        adapter = self._providers[provider].require(RestoresSegments, "SEGMENT_GET")
         return adapter.segment_from(document)
 
     def as_sent(self, ref: Ref, document: bytes, error: ProviderError | None) -> Segment:

@@ -37,7 +37,7 @@ async def assignment_segments(
     ]
     if not wanted:
         return told
-    read = iter(await asked.context.loaders.segment.answers(wanted))
+    read = iter(await asked.context.loaders.segment.load_results(wanted))
     return [next(read) if segment is None else segment for segment in told]
 
 
@@ -46,7 +46,7 @@ async def assignment_customers(
 ) -> Answers[entities.Customer]:
     """Return the customer of each."""
     refs = [Ref(each.ref.provider, each.ref.customer) for each in assignments]
-    return await asked.context.loaders.customer.answers(refs)
+    return await asked.context.loaders.customer.load_results(refs)
 
 
 def are_whole(assignments: Sequence[entities.Assignment]) -> bool:

@@ -81,7 +81,7 @@ def _settings(kind: str, given: Mapping[str, Any]) -> AccountSettings:
 
 def circuit(upstream: UpstreamClient) -> str:
     """Return the state of an account's circuit breaker."""
-    return upstream.gate.breaker.circuit.value
+    return upstream.guard.breaker.circuit.value
 
 
 def scope(seconds: float = 10, **parts: Any) -> Scope:

@@ -44,7 +44,7 @@ def test_all_calls_of_a_client_that_hangs_up_end() -> None:
         assert (script.most, now() - started) == (2, 2)
         await asyncio.wait(left)
         await asyncio.sleep(0)
-        assert (script.under_way, upstream.gate.places.taken) == (0, 0)
+        assert (script.under_way, upstream.guard.bulkhead.in_use) == (0, 0)
         assert circuit(upstream) == "CLOSED"
 
     run(main())

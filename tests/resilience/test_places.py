@@ -80,8 +80,8 @@ def test_all_places_come_back() -> None:
             call.cancel()
         late = asyncio.create_task(together(upstream, 10, "late"))
         await asyncio.wait([*calls, late])
-        places = upstream.gate.places
-        assert (places.taken, places.waiting) == (0, 0)
+        bulkhead = upstream.guard.bulkhead
+        assert (bulkhead.in_use, bulkhead.waiting) == (0, 0)
 
     run(main())
 

@@ -69,7 +69,7 @@ def test_no_sequence_of_faults_leaves_anything_behind(
         calls: list[asyncio.Task[str]] = []
         for action, number, pause_s in actions:
             if action == "forget":
-                upstream.forget()
+                upstream.invalidate()
             elif action == "hang up" and calls:
                 calls[number % len(calls)].cancel()
             elif action == "write":
@@ -83,10 +83,10 @@ def test_no_sequence_of_faults_leaves_anything_behind(
         for each in found:
             assert isinstance(each, str | ProviderError | asyncio.CancelledError)
         await asyncio.sleep(10)  # probes that nobody waits for end
-        places = upstream.gate.places
-        assert (places.taken, places.waiting, len(upstream._flights)) == (0, 0, 0)  # noqa: SLF001  # what must be empty is nobody else's business
+        bulkhead = upstream.guard.bulkhead
+        assert (bulkhead.in_use, bulkhead.waiting, len(upstream._flights)) == (0, 0, 0)  # noqa: SLF001  # what must be empty is nobody else's business
         script.steps = [told(200, "again")]
-        upstream.forget()
+        upstream.invalidate()
         await asyncio.sleep(120)
         assert await upstream.read(things("/after"), scope()) == "again"
         assert circuit(upstream) == "CLOSED"
@@ -141,7 +141,7 @@ def test_places_are_never_lost_nor_doubled(
             leave.release()
         found = await asyncio.gather(*calls, return_exceptions=True)
         assert {type(each) for each in found} <= {type(None), asyncio.CancelledError}
-        assert (inside, bulkhead.taken, bulkhead.waiting) == (0, 0, 0)
+        assert (inside, bulkhead.in_use, bulkhead.waiting) == (0, 0, 0)
         assert await bulkhead.enter(9)
 
     run(main())

@@ -82,7 +82,7 @@ def test_who_hangs_up_leaves_the_others_waiting_and_the_last_one_ends_the_call()
         fourth.cancel()
         await asyncio.wait([third, fourth])
         await asyncio.sleep(0)
-        assert (script.under_way, upstream.gate.places.taken) == (0, 0)
+        assert (script.under_way, upstream.guard.bulkhead.in_use) == (0, 0)
         assert len(script.at) == 2
 
     run(main())
@@ -192,7 +192,7 @@ def test_a_write_drops_what_is_remembered(status: int) -> None:
         assert await upstream.read(things(), scope()) == "old"
         await asyncio.gather(upstream.send(things(method="PUT"), scope()), return_exceptions=True)
         assert await upstream.read(things(), scope()) == "new"
-        upstream.forget()
+        upstream.invalidate()
         with pytest.raises(Broken):
             await upstream.read(things(), scope())
 

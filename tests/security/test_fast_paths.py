@@ -127,7 +127,7 @@ async def test_the_http_client(used: Used, *, is_on: bool) -> None:
         settings = switched(settings_with(base_url=url), http1_client=is_on)
         providers = await connect(settings)
         provider = next(each for each in providers if each.kind == "stuut")
-        exchange = provider.wanted(ListsSegments, "SEGMENT_LIST").segments(
+        exchange = provider.require(ListsSegments, "SEGMENT_LIST").segments(
             EVERY_SEGMENT, PageRequest(1)
         )
         scope = Scope("a request", asyncio.get_running_loop().time() + 20)

@@ -22,12 +22,12 @@ class Bulkhead:
         self._takes_s = 0.0
         self._queues: dict[Hashable, deque[asyncio.Future[bool]]] = {}
         """Calls that wait, by operation, in the order in which the operations have their turns."""
-        self.taken = 0
+        self.in_use = 0
         self.waiting = 0
 
     def is_full(self, operation: Hashable, left_s: float) -> bool:
         """Tell whether a call of this operation cannot be made, and end, in the time left."""
-        if self.taken < self._count:
+        if self.in_use < self._count:
             return False
         own = len(self._queues.get(operation, ()))
         if self.waiting >= self._longest_queue and self._longest <= own + 1:
@@ -38,8 +38,8 @@ class Bulkhead:
 
     def take(self) -> bool:
         """Take a place if one is free; `leave` gives it back."""
-        if self.taken < self._count:
-            self.taken += 1
+        if self.in_use < self._count:
+            self.in_use += 1
             return True
         return False
 
@@ -86,7 +86,7 @@ class Bulkhead:
             if not turn.done():
                 turn.set_result(True)
                 return
-        self.taken -= 1
+        self.in_use -= 1
 
     def _make_room(self) -> None:
         """Give up the newest call of the operation that has most of them waiting."""

@@ -46,8 +46,8 @@ class UpstreamGuard:
         """Guard the account of these settings."""
         self.key = settings.key
         self.breaker = CircuitBreaker(self._report, every_s=settings.probe_interval_s)
-        self.budget = RateLimit()
-        self.places = Bulkhead(settings.max_concurrency, settings.max_queue)
+        self.rate_limit = RateLimit()
+        self.bulkhead = Bulkhead(settings.max_concurrency, settings.max_queue)
         self._silence = Silence(settings.timeout_s)
         self._timeout_s = settings.timeout_s
         self._usual_s = settings.timeout_s / 50
@@ -72,7 +72,7 @@ class UpstreamGuard:
         """Return for how long no call will be let through; None: one may go now."""
         waits = (
             self.breaker.refusal_s(now),
-            self.budget.refusal_s(now, is_background=False),
+            self.rate_limit.refusal_s(now, is_background=False),
         )
         return max((each for each in waits if each is not None), default=None)
 
@@ -101,15 +101,15 @@ class UpstreamGuard:
         started = loop.time()
         self._silence.count()
         self._admit(operation, started, is_background=is_background)
-        if not self.places.take():
-            is_full = self.places.is_full(request_id, deadline - started)
-            if is_full or not await self.places.enter(request_id):
+        if not self.bulkhead.take():
+            is_full = self.bulkhead.is_full(request_id, deadline - started)
+            if is_full or not await self.bulkhead.enter(request_id):
                 raise Busy(self.key, operation, was_sent=False)
             started = loop.time()
             try:
                 self._admit(operation, started, is_background=is_background)  # much happens there
             except ProviderError:
-                self.places.leave(0)
+                self.bulkhead.leave(0)
                 raise
         era = self.breaker.enter(started)
         self._silence.begin(started)
@@ -122,7 +122,7 @@ class UpstreamGuard:
             answered = error.status is not None
             failed = is_sick(error)
             if isinstance(error, RateLimited) and error.retry_after_s is not None:
-                self.budget.block(error.retry_after_s, loop.time())
+                self.rate_limit.block(error.retry_after_s, loop.time())
             raise
         except asyncio.CancelledError:
             answered, now = False, loop.time()
@@ -133,7 +133,7 @@ class UpstreamGuard:
             ended = loop.time()
             self._silence.end(started, ended, answered=answered)
             self.breaker.leave(era, ended, failed=failed)
-            self.places.leave(ended - started)
+            self.bulkhead.leave(ended - started)
         self._usual_s += WEIGHT * (ended - started - self._usual_s)
         return answer
 
@@ -149,7 +149,7 @@ class UpstreamGuard:
         wait_s = self.breaker.refusal_s(now)
         if wait_s is not None:
             raise Unavailable(self.key, operation, retry_after_s=wait_s, was_sent=False)
-        wait_s = self.budget.refusal_s(now, is_background=is_background)
+        wait_s = self.rate_limit.refusal_s(now, is_background=is_background)
         if wait_s is not None:
             raise RateLimited(self.key, operation, retry_after_s=wait_s, was_sent=False)
 

@@ -82,7 +82,7 @@ async def test_equal_lookups_may_be_read_for_different_things() -> None:
         )
 
     refs = [AssignmentRef("instaleap", key, "ann") for key in ("t:a", "t:b", "t:d")]
-    found = await loaders(provider("instaleap", record=record)).assignment.answers(refs)
+    found = await loaders(provider("instaleap", record=record)).assignment.load_results(refs)
     assert [getattr(each, "ref", None) for each in found] == [*refs[:2], None]
 
 
@@ -180,7 +180,7 @@ async def test_equal_questions_share_their_exchange_and_others_do_not() -> None:
     """So what is read can be shared between requests by the exchange alone."""
     adapter = (shop := provider("voucherify")).adapter
     one, two = PageRequest(10), PageRequest(10, with_total=True)
-    asked = [shop.asks(adapter.segments, EVERY_SEGMENT, page) for page in (one, one, two)]
+    asked = [shop.plan(adapter.segments, EVERY_SEGMENT, page) for page in (one, one, two)]
     assert asked[0] is asked[1]
     assert asked[0] is not asked[2]
     assert asked[0].call == asked[2].call
