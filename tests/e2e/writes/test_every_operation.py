@@ -10,7 +10,7 @@ from graphql import GraphQLObjectType
 
 from gateway.sandbox.people import person
 from resolvers.schema import SCHEMA
-from tests.e2e.known import APP_BETA, DACH_STRATEGIC, HIRO_AT
+from tests.e2e.known import APP_BETA, DACH_STRATEGIC, HIRO_AT, SILVER_MEMBERS
 from tests.e2e.serving import Front, assignment_id, customer_id, segment_id
 from tests.e2e.writes.asking import buyers, document, shoppers
 
@@ -50,6 +50,7 @@ BUYER, HIRO = buyers(1)[0], HIRO_AT["emporix"]
 STAFF, GOLDEN = segment_id("emporix", "staff"), segment_id("emporix", "golden")
 PARTNERS = segment_id("emporix", "b2b-partners")
 BETA, DACH = segment_id("voucherify", APP_BETA), segment_id("stuut", DACH_STRATEGIC)
+SILVER = segment_id("voucherify", SILVER_MEMBERS)
 LONG = "x" * 7_000
 WHO = {"identity": {"provider": "emporix", "externalId": BUYER}}
 ENTITY = "contact"
@@ -74,11 +75,11 @@ def of_customer(selection: str, key: str) -> Asked:
     return f"query($id: ID!) {{ customer(id: $id) {{ {selection} }} }}", {"id": key}
 
 
-def members(customer: str, segment: str) -> Asked:
+def memberships(customers: Sequence[str], segments: Sequence[str]) -> Asked:
     """Return a membership test."""
     query = """query($c: [ID!]!, $s: [ID!]!) {
       segmentMemberships(customerIds: $c, segmentIds: $s) { isMember } }"""
-    return query, {"c": [customer], "s": [segment]}
+    return query, {"c": customers, "s": segments}
 
 
 def listed(provider: str, what: str = "segments") -> Asked:
@@ -143,7 +144,7 @@ ASKED: Mapping[str, Mapping[str, Asked]] = {
     "GET /v2/customer-segments/partners/{partner_id}": {
         "Customer.segments": of_customer(NAME, STUUT_HIRO),
         "primarySegment": of_customer("primarySegment { id }", STUUT_HIRO),
-        "segmentMemberships": members(STUUT_HIRO, DACH),
+        "segmentMemberships": memberships([STUUT_HIRO], [DACH]),
     },
     "GET /v1/partners": {
         "customers": listed("stuut", "customers"),
@@ -170,12 +171,13 @@ ASKED: Mapping[str, Mapping[str, Asked]] = {
         "Segment.customers": of_segment(MEMBERS, BETA),
         "Segment.assignments": of_segment(ASSIGNMENTS, BETA),
         "customersCount": of_segment(COUNTED, BETA),
+        "segmentMemberships": memberships([VOUCHERIFY_HIRO], [BETA]),
     },
     "GET /v1/customers/{customerId}": {"customer": of_customer("name", VOUCHERIFY_HIRO)},
     "GET /v1/customers/{customerId}/segments": {
         "Customer.segments": of_customer(NAME, VOUCHERIFY_HIRO),
         "Customer.assignments": of_customer(ASSIGNMENTS, VOUCHERIFY_HIRO),
-        "segmentMemberships": members(VOUCHERIFY_HIRO, BETA),
+        "segmentMemberships": memberships([VOUCHERIFY_HIRO], [BETA, SILVER]),
     },
     "POST /api/v3/customers/segments": {
         "customerSegmentsReplace": mutation("customerSegmentsReplace", SHOPPED),
@@ -184,7 +186,7 @@ ASKED: Mapping[str, Mapping[str, Asked]] = {
         "segments": listed("emporix"),
         "Provider.segments": of_provider("emporix"),
         "Customer.segments": of_customer(NAME, customer_id("emporix", HIRO)),
-        "segmentMemberships": members(customer_id("emporix", BUYER), GOLDEN),
+        "segmentMemberships": memberships([customer_id("emporix", BUYER)], [GOLDEN]),
     },
     f"POST {SEGMENTS}/search": {
         "segments": (
@@ -225,6 +227,9 @@ ASKED: Mapping[str, Mapping[str, Asked]] = {
         "Segment.customers": of_segment(MEMBERS, GOLDEN),
         "Segment.assignments": of_segment(ASSIGNMENTS, GOLDEN),
         "customersCount": of_segment(COUNTED, GOLDEN),
+        "segmentMemberships": memberships(
+            [customer_id("emporix", each) for each in (BUYER, HIRO)], [GOLDEN]
+        ),
     },
     f"GET {SEGMENTS}/{{segmentId}}/customers/{{customerId}}": {
         "node": node(assignment_id("emporix", "golden", BUYER)),
