@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,12 @@ def test_make_targets_exist(page: Path) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     assert set(TARGET.findall(page.read_text(encoding="utf-8"))) <= targets
+
+
+def test_layers_are_those_of_the_import_contract() -> None:
+    """docs/architecture.md lists the layers that import-linter enforces, in their order."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = project["tool"]["importlinter"]["contracts"]
+    [layers] = [each["layers"] for each in contracts if each.get("containers") == ["gateway"]]
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert ", ".join(f"`{layer}`" for layer in layers) in " ".join(text.split())
