@@ -4,8 +4,8 @@ An object of the schema shows one value of the domain (a `View`), and its fields
 what they do with that value. graphql-core calls the resolver that is made of a declaration here;
 the compiled executor (`resolvers.execution`) reads the declaration itself and needs no views.
 
-Functions that take arguments beyond the value and `asked` make them arguments of the field.
-`needs` is what the field needs of its caller, where that is not what its type says.
+Functions that take arguments beyond the value and `info` make them arguments of the field.
+`requirement` is what the field needs of its caller, where that is not what its type says.
 """
 
 import inspect
@@ -52,15 +52,15 @@ class Shortcut(NamedTuple):
 class Declaration:
     """How one field gets its value of a value."""
 
-    how: ResolverKind
+    kind: ResolverKind
     path: str
     function: Callable[..., Any]
-    takes_asked: bool
+    takes_info: bool
     parameters: Sequence[inspect.Parameter]
-    """Its arguments: what the function takes beyond the value and `asked`."""
+    """Its arguments: what the function takes beyond the value and `info`."""
     many: Callable[..., Sequence[Any]] | None = None
     """Computes it for many values at once, in order, given what the function is."""
-    told: Shortcut | None = None
+    shortcut: Shortcut | None = None
     """Of a field that is read: how it is got without reading, if the values suffice."""
 
 
@@ -78,89 +78,93 @@ class View:
         return cls(value=value)
 
 
-def attribute(path: str, description: str, needs: Requirement | None = None) -> Any:
+def attribute(path: str, description: str, requirement: Requirement | None = None) -> Any:
     """Declare a field that is an attribute of the value, or one of those: `ref.key`."""
     if not all(part.isidentifier() for part in path.split(".")):
         raise ValueError(path)
-    declaration = Declaration(ResolverKind.ATTRIBUTE, path, attrgetter(path), False, ())  # noqa: FBT003  # it takes no `asked`
-    return _field(declaration, description, needs)
+    declaration = Declaration(ResolverKind.ATTRIBUTE, path, attrgetter(path), False, ())  # noqa: FBT003  # it takes no `info`
+    return _field(declaration, description, requirement)
 
 
 def computed(
     function: Callable[..., Any],
     description: str,
-    needs: Requirement | None = None,
+    requirement: Requirement | None = None,
     many: Callable[..., Sequence[Any]] | None = None,
 ) -> Any:
-    """Declare a field by a function of the value: `(value[, asked, …]) -> value`. No I/O.
+    """Declare a field by a function of the value: `(value[, info, …]) -> value`. No I/O.
 
     `many` computes the same for many values at once, in order.
     """
     return _field(
-        replace(_declared(ResolverKind.COMPUTED, function), many=many), description, needs
+        replace(_declared(ResolverKind.COMPUTED, function), many=many), description, requirement
     )
 
 
 def computed_all(
-    many: Callable[..., Any], description: str, needs: Requirement | None = None
+    many: Callable[..., Any], description: str, requirement: Requirement | None = None
 ) -> Any:
     """Declare a field that is computed for many values at once. No I/O.
 
-    `(values, asked, …) -> Sequence[value]`: one for each, in order, none depending on another.
+    `(values, info, …) -> Sequence[value]`: one for each, in order, none depending on another.
     """
 
     def function(value: Any, *given: Any, **arguments: Any) -> Any:
         return many((value,), *given, **arguments)[0]
 
     declaration = replace(_declared(ResolverKind.COMPUTED, many), function=function, many=many)
-    return _field(declaration, description, needs)
+    return _field(declaration, description, requirement)
 
 
-def read(function: Callable[..., Any], description: str, needs: Requirement | None = None) -> Any:
-    """Declare a field that is read for each value: `async (value, asked, …) -> value`.
+def read(
+    function: Callable[..., Any], description: str, requirement: Requirement | None = None
+) -> Any:
+    """Declare a field that is read for each value: `async (value, info, …) -> value`.
 
     Whatever reads for many values at once belongs in `read_all`.
     """
-    return _field(_declared(ResolverKind.READ, function), description, needs)
+    return _field(_declared(ResolverKind.READ, function), description, requirement)
 
 
 def read_all(
     function: Callable[..., Any],
     description: str,
-    needs: Requirement | None = None,
-    told: Shortcut | None = None,
+    requirement: Requirement | None = None,
+    shortcut: Shortcut | None = None,
 ) -> Any:
     """Declare a field that is read for all values of a level at once.
 
-    `async (values, asked, …) -> Sequence[value | Exception]`: one answer for each, in order.
-    `told` gives the same answers where the values tell them all themselves.
+    `async (values, info, …) -> Sequence[value | Exception]`: one answer for each, in order.
+    `shortcut` gives the same answers where the values tell them all themselves.
     """
     return _field(
-        replace(_declared(ResolverKind.READ_ALL, function), told=told), description, needs
+        replace(_declared(ResolverKind.READ_ALL, function), shortcut=shortcut),
+        description,
+        requirement,
     )
 
 
-def _declared(how: ResolverKind, function: Callable[..., Any]) -> Declaration:
+def _declared(kind: ResolverKind, function: Callable[..., Any]) -> Declaration:
     parameters = list(inspect.signature(function).parameters.values())
-    takes_asked = len(parameters) > 1 and parameters[1].name == "asked"
-    return Declaration(how, "", function, takes_asked, parameters[1 + takes_asked :])
+    takes_info = len(parameters) > 1 and parameters[1].name == "info"
+    return Declaration(kind, "", function, takes_info, parameters[1 + takes_info :])
 
 
-def _field(declaration: Declaration, description: str, needs: Requirement | None) -> Any:
+def _field(declaration: Declaration, description: str, requirement: Requirement | None) -> Any:
     return strawberry.field(
         resolver=_resolver(declaration),
         description=description,
-        metadata={DECLARATION: declaration, **declared(needs)},
+        metadata={DECLARATION: declaration, **declared(requirement)},
     )
 
 
 def _resolver(declaration: Declaration) -> Callable[..., Any]:
     """Return what graphql-core calls, with the arguments that Strawberry is to see."""
-    function, takes_asked = declaration.function, declaration.takes_asked
+    function, takes_info = declaration.function, declaration.takes_info
 
     def compute(self: Any, info: Info[RequestContext, Any], **arguments: Any) -> Any:
-        asked = (FieldInfo.of(info),) if takes_asked else ()
-        return crossed(info, function(_value(self), *asked, **arguments))
+        field_info = (FieldInfo.of(info),) if takes_info else ()
+        return crossed(info, function(_value(self), *field_info, **arguments))
 
     async def read_one(self: Any, info: Info[RequestContext, Any], **arguments: Any) -> Any:
         try:
@@ -173,10 +177,10 @@ def _resolver(declaration: Declaration) -> Callable[..., Any]:
         mentions = tuple(id(node) for node in info._raw_info.field_nodes)  # noqa: SLF001  # as in selection.py
         loader = info.context.batches.get(mentions)
         if loader is None:
-            asked = FieldInfo.of(info)
+            field_info = FieldInfo.of(info)
 
             async def batch(values: list[Any]) -> list[Any]:
-                return list(await function(values, asked, **arguments))
+                return list(await function(values, field_info, **arguments))
 
             loader = info.context.batches[mentions] = DataLoader(batch, cache=False)
         try:
@@ -185,7 +189,7 @@ def _resolver(declaration: Declaration) -> Callable[..., Any]:
             return _lacking(info)
 
     made: Callable[..., Any] = {ResolverKind.READ: read_one, ResolverKind.READ_ALL: read_many}.get(
-        declaration.how, compute
+        declaration.kind, compute
     )
     own = list(inspect.signature(made).parameters.values())[:2]
     named = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in declaration.parameters]

@@ -1,7 +1,7 @@
-"""What the fields of the schema need of their caller: said beside a field, else on its type.
+"""Permissions of fields: declared beside a field, or on its type for all fields without their own.
 
-A type says it by an attribute `needs`, for all its fields that do not say it themselves. What an
-operation needs with all of its fields is worked out in `resolvers.execution.required_permissions`.
+A type declares them in its attribute `requirement`. `resolvers.execution.required_permissions`
+combines the requirements of all fields of an operation.
 """
 
 from collections.abc import Mapping
@@ -14,28 +14,28 @@ from gateway.auth.permissions import OPEN, UNDECLARED, Permission, Requirement
 __all__ = ["OPEN", "Permission", "Requirement", "declared", "requirement_of", "requires"]
 
 REQUIREMENT = "resolvers.field_permissions"
-"""The key of a declaration in a Strawberry field's metadata."""
+"""The key of a requirement in a Strawberry field's metadata."""
 
 STRAWBERRY = "strawberry-definition"
 
 
-def requires(*rights: Permission, own: bool = False) -> Requirement:
-    """Declare that all these rights are needed; `own`: or `own:read`, for the caller's own."""
-    return Requirement(frozenset(rights), own)
+def requires(*permissions: Permission, own: bool = False) -> Requirement:
+    """Require all these permissions; with `own`, `own:read` suffices for the caller's own data."""
+    return Requirement(frozenset(permissions), own)
 
 
-def declared(needs: Requirement | None) -> Mapping[str, Any]:
-    """Return a declaration as metadata of a Strawberry field; None: its type says it."""
-    return {} if needs is None else {REQUIREMENT: needs}
+def declared(requirement: Requirement | None) -> Mapping[str, Any]:
+    """Return the Strawberry metadata of a requirement; None: use the requirement of the type."""
+    return {} if requirement is None else {REQUIREMENT: requirement}
 
 
 def requirement_of(
     parent: GraphQLObjectType | GraphQLInterfaceType, field: GraphQLField
 ) -> Requirement:
-    """Return what a field of a type needs; `UNDECLARED` where nobody says."""
-    found: Requirement | None = None
-    if (ours := field.extensions.get(STRAWBERRY)) is not None:
-        found = ours.metadata.get(REQUIREMENT)
-    if found is None and (kind := parent.extensions.get(STRAWBERRY)) is not None:
-        found = getattr(kind.origin, "needs", None)
-    return found or UNDECLARED
+    """Return the requirement of a field of a type; `UNDECLARED` if neither declares one."""
+    requirement: Requirement | None = None
+    if (strawberry_field := field.extensions.get(STRAWBERRY)) is not None:
+        requirement = strawberry_field.metadata.get(REQUIREMENT)
+    if requirement is None and (definition := parent.extensions.get(STRAWBERRY)) is not None:
+        requirement = getattr(definition.origin, "requirement", None)
+    return requirement or UNDECLARED

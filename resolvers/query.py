@@ -27,18 +27,18 @@ from resolvers.inputs.filters import (
 )
 from resolvers.inputs.paging import After, First, paging
 from resolvers.lookahead import FieldInfo
-from resolvers.types.connections import Connection
+from resolvers.types.membership import SegmentMembership
 from resolvers.types.nodes import (
     ASSIGNMENTS,
     CUSTOMERS,
     OWN_CUSTOMERS,
     OWN_SEGMENTS,
     SEGMENTS,
+    Connection,
     Customer,
     Node,
     Provider,
     Segment,
-    SegmentMembership,
 )
 from resolvers.value_types import SegmentSortKey
 
@@ -58,7 +58,7 @@ GlobalId = Annotated[strawberry.ID, strawberry.argument(name="id", description="
 class MatchedItem:
     """See the description."""
 
-    needs = OPEN
+    requirement = OPEN
 
     external_id: str = strawberry.field(description="The provider's own id, unchanged.")
 
@@ -66,9 +66,9 @@ class MatchedItem:
 Found = context.Provider | entities.Segment | entities.Customer | entities.Assignment
 
 
-async def node(_: None, asked: FieldInfo, global_id: GlobalId) -> Found | None:
+async def node(_: None, info: FieldInfo, global_id: GlobalId) -> Found | None:
     """Return what a global id names; None when there is no such thing."""
-    found = (await _nodes([global_id], asked))[0]
+    found = (await _nodes([global_id], info))[0]
     if isinstance(found, GatewayError):
         raise found
     return found
@@ -76,7 +76,7 @@ async def node(_: None, asked: FieldInfo, global_id: GlobalId) -> Found | None:
 
 async def nodes(
     _: None,
-    asked: FieldInfo,
+    info: FieldInfo,
     wanted: Annotated[
         list[strawberry.ID],
         strawberry.argument(name="ids", description=f"At most {MOST_NODES} global ids."),
@@ -85,12 +85,12 @@ async def nodes(
     """Return what each global id names; what fails is an error in its place alone."""
     if len(wanted) > MOST_NODES:
         raise BadInput(f"{len(wanted)} ids were given; at most {MOST_NODES} are read at once.")
-    return await _nodes(wanted, asked)
+    return await _nodes(wanted, info)
 
 
-async def _nodes(wanted: Sequence[str], asked: FieldInfo) -> Sequence[Found | GatewayError | None]:
+async def _nodes(wanted: Sequence[str], info: FieldInfo) -> Sequence[Found | GatewayError | None]:
     found: list[Found | GatewayError | None] = [None] * len(wanted)
-    loaders = asked.context.loaders
+    loaders = info.context.loaders
     places: dict[Kind, list[tuple[int, tuple[str, ...]]]] = {}
     for place, text in enumerate(wanted):
         try:
@@ -105,7 +105,7 @@ async def _nodes(wanted: Sequence[str], asked: FieldInfo) -> Sequence[Found | Ga
         asked_for = [
             (place, ref(*parts))
             for place, parts in places.get(kind, ())
-            if asked.context.may_show(right, parts[0])
+            if info.context.may_show(right, parts[0])
         ]
         if asked_for:
             answers = await read([each for _, each in asked_for])
@@ -113,7 +113,7 @@ async def _nodes(wanted: Sequence[str], asked: FieldInfo) -> Sequence[Found | Ga
                 found[place] = answer
 
     for place, parts in places.get(Kind.PROVIDER, ()):
-        found[place] = asked.context.providers.get(parts[0])
+        found[place] = info.context.providers.get(parts[0])
     await asyncio.gather(
         fill(Kind.SEGMENT, loaders.segment.load_results, Ref),
         fill(Kind.CUSTOMER, loaders.customer.load_results, Ref),
@@ -124,36 +124,36 @@ async def _nodes(wanted: Sequence[str], asked: FieldInfo) -> Sequence[Found | Ga
 
 def providers(
     _: None,
-    asked: FieldInfo,
+    info: FieldInfo,
     keys: Annotated[
         list[str] | None, strawberry.argument(description="Only those with these keys.")
     ] = strawberry.UNSET,
 ) -> list[context.Provider]:
     """Return the configured providers."""
-    known = asked.context.providers.values()
+    known = info.context.providers.values()
     wanted = given(keys)
     return [each for each in known if wanted is None or each.key in wanted]
 
 
 def provider(
     _: None,
-    asked: FieldInfo,
+    info: FieldInfo,
     key: Annotated[str, strawberry.argument(description="Its key in the configuration.")],
 ) -> context.Provider | None:
     """Return one provider by its key."""
-    return asked.context.providers.get(key)
+    return info.context.providers.get(key)
 
 
-async def segment(_: None, asked: FieldInfo, global_id: GlobalId) -> entities.Segment | None:
+async def segment(_: None, info: FieldInfo, global_id: GlobalId) -> entities.Segment | None:
     """Return one segment."""
-    return await asked.context.loaders.segment.load(
-        global_ids.segment(global_id), is_alone=asked.selection.is_alone
+    return await info.context.loaders.segment.load(
+        global_ids.segment(global_id), is_alone=info.selection.is_alone
     )
 
 
 async def segments(
     _: None,
-    asked: FieldInfo,
+    info: FieldInfo,
     first: First = DEFAULT_FIRST,
     after: After = strawberry.UNSET,
     where: SegmentsWhere = strawberry.UNSET,
@@ -163,9 +163,9 @@ async def segments(
     reverse: OppositeOrder = False,
 ) -> context.Connection[entities.Segment]:
     """List the segments of all providers."""
-    return await asked.context.reads.segments(
-        permitted(segment_filter(where), asked),
-        paging(asked, first, after),
+    return await info.context.reads.segments(
+        permitted(segment_filter(where), info),
+        paging(info, first, after),
         sort_key or queries.SortKey.PROVIDER,
         reverse=bool(reverse),
     )
@@ -173,7 +173,7 @@ async def segments(
 
 async def customer(
     _: None,
-    asked: FieldInfo,
+    info: FieldInfo,
     global_id: Annotated[
         strawberry.ID | None, strawberry.argument(name="id", description="A global id.")
     ] = strawberry.UNSET,
@@ -186,19 +186,19 @@ async def customer(
     if (given(global_id) is None) is (given(identity) is None):
         raise BadInput("Give exactly one of id and identity.")
     if identity:
-        if identity.provider not in asked.context.providers:
+        if identity.provider not in info.context.providers:
             raise BadInput(f"No provider has the key {identity.provider!r}.")
         if not identity.external_id:
             raise BadInput("identity.externalId is empty.")
         ref = Ref(identity.provider, identity.external_id)
     else:
         ref = global_ids.customer(global_id or "")
-    return await asked.context.loaders.customer.load(ref, is_alone=asked.selection.is_alone)
+    return await info.context.loaders.customer.load(ref, is_alone=info.selection.is_alone)
 
 
 async def customers(
     _: None,
-    asked: FieldInfo,
+    info: FieldInfo,
     first: First = DEFAULT_FIRST,
     after: After = strawberry.UNSET,
     where: Annotated[
@@ -210,13 +210,13 @@ async def customers(
     wanted = customer_filter(where)
     if wanted.segment is not None:
         told = "filter.segmentId"
-        asked.context.require(Permission.ASSIGNMENTS_READ, wanted.segment.provider, told)
-    return await asked.context.reads.customers(wanted, paging(asked, first, after))
+        info.context.require(Permission.ASSIGNMENTS_READ, wanted.segment.provider, told)
+    return await info.context.reads.customers(wanted, paging(info, first, after))
 
 
 async def segment_memberships(
     _: None,
-    asked: FieldInfo,
+    info: FieldInfo,
     customer_ids: Annotated[
         list[strawberry.ID], strawberry.argument(description="Global ids of customers.")
     ],
@@ -225,7 +225,7 @@ async def segment_memberships(
     ],
 ) -> Sequence[context.Membership]:
     """Test customers against segments."""
-    return await asked.context.reads.memberships(
+    return await info.context.reads.memberships(
         [global_ids.customer(each) for each in customer_ids],
         [global_ids.segment(each) for each in segment_ids],
     )
@@ -233,7 +233,7 @@ async def segment_memberships(
 
 async def segment_items_match(
     _: None,
-    asked: FieldInfo,
+    info: FieldInfo,
     wanted: Annotated[
         SegmentItemsMatchInput,
         strawberry.argument(name="input", description="What, and where."),
@@ -241,7 +241,7 @@ async def segment_items_match(
 ) -> list[MatchedItem]:
     """Return those of the items that belong to any of the segments."""
     refs = [global_ids.segment(each) for each in wanted.segment_ids]
-    found = await asked.context.reads.match_items(
+    found = await info.context.reads.match_items(
         wanted.provider, wanted.site_code, wanted.item_ids, refs
     )
     return [MatchedItem(external_id=key) for key in found]
@@ -252,46 +252,46 @@ class Query:
     """See the description."""
 
     node: Node | None = read(
-        node, "Anything by its global id; null when there is no such thing.", needs=OPEN
+        node, "Anything by its global id; null when there is no such thing.", requirement=OPEN
     )
     nodes: list[Node | None] = read(
-        nodes, "Several things by their global ids, in the order asked.", needs=OPEN
+        nodes, "Several things by their global ids, in the order asked.", requirement=OPEN
     )
     providers: list[Provider] = computed(
-        providers, "The configured providers, in configuration order.", needs=OPEN
+        providers, "The configured providers, in configuration order.", requirement=OPEN
     )
     provider: Provider | None = computed(
-        provider, "One provider by its key; null when there is none.", needs=OPEN
+        provider, "One provider by its key; null when there is none.", requirement=OPEN
     )
     segment: Segment | None = read(
-        segment, "One segment; null when there is none.", needs=OWN_SEGMENTS
+        segment, "One segment; null when there is none.", requirement=OWN_SEGMENTS
     )
     segments: Connection[Segment] = read(
         segments,
         "The segments of all providers as one list. A provider that fails is named in "
         "`sources`, and the rest is whole.",
-        needs=SEGMENTS,
+        requirement=SEGMENTS,
     )
     customer: Customer | None = read(
         customer,
         "One customer by global id or by a key of a provider (exactly one of the two); null when "
         "there is none.",
-        needs=OWN_CUSTOMERS,
+        requirement=OWN_CUSTOMERS,
     )
     customers: Connection[Customer] = read(
         customers,
         "The customers of all providers as one list. A provider that fails, or that cannot list "
         "or find customers so, is named in `sources`.",
-        needs=CUSTOMERS,
+        requirement=CUSTOMERS,
     )
     segment_memberships: list[SegmentMembership] = read(
         segment_memberships,
         "Bulk membership test: one row for each customer and segment, customers first, in the "
         f"order asked; at most {MOST_PAIRS:,} rows.",
-        needs=ASSIGNMENTS,
+        requirement=ASSIGNMENTS,
     )
     segment_items_match: list[MatchedItem] | None = read(
         segment_items_match,
         "Those of the items that belong to any of these active segments (Emporix).",
-        needs=SEGMENTS,
+        requirement=SEGMENTS,
     )

@@ -18,6 +18,7 @@ from gateway.domain.entities import Origin as DataOrigin
 from gateway.domain.entities import Status as SegmentStatus
 from gateway.domain.queries import SortKey as SegmentSortKey
 from gateway.domain.texts import Texts
+from resolvers.error_codes import ErrorCode
 from resolvers.field_permissions import OPEN
 
 __all__ = [
@@ -211,7 +212,7 @@ class CountPrecision(Enum):
 class LocalizedText:
     """See the description."""
 
-    needs = OPEN
+    requirement = OPEN
 
     language: str = strawberry.field(
         description="BCP 47; `und` where the provider knows no languages."
@@ -235,7 +236,7 @@ def localized(texts: Texts) -> list[Localized]:
 class DateTimeRange:
     """See the description."""
 
-    needs = OPEN
+    requirement = OPEN
 
     from_: DateTime | None = strawberry.field(name="from", description="Its first moment.")
     to: DateTime | None = strawberry.field(description="Its last moment.")
@@ -252,7 +253,7 @@ class Range(msgspec.Struct, frozen=True, gc=False):
 class Count:
     """See the description."""
 
-    needs = OPEN
+    requirement = OPEN
 
     count: int = strawberry.field(description="The number.")
     precision: CountPrecision = strawberry.field(description="How exact it is.")
@@ -262,7 +263,7 @@ class Count:
 class RuleCondition:
     """See the description."""
 
-    needs = OPEN
+    requirement = OPEN
 
     path: str = strawberry.field(
         description="Where it stands in `native`: a JSON Pointer (RFC 6901)."
@@ -276,7 +277,7 @@ class RuleCondition:
 class SegmentRule:
     """See the description."""
 
-    needs = OPEN
+    requirement = OPEN
 
     native: JSON = strawberry.field(description="The provider's own document.")
     expression: str | None = strawberry.field(
@@ -291,7 +292,7 @@ class SegmentRule:
 class Capability:
     """See the description."""
 
-    needs = OPEN
+    requirement = OPEN
 
     operation: str = strawberry.field(description="For example `SEGMENT_LIST`.")
     supported: bool = strawberry.field(
@@ -304,7 +305,7 @@ class Capability:
 class LegalEntity:
     """See the description."""
 
-    needs = OPEN
+    requirement = OPEN
 
     id: strawberry.ID = strawberry.field(
         description="Opaque, stable, unique over all providers. Not a node: `node` knows none."
@@ -319,7 +320,7 @@ class LegalEntity:
 class ProviderHealth:
     """See the description."""
 
-    needs = OPEN
+    requirement = OPEN
 
     status: HealthStatus = strawberry.field(description="The verdict.")
     circuit: CircuitState = strawberry.field(description="Whether calls are let through.")
@@ -335,11 +336,27 @@ class ProviderHealth:
     last_error: str | None = strawberry.field(description="The code of the last failure.")
 
 
+@strawberry.type(description="What a provider failed with.")
+class SourceError:
+    """See the description."""
+
+    requirement = OPEN
+
+    code: ErrorCode = strawberry.field(description="As in `errors[].extensions.code`.")
+    message: str = strawberry.field(description="One sentence for people.")
+    retryable: bool = strawberry.field(description="Asking again may help.")
+    retry_after_ms: int | None = strawberry.field(
+        description="Milliseconds after which the provider wants to be asked again, if it said."
+    )
+    upstream_status: int | None = strawberry.field(description="The provider's HTTP status.")
+    request_id: str | None = strawberry.field(description="Look for this in the server's log.")
+
+
 @strawberry.type(description="Where a page stands in its list.")
 class PageInfo:
     """See the description."""
 
-    needs = OPEN
+    requirement = OPEN
 
     has_next_page: bool = strawberry.field(description="More rows follow.")
     has_previous_page: bool = strawberry.field(description="The page is not the first.")

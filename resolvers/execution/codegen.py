@@ -241,8 +241,8 @@ class CodeGenerator:
     def _call(self, to: _Function, function: Callable[..., Any], x: str, field: FieldPlan) -> str:
         """Write the call of a field's function for `x`."""
         given = [x]
-        if field.asked >= 0:
-            given.append(to.slot(field.asked))
+        if field.info_slot >= 0:
+            given.append(to.slot(field.info_slot))
         given += [to.slot(number) for number in field.arguments]
         return f"{self._constant(function)}({', '.join(given)})"
 
@@ -382,9 +382,9 @@ def _has_no_attributes(selection: SelectionPlan) -> bool:
 def _known(selection: SelectionPlan) -> Mapping[FieldPlan, Shortcut]:
     """Return how each read of a selection may be told by the values; empty if one never is."""
     found = {
-        field: field.declaration.told
+        field: field.declaration.shortcut
         for field in selection.reads
-        if field.declaration and field.declaration.told and not field.below
+        if field.declaration and field.declaration.shortcut and not field.below
     }
     return found if len(found) == len(selection.reads) else {}
 

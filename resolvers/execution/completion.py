@@ -169,9 +169,9 @@ class SlowPathCompletion:
     def _got(self, field: FieldPlan, value: Any) -> Any:
         if field.declaration is None:
             return getattr(value, field.path)
-        asked = (self._slots[field.asked],) if field.asked >= 0 else ()
+        info = (self._slots[field.info_slot],) if field.info_slot >= 0 else ()
         arguments = (self._slots[number] for number in field.arguments)
-        return field.declaration.function(value, *asked, *arguments)
+        return field.declaration.function(value, *info, *arguments)
 
 
 def _same(value: Any) -> Any:

@@ -302,7 +302,7 @@ class _Reader:
             return field_costs.mutation
         strawberry_field = definition.extensions.get(STRAWBERRY)
         declaration = strawberry_field and strawberry_field.metadata.get(DECLARATION)
-        if declaration and declaration.how in {ResolverKind.READ, ResolverKind.READ_ALL}:
+        if declaration and declaration.kind in {ResolverKind.READ, ResolverKind.READ_ALL}:
             return field_costs.connection if named.name.endswith("Connection") else _call
         if not is_list_type(get_nullable_type(definition.type)):
             return None

@@ -78,7 +78,7 @@ class Document:
         self._schema = schema
         self._plans: dict[Any, Plan | None] = {}
         self._prices: dict[str | None, CostAnalysis] = {}
-        self._needs: dict[str | None, OperationRequirements] = {}
+        self._requirements: dict[str | None, OperationRequirements] = {}
         self._texts: dict[str | None, Texts] = {}
         definitions = () if node is None else node.definitions
         operations = [d for d in definitions if isinstance(d, OperationDefinitionNode)]
@@ -116,15 +116,15 @@ class Document:
         names = Lookahead([operation], self._fragments).names()
         return sorted(each for each in names if not each.startswith("__"))
 
-    def needs(self, name: str | None) -> OperationRequirements:
+    def requirements(self, name: str | None) -> OperationRequirements:
         """Return what the operation needs of its caller: worked out once; of none nothing."""
-        found = self._needs.get(name)
+        found = self._requirements.get(name)
         if found is None:
             operation = self.operation(name)
             if operation is None:
                 return NOTHING
             found = required_permissions(self._schema, operation, self._fragments)
-            self._needs[name] = found
+            self._requirements[name] = found
         return found
 
     def pricing(self, name: str | None) -> CostAnalysis | None:

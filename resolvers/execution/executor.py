@@ -235,9 +235,9 @@ def admitted(
     """Show an operation what its caller may see; return why not, where that is nothing."""
     if context.caller.is_unrestricted:
         return ()
-    needed = document.needs(name)
+    needed = document.requirements(name)
     try:
-        context.admit(needed.needs)
+        context.admit(needed.requirement)
     except Forbidden:
         audit.denied(context.scope, document.mutations(name))
         return needed.refusals(context.caller)

@@ -37,7 +37,7 @@ class PlanExecution:
         for number in plan.lists:
             slots[number] = []
         slots[plan.kinds] = {}
-        for number, selection in plan.asked:
+        for number, selection in plan.info_slots:
             slots[number] = FieldInfo(context, selection)
         if variables is not None:
             for field, definition in plan.varying:
@@ -97,16 +97,16 @@ class PlanExecution:
         declaration = field.declaration
         if declaration is None:
             raise TypeError(field)
-        read, asked = declaration.function, self._slots[field.asked]
+        read, info = declaration.function, self._slots[field.info_slot]
         arguments = [self._slots[number] for number in field.arguments]
         answers: Sequence[Any]
         try:
-            if declaration.how is ResolverKind.READ_ALL:
-                answers = await read(values, asked, *arguments)
+            if declaration.kind is ResolverKind.READ_ALL:
+                answers = await read(values, info, *arguments)
             elif len(values) == 1:
-                answers = (await read(values[0], asked, *arguments),)
+                answers = (await read(values[0], info, *arguments),)
             else:
-                answers = await _settled(read(value, asked, *arguments) for value in values)
+                answers = await _settled(read(value, info, *arguments) for value in values)
         except Exception as error:  # noqa: BLE001  # a bug, where it was read for all: each shows it
             answers = [error] * len(values)
         if Unsupported in {*map(type, answers)} and lacks(field.type, self._is_root(field)):
@@ -122,7 +122,7 @@ class PlanExecution:
     def _told(self, field: FieldPlan, values: Sequence[Any]) -> Sequence[Any] | None:
         """Return the answers where they are there and lead no further; a task for it is dear."""
         declaration = field.declaration
-        told = declaration.told if declaration else None
+        told = declaration.shortcut if declaration else None
         if told is None or field.below:
             return None
         try:

@@ -93,7 +93,7 @@ class FieldPlan:
     """What is selected below it, for each type that may stand there."""
     below: list[SelectionPlan] = field(default_factory=list)
     """Of a field that is read: the selections with reads that are made in one go with it."""
-    asked: int = -1
+    info_slot: int = -1
     """The slot of what its function may use."""
     arguments: list[int] = field(default_factory=list)
     """The slots of its arguments, in the function's order."""
@@ -105,7 +105,7 @@ class FieldPlan:
     @property
     def is_read(self) -> bool:
         """True when its value is waited for."""
-        return self.declaration is not None and self.declaration.how in {
+        return self.declaration is not None and self.declaration.kind in {
             ResolverKind.READ,
             ResolverKind.READ_ALL,
         }
@@ -121,7 +121,7 @@ class Plan:
     """What a run starts from: its constant arguments, with None where the rest goes."""
     lists: list[int] = field(default_factory=list)
     """Slots that a run fills with a list each."""
-    asked: list[tuple[int, Lookahead]] = field(default_factory=list)
+    info_slots: list[tuple[int, Lookahead]] = field(default_factory=list)
     varying: list[tuple[FieldPlan, GraphQLField]] = field(default_factory=list)
     """Fields whose arguments hold variables."""
     is_plain: bool = True
@@ -166,8 +166,8 @@ class Planner:
             raise UnplannableError from error
         self._plan.is_plain = all(made.plain for made, _ in self._plan.varying)
         if self._plan.below == [self._plan.root] and len(self._plan.root.reads) == 1:
-            for number, selection in self._plan.asked:
-                selection.is_alone = number == self._plan.root.reads[0].asked
+            for number, selection in self._plan.info_slots:
+                selection.is_alone = number == self._plan.root.reads[0].info_slot
         return self._plan
 
     def _slot(self, value: Any = None) -> int:
@@ -243,9 +243,9 @@ class Planner:
             return
         made.declaration = declaration
         made.path = declaration.path
-        if declaration.takes_asked:
-            made.asked = self._slot()
-            self._plan.asked.append((made.asked, Lookahead(made.nodes, self._fragments)))
+        if declaration.takes_info:
+            made.info_slot = self._slot()
+            self._plan.info_slots.append((made.info_slot, Lookahead(made.nodes, self._fragments)))
         made.arguments = [self._slot() for _ in declaration.parameters]
         if any(_has_variable(node) for node in made.nodes):
             self._plan.varying.append((made, definition))

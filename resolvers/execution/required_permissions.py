@@ -37,7 +37,7 @@ class FieldSite(NamedTuple):
 class OperationRequirements(NamedTuple):
     """What one operation needs, and why."""
 
-    needs: Requirement
+    requirement: Requirement
     sites: Mapping[Permission, FieldSite]
     """For each right a field that needs it: the first that `own:read` does not open, if any."""
 
@@ -100,12 +100,12 @@ class _RequirementVisitor(Visitor):
         # Introspection is no data: whether it is shown is not a question of rights.
         if parent is None or field is None or "__" in {node.name.value[:2], parent.name[:2]}:
             return
-        needs = requirement_of(parent, field)  # type: ignore[arg-type]  # a union has no fields of ours
-        self.own = self.own and needs.own
-        for right in sorted(needs.permissions):
+        required = requirement_of(parent, field)  # type: ignore[arg-type]  # a union has no fields of ours
+        self.own = self.own and required.own
+        for right in sorted(required.permissions):
             known = self.sites.get(right)
-            if known is None or (known.own and not needs.own):
-                self.sites[right] = FieldSite(".".join(self._path), node, needs.own)
+            if known is None or (known.own and not required.own):
+                self.sites[right] = FieldSite(".".join(self._path), node, required.own)
 
     def leave_field(self, *_: Any) -> None:
         self._path.pop()

@@ -20,10 +20,10 @@ from resolvers.value_types import (
 
 
 async def assignment_segments(
-    assignments: Sequence[entities.Assignment], asked: FieldInfo
+    assignments: Sequence[entities.Assignment], info: FieldInfo
 ) -> Answers[entities.Segment]:
     """Return the segment of each; read where the assignment tells less of it than is shown."""
-    suffices = asked.selection.names() <= TOLD_IN_PART
+    suffices = info.selection.names() <= TOLD_IN_PART
     told = [
         each.segment
         if each.segment is not None and (suffices or not each.segment.is_partial)
@@ -37,16 +37,16 @@ async def assignment_segments(
     ]
     if not wanted:
         return told
-    read = iter(await asked.context.loaders.segment.load_results(wanted))
+    read = iter(await info.context.loaders.segment.load_results(wanted))
     return [next(read) if segment is None else segment for segment in told]
 
 
 async def assignment_customers(
-    assignments: Sequence[entities.Assignment], asked: FieldInfo
+    assignments: Sequence[entities.Assignment], info: FieldInfo
 ) -> Answers[entities.Customer]:
     """Return the customer of each."""
     refs = [Ref(each.ref.provider, each.ref.customer) for each in assignments]
-    return await asked.context.loaders.customer.load_results(refs)
+    return await info.context.loaders.customer.load_results(refs)
 
 
 def are_whole(assignments: Sequence[entities.Assignment]) -> bool:
@@ -58,14 +58,14 @@ def completed(of: str | Callable[[entities.Assignment], Any], description: str) 
     """Declare an attribute, or what is computed, that a list of assignments may have left out."""
     path, show = (of, attrgetter(of)) if isinstance(of, str) else ("", of)
 
-    async def shown(assignments: Sequence[entities.Assignment], asked: FieldInfo) -> Answers[Any]:
-        found = await asked.context.loaders.complete(assignments)
+    async def shown(assignments: Sequence[entities.Assignment], info: FieldInfo) -> Answers[Any]:
+        found = await info.context.loaders.complete(assignments)
         return [
             _known(show(own), each) if isinstance(each, GatewayError) else show(each)
             for own, each in zip(assignments, found, strict=True)
         ]
 
-    return read_all(shown, description, told=Shortcut(are_whole, path, show))
+    return read_all(shown, description, shortcut=Shortcut(are_whole, path, show))
 
 
 def _known(value: Any, error: GatewayError) -> Any:

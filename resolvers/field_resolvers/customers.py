@@ -31,33 +31,31 @@ def unlinked(_: Identity) -> None:
 
 async def customer_assignments(
     customer: entities.Customer,
-    asked: FieldInfo,
+    info: FieldInfo,
     first: First = DEFAULT_FIRST,
     after: After = strawberry.UNSET,
 ) -> context.Connection[entities.Assignment]:
     """List the assignments of a customer."""
-    return await asked.context.reads.assignments_of(customer.ref, paging(asked, first, after))
+    return await info.context.reads.assignments_of(customer.ref, paging(info, first, after))
 
 
 async def customer_segments(
     customer: entities.Customer,
-    asked: FieldInfo,
+    info: FieldInfo,
     first: First = DEFAULT_FIRST,
     after: After = strawberry.UNSET,
     only_active: OnlyActive = False,
 ) -> context.Connection[entities.Segment]:
     """List the segments of a customer, read whole only where the query shows more than a part."""
-    now = asked.context.now
-    return await asked.context.reads.segments_of(
+    now = info.context.now
+    return await info.context.reads.segments_of(
         customer.ref,
-        paging(asked, first, after),
+        paging(info, first, after),
         (lambda segment: segment.is_active(now)) if only_active else None,
-        whole=not asked.selection.of_nodes <= TOLD_IN_PART,
+        whole=not info.selection.of_nodes <= TOLD_IN_PART,
     )
 
 
-async def primary_segment(
-    customer: entities.Customer, asked: FieldInfo
-) -> entities.Segment | None:
+async def primary_segment(customer: entities.Customer, info: FieldInfo) -> entities.Segment | None:
     """Return the segment that wins by priority."""
-    return await asked.context.reads.primary_segment(customer.ref)
+    return await info.context.reads.primary_segment(customer.ref)

@@ -21,9 +21,9 @@ class LimitOf(NamedTuple):
     maximum: int
 
 
-def providers(values: Sequence[Any], asked: FieldInfo) -> Sequence[Provider]:
+def providers(values: Sequence[Any], info: FieldInfo) -> Sequence[Provider]:
     """Return the provider of each of what has a reference."""
-    known = asked.context.providers
+    known = info.context.providers
     return [known[each.ref.provider] for each in values]
 
 
@@ -32,14 +32,14 @@ def limits(value: Provider) -> list[LimitOf]:
     return [LimitOf(value.key, row.name, row.maximum) for row in value.limits]
 
 
-async def limit_used(limit: LimitOf, asked: FieldInfo) -> int | None:
+async def limit_used(limit: LimitOf, info: FieldInfo) -> int | None:
     """Return how much of a limit is used."""
-    return await asked.context.reads.limit_used(limit.provider, limit.name)
+    return await info.context.reads.limit_used(limit.provider, limit.name)
 
 
-def health(value: Provider, asked: FieldInfo) -> ProviderHealth:
+def health(value: Provider, info: FieldInfo) -> ProviderHealth:
     """Return how a provider is doing: true now, so the answer is not to be kept."""
-    asked.context.scope.note_freshness(0)
+    info.context.scope.note_freshness(0)
     found = value.health
     return ProviderHealth(
         status=HealthStatus(found.status),

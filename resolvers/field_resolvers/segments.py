@@ -59,8 +59,8 @@ def document(value: Any) -> Any:
         raise Malformed(value.ref.provider, "raw", detail=str(error)) from error
 
 
-def _best(texts: Iterable[Texts], asked: FieldInfo, language: str | None) -> Sequence[str | None]:
-    return best_texts(texts, (language,) if language else asked.context.languages)
+def _best(texts: Iterable[Texts], info: FieldInfo, language: str | None) -> Sequence[str | None]:
+    return best_texts(texts, (language,) if language else info.context.languages)
 
 
 def names(value: entities.Segment | entities.Item) -> list[Localized]:
@@ -68,36 +68,36 @@ def names(value: entities.Segment | entities.Item) -> list[Localized]:
     return localized(value.names)
 
 
-def permitted(wanted: queries.SegmentFilter, asked: FieldInfo) -> queries.SegmentFilter:
+def permitted(wanted: queries.SegmentFilter, info: FieldInfo) -> queries.SegmentFilter:
     """Return a filter; raise `Forbidden` for one that tells who is in a segment to who may not."""
     if wanted.customer is not None:
         told = "filter.customerId"
-        asked.context.require(Permission.ASSIGNMENTS_READ, wanted.customer.provider, told)
+        info.context.require(Permission.ASSIGNMENTS_READ, wanted.customer.provider, told)
     return wanted
 
 
 async def provider_segments(
     value: Provider,
-    asked: FieldInfo,
+    info: FieldInfo,
     first: First = DEFAULT_FIRST,
     after: After = strawberry.UNSET,
     where: SegmentsWhere = strawberry.UNSET,
 ) -> context.Connection[entities.Segment]:
     """List a provider's segments. Raises what it fails with."""
-    wanted = permitted(segment_filter(where), asked)
+    wanted = permitted(segment_filter(where), info)
     is_meant = wanted.providers is None or value.key in wanted.providers
     wanted = msgspec.structs.replace(wanted, providers=(value.key,) if is_meant else ())
-    found = await asked.context.reads.segments(wanted, paging(asked, first, after))
+    found = await info.context.reads.segments(wanted, paging(info, first, after))
     if found.failure is not None:
         raise found.failure
     return found
 
 
 def segment_names(
-    segments: Sequence[entities.Segment], asked: FieldInfo, language: Language = strawberry.UNSET
+    segments: Sequence[entities.Segment], info: FieldInfo, language: Language = strawberry.UNSET
 ) -> Sequence[str]:
     """Return the name of each, or what there is instead."""
-    found = _best([each.names for each in segments], asked, language)
+    found = _best([each.names for each in segments], info, language)
     told = [name for name in found if name]
     if len(told) == len(segments):
         return told
@@ -105,10 +105,10 @@ def segment_names(
 
 
 def segment_descriptions(
-    segments: Sequence[entities.Segment], asked: FieldInfo, language: Language = strawberry.UNSET
+    segments: Sequence[entities.Segment], info: FieldInfo, language: Language = strawberry.UNSET
 ) -> Sequence[str | None]:
     """Return the description of each."""
-    return _best([each.descriptions for each in segments], asked, language)
+    return _best([each.descriptions for each in segments], info, language)
 
 
 def descriptions(segment: entities.Segment) -> list[Localized]:
@@ -116,9 +116,9 @@ def descriptions(segment: entities.Segment) -> list[Localized]:
     return localized(segment.descriptions)
 
 
-def is_active(segment: entities.Segment, asked: FieldInfo) -> bool:
+def is_active(segment: entities.Segment, info: FieldInfo) -> bool:
     """Tell whether a segment is switched on and valid now."""
-    return segment.is_active(asked.context.now)
+    return segment.is_active(info.context.now)
 
 
 def validity(segment: entities.Segment) -> Range | None:
@@ -150,45 +150,45 @@ def rule(segment: entities.Segment) -> SegmentRule | None:
 
 async def members(
     segments: Sequence[entities.Segment],
-    asked: FieldInfo,
+    info: FieldInfo,
     first: First = DEFAULT_FIRST,
     after: After = strawberry.UNSET,
 ) -> Answers[context.Connection[entities.Assignment]]:
     """List the assignments of each segment."""
-    return await asked.context.reads.members(segments, paging(asked, first, after))
+    return await info.context.reads.members(segments, paging(info, first, after))
 
 
 async def member_customers(
     segment: entities.Segment,
-    asked: FieldInfo,
+    info: FieldInfo,
     first: First = DEFAULT_FIRST,
     after: After = strawberry.UNSET,
 ) -> context.Connection[entities.Customer]:
     """List the customers of a segment."""
-    return await asked.context.reads.member_customers(segment.ref, paging(asked, first, after))
+    return await info.context.reads.member_customers(segment.ref, paging(info, first, after))
 
 
-async def member_count(segment: entities.Segment, asked: FieldInfo) -> Count:
+async def member_count(segment: entities.Segment, info: FieldInfo) -> Count:
     """Count the members of a segment."""
-    found = await asked.context.reads.member_count(segment.ref)
+    found = await info.context.reads.member_count(segment.ref)
     precision = CountPrecision.EXACT if found.is_exact else CountPrecision.AT_LEAST
     return Count(count=found.number, precision=precision)
 
 
 async def items(
     segment: entities.Segment,
-    asked: FieldInfo,
+    info: FieldInfo,
     first: First = DEFAULT_FIRST,
     after: After = strawberry.UNSET,
     kind: OnlyType = strawberry.UNSET,
 ) -> context.Connection[entities.Item]:
     """List the items of a segment."""
-    wanted = paging(asked, first, after)
-    return await asked.context.reads.items(segment.ref, kind or None, wanted)
+    wanted = paging(info, first, after)
+    return await info.context.reads.items(segment.ref, kind or None, wanted)
 
 
 def item_names(
-    items: Sequence[entities.Item], asked: FieldInfo, language: Language = strawberry.UNSET
+    items: Sequence[entities.Item], info: FieldInfo, language: Language = strawberry.UNSET
 ) -> Sequence[str | None]:
     """Return the name of each item."""
-    return _best([each.names for each in items], asked, language)
+    return _best([each.names for each in items], info, language)

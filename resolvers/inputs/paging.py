@@ -24,10 +24,10 @@ After = Annotated[
 ]
 
 
-def paging(asked: FieldInfo, first: int | None, after: str | None) -> context.Paging:
+def paging(info: FieldInfo, first: int | None, after: str | None) -> context.Paging:
     """Return what a connection's arguments ask for; the total only if it is shown.
 
     An empty cursor is none: clients send it for the first page.
     """
     size = DEFAULT_FIRST if first is None else first
-    return context.Paging(size, given(after) or None, asked.selection.has_total)
+    return context.Paging(size, given(after) or None, info.selection.has_total)

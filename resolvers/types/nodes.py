@@ -4,7 +4,7 @@ Each field says how it gets its value: see `field_declarations`. What a type
 or a field needs of its caller: see `resolvers.field_permissions`.
 """
 
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import strawberry
 from strawberry.scalars import JSON
@@ -13,10 +13,10 @@ from strawberry.types import Info
 from gateway import context
 from gateway.context import RequestContext
 from gateway.domain import entities
-from resolvers import global_ids, membership_resolvers
+from resolvers import global_ids
 from resolvers.field_declarations import View, attribute, computed, computed_all, read, read_all
 from resolvers.field_permissions import OPEN, Permission, requires
-from resolvers.field_resolvers import providers
+from resolvers.field_resolvers import connections, providers
 from resolvers.field_resolvers import segments as field_resolvers
 from resolvers.field_resolvers.assignments import (
     assignment_customers,
@@ -32,7 +32,6 @@ from resolvers.field_resolvers.customers import (
     primary_segment,
     unlinked,
 )
-from resolvers.types.connections import Connection
 from resolvers.value_types import (
     AssignmentKind,
     AssignmentState,
@@ -45,10 +44,14 @@ from resolvers.value_types import (
     LegalEntity,
     LocalizedText,
     MembershipKind,
+    PageInfo,
     ProviderHealth,
     SegmentRule,
     SegmentStatus,
+    SourceError,
 )
+
+T = TypeVar("T")
 
 SEGMENTS = requires(Permission.SEGMENTS_READ)
 OWN_SEGMENTS = requires(Permission.SEGMENTS_READ, own=True)
@@ -66,13 +69,13 @@ Context = Info[RequestContext, None]
 class Node(View):
     """See the description."""
 
-    needs = OPEN
+    requirement = OPEN
 
     value: strawberry.Private[Any]
 
     def __init_subclass__(cls) -> None:
         """Refuse a type that does not say what it needs: what any node needs is not enough."""
-        if "needs" not in vars(cls):
+        if "requirement" not in vars(cls):
             raise TypeError(cls)
 
     id: strawberry.ID = computed(
@@ -90,11 +93,67 @@ class Node(View):
         return shown(value=value)  # type: ignore[no-any-return]  # a subclass of Node, which Self is
 
 
+@strawberry.type(description="What one provider contributed to a page.")
+class Source(View):
+    """See the description."""
+
+    requirement = OPEN
+
+    value: strawberry.Private[context.Source]
+
+    provider: "Provider" = computed(connections.source_provider, "The provider.")
+    origin: DataOrigin | None = attribute(
+        "origin", "Where its rows come from; null when this page needed none, or it failed."
+    )
+    fetched_at: DateTime | None = attribute("fetched_at", "When its answer was read.")
+    total_count: int | None = attribute(
+        "total", "Rows of its whole list; null when it cannot tell."
+    )
+    error: SourceError | None = computed(
+        connections.source_error, "What it failed with; its rows are missing then."
+    )
+    skipped: int = attribute(
+        "skipped", "Rows that are left out here, since the provider gives them no readable id."
+    )
+
+
+@strawberry.type(description="One row of a connection.")
+class Edge(View, Generic[T]):
+    """See the description."""
+
+    requirement = OPEN
+
+    value: strawberry.Private[connections.Row]
+
+    cursor: str = attribute("cursor", "Give this as `after` to go on behind this row.")
+    node: T = attribute("value", "The row itself.")
+
+
+@strawberry.type(description="A page of a list that several providers may contribute to.")
+class Connection(View, Generic[T]):
+    """See the description."""
+
+    requirement = OPEN
+
+    value: strawberry.Private[context.Connection[Any]]
+
+    edges: list[Edge[T]] = computed(connections.rows, "The rows, each with its cursor.")
+    nodes: list[T] = attribute("rows", "The rows.")
+    page_info: PageInfo = computed(connections.page_info, "Where the page stands in the list.")
+    total_count: int | None = attribute(
+        "total", "Rows of the whole list; null when any provider asked cannot tell."
+    )
+    sources: list[Source] = attribute(
+        "sources",
+        "One row for each provider in scope. A provider that failed stands here alone.",
+    )
+
+
 @strawberry.type(description="A bound that a provider documents.")
 class ProviderLimit(View):
     """See the description."""
 
-    needs = SEGMENTS
+    requirement = SEGMENTS
 
     value: strawberry.Private[providers.LimitOf]
 
@@ -111,7 +170,7 @@ class ProviderLimit(View):
 class Provider(Node):
     """See the description."""
 
-    needs = OPEN
+    requirement = OPEN
 
     value: strawberry.Private[context.Provider]
 
@@ -119,16 +178,18 @@ class Provider(Node):
     kind: str = attribute("kind", "What it is an account of, for example `emporix`.")
     display_name: str = attribute("display_name", "Its name for people.")
     capabilities: list[Capability] = attribute(
-        "capabilities", "What it can do through this gateway, and what it cannot.", needs=SEGMENTS
+        "capabilities",
+        "What it can do through this gateway, and what it cannot.",
+        requirement=SEGMENTS,
     )
     limits: list[ProviderLimit] = computed(
-        providers.limits, "Its documented bounds.", needs=SEGMENTS
+        providers.limits, "Its documented bounds.", requirement=SEGMENTS
     )
-    health: ProviderHealth = computed(providers.health, "How it is doing.", needs=SEGMENTS)
+    health: ProviderHealth = computed(providers.health, "How it is doing.", requirement=SEGMENTS)
     segments: Connection["Segment"] | None = read(
         field_resolvers.provider_segments,
         "Its segments. Null where it has no list of them; with an error when it fails.",
-        needs=SEGMENTS,
+        requirement=SEGMENTS,
     )
 
 
@@ -136,7 +197,7 @@ class Provider(Node):
 class Segment(Node):
     """See the description."""
 
-    needs = OWN_SEGMENTS
+    requirement = OWN_SEGMENTS
 
     value: strawberry.Private[entities.Segment]
 
@@ -154,7 +215,9 @@ class Segment(Node):
     )
     membership: MembershipKind = attribute("membership", "How it gets its members.")
     emits_membership_events: bool = attribute(
-        "emits_membership_events", "The provider reports who enters and leaves.", needs=SEGMENTS
+        "emits_membership_events",
+        "The provider reports who enters and leaves.",
+        requirement=SEGMENTS,
     )
     status: SegmentStatus = attribute("status", "Whether it is switched on.")
     is_active: bool = computed(field_resolvers.is_active, "Switched on, and valid now.")
@@ -164,7 +227,9 @@ class Segment(Node):
     site_code: str | None = attribute("site_code", "The site it is for.")
     priority: int | None = attribute("priority", "Lower wins when a customer matches several.")
     rule: SegmentRule | None = computed(
-        field_resolvers.rule, "What decides who belongs; null for a kept list.", needs=SEGMENTS
+        field_resolvers.rule,
+        "What decides who belongs; null for a kept list.",
+        requirement=SEGMENTS,
     )
     created_at: DateTime | None = attribute("created_at", "When it was made.")
     updated_at: DateTime | None = attribute("updated_at", "When it was last changed.")
@@ -172,36 +237,36 @@ class Segment(Node):
         "version", "Rises with every change, where the provider counts them."
     )
     attributes: JSON | None = attribute(
-        "attributes", "The provider's custom attributes.", needs=SEGMENTS
+        "attributes", "The provider's custom attributes.", requirement=SEGMENTS
     )
     raw: JSON | None = computed(
         field_resolvers.document,
         "The provider's own document, untouched.",
-        needs=requires(Permission.SEGMENTS_READ, Permission.RAW_READ),
+        requirement=requires(Permission.SEGMENTS_READ, Permission.RAW_READ),
     )
     origin: DataOrigin = attribute("origin", "Where this comes from.")
     assignments: Connection["Assignment"] | None = read_all(
         field_resolvers.members,
         "Who is in it. Null where the provider has no way to tell; with an error when it fails.",
-        needs=ASSIGNMENTS,
+        requirement=ASSIGNMENTS,
     )
     customers: Connection["Customer"] | None = read(
         field_resolvers.member_customers,
         "The customers in it, each once. Null where the provider has no way to tell; with an "
         "error when it fails.",
-        needs=requires(Permission.ASSIGNMENTS_READ, Permission.CUSTOMERS_READ),
+        requirement=requires(Permission.ASSIGNMENTS_READ, Permission.CUSTOMERS_READ),
     )
     customers_count: Count | None = read(
         field_resolvers.member_count,
         "How many are in it; asked of the provider when selected. Null where it cannot count; "
         "with an error when it fails.",
-        needs=ASSIGNMENTS,
+        requirement=ASSIGNMENTS,
     )
     items: Connection["SegmentItem"] | None = read(
         field_resolvers.items,
         "Products and categories in it. Null where the provider has none; with an error when it "
         "fails.",
-        needs=SEGMENTS,
+        requirement=SEGMENTS,
     )
 
 
@@ -209,7 +274,7 @@ class Segment(Node):
 class CustomerIdentity(View):
     """See the description."""
 
-    needs = OWN_CUSTOMERS
+    requirement = OWN_CUSTOMERS
 
     value: strawberry.Private[Identity]
 
@@ -226,7 +291,7 @@ class CustomerIdentity(View):
 class Customer(Node):
     """See the description."""
 
-    needs = OWN_CUSTOMERS
+    requirement = OWN_CUSTOMERS
 
     value: strawberry.Private[entities.Customer]
 
@@ -237,27 +302,27 @@ class Customer(Node):
     email: str | None = attribute("email", "Email address.")
     phone: str | None = attribute("phone", "Phone number, as the provider writes it.")
     attributes: JSON | None = attribute(
-        "attributes", "The provider's custom attributes.", needs=CUSTOMERS
+        "attributes", "The provider's custom attributes.", requirement=CUSTOMERS
     )
     raw: JSON | None = computed(
         field_resolvers.document,
         "The provider's own document, untouched.",
-        needs=requires(Permission.CUSTOMERS_READ, Permission.RAW_READ),
+        requirement=requires(Permission.CUSTOMERS_READ, Permission.RAW_READ),
     )
     assignments: Connection["Assignment"] | None = read(
         customer_assignments,
         "The links to segments, over all identities.",
-        needs=OWN_ASSIGNMENTS,
+        requirement=OWN_ASSIGNMENTS,
     )
     segments: Connection["Segment"] | None = read(
         customer_segments,
         "The segments this customer is in, over all identities.",
-        needs=OWN_ASSIGNED_SEGMENTS,
+        requirement=OWN_ASSIGNED_SEGMENTS,
     )
     primary_segment: Segment | None = read(
         primary_segment,
         "The segment that wins by priority; null where the provider does not rank.",
-        needs=OWN_ASSIGNED_SEGMENTS,
+        requirement=OWN_ASSIGNED_SEGMENTS,
     )
 
 
@@ -265,7 +330,7 @@ class Customer(Node):
 class Assignment(Node):
     """See the description."""
 
-    needs = OWN_ASSIGNMENTS
+    requirement = OWN_ASSIGNMENTS
 
     value: strawberry.Private[entities.Assignment]
 
@@ -273,12 +338,12 @@ class Assignment(Node):
     segment: Segment | None = read_all(
         assignment_segments,
         "The segment; null when it was deleted meanwhile.",
-        needs=OWN_SEGMENTS,
+        requirement=OWN_SEGMENTS,
     )
     customer: Customer | None = read_all(
         assignment_customers,
         "The customer; null when deleted meanwhile.",
-        needs=OWN_CUSTOMERS,
+        requirement=OWN_CUSTOMERS,
     )
     legal_entity: LegalEntity | None = completed(
         legal_entity, "The legal entity that the customer is assigned through."
@@ -297,7 +362,7 @@ class Assignment(Node):
 class SegmentItem(View):
     """See the description."""
 
-    needs = SEGMENTS
+    requirement = SEGMENTS
 
     value: strawberry.Private[entities.Item]
 
@@ -308,42 +373,6 @@ class SegmentItem(View):
     names: list[LocalizedText] = computed(field_resolvers.names, "Its name in every language.")
     created_at: DateTime | None = attribute("created_at", "When it was assigned.")
     updated_at: DateTime | None = attribute("updated_at", "When the assignment was last changed.")
-
-
-@strawberry.type(description="Whether a customer is in a segment.")
-class SegmentMembership(View):
-    """See the description."""
-
-    needs = ASSIGNMENTS
-
-    value: strawberry.Private[context.Membership]
-
-    customer_id: strawberry.ID = computed(
-        membership_resolvers.customer_id, "The customer's global id, as asked."
-    )
-    segment_id: strawberry.ID = computed(
-        membership_resolvers.segment_id, "The segment's global id, as asked."
-    )
-    customer: Customer | None = read_all(
-        membership_resolvers.customers,
-        "The customer; null when there is none.",
-        needs=requires(Permission.ASSIGNMENTS_READ, Permission.CUSTOMERS_READ),
-    )
-    segment: Segment | None = read_all(
-        membership_resolvers.segments,
-        "The segment; null when there is none.",
-        needs=requires(Permission.ASSIGNMENTS_READ, Permission.SEGMENTS_READ),
-    )
-    is_member: bool | None = computed(
-        membership_resolvers.is_member,
-        "True: in it. False: not. Null: cannot be told, since they are of different providers, "
-        "the provider has no way to tell or, with an error, since it fails. Customers are not "
-        "looked up: of one whom Voucherify does not know, it may answer for a rule segment as for "
-        "one who has done nothing yet.",
-    )
-    origin: DataOrigin | None = computed(
-        membership_resolvers.origin, "Where this comes from; null when it cannot be told."
-    )
 
 
 NODES = {

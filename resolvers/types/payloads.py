@@ -71,7 +71,7 @@ class ReplaceOutcome(Enum):
 class UserError:
     """See the description."""
 
-    needs = OPEN
+    requirement = OPEN
 
     field: list[str] | None = strawberry.field(
         description="The part of the input that it is about, from the input object down."
@@ -139,7 +139,7 @@ def assignment_of(info: Context, facts: receipts.AssignmentFacts | None) -> Assi
 class Payload:
     """What every payload has."""
 
-    needs = OPEN
+    requirement = OPEN
 
     value: strawberry.Private[Any]
 
@@ -163,7 +163,7 @@ class WrittenPayload(Payload):
 class Row:
     """What every row of a bulk has."""
 
-    needs = OPEN
+    requirement = OPEN
 
     value: strawberry.Private[Any]
 
@@ -339,7 +339,7 @@ class AssignmentBulkPayload(BulkPayload):
 class CustomerSegmentsReplaceResult:
     """See the description."""
 
-    needs = OPEN
+    requirement = OPEN
 
     value: strawberry.Private[receipts.ReplacementRow]
 

@@ -191,17 +191,17 @@ class Other(NamedTuple):
     trouble: int = 0
 
 
-def times(thing: Thing, asked: FieldInfo, by: int = 2) -> Any:  # noqa: ARG001  # the form of such a function
+def times(thing: Thing, info: FieldInfo, by: int = 2) -> Any:  # noqa: ARG001  # the form of such a function
     """Return something that takes an argument."""
     return thing.wrong(16, thing.number * by % 100_000)
 
 
-def mentioned(thing: Thing, asked: FieldInfo) -> str:
+def mentioned(thing: Thing, info: FieldInfo) -> str:
     """Return what is selected beside."""
-    return f"{thing.number}: {sorted(asked.selection.names())}"
+    return f"{thing.number}: {sorted(info.selection.names())}"
 
 
-async def read_one(thing: Thing, asked: FieldInfo, step: int = 1) -> Any:  # noqa: ARG001  # the form of such a function
+async def read_one(thing: Thing, info: FieldInfo, step: int = 1) -> Any:  # noqa: ARG001  # the form of such a function
     """Read one thing, after a while."""
     for _ in range((thing.number + step) % 3):
         await asyncio.sleep(0)
@@ -211,7 +211,7 @@ async def read_one(thing: Thing, asked: FieldInfo, step: int = 1) -> Any:  # noq
     return found
 
 
-async def read_surely(thing: Thing, asked: FieldInfo) -> Any:  # noqa: ARG001  # the form of such a function
+async def read_surely(thing: Thing, info: FieldInfo) -> Any:  # noqa: ARG001  # the form of such a function
     """Read what may not be missing."""
     await asyncio.sleep(0)
     found = thing.wrong(18, thing.next(18))
@@ -220,14 +220,14 @@ async def read_surely(thing: Thing, asked: FieldInfo) -> Any:  # noqa: ARG001  #
     return found
 
 
-async def next_of(things: Sequence[Thing], asked: FieldInfo) -> Sequence[Any]:  # noqa: ARG001  # the form of such a function
+async def next_of(things: Sequence[Thing], info: FieldInfo) -> Sequence[Any]:  # noqa: ARG001  # the form of such a function
     """Read for many at once; an error stands in its place."""
     CALLS.append(len(things))
     await asyncio.sleep(0)
     return [_settled(thing, 19) for thing in things]
 
 
-async def surely_next_of(things: Sequence[Thing], asked: FieldInfo) -> Sequence[Any]:  # noqa: ARG001  # the form of such a function
+async def surely_next_of(things: Sequence[Thing], info: FieldInfo) -> Sequence[Any]:  # noqa: ARG001  # the form of such a function
     """Read for many at once what may not be missing."""
     await asyncio.sleep(0)
     return [_settled(thing, 20) for thing in things]
@@ -235,7 +235,7 @@ async def surely_next_of(things: Sequence[Thing], asked: FieldInfo) -> Sequence[
 
 async def labelled(
     things: Sequence[Thing],
-    asked: FieldInfo,  # noqa: ARG001  # as above
+    info: FieldInfo,  # noqa: ARG001  # as above
     prefix: str | None = "p",
 ) -> Sequence[Any]:
     """Read scalars for many at once."""
@@ -247,7 +247,7 @@ async def labelled(
     ]
 
 
-async def mixed(thing: Thing, asked: FieldInfo) -> Sequence[Any]:  # noqa: ARG001  # the form of such a function
+async def mixed(thing: Thing, info: FieldInfo) -> Sequence[Any]:  # noqa: ARG001  # the form of such a function
     """Read a list of several types, with errors in the middle."""
     await asyncio.sleep(0)
     return [
@@ -266,14 +266,14 @@ def saying(thing: Thing) -> Any:
     return thing.whole if thing.goes_wrong(3) > 4 else thing.number
 
 
-async def said_by(things: Sequence[Thing], asked: FieldInfo) -> Sequence[Any]:  # noqa: ARG001  # the form of such a function
+async def said_by(things: Sequence[Thing], info: FieldInfo) -> Sequence[Any]:  # noqa: ARG001  # the form of such a function
     """Read what things say."""
     CALLS.append(len(things))
     await asyncio.sleep(0)
     return [saying(thing) for thing in things]
 
 
-async def seen_at(things: Sequence[Thing], asked: FieldInfo) -> Sequence[Any]:  # noqa: ARG001  # the form of such a function
+async def seen_at(things: Sequence[Thing], info: FieldInfo) -> Sequence[Any]:  # noqa: ARG001  # the form of such a function
     """Read times for many at once."""
     return [_settled_time(thing) for thing in things]
 
@@ -350,8 +350,8 @@ class ThingView(Numbered):
     surely_seen: DateTime = read_all(seen_at, "")
     json: JSON | None = computed(lambda thing: {"n": [thing.number, None]}, "")
     home: HomeView = computed_all(homes, "")
-    said: int | None = read_all(said_by, "", told=Shortcut(are_calm, "", saying))
-    surely_said: int = read_all(said_by, "", told=Shortcut(are_calm, "", saying))
+    said: int | None = read_all(said_by, "", shortcut=Shortcut(are_calm, "", saying))
+    surely_said: int = read_all(said_by, "", shortcut=Shortcut(are_calm, "", saying))
     one: "ThingView | None" = read(read_one, "")
     must_read: "ThingView" = read(read_surely, "")
     many: "ThingView | None" = read_all(next_of, "")
@@ -371,18 +371,18 @@ class OtherView(Numbered):
     other: int | None = computed(lambda other: other.number, "")
 
 
-def start(_: None, asked: FieldInfo, number: int = 1, trouble: int = 0) -> Thing:  # noqa: ARG001  # the form of such a function
+def start(_: None, info: FieldInfo, number: int = 1, trouble: int = 0) -> Thing:  # noqa: ARG001  # the form of such a function
     """Return where to begin."""
     return Thing(number, trouble)
 
 
-async def begin(_: None, asked: FieldInfo, number: int = 1, trouble: int = 0) -> list[Thing]:  # noqa: ARG001  # the form of such a function
+async def begin(_: None, info: FieldInfo, number: int = 1, trouble: int = 0) -> list[Thing]:  # noqa: ARG001  # the form of such a function
     """Return several to begin with."""
     await asyncio.sleep(0)
     return [Thing(number + i, trouble) for i in range(number % 4)]
 
 
-async def begin_surely(_: None, asked: FieldInfo, number: int = 1, trouble: int = 0) -> Any:  # noqa: ARG001  # the form of such a function
+async def begin_surely(_: None, info: FieldInfo, number: int = 1, trouble: int = 0) -> Any:  # noqa: ARG001  # the form of such a function
     """Return where to begin, or fail."""
     return _settled(Thing(number, trouble), 23)
 

@@ -45,8 +45,8 @@ def sites(text: str) -> tuple[Mapping[str, str], bool]:
         d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
     }
     found = required_permissions(CORE, operations[0], fragments)
-    assert found.needs.permissions == set(found.sites)
-    return {right.value: at.path for right, at in found.sites.items()}, found.needs.own
+    assert found.requirement.permissions == set(found.sites)
+    return {right.value: at.path for right, at in found.sites.items()}, found.requirement.own
 
 
 SEGMENT_LIST = {"segments:read": "segments"}
@@ -130,7 +130,7 @@ def test_fragments_are_looked_at_once() -> None:
     assert isinstance(first, OperationDefinitionNode)
     known = {d.name.value: d for d in rest if isinstance(d, FragmentDefinitionNode)}
     found = required_permissions(CORE, first, known)
-    assert found.needs == Requirement(frozenset({Permission.SEGMENTS_READ}), own=False)
+    assert found.requirement == Requirement(frozenset({Permission.SEGMENTS_READ}), own=False)
 
 
 def test_every_node_says_what_it_needs() -> None:

@@ -161,8 +161,8 @@ def test_which_field_is_read_alone(text: str, alone: list[str]) -> None:
     planned = document(text).plan(None, {"id": "x"})
     assert planned is not None
     plan, _ = planned
-    slots = [number for number, selection in plan.asked if selection.is_alone]
-    assert [field.key for field in plan.root.fields if field.asked in slots] == alone
+    slots = [number for number, selection in plan.info_slots if selection.is_alone]
+    assert [field.key for field in plan.root.fields if field.info_slot in slots] == alone
     assert len(slots) == len(alone)
 
 
