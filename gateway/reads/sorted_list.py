@@ -1,1 +1,0 @@
-"""Sort the lists of several providers together; needs every list to its end."""
