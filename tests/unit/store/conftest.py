@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from gateway.store import database
+from gateway.store import database, settling
 from gateway.store.database_url import DatabaseUrl, database_url
 from gateway.store.store import Store
 
@@ -36,6 +36,7 @@ class Clock:
 def _time_for_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let writes end on a busy machine: many tests give a deadline for its lease alone."""
     monkeypatch.setattr(database, "LEAST_S", 20)
+    monkeypatch.setattr(settling, "LEAST_S", 20)
 
 
 @pytest.fixture

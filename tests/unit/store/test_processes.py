@@ -44,7 +44,7 @@ sys.stdin.readline()
 """
 TAKE = """
 async def main():
-    record = await Record.open(place)
+    record = await Store.open(place)
     while claims := await record.tags.overdue(["shop"], deadline(), 3):
         for claim in claims:
             print(*(row.customer for row in claim.rows), flush=True)
@@ -57,7 +57,7 @@ asyncio.run(main())
 """
 OPEN = """
 async def main():
-    record = await Record.open(place)
+    record = await Store.open(place)
     print(await record.wanted("shop", "ada"), flush=True)
     await record.close()
 
@@ -69,7 +69,7 @@ async def run():
     return b"done"
 
 async def main():
-    record = await Record.open(place)
+    record = await Store.open(place)
     assert await record.once("key", "input", run, deadline()) == b"done"
     await record.close()
 
@@ -77,7 +77,7 @@ asyncio.run(main())
 """
 DIE = """
 async def main():
-    record = await Record.open(place)
+    record = await Store.open(place)
     rows = [Replacement("ada", [Tag("t", "new")])]
     begun = await record.tags.begin("shop", rows, "write", deadline())
     if sys.argv[2] == "after":
