@@ -1,4 +1,4 @@
-# Each target does all of its own set-up; the second time it is quick.
+# Each target does its own set-up, once.
 PORT ?= 8000
 HOST ?= 127.0.0.1
 PYTHON ?= python3
@@ -10,51 +10,51 @@ SWITCHES := http1_client direct_answers compiled_queries http1_client,direct_ans
 .DEFAULT_GOAL := help
 .PHONY: help serve sandbox test test-switches test-pythons test-long check audit sbom bench format lock clients pages clean
 
-help: ## this list
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 serve: .venv/serve gateway/http/pages/static/index.html ## serve GraphQL and GraphiQL over the sandbox (PORT=8000)
 	@$(BIN)/python -m gateway serve --host $(HOST) --port $(PORT)
 
-sandbox: .venv/serve ## serve the four providers' sandboxes alone (port 9000)
+sandbox: .venv/serve ## serve the four provider sandboxes alone (port 9000)
 	@$(BIN)/python -m gateway sandbox
 
 test: .venv/dev gateway/http/pages/static/index.html $(CLIENTS) ## run all tests
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
-test-switches: .venv/dev ## run the end-to-end and security tests with the hot paths off
+test-switches: .venv/dev ## run the end-to-end and security tests with the fast paths off
 	@FAST_PATHS=$(or $(FAST_PATHS),off) $(BIN)/python -m pytest -n auto tests/e2e tests/security $(ARGS)
 
 test-pythons: .venv/dev ## run the unit tests on the other Pythons of this machine (3.11 to 3.13)
 	@$(BIN)/python tools/pythons.py $(ARGS)
 
-test-long: .venv/dev gateway/http/pages/static/index.html $(CLIENTS) ## run all tests with large numbers, and all switches (hours)
+test-long: .venv/dev gateway/http/pages/static/index.html $(CLIENTS) ## run all tests with large numbers and all switches (hours)
 	@LONG=1 $(BIN)/python -m pytest -n auto $(ARGS)
 	@for off in $(SWITCHES); do $(MAKE) test-switches FAST_PATHS=$$off || exit 1; done
 
-check: .venv/dev ## what CI runs before the tests
+check: .venv/dev ## check format, lint, types, imports, locks, schema
 	@$(BIN)/python tools/check.py
 
-audit: .venv/dev ## look up known vulnerabilities of what the locks name
+audit: .venv/dev ## look up known vulnerabilities of the locked packages
 	@$(BIN)/python tools/audit.py
 
-sbom: .venv/dev ## write sbom.json: what a served gateway consists of (CycloneDX)
+sbom: .venv/dev ## write sbom.json, the list of what a running gateway consists of (CycloneDX)
 	@$(BIN)/python tools/sbom.py > sbom.json
 
-bench: .venv/dev ## compare with other gateways, 10 minutes (ARGS=--quick: one)
+bench: .venv/dev ## compare with other gateways (10 minutes; ARGS=--quick: one)
 	@$(BIN)/python -m bench.gateways $(ARGS)
 
 format: .venv/dev ## format the code
 	@$(BIN)/ruff format && $(BIN)/ruff check --fix
 
-lock: .venv/dev ## write requirements/*.lock anew from pyproject.toml
+lock: .venv/dev ## update requirements/*.lock from pyproject.toml
 	@$(BIN)/python tools/lock.py
 
-clients: .venv/dev $(CLIENTS) ## install the GraphQL clients that the tests run
+clients: .venv/dev $(CLIENTS) ## install the GraphQL clients that the tests use
 
 pages: .venv/serve gateway/http/pages/static/index.html ## build the browser pages
 
-clean: ## remove everything that was made
+clean: ## remove everything that was generated
 	rm -rf .venv gateway/http/pages/static web/node_modules tests/clients/node_modules sbom.json
 
 .venv/serve: requirements/serve.lock pyproject.toml

@@ -1,4 +1,4 @@
-"""The scripts that CI is made of: Pythons that are really there, and the planted index."""
+"""Scripts of CI: finding the installed Pythons, and the planted index."""
 
 import importlib.util
 import subprocess
@@ -28,7 +28,7 @@ def tool(name: str) -> Any:
 
 
 def program(file: Path, text: str) -> str:
-    """Write a program."""
+    """Write an executable file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     file.chmod(0o755)
@@ -37,7 +37,7 @@ def program(file: Path, text: str) -> str:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder of a machine without any Python."""
+    """Simulate a machine without any Python; return the folder on its path."""
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -45,13 +45,13 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_python_on_the_path(machine: Path) -> None:
-    """It is taken by its name, if it starts."""
+    """An interpreter on the path is used if it runs."""
     python = program(machine / "bin" / NAME, REAL)
     assert tool("pythons").interpreter(VERSION) == python
 
 
 def test_a_shim_that_starts_nothing_is_passed_over(machine: Path) -> None:
-    """An installation of that series by pyenv is taken then."""
+    """An installation by pyenv is used instead."""
     program(machine / "bin" / NAME, SHIM)
     inside = program(
         machine / "pyenv" / "versions" / "{}.{}.1".format(*VERSION) / "bin" / "python", REAL
@@ -60,7 +60,7 @@ def test_a_shim_that_starts_nothing_is_passed_over(machine: Path) -> None:
 
 
 def test_a_python_of_another_version_is_passed_over(machine: Path) -> None:
-    """Whatever its name says."""
+    """The version counts, not the name."""
     program(machine / "bin" / "python3.99", REAL)
     assert tool("pythons").interpreter((3, 99)) is None
 
@@ -68,7 +68,7 @@ def test_a_python_of_another_version_is_passed_over(machine: Path) -> None:
 def test_a_version_that_is_nowhere_is_named(
     machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is no failure, and not silent either."""
+    """A missing version is reported, but is not a failure."""
     assert not (machine / "bin").exists()
     pythons = tool("pythons")
     monkeypatch.setattr(pythons, "VERSIONS", ((3, 98), VERSION))
@@ -81,7 +81,7 @@ def test_a_version_that_is_nowhere_is_named(
 
 
 def test_failed_tests_fail_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each version is tried, and those that failed are named."""
+    """Each version is tested, and those that failed are listed."""
     pythons = tool("pythons")
     monkeypatch.setattr(pythons, "VERSIONS", ((3, 97), (3, 98), (3, 99)))
     monkeypatch.setattr(pythons, "interpreter", "python{0[0]}.{0[1]}".format)
@@ -94,7 +94,7 @@ def test_failed_tests_fail_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_planted_index_has_a_newer_version_of_everything(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """They stand beside what pip saw before, and none of them can be imported."""
+    """The wheels are visible to pip besides its other packages; none can be imported."""
     index = tool("planted_index")
     monkeypatch.setenv("PIP_FIND_LINKS", "/wheels")
     with index.planted() as variables:
@@ -110,7 +110,7 @@ def test_the_planted_index_has_a_newer_version_of_everything(
 
 
 def test_what_the_locks_do_not_name_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another version, or another package; but not what `venv` brings, nor the gateway."""
+    """Other versions and other packages are listed; not those of `venv`, and not the gateway."""
     index = tool("planted_index")
     listed = (
         '[{"name": "HTTPX", "version": "9999.0"}, {"name": "requests-x", "version": "1"},'
@@ -122,4 +122,4 @@ def test_what_the_locks_do_not_name_is_noticed(monkeypatch: pytest.MonkeyPatch) 
         return subprocess.CompletedProcess(command, 0, listed, "")
 
     monkeypatch.setattr(index.subprocess, "run", run)
-    assert index.strangers(Path("python")) == ["HTTPX 9999.0", "requests-x 1"]
+    assert index.unlocked(Path("python")) == ["HTTPX 9999.0", "requests-x 1"]

@@ -1,6 +1,6 @@
-"""Look up whether what the locks name has known vulnerabilities; fail when something has.
+"""Look up known vulnerabilities of the locked packages; fail if there are any.
 
-Where nobody can be asked it says so in one line and passes: no network must not stop the work.
+Without a network it prints one line and succeeds, so that work can go on offline.
 """
 
 import json
@@ -14,96 +14,95 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 LOCKS = ("node", "dev")
-"""`dev` has all of `serve`. The smallest first: it tells quickly whether anybody can be asked."""
+"""`dev` contains all of `serve`. The smaller first, which shows quickly if there is no network."""
 
 ACCEPTED: dict[str, str] = {}
-"""Vulnerabilities that do not concern us: the advisory's id, and why not."""
+"""Vulnerabilities that do not apply here: the advisory's id, and the reason."""
 
 ANSWER_S = 5
 LONGEST_S = 120
 
 
 class Audit(NamedTuple):
-    """What came of looking up one set of packages."""
+    """The result for one set of packages."""
 
     known: int
-    """Packages that somebody could say something of."""
+    """Packages that the service knows."""
     unknown: int
-    found: list[str]
+    vulnerabilities: list[str]
     """One line for each vulnerability."""
 
 
-NOBODY = Audit(0, 0, [])
+NO_RESULT = Audit(0, 0, [])
 
 
-def told(command: list[str], cwd: Path = ROOT) -> Any:
+def json_output(command: list[str], cwd: Path = ROOT) -> Any:
     """Return the JSON that a command prints, whatever its status; None for anything else."""
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             command, cwd=cwd, capture_output=True, text=True, check=False, timeout=LONGEST_S
         )
-        return json.loads(done.stdout)
+        return json.loads(result.stdout)
     except (subprocess.TimeoutExpired, ValueError):
         return None
 
 
 def of_python(report: Any) -> Audit:
-    """Read what pip-audit says.
+    """Read the report of pip-audit.
 
-    It passes over packages that its service does not know, and says that all is well when that
-    are all of them.
+    It skips packages that its service does not know, and reports success even if those are all.
     """
     if not isinstance(report, dict):
-        return NOBODY
+        return NO_RESULT
     rows = report["dependencies"]
     known = [row for row in rows if "vulns" in row]
-    found = [
+    vulnerabilities = [
         f"{row['name']} {row['version']}: {each['id']}"
         f" (fixed in {', '.join(each['fix_versions']) or 'no version'})"
         for row in known
         for each in row["vulns"]
         if not {each["id"], *each.get("aliases", ())} & ACCEPTED.keys()
     ]
-    return Audit(len(known), len(rows) - len(known), found)
+    return Audit(len(known), len(rows) - len(known), vulnerabilities)
 
 
 def of_pages(report: Any) -> Audit:
-    """Read what npm says."""
+    """Read the report of npm."""
     if not isinstance(report, dict) or "vulnerabilities" not in report:
-        return NOBODY
-    found = [
+        return NO_RESULT
+    vulnerabilities = [
         f"{each['name']} {each['range']}: {each['url'].rpartition('/')[2]} ({each['severity']})"
         for package in report["vulnerabilities"].values()
         for each in package["via"]
         if isinstance(each, dict) and each["url"].rpartition("/")[2] not in ACCEPTED
     ]
-    return Audit(report["metadata"]["dependencies"]["total"], 0, found)
+    return Audit(report["metadata"]["dependencies"]["total"], 0, vulnerabilities)
 
 
 def python(lock: str) -> Audit:
-    """Look up what a lock names."""
+    """Look up the packages of a lock."""
     flags = "--require-hashes --disable-pip --format json --progress-spinner off"
     lock = str(ROOT / "requirements" / f"{lock}.lock")
     command = [str(BIN / "pip-audit"), *flags.split(), "--timeout", str(ANSWER_S), "-r", lock]
-    return of_python(told(command))
+    return of_python(json_output(command))
 
 
 def pages() -> Audit:
-    """Look up what the browser pages are built of."""
+    """Look up the packages that the browser pages are built from."""
     path = f"{os.environ.get('PATH', '')}{os.pathsep}{BIN}"
     npm = shutil.which("npm", path=path)
     if npm is None:
-        return NOBODY
+        return NO_RESULT
     flags = f"--json --package-lock-only --fetch-retries=0 --fetch-timeout={ANSWER_S * 1000}"
-    return of_pages(told([npm, "audit", *flags.split()], ROOT / "web"))
+    return of_pages(json_output([npm, "audit", *flags.split()], ROOT / "web"))
 
 
 def main() -> None:
-    """Look everything up."""
+    """Look up all packages."""
     vulnerable = []
     reachable = True
     for name in LOCKS:
-        audit = python(name) if reachable else NOBODY
+        audit = python(name) if reachable else NO_RESULT
         reachable = audit.known > 0
         vulnerable += report(f"requirements/{name}.lock", audit)
     vulnerable += report("web/package-lock.json", pages())
@@ -112,13 +111,13 @@ def main() -> None:
 
 
 def report(name: str, audit: Audit) -> list[str]:
-    """Say how far a look-up came; return the vulnerabilities it found."""
+    """Print how many packages were looked up; return the vulnerabilities."""
     if not audit.known:
-        print(f"{name}: skipped: no network, or nobody there who knows the advisories")
+        print(f"{name}: skipped: no network, or no advisory service")
     else:
-        rest = f", {audit.unknown} unknown to the registry" if audit.unknown else ""
-        print(f"{name}: {audit.known} packages looked up{rest}")
-    return audit.found
+        unknown = f", {audit.unknown} unknown to the registry" if audit.unknown else ""
+        print(f"{name}: {audit.known} packages looked up{unknown}")
+    return audit.vulnerabilities
 
 
 if __name__ == "__main__":

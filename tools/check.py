@@ -1,4 +1,4 @@
-"""What `make check` runs: every step, and at the end whether all of them hold."""
+"""Run all the checks of `make check`, and report at the end which failed."""
 
 import difflib
 import subprocess
@@ -20,24 +20,24 @@ STEPS = {
 
 
 def run(name: str) -> str:
-    """Return what a step complains of; empty when it holds."""
+    """Run a step and return its complaints; an empty string if there are none."""
     command = [str(part) for part in STEPS[name]]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if name == AUDIT:  # what it could not look up is to be seen
-        print(done.stdout, end="")
-    return (done.stdout + done.stderr).strip() or "failed" if done.returncode else ""
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if name == AUDIT:  # show what could not be looked up
+        print(result.stdout, end="")
+    return (result.stdout + result.stderr).strip() or "failed" if result.returncode else ""
 
 
 def schema_drift() -> str:
-    """Return how schema.graphql differs from what the code says."""
+    """Return the difference between schema.graphql and the schema in the code."""
     printed = subprocess.run(
         [sys.executable, "-m", "resolvers"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     if printed.returncode:
         return printed.stderr
-    kept = (ROOT / "schema.graphql").read_text(encoding="utf-8")
+    committed = (ROOT / "schema.graphql").read_text(encoding="utf-8")
     lines = difflib.unified_diff(
-        kept.splitlines(), printed.stdout.splitlines(), "schema.graphql", "code", lineterm=""
+        committed.splitlines(), printed.stdout.splitlines(), "schema.graphql", "code", lineterm=""
     )
     return "\n".join(lines)
 

@@ -6,8 +6,8 @@ CLIENTS = ROOT / "tests" / "clients"
 
 
 def main() -> None:
-    """Install them."""
-    print("Installing the clients that the tests use (once) …", flush=True)
+    """Install the clients."""
+    print("Installing the GraphQL clients for the tests (once) …", flush=True)
     install(CLIENTS, path_to_node())
     (CLIENTS / "node_modules" / ".package-lock.json").touch()
 

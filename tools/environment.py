@@ -1,6 +1,6 @@
 """Set up `.venv` from a lock: `python tools/environment.py serve|dev`. Standard library only.
 
-Written so that an old Python can still read it and be told that it is too old.
+The syntax is old on purpose: an old Python must be able to run it and report that it is too old.
 """
 
 import os
@@ -15,26 +15,27 @@ OLDEST = (3, 11)
 
 
 def stop(message):
-    """Say what is wrong and end."""
+    """Print what is wrong and exit."""
     sys.exit("error: " + message)
 
 
 def pip(*arguments):
-    """Run pip in the environment; on failure say what to do in one line."""
+    """Run pip in the environment; on failure print one line of advice and exit."""
     command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    done = subprocess.run(
+    result = subprocess.run(
         [*command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    if done.returncode == 0:
+    if result.returncode == 0:
         return
     log = os.path.join(VENV, "pip.log")
     with open(log, "w") as file:
-        file.write(done.stdout + done.stderr)
-    if any(sign in done.stderr for sign in OFFLINE):
+        file.write(result.stdout + result.stderr)
+    if any(sign in result.stderr for sign in OFFLINE):
         stop(
-            "the package registry cannot be reached; is there a network? (pip said: .venv/pip.log)"
+            "the package registry cannot be reached; is there a network?"
+            " (pip's output is in .venv/pip.log)"
         )
-    stop("the packages cannot be installed; pip's reasons are in .venv/pip.log")
+    stop("the packages cannot be installed; pip's output is in .venv/pip.log")
 
 
 OFFLINE = (
@@ -49,24 +50,24 @@ OFFLINE = (
 
 
 def main():
-    """Create the environment where it is missing, and install what the lock names."""
+    """Create the environment if it is missing, and install what the lock lists."""
     if sys.version_info < OLDEST:
         version = ".".join(map(str, sys.version_info[:2]))
         stop(
-            "Python 3.11 or newer is needed, this is {}; "
-            "name a newer one: make PYTHON=python3.12 …".format(version)
+            "Python 3.11 or newer is required, this is {}; "
+            "choose a newer one: make PYTHON=python3.12 …".format(version)
         )
-    wanted = sys.argv[1]
+    name = sys.argv[1]
     if not os.path.exists(PYTHON):
         print("Creating .venv …", flush=True)
         venv.create(VENV, with_pip=True)
-    print("Installing what requirements/{}.lock names (once) …".format(wanted), flush=True)
-    # Without resolving: the lock is all there is, so what was published since cannot matter.
-    lock = os.path.join("requirements", wanted + ".lock")
+    print("Installing requirements/{}.lock (once) …".format(name), flush=True)
+    # Without resolving: only what the lock lists is installed, whatever was published since.
+    lock = os.path.join("requirements", name + ".lock")
     pip("--no-deps", "--require-hashes", "--requirement", lock)
-    if wanted != "node":
+    if name != "node":
         pip("--no-deps", "--no-build-isolation", "--editable", ".")
-    with open(os.path.join(VENV, wanted), "w"):
+    with open(os.path.join(VENV, name), "w"):
         pass
 
 

@@ -1,8 +1,8 @@
-"""Write `requirements/*.lock` from pyproject.toml; `--check` only tells whether they are due.
+"""Write `requirements/*.lock` from pyproject.toml; with `--check` only report outdated ones.
 
-A lock names versions and hashes, never the host they came from. Its first line is a digest of what
-it was made of, so that the check needs no network. `wheels.txt` names the wheels of what the locks
-pin, so that a test without a network knows for which Pythons and machines there is one.
+A lock lists versions and hashes, never the host they came from. Its first line is a digest of its
+inputs, so that the check needs no network. `wheels.txt` lists the wheels of the pinned packages,
+so that a test without a network knows the Pythons and platforms for which there is one.
 """
 
 import re
@@ -36,7 +36,7 @@ PROMISED = re.compile(
 """CPython on Linux (x86-64 and ARM) and macOS."""
 FLAGS = (
     "-q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header"
-    # Who reads a lock must see that an extra is wanted, and that the lock has all of it.
+    # A reader must see that an extra is required, and that the lock has all of it.
     " --no-annotate --no-strip-extras"
 )
 
@@ -45,17 +45,17 @@ def heading() -> str:
     """Return the first line that every lock must have."""
     document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     project = document["project"]
-    made_of = [project["requires-python"], project["dependencies"], document["dependency-groups"]]
-    return f"# made by `make lock` of {sha256(repr(made_of).encode()).hexdigest()[:16]}\n"
+    inputs = [project["requires-python"], project["dependencies"], document["dependency-groups"]]
+    return f"# made by `make lock` of {sha256(repr(inputs).encode()).hexdigest()[:16]}\n"
 
 
 def path_of(name: str) -> Path:
-    """Return where a lock is."""
+    """Return the path of a lock."""
     return ROOT / "requirements" / f"{name}.lock"
 
 
-def due() -> list[str]:
-    """Return the files that were made of something else."""
+def outdated() -> list[str]:
+    """Return the files that were generated from other inputs."""
     first = heading()
     return [
         file.name
@@ -64,15 +64,15 @@ def due() -> list[str]:
     ]
 
 
-def compiled(wanted: list[str], output: Path, *more: str) -> str:
-    """Resolve, keeping the versions that still fit; return what was written to `output`."""
-    command = [sys.executable, "-m", "uv", "pip", "compile", *wanted, *FLAGS.split(), *more]
+def compiled(sources: list[str], output: Path, *more: str) -> str:
+    """Resolve, keeping versions that still fit; return the text written to `output`."""
+    command = [sys.executable, "-m", "uv", "pip", "compile", *sources, *FLAGS.split(), *more]
     subprocess.run([*command, "-o", str(output)], cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
     return output.read_text(encoding="utf-8")
 
 
 def wheels() -> list[str]:
-    """Return the names of the wheels of what `dev.lock` pins, which has all of `serve.lock`."""
+    """Return the wheels of the packages in `dev.lock`, which contains all of `serve.lock`."""
     with tempfile.TemporaryDirectory() as folder:
         listed = compiled(
             ["requirements/dev.lock"],
@@ -84,16 +84,16 @@ def wheels() -> list[str]:
 
 def write() -> None:
     """Write all locks and the list of wheels."""
-    for name, wanted in LOCKS.items():
-        body = compiled(wanted, path_of(name))
+    for name, sources in LOCKS.items():
+        body = compiled(sources, path_of(name))
         path_of(name).write_text(heading() + body, encoding="utf-8")
-        print(f"requirements/{name}.lock is written")
+        print(f"wrote requirements/{name}.lock")
     WHEELS.write_text(heading() + "".join(f"{each}\n" for each in wheels()), encoding="utf-8")
-    print("requirements/wheels.txt is written")
+    print("wrote requirements/wheels.txt")
 
 
 if __name__ == "__main__":
     if sys.argv[1:] != ["--check"]:
         write()
-    elif names := due():
-        sys.exit(f"due: {', '.join(names)}; run `make lock`")
+    elif names := outdated():
+        sys.exit(f"out of date: {', '.join(names)}; run `make lock`")

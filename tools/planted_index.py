@@ -1,7 +1,7 @@
-"""A package index with a newer version of everything that the locks name, each of them broken.
+"""A package index with a newer, broken version of every package in the locks.
 
-It stands for the registries as they will be next year: whatever is resolved anew takes from it.
-Standard library only: it is there before any environment.
+It simulates the registries of next year: anything that is resolved again takes its versions.
+Standard library only, because it runs before there is an environment.
 """
 
 import base64
@@ -23,11 +23,11 @@ PIN = re.compile(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
 VERSION = "9999.0"
 BROKEN = 'raise ImportError("this version was published after the lock was made")\n'
 OWN = {"pip", "segment-gateway", "setuptools"}
-"""Installed beside what the locks name: by `venv`, and the gateway itself."""
+"""Installed although no lock lists them: by `venv`, and the gateway itself."""
 
 
 def locked() -> Mapping[str, str]:
-    """Return the versions that the locks name, for any machine."""
+    """Return the locked versions, for any platform."""
     texts = [(ROOT / "requirements" / f"{lock}.lock").read_text("utf-8") for lock in LOCKS]
     return dict(pin for text in texts for pin in PIN.findall(text))
 
@@ -52,47 +52,49 @@ def wheel(folder: Path, name: str) -> None:
 
 
 def find_links() -> Sequence[str]:
-    """Return the places where pip looks on this machine beside its index."""
-    given = os.environ.get("PIP_FIND_LINKS")
-    if given is None:
+    """Return where pip looks for packages on this machine, besides its index."""
+    configured = os.environ.get("PIP_FIND_LINKS")
+    if configured is None:
         listed = subprocess.run(
             [sys.executable, "-m", "pip", "config", "list"],
             capture_output=True,
             text=True,
             check=False,
         ).stdout
-        given = " ".join(re.findall(r"^\S*find-links='(.*)'$", listed, re.MULTILINE))
-        given = given.replace("\\n", " ")
-    return given.split()
+        configured = " ".join(re.findall(r"^\S*find-links='(.*)'$", listed, re.MULTILINE))
+        configured = configured.replace("\\n", " ")
+    return configured.split()
 
 
 @contextmanager
 def planted() -> Iterator[Mapping[str, str]]:
-    """Yield environment variables with which pip sees the newer versions, beside the real ones."""
+    """Yield environment variables with which pip sees the newer versions and the real ones."""
     with tempfile.TemporaryDirectory() as folder:
         for name in locked():
             wheel(Path(folder), name)
         yield {"PIP_FIND_LINKS": " ".join([*find_links(), folder])}
 
 
-def taken(python: Path, names: Sequence[str], environment: Mapping[str, str]) -> set[str]:
-    """Return the versions that pip would take of some packages, were they resolved."""
+def resolved_versions(
+    python: Path, names: Sequence[str], environment: Mapping[str, str]
+) -> set[str]:
+    """Return the versions that pip would install if it resolved these packages."""
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     report = ["--dry-run", "--ignore-installed", "--no-deps", "--report", "-"]
-    done = subprocess.run(
+    result = subprocess.run(
         [*pip, *report, *names],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
-        sys.exit(f"pip cannot look into the planted index: {done.stderr}")
-    return {each["metadata"]["version"] for each in json.loads(done.stdout)["install"]}
+    if result.returncode:
+        sys.exit(f"pip cannot use the planted index: {result.stderr}")
+    return {each["metadata"]["version"] for each in json.loads(result.stdout)["install"]}
 
 
-def strangers(python: Path) -> list[str]:
-    """Return what is installed in an environment that the locks do not name."""
+def unlocked(python: Path) -> list[str]:
+    """Return the packages of an environment that are not in the locks."""
     listed = subprocess.run(
         [str(python), "-m", "pip", "list", "--format", "json", "--disable-pip-version-check"],
         capture_output=True,

@@ -1,7 +1,7 @@
-"""Run the unit tests on every Python that is promised: 3.11, 3.12 and 3.13.
+"""Run the unit tests on every supported Python: 3.11, 3.12 and 3.13.
 
-The one of `.venv` runs all tests anyway. The others have environments of their own, outside the
-tree, made once for each state of the lock. A version that is nowhere on this machine is named.
+The Python of `.venv` runs all tests anyway. The others have environments of their own, outside the
+tree, created once for each state of the lock. A version that is not installed is reported.
 """
 
 import hashlib
@@ -20,19 +20,19 @@ COMPLETE = "complete"
 
 
 def runs(python: str, version: tuple[int, int]) -> bool:
-    """Tell whether a command starts that Python: pyenv's shims are there for others too."""
-    said = "import sys; print(*sys.version_info[:2])"
+    """Return whether a command runs that Python; pyenv's shims exist for other versions, too."""
+    program = "import sys; print(*sys.version_info[:2])"
     try:
-        done = subprocess.run(
-            [python, "-c", said], capture_output=True, text=True, check=False, timeout=60
+        result = subprocess.run(
+            [python, "-c", program], capture_output=True, text=True, check=False, timeout=60
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return done.returncode == 0 and done.stdout.split() == [str(part) for part in version]
+    return result.returncode == 0 and result.stdout.split() == [str(part) for part in version]
 
 
 def candidates(version: tuple[int, int]) -> Iterator[str]:
-    """Yield what may start a Python: its name on the path, then pyenv's installations."""
+    """Yield possible interpreters: the name on the path, then pyenv's installations."""
     name = "python{}.{}".format(*version)
     on_path = shutil.which(name)
     if on_path:
@@ -45,17 +45,17 @@ def candidates(version: tuple[int, int]) -> Iterator[str]:
             ).stdout.strip()
         )
     for root in dict.fromkeys(filter(None, roots)):
-        found = Path(root).glob("versions/{}.{}.*/bin/python".format(*version))
-        yield from map(str, sorted(found, reverse=True))
+        paths = Path(root).glob("versions/{}.{}.*/bin/python".format(*version))
+        yield from map(str, sorted(paths, reverse=True))
 
 
 def interpreter(version: tuple[int, int]) -> str | None:
-    """Return what starts this Python; None: it is not installed."""
+    """Return the interpreter of this version, or None if it is not installed."""
     return next((each for each in candidates(version) if runs(each, version)), None)
 
 
 def environment(python: str) -> Path:
-    """Return an environment of what the lock names, made if it is not there."""
+    """Return an environment with the locked packages; create it if necessary."""
     state = hashlib.sha256(LOCK.read_bytes() + os.path.realpath(python).encode()).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "segment-gateway" / state
@@ -66,35 +66,35 @@ def environment(python: str) -> Path:
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
     exactly = ["--quiet", "--no-deps", "--require-hashes", "--requirement", str(LOCK)]
     for command in ([python, "-m", "venv", str(folder)], [*pip, *exactly]):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            sys.exit(f"{done.stdout}{done.stderr}\nno environment can be made for {python}")
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode:
+            sys.exit(f"{result.stdout}{result.stderr}\ncannot create an environment for {python}")
     (folder / COMPLETE).touch()
     return folder
 
 
 def test(python: str, arguments: list[str]) -> bool:
-    """Run the unit tests; tell whether they passed."""
+    """Run the unit tests; return whether they passed."""
     folder = environment(python)
     print(f"Unit tests on {python}", flush=True)
-    # Everything is taken from the tree, which is the current folder.
+    # The code under test comes from the current folder.
     command = [str(folder / "bin" / "python"), "-m", "pytest", "-n", "auto", *TESTS]
     return subprocess.run([*command, *arguments], cwd=ROOT, check=False).returncode == 0
 
 
 def main() -> None:
-    """Say which versions there are, then run the tests on each."""
+    """Print which versions there are, then run the tests on each."""
     others = []
     for version in VERSIONS:
         python = interpreter(version)
         if version == sys.version_info[:2]:
-            said = "runs all tests (make test)"
+            state = "runs all tests (make test)"
         elif python is None:
-            said = "is NOT INSTALLED: not tested"
+            state = "is NOT INSTALLED: not tested"
         else:
-            said = f"is {python}"
+            state = f"is {python}"
             others.append(python)
-        print("Python {}.{} {}".format(*version, said), flush=True)
+        print("Python {}.{} {}".format(*version, state), flush=True)
     failed = [python for python in others if not test(python, sys.argv[1:])]
     if failed:
         sys.exit(f"unit tests failed on {', '.join(failed)}")

@@ -1,7 +1,7 @@
-"""Print what a served gateway consists of, as a CycloneDX document (SBOM).
+"""Print what a running gateway consists of, as a CycloneDX document (SBOM).
 
-That is what `requirements/serve.lock` installs, and what the browser pages are built of; each
-package with the hashes that its lock holds it to.
+It lists the packages of `requirements/serve.lock` and those that the browser pages contain, each
+with the hashes in its lock.
 """
 
 import base64
@@ -23,7 +23,7 @@ HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
 def python(lock: str) -> Iterator[Component]:
-    """Yield what a lock of pip names, also for other platforms than this one."""
+    """Yield the packages of a pip lock, for all platforms."""
     pins = list(PINNED.finditer(lock))
     ends = [pin.start() for pin in pins[1:]] + [len(lock)]
     for pin, end in zip(pins, ends, strict=True):
@@ -35,15 +35,15 @@ def python(lock: str) -> Iterator[Component]:
 
 
 def pages(lock: str) -> Iterator[Component]:
-    """Yield what a lock of npm names, but for what only builds the pages."""
+    """Yield the packages of an npm lock, except those used only to build the pages."""
     for path, package in json.loads(lock)["packages"].items():
         if not path or package.get("dev"):
             continue
         algorithm, _, digest = package["integrity"].partition("-")
         content = base64.b64decode(digest).hex()
         group, _, name = path.rpartition("node_modules/")[2].rpartition("/")
-        known = HashAlgorithm(algorithm.upper().replace("SHA", "SHA-"))
-        hashes = [HashType(alg=known, content=content)]
+        algorithm_name = HashAlgorithm(algorithm.upper().replace("SHA", "SHA-"))
+        hashes = [HashType(alg=algorithm_name, content=content)]
         yield component("npm", group, name, package["version"], hashes)
 
 

@@ -11,7 +11,7 @@ from tests.browser.test_graphiql import Visit, pytestmark, run, served, visiting
 
 __all__ = ["pytestmark"]
 
-UNKNOWN = "does not know this key or token"
+UNKNOWN = "key or token is unknown"
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ async def test_a_person_signs_in_by_the_bar(visit: Visit, key: str, address: str
     """A wrong key is told so; with the right one come the schema, and answers, in every tab."""
     page = visit.page
     bar = page.get_by_role("form", name="Sign in")
-    await expect(bar).to_contain_text("answers only who signs in")
+    await expect(bar).to_contain_text("requires a key or token")
 
     await bar.get_by_label("API key or token").fill("sgk_wrong")
     await page.keyboard.press("Enter")

@@ -1,4 +1,4 @@
-"""What is installed is pinned by its hash, told in an SBOM, and looked up for vulnerabilities."""
+"""Installed packages are pinned by hash, listed in an SBOM, and looked up for vulnerabilities."""
 
 import base64
 import importlib.util
@@ -144,8 +144,10 @@ def test_an_accepted_vulnerability_is_passed_over() -> None:
     """By any of its ids, and only that one."""
     audit = tool("audit")
     audit.ACCEPTED.update({"CVE-2026-1": "a test", "GHSA-1": "a test"})
-    assert audit.of_python(VULNERABLE).found == ["bad 2.0: PYSEC-2 (fixed in no version)"]
-    assert audit.of_pages(PAGES).found == []
+    assert audit.of_python(VULNERABLE).vulnerabilities == [
+        "bad 2.0: PYSEC-2 (fixed in no version)"
+    ]
+    assert audit.of_pages(PAGES).vulnerabilities == []
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,7 @@ def test_what_nobody_looked_up_is_not_called_well(
     """Not even where pip-audit says so itself."""
     audit = tool("audit")
     assert audit.report("x.lock", audit.of_python(report)) == []
-    told = "x.lock: skipped: no network, or nobody there who knows the advisories\n"
+    told = "x.lock: skipped: no network, or no advisory service\n"
     assert capsys.readouterr().out == told
 
 
@@ -167,7 +169,7 @@ def test_a_vulnerability_fails_the_audit(monkeypatch: pytest.MonkeyPatch) -> Non
     """The command ends with another status, and says what was found."""
     audit = tool("audit")
     monkeypatch.setattr(audit, "python", lambda _: audit.of_python(VULNERABLE))
-    monkeypatch.setattr(audit, "pages", lambda: audit.NOBODY)
+    monkeypatch.setattr(audit, "pages", lambda: audit.NO_RESULT)
     with pytest.raises(SystemExit) as ended:
         audit.main()
     lines = str(ended.value).splitlines()

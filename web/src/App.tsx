@@ -7,7 +7,7 @@ import { examplesPlugin } from './ExamplesPanel';
 import { authorizationIn, fetcherFor } from './signIn';
 import { SignInBar } from './SignInBar';
 
-/** How long a person stops writing headers until they are taken for done. */
+/** How long after the last keystroke the headers count as complete. */
 const PAUSE_MS = 600;
 
 interface Props {
@@ -16,14 +16,14 @@ interface Props {
   initialHeaders: string | undefined;
 }
 
-/** GraphiQL, and above it a place to sign in where the gateway asks for that. */
+/** GraphiQL, with a bar to sign in above it where the gateway requires that. */
 export function App({ examples, storage, initialHeaders }: Props) {
-  // Held in memory alone: a key outlives no visit. The browser's own password store may keep it.
+  // In memory only: a key is gone with the page, unless the browser's password manager stores it.
   const [credential, setCredential] = useState('');
   const [isKnown, setIsKnown] = useState(true);
   const [headers, setHeaders] = useState(initialHeaders ?? '');
   const own = useSettled(authorizationIn(headers));
-  // GraphiQL asks for the schema again whenever it gets another fetcher.
+  // GraphiQL loads the schema again whenever it gets another fetcher.
   const fetcher = useMemo(() => fetcherFor(credential, setIsKnown), [credential, own]);
   const plugins = useMemo(
     () => [examplesPlugin(examples), explorerPlugin({ showAttribution: false }), HISTORY_PLUGIN],
@@ -41,8 +41,8 @@ export function App({ examples, storage, initialHeaders }: Props) {
         onEditHeaders={setHeaders}
         initialHeaders={initialHeaders}
         plugins={plugins}
-        // Headers hold tokens, so they are kept only when the user chose that in the settings;
-        // GraphiQL itself forgets that choice at the next visit (5.4.0).
+        // Headers contain tokens, so they are stored only if the user chose that in the settings;
+        // GraphiQL itself forgets that choice on the next visit (5.4.0).
         shouldPersistHeaders={storage.get('shouldPersistHeaders') === 'true'}
         showPersistHeadersSettings
       >
@@ -52,7 +52,7 @@ export function App({ examples, storage, initialHeaders }: Props) {
   );
 }
 
-/** Return a value once it has not changed for a while. */
+/** Return a value once it has stopped changing. */
 function useSettled(value: string): string {
   const [settled, setSettled] = useState(value);
   useEffect(() => {
@@ -62,7 +62,7 @@ function useSettled(value: string): string {
   return settled;
 }
 
-// With more tabs than fit, GraphiQL leaves a newly opened one out of sight (5.4.0).
+// If there are more tabs than fit, GraphiQL does not scroll to a newly opened one (5.4.0).
 function showActiveTab() {
   requestAnimationFrame(() => {
     document.querySelector('.graphiql-tab-active')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });

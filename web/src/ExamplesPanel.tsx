@@ -1,7 +1,7 @@
 import { type GraphiQLPlugin, pick, UnStyledButton, useGraphiQL, useGraphiQLActions } from '@graphiql/react';
 import { asTab, type Example } from './examples';
 
-/** A panel that opens an example in a new tab: the tabs themselves may be changed, closed and out of date. */
+/** A panel that opens an example in a new tab, since the initial tabs may have been edited or closed. */
 export function examplesPlugin(examples: Example[]): GraphiQLPlugin {
   return { title: 'Examples', icon: ListIcon, content: () => <ExamplesPanel examples={examples} /> };
 }
@@ -18,7 +18,7 @@ function ExamplesPanel({ examples }: { examples: Example[] }) {
     queryEditor?.setValue(query);
     variableEditor?.setValue(variables ?? '');
     headerEditor?.setValue(headers ?? '');
-    // On a phone the panel lies over the tab it has just opened (page.css).
+    // On a phone the panel covers the tab that it has just opened (page.css).
     if (matchMedia('(max-width: 640px)').matches) setVisiblePlugin(null);
   }
 

@@ -1,7 +1,7 @@
 import { type FormEvent, useState } from 'react';
 import { credentialOf } from './signIn';
 
-/** Asks who the person is, as long as the gateway does not know. */
+/** A form for a key or token, shown while the gateway does not accept the current one. */
 export function SignInBar({ wasRefused, onSignIn }: { wasRefused: boolean; onSignIn: (credential: string) => void }) {
   const [pasted, setPasted] = useState('');
 
@@ -27,8 +27,8 @@ export function SignInBar({ wasRefused, onSignIn }: { wasRefused: boolean; onSig
       </button>
       <p id="sign-in-hint" role="status">
         {wasRefused
-          ? 'The gateway does not know this key or token, or it has expired.'
-          : 'This gateway answers only who signs in. Keys are made by: gateway key create'}
+          ? 'This key or token is unknown or has expired.'
+          : 'This gateway requires a key or token. To create a key: gateway key create'}
       </p>
     </form>
   );

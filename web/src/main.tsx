@@ -16,7 +16,7 @@ import { asTab, loadExamples } from './examples';
 const examples = await loadExamples();
 
 // On a first visit GraphiQL shows the first default tab without its variables and headers:
-// it fills those editors from its storage and its properties only (5.4.0).
+// those editors are filled from its storage and its properties only (5.4.0).
 const storage = new StorageAPI();
 const isFirstVisit = storage.get('tabState') === null;
 const firstTab = asTab(examples[0]);

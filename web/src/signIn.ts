@@ -7,10 +7,10 @@ const socket = new URL(endpoint);
 socket.protocol = endpoint.protocol.replace('http', 'ws');
 
 /**
- * Make what sends GraphiQL's requests, with a key or token unless a tab's own headers hold one.
- * `answered` is told of each answer whether the gateway knew who asked.
+ * Return a fetcher that adds the key or token, unless the tab's own headers contain one.
+ * `onResponse` is called for each response, with whether the gateway accepted the credentials.
  */
-export function fetcherFor(credential: string, answered: (isKnown: boolean) => void): Fetcher {
+export function fetcherFor(credential: string, onResponse: (isKnown: boolean) => void): Fetcher {
   return createGraphiQLFetcher({
     url: endpoint.href,
     subscriptionUrl: socket.href,
@@ -19,18 +19,18 @@ export function fetcherFor(credential: string, answered: (isKnown: boolean) => v
       const headers = new Headers(request?.headers);
       if (credential && !headers.has('authorization')) headers.set('authorization', `Bearer ${credential}`);
       const reply = await fetch(url, { ...request, headers });
-      answered(reply.status !== 401);
+      onResponse(reply.status !== 401);
       return reply;
     },
   });
 }
 
-/** Return the key or token of what a person pasted, which may be the whole header. */
+/** Return the key or token in a pasted text, which may be the whole header. */
 export function credentialOf(pasted: string): string {
   return pasted.trim().replace(/^(authorization:\s*)?(bearer\s+)?/i, '');
 }
 
-/** Return the credentials in the text of a headers editor; none while it is being written. */
+/** Return the credentials in the text of a headers editor; empty while it is incomplete. */
 export function authorizationIn(text: string): string {
   try {
     return new Headers(tryParseJSONC(text) as Record<string, string>).get('authorization') ?? '';
