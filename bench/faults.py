@@ -30,8 +30,9 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-from gateway.sandbox.app import CREDENTIALS
+from gateway.providers.registry import sandboxes
 
+CREDENTIALS = {kind: each.CREDENTIALS for kind, each in sandboxes().items()}
 SICK = "emporix"
 RATE_HZ = 12.0
 """Of queries that touch all four: Voucherify's sandbox allows 33 calls a second."""

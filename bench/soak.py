@@ -28,9 +28,10 @@ from soak_operations import Operations
 from starlette.types import ASGIApp, Message
 
 from gateway.asgi import build
-from gateway.sandbox.app import CREDENTIALS
+from gateway.providers.registry import sandboxes
 from gateway.settings import Settings, StoreSettings, sandbox_settings
 
+CREDENTIALS = {kind: each.CREDENTIALS for kind, each in sandboxes().items()}
 OPERATIONS = 50_000
 AT_ONCE = 48
 HANGS_UP_EVERY = 30

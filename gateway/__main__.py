@@ -36,6 +36,7 @@ from gateway.network_failures import EXPLANATIONS, NetworkFailure
 from gateway.observability.logs import start_log
 from gateway.providers.base.adapter import ListsSegments
 from gateway.providers.base.store_lookup import Recall
+from gateway.providers.registry import SANDBOXED, sandboxes
 from gateway.request_scope import Scope
 from gateway.sandbox.faults import KINDS
 from gateway.sandbox.faults import read as read_fault
@@ -220,7 +221,7 @@ def sandbox(
         ),
     ] = None,
 ) -> None:
-    """Serve the four providers' sandboxes alone over HTTP."""
+    """Serve the providers' sandboxes alone over HTTP."""
     free_or_fail(host, port)
     if customers > MANY:
         out.print(f"Making up {customers} people …")
@@ -230,12 +231,13 @@ def sandbox(
         fail(f"--fault {error}")
     from gateway.sandbox.app import Sandbox, SandboxOptions  # noqa: PLC0415  # 0.1 s
 
-    made = Sandbox(SandboxOptions(customers=customers, latency_ms=latency_ms))
+    options = SandboxOptions(customers=customers, latency_ms=latency_ms)
+    made = Sandbox(sandboxes(), options)
     made.faults.replace(faults)
     app = made.asgi
     address = f"http://{host}:{port}"
-    out.print("Sandbox of four providers", style="bold")
-    for kind in ("stuut", "voucherify", "instaleap", "emporix"):
+    out.print(f"Sandbox of {len(SANDBOXED)} providers", style="bold")
+    for kind in SANDBOXED:
         out.print(f"  {kind:<11} {address}/{kind}", markup=False)
     out.print(f"  Credentials: {address}/", markup=False)
     out.print(

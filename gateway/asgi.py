@@ -13,7 +13,7 @@ from gateway.http.app import Gateway
 from gateway.limits.caller_budgets import Budgets
 from gateway.observability.logs import start_log
 from gateway.providers.base.settings import SANDBOX, AccountSettings
-from gateway.providers.registry import ADAPTERS
+from gateway.providers.registry import KINDS
 from gateway.settings import Settings, accounts, load
 from gateway.store.database_url import database_url
 from gateway.store.store import Store
@@ -39,16 +39,17 @@ async def connect(
     Those whose base URL is `sandbox:` get the embedded sandbox. Nothing is sent yet.
     Async, because a pool belongs to the running loop.
     """
-    if sandbox is None and any(each.base_url == SANDBOX for each in settings.providers):
+    embedded = {each.kind for each in settings.providers if each.base_url == SANDBOX}
+    if sandbox is None and embedded:
         from gateway.sandbox.app import Sandbox  # noqa: PLC0415  # 0.1 s
 
-        sandbox = Sandbox()
+        sandbox = Sandbox({kind: KINDS[kind].load_sandbox() for kind in embedded})
     trust = httpx.create_ssl_context()
     ttl_s = settings.server.cache_ttl_s
     answer = None if record is None else record.answer
 
     def opened(account: AccountSettings) -> Provider:
-        adapter = ADAPTERS[account.kind](account)
+        adapter = KINDS[account.kind].adapter(account)
         fast = settings.fast_paths.http1_client
         transport = _transport(account, sandbox, trust, fast=fast)
         name = account.display_name or adapter.label

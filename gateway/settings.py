@@ -17,7 +17,7 @@ from gateway.errors import Problem, SettingsError
 from gateway.limits.settings import LimitSettings
 from gateway.observability.settings import LogSettings
 from gateway.providers.base.settings import SANDBOX, AccountSettings
-from gateway.providers.registry import ADAPTERS
+from gateway.providers.registry import KINDS, SANDBOXED
 from gateway.store.accounts import Account
 from gateway.store.temporary import TEMPORARY
 
@@ -152,12 +152,12 @@ TABLES: Mapping[str, type[BaseModel]] = {
 
 
 def sandbox_settings() -> Settings:
-    """Return what is served without a configuration: all four providers, embedded.
+    """Return what is served without a configuration: all sandboxes, embedded.
 
     Their record is temporary: it shares nothing with that of real accounts.
     """
     document = {
-        "providers": [{"key": kind, "kind": kind, "base_url": SANDBOX} for kind in ADAPTERS]
+        "providers": [{"key": kind, "kind": kind, "base_url": SANDBOX} for kind in SANDBOXED]
     }
     settings = _validated(document, "no configuration file: the embedded sandbox")
     store = settings.store.model_copy(update={"url": TEMPORARY})
@@ -261,16 +261,17 @@ def _validated(document: Mapping[str, Any], source: str) -> Settings:
 
 def _account(table: Mapping[str, Any], path: str) -> AccountSettings:
     kind = table.get("kind")
-    adapter = ADAPTERS.get(kind) if isinstance(kind, str) else None
-    if adapter is None:
-        text = f"must be one of {', '.join(ADAPTERS)}"
+    known = KINDS.get(kind) if isinstance(kind, str) else None
+    if known is None:
+        text = f"must be one of {', '.join(KINDS)}"
         raise SettingsError([Problem(f"{path}.kind", text)])
     if table.get("base_url") == SANDBOX:
-        from gateway.sandbox.app import CREDENTIALS  # noqa: PLC0415  # 0.1 s, and seldom needed
-
-        table = {**CREDENTIALS[adapter.kind], **table}
+        if known.sandbox is None:
+            text = f"must be a URL: {kind} has no sandbox; {', '.join(SANDBOXED)} have one"
+            raise SettingsError([Problem(f"{path}.base_url", text)])
+        table = {**known.load_sandbox().CREDENTIALS, **table}
     try:
-        return adapter.Settings.model_validate(table)
+        return known.adapter.Settings.model_validate(table)
     except ValidationError as error:
         raise SettingsError(_problems(error, path)) from error
 

@@ -10,11 +10,14 @@ from gateway.asgi import build
 from gateway.providers.base.capabilities import capabilities
 from gateway.providers.base.settings import AccountSettings
 from gateway.providers.registry import ADAPTERS
-from gateway.sandbox.app import CREDENTIALS, Sandbox
-from gateway.settings import load, sandbox_settings
+from gateway.sandbox.app import Sandbox
+from gateway.settings import load
 from resolvers.error_codes import CODES
+from tests.contract.sample import adapter
 from tests.e2e.serving import without_cost
+from tests.four_kinds import SANDBOXES, four_settings
 
+LABELS = [each.label for each in ADAPTERS.values()]
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -33,7 +36,7 @@ def table(first_cell: str) -> list[list[str]]:
 
 async def test_the_query_has_its_answer() -> None:
     """The example query returns the response that is shown."""
-    app = build(sandbox_settings(), Sandbox())
+    app = build(four_settings(), Sandbox(SANDBOXES))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(
@@ -46,18 +49,13 @@ async def test_the_query_has_its_answer() -> None:
 
 def test_the_capabilities_are_the_adapters() -> None:
     """The table of capabilities is what the adapters declare."""
-    kinds = ["stuut", "voucherify", "instaleap", "emporix"]
     supported: dict[str, list[str]] = {}
-    for kind in kinds:
-        adapter = ADAPTERS[kind]
-        instance = adapter(
-            adapter.Settings.model_validate(
-                {"key": kind, "kind": kind, "base_url": "sandbox:", **CREDENTIALS[kind]}
-            )
-        )
-        for row in capabilities(instance):
+    for kind in ADAPTERS:
+        for row in capabilities(adapter(kind)):
             supported.setdefault(f"`{row.operation}`", []).append("yes" if row.supported else "–")
-    _, _, below = README.partition("\n| | Stuut | Voucherify | Instaleap | Emporix |\n")
+    heading = f"\n| | {' | '.join(LABELS)} |\n"
+    _, _, below = README.partition(heading)
+    assert below, f"README.md has no table headed {heading}"
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in below.partition("\n\n")[0].splitlines()[1:]
@@ -66,6 +64,11 @@ def test_the_capabilities_are_the_adapters() -> None:
         name: [cell.replace("*stored*", "yes") for cell in cells] for name, *cells in rows
     }
     assert documented == supported
+
+
+def test_every_kind_has_its_operations_listed() -> None:
+    """The table of the providers' own operations has rows of each kind, and of no other."""
+    assert list(dict.fromkeys(row[0] for row in table("Provider | Operation"))) == LABELS
 
 
 def test_the_provider_settings_are_complete() -> None:

@@ -1,13 +1,46 @@
-"""The kinds of provider there are, by the `kind` of the configuration."""
+"""The kinds of provider, by the `kind` of the configuration."""
 
 from collections.abc import Mapping
+from importlib import import_module
+from typing import NamedTuple, cast
 
 from gateway.providers.base.adapter import Adapter
 from gateway.providers.emporix.adapter import Emporix
 from gateway.providers.instaleap.adapter import Instaleap
 from gateway.providers.stuut.adapter import Stuut
 from gateway.providers.voucherify.adapter import Voucherify
+from gateway.sandbox.provider import SandboxProvider
 
-ADAPTERS: Mapping[str, type[Adapter]] = {
-    adapter.kind: adapter for adapter in (Stuut, Voucherify, Instaleap, Emporix)
+
+class ProviderKind(NamedTuple):
+    """A kind of provider: its adapter, and the module of its sandbox if it has one."""
+
+    adapter: type[Adapter]
+    sandbox: str | None = None
+
+    def load_sandbox(self) -> SandboxProvider:
+        """Import the sandbox, which takes up to 0.1 s and is seldom needed."""
+        if self.sandbox is None:
+            raise LookupError(f"The kind {self.adapter.kind} has no sandbox.")
+        return cast("SandboxProvider", import_module(self.sandbox))
+
+
+KINDS: Mapping[str, ProviderKind] = {
+    each.adapter.kind: each
+    for each in (
+        ProviderKind(Stuut, sandbox="gateway.sandbox.stuut"),
+        ProviderKind(Voucherify, sandbox="gateway.sandbox.voucherify"),
+        ProviderKind(Instaleap, sandbox="gateway.sandbox.instaleap"),
+        ProviderKind(Emporix, sandbox="gateway.sandbox.emporix"),
+    )
 }
+
+ADAPTERS: Mapping[str, type[Adapter]] = {kind: each.adapter for kind, each in KINDS.items()}
+
+SANDBOXED = tuple(kind for kind, each in KINDS.items() if each.sandbox is not None)
+"""The kinds that have a sandbox: what is served without a configuration."""
+
+
+def sandboxes() -> Mapping[str, SandboxProvider]:
+    """Import every sandbox; return them by kind."""
+    return {kind: KINDS[kind].load_sandbox() for kind in SANDBOXED}

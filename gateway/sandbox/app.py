@@ -1,7 +1,7 @@
-"""The frame of the sandbox: four providers, what they were asked, and how long they take.
+"""The frame of the sandbox: providers, the calls they got, and how long they take.
 
 Inside the gateway's own process a provider is used alone (`Sandbox.provider`); `gateway sandbox`
-serves all four below one address (`Sandbox.asgi`).
+serves all of them below one address (`Sandbox.asgi`).
 """
 
 import asyncio
@@ -19,24 +19,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.sandbox import emporix, instaleap, stuut, voucherify
 from gateway.sandbox.faults import Faults
 from gateway.sandbox.people import people
+from gateway.sandbox.provider import SandboxProvider
 from gateway.sandbox.replies import json_response
-
-BUILDERS = {
-    "stuut": stuut.build,
-    "voucherify": voucherify.build,
-    "instaleap": instaleap.build,
-    "emporix": emporix.build,
-}
-CREDENTIALS: Mapping[str, Mapping[str, str]] = {
-    "stuut": stuut.CREDENTIALS,
-    "voucherify": voucherify.CREDENTIALS,
-    "instaleap": instaleap.CREDENTIALS,
-    "emporix": emporix.CREDENTIALS,
-}
-"""What each provider lets in, under the names the configuration file has for it."""
 
 REMEMBERED_CALLS = 100_000
 NO_ANSWER = 0
@@ -69,7 +55,7 @@ def _now() -> datetime:
 
 
 class Sandbox:
-    """The four providers over one cast, each with state of its own that starts afresh.
+    """Providers over one cast, each with state of its own that starts afresh.
 
     `asgi` serves them all below one address. `calls` are the newest 100,000 calls, of all
     providers, in the order they were answered; `counts` has every call by kind, from the moment
@@ -78,17 +64,20 @@ class Sandbox:
 
     def __init__(
         self,
+        providers: Mapping[str, SandboxProvider],
         options: SandboxOptions | None = None,
         now: Callable[[], datetime] = _now,
     ) -> None:
+        """Serve these providers, by kind."""
         self._options = options or SandboxOptions()
         cast = tuple(people(self._options.customers))
         self.calls: deque[Call] = deque(maxlen=REMEMBERED_CALLS)
-        self.counts = dict.fromkeys(BUILDERS, 0)
+        self.counts = dict.fromkeys(providers, 0)
         self.faults = Faults()
         self._providers = {
-            kind: self._framed(kind, build(cast, now)) for kind, build in BUILDERS.items()
+            kind: self._framed(kind, each.build(cast, now)) for kind, each in providers.items()
         }
+        self._credentials = {kind: each.CREDENTIALS for kind, each in providers.items()}
         self.asgi = self._side_by_side()
 
     def provider(self, kind: str) -> ASGIApp:
@@ -157,12 +146,12 @@ class Sandbox:
 
     async def _show_directory(self, request: Request) -> Response:
         providers = {
-            kind: {"base_url": f"{request.base_url}{kind}", "credentials": CREDENTIALS[kind]}
-            for kind in self._providers
+            kind: {"base_url": f"{request.base_url}{kind}", "credentials": credentials}
+            for kind, credentials in self._credentials.items()
         }
         return json_response(
             {
-                "about": "Four providers of customer segments, made up; GET and DELETE /calls,"
+                "about": "Providers of customer segments, made up; GET and DELETE /calls,"
                 " GET, PUT and DELETE /faults",
                 "customers": self._options.customers,
                 "providers": providers,
@@ -178,10 +167,10 @@ class Sandbox:
                     f'key = "{kind}"',
                     f'kind = "{kind}"',
                     f'base_url = "{request.base_url}{kind}"',
-                    *(f'{name} = "{value}"' for name, value in CREDENTIALS[kind].items()),
+                    *(f'{name} = "{value}"' for name, value in credentials.items()),
                 ]
             )
-            for kind in self._providers
+            for kind, credentials in self._credentials.items()
         ]
         return Response("\n\n".join(tables) + "\n", media_type="application/toml")
 

@@ -21,8 +21,8 @@ from gateway.context import Provider, Scope
 from gateway.errors import Denied, GatewayError, TimedOut, Unreachable, settled
 from gateway.providers.base.exchange import ReadPlan, Reply
 from gateway.providers.base.store_lookup import Recall
-from gateway.settings import sandbox_settings
 from gateway.upstream.health import Health
+from tests.four_kinds import four_settings
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ class Remembered(Provider):
 
 async def remembered() -> Mapping[str, Remembered]:
     """Return all four, by key."""
-    return {each.key: Remembered(each) for each in await connect(sandbox_settings())}
+    return {each.key: Remembered(each) for each in await connect(four_settings())}
 
 
 class Known:

@@ -14,13 +14,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.asgi import build
 from gateway.domain.entities import AssignmentRef, Ref
 from gateway.sandbox.app import Sandbox
-from gateway.settings import Settings, StoreSettings, sandbox_settings
+from gateway.settings import Settings, StoreSettings
 from resolvers import global_ids
 from resolvers.global_ids import Kind
+from tests.four_kinds import FOUR, SANDBOXES, four_settings
 from tests.switches import FAST_PATHS
 
 READABLE = ("stuut", "voucherify", "emporix")
-PROVIDERS = ("stuut", "voucherify", "instaleap", "emporix")
+PROVIDERS = FOUR
 """In configuration order; each key is also the kind."""
 
 NOW = datetime(2026, 11, 22, 10, 0, 0, 123_456, tzinfo=UTC)
@@ -32,7 +33,7 @@ class Providers(Sandbox):
 
     def __init__(self) -> None:
         """Start with all four in order, at a time that stands still."""
-        super().__init__(now=lambda: NOW)
+        super().__init__(SANDBOXES, now=lambda: NOW)
         self.instead: dict[str, ASGIApp] = {}
         """Who answers in the place of a provider, by kind."""
         self.headers: list[tuple[str, Mapping[str, str]]] = []
@@ -110,7 +111,7 @@ def settings_with(**changed: Any) -> Settings:
 
     Nothing is sent twice and nothing is kept from one request to the next, so that calls count.
     """
-    settings = sandbox_settings()
+    settings = four_settings()
     accounts = tuple(
         each.model_copy(update={"retries": 0, **changed}) for each in settings.providers
     )

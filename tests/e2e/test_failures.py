@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from gateway.sandbox.app import CREDENTIALS
 from tests.e2e.failures import (
     FAILURES,
     SECRET,
@@ -24,6 +23,7 @@ from tests.e2e.serving import (
     settings_with,
     without_cost,
 )
+from tests.four_kinds import CREDENTIALS
 
 LIST = """{
   segments(first: 100) {

@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from gateway.asgi import build
-from gateway.sandbox.app import CREDENTIALS
 from gateway.settings import Settings, load
 from tests.e2e.known import EVERY_NAME
 from tests.e2e.serving import names, without_cost
+from tests.four_kinds import CREDENTIALS
 
 POLL_S = 0.02
 PATIENCE_S = 30

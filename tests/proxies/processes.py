@@ -18,7 +18,8 @@ import pytest
 import uvicorn
 
 from gateway.auth import api_keys
-from gateway.sandbox.app import CREDENTIALS, Sandbox
+from gateway.sandbox.app import Sandbox
+from tests.four_kinds import CREDENTIALS, SANDBOXES
 
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "proxies"
 """The configurations that docs/proxies.md shows: what is documented is what is tested."""
@@ -94,7 +95,7 @@ class Way(NamedTuple):
 @contextlib.contextmanager
 def sandbox_running() -> Iterator[tuple[Sandbox, int]]:
     """Serve the sandbox from a thread; its calls can be read here."""
-    sandbox = Sandbox()
+    sandbox = Sandbox(SANDBOXES)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         config = uvicorn.Config(sandbox.asgi, lifespan="off", log_level="critical")

@@ -13,9 +13,10 @@ from starlette.types import Receive, Scope, Send
 from gateway.asgi import build
 from gateway.sandbox.disturbances import answer_of
 from gateway.sandbox.faults import Fault
-from gateway.settings import Settings, sandbox_settings
+from gateway.settings import Settings
 from tests.e2e.known import HIRO_AT
 from tests.e2e.serving import Front, Providers, customer_id, serving
+from tests.four_kinds import four_settings
 
 LIST = """{ segments(first: 3, filter: {providers: ["stuut"]}) {
   nodes { origin } sources { origin fetchedAt error { code retryable } }
@@ -24,7 +25,7 @@ LIST = """{ segments(first: 3, filter: {providers: ["stuut"]}) {
 
 def settings_keeping(seconds: float) -> Settings:
     """Return the sandbox's settings with a cache, and no retries."""
-    found = sandbox_settings()
+    found = four_settings()
     accounts = tuple(each.model_copy(update={"retries": 0}) for each in found.providers)
     server = found.server.model_copy(update={"cache_ttl_s": seconds})
     return found.model_copy(update={"providers": accounts, "server": server})

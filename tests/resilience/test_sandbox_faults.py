@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.sandbox.app import CREDENTIALS, Sandbox, SandboxOptions
+from gateway.sandbox.app import Sandbox, SandboxOptions
 from gateway.sandbox.faults import KINDS, Fault, Faults, read
+from tests.four_kinds import CREDENTIALS, SANDBOXES
 
 PATH = "/stuut/v2/customer-segments?limit=1"
 STUUT = {"authorization": f"Bearer {CREDENTIALS['stuut']['token']}"}
@@ -23,7 +24,7 @@ def client_of(sandbox: Sandbox) -> httpx.AsyncClient:
 
 def sandbox() -> Sandbox:
     """Return a small sandbox."""
-    return Sandbox(SandboxOptions(customers=20))
+    return Sandbox(SANDBOXES, SandboxOptions(customers=20))
 
 
 async def put(client: httpx.AsyncClient, **fault: Any) -> None:

@@ -17,11 +17,12 @@ from gateway.http.server.repeated_heads import RepeatedHeads
 from gateway.http.server.single_write import SingleWriteCycle
 from gateway.providers.base.adapter import ListsSegments
 from gateway.request_scope import Scope
-from gateway.settings import Settings, sandbox_settings
+from gateway.settings import Settings
 from gateway.upstream.http.aiohttp_transport import PooledTransport
 from gateway.upstream.http.http1_pool import Http1Transport
 from resolvers.execution import executor
 from tests.e2e.serving import serving, settings_with, without_cost
+from tests.four_kinds import four_settings
 from tests.security.served import Answer, post, really_serving
 from tests.switches import NAMES, read
 
@@ -64,7 +65,7 @@ def used(monkeypatch: pytest.MonkeyPatch) -> Used:
 
 def test_they_are_on_by_default() -> None:
     """Nobody has to know them."""
-    switches = sandbox_settings().fast_paths.model_dump()
+    switches = four_settings().fast_paths.model_dump()
     assert switches == dict.fromkeys(NAMES, True)
     assert NAMES == ("http1_client", "direct_answers", "compiled_queries")
 

@@ -11,13 +11,13 @@ from pydantic import SecretStr
 
 from gateway.observability.confidential import Foreign, Personal
 from gateway.observability.settings import LogSettings
-from gateway.sandbox.app import CREDENTIALS
 from tests.e2e.failures import answering, raising, silent
 from tests.e2e.serving import Front, Providers, customer_id, segment_id, settings_with
 from tests.e2e.writes.asking import SELECTIONS, document
 from tests.e2e.writes.conftest import providers, url
 from tests.e2e.writes.inputs import BY_PROVIDER
 from tests.e2e.writes.serving import serving
+from tests.four_kinds import CREDENTIALS
 from tests.security.logged import logged
 
 __all__ = ["providers", "url"]
@@ -212,6 +212,7 @@ SCRIPT = f"""
 import asyncio, logging
 from gateway.observability.logs import start_log
 from gateway.settings import LogSettings
+from tests.four_kinds import CREDENTIALS
 start_log(LogSettings())
 logging.getLogger("uvicorn.error").error("{PERSON}")
 logging.getLogger("some.library").warning("%s went", "{PERSON}")

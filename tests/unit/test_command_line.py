@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 from gateway import __main__ as command_line
 from gateway.errors import Denied, Unreachable
 from gateway.network_failures import EXPLANATIONS, NetworkFailure
+from gateway.providers.registry import SANDBOXED
 from tests.unit.upstream.network.certificates import certificate, showing
 
 SDL = Path(__file__).parents[2] / "schema.graphql"
@@ -116,7 +117,7 @@ def test_serving_says_where_what_and_how(
         == f"""\
 Segment gateway
   Open     {address}/graphql
-  Serving  stuut (stuut), voucherify (voucherify), instaleap (instaleap), emporix (emporix)
+  Serving  {", ".join(f"{kind} ({kind})" for kind in SANDBOXED)}
            no configuration file: the embedded sandbox
   Record   {tmp_path}/segment-gateway-x/gateway.db (ends with this server)
   Try      the example tabs on that page, or:
@@ -174,18 +175,16 @@ def test_everything_that_is_wrong_with_the_file_is_listed(
 
 
 def test_the_sandbox_says_where_it_is(free: int, served: list[dict[str, Any]]) -> None:
-    """The four addresses, the credentials, and a configuration to serve them with."""
+    """The addresses, the credentials, and a configuration to serve them with."""
     result = run("sandbox", "--port", str(free))
     assert (result.exit_code, result.stderr, len(served)) == (0, "", 1)
     address = f"http://127.0.0.1:{free}"
+    addresses = "\n".join(f"  {kind:<11} {address}/{kind}" for kind in SANDBOXED)
     assert (
         result.stdout
         == f"""\
-Sandbox of four providers
-  stuut       {address}/stuut
-  voucherify  {address}/voucherify
-  instaleap   {address}/instaleap
-  emporix     {address}/emporix
+Sandbox of {len(SANDBOXED)} providers
+{addresses}
   Credentials: {address}/
   Try: curl -o gateway.toml {address}/gateway.toml && gateway serve --config gateway.toml
   Calls so far: curl {address}/calls   (-X DELETE counts anew)

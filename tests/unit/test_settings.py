@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from gateway.providers.registry import ADAPTERS
-from gateway.sandbox.app import CREDENTIALS
+from gateway.providers.registry import SANDBOXED
 from gateway.settings import CORS_ALLOW_HEADERS, load
+from tests.four_kinds import CREDENTIALS
 from tests.unit.configurations import ACCOUNT, ENVIRONMENT, EXAMPLE, problems, read
 
 CLOSED: dict[str, Any] = {
@@ -87,10 +87,10 @@ enabled = true
 """
     accounts = "".join(
         f'\n[[providers]]\nkey = "{kind}"\nkind = "{kind}"\nbase_url = "sandbox:"{common}'
-        for kind in ADAPTERS
+        for kind in SANDBOXED
     )
     settings = read(file, accounts, {"TIMEOUT": "2.5"})
-    assert [each.kind for each in settings.providers] == list(ADAPTERS)
+    assert [each.kind for each in settings.providers] == list(SANDBOXED)
     for each in settings.providers:
         assert (
             each.display_name,
@@ -159,12 +159,12 @@ def test_settings_show_no_secret(file: Path) -> None:
 
 
 def test_without_a_file_the_sandbox_is_served() -> None:
-    """All four kinds, under their own names; an empty variable is none."""
+    """Every kind that has a sandbox, under its own name; an empty variable is none."""
     for environment in ({}, {"GATEWAY_CONFIG": ""}):
         settings = load(None, environment)
         assert settings.source == "no configuration file: the embedded sandbox"
         assert [(each.key, each.kind, each.base_url) for each in settings.providers] == [
-            (kind, kind, "sandbox:") for kind in ("stuut", "voucherify", "instaleap", "emporix")
+            (kind, kind, "sandbox:") for kind in SANDBOXED
         ]
 
 

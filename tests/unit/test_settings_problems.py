@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway import settings as settings_module
 from gateway.errors import SettingsError
+from gateway.providers.registry import KINDS, SANDBOXED, ProviderKind
 from gateway.settings import load
 from tests.unit.configurations import ACCOUNT, EXAMPLE, problems, read
 
@@ -73,14 +75,14 @@ max_concurrency = 1.5
         ),
         ("providers[0].token", "is missing"),
         ("providers[0].tokn", "is not a known setting"),
-        ("providers[1].kind", "must be one of stuut, voucherify, instaleap, emporix"),
+        ("providers[1].kind", f"must be one of {', '.join(KINDS)}"),
         ("providers[2].timeout_s", "input should be less than or equal to 120"),
         (
             "providers[2].max_concurrency",
             "input should be a valid integer, got a number with a fractional part",
         ),
         ("providers[2].app_token", "must not be empty"),
-        ("providers[3].kind", "must be one of stuut, voucherify, instaleap, emporix"),
+        ("providers[3].kind", f"must be one of {', '.join(KINDS)}"),
         ("providers[2].key", "'acme' is taken by providers[1]; keys are unique"),
     ]
 
@@ -218,3 +220,16 @@ def test_a_byte_order_mark(file: Path) -> None:
     """Some editors write one before the file."""
     file.write_bytes(b"\xef\xbb\xbf" + ACCOUNT.encode())
     assert len(load(file, {}).providers) == 1
+
+
+def test_a_kind_without_a_sandbox_needs_a_url(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The problem names the setting, and the kinds that have a sandbox; other URLs are fine."""
+    kinds = {**KINDS, "stuut": ProviderKind(KINDS["stuut"].adapter)}
+    monkeypatch.setattr(settings_module, "KINDS", kinds)
+    assert problems(file, ACCOUNT.replace("https://upstream.test", "sandbox:")) == [
+        (
+            "providers[0].base_url",
+            f"must be a URL: stuut has no sandbox; {', '.join(SANDBOXED)} have one",
+        )
+    ]
+    assert [each.kind for each in read(file, ACCOUNT).providers] == ["stuut"]

@@ -19,11 +19,11 @@ import httpx
 import pytest
 import uvicorn
 
-from gateway.sandbox.app import CREDENTIALS
 from tests.e2e.serving import Providers, customer_id
 from tests.e2e.writes.asking import document, shoppers
 from tests.e2e.writes.killable import INTENT_WRITTEN, STEPS
 from tests.e2e.writes.shop import Shop
+from tests.four_kinds import CREDENTIALS
 from tests.sizes import size
 from tests.switches import table
 from tests.unit.store.conftest import postgres_url, sqlite_url

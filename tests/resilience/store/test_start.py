@@ -12,9 +12,10 @@ import pytest
 import typer
 
 from gateway import __main__ as command_line
-from gateway.settings import StoreSettings, sandbox_settings
+from gateway.settings import StoreSettings
 from gateway.store.database_url import database_url
 from gateway.store.store import Store
+from tests.four_kinds import four_settings
 from tests.resilience.store.cluster import Cluster
 
 PAGE = 4096
@@ -23,7 +24,7 @@ PAGE = 4096
 def line_of(url: str, capsys: pytest.CaptureFixture[str]) -> str:
     """Return the one line that `gateway serve` ends with."""
     store = StoreSettings(url=url, connect_timeout_s=2)
-    settings = sandbox_settings().model_copy(update={"store": store})
+    settings = four_settings().model_copy(update={"store": store})
     with pytest.raises(typer.Exit) as ended:
         command_line.record_or_fail(settings)
     assert ended.value.exit_code == 2

@@ -11,8 +11,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.sandbox import app as frame
-from gateway.sandbox.app import CREDENTIALS, Call, Sandbox, SandboxOptions
+from gateway.sandbox.app import Call, Sandbox, SandboxOptions
 from gateway.sandbox.people import person
+from tests.four_kinds import CREDENTIALS, SANDBOXES
 
 KINDS = ["stuut", "voucherify", "instaleap", "emporix"]
 NOBODY_CALLED = dict.fromkeys(KINDS, 0)
@@ -31,7 +32,7 @@ def client_of(app: ASGIApp) -> httpx.AsyncClient:
 @pytest.fixture
 def sandbox(clock: Any) -> Sandbox:
     """Return a sandbox of 60 people that runs by the clock of the test."""
-    return Sandbox(SandboxOptions(customers=60), clock)
+    return Sandbox(SANDBOXES, SandboxOptions(customers=60), clock)
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ async def test_front_page_says_what_is_here(client: httpx.AsyncClient) -> None:
 
     assert reply.status_code == 200
     assert reply.json() == {
-        "about": "Four providers of customer segments, made up; GET and DELETE /calls,"
+        "about": "Providers of customer segments, made up; GET and DELETE /calls,"
         " GET, PUT and DELETE /faults",
         "customers": 60,
         "providers": {
@@ -144,7 +145,7 @@ async def test_old_calls_are_forgotten_but_counted(
 ) -> None:
     """Only the newest calls are kept, the count is of all."""
     monkeypatch.setattr(frame, "REMEMBERED_CALLS", 2)
-    sandbox = Sandbox(SandboxOptions(customers=1), clock)
+    sandbox = Sandbox(SANDBOXES, SandboxOptions(customers=1), clock)
     async with client_of(sandbox.provider("stuut")) as client:
         for page in range(3):
             await client.get(f"/v1/partners?page={page}", headers=STUUT)
@@ -161,7 +162,7 @@ async def test_latency_is_added_once_a_call(monkeypatch: pytest.MonkeyPatch, clo
         waits.append(delay_s)
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    sandbox = Sandbox(SandboxOptions(customers=1, latency_ms=20), clock)
+    sandbox = Sandbox(SANDBOXES, SandboxOptions(customers=1, latency_ms=20), clock)
     async with client_of(sandbox.asgi) as client:
         await client.get("/")
         await client.get("/stuut/v1/partners", headers=STUUT)
@@ -196,7 +197,7 @@ async def test_call_that_was_given_up_is_counted(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    sandbox = Sandbox(SandboxOptions(customers=1, latency_ms=1), clock)
+    sandbox = Sandbox(SANDBOXES, SandboxOptions(customers=1, latency_ms=1), clock)
     async with client_of(sandbox.provider("stuut")) as client:
         pending = asyncio.ensure_future(client.get("/v1/partners", headers=STUUT))
         await waiting.wait()
@@ -211,7 +212,10 @@ async def test_call_that_was_given_up_is_counted(
 
 async def test_sandboxes_share_nothing(clock: Any) -> None:
     """What one sandbox is told, another does not know."""
-    one, other = Sandbox(SandboxOptions(), clock), Sandbox(SandboxOptions(), clock)
+    one, other = (
+        Sandbox(SANDBOXES, SandboxOptions(), clock),
+        Sandbox(SANDBOXES, SandboxOptions(), clock),
+    )
     path = f"/voucherify/v1/customers/{person(1).voucherify_id}"
     async with client_of(one.asgi) as client:
         deleted = await client.delete(path, headers=VOUCHERIFY)

@@ -7,11 +7,12 @@ import pytest
 from sqlalchemy import text
 
 from gateway.errors import Problem, SettingsError
-from gateway.settings import accounts, sandbox_settings
+from gateway.settings import accounts
 from gateway.store.accounts import Account
 from gateway.store.database import Database
 from gateway.store.database_url import DatabaseUrl
 from gateway.store.store import Store
+from tests.four_kinds import four_settings
 from tests.unit.store.conftest import Clock
 
 SHOP = Account.of("shop", "instaleap", "https://deadpool.instaleap.io", "")
@@ -110,7 +111,7 @@ async def test_a_record_from_before_takes_the_accounts_of_the_next_start(
 
 def test_accounts_of_settings() -> None:
     """Kind, base URL and Emporix's tenant name an account; secrets may be exchanged."""
-    found: Sequence[Account] = accounts(sandbox_settings())
+    found: Sequence[Account] = accounts(four_settings())
 
     assert [(each.provider, each.kind, each.base_url) for each in found] == [
         (kind, kind, "sandbox:") for kind in ("stuut", "voucherify", "instaleap", "emporix")

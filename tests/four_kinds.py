@@ -1,0 +1,23 @@
+"""The four kinds of provider that the front-door tests run over, whatever else is registered."""
+
+from collections.abc import Mapping
+
+from gateway.providers.registry import KINDS
+from gateway.sandbox.provider import SandboxProvider
+from gateway.settings import Settings, sandbox_settings
+
+FOUR = ("stuut", "voucherify", "instaleap", "emporix")
+"""In the order of the registry."""
+
+SANDBOXES: Mapping[str, SandboxProvider] = {kind: KINDS[kind].load_sandbox() for kind in FOUR}
+
+CREDENTIALS: Mapping[str, Mapping[str, str]] = {
+    kind: sandbox.CREDENTIALS for kind, sandbox in SANDBOXES.items()
+}
+
+
+def four_settings() -> Settings:
+    """Return the settings of a server without a configuration that has these kinds alone."""
+    settings = sandbox_settings()
+    providers = tuple(each for each in settings.providers if each.kind in FOUR)
+    return settings.model_copy(update={"providers": providers})
