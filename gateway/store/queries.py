@@ -35,7 +35,10 @@ _TAGGING_ROWS: Final = select(
     _STATE,
     TAGGINGS.c.created_at,
     TAGGINGS.c.updated_at,
+    TAGGINGS.c.position,
 )
+_IN_ORDER: Final = (TAGGINGS.c.position, TAGGINGS.c.type, TAGGINGS.c.value)
+"""A customer's few tags are sorted as they are read: no index has this order."""
 
 
 class StoreQueries:
@@ -62,7 +65,7 @@ class StoreQueries:
         While a write of a customer is open, all that they had and are to have is shown, PENDING or
         UNCONFIRMED.
         """
-        if lookup.after is not None and size_of(lookup.after) is None:
+        if lookup.after is not None and size_of(map(str, lookup.after)) is None:
             raise BadInput("No row of the record can be there.")
         # What cannot be recorded is not there.
         keys = tuple(key for key in lookup.keys if size_of(key) is not None)
@@ -79,7 +82,7 @@ class StoreQueries:
     async def wanted(
         self, provider: str, customer: str, deadline: float | None = None
     ) -> Sequence[Tag]:
-        """Return the tags that a customer is to have by the newest write, by type and value."""
+        """Return the tags that a customer is to have by the newest write, as ordered there."""
         if size_of((customer,)) is None:
             return []
         statement = (
@@ -87,7 +90,7 @@ class StoreQueries:
             .where(
                 TAGGINGS.c.provider == provider, TAGGINGS.c.customer == customer, TAGGINGS.c.wanted
             )
-            .order_by(TAGGINGS.c.type, TAGGINGS.c.value)
+            .order_by(*_IN_ORDER)
         )
         return await self._database.read(self._tags(statement), deadline)
 
@@ -167,9 +170,7 @@ class StoreQueries:
     ) -> Rows[TaggingRow]:
         [(customer,)] = lookup.keys
         theirs = (TAGGINGS.c.provider == provider, TAGGINGS.c.customer == customer)
-        statement = _stretch(
-            _TAGGING_ROWS.where(*theirs), lookup, TAGGINGS.c.type, TAGGINGS.c.value
-        )
+        statement = _stretch(_TAGGING_ROWS.where(*theirs), lookup, *_IN_ORDER)
         total = None
         if lookup.with_total:
             counted = select(func.count()).select_from(TAGGINGS).where(*theirs)
@@ -177,7 +178,7 @@ class StoreQueries:
         return _rows(TaggingRow, await connection.execute(statement), lookup, total)
 
 
-def _stretch(statement: Select[Any], lookup: Lookup, *order: ColumnElement[str]) -> Select[Any]:
+def _stretch(statement: Select[Any], lookup: Lookup, *order: ColumnElement[Any]) -> Select[Any]:
     """Ask for one row more than wanted: whether more follows shows by itself."""
     if lookup.after is not None:
         statement = statement.where(tuple_(*order) > tuple_(*lookup.after))

@@ -88,6 +88,8 @@ TAGGINGS = Table(
     Column("was", Boolean, nullable=False),
     Column("wanted", Boolean, nullable=False),
     Column("wanted_before", Boolean, nullable=False),
+    Column("position", Integer, nullable=False, server_default="0"),
+    Column("position_before", Integer, nullable=False, server_default="0"),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     sqlite_with_rowid=False,

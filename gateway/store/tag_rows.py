@@ -157,9 +157,7 @@ class TagRows:
                 TAGGINGS.c.customer,
                 TAGGINGS.c.type,
                 TAGGINGS.c.value,
-                TAGGINGS.c.was,
-                TAGGINGS.c.wanted,
-                TAGGINGS.c.wanted_before,
+                *(TAGGINGS.c[name] for name in TagState._fields),
             ).where(
                 TAGGINGS.c.provider == self._provider,
                 TAGGINGS.c.customer.in_([row.customer for row in found]),

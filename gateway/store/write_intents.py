@@ -22,7 +22,7 @@ from gateway.store.database import Database
 from gateway.store.errors import StoreBusy, Unrecordable
 from gateway.store.leases import LEASE, leased_until
 from gateway.store.limits import unrecordable
-from gateway.store.marks import TagStates, begun, confirmed, disturbed, undone
+from gateway.store.marks import TagStates, begun, confirmed, disturbed, in_order, undone
 from gateway.store.settling import Settling
 from gateway.store.tag_rows import CustomerEntry, TagRows
 from gateway.store.turns import Turn, Turns
@@ -53,7 +53,7 @@ class LeasedIntent(msgspec.Struct, frozen=True, kw_only=True):
     provider: str
     token: str
     rows: tuple[Replacement, ...]
-    """By customer, tags by type and value."""
+    """By customer, tags in the order of whoever wrote them."""
     until: datetime
     """When the lease ends: nothing may be sent after."""
     deadline: float
@@ -175,7 +175,7 @@ class WriteIntents:
                     attempts=entry.attempts + entry.is_open,
                     marks=begun(
                         entry.marks,
-                        frozenset(wanted[entry.customer].tags),
+                        wanted[entry.customer].tags,
                         is_open=entry.is_open,
                     ),
                 )
@@ -330,12 +330,7 @@ def _claim(  # noqa: PLR0913  # parts of one value
     *,
     is_repeat: bool = False,
 ) -> LeasedIntent:
-    rows = tuple(
-        Replacement(
-            entry.customer, sorted(tag for tag, mark in entry.marks.items() if mark.wanted)
-        )
-        for entry in entries
-    )
+    rows = tuple(Replacement(entry.customer, in_order(entry.marks)) for entry in entries)
     return LeasedIntent(
         provider=provider,
         token=token,

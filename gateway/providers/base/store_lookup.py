@@ -22,15 +22,16 @@ class Lookup(msgspec.Struct, frozen=True):
     - `member_count`: one (type, value); an int;
     - `customers`: none; `Rows[CustomerRow]` by customer;
     - `customer`: any number of (customer,); `Rows[CustomerRow]`, the known ones, in any order;
-    - `assignments`: one (customer,); `Rows[TaggingRow]` by type and value.
+    - `assignments`: one (customer,); `Rows[TaggingRow]` as written, then by type and value.
 
     Texts are ordered by their code points. Where keys are named, no keys mean no rows.
     """
 
     what: str
     keys: tuple[tuple[str, ...], ...] = ()
-    after: tuple[str, ...] | None = None
-    """Behind which row: its type and value, or its customer; None is the start."""
+    after: tuple[str | int, ...] | None = None
+    """Behind which row: its type and value, of `assignments` its position, type and value, else
+    its customer; None is the start."""
     size: int = 0
     """Rows wanted at most; 0 is all of them."""
     with_total: bool = False
@@ -54,6 +55,8 @@ class TaggingRow(msgspec.Struct, frozen=True):
     state: AssignmentState
     created_at: datetime
     updated_at: datetime
+    position: int
+    """Its place in the order of the write."""
 
 
 class CustomerRow(msgspec.Struct, frozen=True):

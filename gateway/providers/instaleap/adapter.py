@@ -24,6 +24,7 @@ from gateway.providers.base.exchange import Exchange, Reply, json_call
 from gateway.providers.base.settings import AccountSettings
 from gateway.providers.base.store_lookup import CustomerRow, Lookup, Recall, Rows, TaggingRow
 from gateway.providers.instaleap.recorded import (
+    AS_WRITTEN,
     BY_CUSTOMER,
     BY_TAG,
     Recorded,
@@ -177,9 +178,9 @@ class Instaleap:
         return Recall("members.count", Lookup("member_count", tags((segment,))), read)
 
     def segments_of(self, customer: str, page: PageRequest) -> Recall[Page[Assignment]]:
-        """Read one stretch of the pairs recorded of a customer, by type and value."""
+        """Read one stretch of the pairs recorded of a customer, in the order of the write."""
         show, keys = partial(assignment_of, self.key), ((customer,),)
-        return Recorded("segments.of_customer", "assignments", BY_TAG, show, keys).page(page)
+        return Recorded("segments.of_customer", "assignments", AS_WRITTEN, show, keys).page(page)
 
     def assignment(
         self, segment: str, customer: str, legal_entity: str | None

@@ -24,6 +24,7 @@ from gateway.domain.pages import Page, PageRequest
 from gateway.domain.texts import plain
 from gateway.errors import BadInput
 from gateway.providers.base.adapter import ReadBatch
+from gateway.providers.base.numbered_pages import number
 from gateway.providers.base.store_lookup import Lookup, Recall, Rows, TaggingRow, TagRow
 
 R = TypeVar("R")
@@ -100,18 +101,27 @@ class Order(NamedTuple):
 
     position: Callable[[Any], str]
     """Where the list goes on behind a row."""
-    after: Callable[[str], tuple[str, ...]]
+    after: Callable[[str], tuple[str | int, ...]]
     """The same as the record asks for it."""
 
 
-def _after_tag(position: str) -> tuple[str, ...]:
+def _after_tag(position: str) -> Tag:
     tag = tag_of(position)
     if tag is None:
         raise BadInput("The cursor was not made by this gateway.")
     return tag
 
 
+def _after_place(position: str) -> tuple[int, str, str]:
+    place, _, key = position.partition(":")
+    return number(place), *_after_tag(key)
+
+
 BY_TAG = Order(lambda row: segment_key(Tag(row.type, row.value)), _after_tag)
+AS_WRITTEN = Order(
+    lambda row: f"{row.position}:{segment_key(Tag(row.type, row.value))}",
+    _after_place,
+)
 BY_CUSTOMER = Order(lambda row: row.customer, lambda position: (position,))
 
 

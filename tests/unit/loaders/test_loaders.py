@@ -76,7 +76,7 @@ async def test_equal_lookups_may_be_read_for_different_things() -> None:
         assert (lookup.what, lookup.keys) == ("assignments", (("ann",),))
         return Rows(
             [
-                TaggingRow("ann", "t", value, AssignmentState.CONFIRMED, MOMENT, MOMENT)
+                TaggingRow("ann", "t", value, AssignmentState.CONFIRMED, MOMENT, MOMENT, 0)
                 for value in "abc"
             ]
         )

@@ -87,7 +87,7 @@ def test_a_list_of_customers_is_read_to_its_end(what: str, recorded: set[str], s
         if what == "members":
             state = AssignmentState.CONFIRMED
             asked = SHOP.members("a:b", request)
-            rows = [TaggingRow(each, "a", "b", state, NOW, NOW) for each in recorded]
+            rows = [TaggingRow(each, "a", "b", state, NOW, NOW, 0) for each in recorded]
         else:
             asked = SHOP.customers(EVERY_CUSTOMER, request)
             rows = [CustomerRow(each) for each in recorded]

@@ -100,6 +100,8 @@ async def test_a_record_from_before_takes_the_accounts_of_the_next_start(
     database = Database(place)
     async with database.writing() as connection:
         await connection.execute(text("DROP TABLE accounts"))
+        for name in ("position", "position_before"):
+            await connection.execute(text(f"ALTER TABLE taggings DROP COLUMN {name}"))
         await connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
     await database.close()
 

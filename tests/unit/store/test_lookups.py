@@ -1,5 +1,6 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -18,27 +19,37 @@ def tag(value: str) -> TagRow:
     return TagRow("t", value, NOW, NOW)
 
 
-def tagging(customer: str, value: str) -> TaggingRow:
+def tagging(customer: str, value: str, position: int = 0) -> TaggingRow:
     """Return a row of an assignment."""
-    return TaggingRow(customer, "t", value, CONFIRMED, NOW, NOW)
+    return TaggingRow(customer, "t", value, CONFIRMED, NOW, NOW, position)
+
+
+AFTER: Mapping[str, Callable[[Any], Any]] = {
+    "segments": lambda row: (row.type, row.value),
+    "members": lambda row: (row.customer,),
+    "customers": lambda row: (row.customer,),
+    "assignments": lambda row: (row.position, row.type, row.value),
+}
 
 
 @pytest.fixture
 async def filled(record: Store) -> Store:
     """Return a record in which every name is a customer with the tag x, and Z has all tags."""
     rows = [wanted(name, "x") for name in NAMES if name != "Z"]
-    await told(record, *rows, wanted("Z", "x", *NAMES))
+    await told(record, *rows, wanted("Z", "x", *reversed(NAMES)))
     return record
 
 
 @pytest.mark.parametrize("size", [1, 2, 6, 7, 8])
 async def test_pages(filled: Store, size: int) -> None:
-    """Lists page through without loss, by code points, each page with the whole's total."""
+    """Lists page through without loss, by code points or as written; each page has the total."""
     whole: dict[Lookup, Sequence[TagRow | TaggingRow | CustomerRow]] = {
         Lookup("segments"): [tag(value) for value in sorted([*NAMES, "x"])],
         Lookup("members", (("t", "x"),)): [tagging(name, "x") for name in NAMES],
         Lookup("customers"): [CustomerRow(name) for name in NAMES],
-        Lookup("assignments", (("Z",),)): [tagging("Z", value) for value in sorted([*NAMES, "x"])],
+        Lookup("assignments", (("Z",),)): [
+            tagging("Z", value, place) for place, value in enumerate(["x", *reversed(NAMES)])
+        ],
     }
     for asked, expected in whole.items():
         found: list[TagRow | TaggingRow | CustomerRow] = []
@@ -50,9 +61,7 @@ async def test_pages(filled: Store, size: int) -> None:
             assert page.total == len(expected)
             found += page.rows
             is_last = page.is_last
-            last = page.rows[-1]
-            by_customer = asked.what in {"members", "customers"}
-            after = (last.customer,) if by_customer else (last.type, last.value)
+            after = AFTER[asked.what](page.rows[-1])
             assert len(page.rows) == size or is_last
         assert found == expected
         assert await filled.answer(SHOP, asked) == Rows(expected)

@@ -15,7 +15,7 @@ from gateway.store.migrate import NEWEST
 from gateway.store.store import Store
 from gateway.store.tables import METADATA
 from gateway.store.upgrade import config
-from tests.unit.store.telling import CONFIRMED, shown, told, wanted
+from tests.unit.store.telling import CONFIRMED, SHOP, shown, told, wanted
 
 
 @pytest.mark.usefixtures("record")
@@ -36,6 +36,22 @@ async def test_again(record: Store, place: DatabaseUrl) -> None:
     await told(record, wanted("ada", "x"))
     again = await Store.open(place)
     assert await shown(again, "ada") == (CONFIRMED, {"x"})
+    await again.close()
+
+
+async def test_tags_of_before_their_order(record: Store, place: DatabaseUrl) -> None:
+    """Tags written before the order was stored stand by type and value until rewritten."""
+    await told(record, wanted("ada", "z", "a"))
+    database = Database(place)
+    async with database.writing() as connection:
+        for name in ("position", "position_before"):
+            await connection.execute(text(f"ALTER TABLE taggings DROP COLUMN {name}"))
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+    await database.close()
+    again = await Store.open(place)
+    assert [tag.value for tag in await again.wanted(SHOP, "ada")] == ["a", "z"]
+    await told(again, wanted("ada", "z", "a"))
+    assert [tag.value for tag in await again.wanted(SHOP, "ada")] == ["z", "a"]
     await again.close()
 
 

@@ -81,27 +81,31 @@ LOOKUPS = {
     "customers after": (Lookup("customers", after=("c100",), size=50), 1),
     "customer": (Lookup("customer", (("c001",), ("c002",))), 1),
     "assignments": (Lookup("assignments", (("c001",),), size=50, with_total=True), 2),
-    "assignments after": (Lookup("assignments", (("c001",),), after=("t", "a"), size=1), 1),
+    "assignments after": (Lookup("assignments", (("c001",),), after=(0, "t", "a"), size=1), 1),
 }
 
 
 @pytest.mark.parametrize("name", LOOKUPS)
 async def test_lookup(record: Store, place: DatabaseUrl, name: str) -> None:
-    """A lookup takes one statement, and one for its total; each finds its rows by an index."""
+    """A lookup takes one statement, and one for its total; each finds its rows by an index.
+
+    A customer's own pairs alone are sorted afterwards: they are few, and no index has their order.
+    """
     lookup, count = LOOKUPS[name]
     with heard() as statements:
         await record.answer(SHOP, lookup)
     assert len(statements) == count
     for statement in statements:
-        check(await plan(place, statement), statement, *SORTS)
+        sorts = () if lookup.what == "assignments" else SORTS
+        check(await plan(place, statement), statement, *sorts)
 
 
 async def test_wanted(record: Store, place: DatabaseUrl) -> None:
-    """What a customer is to have is one statement."""
+    """What a customer is to have is one statement, on an index."""
     with heard() as statements:
         await record.wanted(SHOP, "c001")
     assert len(statements) == 1
-    check(await plan(place, statements[0]), statements[0], *SORTS)
+    check(await plan(place, statements[0]), statements[0])
 
 
 def check(found: str, statement: Statement, *words: str) -> None:

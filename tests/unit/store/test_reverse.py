@@ -71,7 +71,7 @@ async def test_segments(shop: httpx.AsyncClient, record: Store, document_id: str
     answer = await shop.get(path(document_id), headers=TOKEN)
     assert answer.status_code == 200
     assert answer.json() == {
-        "segments": [{"type": "t", "value": "GOLD"}, {"type": "t", "value": "SILVER"}]
+        "segments": [{"type": "t", "value": "SILVER"}, {"type": "t", "value": "GOLD"}]
     }
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
     assert answer.headers["cache-control"] == "no-store"
