@@ -1,4 +1,8 @@
-"""The root fields that write: each answers a payload; an outage is an error on it alone."""
+"""The mutations: one declaration each, and what all of them share.
+
+A mutation returns a payload; the caller's mistakes are its `userErrors`. A provider that fails
+is an error of that mutation alone.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -11,7 +15,7 @@ from gateway.context import UserErrors, WriteService, receipts
 from gateway.errors import Forbidden
 from gateway.observability import audit
 from resolvers.audit_targets import destinations, targets
-from resolvers.field_permissions import Permission, declared, requires
+from resolvers.field_permissions import Permission, Requirement, declared, requires
 from resolvers.inputs import to_domain
 from resolvers.inputs.filters import given
 from resolvers.inputs.mutation_inputs import (
@@ -45,65 +49,101 @@ from resolvers.types.payloads import (
     SegmentUpsertPayload,
 )
 
+I = TypeVar("I")  # noqa: E741  # an input type
 R = TypeVar("R", bound=audit.Receipt)
-SEGMENTS = declared(requires(Permission.SEGMENTS_WRITE))
-ASSIGNMENTS = declared(requires(Permission.ASSIGNMENTS_WRITE))
-INPUT = strawberry.argument(name="input", description="What is to be done.")
+
+SEGMENTS = requires(Permission.SEGMENTS_WRITE)
+ASSIGNMENTS = requires(Permission.ASSIGNMENTS_WRITE)
+INPUT = strawberry.argument(name="input", description="The input of this mutation.")
 
 
-async def receipt(
-    info: Context, asked: Any, form: type[R], write: Callable[[WriteService], Awaitable[R]]
-) -> R:
-    """Do a write once per idempotency key, and log it in the audit log.
+def mutation(
+    input_type: type[I],
+    write: Callable[[WriteService, I], Awaitable[R]],
+    receipt_type: type[R],
+    payload: Callable[..., Any],
+    description: str,
+    requirement: Requirement,
+    *,
+    check: Callable[[Context, I], None] = lambda *_: None,
+    visible: Callable[[WriteService, I, R], R] = lambda _, __, receipt: receipt,
+) -> Any:
+    """Declare a mutation: `write` returns a receipt, and `payload` shows it.
 
-    The caller's mistakes become the receipt's errors.
+    `check` may refuse the input before anything is written. `visible` hides the parts of a stored
+    receipt that the caller may no longer see.
     """
-    scope, has_key = info.context.scope, given(asked.idempotency_key) is not None
+
+    async def resolve(self: Any, info: Context, value: I) -> Any:  # noqa: ARG001  # Strawberry passes the root
+        check(info, value)
+        receipt = await write_once(info, value, receipt_type, write)
+        return payload(value=visible(info.context.writes, value, receipt))
+
+    resolve.__annotations__ = {
+        "info": Context,
+        "value": Annotated[input_type, INPUT],
+        "return": payload | None,  # type: ignore[operator]  # a class
+    }
+    return strawberry.field(resolve, description=description, metadata=declared(requirement))
+
+
+async def write_once(
+    info: Context,
+    value: I,
+    receipt_type: type[R],
+    write: Callable[[WriteService, I], Awaitable[R]],
+) -> R:
+    """Write once per idempotency key, and log it in the audit log.
+
+    The caller's mistakes become the errors of the receipt.
+    """
+    scope, key = info.context.scope, given(value.idempotency_key)  # type: ignore[attr-defined]  # every input has one
     is_repeated = True
 
-    async def tried(writes: WriteService) -> R:
+    async def first_write() -> R:
         nonlocal is_repeated
         is_repeated = False
         try:
-            return await write(writes)
+            return await write(info.context.writes, value)
         except UserErrors as error:
-            return form(errors=error.errors)  # type: ignore[call-arg]  # every receipt has them
+            return receipt_type(errors=error.errors)  # type: ignore[call-arg]  # every receipt has them
 
-    with audit.write(scope, info.field_name, targets(asked), has_key=has_key) as line:
+    with audit.write(scope, info.field_name, targets(value), has_key=key is not None) as line:
         try:
-            done = await once(info, asked, form, tried)
-        except UserErrors as error:  # of the key
+            receipt = await stored_or(first_write, info, value, key, receipt_type)
+        except UserErrors as error:  # of the idempotency key
             is_repeated = False
-            done = form(errors=error.errors)  # type: ignore[call-arg]  # every receipt has them
-        line.note(done, is_repeated=is_repeated)
-    return done
+            receipt = receipt_type(errors=error.errors)  # type: ignore[call-arg]  # as above
+        line.note(receipt, is_repeated=is_repeated)
+    return receipt
 
 
-async def once(
-    info: Context, asked: Any, form: type[R], write: Callable[[WriteService], Awaitable[R]]
+async def stored_or(
+    write: Callable[[], Awaitable[R]], info: Context, value: Any, key: str | None, form: type[R]
 ) -> R:
-    """Do a write, and with an idempotency key only once. Raises `UserErrors` for a bad key."""
-    writes = info.context.writes
-    key = given(asked.idempotency_key)
-    # At providers that the caller does not see nothing is written, and what they wrote there when
-    # they saw more is not shown: the answer is the one for providers that do not exist.
-    if key is None or destinations(asked).isdisjoint(info.context.providers):
-        return await write(writes)
-    # What was asked without the key itself, as text: equal inputs, equal texts.
-    text = msgspec.json.encode(
-        [info.field_name, {**asdict(asked), "idempotency_key": None}],
-        enc_hook=lambda value: None if value is strawberry.UNSET else str(value),
+    """Return the stored receipt of an idempotency key, else write. Raises `UserErrors`."""
+    # A provider that the caller does not see is answered as one that does not exist: nothing is
+    # written there, and receipts from a time when they saw it are not shown.
+    if key is None or destinations(value).isdisjoint(info.context.providers):
+        return await write()
+    # The input without the key itself, as text: equal inputs give equal texts.
+    fingerprint = msgspec.json.encode(
+        [info.field_name, {**asdict(value), "idempotency_key": None}],
+        enc_hook=lambda part: None if part is strawberry.UNSET else str(part),
         order="deterministic",
     )
-    return await writes.once(key, text, lambda: write(writes), form)
+    return await info.context.writes.once(key, fingerprint, write, form)
 
 
-def demand_members(info: Context, provider: str, *rows: Any) -> None:
-    """Raise `Forbidden` where new segments are given members by who may assign nobody."""
+def check_members(
+    info: Context, value: SegmentCreateInput | SegmentBulkCreateInput | SegmentBulkUpsertInput
+) -> None:
+    """Raise `Forbidden` if new segments have members and the caller may not assign customers."""
+    rows = [value] if isinstance(value, SegmentCreateInput) else value.segments
     if any(row.customers or row.customer_external_ids for row in rows):
         try:
             info.context.require(
-                Permission.ASSIGNMENTS_WRITE, provider, "A new segment with customers"
+                Permission.ASSIGNMENTS_WRITE, value.provider, "A new segment with customers"
             )
         except Forbidden:
             audit.denied(info.context.scope, [info.field_name])
@@ -114,221 +154,146 @@ def demand_members(info: Context, provider: str, *rows: Any) -> None:
 class Mutation:
     """See the description."""
 
-    @strawberry.field(description="Make a segment.", metadata=SEGMENTS)
-    async def segment_create(
-        self, info: Context, asked: Annotated[SegmentCreateInput, INPUT]
-    ) -> SegmentCreatePayload | None:
-        """See the description."""
-        demand_members(info, asked.provider, asked)
-
-        async def write(writes: WriteService) -> receipts.SegmentReceipt:
-            return await writes.segments.create(
-                asked.provider, *to_domain.new_segment(asked, asked.provider)
-            )
-
-        done = await receipt(info, asked, receipts.SegmentReceipt, write)
-        return SegmentCreatePayload(value=done)
-
-    @strawberry.field(description="Change the given parts of a segment.", metadata=SEGMENTS)
-    async def segment_update(
-        self, info: Context, asked: Annotated[SegmentUpdateInput, INPUT]
-    ) -> SegmentUpdatePayload | None:
-        """See the description."""
-
-        async def write(writes: WriteService) -> receipts.SegmentReceipt:
-            return await writes.segments.update(*to_domain.changes(asked))
-
-        done = await receipt(info, asked, receipts.SegmentReceipt, write)
-        return SegmentUpdatePayload(value=done)
-
-    @strawberry.field(
-        description="Write a whole segment: make it if missing, else replace it.",
-        metadata=SEGMENTS,
+    segment_create = mutation(
+        SegmentCreateInput,
+        lambda writes, new: writes.segments.create(
+            new.provider, *to_domain.new_segment(new, new.provider)
+        ),
+        receipts.SegmentReceipt,
+        SegmentCreatePayload,
+        "Create a segment.",
+        SEGMENTS,
+        check=check_members,
     )
-    async def segment_upsert(
-        self, info: Context, asked: Annotated[SegmentUpsertInput, INPUT]
-    ) -> SegmentUpsertPayload | None:
-        """See the description."""
-
-        async def write(writes: WriteService) -> receipts.SegmentReceipt:
-            return await writes.segments.upsert(asked.provider, *to_domain.whole_segment(asked))
-
-        done = await receipt(info, asked, receipts.SegmentReceipt, write)
-        return SegmentUpsertPayload(value=done)
-
-    @strawberry.field(description="Delete a segment.", metadata=SEGMENTS)
-    async def segment_delete(
-        self, info: Context, asked: Annotated[SegmentDeleteInput, INPUT]
-    ) -> SegmentDeletePayload | None:
-        """See the description."""
-
-        async def write(writes: WriteService) -> receipts.DeletionReceipt:
-            ref = to_domain.segment_ref(asked.id, "id")
-            return await writes.segments.delete(ref, force=bool(asked.force))
-
-        done = await receipt(info, asked, receipts.DeletionReceipt, write)
-        return SegmentDeletePayload(value=done)
-
-    @strawberry.field(
-        description="Make any number of segments of one provider.", metadata=SEGMENTS
+    segment_update = mutation(
+        SegmentUpdateInput,
+        lambda writes, changes: writes.segments.update(*to_domain.changes(changes)),
+        receipts.SegmentReceipt,
+        SegmentUpdatePayload,
+        "Change the given fields of a segment.",
+        SEGMENTS,
     )
-    async def segment_bulk_create(
-        self, info: Context, asked: Annotated[SegmentBulkCreateInput, INPUT]
-    ) -> SegmentBulkPayload | None:
-        """See the description."""
-        demand_members(info, asked.provider, *asked.segments)
-
-        async def write(writes: WriteService) -> receipts.SegmentsReceipt:
-            return await writes.bulk.create(
-                asked.provider, to_domain.rows(asked.segments, asked.provider)
-            )
-
-        done = await receipt(info, asked, receipts.SegmentsReceipt, write)
-        return SegmentBulkPayload(value=done)
-
-    @strawberry.field(
-        description="Write any number of whole segments of one provider.", metadata=SEGMENTS
+    segment_upsert = mutation(
+        SegmentUpsertInput,
+        lambda writes, whole: writes.segments.upsert(
+            whole.provider, *to_domain.whole_segment(whole)
+        ),
+        receipts.SegmentReceipt,
+        SegmentUpsertPayload,
+        "Create a segment, or replace it if it exists.",
+        SEGMENTS,
     )
-    async def segment_bulk_upsert(
-        self, info: Context, asked: Annotated[SegmentBulkUpsertInput, INPUT]
-    ) -> SegmentBulkPayload | None:
-        """See the description."""
-        demand_members(info, asked.provider, *asked.segments)
-
-        async def write(writes: WriteService) -> receipts.SegmentsReceipt:
-            return await writes.bulk.upsert(
-                asked.provider, to_domain.rows(asked.segments, asked.provider)
-            )
-
-        done = await receipt(info, asked, receipts.SegmentsReceipt, write)
-        return SegmentBulkPayload(value=done)
-
-    @strawberry.field(
-        description="Delete any number of segments, of any providers.", metadata=SEGMENTS
+    segment_delete = mutation(
+        SegmentDeleteInput,
+        lambda writes, gone: writes.segments.delete(
+            to_domain.segment_ref(gone.id, "id"), force=bool(gone.force)
+        ),
+        receipts.DeletionReceipt,
+        SegmentDeletePayload,
+        "Delete a segment.",
+        SEGMENTS,
     )
-    async def segment_bulk_delete(
-        self, info: Context, asked: Annotated[SegmentBulkDeleteInput, INPUT]
-    ) -> SegmentBulkPayload | None:
-        """See the description."""
-        refs = [to_domain.named_segment(each) for each in asked.ids]
-
-        async def write(writes: WriteService) -> receipts.SegmentsReceipt:
-            return await writes.bulk.delete(refs, force=bool(asked.force))
-
-        done = await receipt(info, asked, receipts.SegmentsReceipt, write)
-        return SegmentBulkPayload(value=info.context.writes.bulk.visible(done, refs))
-
-    @strawberry.field(description="Rank a provider's segments (Stuut).", metadata=SEGMENTS)
-    async def segments_reorder(
-        self, info: Context, asked: Annotated[SegmentsReorderInput, INPUT]
-    ) -> SegmentsReorderPayload | None:
-        """See the description."""
-
-        async def write(writes: WriteService) -> receipts.OrderReceipt:
-            refs = to_domain.segment_refs(asked.ids, "ids")
-            return await writes.segments.reorder(asked.provider, refs)
-
-        done = await receipt(info, asked, receipts.OrderReceipt, write)
-        return SegmentsReorderPayload(value=done)
-
-    @strawberry.field(description="Put a customer into a segment.", metadata=ASSIGNMENTS)
-    async def assignment_create(
-        self, info: Context, asked: Annotated[AssignmentCreateInput, INPUT]
-    ) -> AssignmentCreatePayload | None:
-        """See the description."""
-
-        async def write(writes: WriteService) -> receipts.AssignmentReceipt:
-            return await writes.assignments.create(*to_domain.assignment(asked))
-
-        done = await receipt(info, asked, receipts.AssignmentReceipt, write)
-        return AssignmentCreatePayload(value=done)
-
-    @strawberry.field(description="Take a customer out of a segment.", metadata=ASSIGNMENTS)
-    async def assignment_delete(
-        self, info: Context, asked: Annotated[AssignmentDeleteInput, INPUT]
-    ) -> AssignmentDeletePayload | None:
-        """See the description."""
-
-        async def write(writes: WriteService) -> receipts.AssignmentReceipt:
-            return await writes.assignments.delete(*to_domain.assignment(asked))
-
-        done = await receipt(info, asked, receipts.AssignmentReceipt, write)
-        return AssignmentDeletePayload(value=done)
-
-    @strawberry.field(
-        description="Put any number of customers into a segment.", metadata=ASSIGNMENTS
+    segment_bulk_create = mutation(
+        SegmentBulkCreateInput,
+        lambda writes, new: writes.bulk.create(
+            new.provider, to_domain.rows(new.segments, new.provider)
+        ),
+        receipts.SegmentsReceipt,
+        SegmentBulkPayload,
+        "Create any number of segments of one provider.",
+        SEGMENTS,
+        check=check_members,
     )
-    async def assignment_bulk_create(
-        self, info: Context, asked: Annotated[AssignmentBulkCreateInput, INPUT]
-    ) -> AssignmentBulkPayload | None:
-        """See the description."""
-
-        async def write(writes: WriteService) -> receipts.AssignmentsReceipt:
-            segment = to_domain.segment_ref(asked.segment_id, "segmentId")
-            rows = [to_domain.assignee(each, segment.provider) for each in asked.assignments]
-            return await writes.assignments.create_many(segment, rows)
-
-        done = await receipt(info, asked, receipts.AssignmentsReceipt, write)
-        return AssignmentBulkPayload(value=done)
-
-    @strawberry.field(
-        description="Take any number of customers out of a segment.", metadata=ASSIGNMENTS
+    segment_bulk_upsert = mutation(
+        SegmentBulkUpsertInput,
+        lambda writes, whole: writes.bulk.upsert(
+            whole.provider, to_domain.rows(whole.segments, whole.provider)
+        ),
+        receipts.SegmentsReceipt,
+        SegmentBulkPayload,
+        "Create or replace any number of segments of one provider.",
+        SEGMENTS,
+        check=check_members,
     )
-    async def assignment_bulk_delete(
-        self, info: Context, asked: Annotated[AssignmentBulkDeleteInput, INPUT]
-    ) -> AssignmentBulkPayload | None:
-        """See the description."""
-
-        async def write(writes: WriteService) -> receipts.AssignmentsReceipt:
-            segment = to_domain.segment_ref(asked.segment_id, "segmentId")
-            rows = [to_domain.assignee(each, segment.provider) for each in asked.assignments]
-            return await writes.assignments.delete_many(segment, rows)
-
-        done = await receipt(info, asked, receipts.AssignmentsReceipt, write)
-        return AssignmentBulkPayload(value=done)
-
-    @strawberry.field(
-        description="Give customers these segments instead of those they have: as many customers "
-        "at once as the limits of a request allow (`limits.body_bytes`, `list_items`, `cost`).",
-        metadata=ASSIGNMENTS,
+    segment_bulk_delete = mutation(
+        SegmentBulkDeleteInput,
+        lambda writes, gone: writes.bulk.delete(
+            to_domain.segment_rows(gone.ids), force=bool(gone.force)
+        ),
+        receipts.SegmentsReceipt,
+        SegmentBulkPayload,
+        "Delete any number of segments, of any providers.",
+        SEGMENTS,
+        visible=lambda writes, gone, receipt: writes.bulk.visible(
+            receipt, to_domain.segment_rows(gone.ids)
+        ),
     )
-    async def customer_segments_replace(
-        self, info: Context, asked: Annotated[CustomerSegmentsReplaceInput, INPUT]
-    ) -> CustomerSegmentsReplacePayload | None:
-        """See the description."""
-
-        async def write(writes: WriteService) -> receipts.ReplacementsReceipt:
-            return await writes.replacing.replace(asked.provider, to_domain.replacements(asked))
-
-        done = await receipt(info, asked, receipts.ReplacementsReceipt, write)
-        return CustomerSegmentsReplacePayload(value=done)
-
-    @strawberry.field(
-        description="Put any number of items into a segment (Emporix).", metadata=SEGMENTS
+    segments_reorder = mutation(
+        SegmentsReorderInput,
+        lambda writes, order: writes.segments.reorder(
+            order.provider, to_domain.segment_refs(order.ids, "ids")
+        ),
+        receipts.OrderReceipt,
+        SegmentsReorderPayload,
+        "Set the priorities of a provider's segments (Stuut).",
+        SEGMENTS,
     )
-    async def segment_items_bulk_assign(
-        self, info: Context, asked: Annotated[SegmentItemsBulkAssignInput, INPUT]
-    ) -> SegmentItemsBulkPayload | None:
-        """See the description."""
-
-        async def write(writes: WriteService) -> receipts.ItemsReceipt:
-            segment = to_domain.segment_ref(asked.segment_id, "segmentId")
-            return await writes.assignments.assign_items(segment, to_domain.items(asked))
-
-        done = await receipt(info, asked, receipts.ItemsReceipt, write)
-        return SegmentItemsBulkPayload(value=done)
-
-    @strawberry.field(
-        description="Take any number of items out of a segment (Emporix).", metadata=SEGMENTS
+    assignment_create = mutation(
+        AssignmentCreateInput,
+        lambda writes, new: writes.assignments.create(*to_domain.assignment(new)),
+        receipts.AssignmentReceipt,
+        AssignmentCreatePayload,
+        "Assign a customer to a segment.",
+        ASSIGNMENTS,
     )
-    async def segment_items_bulk_unassign(
-        self, info: Context, asked: Annotated[SegmentItemsBulkAssignInput, INPUT]
-    ) -> SegmentItemsBulkPayload | None:
-        """See the description."""
-
-        async def write(writes: WriteService) -> receipts.ItemsReceipt:
-            segment = to_domain.segment_ref(asked.segment_id, "segmentId")
-            return await writes.assignments.unassign_items(segment, to_domain.items(asked))
-
-        done = await receipt(info, asked, receipts.ItemsReceipt, write)
-        return SegmentItemsBulkPayload(value=done)
+    assignment_delete = mutation(
+        AssignmentDeleteInput,
+        lambda writes, gone: writes.assignments.delete(*to_domain.assignment(gone)),
+        receipts.AssignmentReceipt,
+        AssignmentDeletePayload,
+        "Remove a customer from a segment.",
+        ASSIGNMENTS,
+    )
+    assignment_bulk_create = mutation(
+        AssignmentBulkCreateInput,
+        lambda writes, new: writes.assignments.create_many(*to_domain.assignees(new)),
+        receipts.AssignmentsReceipt,
+        AssignmentBulkPayload,
+        "Assign any number of customers to a segment.",
+        ASSIGNMENTS,
+    )
+    assignment_bulk_delete = mutation(
+        AssignmentBulkDeleteInput,
+        lambda writes, gone: writes.assignments.delete_many(*to_domain.assignees(gone)),
+        receipts.AssignmentsReceipt,
+        AssignmentBulkPayload,
+        "Remove any number of customers from a segment.",
+        ASSIGNMENTS,
+    )
+    customer_segments_replace = mutation(
+        CustomerSegmentsReplaceInput,
+        lambda writes, wanted: writes.replacing.replace(
+            wanted.provider, to_domain.replacements(wanted)
+        ),
+        receipts.ReplacementsReceipt,
+        CustomerSegmentsReplacePayload,
+        "Replace all segments of customers by these: as many customers at once as the limits of a "
+        "request allow (`limits.body_bytes`, `list_items`, `cost`).",
+        ASSIGNMENTS,
+    )
+    segment_items_bulk_assign = mutation(
+        SegmentItemsBulkAssignInput,
+        lambda writes, new: writes.assignments.assign_items(*to_domain.items(new)),
+        receipts.ItemsReceipt,
+        SegmentItemsBulkPayload,
+        "Assign any number of items to a segment (Emporix).",
+        SEGMENTS,
+    )
+    segment_items_bulk_unassign = mutation(
+        SegmentItemsBulkAssignInput,
+        lambda writes, gone: writes.assignments.unassign_items(*to_domain.items(gone)),
+        receipts.ItemsReceipt,
+        SegmentItemsBulkPayload,
+        "Remove any number of items from a segment (Emporix).",
+        SEGMENTS,
+    )

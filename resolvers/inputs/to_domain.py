@@ -217,23 +217,27 @@ def segment_refs(texts_: Sequence[str], *field: str) -> Sequence[Ref]:
     return [ref for ref in found if ref is not None]
 
 
-def named_segment(text: str) -> Ref | UserError:
-    """Return the segment that a global id names, or what is wrong with the id."""
+def segment_rows(texts: Sequence[str]) -> Sequence[Ref | UserError]:
+    """Return the segment that each global id names, or the error of a bad id."""
+    return [_segment_row(text) for text in texts]
+
+
+def _segment_row(text: str) -> Ref | UserError:
     try:
         return ids.segment(text)
     except BadInput as error:
         return UserError(str(error), Reason.INVALID)
 
 
-def items(value: Any) -> Sequence[tuple[ItemKind, str]]:
-    """Return the items of an input; raise `UserErrors` for kinds that are none."""
-    problems = Problems()
-    for index, each in enumerate(value.items):
-        if each.type is ItemKind.UNKNOWN:
+def items(value: Any) -> tuple[Ref, Sequence[tuple[ItemKind, str]]]:
+    """Return the segment and the items of an input. Raises `UserErrors`."""
+    segment, problems = segment_ref(value.segment_id, "segmentId"), Problems()
+    for index, item in enumerate(value.items):
+        if item.type is ItemKind.UNKNOWN:
             problems.note("UNKNOWN is no kind of item.", "items", str(index), "type")
-        own_id(each.external_id, problems, "items", str(index), "externalId")
+        own_id(item.external_id, problems, "items", str(index), "externalId")
     problems.refuse()
-    return [(each.type, each.external_id) for each in value.items]
+    return segment, [(item.type, item.external_id) for item in value.items]
 
 
 def replacements(value: Any) -> Sequence[ReplacementEntry]:
@@ -281,6 +285,12 @@ def assignee(value: Any, provider: str) -> Assignee | UserError:
     else:
         return Assignee(ref.key, legal_entity)
     return UserError(problem[0], Reason.INVALID, ("customerId",), problem[1])
+
+
+def assignees(value: Any) -> tuple[Ref, Sequence[Assignee | UserError]]:
+    """Return the segment of a bulk, and the assignee or the error of each row."""
+    segment = segment_ref(value.segment_id, "segmentId")
+    return segment, [assignee(row, segment.provider) for row in value.assignments]
 
 
 def _empty_id(identity: Any, legal_entity: str | None) -> tuple[str, ...] | None:
