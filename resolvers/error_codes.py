@@ -1,4 +1,4 @@
-"""Error class to GraphQL code: one table, and how an error is shown to a client."""
+"""Map error classes to GraphQL error codes, and show errors to clients."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -13,65 +13,66 @@ from gateway.store import errors as store
 
 @strawberry.enum(description="The kind of an error: `errors[].extensions.code`.")
 class ErrorCode(Enum):
-    """See the description. Some belong to features that are still to come."""
+    """See the description. Some codes are reserved for features to come."""
 
     PROVIDER_UNREACHABLE = strawberry.enum_value(
         "PROVIDER_UNREACHABLE",
-        description="No connection to the provider, or it broke before the answer was whole.",
+        description="The provider could not be reached, or the connection broke during its reply.",
     )
     PROVIDER_TIMEOUT = strawberry.enum_value(
-        "PROVIDER_TIMEOUT", description="The provider did not answer in time."
+        "PROVIDER_TIMEOUT", description="The provider did not reply in time."
     )
     PROVIDER_RATE_LIMITED = strawberry.enum_value(
-        "PROVIDER_RATE_LIMITED", description="The provider allows no more calls at the moment."
+        "PROVIDER_RATE_LIMITED", description="The provider's rate limit is exhausted."
     )
     PROVIDER_DENIED = strawberry.enum_value(
         "PROVIDER_DENIED",
-        description="The provider refuses the gateway's credentials, or they lack a permission.",
+        description="The provider rejects the gateway's credentials, or they lack a permission.",
     )
     PROVIDER_REFUSED = strawberry.enum_value(
-        "PROVIDER_REFUSED", description="The provider does not accept this request."
+        "PROVIDER_REFUSED", description="The provider rejects this request."
     )
     PROVIDER_BROKEN = strawberry.enum_value(
-        "PROVIDER_BROKEN", description="The provider has a fault of its own (5xx)."
+        "PROVIDER_BROKEN", description="The provider failed with a server error (5xx)."
     )
     PROVIDER_MALFORMED = strawberry.enum_value(
-        "PROVIDER_MALFORMED", description="The provider's answer cannot be read."
+        "PROVIDER_MALFORMED", description="The provider's reply cannot be read."
     )
     PROVIDER_UNAVAILABLE = strawberry.enum_value(
         "PROVIDER_UNAVAILABLE",
-        description="The provider failed too often; nothing is sent for a while.",
+        description="The provider failed too often: its circuit is open, and nothing is sent.",
     )
     PROVIDER_BUSY = strawberry.enum_value(
-        "PROVIDER_BUSY", description="Too many calls to this provider are under way."
+        "PROVIDER_BUSY", description="Too many calls to this provider are in flight."
     )
     UNSUPPORTED = strawberry.enum_value(
-        "UNSUPPORTED", description="The provider has no such operation; nothing was sent."
+        "UNSUPPORTED",
+        description="The provider does not support this operation; nothing was sent.",
     )
     BAD_USER_INPUT = strawberry.enum_value(
-        "BAD_USER_INPUT", description="The document, a variable or an argument cannot be used."
+        "BAD_USER_INPUT", description="The document, a variable or an argument is invalid."
     )
     UNAUTHENTICATED = strawberry.enum_value(
-        "UNAUTHENTICATED", description="No valid credentials came with the request."
+        "UNAUTHENTICATED", description="The request has no valid credentials."
     )
     FORBIDDEN = strawberry.enum_value("FORBIDDEN", description="The caller lacks a scope.")
     LIMIT_EXCEEDED = strawberry.enum_value(
-        "LIMIT_EXCEEDED", description="More than a documented bound allows."
+        "LIMIT_EXCEEDED", description="A documented limit is exceeded."
     )
     STORE_UNAVAILABLE = strawberry.enum_value(
-        "STORE_UNAVAILABLE", description="The gateway's own record cannot be used."
+        "STORE_UNAVAILABLE", description="The gateway's own store is unavailable."
     )
     CURSOR_EXPIRED = strawberry.enum_value(
-        "CURSOR_EXPIRED", description="The cursor is older than what is still kept."
+        "CURSOR_EXPIRED", description="The cursor is older than the oldest stored change."
     )
     LAGGED = strawberry.enum_value(
-        "LAGGED", description="A subscriber was too slow; start again from the last cursor."
+        "LAGGED", description="The subscriber was too slow; subscribe again from the last cursor."
     )
     SHUTTING_DOWN = strawberry.enum_value(
-        "SHUTTING_DOWN", description="The server is stopping; connect again."
+        "SHUTTING_DOWN", description="The server is shutting down; connect again."
     )
     INTERNAL = strawberry.enum_value(
-        "INTERNAL", description="A bug of the gateway; its log has the cause."
+        "INTERNAL", description="A bug in the gateway; its log has the cause."
     )
 
 
@@ -102,32 +103,32 @@ CODES: Mapping[type[errors.GatewayError], str] = {
 }
 
 INVALID = "BAD_USER_INPUT"
-"""The code of a document or of variables that the schema does not allow."""
+"""The code of a document or of variables that are invalid against the schema."""
 
 INTERNAL = "INTERNAL"
-"""The code of a bug of ours: logged whole, shown as nothing but this."""
+"""The code of a bug: the log has the details, the client gets this code only."""
 
 
 def code(error: errors.GatewayError) -> str:
-    """Return the code of an error's class."""
+    """Return the code of an error."""
     return CODES[type(error)]
 
 
 def retry_after_ms(error: errors.GatewayError) -> int | None:
-    """Return after how many milliseconds the provider wants to be asked again, if it said."""
+    """Return the delay in milliseconds that the provider requested before a retry, if any."""
     after_s = getattr(error, "retry_after_s", None)
     return None if after_s is None else round(after_s * 1000)
 
 
 def extensions(error: errors.GatewayError, request_id: str) -> dict[str, Any]:
-    """Return what a client is told of an error beside its message."""
-    told: dict[str, Any] = {"code": code(error)}
+    """Return the `extensions` of an error."""
+    result: dict[str, Any] = {"code": code(error)}
     if isinstance(error, errors.LimitExceeded) and error.retry_after_s is not None:
-        told["retryAfterMs"] = retry_after_ms(error)
+        result["retryAfterMs"] = retry_after_ms(error)
     if isinstance(error, errors.Unsupported):
-        told["provider"] = error.provider
+        result["provider"] = error.provider
     if isinstance(error, errors.ProviderError):
-        told |= {
+        result |= {
             "provider": error.provider,
             "retryable": error.retryable and error.may_repeat,
             "retryAfterMs": retry_after_ms(error) if error.may_repeat else None,
@@ -135,5 +136,5 @@ def extensions(error: errors.GatewayError, request_id: str) -> dict[str, Any]:
             "requestId": request_id,
         }
     if isinstance(error, store.StoreFailed):
-        told |= {"retryable": error.retryable, "requestId": request_id}
-    return told
+        result |= {"retryable": error.retryable, "requestId": request_id}
+    return result

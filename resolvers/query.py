@@ -42,7 +42,9 @@ from resolvers.types.nodes import (
 )
 from resolvers.value_types import SegmentSortKey
 
-OppositeOrder = Annotated[bool | None, strawberry.argument(description="In the opposite order.")]
+OppositeOrder = Annotated[
+    bool | None, strawberry.argument(description="Whether to reverse the order.")
+]
 
 RIGHT_TO_READ = {
     Kind.SEGMENT: Permission.SEGMENTS_READ,
@@ -54,7 +56,7 @@ RIGHT_TO_READ = {
 GlobalId = Annotated[strawberry.ID, strawberry.argument(name="id", description="A global id.")]
 
 
-@strawberry.type(description="An item that was found in a segment.")
+@strawberry.type(description="An item that belongs to a segment.")
 class MatchedItem:
     """See the description."""
 
@@ -126,7 +128,7 @@ def providers(
     _: None,
     info: FieldInfo,
     keys: Annotated[
-        list[str] | None, strawberry.argument(description="Only those with these keys.")
+        list[str] | None, strawberry.argument(description="Only providers with these keys.")
     ] = strawberry.UNSET,
 ) -> list[context.Provider]:
     """Return the configured providers."""
@@ -138,7 +140,7 @@ def providers(
 def provider(
     _: None,
     info: FieldInfo,
-    key: Annotated[str, strawberry.argument(description="Its key in the configuration.")],
+    key: Annotated[str, strawberry.argument(description="The key in the configuration.")],
 ) -> context.Provider | None:
     """Return one provider by its key."""
     return info.context.providers.get(key)
@@ -158,7 +160,7 @@ async def segments(
     after: After = strawberry.UNSET,
     where: SegmentsWhere = strawberry.UNSET,
     sort_key: Annotated[
-        SegmentSortKey | None, strawberry.argument(description="In which order.")
+        SegmentSortKey | None, strawberry.argument(description="The sort order.")
     ] = queries.SortKey.PROVIDER,
     reverse: OppositeOrder = False,
 ) -> context.Connection[entities.Segment]:
@@ -179,7 +181,7 @@ async def customer(
     ] = strawberry.UNSET,
     identity: Annotated[
         CustomerIdentityInput | None,
-        strawberry.argument(description="A provider and a key that it knows the customer by."),
+        strawberry.argument(description="A provider, and any key by which it knows the customer."),
     ] = strawberry.UNSET,
 ) -> entities.Customer | None:
     """Return one customer by global id or by a key of a provider."""
@@ -203,7 +205,7 @@ async def customers(
     after: After = strawberry.UNSET,
     where: Annotated[
         CustomerFilter | None,
-        strawberry.argument(name="filter", description="Which of them."),
+        strawberry.argument(name="filter", description="Only customers that match this filter."),
     ] = strawberry.UNSET,
 ) -> context.Connection[entities.Customer]:
     """List the customers of all providers."""
@@ -236,7 +238,7 @@ async def segment_items_match(
     info: FieldInfo,
     wanted: Annotated[
         SegmentItemsMatchInput,
-        strawberry.argument(name="input", description="What, and where."),
+        strawberry.argument(name="input", description="The items, and the segments to search."),
     ],
 ) -> list[MatchedItem]:
     """Return those of the items that belong to any of the segments."""
@@ -252,46 +254,48 @@ class Query:
     """See the description."""
 
     node: Node | None = read(
-        node, "Anything by its global id; null when there is no such thing.", requirement=OPEN
+        node, "An object by its global id; null if it does not exist.", requirement=OPEN
     )
     nodes: list[Node | None] = read(
-        nodes, "Several things by their global ids, in the order asked.", requirement=OPEN
+        nodes, "Several objects by their global ids, in the order given.", requirement=OPEN
     )
     providers: list[Provider] = computed(
         providers, "The configured providers, in configuration order.", requirement=OPEN
     )
     provider: Provider | None = computed(
-        provider, "One provider by its key; null when there is none.", requirement=OPEN
+        provider, "One provider by its key; null if it does not exist.", requirement=OPEN
     )
     segment: Segment | None = read(
-        segment, "One segment; null when there is none.", requirement=OWN_SEGMENTS
+        segment,
+        "One segment by its global id; null if it does not exist.",
+        requirement=OWN_SEGMENTS,
     )
     segments: Connection[Segment] = read(
         segments,
-        "The segments of all providers as one list. A provider that fails is named in "
-        "`sources`, and the rest is whole.",
+        "The segments of all providers as one list. A provider that fails is reported in "
+        "`sources`; the rest of the list is complete.",
         requirement=SEGMENTS,
     )
     customer: Customer | None = read(
         customer,
-        "One customer by global id or by a key of a provider (exactly one of the two); null when "
-        "there is none.",
+        "One customer by global id or by a key of a provider (exactly one of the two); null if it "
+        "does not exist.",
         requirement=OWN_CUSTOMERS,
     )
     customers: Connection[Customer] = read(
         customers,
-        "The customers of all providers as one list. A provider that fails, or that cannot list "
-        "or find customers so, is named in `sources`.",
+        "The customers of all providers as one list. A provider that fails, or does not support "
+        "this list or filter, is reported in `sources`.",
         requirement=CUSTOMERS,
     )
     segment_memberships: list[SegmentMembership] = read(
         segment_memberships,
-        "Bulk membership test: one row for each customer and segment, customers first, in the "
-        f"order asked; at most {MOST_PAIRS:,} rows.",
+        "Test many customers against many segments: one row per pair, customers first, in the "
+        f"order given; at most {MOST_PAIRS:,} rows.",
         requirement=ASSIGNMENTS,
     )
     segment_items_match: list[MatchedItem] | None = read(
         segment_items_match,
-        "Those of the items that belong to any of these active segments (Emporix).",
+        "The items that belong to any of these active segments (Emporix).",
         requirement=SEGMENTS,
     )

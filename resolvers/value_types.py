@@ -1,4 +1,4 @@
-"""Scalars, enums and the small types that lead nowhere else."""
+"""Scalars, enums, and small object types that refer to no node."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -48,15 +48,15 @@ _WHOLE = "2026-01-31T09:30:00"
 
 
 def _show_times(moments: Sequence[datetime | None]) -> Sequence[str | None]:
-    """Do as `_show_time` for each; None stays. Half of its time."""
+    """Format many moments, in half the time that `_show_time` takes for each; None stays None."""
     kinds = {*map(type, moments)}
     if kinds == {datetime}:
-        told = _encode(moments).decode()
-        if told.count("Z") == len(moments):  # all are in UTC
+        encoded = _encode(moments).decode()
+        if encoded.count("Z") == len(moments):  # all are in UTC
             whole = len(_WHOLE)
-            if len(told) == len(moments) * len(f'"{_WHOLE}Z",') + 1:
-                return told[2:-2].replace("Z", ".000Z").split('","')
-            texts = told[2:-3].split('Z","')
+            if len(encoded) == len(moments) * len(f'"{_WHOLE}Z",') + 1:
+                return encoded[2:-2].replace("Z", ".000Z").split('","')
+            texts = encoded[2:-3].split('Z","')
             return [f"{text}.000Z" if len(text) == whole else f"{text[:23]}Z" for text in texts]
     elif kinds == {datetime, type(None)}:
         shown = iter(_show_times([moment for moment in moments if moment is not None]))
@@ -65,9 +65,9 @@ def _show_times(moments: Sequence[datetime | None]) -> Sequence[str | None]:
 
 
 ALL_AT_ONCE: Mapping[Any, Callable[[Sequence[Any]], Sequence[Any]]] = {_show_time: _show_times}
-"""What serializes one value of a scalar, to what does so for many, in order; None is None.
+"""Serializers of one value, mapped to those of many values, in order; None stays None.
 
-It raises if any value of them is none of the scalar.
+It raises if any value is not of the scalar's type.
 """
 
 
@@ -76,11 +76,11 @@ def _read_time(text: Any) -> datetime:
         moment = datetime.fromisoformat(text)
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (TypeError, ValueError, OverflowError):
-        raise GraphQLError("A DateTime is a text like 2026-01-31T09:30:00Z.") from None
+        raise GraphQLError("A DateTime is a string like 2026-01-31T09:30:00Z.") from None
 
 
 def _read_time_literal(node: ValueNode, _: Mapping[str, Any] | None = None) -> datetime:
-    """Read a time that is written out in a document; an error says where it stands."""
+    """Parse a literal; an error has its location in the document."""
     try:
         return _read_time(node.value if isinstance(node, StringValueNode) else None)
     except GraphQLError as error:
@@ -90,8 +90,8 @@ def _read_time_literal(node: ValueNode, _: Mapping[str, Any] | None = None) -> d
 DateTime = NewType("DateTime", datetime)
 DATE_TIME = strawberry.scalar(
     name="DateTime",
-    description="A moment: ISO 8601, UTC, with milliseconds, as `2026-01-31T09:30:00.000Z`. "
-    "On input any offset is read; without one it is UTC.",
+    description="A point in time: ISO 8601 in UTC, with milliseconds: `2026-01-31T09:30:00.000Z`. "
+    "On input, any offset is accepted; without an offset, UTC is assumed.",
     serialize=_show_time,
     parse_value=_read_time,
     parse_literal=_read_time_literal,
@@ -99,9 +99,9 @@ DATE_TIME = strawberry.scalar(
 
 
 def describe(enum: EnumMeta, name: str, description: str, values: Mapping[str, str]) -> None:
-    """Make an enum of the domain one of the schema, with a description for each value."""
-    made = strawberry.enum(enum, name=name, description=description)
-    for value in made.__strawberry_definition__.values:  # type: ignore[attr-defined]  # Strawberry adds it
+    """Add an enum of the domain to the schema, with a description for each value."""
+    schema_enum = strawberry.enum(enum, name=name, description=description)
+    for value in schema_enum.__strawberry_definition__.values:  # type: ignore[attr-defined]  # Strawberry adds it
         value.description = values[value.name]
 
 
@@ -110,102 +110,104 @@ describe(
     "MembershipKind",
     "How a segment gets its members.",
     {
-        "MANUAL": "A list kept by hand or fixed at creation.",
+        "MANUAL": "A list maintained by hand, or fixed at creation.",
         "RULE": "Computed by the provider from a rule.",
-        "TAG": "A (type, value) pair that customers carry.",
-        "UNKNOWN": "The provider says something that this gateway does not know.",
+        "TAG": "A (type, value) pair that customers are tagged with.",
+        "UNKNOWN": "The provider reports a value that this gateway does not know.",
     },
 )
 describe(
     SegmentStatus,
     "SegmentStatus",
-    "Whether a segment is switched on.",
+    "Whether a segment is enabled.",
     {
-        "ACTIVE": "Switched on; also every segment of a provider that has no such switch.",
-        "INACTIVE": "Switched off.",
-        "UNKNOWN": "The provider says something that this gateway does not know.",
+        "ACTIVE": "Enabled; also every segment of a provider without such a status.",
+        "INACTIVE": "Disabled.",
+        "UNKNOWN": "The provider reports a value that this gateway does not know.",
     },
 )
 describe(
     DataOrigin,
     "DataOrigin",
-    "Where a fact comes from.",
+    "Where data comes from.",
     {
-        "LIVE": "The provider, now.",
-        "CACHED": "A recent answer of the provider.",
-        "STALE": "An older answer of the provider, which fails now.",
-        "RECORDED": "The gateway's own record of what it told the provider.",
+        "LIVE": "The provider, during this request.",
+        "CACHED": "A recent reply of the provider, from the cache.",
+        "STALE": "An expired reply, served because the provider fails now.",
+        "RECORDED": "The gateway's own store: what it wrote to the provider.",
     },
 )
 describe(
     AssignmentKind,
     "AssignmentKind",
-    "Who made an assignment.",
+    "How an assignment came about.",
     {
-        "MANUAL": "Somebody assigned the customer.",
-        "AUTOMATIC": "A rule did.",
-        "UNKNOWN": "The provider does not tell.",
+        "MANUAL": "The customer was assigned explicitly.",
+        "AUTOMATIC": "The customer was assigned by a rule.",
+        "UNKNOWN": "The provider does not report it.",
     },
 )
 describe(
     AssignmentState,
     "AssignmentState",
-    "How sure an assignment is.",
+    "Whether the provider has confirmed an assignment.",
     {
-        "CONFIRMED": "The provider has it.",
-        "PENDING": "It is being sent.",
-        "UNCONFIRMED": "It was sent, and the outcome is unknown.",
+        "CONFIRMED": "The provider has confirmed it.",
+        "PENDING": "It is being sent to the provider.",
+        "UNCONFIRMED": "It was sent; the outcome is unknown.",
     },
 )
 describe(
     ItemType,
     "ItemType",
-    "What an item of a segment is.",
+    "The type of an item of a segment.",
     {
         "PRODUCT": "A product.",
         "CATEGORY": "A category of products.",
-        "UNKNOWN": "The provider says something that this gateway does not know.",
+        "UNKNOWN": "The provider reports a value that this gateway does not know.",
     },
 )
 describe(
     SegmentSortKey,
     "SegmentSortKey",
-    "The order of listed segments. Segments without the value come last in both directions.",
+    "The order of a list of segments. Segments without the value come last in both directions.",
     {
-        "PROVIDER": "Providers as configured, in each the provider's own order. The cheapest.",
+        "PROVIDER": "Providers in configuration order, each in its own order. The cheapest.",
         "NAME": "By name in the caller's language, ignoring case.",
-        "CREATED_AT": "By time of creation.",
-        "UPDATED_AT": "By time of the last change.",
-        "PRIORITY": "By priority; the winning one first.",
+        "CREATED_AT": "By creation time.",
+        "UPDATED_AT": "By time of the last update.",
+        "PRIORITY": "By priority, the winning segment first.",
     },
 )
 
 
-@strawberry.enum(description="What the newest calls say of a provider.")
+@strawberry.enum(description="The health of a provider, judged by its latest calls.")
 class HealthStatus(Enum):
     """See the description."""
 
-    UP = strawberry.enum_value("UP", description="The newest calls went well.")
-    DEGRADED = strawberry.enum_value("DEGRADED", description="Some of the newest calls failed.")
-    DOWN = strawberry.enum_value("DOWN", description="Most of the newest calls failed.")
-    UNKNOWN = strawberry.enum_value("UNKNOWN", description="No call was made yet.")
+    UP = strawberry.enum_value("UP", description="The latest calls succeeded.")
+    DEGRADED = strawberry.enum_value("DEGRADED", description="Some of the latest calls failed.")
+    DOWN = strawberry.enum_value("DOWN", description="Most of the latest calls failed.")
+    UNKNOWN = strawberry.enum_value("UNKNOWN", description="No calls have been made yet.")
 
 
-@strawberry.enum(description="Whether calls to a provider are let through.")
+@strawberry.enum(description="The state of a provider's circuit breaker.")
 class CircuitState(Enum):
     """See the description."""
 
-    CLOSED = strawberry.enum_value("CLOSED", description="Calls go through.")
-    OPEN = strawberry.enum_value("OPEN", description="Calls fail at once: the provider rests.")
-    HALF_OPEN = strawberry.enum_value("HALF_OPEN", description="Single calls try it again.")
+    CLOSED = strawberry.enum_value("CLOSED", description="Calls are sent.")
+    OPEN = strawberry.enum_value("OPEN", description="Calls fail immediately; nothing is sent.")
+    HALF_OPEN = strawberry.enum_value(
+        "HALF_OPEN", description="Single calls probe whether the provider has recovered."
+    )
 
 
-@strawberry.enum(description="How exact a count is.")
+@strawberry.enum(description="The precision of a count.")
 class CountPrecision(Enum):
     """See the description."""
 
-    EXACT = strawberry.enum_value("EXACT", description="As the provider counts.")
-    AT_LEAST = strawberry.enum_value("AT_LEAST", description="There may be more.")
+    EXACT = strawberry.enum_value("EXACT", description="The exact number.")
+    AT_LEAST = strawberry.enum_value("AT_LEAST", description="A lower bound.")
 
 
 @strawberry.type(description="One text in one language.")
@@ -215,80 +217,82 @@ class LocalizedText:
     requirement = OPEN
 
     language: str = strawberry.field(
-        description="BCP 47; `und` where the provider knows no languages."
+        description="BCP 47 tag; `und` if the provider does not support languages."
     )
     text: str = strawberry.field(description="The text.")
 
 
 class Localized(msgspec.Struct, frozen=True, gc=False):
-    """What a `LocalizedText` shows: making one of those takes ten times as long."""
+    """The value of a `LocalizedText`, whose own constructor takes ten times as long."""
 
     language: str
     text: str
 
 
 def localized(texts: Texts) -> list[Localized]:
-    """Return a text in all its languages, in the provider's order."""
+    """Return a text in all languages, in the provider's order."""
     return list(starmap(Localized, texts.by_language.items()))
 
 
-@strawberry.type(description="A stretch of time; an end that is missing is open.")
+@strawberry.type(description="A period of time; a missing bound is open.")
 class DateTimeRange:
     """See the description."""
 
     requirement = OPEN
 
-    from_: DateTime | None = strawberry.field(name="from", description="Its first moment.")
-    to: DateTime | None = strawberry.field(description="Its last moment.")
+    from_: DateTime | None = strawberry.field(name="from", description="The start, inclusive.")
+    to: DateTime | None = strawberry.field(description="The end, inclusive.")
 
 
 class Range(msgspec.Struct, frozen=True, gc=False):
-    """What a `DateTimeRange` shows, likewise."""
+    """The value of a `DateTimeRange`, for the same reason."""
 
     from_: datetime | None
     to: datetime | None
 
 
-@strawberry.type(description="A count, and how exact it is.")
+@strawberry.type(description="A count and its precision.")
 class Count:
     """See the description."""
 
     requirement = OPEN
 
     count: int = strawberry.field(description="The number.")
-    precision: CountPrecision = strawberry.field(description="How exact it is.")
+    precision: CountPrecision = strawberry.field(description="Whether the number is exact.")
 
 
-@strawberry.type(description="One test of a rule.")
+@strawberry.type(description="One condition of a rule.")
 class RuleCondition:
     """See the description."""
 
     requirement = OPEN
 
     path: str = strawberry.field(
-        description="Where it stands in `native`: a JSON Pointer (RFC 6901)."
+        description="Its location in `native`: a JSON Pointer (RFC 6901)."
     )
-    field: str = strawberry.field(description="What is looked at, in the provider's words.")
-    operator: str = strawberry.field(description="How it is compared, in the provider's words.")
-    values: list[JSON | None] = strawberry.field(description="What it is compared with.")
+    field: str = strawberry.field(
+        description="The field that is compared, as the provider names it."
+    )
+    operator: str = strawberry.field(description="The operator, as the provider names it.")
+    values: list[JSON | None] = strawberry.field(description="The values it is compared with.")
 
 
-@strawberry.type(description="What decides who belongs to a segment.")
+@strawberry.type(description="The rule that decides which customers belong to a segment.")
 class SegmentRule:
     """See the description."""
 
     requirement = OPEN
 
-    native: JSON = strawberry.field(description="The provider's own document.")
+    native: JSON = strawberry.field(description="The rule in the provider's own format.")
     expression: str | None = strawberry.field(
-        description="The rule in one language for all providers; null until there is one."
+        description="Reserved for a rule language common to all providers; null for now."
     )
     conditions: list[RuleCondition] = strawberry.field(
-        description="The tests of `native`, one by one; `path` tells how they combine."
+        description="The conditions in `native` as a flat list; `path` shows how they combine."
     )
 
 
-@strawberry.type(description="What a provider can do.")
+@strawberry.type(description="An operation, and whether a provider supports it.")
 class Capability:
     """See the description."""
 
@@ -296,9 +300,9 @@ class Capability:
 
     operation: str = strawberry.field(description="For example `SEGMENT_LIST`.")
     supported: bool = strawberry.field(
-        description="False: asking for it is refused before anything is sent."
+        description="If false, the operation is refused before anything is sent."
     )
-    note: str | None = strawberry.field(description="What to know of it.")
+    note: str | None = strawberry.field(description="A limitation or peculiarity.")
 
 
 @strawberry.type(description="A legal entity of a business customer.")
@@ -308,59 +312,73 @@ class LegalEntity:
     requirement = OPEN
 
     id: strawberry.ID = strawberry.field(
-        description="Opaque, stable, unique over all providers. Not a node: `node` knows none."
+        description="Opaque, stable, and unique across providers; `node` does not accept it."
     )
     name: str | None = strawberry.field(description="Its name.")
     external_id: str = strawberry.field(
-        description="The provider's own id, unchanged: what `legalEntityId` takes."
+        description="The provider's own id, unchanged: the value for `legalEntityId`."
     )
 
 
-@strawberry.type(description="How a provider is doing, judged by the newest calls of this server.")
+@strawberry.type(
+    description="The health of a provider, judged by the latest calls of this server."
+)
 class ProviderHealth:
     """See the description."""
 
     requirement = OPEN
 
-    status: HealthStatus = strawberry.field(description="The verdict.")
-    circuit: CircuitState = strawberry.field(description="Whether calls are let through.")
+    status: HealthStatus = strawberry.field(description="The overall status.")
+    circuit: CircuitState = strawberry.field(description="The state of the circuit breaker.")
     latency_ms_p50: float | None = strawberry.field(
         name="latencyMsP50",
-        description="Half of the calls took at most this many milliseconds; rounded to 0.1.",
+        description="Median latency of the calls in milliseconds, rounded to 0.1.",
     )
     latency_ms_p95: float | None = strawberry.field(
         name="latencyMsP95",
-        description="95 % of the calls took at most this many milliseconds; rounded to 0.1.",
+        description="95th percentile of the latency in milliseconds, rounded to 0.1.",
     )
-    last_success_at: DateTime | None = strawberry.field(description="When a call last went well.")
-    last_error: str | None = strawberry.field(description="The code of the last failure.")
+    last_success_at: DateTime | None = strawberry.field(
+        description="The time of the last successful call."
+    )
+    last_error: str | None = strawberry.field(
+        description="The error code of the last failed call."
+    )
 
 
-@strawberry.type(description="What a provider failed with.")
+@strawberry.type(description="The error of a provider that failed.")
 class SourceError:
     """See the description."""
 
     requirement = OPEN
 
-    code: ErrorCode = strawberry.field(description="As in `errors[].extensions.code`.")
-    message: str = strawberry.field(description="One sentence for people.")
-    retryable: bool = strawberry.field(description="Asking again may help.")
-    retry_after_ms: int | None = strawberry.field(
-        description="Milliseconds after which the provider wants to be asked again, if it said."
+    code: ErrorCode = strawberry.field(
+        description="The same code as in `errors[].extensions.code`."
     )
-    upstream_status: int | None = strawberry.field(description="The provider's HTTP status.")
-    request_id: str | None = strawberry.field(description="Look for this in the server's log.")
+    message: str = strawberry.field(description="A human-readable message.")
+    retryable: bool = strawberry.field(
+        description="Whether repeating the request later may succeed."
+    )
+    retry_after_ms: int | None = strawberry.field(
+        description="How many milliseconds to wait before a retry, if the provider says so."
+    )
+    upstream_status: int | None = strawberry.field(
+        description="The HTTP status of the provider's reply."
+    )
+    request_id: str | None = strawberry.field(
+        description="The id to search for in the server's log."
+    )
 
 
-@strawberry.type(description="Where a page stands in its list.")
+@strawberry.type(description="The position of a page in its list.")
 class PageInfo:
     """See the description."""
 
     requirement = OPEN
 
-    has_next_page: bool = strawberry.field(description="More rows follow.")
-    has_previous_page: bool = strawberry.field(description="The page is not the first.")
+    has_next_page: bool = strawberry.field(description="Whether more rows follow.")
+    has_previous_page: bool = strawberry.field(description="Whether rows precede this page.")
     start_cursor: str | None = strawberry.field(description="The cursor of the first row.")
     end_cursor: str | None = strawberry.field(
-        description="Give this as `after` to get the next page."
+        description="Pass this as `after` to get the next page."
     )

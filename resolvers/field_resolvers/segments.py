@@ -32,14 +32,18 @@ T = TypeVar("T")
 Language = Annotated[
     str | None,
     strawberry.argument(
-        description="BCP 47. What there is of: this, its base language, the provider's default, "
-        "any. If missing, the languages of Accept-Language."
+        description="BCP 47 tag. Falls back to its base language, the provider's default, then "
+        "any language. Default: the languages of Accept-Language."
     ),
 ]
 
-OnlyActive = Annotated[bool | None, strawberry.argument(description="Only those with `isActive`.")]
+OnlyActive = Annotated[
+    bool | None, strawberry.argument(description="Only segments with `isActive`.")
+]
 
-OnlyType = Annotated[ItemType | None, strawberry.argument(name="type", description="Only these.")]
+OnlyType = Annotated[
+    ItemType | None, strawberry.argument(name="type", description="Only items of this type.")
+]
 
 TOLD_IN_PART = frozenset({"__typename", "id", "provider", "externalId", "name", "names", "origin"})
 """The fields of a segment that are known even where a provider tells it only in part."""

@@ -1,4 +1,4 @@
-"""Input types of reading, and what they mean in the domain's words."""
+"""Input types of queries, and their conversion to domain values."""
 
 from typing import Annotated, Any, TypeVar
 
@@ -12,7 +12,7 @@ from resolvers.value_types import DateTime, MembershipKind, SegmentStatus
 T = TypeVar("T")
 
 
-@strawberry.input(description="A query in a provider's own language, passed on as it is.")
+@strawberry.input(description="A query in a provider's own language, passed on unchanged.")
 class NativeFilter:
     """See the description."""
 
@@ -23,76 +23,80 @@ class NativeFilter:
     )
 
 
-@strawberry.input(description="Which segments: all given parts must hold.")
+@strawberry.input(description="Selects segments; all given conditions must hold.")
 class SegmentFilter:
     """See the description."""
 
     providers: list[str] | None = strawberry.field(
-        default=strawberry.UNSET, description="Only of the providers with these keys."
+        default=strawberry.UNSET, description="Only from providers with these keys."
     )
     ids: list[strawberry.ID] | None = strawberry.field(
-        default=strawberry.UNSET, description="Only those with these global ids."
+        default=strawberry.UNSET, description="Only segments with these global ids."
     )
     name_contains: str | None = strawberry.field(
-        default=strawberry.UNSET, description="The name has this in it, ignoring case."
+        default=strawberry.UNSET,
+        description="Only segments whose name contains this text, ignoring case.",
     )
     membership: list[MembershipKind] | None = strawberry.field(
-        default=strawberry.UNSET, description="Only of these kinds."
+        default=strawberry.UNSET,
+        description="Only segments with one of these kinds of membership.",
     )
     status: SegmentStatus | None = strawberry.field(
-        default=strawberry.UNSET, description="Only with this status."
+        default=strawberry.UNSET, description="Only segments with this status."
     )
     site_code: str | None = strawberry.field(
-        default=strawberry.UNSET, description="Only for this site."
+        default=strawberry.UNSET, description="Only segments of this site."
     )
     customer_id: strawberry.ID | None = strawberry.field(
-        default=strawberry.UNSET, description="Only those that this customer is in."
+        default=strawberry.UNSET, description="Only segments of the customer with this global id."
     )
     created_after: DateTime | None = strawberry.field(
-        default=strawberry.UNSET, description="Made later than this moment."
+        default=strawberry.UNSET, description="Only segments created after this time, exclusive."
     )
     created_before: DateTime | None = strawberry.field(
-        default=strawberry.UNSET, description="Made earlier than this moment."
+        default=strawberry.UNSET, description="Only segments created before this time, exclusive."
     )
     native: NativeFilter | None = strawberry.field(
-        default=strawberry.UNSET, description="Only what one provider finds by its own query."
+        default=strawberry.UNSET, description="Only segments that match a provider's native query."
     )
 
 
 SegmentsWhere = Annotated[
-    SegmentFilter | None, strawberry.argument(name="filter", description="Which of them.")
+    SegmentFilter | None,
+    strawberry.argument(name="filter", description="Only segments that match this filter."),
 ]
 
 
-@strawberry.input(description="Which customers: all given parts must hold.")
+@strawberry.input(description="Selects customers; all given conditions must hold.")
 class CustomerFilter:
     """See the description."""
 
     providers: list[str] | None = strawberry.field(
-        default=strawberry.UNSET, description="Only of the providers with these keys."
+        default=strawberry.UNSET, description="Only from providers with these keys."
     )
     email: str | None = strawberry.field(
-        default=strawberry.UNSET, description="With this email address."
+        default=strawberry.UNSET, description="Only customers with this email address."
     )
     external_id: str | None = strawberry.field(
-        default=strawberry.UNSET, description="Known to the provider by this key."
+        default=strawberry.UNSET,
+        description="Only the customer that the provider knows by this key.",
     )
     segment_id: strawberry.ID | None = strawberry.field(
-        default=strawberry.UNSET, description="In this segment."
+        default=strawberry.UNSET, description="Only members of the segment with this global id."
     )
 
 
-@strawberry.input(description="A customer by a key of a provider.")
+@strawberry.input(description="A customer, identified by a key of a provider.")
 class CustomerIdentityInput:
     """See the description."""
 
     provider: str = strawberry.field(description="The provider's key.")
     external_id: str = strawberry.field(
-        description="Any key that the provider knows the customer by."
+        description="Any key by which the provider knows the customer."
     )
 
 
-@strawberry.input(description="What to look for in which segments.")
+@strawberry.input(description="The items to match, and the segments to search.")
 class SegmentItemsMatchInput:
     """See the description."""
 
@@ -103,12 +107,12 @@ class SegmentItemsMatchInput:
 
 
 def given(value: T | None) -> T | None:
-    """Return a part of an input; left out and null are the same."""
+    """Return a field of an input; None if it is missing or null."""
     return None if value is strawberry.UNSET else value
 
 
 def segment_filter(value: SegmentFilter | None) -> queries.SegmentFilter:
-    """Read a filter. Raises `BadInput` for an id that is none."""
+    """Convert a filter. Raises `BadInput` for an invalid id."""
     if not value:
         return queries.SegmentFilter()
     providers, refs = given(value.providers), given(value.ids)
@@ -133,7 +137,7 @@ def segment_filter(value: SegmentFilter | None) -> queries.SegmentFilter:
 
 
 def customer_filter(value: CustomerFilter | None) -> queries.CustomerFilter:
-    """Read a filter. Raises `BadInput` for an id that is none."""
+    """Convert a filter. Raises `BadInput` for an invalid id."""
     if not value:
         return queries.CustomerFilter()
     providers, segment = given(value.providers), given(value.segment_id)

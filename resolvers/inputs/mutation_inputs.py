@@ -1,4 +1,4 @@
-"""Input types of writing, as the contract has them. What they mean: `to_domain`."""
+"""Input types of mutations. `to_domain` converts them to domain values."""
 
 from datetime import timedelta
 from typing import Any
@@ -14,14 +14,14 @@ UNSET = strawberry.UNSET
 
 
 def part(description: str) -> Any:
-    """Return an optional field of an input."""
+    """Declare an optional field of an input."""
     return strawberry.field(default=UNSET, description=description)
 
 
 IDEMPOTENCY = (
-    "Any text of yours, unique to this change: repeated with the same input within "
-    f"{RECEIPT_LIFETIME // timedelta(hours=1)} hours, it "
-    "is answered by the first result and nothing is sent again."
+    "A string of your choice, unique to this change: repeating the same input with it within "
+    f"{RECEIPT_LIFETIME // timedelta(hours=1)} hours returns the first result, and nothing is "
+    "sent again."
 )
 
 
@@ -29,21 +29,21 @@ IDEMPOTENCY = (
 class LocalizedTextInput:
     """See the description."""
 
-    language: str = strawberry.field(description="BCP 47.")
+    language: str = strawberry.field(description="BCP 47 tag.")
     text: str = strawberry.field(description="The text.")
 
 
-@strawberry.input(description="A stretch of time; an end that is missing is open.")
+@strawberry.input(description="A period of time; a missing bound is open.")
 class DateTimeRangeInput:
     """See the description."""
 
     from_: DateTime | None = strawberry.field(
-        name="from", default=UNSET, description="Its first moment."
+        name="from", default=UNSET, description="The start, inclusive."
     )
-    to: DateTime | None = strawberry.field(default=UNSET, description="Its last moment.")
+    to: DateTime | None = strawberry.field(default=UNSET, description="The end, inclusive.")
 
 
-@strawberry.input(description="What decides who belongs to a segment.")
+@strawberry.input(description="The rule that decides which customers belong to a segment.")
 class SegmentRuleInput:
     """See the description."""
 
@@ -54,103 +54,116 @@ class SegmentRuleInput:
 
 @strawberry.input
 class Once:
-    """What every mutation's input has."""
+    """The fields of every mutation's input."""
 
     idempotency_key: str | None = part(IDEMPOTENCY)
 
 
 @strawberry.input
 class SegmentTexts:
-    """The texts of a segment that is written as a whole."""
+    """The texts of a segment that is created or replaced."""
 
-    name: str | None = part("Its name in the provider's default language.")
-    names: list[LocalizedTextInput] | None = part("Its name in every language, instead of `name`.")
-    description: str | None = part("Its description in the provider's default language.")
+    name: str | None = part("The name in the provider's default language.")
+    names: list[LocalizedTextInput] | None = part("The name in every language, instead of `name`.")
+    description: str | None = part("The description in the provider's default language.")
     descriptions: list[LocalizedTextInput] | None = part(
-        "Its description in every language, instead of `description`."
+        "The description in every language, instead of `description`."
     )
 
 
 @strawberry.input
 class SegmentState:
-    """What else a segment that is written as a whole has."""
+    """The other fields of a segment that is created or replaced."""
 
-    status: SegmentStatus | None = part("Whether it is switched on.")
-    validity: DateTimeRangeInput | None = part("When it is valid.")
-    site_code: str | None = part("The site it is for.")
+    status: SegmentStatus | None = part("Whether the segment is enabled.")
+    validity: DateTimeRangeInput | None = part("The period of validity.")
+    site_code: str | None = part("The site that the segment applies to.")
     attributes: JSON | None = part("The provider's custom attributes (Emporix mixins).")
 
 
 @strawberry.input
 class NewSegmentParts:
-    """What only a new segment can be given."""
+    """Fields that only a new segment can have."""
 
-    customers: list[strawberry.ID] | None = part("Its members, by global ids.")
+    customers: list[strawberry.ID] | None = part("The members, by global id.")
     customer_external_ids: list[str] | None = part(
-        "Its members, by the provider's own ids; both may be given."
+        "The members, by the provider's own ids; may be combined with `customers`."
     )
-    rule: SegmentRuleInput | None = part("What decides who belongs, instead of members.")
+    rule: SegmentRuleInput | None = part(
+        "The rule that decides which customers belong, instead of a list of members."
+    )
     emits_membership_events: bool | None = part(
         "Voucherify: auto-update (true) instead of passive (false)."
     )
-    priority: int | None = part("Lower wins (Stuut).")
+    priority: int | None = part("The lowest number wins (Stuut).")
 
 
 @strawberry.input(
-    description="One segment of a bulk. At most one of `name` and `names`, of `description` and "
-    "`descriptions`, and of `rule` and members (`customers`, `customerExternalIds`)."
+    description="One segment of a bulk mutation. At most one of `name` and `names`, of "
+    "`description` and `descriptions`, and of `rule` and members "
+    "(`customers`, `customerExternalIds`)."
 )
 class SegmentBulkRowInput(SegmentTexts, SegmentState, NewSegmentParts):
     """See the description."""
 
-    external_id: str | None = part("The id it is to have, where the provider lets you choose.")
-    version: int | None = part("The version you have seen; another by now is a user error.")
+    external_id: str | None = part("The id of the new segment, if the provider accepts one.")
+    version: int | None = part(
+        "The version you expect; a different current version is a user error."
+    )
 
 
 @strawberry.input(
-    description="A new segment. At most one of `name` and `names`, of `description` and "
-    "`descriptions`, and of `rule` and members (`customers`, `customerExternalIds`)."
+    description="A new segment. At most one of `name` and `names`, of `description` "
+    "and `descriptions`, and of `rule` and members (`customers`, `customerExternalIds`)."
 )
 class SegmentCreateInput(SegmentTexts, SegmentState, NewSegmentParts, Once):
     """See the description."""
 
     provider: str = strawberry.field(description="The provider's key.")
-    external_id: str | None = part("The id it is to have, where the provider lets you choose.")
+    external_id: str | None = part("The id of the new segment, if the provider accepts one.")
 
 
 @strawberry.input(
-    description="Changes of a segment: only the parts given change; null clears. At most one of "
+    description="Changes to a segment: only the given fields change; null clears. At most one of "
     "`name` and `names`, and of `description` and `descriptions`."
 )
 class SegmentUpdateInput(Once):
     """See the description."""
 
     id: strawberry.ID = strawberry.field(description="The segment's global id.")
-    name: str | None = part("Its name in the provider's default language; others are kept.")
-    names: list[LocalizedTextInput] | None = part("Its name in every language: the whole map.")
+    name: str | None = part(
+        "The name in the provider's default language; other languages stay unchanged."
+    )
+    names: list[LocalizedTextInput] | None = part(
+        "The name in every language; replaces all languages."
+    )
     description: str | None = part(
-        "Its description in the provider's default language; others are kept."
+        "The description in the provider's default language; other languages stay unchanged."
     )
     descriptions: list[LocalizedTextInput] | None = part(
-        "Its description in every language: the whole map."
+        "The description in every language; replaces all languages."
     )
-    status: SegmentStatus | None = part("Whether it is switched on.")
-    validity: DateTimeRangeInput | None = part("When it is valid.")
-    site_code: str | None = part("The site it is for.")
-    attributes: JSON | None = part("The provider's custom attributes, as a whole.")
-    version: int | None = part("The version you have seen; another by now is a user error.")
+    status: SegmentStatus | None = part("Whether the segment is enabled.")
+    validity: DateTimeRangeInput | None = part("The period of validity.")
+    site_code: str | None = part("The site that the segment applies to.")
+    attributes: JSON | None = part("The provider's custom attributes; replaces all of them.")
+    version: int | None = part(
+        "The version you expect; a different current version is a user error."
+    )
 
 
 @strawberry.input(
-    description="A segment as a whole: made if missing, else replaced. At most one of `name` and "
-    "`names`, and of `description` and `descriptions`."
+    description="A whole segment: created if it does not exist, else replaced. At most one of "
+    "`name` and `names`, and of `description` and `descriptions`."
 )
 class SegmentUpsertInput(SegmentTexts, SegmentState, Once):
     """See the description."""
 
     provider: str = strawberry.field(description="The provider's key.")
-    external_id: str = strawberry.field(description="Its id at the provider.")
-    version: int | None = part("The version you have seen; another by now is a user error.")
+    external_id: str = strawberry.field(description="The segment's id at the provider.")
+    version: int | None = part(
+        "The version you expect; a different current version is a user error."
+    )
 
 
 @strawberry.input(description="A segment to delete.")
@@ -158,7 +171,9 @@ class SegmentDeleteInput(Once):
     """See the description."""
 
     id: strawberry.ID = strawberry.field(description="The segment's global id.")
-    force: bool | None = part("Also when customers or items are assigned to it; with them.")
+    force: bool | None = part(
+        "Delete it even if customers or items are assigned to it; ends those assignments."
+    )
 
 
 @strawberry.input(description="New segments of one provider.")
@@ -166,26 +181,28 @@ class SegmentBulkCreateInput(Once):
     """See the description."""
 
     provider: str = strawberry.field(description="The provider's key.")
-    segments: list[SegmentBulkRowInput] = strawberry.field(description="Any number of them.")
+    segments: list[SegmentBulkRowInput] = strawberry.field(description="Any number of rows.")
 
 
-@strawberry.input(description="Segments of one provider, each as a whole.")
+@strawberry.input(description="Segments of one provider, to create or replace.")
 class SegmentBulkUpsertInput(Once):
     """See the description."""
 
     provider: str = strawberry.field(description="The provider's key.")
-    segments: list[SegmentBulkRowInput] = strawberry.field(description="Any number of them.")
+    segments: list[SegmentBulkRowInput] = strawberry.field(description="Any number of rows.")
 
 
 @strawberry.input(description="Segments to delete, of any providers.")
 class SegmentBulkDeleteInput(Once):
     """See the description."""
 
-    ids: list[strawberry.ID] = strawberry.field(description="Global ids; any number of them.")
-    force: bool | None = part("Also when customers or items are assigned to them; with them.")
+    ids: list[strawberry.ID] = strawberry.field(description="Any number of global ids.")
+    force: bool | None = part(
+        "Delete them even if customers or items are assigned to them; ends those assignments."
+    )
 
 
-@strawberry.input(description="The order in which a provider's segments win.")
+@strawberry.input(description="The priorities of a provider's segments.")
 class SegmentsReorderInput(Once):
     """See the description."""
 
@@ -196,7 +213,7 @@ class SegmentsReorderInput(Once):
 
 
 @strawberry.input(
-    description="A customer to put into a segment. Exactly one of `customerId` and `identity`."
+    description="A customer to assign to a segment. Exactly one of `customerId` and `identity`."
 )
 class AssignmentCreateInput(Once):
     """See the description."""
@@ -204,10 +221,10 @@ class AssignmentCreateInput(Once):
     segment_id: strawberry.ID = strawberry.field(description="The segment's global id.")
     customer_id: strawberry.ID | None = part("The customer's global id.")
     identity: CustomerIdentityInput | None = part(
-        "A provider and a key that it knows the customer by."
+        "A provider, and any key by which it knows the customer."
     )
     legal_entity_id: str | None = part(
-        "In B2B: the provider's own id of the legal entity that the customer acts for."
+        "B2B: the provider's own id of the legal entity that the customer acts for."
     )
 
 
@@ -222,15 +239,15 @@ class AssignmentDeleteInput(Once):
     segment_id: strawberry.ID | None = part("The segment's global id.")
     customer_id: strawberry.ID | None = part("The customer's global id.")
     identity: CustomerIdentityInput | None = part(
-        "A provider and a key that it knows the customer by."
+        "A provider, and any key by which it knows the customer."
     )
     legal_entity_id: str | None = part(
-        "In B2B: the provider's own id of the legal entity that the customer acts for."
+        "B2B: the provider's own id of the legal entity that the customer acts for."
     )
 
 
 @strawberry.input(
-    description="One customer of a bulk of assignments. Exactly one of `customerId` and "
+    description="One customer of a bulk mutation of assignments. Exactly one of `customerId` and "
     "`identity`."
 )
 class AssignmentRowInput:
@@ -238,30 +255,32 @@ class AssignmentRowInput:
 
     customer_id: strawberry.ID | None = part("The customer's global id.")
     identity: CustomerIdentityInput | None = part(
-        "A provider and a key that it knows the customer by."
+        "A provider, and any key by which it knows the customer."
     )
     legal_entity_id: str | None = part(
-        "In B2B: the provider's own id of the legal entity that the customer acts for."
+        "B2B: the provider's own id of the legal entity that the customer acts for."
     )
 
 
-@strawberry.input(description="Customers to put into a segment.")
+@strawberry.input(description="Customers to assign to a segment.")
 class AssignmentBulkCreateInput(Once):
     """See the description."""
 
     segment_id: strawberry.ID = strawberry.field(description="The segment's global id.")
-    assignments: list[AssignmentRowInput] = strawberry.field(description="Any number of them.")
+    assignments: list[AssignmentRowInput] = strawberry.field(description="Any number of rows.")
 
 
-@strawberry.input(description="Customers to take out of a segment.")
+@strawberry.input(description="Customers to remove from a segment.")
 class AssignmentBulkDeleteInput(Once):
     """See the description."""
 
     segment_id: strawberry.ID = strawberry.field(description="The segment's global id.")
-    assignments: list[AssignmentRowInput] = strawberry.field(description="Any number of them.")
+    assignments: list[AssignmentRowInput] = strawberry.field(description="Any number of rows.")
 
 
-@strawberry.input(description="A segment of a provider that knows only pairs (Instaleap).")
+@strawberry.input(
+    description="A segment of a provider whose segments are (type, value) pairs (Instaleap)."
+)
 class SegmentTagInput:
     """See the description."""
 
@@ -270,8 +289,8 @@ class SegmentTagInput:
 
 
 @strawberry.input(
-    description="All the segments that one customer is to have. At most one of `segments` and "
-    "`segmentIds`; neither clears."
+    description="The new segments of one customer. At most one of `segments` and `segmentIds`; "
+    "without either, the customer is removed from all segments."
 )
 class CustomerSegmentsInput:
     """See the description."""
@@ -279,17 +298,17 @@ class CustomerSegmentsInput:
     external_id: str = strawberry.field(
         description="The provider's own id of the customer (Instaleap: the document id)."
     )
-    segments: list[SegmentTagInput] | None = part("As pairs (Instaleap).")
+    segments: list[SegmentTagInput] | None = part("As (type, value) pairs (Instaleap).")
     segment_ids: list[strawberry.ID] | None = part("As global ids.")
 
 
-@strawberry.input(description="What segments customers are to have, instead of those they have.")
+@strawberry.input(description="The new segments of customers, in place of their current ones.")
 class CustomerSegmentsReplaceInput(Once):
     """See the description."""
 
     provider: str = strawberry.field(description="The provider's key.")
     customers: list[CustomerSegmentsInput] = strawberry.field(
-        description="Any number of them; of several entries for one customer the first counts."
+        description="Any number of entries; the first entry for a customer counts."
     )
 
 
@@ -298,12 +317,12 @@ class SegmentItemInput:
     """See the description."""
 
     external_id: str = strawberry.field(description="The provider's own id.")
-    type: ItemType = strawberry.field(description="What it is.")
+    type: ItemType = strawberry.field(description="The type of the item.")
 
 
-@strawberry.input(description="Items to put into a segment, or to take out.")
+@strawberry.input(description="Items to assign to a segment, or to remove from it.")
 class SegmentItemsBulkAssignInput(Once):
     """See the description."""
 
     segment_id: strawberry.ID = strawberry.field(description="The segment's global id.")
-    items: list[SegmentItemInput] = strawberry.field(description="Any number of them.")
+    items: list[SegmentItemInput] = strawberry.field(description="Any number of rows.")

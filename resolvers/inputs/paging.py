@@ -12,22 +12,22 @@ from resolvers.lookahead import FieldInfo
 First = Annotated[
     int | None,
     strawberry.argument(
-        description=f"Rows of the page, from 1 to {LARGEST_FIRST}; {DEFAULT_FIRST} if null."
+        description=f"The page size, from 1 to {LARGEST_FIRST}; {DEFAULT_FIRST} if null."
     ),
 ]
 
 After = Annotated[
     str | None,
     strawberry.argument(
-        description="The `endCursor` of the page before; the start if missing or empty."
+        description="The `endCursor` of the previous page; if missing or empty, the first page."
     ),
 ]
 
 
 def paging(info: FieldInfo, first: int | None, after: str | None) -> context.Paging:
-    """Return what a connection's arguments ask for; the total only if it is shown.
+    """Return the page that the arguments request; count the total only if it is selected.
 
-    An empty cursor is none: clients send it for the first page.
+    An empty cursor is no cursor: clients send it for the first page.
     """
     size = DEFAULT_FIRST if first is None else first
     return context.Paging(size, given(after) or None, info.selection.has_total)

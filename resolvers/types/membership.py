@@ -19,28 +19,28 @@ class SegmentMembership(View):
     value: strawberry.Private[context.Membership]
 
     customer_id: strawberry.ID = computed(
-        memberships.customer_id, "The customer's global id, as asked."
+        memberships.customer_id, "The customer's global id, as given."
     )
     segment_id: strawberry.ID = computed(
-        memberships.segment_id, "The segment's global id, as asked."
+        memberships.segment_id, "The segment's global id, as given."
     )
     customer: Customer | None = read_all(
         memberships.customers,
-        "The customer; null when there is none.",
+        "The customer; null if it does not exist.",
         requirement=requires(Permission.ASSIGNMENTS_READ, Permission.CUSTOMERS_READ),
     )
     segment: Segment | None = read_all(
         memberships.segments,
-        "The segment; null when there is none.",
+        "The segment; null if it does not exist.",
         requirement=requires(Permission.ASSIGNMENTS_READ, Permission.SEGMENTS_READ),
     )
     is_member: bool | None = computed(
         memberships.is_member,
-        "True: in it. False: not. Null: cannot be told, since they are of different providers, "
-        "the provider has no way to tell or, with an error, since it fails. Customers are not "
-        "looked up: of one whom Voucherify does not know, it may answer for a rule segment as for "
-        "one who has done nothing yet.",
+        "Whether the customer is in the segment. Null if that is unknown: the two belong to "
+        "different providers, the provider cannot tell or (with an error) it fails. Customers are "
+        "not looked up: for an unknown customer and a rule segment, Voucherify may answer as for "
+        "a customer without any activity.",
     )
     origin: DataOrigin | None = computed(
-        memberships.origin, "Where this comes from; null when it cannot be told."
+        memberships.origin, "Where this data comes from; null if `isMember` is unknown."
     )

@@ -1,7 +1,7 @@
-"""The object types that lead to each other; a graph is cyclic, so it lives in one module.
+"""The object types that refer to each other, and the connections between them.
 
-Each field says how it gets its value: see `field_declarations`. What a type
-or a field needs of its caller: see `resolvers.field_permissions`.
+How a field gets its value: `resolvers.field_declarations`. Which permissions a type or a field
+requires: `resolvers.field_permissions`.
 """
 
 from typing import Any, Generic, Self, TypeVar
@@ -62,7 +62,7 @@ OWN_CUSTOMERS = requires(Permission.CUSTOMERS_READ, own=True)
 OWN_ASSIGNED_SEGMENTS = requires(Permission.ASSIGNMENTS_READ, Permission.SEGMENTS_READ, own=True)
 
 Context = Info[RequestContext, None]
-"""What a resolver that is a method gets."""
+"""The `info` of a resolver that is a method."""
 
 
 @strawberry.interface(description="Anything that has a global id.")
@@ -74,26 +74,26 @@ class Node(View):
     value: strawberry.Private[Any]
 
     def __init_subclass__(cls) -> None:
-        """Refuse a type that does not say what it needs: what any node needs is not enough."""
+        """Refuse a type without a requirement of its own: that of `Node` is open."""
         if "requirement" not in vars(cls):
             raise TypeError(cls)
 
     id: strawberry.ID = computed(
         global_ids.of,
-        "Opaque, stable, and the same for the same thing however it was asked for.",
+        "Opaque and stable; the same object has the same id wherever it appears.",
         many=global_ids.of_each,
     )
 
     @classmethod
     def of(cls, value: Any) -> Self:
-        """Show a value; where any node may stand, as the type for it."""
+        """Wrap a value; for the interface itself, in the type of the value."""
         if cls is not Node:
             return cls(value=value)
-        shown: Any = next(kind for known, kind in NODES.items() if isinstance(value, known))
-        return shown(value=value)  # type: ignore[no-any-return]  # a subclass of Node, which Self is
+        view: Any = next(view for kind, view in NODES.items() if isinstance(value, kind))
+        return view(value=value)  # type: ignore[no-any-return]  # a subclass of Node, which Self is
 
 
-@strawberry.type(description="What one provider contributed to a page.")
+@strawberry.type(description="The contribution of one provider to a page.")
 class Source(View):
     """See the description."""
 
@@ -103,17 +103,17 @@ class Source(View):
 
     provider: "Provider" = computed(connections.source_provider, "The provider.")
     origin: DataOrigin | None = attribute(
-        "origin", "Where its rows come from; null when this page needed none, or it failed."
+        "origin", "Where its rows come from; null if it has no rows here or failed."
     )
-    fetched_at: DateTime | None = attribute("fetched_at", "When its answer was read.")
+    fetched_at: DateTime | None = attribute("fetched_at", "When its rows were fetched.")
     total_count: int | None = attribute(
-        "total", "Rows of its whole list; null when it cannot tell."
+        "total", "The size of its whole list; null if it does not report one."
     )
     error: SourceError | None = computed(
-        connections.source_error, "What it failed with; its rows are missing then."
+        connections.source_error, "The error, if it failed: its rows are missing."
     )
     skipped: int = attribute(
-        "skipped", "Rows that are left out here, since the provider gives them no readable id."
+        "skipped", "The number of rows left out because their ids cannot be read."
     )
 
 
@@ -125,11 +125,11 @@ class Edge(View, Generic[T]):
 
     value: strawberry.Private[connections.Row]
 
-    cursor: str = attribute("cursor", "Give this as `after` to go on behind this row.")
-    node: T = attribute("value", "The row itself.")
+    cursor: str = attribute("cursor", "Pass this as `after` to continue after this row.")
+    node: T = attribute("value", "The row.")
 
 
-@strawberry.type(description="A page of a list that several providers may contribute to.")
+@strawberry.type(description="A page of a list, merged from the lists of one or more providers.")
 class Connection(View, Generic[T]):
     """See the description."""
 
@@ -137,19 +137,19 @@ class Connection(View, Generic[T]):
 
     value: strawberry.Private[context.Connection[Any]]
 
-    edges: list[Edge[T]] = computed(connections.rows, "The rows, each with its cursor.")
+    edges: list[Edge[T]] = computed(connections.rows, "The rows, with their cursors.")
     nodes: list[T] = attribute("rows", "The rows.")
-    page_info: PageInfo = computed(connections.page_info, "Where the page stands in the list.")
+    page_info: PageInfo = computed(connections.page_info, "The position of this page in the list.")
     total_count: int | None = attribute(
-        "total", "Rows of the whole list; null when any provider asked cannot tell."
+        "total", "The size of the whole list; null if any provider in scope does not report it."
     )
     sources: list[Source] = attribute(
         "sources",
-        "One row for each provider in scope. A provider that failed stands here alone.",
+        "One entry per provider in scope; also the only place where a failed provider appears.",
     )
 
 
-@strawberry.type(description="A bound that a provider documents.")
+@strawberry.type(description="A limit that a provider documents.")
 class ProviderLimit(View):
     """See the description."""
 
@@ -158,11 +158,10 @@ class ProviderLimit(View):
     value: strawberry.Private[providers.LimitOf]
 
     name: str = attribute("name", "For example `STATIC_SEGMENT_CUSTOMERS`.")
-    maximum: int | None = attribute("maximum", "The bound.")
+    maximum: int | None = attribute("maximum", "The maximum.")
     current: int | None = read(
         providers.limit_used,
-        "How much of it is used: asked of the provider when selected; null where it cannot be "
-        "asked.",
+        "Current usage. Costs a call to the provider; null if the provider does not report it.",
     )
 
 
@@ -174,21 +173,23 @@ class Provider(Node):
 
     value: strawberry.Private[context.Provider]
 
-    key: str = attribute("key", "Its unique key in the configuration, for example `acme-emporix`.")
-    kind: str = attribute("kind", "What it is an account of, for example `emporix`.")
-    display_name: str = attribute("display_name", "Its name for people.")
+    key: str = attribute("key", "The unique key in the configuration, for example `acme-emporix`.")
+    kind: str = attribute("kind", "The kind of provider, for example `emporix`.")
+    display_name: str = attribute("display_name", "The name to display.")
     capabilities: list[Capability] = attribute(
         "capabilities",
-        "What it can do through this gateway, and what it cannot.",
+        "Every operation, and whether this provider supports it through the gateway.",
         requirement=SEGMENTS,
     )
     limits: list[ProviderLimit] = computed(
-        providers.limits, "Its documented bounds.", requirement=SEGMENTS
+        providers.limits, "The limits that the provider documents.", requirement=SEGMENTS
     )
-    health: ProviderHealth = computed(providers.health, "How it is doing.", requirement=SEGMENTS)
+    health: ProviderHealth = computed(
+        providers.health, "The health of the provider.", requirement=SEGMENTS
+    )
     segments: Connection["Segment"] | None = read(
         field_resolvers.provider_segments,
-        "Its segments. Null where it has no list of them; with an error when it fails.",
+        "The provider's segments. Null if it cannot list them, or (with an error) if it fails.",
         requirement=SEGMENTS,
     )
 
@@ -201,76 +202,81 @@ class Segment(Node):
 
     value: strawberry.Private[entities.Segment]
 
-    provider: Provider = computed_all(providers.providers, "The provider that keeps it.")
+    provider: Provider = computed_all(providers.providers, "The provider it belongs to.")
     external_id: str = attribute("ref.key", "The provider's own id, unchanged.")
     name: str = computed_all(
-        field_resolvers.segment_names, "Its name; its external id where the provider has no name."
+        field_resolvers.segment_names, "The name; the external id if the provider has no name."
     )
-    names: list[LocalizedText] = computed(field_resolvers.names, "Its name in every language.")
+    names: list[LocalizedText] = computed(field_resolvers.names, "The name in every language.")
     description: str | None = computed_all(
-        field_resolvers.segment_descriptions, "Its description."
+        field_resolvers.segment_descriptions, "The description."
     )
     descriptions: list[LocalizedText] = computed(
-        field_resolvers.descriptions, "Its description in every language."
+        field_resolvers.descriptions, "The description in every language."
     )
-    membership: MembershipKind = attribute("membership", "How it gets its members.")
+    membership: MembershipKind = attribute("membership", "How the segment gets its members.")
     emits_membership_events: bool = attribute(
         "emits_membership_events",
-        "The provider reports who enters and leaves.",
+        "Whether the provider emits an event when a customer enters or leaves.",
         requirement=SEGMENTS,
     )
-    status: SegmentStatus = attribute("status", "Whether it is switched on.")
-    is_active: bool = computed(field_resolvers.is_active, "Switched on, and valid now.")
-    validity: DateTimeRange | None = computed(
-        field_resolvers.validity, "When it is valid; null when always."
+    status: SegmentStatus = attribute("status", "Whether the segment is enabled.")
+    is_active: bool = computed(
+        field_resolvers.is_active, "Whether the segment is enabled and valid now."
     )
-    site_code: str | None = attribute("site_code", "The site it is for.")
-    priority: int | None = attribute("priority", "Lower wins when a customer matches several.")
+    validity: DateTimeRange | None = computed(
+        field_resolvers.validity, "The period of validity; null if always valid."
+    )
+    site_code: str | None = attribute("site_code", "The site that it applies to.")
+    priority: int | None = attribute(
+        "priority", "The lowest number wins if a customer is in several segments."
+    )
     rule: SegmentRule | None = computed(
         field_resolvers.rule,
-        "What decides who belongs; null for a kept list.",
+        "The rule that decides which customers belong; null for other kinds of membership.",
         requirement=SEGMENTS,
     )
-    created_at: DateTime | None = attribute("created_at", "When it was made.")
-    updated_at: DateTime | None = attribute("updated_at", "When it was last changed.")
+    created_at: DateTime | None = attribute("created_at", "When it was created.")
+    updated_at: DateTime | None = attribute("updated_at", "When it was last updated.")
     version: int | None = attribute(
-        "version", "Rises with every change, where the provider counts them."
+        "version", "Increases with every update, if the provider has versions."
     )
     attributes: JSON | None = attribute(
         "attributes", "The provider's custom attributes.", requirement=SEGMENTS
     )
     raw: JSON | None = computed(
         field_resolvers.document,
-        "The provider's own document, untouched.",
+        "The provider's own document, unchanged.",
         requirement=requires(Permission.SEGMENTS_READ, Permission.RAW_READ),
     )
-    origin: DataOrigin = attribute("origin", "Where this comes from.")
+    origin: DataOrigin = attribute("origin", "Where this data comes from.")
     assignments: Connection["Assignment"] | None = read_all(
         field_resolvers.members,
-        "Who is in it. Null where the provider has no way to tell; with an error when it fails.",
+        "The assignments of its members. Null if the provider cannot list them, or (with an "
+        "error) if it fails.",
         requirement=ASSIGNMENTS,
     )
     customers: Connection["Customer"] | None = read(
         field_resolvers.member_customers,
-        "The customers in it, each once. Null where the provider has no way to tell; with an "
-        "error when it fails.",
+        "Its members, each once. Null if the provider cannot list them, or (with an error) if it "
+        "fails.",
         requirement=requires(Permission.ASSIGNMENTS_READ, Permission.CUSTOMERS_READ),
     )
     customers_count: Count | None = read(
         field_resolvers.member_count,
-        "How many are in it; asked of the provider when selected. Null where it cannot count; "
-        "with an error when it fails.",
+        "The number of members; costs a call to the provider. Null if it cannot count them, or "
+        "(with an error) if it fails.",
         requirement=ASSIGNMENTS,
     )
     items: Connection["SegmentItem"] | None = read(
         field_resolvers.items,
-        "Products and categories in it. Null where the provider has none; with an error when it "
-        "fails.",
+        "Products and categories in it. Null if the provider does not support items, or (with an "
+        "error) if it fails.",
         requirement=SEGMENTS,
     )
 
 
-@strawberry.type(description="One name that a provider knows a customer by.")
+@strawberry.type(description="A key by which a provider knows a customer.")
 class CustomerIdentity(View):
     """See the description."""
 
@@ -279,12 +285,15 @@ class CustomerIdentity(View):
     value: strawberry.Private[Identity]
 
     provider: Provider = computed_all(providers.providers, "The provider.")
-    external_id: str = attribute("key.value", "The name.")
-    key: str | None = attribute("key.kind", "The provider's word for it: `id`, `source_id`, …")
-    linked_by: str | None = computed(
-        unlinked, "What linked it to the others; null for the provider itself."
+    external_id: str = attribute("key.value", "The key.")
+    key: str | None = attribute(
+        "key.kind", "The kind of key, as the provider names it: `id`, `source_id`, …"
     )
-    linked_at: DateTime | None = computed(unlinked, "When it was linked.")
+    linked_by: str | None = computed(
+        unlinked,
+        "What linked this identity to the others; null if the provider itself reports it.",
+    )
+    linked_at: DateTime | None = computed(unlinked, "When the identity was linked.")
 
 
 @strawberry.type(description="A person or company.")
@@ -296,32 +305,32 @@ class Customer(Node):
     value: strawberry.Private[entities.Customer]
 
     identities: list[CustomerIdentity] = computed(
-        identities, "The names that providers know this customer by."
+        identities, "The keys by which providers know this customer."
     )
     name: str | None = attribute("name", "Full name.")
     email: str | None = attribute("email", "Email address.")
-    phone: str | None = attribute("phone", "Phone number, as the provider writes it.")
+    phone: str | None = attribute("phone", "Phone number, as the provider formats it.")
     attributes: JSON | None = attribute(
         "attributes", "The provider's custom attributes.", requirement=CUSTOMERS
     )
     raw: JSON | None = computed(
         field_resolvers.document,
-        "The provider's own document, untouched.",
+        "The provider's own document, unchanged.",
         requirement=requires(Permission.CUSTOMERS_READ, Permission.RAW_READ),
     )
     assignments: Connection["Assignment"] | None = read(
         customer_assignments,
-        "The links to segments, over all identities.",
+        "The assignments of this customer, across all identities.",
         requirement=OWN_ASSIGNMENTS,
     )
     segments: Connection["Segment"] | None = read(
         customer_segments,
-        "The segments this customer is in, over all identities.",
+        "The segments of this customer, across all identities.",
         requirement=OWN_ASSIGNED_SEGMENTS,
     )
     primary_segment: Segment | None = read(
         primary_segment,
-        "The segment that wins by priority; null where the provider does not rank.",
+        "The segment that wins by priority; null if the provider has no priorities.",
         requirement=OWN_ASSIGNED_SEGMENTS,
     )
 
@@ -334,27 +343,27 @@ class Assignment(Node):
 
     value: strawberry.Private[entities.Assignment]
 
-    provider: Provider = computed_all(providers.providers, "The provider that keeps it.")
+    provider: Provider = computed_all(providers.providers, "The provider it belongs to.")
     segment: Segment | None = read_all(
         assignment_segments,
-        "The segment; null when it was deleted meanwhile.",
+        "The segment; null if it has been deleted.",
         requirement=OWN_SEGMENTS,
     )
     customer: Customer | None = read_all(
         assignment_customers,
-        "The customer; null when deleted meanwhile.",
+        "The customer; null if it has been deleted.",
         requirement=OWN_CUSTOMERS,
     )
     legal_entity: LegalEntity | None = completed(
-        legal_entity, "The legal entity that the customer is assigned through."
+        legal_entity, "The legal entity through which the customer is assigned."
     )
-    kind: AssignmentKind = completed("kind", "Who made it.")
-    state: AssignmentState = attribute("state", "How sure it is.")
-    origin: DataOrigin = attribute("origin", "Where this comes from.")
-    created_at: DateTime | None = completed("created_at", "When it was made.")
-    updated_at: DateTime | None = completed("updated_at", "When it was last changed.")
+    kind: AssignmentKind = completed("kind", "How it came about.")
+    state: AssignmentState = attribute("state", "Whether the provider has confirmed it.")
+    origin: DataOrigin = attribute("origin", "Where this data comes from.")
+    created_at: DateTime | None = completed("created_at", "When it was created.")
+    updated_at: DateTime | None = completed("updated_at", "When it was last updated.")
     version: int | None = completed(
-        "version", "Rises with every change, where the provider counts them."
+        "version", "Increases with every update, if the provider has versions."
     )
 
 
@@ -367,12 +376,12 @@ class SegmentItem(View):
     value: strawberry.Private[entities.Item]
 
     external_id: str = attribute("key", "The provider's own id, unchanged.")
-    type: ItemType = attribute("kind", "What it is.")
-    code: str | None = attribute("code", "The code that people know it by.")
-    name: str | None = computed_all(field_resolvers.item_names, "Its name.")
-    names: list[LocalizedText] = computed(field_resolvers.names, "Its name in every language.")
-    created_at: DateTime | None = attribute("created_at", "When it was assigned.")
-    updated_at: DateTime | None = attribute("updated_at", "When the assignment was last changed.")
+    type: ItemType = attribute("kind", "The type.")
+    code: str | None = attribute("code", "The human-readable code.")
+    name: str | None = computed_all(field_resolvers.item_names, "The name.")
+    names: list[LocalizedText] = computed(field_resolvers.names, "The name in every language.")
+    created_at: DateTime | None = attribute("created_at", "When the item was assigned.")
+    updated_at: DateTime | None = attribute("updated_at", "When the assignment was last updated.")
 
 
 NODES = {
@@ -381,4 +390,4 @@ NODES = {
     entities.Customer: Customer,
     entities.Assignment: Assignment,
 }
-"""What shows as which type where any node may stand."""
+"""The object type of each class of values, for fields of type `Node`."""

@@ -1,4 +1,4 @@
-"""What mutations answer: the object as the provider has it now, and the caller's mistakes."""
+"""The payloads of mutations: the object after the write, and the caller's mistakes."""
 
 from enum import Enum
 from typing import Any
@@ -22,70 +22,71 @@ describe(
     "UserErrorCode",
     "Why something was not done.",
     {
-        "UNSUPPORTED": "The provider has no such operation or no such field.",
-        "REQUIRED": "Something is missing.",
-        "INVALID": "Something is not as it must be.",
-        "TAKEN": "The id or name belongs to another.",
-        "NOT_FOUND": "There is no such thing.",
-        "LIMIT_EXCEEDED": "More than the provider documents.",
-        "VERSION_CONFLICT": "It was changed meanwhile.",
-        "SEGMENT_IN_USE": "Customers or items are assigned to it; use force.",
-        "IDEMPOTENCY_KEY_REUSED": "The key was used with another input.",
-        "PROVIDER_REFUSED": "The provider does not accept it.",
-        "PROVIDER_FAILED": "The provider failed; this row was not done, or it is not known.",
-        "STORE_UNAVAILABLE": "The gateway's own record failed; repeat this later.",
+        "UNSUPPORTED": "The provider does not support this operation or field.",
+        "REQUIRED": "A required value is missing.",
+        "INVALID": "A value is invalid.",
+        "TAKEN": "The id or name is already in use.",
+        "NOT_FOUND": "The object does not exist.",
+        "LIMIT_EXCEEDED": "A limit that the provider documents is exceeded.",
+        "VERSION_CONFLICT": "The version of the object differs from the expected one.",
+        "SEGMENT_IN_USE": "Customers or items are assigned to the segment; use `force`.",
+        "IDEMPOTENCY_KEY_REUSED": "The idempotency key was used with a different input.",
+        "PROVIDER_REFUSED": "The provider rejects it.",
+        "PROVIDER_FAILED": "The provider failed: not written, or the outcome is unknown.",
+        "STORE_UNAVAILABLE": "The gateway's own store is unavailable; repeat the request later.",
     },
 )
 describe(
     BulkOutcome,
     "BulkOutcome",
-    "What became of one row.",
+    "The outcome of one row.",
     {
-        "CREATED": "It is new.",
-        "UPDATED": "It was there, and was changed.",
-        "DELETED": "It is gone.",
+        "CREATED": "The object was created.",
+        "UPDATED": "An existing object was changed.",
+        "DELETED": "The object was deleted.",
         "FAILED": "Nothing was changed.",
-        "UNKNOWN": "It was sent, and the outcome is unknown.",
+        "UNKNOWN": "The row was sent; the outcome is unknown.",
     },
 )
 
 
-@strawberry.enum(description="What became of one customer's replacement.")
+@strawberry.enum(description="The outcome of replacing one customer's segments.")
 class ReplaceOutcome(Enum):
     """See the description."""
 
-    UPDATED = strawberry.enum_value("UPDATED", description="The provider confirmed it.")
+    UPDATED = strawberry.enum_value(
+        "UPDATED", description="The provider confirmed the replacement."
+    )
     NOT_UPDATED = strawberry.enum_value(
         "NOT_UPDATED",
-        description="The provider did not do it, for example for want of a customer.",
+        description="The provider did not do it, for example because the customer does not exist.",
     )
     DISCARDED_DUPLICATE = strawberry.enum_value(
-        "DISCARDED_DUPLICATE", description="An earlier entry for the same customer counts."
+        "DISCARDED_DUPLICATE",
+        description="Ignored: an earlier entry for the same customer counts.",
     )
-    UNKNOWN = strawberry.enum_value(
-        "UNKNOWN", description="It was sent, and the outcome is unknown."
-    )
+    UNKNOWN = strawberry.enum_value("UNKNOWN", description="It was sent; the outcome is unknown.")
 
 
-@strawberry.type(description="One thing that the caller can see to.")
+@strawberry.type(description="A mistake in the input that the caller can correct.")
 class UserError:
     """See the description."""
 
     requirement = OPEN
 
     field: list[str] | None = strawberry.field(
-        description="The part of the input that it is about, from the input object down."
+        description="The path of the invalid value, starting in the input object."
     )
-    message: str = strawberry.field(description="One sentence for people.")
-    code: UserErrorCode = strawberry.field(description="For programs.")
+    message: str = strawberry.field(description="A human-readable message.")
+    code: UserErrorCode = strawberry.field(description="A machine-readable code.")
     provider: str | None = strawberry.field(description="The provider's key.")
     request_id: str | None = strawberry.field(
-        description="What to look for in the server's log; null where no provider was called."
+        description="The id to search for in the server's log; null if no provider was called."
     )
 
 
 def user_errors(value: Any) -> list[UserError]:
-    """Show the mistakes of a receipt or of one of its rows."""
+    """Return the user errors of a receipt, or of one of its rows."""
     return [
         UserError(
             field=None if each.field is None else list(each.field),
@@ -99,16 +100,16 @@ def user_errors(value: Any) -> list[UserError]:
 
 
 def is_seen(info: Context, provider: str) -> bool:
-    """Tell whether a caller still sees a provider: a receipt may be of a time when they did."""
+    """Return whether the caller may see a provider now; the receipt may be older than that."""
     return provider in info.context.providers
 
 
 async def segment_of(
     info: Context, receipt: receipts.SegmentReceipt | receipts.SegmentRow
 ) -> Segment | None:
-    """Show the segment of a receipt; one that could not be read again is tried once more.
+    """Return the segment of a receipt; read it now if it could not be read after the write.
 
-    Where it cannot be read still, what was sent is shown: the write was done.
+    If it still cannot be read, return it as it was sent: the write succeeded.
     """
     ref, writes = receipt.ref, info.context.writes
     if ref is None or not is_seen(info, ref.provider):
@@ -117,33 +118,33 @@ async def segment_of(
         return Segment(value=writes.restored(ref.provider, receipt.document))
     error: ProviderError | None = None
     try:
-        found = await info.context.loaders.segment.load(ref)
+        segment = await info.context.loaders.segment.load(ref)
     except ProviderError as failure:
         if receipt.sent is None:
             raise
-        found, error = None, failure
-    if found is None and receipt.sent is not None:
-        found = writes.as_sent(ref, receipt.sent, error)
-    return Segment(value=found) if found else None
+        segment, error = None, failure
+    if segment is None and receipt.sent is not None:
+        segment = writes.as_sent(ref, receipt.sent, error)
+    return Segment(value=segment) if segment else None
 
 
 def assignment_of(info: Context, facts: receipts.AssignmentFacts | None) -> Assignment | None:
-    """Show the assignment of a receipt."""
+    """Return the assignment of a receipt."""
     if facts is None or not is_seen(info, facts.ref.provider):
         return None
-    told = {name: getattr(facts, name) for name in facts.__struct_fields__}
-    return Assignment(value=entities.Assignment(**told))
+    fields = {name: getattr(facts, name) for name in facts.__struct_fields__}
+    return Assignment(value=entities.Assignment(**fields))
 
 
 @strawberry.type
 class Payload:
-    """What every payload has."""
+    """The fields of every payload."""
 
     requirement = OPEN
 
     value: strawberry.Private[Any]
 
-    @strawberry.field(description="The caller's mistakes; with any, nothing was done.")
+    @strawberry.field(description="The caller's mistakes; if there are any, nothing was written.")
     def user_errors(self) -> list[UserError]:
         """See the description."""
         return user_errors(self.value)
@@ -151,9 +152,9 @@ class Payload:
 
 @strawberry.type
 class WrittenPayload(Payload):
-    """What came of a write of one segment."""
+    """The fields of every payload with one segment."""
 
-    @strawberry.field(description="The segment as the provider has it now.")
+    @strawberry.field(description="The segment after the write.")
     async def segment(self, info: Context) -> Segment | None:
         """See the description."""
         return await segment_of(info, self.value)
@@ -161,56 +162,56 @@ class WrittenPayload(Payload):
 
 @strawberry.type
 class Row:
-    """What every row of a bulk has."""
+    """The fields of every row of a bulk mutation."""
 
     requirement = OPEN
 
     value: strawberry.Private[Any]
 
-    @strawberry.field(description="Its place in the input, from 0.")
+    @strawberry.field(description="The index of the row in the input, from 0.")
     def index(self) -> int:
         """See the description."""
-        place: int = self.value.index
-        return place
+        index: int = self.value.index
+        return index
 
-    @strawberry.field(description="What became of it.")
+    @strawberry.field(description="The outcome.")
     def outcome(self) -> BulkOutcome:
         """See the description."""
-        told: BulkOutcome = self.value.outcome
-        return told
+        outcome: BulkOutcome = self.value.outcome
+        return outcome
 
-    @strawberry.field(description="Why it was not done.")
+    @strawberry.field(description="Why the row was not written.")
     def user_errors(self) -> list[UserError]:
         """See the description."""
         return user_errors(self.value)
 
 
-@strawberry.type(description="What came of segmentCreate.")
+@strawberry.type(description="The result of segmentCreate.")
 class SegmentCreatePayload(WrittenPayload):
     """See the description."""
 
 
-@strawberry.type(description="What came of segmentUpdate.")
+@strawberry.type(description="The result of segmentUpdate.")
 class SegmentUpdatePayload(WrittenPayload):
     """See the description."""
 
 
-@strawberry.type(description="What came of segmentUpsert.")
+@strawberry.type(description="The result of segmentUpsert.")
 class SegmentUpsertPayload(WrittenPayload):
     """See the description."""
 
-    @strawberry.field(description="True: it is new. False: it was there. Null: nothing was done.")
+    @strawberry.field(description="Whether the segment is new; null if nothing was written.")
     def created(self) -> bool | None:
         """See the description."""
-        told: bool | None = self.value.is_new
-        return told
+        is_new: bool | None = self.value.is_new
+        return is_new
 
 
-@strawberry.type(description="What came of segmentDelete.")
+@strawberry.type(description="The result of segmentDelete.")
 class SegmentDeletePayload(Payload):
     """See the description."""
 
-    @strawberry.field(description="The global id of the segment that is gone.")
+    @strawberry.field(description="The global id of the deleted segment.")
     def deleted_segment_id(self) -> strawberry.ID | None:
         """See the description."""
         return segment_id(self.value.ref)
@@ -221,20 +222,20 @@ def segment_id(ref: Ref | None) -> strawberry.ID | None:
     return None if ref is None else strawberry.ID(global_ids.of_ref(Kind.SEGMENT, ref))
 
 
-@strawberry.type(description="One row of a bulk of segments.")
+@strawberry.type(description="The result of one row of a bulk mutation of segments.")
 class SegmentBulkResult(Row):
     """See the description."""
 
     value: strawberry.Private[receipts.SegmentRow]
 
-    @strawberry.field(description="The segment as the provider has it now.")
+    @strawberry.field(description="The segment after the write.")
     async def segment(self, info: Context) -> Segment | None:
         """See the description."""
         if self.value.outcome is BulkOutcome.DELETED:
             return None
         return await segment_of(info, self.value)
 
-    @strawberry.field(description="The global id of the segment that is gone.")
+    @strawberry.field(description="The global id of the deleted segment.")
     def deleted_segment_id(self) -> strawberry.ID | None:
         """See the description."""
         return segment_id(self.value.ref) if self.value.outcome is BulkOutcome.DELETED else None
@@ -245,34 +246,34 @@ DONE = frozenset({BulkOutcome.CREATED, BulkOutcome.UPDATED, BulkOutcome.DELETED}
 
 @strawberry.type
 class BulkPayload(Payload):
-    """What every bulk has."""
+    """The fields of every bulk payload."""
 
-    @strawberry.field(description="Rows that were done.")
+    @strawberry.field(description="The number of rows that succeeded.")
     def succeeded(self) -> int:
         """See the description."""
         return sum(row.outcome in DONE for row in self.value.rows)
 
-    @strawberry.field(description="Rows that were not done, or of which it is not known.")
+    @strawberry.field(description="The number of rows that failed or whose outcome is unknown.")
     def failed(self) -> int:
         """See the description."""
         return sum(row.outcome not in DONE for row in self.value.rows)
 
 
-@strawberry.type(description="What came of a bulk of segments.")
+@strawberry.type(description="The result of a bulk mutation of segments.")
 class SegmentBulkPayload(BulkPayload):
     """See the description."""
 
-    @strawberry.field(description="One row for each of the input, in its order.")
+    @strawberry.field(description="One result per input row, in the same order.")
     def results(self) -> list[SegmentBulkResult]:
         """See the description."""
         return [SegmentBulkResult(value=row) for row in self.value.rows]
 
 
-@strawberry.type(description="What came of segmentsReorder.")
+@strawberry.type(description="The result of segmentsReorder.")
 class SegmentsReorderPayload(Payload):
     """See the description."""
 
-    @strawberry.field(description="The segments as they are ranked now.")
+    @strawberry.field(description="The segments with their new priorities.")
     def segments(self, info: Context) -> list[Segment] | None:
         """See the description."""
         if self.value.documents is None or not is_seen(info, self.value.provider):
@@ -283,21 +284,21 @@ class SegmentsReorderPayload(Payload):
         ]
 
 
-@strawberry.type(description="What came of assignmentCreate.")
+@strawberry.type(description="The result of assignmentCreate.")
 class AssignmentCreatePayload(Payload):
     """See the description."""
 
-    @strawberry.field(description="The assignment as the provider has it now.")
+    @strawberry.field(description="The assignment after the write.")
     def assignment(self, info: Context) -> Assignment | None:
         """See the description."""
         return assignment_of(info, self.value.assignment)
 
 
-@strawberry.type(description="What came of assignmentDelete.")
+@strawberry.type(description="The result of assignmentDelete.")
 class AssignmentDeletePayload(Payload):
     """See the description."""
 
-    @strawberry.field(description="The global id of the assignment that is gone.")
+    @strawberry.field(description="The global id of the deleted assignment.")
     def deleted_assignment_id(self) -> strawberry.ID | None:
         """See the description."""
         return assignment_id(self.value.deleted)
@@ -308,7 +309,7 @@ def assignment_id(ref: entities.AssignmentRef | None) -> strawberry.ID | None:
     return None if ref is None else strawberry.ID(global_ids.of_ref(Kind.ASSIGNMENT, ref))
 
 
-@strawberry.type(description="One row of a bulk of assignments.")
+@strawberry.type(description="The result of one row of a bulk mutation of assignments.")
 class AssignmentBulkResult(Row):
     """See the description."""
 
@@ -319,23 +320,23 @@ class AssignmentBulkResult(Row):
         """See the description."""
         return assignment_of(info, self.value.assignment)
 
-    @strawberry.field(description="The global id of the assignment that is gone.")
+    @strawberry.field(description="The global id of the deleted assignment.")
     def deleted_assignment_id(self) -> strawberry.ID | None:
         """See the description."""
         return assignment_id(self.value.deleted)
 
 
-@strawberry.type(description="What came of a bulk of assignments.")
+@strawberry.type(description="The result of a bulk mutation of assignments.")
 class AssignmentBulkPayload(BulkPayload):
     """See the description."""
 
-    @strawberry.field(description="One row for each of the input, in its order.")
+    @strawberry.field(description="One result per input row, in the same order.")
     def results(self) -> list[AssignmentBulkResult]:
         """See the description."""
         return [AssignmentBulkResult(value=row) for row in self.value.rows]
 
 
-@strawberry.type(description="What became of one customer's replacement.")
+@strawberry.type(description="The outcome of replacing one customer's segments.")
 class CustomerSegmentsReplaceResult:
     """See the description."""
 
@@ -343,7 +344,7 @@ class CustomerSegmentsReplaceResult:
 
     value: strawberry.Private[receipts.ReplacementRow]
 
-    @strawberry.field(description="Its place in the input, from 0.")
+    @strawberry.field(description="The index of the row in the input, from 0.")
     def index(self) -> int:
         """See the description."""
         return self.value.index
@@ -353,47 +354,47 @@ class CustomerSegmentsReplaceResult:
         """See the description."""
         return self.value.customer
 
-    @strawberry.field(description="What became of it.")
+    @strawberry.field(description="The outcome.")
     def outcome(self) -> ReplaceOutcome:
         """See the description."""
         return ReplaceOutcome(self.value.outcome)
 
-    @strawberry.field(description="Why it was not done, or not wholly.")
+    @strawberry.field(description="Why the entry was not written, or only in part.")
     def user_errors(self) -> list[UserError]:
         """See the description."""
         return user_errors(self.value)
 
 
-@strawberry.type(description="What came of customerSegmentsReplace.")
+@strawberry.type(description="The result of customerSegmentsReplace.")
 class CustomerSegmentsReplacePayload(Payload):
     """See the description."""
 
     @strawberry.field(
-        description="The customers that the provider confirmed, by its own ids, as asked."
+        description="The provider's own ids, as given, of the customers it confirmed."
     )
     def updated_customer_ids(self) -> list[str]:
         """See the description."""
         updated = ReplaceOutcome.UPDATED.value
         return [row.customer for row in self.value.rows if row.outcome == updated]
 
-    @strawberry.field(description="One row for each of the input, in its order.")
+    @strawberry.field(description="One result per input row, in the same order.")
     def results(self) -> list[CustomerSegmentsReplaceResult]:
         """See the description."""
         return [CustomerSegmentsReplaceResult(value=row) for row in self.value.rows]
 
 
-@strawberry.type(description="One row of a bulk of items.")
+@strawberry.type(description="The result of one row of a bulk mutation of items.")
 class SegmentItemsBulkResult(Row):
     """See the description."""
 
     value: strawberry.Private[receipts.ItemRow]
 
 
-@strawberry.type(description="What came of a bulk of items.")
+@strawberry.type(description="The result of a bulk mutation of items.")
 class SegmentItemsBulkPayload(BulkPayload):
     """See the description."""
 
-    @strawberry.field(description="One row for each of the input, in its order.")
+    @strawberry.field(description="One result per input row, in the same order.")
     def results(self) -> list[SegmentItemsBulkResult]:
         """See the description."""
         return [SegmentItemsBulkResult(value=row) for row in self.value.rows]
