@@ -1,1 +1,1 @@
-"""The four providers as local servers, written from their documents and not from our adapters."""
+"""The four providers as local servers, written from their documents, not from our adapters."""

@@ -1,7 +1,7 @@
-"""The frame of the sandbox: providers, the calls they got, and how long they take.
+"""The sandbox: providers, the calls they received, and their latency.
 
-Inside the gateway's own process a provider is used alone (`Sandbox.provider`); `gateway sandbox`
-serves all of them below one address (`Sandbox.asgi`).
+The gateway embeds single providers in its own process (`Sandbox.provider`); `gateway sandbox`
+serves all of them at one address (`Sandbox.asgi`).
 """
 
 import asyncio
@@ -24,13 +24,13 @@ from gateway.sandbox.people import people
 from gateway.sandbox.provider import SandboxProvider
 from gateway.sandbox.replies import json_response
 
-REMEMBERED_CALLS = 100_000
-NO_ANSWER = 0
+MAX_CALLS = 100_000
+NO_RESPONSE = 0
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxOptions:
-    """How many people the providers know, and how many milliseconds every answer takes."""
+    """The number of people that the providers know, and the latency of every response."""
 
     customers: int = 300
     latency_ms: float = 0
@@ -38,9 +38,9 @@ class SandboxOptions:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call a provider got; path and query are decoded, as the provider reads them.
+    """One call to a provider; path and query are decoded.
 
-    `status` is 0 when no answer began, because the caller gave up.
+    `status` is 0 if no response started, because the caller gave up.
     """
 
     kind: str
@@ -55,11 +55,11 @@ def _now() -> datetime:
 
 
 class Sandbox:
-    """Providers over one cast, each with state of its own that starts afresh.
+    """Providers with the same cast of people; each has its own, fresh state.
 
-    `asgi` serves them all below one address. `calls` are the newest 100,000 calls, of all
-    providers, in the order they were answered; `counts` has every call by kind, from the moment
-    it comes in.
+    `asgi` serves them all at one address. `calls` are the latest 100,000 calls, of all providers,
+    in the order of their completion; `counts` has the number of calls by kind, counted on
+    arrival.
     """
 
     def __init__(
@@ -71,30 +71,31 @@ class Sandbox:
         """Serve these providers, by kind."""
         self._options = options or SandboxOptions()
         cast = tuple(people(self._options.customers))
-        self.calls: deque[Call] = deque(maxlen=REMEMBERED_CALLS)
+        self.calls: deque[Call] = deque(maxlen=MAX_CALLS)
         self.counts = dict.fromkeys(providers, 0)
         self.faults = Faults()
         self._providers = {
-            kind: self._framed(kind, each.build(cast, now)) for kind, each in providers.items()
+            kind: self._instrumented(kind, each.build(cast, now))
+            for kind, each in providers.items()
         }
         self._credentials = {kind: each.CREDENTIALS for kind, each in providers.items()}
-        self.asgi = self._side_by_side()
+        self.asgi = self._combined()
 
     def provider(self, kind: str) -> ASGIApp:
-        """Return one provider's server, counting; KeyError for a kind there is not."""
+        """Return one provider's server, with its calls counted; KeyError for an unknown kind."""
         return self._providers[kind]
 
     def reset_calls(self) -> None:
-        """Forget the calls and start counting at zero."""
+        """Clear the calls and reset the counts."""
         self.calls.clear()
         self.counts.update(dict.fromkeys(self.counts, 0))
 
-    def _side_by_side(self) -> ASGIApp:
+    def _combined(self) -> ASGIApp:
         """Return the server of `/stuut/…` and so on, `/`, `/calls` and `/faults`.
 
-        A function and not a method: that is how uvicorn knows an application of this ASGI version.
+        A function, not a method, so that uvicorn recognises an ASGI 3 application.
         """
-        desk = Starlette(
+        control = Starlette(
             routes=[
                 Route("/", self._show_directory),
                 Route("/gateway.toml", self._show_configuration),
@@ -102,31 +103,31 @@ class Sandbox:
                 Route("/calls", self._reset_counts, methods=["DELETE"]),
                 Route("/faults", self._show_faults, methods=["GET"]),
                 Route("/faults", self._set_faults, methods=["PUT"]),
-                Route("/faults", self._heal, methods=["DELETE"]),
+                Route("/faults", self._clear_faults, methods=["DELETE"]),
             ]
         )
 
-        async def side_by_side(scope: Scope, receive: Receive, send: Send) -> None:
+        async def combined(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http":
-                kind, _, rest = scope["raw_path"].decode("ascii")[1:].partition("/")
+                kind, _, path = scope["raw_path"].decode("ascii")[1:].partition("/")
                 if kind in self._providers:
-                    inner = {**scope, "path": unquote(f"/{rest}"), "raw_path": f"/{rest}".encode()}
-                    # A connection that is to break: the server closes one that is left half said.
+                    inner = {**scope, "path": unquote(f"/{path}"), "raw_path": f"/{path}".encode()}
+                    # The fault `reset`: a server closes a connection with an incomplete response.
                     with contextlib.suppress(ConnectionResetError):
                         await self._providers[kind](inner, receive, send)
                     return
-            await desk(scope, receive, send)
+            await control(scope, receive, send)
 
-        return side_by_side
+        return combined
 
-    def _framed(self, kind: str, app: ASGIApp) -> ASGIApp:
-        async def framed(scope: Scope, receive: Receive, send: Send) -> None:
+    def _instrumented(self, kind: str, app: ASGIApp) -> ASGIApp:
+        async def instrumented(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http":
                 await app(scope, receive, send)
                 return
-            status = NO_ANSWER
+            status = NO_RESPONSE
 
-            async def send_noting(message: Message) -> None:
+            async def send_and_note(message: Message) -> None:
                 nonlocal status
                 if message["type"] == "http.response.start":
                     status = message["status"]
@@ -136,13 +137,13 @@ class Sandbox:
             try:
                 if self._options.latency_ms > 0:
                     await asyncio.sleep(self._options.latency_ms / 1000)
-                await self.faults.run(kind, app, scope, receive, send_noting)
+                await self.faults.run(kind, app, scope, receive, send_and_note)
             finally:
                 query = unquote_plus(scope["query_string"].decode("ascii"))
                 path = unquote(scope["raw_path"].decode("ascii"))
                 self.calls.append(Call(kind, scope["method"], path, query, status))
 
-        return framed
+        return instrumented
 
     async def _show_directory(self, request: Request) -> Response:
         providers = {
@@ -151,7 +152,7 @@ class Sandbox:
         }
         return json_response(
             {
-                "about": "Providers of customer segments, made up; GET and DELETE /calls,"
+                "about": "Simulated providers of customer segments; GET and DELETE /calls,"
                 " GET, PUT and DELETE /faults",
                 "customers": self._options.customers,
                 "providers": providers,
@@ -159,7 +160,7 @@ class Sandbox:
         )
 
     async def _show_configuration(self, request: Request) -> Response:
-        """Return a configuration file for the gateway that serves these providers."""
+        """Return a configuration file for a gateway in front of these providers."""
         tables = [
             "\n".join(
                 [
@@ -187,7 +188,7 @@ class Sandbox:
             return json_response({"message": str(error)}, HTTPStatus.BAD_REQUEST)
         return json_response(self.faults.current)
 
-    async def _heal(self, _request: Request) -> Response:
+    async def _clear_faults(self, _request: Request) -> Response:
         self.faults.replace(())
         return Response(status_code=HTTPStatus.NO_CONTENT)
 

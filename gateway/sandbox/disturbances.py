@@ -1,4 +1,4 @@
-"""What each kind of fault does to a provider's server: an app around its app."""
+"""What each kind of fault does to a provider's server: an app that wraps its app."""
 
 import asyncio
 import gzip
@@ -19,7 +19,7 @@ BOMB_MEBIBYTES = 1024
 
 
 class Fault(Protocol):
-    """The parts of a fault that are used here."""
+    """The fields of a fault that are used here."""
 
     @property
     def provider(self) -> str: ...  # noqa: D102  # see gateway.sandbox.faults
@@ -31,38 +31,38 @@ class Fault(Protocol):
     def every_s(self) -> float: ...  # noqa: D102
 
 
-class Answer(NamedTuple):
-    """What a server would have sent."""
+class BufferedResponse(NamedTuple):
+    """The response that a server would have sent."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
 
 
-async def answer_of(app: ASGIApp, scope: Scope, receive: Receive) -> Answer:
-    """Return what the app answers, instead of sending it."""
+async def buffered(app: ASGIApp, scope: Scope, receive: Receive) -> BufferedResponse:
+    """Return the response of the app instead of sending it."""
     status, headers, parts = 500, list[tuple[bytes, bytes]](), list[bytes]()
 
-    async def keep(message: Message) -> None:
+    async def collect(message: Message) -> None:
         nonlocal status, headers
         if message["type"] == "http.response.start":
             status, headers = message["status"], list(message["headers"])
         else:
             parts.append(message.get("body", b""))
 
-    await app(scope, receive, keep)
-    kept = [header for header in headers if header[0].lower() != b"content-length"]
-    return Answer(status, kept, b"".join(parts))
+    await app(scope, receive, collect)
+    other_headers = [header for header in headers if header[0].lower() != b"content-length"]
+    return BufferedResponse(status, other_headers, b"".join(parts))
 
 
-async def start(send: Send, answer: Answer, length: int) -> None:
-    """Send the head of an answer, with this Content-Length."""
-    headers = [*answer.headers, (b"content-length", str(length).encode())]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+async def start(send: Send, response: BufferedResponse, length: int) -> None:
+    """Send the head of a response, with this Content-Length."""
+    headers = [*response.headers, (b"content-length", str(length).encode())]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
 
 
 def sending(response: Response) -> ASGIApp:
-    """Return an app that reads the request to its end and answers this."""
+    """Return an app that reads the whole request and sends this response."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         while (await receive()).get("more_body"):
@@ -73,7 +73,7 @@ def sending(response: Response) -> ASGIApp:
 
 
 def json_error(status: int, headers: Mapping[str, str]) -> ASGIApp:
-    """Return an app that answers an error; no provider documents the body of any of these."""
+    """Return an app that sends an error; no provider documents the body of these."""
     body = msgspec.json.encode({"code": status, "message": "A fault of the sandbox."})
     return sending(Response(body, status, headers, media_type="application/json"))
 
@@ -110,10 +110,10 @@ def _reset(fault: Fault, app: ASGIApp) -> ASGIApp:
     del fault
 
     async def reset(scope: Scope, receive: Receive, send: Send) -> None:
-        answer = await answer_of(app, scope, receive)
-        await start(send, answer, len(answer.body) + 1)
-        await send({"type": "http.response.body", "body": answer.body[:1], "more_body": True})
-        # A server closes the connection; in one process the caller gets this very error.
+        response = await buffered(app, scope, receive)
+        await start(send, response, len(response.body) + 1)
+        await send({"type": "http.response.body", "body": response.body[:1], "more_body": True})
+        # A server closes the connection; in the same process the caller gets this error.
         raise ConnectionResetError("a fault of the sandbox")
 
     return reset
@@ -132,10 +132,10 @@ def _hang(fault: Fault, app: ASGIApp) -> ASGIApp:
 
 def _drip(fault: Fault, app: ASGIApp) -> ASGIApp:
     async def drip(scope: Scope, receive: Receive, send: Send) -> None:
-        answer = await answer_of(app, scope, receive)
-        await start(send, answer, len(answer.body))
-        for place in range(len(answer.body)):
-            part = answer.body[place : place + 1]
+        response = await buffered(app, scope, receive)
+        await start(send, response, len(response.body))
+        for index in range(len(response.body)):
+            part = response.body[index : index + 1]
             await send({"type": "http.response.body", "body": part, "more_body": True})
             await asyncio.sleep(fault.every_s)
         await send({"type": "http.response.body", "body": b""})
@@ -144,29 +144,29 @@ def _drip(fault: Fault, app: ASGIApp) -> ASGIApp:
 
 
 def _replaced(change: Callable[[bytes], bytes]) -> Callable[[Any, ASGIApp], ASGIApp]:
-    """Return a disturbance that changes the body of the true answer."""
+    """Return a disturbance that changes the body of the normal response."""
 
-    def made(fault: Fault, app: ASGIApp) -> ASGIApp:
+    def disturbance(fault: Fault, app: ASGIApp) -> ASGIApp:
         del fault
 
         async def replaced(scope: Scope, receive: Receive, send: Send) -> None:
-            answer = await answer_of(app, scope, receive)
-            body = change(answer.body)
-            await start(send, answer, len(body))
+            response = await buffered(app, scope, receive)
+            body = change(response.body)
+            await start(send, response, len(body))
             await send({"type": "http.response.body", "body": body})
 
         return replaced
 
-    return made
+    return disturbance
 
 
 def _with_wrong_token(body: bytes) -> bytes:
     try:
-        told = msgspec.json.decode(body)
+        document = msgspec.json.decode(body)
     except msgspec.DecodeError:
         return body
-    if isinstance(told, dict) and "access_token" in told:
-        return msgspec.json.encode({**told, "access_token": "wrong"})
+    if isinstance(document, dict) and "access_token" in document:
+        return msgspec.json.encode({**document, "access_token": "wrong"})
     return body
 
 
@@ -183,7 +183,7 @@ def _bomb(fault: Fault, app: ASGIApp) -> ASGIApp:
 
 @cache
 def _compressed_zeros() -> bytes:
-    """Return a gigabyte as one megabyte: members of gzip may follow each other."""
+    """Return a gigabyte of zeros in one megabyte: gzip members may be concatenated."""
     return gzip.compress(bytes(MEBIBYTE)) * BOMB_MEBIBYTES
 
 
@@ -212,5 +212,5 @@ _KINDS: Mapping[str, Callable[[Any, ASGIApp], ASGIApp]] = {
 
 
 def disturbed(kind: str, fault: Fault, app: ASGIApp, delay_s: float) -> ASGIApp:
-    """Return the app as this fault leaves it; it begins to answer so much later."""
+    """Return the app with this fault; its response starts `delay_s` later."""
     return _delayed(_KINDS[kind](fault, app), delay_s)

@@ -40,47 +40,53 @@ P99 = 2.326
 
 
 class Fault(Struct, frozen=True, forbid_unknown_fields=True):
-    """What goes wrong at one provider.
+    """A fault of one provider.
 
-    - `none`: nothing but the latency; `error`: answers `status`; `limit`: 429 with Retry-After
-      (`retry_after_s`) and, at Voucherify's, its own headers; `reset`: the connection breaks;
-    - `hang`: never answers; `drip`: the true answer, a byte every `every_s`; `garbage`: bytes that
-      are no JSON; `html`: a proxy's error page with status 200; `truncated`: half of the true
-      answer; `deep`: JSON nested 100,000 levels; `bomb`: a gigabyte of zeros, compressed;
-      `wrong_token`: a sign-in that goes well and gives a token that does not.
+    - `none`: only the latency
+    - `error`: responds with `status`
+    - `limit`: 429 with Retry-After (`retry_after_s`), at Voucherify also with its own headers
+    - `reset`: the connection breaks
+    - `hang`: never responds
+    - `drip`: the normal response, a byte every `every_s`
+    - `garbage`: bytes that are not JSON
+    - `html`: a proxy's error page with status 200
+    - `truncated`: half of the normal response
+    - `deep`: JSON nested 100,000 levels
+    - `bomb`: a gigabyte of zeros, compressed
+    - `wrong_token`: signing in succeeds, but the token is rejected
     """
 
     provider: Provider
     kind: Kind = "none"
     path: str = ""
-    """Only paths that start so, below the provider's base URL."""
+    """Only paths with this prefix, below the provider's base URL."""
     share: Annotated[float, Meta(ge=0, le=1)] = 1
-    """The part of the calls that it hits."""
+    """The fraction of calls that are affected, 0 to 1."""
     latency_ms: Annotated[float, Meta(ge=0, le=600_000)] = 0
-    """Half of the calls it hits take at most this longer …"""
+    """The median of the added latency, which is log-normal."""
     latency_p99_ms: Annotated[float, Meta(ge=0, le=600_000)] = 0
-    """… and 99 % at most this (log-normal); 0: all take `latency_ms`."""
+    """Its 99th percentile; 0: every call takes `latency_ms`."""
     status: Annotated[int, Meta(ge=200, le=599)] = 503
     retry_after_s: Annotated[int, Meta(ge=0, le=86_400)] | None = None
     every_s: Seconds = 0.1
     down_s: Seconds = 0
     up_s: Seconds = 0
-    """Flapping: so long there, so long gone, and so on. Both 0: there all the time."""
+    """Flapping: active for `down_s`, then inactive for `up_s`. Both 0: always active."""
 
 
 def read(text: str) -> Fault:
     """Read `PROVIDER:KIND` or `PROVIDER:KIND:name=value,name=value`. Raises ValueError."""
-    provider, _, rest = text.partition(":")
-    kind, _, parts = rest.partition(":")
-    given = {"provider": provider, "kind": kind or "none"}
+    provider, _, remainder = text.partition(":")
+    kind, _, parts = remainder.partition(":")
+    fields = {"provider": provider, "kind": kind or "none"}
     for part in filter(None, parts.split(",")):
         name, equals, value = part.partition("=")
         if not equals:
             raise ValueError(f"{part!r} is not name=value")
-        given[name.strip()] = value.strip()
+        fields[name.strip()] = value.strip()
     try:
         # Strict only in names and bounds: on the command line every value is a text.
-        return msgspec.convert(given, Fault, strict=False)
+        return msgspec.convert(fields, Fault, strict=False)
     except msgspec.ValidationError as error:
         raise ValueError(f"{text!r}: {error}") from error
 
@@ -90,7 +96,7 @@ _decoder = msgspec.json.Decoder(list[Fault])
 
 @dataclass(slots=True)
 class Faults:
-    """The faults there are, and since when."""
+    """The current faults, and when they were set."""
 
     clock: Callable[[], float] = time.monotonic
     chance: random.Random = field(default_factory=random.Random)
@@ -98,18 +104,18 @@ class Faults:
     _since: float = 0.0
 
     def replace(self, faults: Sequence[Fault]) -> None:
-        """Have these from now on, and no others."""
+        """Replace all faults with these."""
         self.current = tuple(faults)
         self._since = self.clock()
 
     def replace_json(self, body: bytes) -> None:
-        """Have those of a JSON list. Raises ValueError, which says what is wrong with it."""
+        """Replace all faults with those of a JSON list. ValueError says what is wrong with it."""
         self.replace(_decoder.decode(body))
 
     async def run(
         self, kind: str, app: ASGIApp, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Let a provider's server answer a call, disturbed by the faults that hit it."""
+        """Run a provider's server for a call, with the faults that apply to it."""
         path = scope["raw_path"].decode("ascii")
         for fault in self.current:
             if fault.provider == kind and path.startswith(fault.path) and self._hits(fault):

@@ -1,8 +1,8 @@
 """Instaleap as a local server. Facts: the vendor's page "Customer Segments".
 
-One call, which replaces the segments of customers and answers only whom it updated. Our
-decisions, as nothing is documented: the status 200, null and [] both clear, an answer in the order
-of the request, and error bodies in the shape of the reverse call ("Customer Segments Gateway").
+One call, which replaces the segments of customers and returns the ids of updated ones. Not
+documented, our decisions: the status is 200, null and [] both clear, the response has the order of
+the request, and error bodies have the shape of the reverse call ("Customer Segments Gateway").
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ from gateway.sandbox.replies import json_response
 
 CREDENTIALS: Mapping[str, str] = {"token": "sandbox-instaleap-token"}
 EXAMPLE_EVERY = 6
-"""Every so many customers has segments at the start."""
+"""One customer of this many has segments at the start."""
 
 
 class Segment(Struct):
@@ -33,7 +33,7 @@ class Segment(Struct):
 
 
 class Customer(Struct):
-    """Whose segments to replace, and by what; `segments` is required, but may be null."""
+    """A customer and their new segments; `segments` is required, but may be null."""
 
     document_id: str
     segments: list[Segment] | None
@@ -45,10 +45,10 @@ class Replacement(Struct):
     customers: Annotated[list[Customer], Meta(min_length=1)]
 
 
-def build(cast: Sequence[Person], now: Callable[[], datetime]) -> Starlette:  # noqa: ARG001 - every provider is built alike; nothing here has a time
-    """Return a server of its own state: `state.segments` maps document id to segments.
+def build(cast: Sequence[Person], now: Callable[[], datetime]) -> Starlette:  # noqa: ARG001 - the same signature for every provider; nothing here has a time
+    """Return a server with its own state: `state.segments` maps document id to segments.
 
-    Customers are those of the cast that Instaleap knows; the call creates none.
+    Customers are those of the cast with an Instaleap id; the call creates none.
     """
     app = Starlette(routes=[Route("/api/v3/customers/segments", replace, methods=["POST"])])
     app.state.segments = {
@@ -75,7 +75,7 @@ async def replace(request: Request) -> Response:
 
 
 def _example(person: Person) -> list[dict[str, str]]:
-    """Return what a customer has before anybody writes: mostly nothing."""
+    """Return the initial segments of a customer: usually none."""
     if person.n % EXAMPLE_EVERY:
         return []
     return [{"type": "membership", "value": person.tier.upper()}]

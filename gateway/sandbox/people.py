@@ -1,4 +1,4 @@
-"""The people and companies every sandbox knows: one cast, under each provider's own keys.
+"""The people and companies of the example data, under each provider's own keys.
 
 The n-th person is the same in every run and on every machine: names, places and dates follow from
 n alone. Who is known where follows from n too, so that some are known everywhere and some once.
@@ -90,7 +90,7 @@ EPOCH = datetime(2023, 1, 2, 8, 0, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One person (or, with `company`, the buyer of a company) and the keys they go by."""
+    """One person (or, with `company`, a company's buyer) and their keys at the providers."""
 
     n: int
     given: str
@@ -105,7 +105,7 @@ class Person:
     company: str | None
     industry: str | None
     tier: str
-    """Gold, Silver, Bronze or None-like "Basic": what promotion rules look at."""
+    """Gold, Silver, Bronze, or Basic for none; used by promotion rules."""
     since: datetime
 
     @property
@@ -140,7 +140,7 @@ class Person:
 
 
 def scramble(n: int, length: int, alphabet: str = "") -> str:
-    """Return a stable, opaque-looking string of letters and digits, another for each n."""
+    """Return a stable, opaque-looking string of letters and digits, different for each n."""
     letters = alphabet or "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
     out, x = [], (n + 1) * 0x9E3779B97F4A7C15 % 2**64
     for _ in range(length):

@@ -1,4 +1,4 @@
-"""What the sandbox of one provider has."""
+"""The interface of a provider's sandbox."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -10,11 +10,11 @@ from gateway.sandbox.people import Person
 
 
 class SandboxProvider(Protocol):
-    """A module that plays one provider."""
+    """A module that simulates one provider."""
 
     @property
     def CREDENTIALS(self) -> Mapping[str, str]:  # noqa: N802  # a constant of a module
-        """What it accepts, under the names the configuration file has for it."""
+        """The accepted credentials, under their names in the configuration file."""
 
     def build(self, cast: Sequence[Person], now: Callable[[], datetime]) -> ASGIApp:
-        """Return a server with a state of its own, over these people and this clock."""
+        """Return a server with its own state, for these people and this clock."""

@@ -1,4 +1,4 @@
-"""What every sandbox provider does with JSON: read a request's body, write a response's."""
+"""JSON for every sandbox provider: read a request's body, write a response's."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,5 +21,5 @@ def json_response(
 
 
 async def read_json(request: Request) -> Any:
-    """Return the request's body, decoded; ValueError (msgspec.DecodeError) when it is no JSON."""
+    """Return the request's body, decoded; ValueError (msgspec.DecodeError) when it is not JSON."""
     return msgspec.json.decode(await request.body())

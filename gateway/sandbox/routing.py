@@ -1,4 +1,4 @@
-"""Routes over the path as it was sent: an id may hold a slash, a colon or any letter."""
+"""Routes over the path as it was sent: an id may contain a slash, a colon or any letter."""
 
 from urllib.parse import unquote
 

@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from gateway.asgi import build
-from gateway.sandbox.disturbances import answer_of
+from gateway.sandbox.disturbances import buffered
 from gateway.sandbox.faults import Fault
 from gateway.settings import Settings
 from tests.e2e.known import HIRO_AT
@@ -99,7 +99,7 @@ async def test_rows_that_a_provider_repeats_are_shown_once() -> None:
     """Stuut answers half of its segments, each twice: they are there once, nothing failed."""
 
     async def doubled(scope: Scope, receive: Receive, send: Send) -> None:
-        answer = await answer_of(front.providers.real("stuut"), scope, receive)
+        answer = await buffered(front.providers.real("stuut"), scope, receive)
         rows = json.loads(answer.body)
         body = json.dumps([rows[place // 2] for place in range(len(rows))]).encode()
         await send({"type": "http.response.start", "status": 200, "headers": answer.headers})

@@ -1,8 +1,8 @@
 """Customers in segments: `/customer-segment/{tenant}/segments/{segmentId}/customers`.
 
-An assignment is of a customer (B2C), or of a customer through one legal entity (B2B): the same
+An assignment is for a customer (B2C), or for a customer through one legal entity (B2B): the same
 customer may be in a segment once per legal entity. Our decisions: an unknown segment, customer or
-legal entity is 400 on writing; names and addresses are the customer's present ones.
+legal entity is 400 on writing; names and addresses are the customer's current ones.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from gateway.sandbox.emporix import faults
 from gateway.sandbox.emporix.bodies import AssignmentBody, read
 from gateway.sandbox.emporix.bulk import bulk
 from gateway.sandbox.emporix.listing import Row, listed, projected, query_text, selected
-from gateway.sandbox.emporix.operations import Ask, Operation, operation
+from gateway.sandbox.emporix.operations import ApiCall, Operation, operation
 from gateway.sandbox.emporix.segments import MANAGE, ONE, READ, READ_OWN
 from gateway.sandbox.emporix.tenant import Key, Tenant
 from gateway.sandbox.replies import json_response
@@ -34,7 +34,7 @@ class CustomerAssignments:
         self._links = tenant.customer_links
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations of this resource."""
         return [
             operation("GET", CUSTOMERS, self.list_all, READ, READ_OWN),
             operation("POST", CUSTOMERS + "/search", self.search, READ),
@@ -51,62 +51,62 @@ class CustomerAssignments:
             ),
         ]
 
-    def list_all(self, ask: Ask) -> Response:
-        """List a segment's customers; no segment means no customers, for a 404 is not listed.
+    def list_all(self, call: ApiCall) -> Response:
+        """List a segment's customers; no segment means no customers, because no 404 is documented.
 
-        Our decision: a shopper sees only himself, and only in his own ACTIVE segments.
+        Our decision: shoppers see only themselves, and only in their own ACTIVE segments.
         """
-        customer = ask.confined_to(READ)
-        rows = self._rows(ask.path["segmentId"])
+        customer = call.confined_to(READ)
+        rows = self._rows(call.path["segmentId"])
         if customer:
             own = {row["id"] for row in self._tenant.own_segments(customer)}
-            is_own = ask.path["segmentId"] in own
+            is_own = call.path["segmentId"] in own
             rows = [row for row in rows if is_own and row["customer"]["id"] == customer]
-        return self._list(ask, rows, ask.query.get("q", ""))
+        return self._list(call, rows, call.query.get("q", ""))
 
-    def search(self, ask: Ask) -> Response:
+    def search(self, call: ApiCall) -> Response:
         """List a segment's customers, with `q` in the body."""
-        return self._list(ask, self._rows(ask.path["segmentId"]), query_text(ask))
+        return self._list(call, self._rows(call.path["segmentId"]), query_text(call))
 
-    def get(self, ask: Ask) -> Response:
+    def get(self, call: ApiCall) -> Response:
         """Read one assignment."""
-        key = _key(ask)
-        link = self._links.of(ask.path["segmentId"]).get(key)
+        key = _key(call)
+        link = self._links.of(call.path["segmentId"]).get(key)
         if link is None:
             raise faults.not_found(key[1] or key[0])
-        return json_response(projected(self._shown(key, link), ask.query.get("fields")))
+        return json_response(projected(self._shown(key, link), call.query.get("fields")))
 
-    def upsert(self, ask: Ask) -> Response:
-        """Assign a customer: 201 when new, 204 when it was there, both without a body."""
-        body = read(ask.json(), AssignmentBody) if ask.body else AssignmentBody()
-        return Response(status_code=self._upsert(ask.path["segmentId"], _key(ask), body))
+    def upsert(self, call: ApiCall) -> Response:
+        """Assign a customer: 201 if new, 204 if it existed, both without a body."""
+        body = read(call.json(), AssignmentBody) if call.body else AssignmentBody()
+        return Response(status_code=self._upsert(call.path["segmentId"], _key(call), body))
 
-    def delete(self, ask: Ask) -> Response:
-        """Remove an assignment; one that is not there is no error (our decision)."""
-        self._links.drop(ask.path["segmentId"], _key(ask))
+    def delete(self, call: ApiCall) -> Response:
+        """Remove an assignment; removing a missing one is not an error (our decision)."""
+        self._links.drop(call.path["segmentId"], _key(call))
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
-    def upsert_bulk(self, ask: Ask) -> Response:
+    def upsert_bulk(self, call: ApiCall) -> Response:
         """Assign up to 200 customers; the results carry no ids."""
 
         def one(item: Any) -> tuple[HTTPStatus, None]:
             body = read(item, AssignmentBody)
-            return self._upsert(ask.path["segmentId"], _bulk_key(body), body), None
+            return self._upsert(call.path["segmentId"], _bulk_key(body), body), None
 
-        return bulk(ask, one)
+        return bulk(call, one)
 
-    def delete_bulk(self, ask: Ask) -> Response:
+    def delete_bulk(self, call: ApiCall) -> Response:
         """Remove up to 200 assignments."""
 
         def one(item: Any) -> tuple[HTTPStatus, None]:
-            self._links.drop(ask.path["segmentId"], _bulk_key(read(item, AssignmentBody)))
+            self._links.drop(call.path["segmentId"], _bulk_key(read(item, AssignmentBody)))
             return HTTPStatus.NO_CONTENT, None
 
-        return bulk(ask, one)
+        return bulk(call, one)
 
-    def _list(self, ask: Ask, rows: Sequence[Row], query: str) -> Response:
-        rows = selected(rows, query, ask.query.get("sort", ""))
-        return listed(ask, rows, lambda row: row)
+    def _list(self, call: ApiCall, rows: Sequence[Row], query: str) -> Response:
+        rows = selected(rows, query, call.query.get("sort", ""))
+        return listed(call, rows, lambda row: row)
 
     def _rows(self, segment_id: str) -> list[Row]:
         return [self._shown(key, link) for key, link in self._links.of(segment_id).items()]
@@ -134,8 +134,8 @@ class CustomerAssignments:
         return HTTPStatus.CREATED if is_new else HTTPStatus.NO_CONTENT
 
 
-def _key(ask: Ask) -> Key:
-    return ask.path["customerId"], ask.path.get("legalEntityId", "")
+def _key(call: ApiCall) -> Key:
+    return call.path["customerId"], call.path.get("legalEntityId", "")
 
 
 def _bulk_key(body: AssignmentBody) -> Key:

@@ -1,7 +1,7 @@
-"""Request bodies: what the segment service and the customer service accept, read strictly.
+"""Request bodies: of the segment service and the customer service, read strictly.
 
 Required fields, types and defaults are those of the vendor's OpenAPI files; unknown fields are
-dropped. Nothing may be null, except a customer's `restriction`.
+ignored. Nothing may be null, except a customer's `restriction`.
 """
 
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ class Wire(Struct, kw_only=True, rename="camel"):
 
 
 class Metadata(Wire, kw_only=True):
-    """What a caller may say in `metadata`: the version expected, and where mixins are defined."""
+    """What a caller may send in `metadata`: the expected version, and where mixins are defined."""
 
     version: int | UnsetType = UNSET
     mixins: Mixins | UnsetType = UNSET
@@ -115,7 +115,7 @@ class CustomerBody(Wire, kw_only=True):
 
 
 def read(body: Any, shape: type[T]) -> T:
-    """Return a decoded body as `shape`; RefusedError (400) names the field that does not fit."""
+    """Return a decoded body as `shape`; RefusedError (400) names the invalid field."""
     try:
         return msgspec.convert(body, shape)
     except msgspec.ValidationError as error:
@@ -132,7 +132,7 @@ def read_segment(body: Any) -> SegmentBody:
 
 
 def segment_row(segment: SegmentBody, segment_id: str, metadata: dict[str, Any]) -> dict[str, Any]:
-    """Return the document of a segment as the service keeps and shows it."""
+    """Return the document of a segment."""
     row: dict[str, Any] = {"id": segment_id, "name": segment.name}
     if segment.description is not UNSET:
         row["description"] = segment.description
@@ -149,7 +149,7 @@ def segment_row(segment: SegmentBody, segment_id: str, metadata: dict[str, Any])
 def next_metadata(
     old: dict[str, Any] | None, sent: Metadata | UnsetType, now: str
 ) -> dict[str, Any]:
-    """Return the metadata after a successful write: every one raises the version by 1."""
+    """Return the metadata after a successful write: each increments the version."""
     metadata: dict[str, Any] = {
         "createdAt": old["createdAt"] if old else now,
         "modifiedAt": now,
@@ -161,16 +161,16 @@ def next_metadata(
 
 
 def has_version(sent: Metadata | UnsetType) -> bool:
-    """Say whether a caller named a version at all."""
+    """Return whether the caller sent a version."""
     return sent is not UNSET and sent.version is not UNSET
 
 
 def is_stale(sent: Metadata | UnsetType, current: int) -> bool:
-    """Say whether a caller expected another version; without one nothing is checked."""
+    """Return whether the caller expects another version; without a version nothing is checked."""
     return sent is not UNSET and sent.version not in {UNSET, current}
 
 
 def stamp(moment: datetime) -> str:
-    """Return a moment as the services write it: UTC, milliseconds, Z."""
+    """Format a moment as the services do: UTC, milliseconds, Z."""
     text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")

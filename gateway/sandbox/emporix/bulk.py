@@ -1,4 +1,4 @@
-"""Bulk calls: one result per item, in the order of the request, whatever happens to the others."""
+"""Bulk calls: one independent result per item, in the order of the request."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -7,20 +7,20 @@ from typing import Any
 from starlette.responses import Response
 
 from gateway.sandbox.emporix.faults import RefusedError, invalid
-from gateway.sandbox.emporix.operations import Ask
+from gateway.sandbox.emporix.operations import ApiCall
 from gateway.sandbox.replies import json_response
 
 LIMIT_ITEMS = 200
 WORDS = {HTTPStatus.CREATED: "Created", HTTPStatus.NO_CONTENT: "OK"}
 
 
-def bulk(ask: Ask, one: Callable[[Any], tuple[HTTPStatus, str | None]]) -> Response:
-    """Do each item on its own and answer 207; RefusedError (400) for more than 200.
+def bulk(call: ApiCall, one: Callable[[Any], tuple[HTTPStatus, str | None]]) -> Response:
+    """Process each item on its own and return 207; RefusedError (400) for more than 200.
 
-    `one` returns the item's status, and its id where the service shows ids. The index counts from
+    `one` returns the item's status, and its id if the service returns ids. The index counts from
     1, as in every example. Our decision: 207 even if every item failed.
     """
-    items = ask.json()
+    items = call.json()
     if not isinstance(items, list):
         raise invalid("must be an array")
     if len(items) > LIMIT_ITEMS:

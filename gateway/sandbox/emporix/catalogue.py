@@ -79,11 +79,11 @@ class Catalogue:
         kind: Mapping[str, Product | Category] = (
             self._products if item_type == "PRODUCT" else self._categories
         )
-        found = kind.get(item_id)
-        return {"id": item_id, "code": found.code, "name": found.name} if found else None
+        item = kind.get(item_id)
+        return {"id": item_id, "code": item.code, "name": item.name} if item else None
 
     def products_in(self, categories: Iterable[str]) -> set[str]:
-        """Return the products of these categories and of all below them."""
+        """Return the products of these categories and of their subcategories."""
         wanted = set(categories)
         return {
             product.id
@@ -92,7 +92,7 @@ class Catalogue:
         }
 
     def tree(self, assigned: Iterable[str], languages: tuple[str, ...]) -> list[dict[str, Any]]:
-        """Return the tree of these categories: with what is below them, and what leads to them."""
+        """Return the tree of these categories: with their descendants and ancestors."""
         wanted = set(assigned)
         inherits = {one for one in self._categories if wanted.intersection(self._upwards(one))}
         shown = {above for one in inherits for above in self._upwards(one)}
@@ -116,7 +116,7 @@ class Catalogue:
         return nodes("")
 
     def _upwards(self, category_id: str) -> list[str]:
-        """Return a category and all above it."""
+        """Return a category and its ancestors."""
         path = []
         while category_id:
             path.append(category_id)

@@ -1,4 +1,4 @@
-"""Documents of one kind, by id: found through an index, kept sorted while nothing changes."""
+"""Documents of one kind by id, with indexes, and results cached until the next write."""
 
 from collections.abc import Sequence
 from itertools import count
@@ -6,14 +6,14 @@ from itertools import count
 from gateway.sandbox.emporix import q
 from gateway.sandbox.emporix.listing import Row, ordered, selected
 
-KEPT_RESULTS = 32
+CACHED_RESULTS = 32
 
 
 class Collection:
     """Documents in the order of their creation.
 
     `unique` names fields beside `id` that no two documents share; equality on one of them in a
-    `q` is looked up instead of searched for. Results of other lists are kept until the next write.
+    `q` is looked up in an index. Results of other lists are cached until the next write.
     """
 
     def __init__(self, *unique: str) -> None:
@@ -50,7 +50,7 @@ class Collection:
         self._results.clear()
 
     def find(self, query: str, sort: str) -> Sequence[Row]:
-        """Return what a `q` selects, in the order of `sort`, else of creation."""
+        """Return the documents that `q` selects, in the order of `sort` or else of creation."""
         for condition in q.parse(query):
             field = condition.path[0]
             if condition.values is not None and condition.path == (field,):
@@ -60,14 +60,14 @@ class Collection:
                     ids = [self._ids[field].get(value, "") for value in condition.values]
                     return selected(self.some(ids), query, sort)
         if (query, sort) not in self._results:
-            if len(self._results) >= KEPT_RESULTS:
+            if len(self._results) >= CACHED_RESULTS:
                 self._results.pop(next(iter(self._results)))
             rows = selected(self.find("", ""), query, "") if query else list(self._rows.values())
             self._results[query, sort] = ordered(rows, sort)
         return self._results[query, sort]
 
     def some(self, ids: Sequence[str]) -> list[Row]:
-        """Return those documents of these ids that are there, each once, in order of creation."""
+        """Return the documents with these ids, without duplicates, in order of creation."""
         known = {row_id for row_id in ids if row_id in self._rows}
         return [self._rows[row_id] for row_id in sorted(known, key=self._serials.__getitem__)]
 

@@ -1,7 +1,7 @@
 """The customer service, tenant-managed: `/customer/{tenant}/customers`.
 
 Our decisions: the `Count` header is the number of all that match; a stale `metadata.version` is
-409 on PUT and not looked at on PATCH (which lists no 409); deleting a customer removes his segment
+409 on PUT and ignored on PATCH (which documents no 409); deleting a customer removes their segment
 assignments.
 """
 
@@ -17,7 +17,7 @@ from starlette.responses import Response
 from gateway.sandbox.emporix.bodies import CustomerBody, is_stale, read
 from gateway.sandbox.emporix.faults import RefusedError, forbidden, invalid
 from gateway.sandbox.emporix.listing import Row, page_of, query_text
-from gateway.sandbox.emporix.operations import Ask, Operation, operation
+from gateway.sandbox.emporix.operations import ApiCall, Operation, operation
 from gateway.sandbox.emporix.tenant import Tenant
 from gateway.sandbox.replies import json_response
 
@@ -47,7 +47,7 @@ class Customers:
         self._numbers = count(FIRST_GENERATED_NUMBER)
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations of this resource."""
         return [
             operation("GET", PATH, self.list_all, READ, READ_OWN),
             operation("POST", PATH, self.create, MANAGE, MANAGE_OWN),
@@ -58,37 +58,37 @@ class Customers:
             operation("DELETE", ONE, self.delete, MANAGE, MANAGE_OWN),
         ]
 
-    def list_all(self, ask: Ask) -> Response:
-        """List customers, 60 a page if nothing else is asked for."""
-        return self._list(ask, ask.query.get("q", ""))
+    def list_all(self, call: ApiCall) -> Response:
+        """List customers, 60 a page by default."""
+        return self._list(call, call.query.get("q", ""))
 
-    def search(self, ask: Ask) -> Response:
+    def search(self, call: ApiCall) -> Response:
         """List customers, with `q` in the body."""
-        return self._list(ask, query_text(ask))
+        return self._list(call, query_text(call))
 
-    def get(self, ask: Ask) -> Response:
+    def get(self, call: ApiCall) -> Response:
         """Read one customer."""
-        return json_response(_expanded(ask)(self._existing(ask, READ)))
+        return json_response(_expanded(call)(self._existing(call, READ)))
 
-    def create(self, ask: Ask) -> Response:
-        """Create a customer; the answer is only the id."""
-        body = read(ask.json(), CustomerBody)
+    def create(self, call: ApiCall) -> Response:
+        """Create a customer; the response is only the id."""
+        body = read(call.json(), CustomerBody)
         number = str(next(self._numbers)) if body.id is UNSET else body.id
         if self._customers.get(number):
             raise self._duplicate(number)
         self._put(number, body)
         return json_response({"id": number}, HTTPStatus.CREATED)
 
-    def upsert(self, ask: Ask) -> Response:
+    def upsert(self, call: ApiCall) -> Response:
         """Replace a customer, or create one under this number."""
-        number = ask.path["customerNumber"]
-        body = read(ask.json(), CustomerBody)
+        number = call.path["customerNumber"]
+        body = read(call.json(), CustomerBody)
         read({"id": number}, CustomerBody)
         old = self._customers.get(number)
         if old is None:
             self._put(number, body)
             return json_response({"id": number}, HTTPStatus.CREATED)
-        customer = ask.confined_to(MANAGE)
+        customer = call.confined_to(MANAGE)
         if customer and not self._is_visible(old, customer):
             raise forbidden()
         if is_stale(body.metadata, old["metadata"]["version"]):
@@ -98,10 +98,10 @@ class Customers:
         self._put(number, body)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
-    def patch(self, ask: Ask) -> Response:
+    def patch(self, call: ApiCall) -> Response:
         """Change the fields that are sent, as a merge patch: null removes. 200 without a body."""
-        old = self._existing(ask, MANAGE)
-        sent = ask.json()
+        old = self._existing(call, MANAGE)
+        sent = call.json()
         if not isinstance(sent, dict):
             raise invalid("must be an object")
         document = {name: part for name, part in old.items() if name not in SERVER_FIELDS}
@@ -109,33 +109,33 @@ class Customers:
         self._put(old["id"], read(_merged(document, sent), CustomerBody))
         return Response(status_code=HTTPStatus.OK)
 
-    def delete(self, ask: Ask) -> Response:
+    def delete(self, call: ApiCall) -> Response:
         """Remove a customer: 202, without a body."""
-        number = self._existing(ask, MANAGE)["id"]
+        number = self._existing(call, MANAGE)["id"]
         self._tenant.customer_links.drop_owner(number)
         self._customers.drop(number)
         return Response(status_code=HTTPStatus.ACCEPTED)
 
-    def _list(self, ask: Ask, query: str) -> Response:
-        rows = self._customers.find(query, ask.query.get("sort", ""))
-        customer = ask.confined_to(READ)
+    def _list(self, call: ApiCall, query: str) -> Response:
+        rows = self._customers.find(query, call.query.get("sort", ""))
+        customer = call.confined_to(READ)
         if customer:
             rows = [row for row in rows if self._is_visible(row, customer)]
-        shown = _expanded(ask)
-        body = [shown(row) for row in page_of(ask, rows)]
+        shown = _expanded(call)
+        body = [shown(row) for row in page_of(call, rows)]
         return json_response(body, headers={"Count": str(len(rows))})
 
-    def _existing(self, ask: Ask, scope: str) -> Row:
-        number = ask.path["customerNumber"]
+    def _existing(self, call: ApiCall, scope: str) -> Row:
+        number = call.path["customerNumber"]
         row = self._customers.get(number)
-        customer = ask.confined_to(scope)
+        customer = call.confined_to(scope)
         if row is None or (customer and not self._is_visible(row, customer)):
             reason = f"Couldn't find a customer with customerNumber '{number}'"
             raise RefusedError(HTTPStatus.NOT_FOUND, "Customer not Found", reason=reason)
         return row
 
     def _is_visible(self, row: Row, customer: str) -> bool:
-        """Say whether a shopper may see a customer: himself, and those of his companies."""
+        """Return whether a shopper may see a customer: themselves and those of their companies."""
         mine, theirs = (self._tenant.legal_entities(one) for one in (customer, row["id"]))
         return row["id"] == customer or not mine.keys().isdisjoint(theirs)
 
@@ -144,7 +144,7 @@ class Customers:
         if owner and owner != number:
             raise self._duplicate(str(body.contact_email))
         old = self._customers.get(number)
-        row = {"id": number, "customerNumber": number, **_kept(old)}
+        row = {"id": number, "customerNumber": number, **_unchanged(old)}
         sent = msgspec.to_builtins(body)
         row |= {name: part for name, part in sent.items() if name not in {"id", "b2b", "metadata"}}
         if "b2b" in sent or "b2b" in row:
@@ -161,13 +161,13 @@ class Customers:
         return RefusedError(HTTPStatus.CONFLICT, text)
 
 
-def _kept(old: Row | None) -> Row:
-    """Return what a write does not touch, because other services keep it."""
+def _unchanged(old: Row | None) -> Row:
+    """Return the fields that a write leaves unchanged, because other services own them."""
     known = old or {}
     names = ("addresses", "defaultAddress", "accounts")
-    kept = {name: known[name] for name in names if name in known}
+    unchanged = {name: known[name] for name in names if name in known}
     entities = known.get("b2b", {}).get("legalEntities")
-    return kept | ({"b2b": {"legalEntities": entities}} if entities else {})
+    return unchanged | ({"b2b": {"legalEntities": entities}} if entities else {})
 
 
 def _merged(target: Any, patch: Any) -> Any:
@@ -183,9 +183,9 @@ def _merged(target: Any, patch: Any) -> Any:
     return merged
 
 
-def _expanded(ask: Ask) -> Callable[[Row], Row]:
+def _expanded(call: ApiCall) -> Callable[[Row], Row]:
     """Return how a customer is shown: addresses, accounts and mixins only with `expand`."""
-    expand = {name.strip() for name in ask.query.get("expand", "").split(",")}
+    expand = {name.strip() for name in call.query.get("expand", "").split(",")}
     mixins = {name.removeprefix("mixin:") for name in expand if name.startswith("mixin:")}
     hidden = {name for name, word in EXPANDED_BY.items() if word not in expand}
 

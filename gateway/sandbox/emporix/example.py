@@ -1,4 +1,4 @@
-"""Fills a tenant with the example data: the cast as customers, segments, and what is in them."""
+"""Fill a tenant with the example data: customers, segments and their assignments."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from gateway.sandbox.people import Person
 
 FIRST_CREATED = datetime(2025, 3, 4, 9, 30, tzinfo=UTC)
 CANDIDATES = 2_000
-"""Only so many of the cast are looked at for members, however large it is."""
+"""The number of people that are considered as members, however large the cast is."""
 
 
 def fill(tenant: Tenant, cast: Sequence[Person]) -> None:

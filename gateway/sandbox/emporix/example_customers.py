@@ -19,12 +19,12 @@ LOCALES = {
 
 @lru_cache(maxsize=4096)
 def stable_id(name: str) -> str:
-    """Return the same 24 hex digits for the same name, as the service's own ids look."""
+    """Return the same 24 hex digits for the same name, like the service's own ids."""
     return blake2s(name.encode(), digest_size=12).hexdigest()
 
 
 def customer(person: Person, number: str) -> Row:
-    """Return a person as the customer service keeps him, with what only `expand` shows."""
+    """Return a person as a customer, including what only `expand` shows."""
     language, currency = LOCALES.get(person.country, ("en_US", "USD"))
     row: Row = {"id": number, "customerNumber": number}
     if person.n % 29 == 0:
@@ -70,7 +70,7 @@ def customer(person: Person, number: str) -> Row:
 
 
 def _legal_entities(person: Person, company: str) -> list[Row]:
-    """Return the company, and for some buyers a second one they also buy for."""
+    """Return the company, and for some buyers a second one."""
     names = (
         [company, f"{person.family} Logistics {person.city}"] if person.n % 24 == 1 else [company]
     )

@@ -1,4 +1,4 @@
-"""The example segments and the rule by which the cast gets into each."""
+"""The example segments and the rule that decides their members."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ FROM_2035: Frame = {"from": "2035-03-01T00:00:00.000Z"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleSegment:
-    """A segment of the example; without an id of its own it has one like the service's."""
+    """A segment of the example data; an empty id means a generated one."""
 
     id: str = ""
     name: Mapping[str, str]
@@ -27,7 +27,7 @@ class ExampleSegment:
     has: Callable[[Person], bool]
     """Whether a person is a member."""
     limit: int = 60
-    """At most so many assignments."""
+    """The largest number of assignments."""
     is_b2b: bool = False
     """Whether members are assigned through their legal entities."""
     is_automatic: bool = False

@@ -17,7 +17,7 @@ CUSTOMER_TYPES = {
 
 
 class UnauthorizedError(Exception):
-    """A call without a good token; the API gateway answers it, for every service alike."""
+    """A call without a good token; the API gateway refuses it, for every service alike."""
 
     def __init__(self, faultstring: str, errorcode: str) -> None:
         super().__init__(faultstring)
@@ -28,7 +28,7 @@ class RefusedError(Exception):
     """A call that a service refuses.
 
     An empty `message` stands for the service's own text for that status; `field` and `reason` say
-    what was wrong with the request.
+    what is wrong with the request.
     """
 
     def __init__(
@@ -65,12 +65,12 @@ class RefusedError(Exception):
 
 
 def invalid(reason: str, field: str = "") -> RefusedError:
-    """Return the refusal of a request that is wrong in itself."""
+    """Return the refusal of an invalid request."""
     return RefusedError(HTTPStatus.BAD_REQUEST, field=field, reason=reason)
 
 
 def forbidden() -> RefusedError:
-    """Return the refusal of a token that may not do this."""
+    """Return the refusal of a token without the scope."""
     return RefusedError(HTTPStatus.FORBIDDEN)
 
 

@@ -1,4 +1,4 @@
-"""IAM groups in segments, a later addition that the stored OpenAPI file does not have yet.
+"""IAM groups in segments, a later addition that is not in the published OpenAPI file yet.
 
 `/customer-segment/{tenant}/segments/{segmentId}/groups`; a group's members are in the segment.
 """
@@ -13,7 +13,7 @@ from gateway.sandbox.emporix import faults
 from gateway.sandbox.emporix.bodies import AssignmentBody, read
 from gateway.sandbox.emporix.languages import accepted, narrowed
 from gateway.sandbox.emporix.listing import Row, listed, projected, query_text, selected
-from gateway.sandbox.emporix.operations import Ask, Operation, operation
+from gateway.sandbox.emporix.operations import ApiCall, Operation, operation
 from gateway.sandbox.emporix.segments import MANAGE, ONE, READ
 from gateway.sandbox.emporix.tenant import Tenant
 from gateway.sandbox.replies import json_response
@@ -29,7 +29,7 @@ class GroupAssignments:
         self._links = tenant.group_links
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations of this resource."""
         return [
             operation("GET", GROUPS, self.list_all, READ),
             operation("POST", GROUPS + "/search", self.search, READ),
@@ -38,41 +38,41 @@ class GroupAssignments:
             operation("DELETE", GROUPS + "/{groupId}", self.delete, MANAGE),
         ]
 
-    def list_all(self, ask: Ask) -> Response:
+    def list_all(self, call: ApiCall) -> Response:
         """List a segment's groups."""
-        return self._list(ask, ask.query.get("q", ""))
+        return self._list(call, call.query.get("q", ""))
 
-    def search(self, ask: Ask) -> Response:
+    def search(self, call: ApiCall) -> Response:
         """List a segment's groups, with `q` in the body."""
-        return self._list(ask, query_text(ask))
+        return self._list(call, query_text(call))
 
-    def get(self, ask: Ask) -> Response:
+    def get(self, call: ApiCall) -> Response:
         """Read one assignment."""
-        for row in self._rows(ask.path["segmentId"]):
-            if row["group"]["id"] == ask.path["groupId"]:
-                return json_response(projected(self._shown(ask)(row), ask.query.get("fields")))
-        raise faults.not_found(ask.path["groupId"])
+        for row in self._rows(call.path["segmentId"]):
+            if row["group"]["id"] == call.path["groupId"]:
+                return json_response(projected(self._shown(call)(row), call.query.get("fields")))
+        raise faults.not_found(call.path["groupId"])
 
-    def upsert(self, ask: Ask) -> Response:
+    def upsert(self, call: ApiCall) -> Response:
         """Assign a group of user type CUSTOMER; any other, or an unknown segment, is 400."""
-        segment_id, group_id = ask.path["segmentId"], ask.path["groupId"]
+        segment_id, group_id = call.path["segmentId"], call.path["groupId"]
         group = self._tenant.groups.get(group_id)
         if self._tenant.segments.get(segment_id) is None:
             raise faults.invalid("no such segment", "segmentId")
         if group is None or group.user_type != "CUSTOMER":
             raise faults.invalid("not a group of customers", "groupId")
-        body = read(ask.json(), AssignmentBody) if ask.body else AssignmentBody()
+        body = read(call.json(), AssignmentBody) if call.body else AssignmentBody()
         is_new = self._links.upsert(segment_id, (group_id, ""), body, self._tenant.now())
         return Response(status_code=HTTPStatus.CREATED if is_new else HTTPStatus.NO_CONTENT)
 
-    def delete(self, ask: Ask) -> Response:
-        """Remove an assignment, even one that is not there."""
-        self._links.drop(ask.path["segmentId"], (ask.path["groupId"], ""))
+    def delete(self, call: ApiCall) -> Response:
+        """Remove an assignment; removing a missing one is not an error."""
+        self._links.drop(call.path["segmentId"], (call.path["groupId"], ""))
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
-    def _list(self, ask: Ask, query: str) -> Response:
-        rows = selected(self._rows(ask.path["segmentId"]), query, ask.query.get("sort", ""))
-        return listed(ask, rows, self._shown(ask))
+    def _list(self, call: ApiCall, query: str) -> Response:
+        rows = selected(self._rows(call.path["segmentId"]), query, call.query.get("sort", ""))
+        return listed(call, rows, self._shown(call))
 
     def _rows(self, segment_id: str) -> list[Row]:
         rows = []
@@ -81,8 +81,8 @@ class GroupAssignments:
             rows.append({"segmentId": segment_id, "group": group} | link)
         return rows
 
-    def _shown(self, ask: Ask) -> Callable[[Row], Row]:
-        return partial(_localised, accepted(ask.headers.get("accept-language")))
+    def _shown(self, call: ApiCall) -> Callable[[Row], Row]:
+        return partial(_localised, accepted(call.headers.get("accept-language")))
 
 
 def _localised(languages: tuple[str, ...], row: Row) -> Row:

@@ -1,7 +1,7 @@
 """Localised texts: maps from language to text, narrowed by `Accept-Language`.
 
-Standard practices, translations: `*` means all languages, one language that one only. Our
-decisions: texts are always maps, a priority list gives the first language that is there, and no
+Standard practices, translations: `*` means all languages, one language only that one. Our
+decisions: texts are always maps, a priority list returns the first available language, and no
 header means the tenant's default language.
 """
 
@@ -14,7 +14,7 @@ DEFAULT = "en"
 
 
 def accepted(header: str | None) -> tuple[str, ...]:
-    """Return the languages an `Accept-Language` header asks for, most wanted first."""
+    """Return the languages of an `Accept-Language` header, most preferred first."""
     weighted = []
     for entry in (header or DEFAULT).split(","):
         language, _, weight = entry.replace(" ", "").partition(";q=")
@@ -29,7 +29,7 @@ def accepted(header: str | None) -> tuple[str, ...]:
 
 
 def narrowed(texts: Mapping[str, str], languages: tuple[str, ...]) -> Mapping[str, str]:
-    """Return the texts in the first of the languages that is there, or in all for `*`."""
+    """Return the texts in the first available language, or in all for `*`."""
     for language in languages:
         if language == "*":
             return texts
@@ -40,7 +40,7 @@ def narrowed(texts: Mapping[str, str], languages: tuple[str, ...]) -> Mapping[st
 
 
 def check_content_language(header: str | None) -> None:
-    """Refuse a `Content-Language` that is neither `*` nor made of configured languages."""
+    """Refuse a `Content-Language` that is neither `*` nor a list of configured languages."""
     names = {name.strip().lower() for name in (header or DEFAULT).split(",")}
     if names != {"*"} and not names <= set(CONFIGURED):
         raise invalid("not a configured language", "Content-Language")

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from gateway.sandbox.emporix import q
 from gateway.sandbox.emporix.faults import invalid
 from gateway.sandbox.emporix.languages import DEFAULT
-from gateway.sandbox.emporix.operations import Ask
+from gateway.sandbox.emporix.operations import ApiCall
 from gateway.sandbox.replies import json_response
 
 DEFAULT_PAGE_SIZE = 60
@@ -20,7 +20,7 @@ Row = dict[str, Any]
 
 
 def selected(rows: Sequence[Row], query: str, sort: str) -> Sequence[Row]:
-    """Return the rows that a `q` selects, in the order a `sort` asks for."""
+    """Return the rows that a `q` selects, in the order of `sort`."""
     conditions = q.parse(query)
     if conditions:
         rows = [row for row in rows if q.matches(row, conditions)]
@@ -28,10 +28,10 @@ def selected(rows: Sequence[Row], query: str, sort: str) -> Sequence[Row]:
 
 
 def ordered(rows: Sequence[Row], sort: str) -> Sequence[Row]:
-    """Return rows in the order asked for; equal ones keep theirs, and what is missing is least.
+    """Return sorted rows; the sort is stable, and missing values come first.
 
     `sort` is `field:asc,field2:desc`, or, as the segment service words it, properties separated by
-    colons; both readings are taken, directions in either case.
+    colons; both forms are accepted, with directions in either case.
     """
     keys: list[tuple[tuple[str, ...], bool]] = []
     for word in re.split(r"[:,]", sort) if sort else ():
@@ -47,7 +47,7 @@ def ordered(rows: Sequence[Row], sort: str) -> Sequence[Row]:
 
 
 def _rank(path: tuple[str, ...], row: Row) -> tuple[int, float, str]:
-    value = next(iter(q.found(row, path)), None)
+    value = next(iter(q.values_at(row, path)), None)
     if isinstance(value, dict):
         value = value.get(DEFAULT)
     if value is None:
@@ -72,31 +72,31 @@ def projected(row: Row, fields: str | None) -> Row:
     return projection
 
 
-def page_of(ask: Ask, rows: Sequence[Row]) -> Sequence[Row]:
-    """Return the page the call asks for; the first has number 1."""
-    number = _positive(ask, "pageNumber", 1)
-    size = _positive(ask, "pageSize", DEFAULT_PAGE_SIZE)
+def page_of(call: ApiCall, rows: Sequence[Row]) -> Sequence[Row]:
+    """Return the requested page; the first has number 1."""
+    number = _positive(call, "pageNumber", 1)
+    size = _positive(call, "pageSize", DEFAULT_PAGE_SIZE)
     return rows[(number - 1) * size : number * size]
 
 
-def _positive(ask: Ask, name: str, default: int) -> int:
-    text = ask.query.get(name, str(default))
+def _positive(call: ApiCall, name: str, default: int) -> int:
+    text = call.query.get(name, str(default))
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
         raise invalid("must be a number from 1", name)
     return int(text)
 
 
-def listed(ask: Ask, rows: Sequence[Row], shown: Callable[[Row], Row]) -> Response:
-    """Answer one page as a bare array; the total is a header, and only when it was asked for."""
-    fields = ask.query.get("fields")
-    body = [projected(shown(row), fields) for row in page_of(ask, rows)]
-    wants_total = ask.headers.get("x-total-count", "").lower() == "true"
+def listed(call: ApiCall, rows: Sequence[Row], shown: Callable[[Row], Row]) -> Response:
+    """Return one page as a bare array; the total is in a header, on request."""
+    fields = call.query.get("fields")
+    body = [projected(shown(row), fields) for row in page_of(call, rows)]
+    wants_total = call.headers.get("x-total-count", "").lower() == "true"
     return json_response(body, headers={"X-Total-Count": str(len(rows))} if wants_total else None)
 
 
-def query_text(ask: Ask) -> str:
+def query_text(call: ApiCall) -> str:
     """Return the `q` of a search call's body, or nothing when it has none."""
-    body = ask.json()
+    body = call.json()
     text = body.get("q", "") if isinstance(body, dict) else None
     if not isinstance(text, str):
         raise invalid('must be an object like {"q": "siteCode:main"}', "q")

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from starlette.responses import Response
 
 from gateway.sandbox.emporix.faults import UnauthorizedError
-from gateway.sandbox.emporix.operations import Ask, Grant, Operation, operation
+from gateway.sandbox.emporix.operations import ApiCall, Grant, Operation, operation
 from gateway.sandbox.replies import json_response
 
 LIFETIME_S = 14399
@@ -35,7 +35,7 @@ class Issued:
 
 
 class Tokens:
-    """The tokens given out so far; expired ones are kept, because they are refused differently."""
+    """The tokens issued so far, including expired ones, which are refused differently."""
 
     def __init__(self, credentials: Mapping[str, str], now: Callable[[], datetime]) -> None:
         self._credentials = credentials
@@ -43,14 +43,14 @@ class Tokens:
         self._issued: dict[str, Issued] = {}
 
     def issue(self, scopes: Iterable[str], customer: str | None = None) -> str:
-        """Return a new token; with `customer`, one of a shopper who has signed in."""
+        """Return a new token; with `customer`, for a signed-in shopper."""
         text = blake2s(f"token {len(self._issued)}".encode(), digest_size=16).hexdigest()
         expires_at = self._now() + timedelta(seconds=LIFETIME_S)
         self._issued[text] = Issued(Grant(frozenset(scopes), customer), expires_at)
         return text
 
     def check(self, authorization: str | None) -> Grant:
-        """Return what the header's token allows; UnauthorizedError when it is bad or too old."""
+        """Return what the header's token allows; UnauthorizedError if it is unknown or expired."""
         kind, _, token = (authorization or "").partition(" ")
         issued = self._issued.get(token) if kind.lower() == "bearer" else None
         if issued is None:
@@ -65,29 +65,29 @@ class Tokens:
         """Return the calls of the OAuth service; they need no token."""
         return [operation("POST", "/oauth/token", self.token)]
 
-    def token(self, ask: Ask) -> Response:
-        """Trade client credentials, as a form, for a token that lives 14399 seconds.
+    def token(self, call: ApiCall) -> Response:
+        """Exchange client credentials, as a form, for a token that is valid for 14399 seconds.
 
         `scope` left out means every scope of the client; scopes the client does not have are left
         out of the grant. How a bad client is refused is not documented; our decision is 401 in
         the gateway's shape.
         """
-        is_form = ask.headers.get("content-type", "").startswith(
+        is_form = call.headers.get("content-type", "").startswith(
             "application/x-www-form-urlencoded"
         )
-        form = dict(parse_qsl(ask.body.decode(errors="replace"))) if is_form else {}
+        form = dict(parse_qsl(call.body.decode(errors="replace"))) if is_form else {}
         tenant = f"tenant={self._credentials['tenant']}"
-        asked = form.get("scope", "").split()
+        requested = form.get("scope", "").split()
         if (
             form.get("grant_type") != "client_credentials"
             or form.get("client_id") != self._credentials["client_id"]
             or form.get("client_secret") != self._credentials["client_secret"]
-            or any(scope.startswith("tenant=") and scope != tenant for scope in asked)
+            or any(scope.startswith("tenant=") and scope != tenant for scope in requested)
         ):
             raise UnauthorizedError(
                 "Invalid client identifier", "oauth.v2.InvalidClientIdentifier"
             )
-        named = [scope for scope in asked if scope != tenant]
+        named = [scope for scope in requested if scope != tenant]
         scopes = [scope for scope in CLIENT_SCOPES if not named or scope in named]
         return json_response(
             {

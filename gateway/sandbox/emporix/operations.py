@@ -1,4 +1,4 @@
-"""One route for all: finds the operation by the raw path, checks token, tenant and scope."""
+"""One route for all operations: matches the raw path, checks token, tenant and scope."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.sandbox.emporix.faults import RefusedError, UnauthorizedError, forbidden, invalid
 from gateway.sandbox.replies import json_response
 
-# Standard practices, bulk request limits: 10 KB of URL, 60 KB of headers. Their statuses are ours.
+# Standard practices, bulk request limits: 10 KB of URL, 60 KB of headers. The statuses are ours.
 URL_LIMIT_BYTES = 10 * 1024
 HEADERS_LIMIT_BYTES = 60 * 1024
 TENANT = re.compile(r"[a-z][a-z0-9]{2,15}")
@@ -26,15 +26,15 @@ INVALID_TENANT = "The tenant information provided with the request is not valid.
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token allows, and whose it is: `customer` is None for a service."""
+    """The scopes and the owner of a token; `customer` is None for a service."""
 
     scopes: frozenset[str]
     customer: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One call as its operation sees it: checked, its path split and decoded, its body unread."""
+class ApiCall:
+    """A checked call, with its path split and decoded, and its body still undecoded."""
 
     path: Mapping[str, str]
     query: QueryParams
@@ -43,7 +43,7 @@ class Ask:
     grant: Grant
 
     def json(self) -> Any:
-        """Return the decoded body; RefusedError (400) when it is no JSON."""
+        """Return the decoded body; RefusedError (400) when it is not JSON."""
         try:
             return msgspec.json.decode(self.body)
         except ValueError as error:
@@ -57,38 +57,40 @@ class Ask:
         return text == "true"
 
     def shopper(self) -> str:
-        """Return the customer whose token it is; RefusedError (403) for a service's."""
+        """Return the customer who owns the token; RefusedError (403) for a service's."""
         if self.grant.customer is None:
             raise forbidden()
         return self.grant.customer
 
     def confined_to(self, scope: str) -> str | None:
-        """Return the shopper who may only see his own; None for a token with `scope`."""
+        """Return the shopper who may see only their own data; None for a token with `scope`."""
         return None if scope in self.grant.scopes else self.shopper()
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A method on a path; any one of `scopes` opens it, and without any it needs no token."""
+    """A method on a path; any one of `scopes` allows it; without scopes it needs no token."""
 
     method: str
     path: tuple[str, ...]
-    run: Callable[[Ask], Response]
+    run: Callable[[ApiCall], Response]
     scopes: frozenset[str]
 
     def match(self, parts: tuple[str, ...]) -> dict[str, str] | None:
         """Return the path's parameters, or None when it is another path."""
-        taken = {}
-        for mine, part in zip(self.path, parts, strict=True):
-            if mine.startswith("{"):
-                taken[mine[1:-1]] = part
-            elif mine != part:
+        parameters = {}
+        for name, part in zip(self.path, parts, strict=True):
+            if name.startswith("{"):
+                parameters[name[1:-1]] = part
+            elif name != part:
                 return None
-        return taken if all(taken.values()) else None
+        return parameters if all(parameters.values()) else None
 
 
-def operation(method: str, path: str, run: Callable[[Ask], Response], *scopes: str) -> Operation:
-    """Return an operation; `{name}` in the path takes one whole segment, whatever is in it."""
+def operation(
+    method: str, path: str, run: Callable[[ApiCall], Response], *scopes: str
+) -> Operation:
+    """Return an operation; `{name}` in the path matches one whole segment of any content."""
     return Operation(method, tuple(path.split("/")[1:]), run, frozenset(scopes))
 
 
@@ -100,7 +102,7 @@ def path_parts(scope: Scope) -> tuple[str, ...]:
 
 
 class Operations(BaseRoute):
-    """Every operation of the server; a name (`/segments/search`) wins over a parameter there."""
+    """Every operation of the server; a literal part (`/segments/search`) wins over a parameter."""
 
     def __init__(
         self,
@@ -115,15 +117,15 @@ class Operations(BaseRoute):
             self._by_length.setdefault(len(one.path), []).append(one)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Take every HTTP request."""
+        """Match every HTTP request."""
         return (Match.FULL if scope["type"] == "http" else Match.NONE), {}
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
-        """Refuse: no operation is reached by a route name."""
+        """Raise NoMatchFound: operations have no route names."""
         raise NoMatchFound(name, path_params)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Return one request."""
         request = Request(scope, receive)
         parts = path_parts(scope)
         try:
@@ -142,15 +144,15 @@ class Operations(BaseRoute):
             raise RefusedError(HTTPStatus.REQUEST_URI_TOO_LONG)
         if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_LIMIT_BYTES:
             raise RefusedError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        found, path = self._find(request.method, parts)
+        operation_, path = self._find(request.method, parts)
         grant = Grant(frozenset(), None)
-        if found.scopes:
+        if operation_.scopes:
             grant = self._authorize(request.headers.get("authorization"))
             if parts[0] == "customer" and not TENANT.fullmatch(path["tenant"]):
                 raise RefusedError(HTTPStatus.BAD_REQUEST, INVALID_TENANT)
-            if path["tenant"] != self._tenant or not found.scopes & grant.scopes:
+            if path["tenant"] != self._tenant or not operation_.scopes & grant.scopes:
                 raise forbidden()
-        return found.run(Ask(path, request.query_params, request.headers, body, grant))
+        return operation_.run(ApiCall(path, request.query_params, request.headers, body, grant))
 
     def _find(self, method: str, parts: tuple[str, ...]) -> tuple[Operation, dict[str, str]]:
         status = HTTPStatus.NOT_FOUND

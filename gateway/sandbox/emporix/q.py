@@ -34,9 +34,9 @@ PRESENCE: Mapping[str, Test] = {"exists": bool, "null": operator.not_, "missing"
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition: `holds` is asked about all values found at `path`.
+    """One condition: `holds` is called with all values at `path`.
 
-    `values` are set when it is an equality: then an index can answer it.
+    `values` are set for an equality, which an index can look up.
     """
 
     path: tuple[str, ...]
@@ -45,34 +45,34 @@ class Condition:
 
 
 def matches(row: Any, conditions: Sequence[Condition]) -> bool:
-    """Say whether every condition holds for a document."""
-    return all(condition.holds(found(row, condition.path)) for condition in conditions)
+    """Return whether every condition holds for a document."""
+    return all(condition.holds(values_at(row, condition.path)) for condition in conditions)
 
 
-def found(value: Any, path: tuple[str, ...]) -> list[Any]:
+def values_at(value: Any, path: tuple[str, ...]) -> list[Any]:
     """Return every value at a path, looking into each element of an array; null counts as none."""
     if isinstance(value, list):
-        return [inner for element in value for inner in found(element, path)]
+        return [inner for element in value for inner in values_at(element, path)]
     if not path:
         return [] if value is None else [value]
-    return found(value.get(path[0]), path[1:]) if isinstance(value, dict) else []
+    return values_at(value.get(path[0]), path[1:]) if isinstance(value, dict) else []
 
 
 @lru_cache(maxsize=256)
 def parse(text: str) -> tuple[Condition, ...]:
     """Read a query; RefusedError (400) when it is malformed. An empty one has no conditions."""
     conditions = []
-    rest = text.strip()
-    while rest:
-        field = FIELD.match(rest)
+    remainder = text.strip()
+    while remainder:
+        field = FIELD.match(remainder)
         if field is None or field[1] == "compoundLogicalQuery":
-            raise invalid(f"expected a field and a colon: {rest}", "q")
-        test, values, length = _value(rest[field.end() :])
+            raise invalid(f"expected a field and a colon: {remainder}", "q")
+        test, values, length = _value(remainder[field.end() :])
         conditions.append(Condition(tuple(field[1].split(".")), test, values))
-        rest = rest[field.end() + length :]
-        if rest and not rest[0].isspace():
-            raise invalid(f"expected a space: {rest}", "q")
-        rest = rest.lstrip()
+        remainder = remainder[field.end() + length :]
+        if remainder and not remainder[0].isspace():
+            raise invalid(f"expected a space: {remainder}", "q")
+        remainder = remainder.lstrip()
     return tuple(conditions)
 
 

@@ -24,7 +24,7 @@ from gateway.sandbox.emporix.bodies import (
 from gateway.sandbox.emporix.bulk import bulk
 from gateway.sandbox.emporix.languages import accepted, check_content_language, narrowed
 from gateway.sandbox.emporix.listing import Row, listed, projected, query_text, selected
-from gateway.sandbox.emporix.operations import Ask, Operation, operation
+from gateway.sandbox.emporix.operations import ApiCall, Operation, operation
 from gateway.sandbox.emporix.patching import patched
 from gateway.sandbox.emporix.tenant import Tenant
 from gateway.sandbox.replies import json_response
@@ -45,7 +45,7 @@ class Segments:
         self._created = count()
 
     def operations(self) -> list[Operation]:
-        """Return the operations."""
+        """Return the operations of this resource."""
         return [
             operation("GET", PATH, self.list_all, READ, READ_OWN),
             operation("POST", PATH, self.create, MANAGE),
@@ -60,46 +60,46 @@ class Segments:
             operation("DELETE", ONE, self.delete, MANAGE),
         ]
 
-    def list_all(self, ask: Ask) -> Response:
-        """List segments, of one customer if `customerId` says so."""
-        return self._list(ask, ask.query.get("q", ""))
+    def list_all(self, call: ApiCall) -> Response:
+        """List segments; with `customerId`, those of one customer."""
+        return self._list(call, call.query.get("q", ""))
 
-    def search(self, ask: Ask) -> Response:
+    def search(self, call: ApiCall) -> Response:
         """List segments, with `q` in the body."""
-        return self._list(ask, query_text(ask))
+        return self._list(call, query_text(call))
 
-    def me(self, ask: Ask) -> Response:
-        """List the ACTIVE segments of the shopper whose token it is."""
-        rows = self._tenant.own_segments(ask.shopper(), ask.query.get("legalEntityId", ""))
-        return listed(ask, rows, self._shown(ask))
+    def me(self, call: ApiCall) -> Response:
+        """List the ACTIVE segments of the token's owner."""
+        rows = self._tenant.own_segments(call.shopper(), call.query.get("legalEntityId", ""))
+        return listed(call, rows, self._shown(call))
 
-    def get(self, ask: Ask) -> Response:
-        """Read one segment; a shopper finds only his own ACTIVE ones (otherwise 404)."""
-        row = self._existing(ask)
-        customer = ask.confined_to(READ)
-        legal_entity = ask.query.get("legalEntityId", "")
+    def get(self, call: ApiCall) -> Response:
+        """Read one segment; a shopper sees only their own ACTIVE ones (otherwise 404)."""
+        row = self._existing(call)
+        customer = call.confined_to(READ)
+        legal_entity = call.query.get("legalEntityId", "")
         if customer and row not in self._tenant.own_segments(customer, legal_entity):
             raise faults.not_found(row["id"])
-        return json_response(projected(self._shown(ask)(row), ask.query.get("fields")))
+        return json_response(projected(self._shown(call)(row), call.query.get("fields")))
 
-    def create(self, ask: Ask) -> Response:
-        """Create a segment; the id is the caller's, if given, and the answer is only the id."""
-        check_content_language(ask.headers.get("content-language"))
-        return json_response({"id": self._create(ask.json())}, HTTPStatus.CREATED)
+    def create(self, call: ApiCall) -> Response:
+        """Create a segment; the id is the caller's, if given; the response is only the id."""
+        check_content_language(call.headers.get("content-language"))
+        return json_response({"id": self._create(call.json())}, HTTPStatus.CREATED)
 
-    def upsert(self, ask: Ask) -> Response:
+    def upsert(self, call: ApiCall) -> Response:
         """Replace a segment, or create it under this id."""
-        check_content_language(ask.headers.get("content-language"))
-        segment_id = ask.path["segmentId"]
-        if self._upsert(segment_id, read_segment(ask.json())):
+        check_content_language(call.headers.get("content-language"))
+        segment_id = call.path["segmentId"]
+        if self._upsert(segment_id, read_segment(call.json())):
             return json_response({"id": segment_id}, HTTPStatus.CREATED)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
-    def patch(self, ask: Ask) -> Response:
-        """Apply a JSON Patch, all of it or nothing; no version is checked."""
-        check_content_language(ask.headers.get("content-language"))
-        row = self._existing(ask)
-        body = ask.json()
+    def patch(self, call: ApiCall) -> Response:
+        """Apply a JSON Patch completely or not at all; no version is checked."""
+        check_content_language(call.headers.get("content-language"))
+        row = self._existing(call)
+        body = call.json()
         if not isinstance(body, list):
             raise faults.invalid("must be an array of operations")
         changes = [read(one, PatchOperation) for one in body]
@@ -112,19 +112,19 @@ class Segments:
         self._put(row["id"], segment)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
-    def delete(self, ask: Ask) -> Response:
-        """Remove a segment; one that is not there is no error (our decision)."""
-        self._delete(ask.path["segmentId"], force=ask.flag("forceDelete"))
+    def delete(self, call: ApiCall) -> Response:
+        """Remove a segment; removing a missing one is not an error (our decision)."""
+        self._delete(call.path["segmentId"], force=call.flag("forceDelete"))
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
-    def create_bulk(self, ask: Ask) -> Response:
+    def create_bulk(self, call: ApiCall) -> Response:
         """Create up to 200 segments."""
-        check_content_language(ask.headers.get("content-language"))
-        return bulk(ask, lambda item: (HTTPStatus.CREATED, self._create(item)))
+        check_content_language(call.headers.get("content-language"))
+        return bulk(call, lambda item: (HTTPStatus.CREATED, self._create(item)))
 
-    def upsert_bulk(self, ask: Ask) -> Response:
+    def upsert_bulk(self, call: ApiCall) -> Response:
         """Replace or create up to 200 segments; each needs its id."""
-        check_content_language(ask.headers.get("content-language"))
+        check_content_language(call.headers.get("content-language"))
 
         def one(item: Any) -> tuple[HTTPStatus, str]:
             segment = read_segment(item)
@@ -133,11 +133,11 @@ class Segments:
             is_new = self._upsert(segment.id, segment)
             return (HTTPStatus.CREATED if is_new else HTTPStatus.NO_CONTENT), segment.id
 
-        return bulk(ask, one)
+        return bulk(call, one)
 
-    def delete_bulk(self, ask: Ask) -> Response:
+    def delete_bulk(self, call: ApiCall) -> Response:
         """Remove up to 200 segments, given as an array of ids."""
-        force = ask.flag("forceDelete")
+        force = call.flag("forceDelete")
 
         def one(item: Any) -> tuple[HTTPStatus, str]:
             if not isinstance(item, str) or not item:
@@ -145,13 +145,13 @@ class Segments:
             self._delete(item, force=force)
             return HTTPStatus.NO_CONTENT, item
 
-        return bulk(ask, one)
+        return bulk(call, one)
 
-    def _list(self, ask: Ask, query: str) -> Response:
-        sort = ask.query.get("sort", "")
-        legal_entity = ask.query.get("legalEntityId", "")
-        of_customer = ask.query.get("customerId", "")
-        confined_to = ask.confined_to(READ)
+    def _list(self, call: ApiCall, query: str) -> Response:
+        sort = call.query.get("sort", "")
+        legal_entity = call.query.get("legalEntityId", "")
+        of_customer = call.query.get("customerId", "")
+        confined_to = call.confined_to(READ)
         rows: Sequence[Row]
         if confined_to and of_customer:
             raise faults.forbidden()
@@ -161,15 +161,15 @@ class Segments:
             rows = selected(self._tenant.segments_of(of_customer, legal_entity), query, sort)
         else:
             rows = self._tenant.segments.find(query, sort)
-        return listed(ask, rows, self._shown(ask))
+        return listed(call, rows, self._shown(call))
 
-    def _shown(self, ask: Ask) -> Callable[[Row], Row]:
-        return partial(_localised, accepted(ask.headers.get("accept-language")))
+    def _shown(self, call: ApiCall) -> Callable[[Row], Row]:
+        return partial(_localised, accepted(call.headers.get("accept-language")))
 
-    def _existing(self, ask: Ask) -> Row:
-        row = self._tenant.segments.get(ask.path["segmentId"])
+    def _existing(self, call: ApiCall) -> Row:
+        row = self._tenant.segments.get(call.path["segmentId"])
         if row is None:
-            raise faults.not_found(ask.path["segmentId"])
+            raise faults.not_found(call.path["segmentId"])
         return row
 
     def _create(self, body: Any) -> str:
@@ -181,11 +181,11 @@ class Segments:
         return segment_id
 
     def _new_id(self) -> str:
-        """Return an id as the service makes them: 24 hex digits, lower case."""
+        """Return an id like the service's own: 24 hex digits, lower case."""
         return blake2s(f"segment {next(self._created)}".encode(), digest_size=12).hexdigest()
 
     def _upsert(self, segment_id: str, segment: SegmentBody) -> bool:
-        """Write a segment; say whether it is new."""
+        """Write a segment; return whether it is new."""
         old = self._tenant.segments.get(segment_id)
         if old and is_stale(segment.metadata, old["metadata"]["version"]):
             raise faults.has_changed()

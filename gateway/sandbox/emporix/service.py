@@ -1,4 +1,4 @@
-"""Builds the server: one tenant with example data, and the operations on it."""
+"""Build the server: one tenant with example data, and the operations on it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -26,9 +26,9 @@ BODY_LIMIT_BYTES = 10 * 1024 * 1024
 
 
 def build(cast: Sequence[Person], now: Callable[[], datetime]) -> Starlette:
-    """Return a server of its own state; its customers are those of the cast Emporix knows.
+    """Return a server with its own state; its customers are those of the cast with an Emporix id.
 
-    `state.tenant` is what it holds, `state.tokens` gives out tokens. Times are those of `now`.
+    `state.tenant` has the data, `state.tokens` issues tokens. `now` is the clock.
     """
     tenant = Tenant(now)
     fill(tenant, cast)
@@ -52,6 +52,6 @@ def build(cast: Sequence[Person], now: Callable[[], datetime]) -> Starlette:
 
 
 def customer_token(app: Starlette, customer_id: str) -> str:
-    """Return a token of a shopper who has signed in; how he did is no part of the sandbox."""
+    """Return a token of a signed-in shopper; signing in is not part of the sandbox."""
     tokens: Tokens = app.state.tokens
     return tokens.issue(CUSTOMER_SCOPES, customer_id)

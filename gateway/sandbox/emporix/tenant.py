@@ -1,4 +1,4 @@
-"""What the one tenant of the sandbox holds: customers, segments, items, and what links them."""
+"""The data of the sandbox's tenant: customers, segments, items, and their assignments."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,22 +14,22 @@ from gateway.sandbox.emporix.faults import has_changed
 from gateway.sandbox.emporix.listing import Row
 
 Key = tuple[str, str]
-"""What is assigned, and how: (customer, legal entity or ""), (item, type) or (group, "")."""
+"""The key of an assignment: (customer, legal entity or ""), (item, type) or (group, "")."""
 
 
 class Links:
-    """Assignments of one kind, found from the segment and from what is assigned."""
+    """Assignments of one kind, indexed by segment and by what is assigned."""
 
     def __init__(self) -> None:
         self._by_segment: dict[str, dict[Key, Row]] = {}
         self._by_owner: dict[str, dict[str, set[Key]]] = {}
 
     def of(self, segment_id: str) -> dict[Key, Row]:
-        """Return the assignments of a segment, in the order they were made."""
+        """Return the assignments of a segment, in the order of creation."""
         return self._by_segment.get(segment_id, {})
 
     def segments(self, owner: str) -> dict[str, set[Key]]:
-        """Return the segments a customer, item or group is in, each with the keys it is in by."""
+        """Return the segments of a customer, item or group, with the keys of the assignments."""
         return self._by_owner.get(owner, {})
 
     def put(self, segment_id: str, key: Key, row: Row) -> None:
@@ -38,7 +38,7 @@ class Links:
         self._by_owner.setdefault(key[0], {}).setdefault(segment_id, set()).add(key)
 
     def upsert(self, segment_id: str, key: Key, body: AssignmentBody, now: str) -> bool:
-        """Write what was sent; say whether it is new. RefusedError (409) on a stale version."""
+        """Write an assignment; return whether it is new. RefusedError (409) on a stale version."""
         old = self.of(segment_id).get(key)
         if old and is_stale(body.metadata, old["metadata"]["version"]):
             raise has_changed()
@@ -81,7 +81,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """Everything the services know, and the clock they go by."""
+    """The data of all services, and their clock."""
 
     clock: Callable[[], datetime]
     catalogue: Catalogue = field(default_factory=Catalogue)
@@ -95,7 +95,7 @@ class Tenant:
     group_links: Links = field(default_factory=Links)
 
     def now(self) -> str:
-        """Return the time as it goes into metadata."""
+        """Return the current time as metadata has it."""
         return stamp(self.clock())
 
     def segments_of(self, customer_id: str, legal_entity_id: str = "") -> list[Row]:
@@ -115,7 +115,7 @@ class Tenant:
         return self.segments.some(ids)
 
     def own_segments(self, customer_id: str, legal_entity_id: str = "") -> list[Row]:
-        """Return the segments a customer may see for himself: his own that are ACTIVE.
+        """Return the segments that customers may see themselves: their own ACTIVE ones.
 
         Our decision: the status alone decides, not the validity.
         """
@@ -129,7 +129,7 @@ class Tenant:
         return {entity["id"]: entity for entity in entities}
 
     def is_assigned(self, segment_id: str) -> bool:
-        """Say whether anything is assigned to a segment."""
+        """Return whether anything is assigned to a segment."""
         kinds = self.customer_links, self.item_links, self.group_links
         return any(links.of(segment_id) for links in kinds)
 

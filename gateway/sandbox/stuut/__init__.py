@@ -1,4 +1,4 @@
-"""Stuut as a local server. Facts: docs.api.stuut.co; where they are silent, FastAPI's manners."""
+"""Stuut as a local server. Facts: docs.api.stuut.co; where they are silent, FastAPI."""
 
 from gateway.sandbox.stuut.app import CREDENTIALS, build
 

@@ -1,7 +1,7 @@
 """Stuut's server: segments by priority, the segment of one partner, partners.
 
-An update, a deletion, one segment alone and a segment's partners are not documented, so there is
-no such call here.
+An update, a deletion, one segment alone and a segment's partners are not documented, and so not
+implemented.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -58,21 +58,21 @@ def build(cast: Sequence[Person], now: Callable[[], datetime]) -> Starlette:
             RawRoute(f"{segments}/partners/{{partner_id}}", calls.of_partner, methods=["GET"]),
             RawRoute("/v1/partners", calls.list_partners, methods=["GET"]),
         ],
-        middleware=[Middleware(Gate)],
+        middleware=[Middleware(Authentication)],
         exception_handlers={RefusalError: _refuse, HTTPException: _refuse},
     )
     app.router.redirect_slashes = False
     return app
 
 
-class Gate:
-    """Lets only the bearer of the token through."""
+class Authentication:
+    """Admits only requests with the token."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 401 itself, hand everything else on."""
+        """Answer 401 itself, pass everything else on."""
         if scope["type"] != "http" or _has_token(Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
@@ -104,21 +104,21 @@ class Calls:
     ) -> None:
         self._partners = partners
         self._segments = segments
-        """By priority; those of one priority by creation."""
+        """Store the partners and segments; segments are ordered by priority, then by creation."""
         self._now = now
         self._partner_orders: dict[str, list[dict[str, Any]]] = {}
 
     async def list_segments(self, request: Request) -> Response:
-        """Answer a page, from 0, as a bare array: no total, no sign of more."""
+        """Return a page, from 0, as a bare array: no total, and no sign whether there are more."""
         query = request.query_params
         page = whole(query, "page", 0, lowest=0)
         limit = whole(query, "limit", DEFAULT_SEGMENTS, lowest=1, highest=MAX_SEGMENTS)
         search = query.get("search", "").casefold()
-        found = [segment for segment in self._segments if search in segment.name.casefold()]
-        return json_response([_show(row) for row in found[page * limit : (page + 1) * limit]])
+        matches = [segment for segment in self._segments if search in segment.name.casefold()]
+        return json_response([_show(row) for row in matches[page * limit : (page + 1) * limit]])
 
     async def create(self, request: Request) -> Response:
-        """Make a segment; two may share a priority, but not a name, whatever its case."""
+        """Create a segment; two may share a priority, but not a name, whatever its case."""
         body = await read_object(request)
         refuse_all(_check_new(body))
         name = body["name"]
@@ -139,7 +139,7 @@ class Calls:
         return json_response(_show(segment))
 
     async def reorder(self, request: Request) -> Response:
-        """Give the listed segments the priorities 0, 1, …; the others follow as they stood."""
+        """Give the listed segments the priorities 0, 1, …; the others follow in order."""
         body = await read_object(request)
         problems = missing(body, ["segment_ids"])
         loc = ("body", "segment_ids")
@@ -153,15 +153,15 @@ class Calls:
             if key not in by_id:
                 raise RefusalError(HTTPStatus.NOT_FOUND, f"Customer segment '{key}' not found")
         listed = [by_id[key] for key in ids]
-        rest = [segment for segment in self._segments if segment not in listed]
-        for priority, segment in enumerate([*listed, *rest]):
+        others = [segment for segment in self._segments if segment not in listed]
+        for priority, segment in enumerate([*listed, *others]):
             if segment.priority != priority:
                 segment.priority, segment.modified_at = priority, self._now()
         self._sort()
         return json_response([_show(segment) for segment in self._segments])
 
     async def of_partner(self, request: Request) -> Response:
-        """Answer the matching segment of the lowest priority number, or null."""
+        """Return the matching segment of the lowest priority number, or null."""
         partner = self._partners.get(request.path_params["partner_id"])
         if partner is None:
             raise RefusalError(HTTPStatus.NOT_FOUND, "Partner not found")
@@ -171,7 +171,7 @@ class Calls:
         return json_response(None)
 
     async def list_partners(self, request: Request) -> Response:
-        """Answer a page, from 0, under `data`: the older version of the API has an envelope."""
+        """Return a page, from 0, under `data`: the older version of the API has an envelope."""
         query = request.query_params
         page = whole(query, "page", 0, lowest=0)
         limit = whole(query, "limit", DEFAULT_PARTNERS, lowest=1, highest=MAX_PARTNERS)
@@ -183,7 +183,7 @@ class Calls:
         return json_response({"data": rows[first:last]})
 
     def _sorted_partners(self, key: str) -> list[dict[str, Any]]:
-        """Return all partners in an order, kept: partners never change here."""
+        """Return all partners in an order; cached, because partners never change here."""
         if key not in self._partner_orders:
             rows = [partner.shown for partner in self._partners.values()]
             self._partner_orders[key] = sorted(rows, key=lambda row: (row[key], row["id"]))

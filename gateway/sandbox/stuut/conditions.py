@@ -1,7 +1,7 @@
 """Stuut's segment conditions: their shape, and whether a partner meets them.
 
 Every key present must hold, so `{}` matches everybody. The prose says `and_` and `or_`, the
-example `and` and `or`: both are taken. The meaning of the parts is nowhere spelt out; this is the
+example `and` and `or`: both are accepted. The meaning of the parts is not documented; this is the
 plain reading.
 """
 
@@ -14,7 +14,7 @@ from gateway.sandbox.stuut.validation import Location, Problem, check_texts, pro
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What conditions look at in a partner."""
+    """The properties of a partner that conditions test."""
 
     country: str
     business_unit: str
@@ -22,17 +22,17 @@ class Traits:
 
 
 def check_conditions(value: object, loc: Location) -> list[Problem]:
-    """Return what is wrong with the shape of conditions; a key nobody documented is wrong."""
+    """Return what is wrong with the shape of conditions; an undocumented key is wrong."""
     if not isinstance(value, dict):
         return [_no_object(loc)]
-    found = []
+    problems = []
     for key, part in value.items():
-        found += CHECKS[key](part, (*loc, key)) if key in CHECKS else [_extra((*loc, key))]
-    return found
+        problems += CHECKS[key](part, (*loc, key)) if key in CHECKS else [_extra((*loc, key))]
+    return problems
 
 
 def holds(conditions: Mapping[str, Any], traits: Traits) -> bool:
-    """Tell whether a partner meets conditions of a checked shape."""
+    """Return whether a partner meets conditions of a checked shape."""
     return all(MEANINGS[key](part, traits) for key, part in conditions.items())
 
 
@@ -50,14 +50,14 @@ def _check_nested(key: str) -> Callable[[object, Location], list[Problem]]:
     def check(part: object, loc: Location) -> list[Problem]:
         if not isinstance(part, dict):
             return [_no_object(loc)]
-        found = [_extra((*loc, other)) for other in part if other != key]
+        problems = [_extra((*loc, other)) for other in part if other != key]
         lists = part.get(key, {})
         if not isinstance(lists, dict):
-            return [*found, _no_object((*loc, key))]
+            return [*problems, _no_object((*loc, key))]
         for name, texts in lists.items():
-            place = (*loc, key, name)
-            found += check_texts(texts, place) if name in {"in", "nin"} else [_extra(place)]
-        return found
+            path = (*loc, key, name)
+            problems += check_texts(texts, path) if name in {"in", "nin"} else [_extra(path)]
+        return problems
 
     return check
 
@@ -70,9 +70,9 @@ def _check_list(part: object, loc: Location) -> list[Problem]:
     if not isinstance(part, list):
         return [problem(loc, "Input should be a valid list", "list_type")]
     return [
-        found
-        for place, conditions in enumerate(part)
-        for found in check_conditions(conditions, (*loc, place))
+        problem
+        for index, conditions in enumerate(part)
+        for problem in check_conditions(conditions, (*loc, index))
     ]
 
 
@@ -85,7 +85,7 @@ def _all_hold(parts: list[Mapping[str, Any]], traits: Traits) -> bool:
 
 
 def _any_holds(parts: list[Mapping[str, Any]], traits: Traits) -> bool:
-    """Tell whether one of them holds; an empty list says nothing and so excludes nobody."""
+    """Return whether one of them holds; an empty list excludes nobody."""
     return not parts or any(holds(part, traits) for part in parts)
 
 

@@ -15,7 +15,7 @@ LAST_INBOUND = datetime(2025, 9, 1, 6, 0, tzinfo=UTC)
 
 @dataclass(slots=True, eq=False)
 class Segment:
-    """One segment; `workflows` are shown only where a partner's segment is asked for."""
+    """One segment; `workflows` are shown only for the segment of a partner."""
 
     id: str
     name: str
@@ -29,7 +29,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Partner:
-    """One partner: what the list shows of it, and what conditions look at."""
+    """One partner: its JSON in the list, and the traits that conditions test."""
 
     shown: dict[str, Any]
     traits: Traits
@@ -134,9 +134,9 @@ def make_partners(cast: Iterable[Person]) -> dict[str, Partner]:
 
 
 def _partner(person: Person, key: str) -> Partner:
-    """Return a person's company. Amounts are invented: the documents print no example of one.
+    """Return a person's company. Amounts are invented: the documents have no example.
 
-    `custom_fields` is seen on contacts only; conditions look at it, so it is shown here.
+    `custom_fields` is documented for contacts only; conditions test it, so it is shown here.
     """
     n = person.n
     invoices = n % 7

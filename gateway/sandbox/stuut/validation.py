@@ -1,4 +1,4 @@
-"""Checks that answer as FastAPI does: the problems of a body all at once, in a 422."""
+"""Checks with FastAPI's responses: all problems of a body at once, in a 422."""
 
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
@@ -14,7 +14,7 @@ Problem = dict[str, Any]
 
 
 class RefusalError(Exception):
-    """An error answer: its status and its `detail`, a text or the list of problems."""
+    """An error response: its status and its `detail`, a text or the list of problems."""
 
     def __init__(self, status: int, detail: str | list[Problem]) -> None:
         super().__init__(str(detail))
@@ -23,7 +23,7 @@ class RefusalError(Exception):
 
 
 def problem(loc: Location, msg: str, type_: str) -> Problem:
-    """Return one entry of a 422: where, what a person reads, what a program reads."""
+    """Return one entry of a 422: location, message and type."""
     return {"loc": list(loc), "msg": msg, "type": type_}
 
 

@@ -1,6 +1,6 @@
 """What a customer has done, as numbers: Voucherify's summary, loyalty and referrals objects.
 
-Everything follows from the number of a person of the cast; None is a customer made over the API,
+Everything follows from the number of a person of the cast; None is a customer created by the API,
 who has done nothing yet. Amounts are in cents.
 """
 
@@ -80,7 +80,7 @@ def _campaigns(n: int | None) -> dict[str, dict[str, Any]]:
 
 
 def referrals(n: int | None) -> dict[str, Any]:
-    """Return the `referrals` object: every twelfth person came through an earlier one."""
+    """Return the `referrals` object: every twelfth person was referred by an earlier one."""
     if not n or n % 12:
         return {"total": 0, "campaigns": []}
     referral = {

@@ -70,7 +70,7 @@ def build(
             RawRoute("/v1/oauth/token/revoke", tokens.revoke, methods=["POST"]),
         ],
         middleware=[
-            Middleware(Gate, tokens=tokens, throttle=Throttle(calls_per_minute, now)),
+            Middleware(AccessControl, tokens=tokens, throttle=Throttle(calls_per_minute, now)),
         ],
         exception_handlers={RefusalError: refuse, HTTPException: refuse},
     )
@@ -91,7 +91,7 @@ def _error_answer(error: Exception, project: Project) -> Response:
 
 
 class Throttle:
-    """Calls of the running minute, by the clock handed in."""
+    """Counts the calls of the current minute, by the given clock."""
 
     def __init__(self, limit: int, now: Callable[[], datetime]) -> None:
         self.limit = limit
@@ -117,8 +117,8 @@ class Throttle:
         return left, seconds if left else next_minute, None
 
 
-class Gate:
-    """Checks who calls and how often, before the routes; puts the limit on every answer."""
+class AccessControl:
+    """Checks credentials and rate before the routes; adds the rate limit headers to responses."""
 
     def __init__(self, app: ASGIApp, tokens: Tokens, throttle: Throttle) -> None:
         self._app = app
@@ -126,7 +126,7 @@ class Gate:
         self._throttle = throttle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 429 or 401 or 403 itself, hand everything else on."""
+        """Answer 429 or 401 or 403 itself, pass everything else on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -151,7 +151,7 @@ class Gate:
         await answer(scope, receive, send_limits)
 
     def _refusal(self, headers: Headers, path: str) -> Response | None:
-        """Return the refusal of a caller: not signed in, or with a token of too small a scope."""
+        """Return the refusal of a caller who is not signed in or whose token lacks the scope."""
         if "x-app-id" in headers or "x-app-token" in headers:
             return None if _is_our_pair(headers) else _unauthorized()
         scheme, _, access_token = headers.get("authorization", "").partition(" ")

@@ -1,4 +1,4 @@
-"""Voucherify's customer writes: create or update, update, two calls in bulk."""
+"""Voucherify's customer writes: create or update, update, two bulk calls."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -25,7 +25,7 @@ ADDRESS_FIELDS = ("city", "state", "line_1", "line_2", "country", "postal_code")
 
 
 class CustomerWrites:
-    """The handlers of POST and PUT under `/v1/customers`. Unknown properties are passed over."""
+    """The handlers of POST and PUT under `/v1/customers`. Unknown properties are ignored."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -33,7 +33,7 @@ class CustomerWrites:
     async def upsert(self, request: Request) -> Response:
         """Create a customer, or update the one with that id or source_id.
 
-        With an id the source_id is ignored, as documented. An id nobody has makes a customer with
+        With an id the source_id is ignored, as documented. An unknown id creates a customer with
         an id of its own: ids are assigned by Voucherify (our reading).
         """
         body = await read_object(request)
@@ -112,7 +112,7 @@ class CustomerWrites:
 
 
 def read_changes(body: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """Read the fields of a customer that stand in a body, checked, dates as dates."""
+    """Read and check the customer fields in a body; dates become dates."""
     changes: dict[str, Any] = {}
     for name in TEXT_FIELDS:
         if name in body:

@@ -45,7 +45,7 @@ class CustomerReads:
         self._project = project
 
     async def page(self, request: Request) -> Response:
-        """Answer a page of customers: by number (the first 9,900 rows) or after a date.
+        """Return a page of customers: by number (the first 9,900 rows) or after a date.
 
         `total` counts all that match, wherever the page starts. An unknown segment has no members.
         """
@@ -55,26 +55,26 @@ class CustomerReads:
         first = (whole(query, "page", 1, MAX_PAGE) - 1) * limit
         order = choice(query, "order", ORDERS) or NEWEST_FIRST
         starting_after = moment(query, "starting_after")
-        found = _in_windows(self._select(query, order), query)
-        total = len(found)
+        matches = _in_windows(self._select(query, order), query)
+        total = len(matches)
         if starting_after is not None:
-            found = _after(found, order, starting_after)
+            matches = _after(matches, order, starting_after)
         return json_response(
             {
                 "object": "list",
                 "data_ref": "customers",
-                "customers": [show_customer(row) for row in found[first : first + limit]],
+                "customers": [show_customer(row) for row in matches[first : first + limit]],
                 "total": total,
-                "has_more": len(found) > first + limit,
+                "has_more": len(matches) > first + limit,
             }
         )
 
     async def get(self, request: Request) -> Response:
-        """Answer one customer, by id or source_id."""
+        """Return one customer, by id or source_id."""
         return json_response(show_customer(self.find(request)))
 
     async def segments(self, request: Request) -> Response:
-        """Answer the segments of a customer; of an unknown one, those it would fall into."""
+        """Return the segments of a customer; for an unknown one, those it would match."""
         key = request.path_params["customer_id"]
         customer = self._project.customer(key) or Customer(
             id="", source_id=key, created_at=self._project.now()
@@ -110,7 +110,7 @@ class CustomerReads:
 
 
 def _in_windows(rows: list[Customer], query: QueryParams) -> list[Customer]:
-    """Keep the customers inside the date windows, both edges excluded."""
+    """Return the customers within the date windows, both ends excluded."""
     for name in WINDOWS:
         edge = moment(query, name)
         if edge is not None:
@@ -126,9 +126,9 @@ def _is_inside(when: datetime | None, side: str, edge: datetime) -> bool:
 
 
 def _after(rows: list[Customer], order: str, place: datetime) -> list[Customer]:
-    """Return the rows past a date, in the direction of the order; rows of that very date are lost.
+    """Return the rows after a date, in the direction of the order, without rows of that same date.
 
-    Documented for the default order, created_at and updated_at; by source_id a date is no place.
+    Documented for the default order, created_at and updated_at; not possible with source_id.
     """
     name = order.removeprefix("-")
     if name == "source_id":

@@ -23,8 +23,8 @@ def _where(fields: dict[str, dict[str, Any]], junction: str = "and") -> dict[str
     return {"junction": junction} | {name: {"conditions": one} for name, one in fields.items()}
 
 
-# Name, type, creation, and the numbers of the members or the filter. Three were made in the same
-# millisecond and two more in another, as an import does: paging by created_at must not lose one.
+# Name, type, creation, and the numbers of the members or the filter. Three have the same
+# millisecond and two more another, as an import does: paging by created_at must not lose one.
 SEGMENTS: tuple[tuple[str, str, str, range | dict[str, Any]], ...] = (
     ("Customer advisory board", STATIC, "2023-03-06T09:12:44.301Z", range(0, 60, 12)),
     ("App beta testers", STATIC, "2023-05-15T14:02:08.077Z", range(1, 200, 9)),
@@ -131,7 +131,7 @@ def fill(project: Project, cast: Iterable[Person]) -> None:
 
 
 def _customer(person: Person, key: str) -> Customer:
-    """Return a person as a customer; some have told less than others."""
+    """Return a person as a customer; some have fewer details than others."""
     n, since = person.n, milliseconds(person.since)
     metadata = {"tier": person.tier, "newsletter": n % 3 == 0, "lang": person.country.lower()}
     if person.company is not None:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 Getter = Callable[[T], Any]
 Predicate = Callable[[T, datetime], bool]
-"""Tells of a subject, at a time, whether the filter holds."""
+"""Whether a subject satisfies the filter at a given time."""
 
 Test = Callable[[Any, datetime], bool]
 Operator = Callable[[list[Any]], Test]
@@ -23,15 +23,15 @@ DECEMBER = 12
 
 
 class BadFilterError(ValueError):
-    """The filter says something the grammar does not know; the message names the property."""
+    """A filter that the grammar does not allow; the message names the property."""
 
 
 def compile_filter(
     filter_: object, field: Callable[[str], Getter[T] | None], path: str = ".filter"
 ) -> Predicate[T]:
-    """Return what tells whether a subject satisfies the filter.
+    """Return a predicate: whether a subject satisfies the filter.
 
-    `field` gives the reader of a field by its name, or None when there is no such field.
+    `field` returns the reader of a field by its name, or None if there is no such field.
     Raises BadFilterError.
     """
     if not isinstance(filter_, Mapping):
@@ -125,8 +125,8 @@ def _read(value: object, reader: Callable[[object], T]) -> T | None:
 def _any_text(matches: Callable[[str, str], bool]) -> Operator:
     def operator(values: list[Any]) -> Test:
         wanted = [_text(value) for value in values]
-        return lambda found, _now: any(
-            matches(text, want) for text in map(_text, _each(found)) for want in wanted
+        return lambda stored, _now: any(
+            matches(text, want) for text in map(_text, _each(stored)) for want in wanted
         )
 
     return operator
@@ -135,25 +135,25 @@ def _any_text(matches: Callable[[str, str], bool]) -> Operator:
 def _not(operator: Operator) -> Operator:
     def negated(values: list[Any]) -> Test:
         test = operator(values)
-        return lambda found, now: not test(found, now)
+        return lambda stored, now: not test(stored, now)
 
     return negated
 
 
-def _days_since(found: object, now: datetime) -> int | None:
-    moment = _read(found, _moment)
+def _days_since(stored: object, now: datetime) -> int | None:
+    moment = _read(stored, _moment)
     return None if moment is None else (now.date() - moment.astimezone(UTC).date()).days
 
 
 def _compare(holds: Callable[[float, float], bool]) -> Operator:
-    """Compare numbers; a date counts as the days it lies in the past (list filter of segments)."""
+    """Compare numbers; a date counts as the number of days ago (list filter of segments)."""
 
     def operator(values: list[Any]) -> Test:
         bounds = [_number(value) for value in values]
 
-        def test(found: object, now: datetime) -> bool:
-            is_date = isinstance(found, date)
-            number = _days_since(found, now) if is_date else _read(found, _number)
+        def test(stored: object, now: datetime) -> bool:
+            is_date = isinstance(stored, date)
+            number = _days_since(stored, now) if is_date else _read(stored, _number)
             return number is not None and any(holds(number, bound) for bound in bounds)
 
         return test
@@ -162,13 +162,13 @@ def _compare(holds: Callable[[float, float], bool]) -> Operator:
 
 
 def _days(holds: Callable[[int, float], bool]) -> Operator:
-    """Compare the whole days a date lies in the past (negative: in the future)."""
+    """Compare how many whole days ago a date is (negative: in the future)."""
 
     def operator(values: list[Any]) -> Test:
         bounds = [_number(value) for value in values]
 
-        def test(found: object, now: datetime) -> bool:
-            ago = _days_since(found, now)
+        def test(stored: object, now: datetime) -> bool:
+            ago = _days_since(stored, now)
             return ago is not None and any(holds(ago, bound) for bound in bounds)
 
         return test
@@ -180,8 +180,8 @@ def _instant(holds: Callable[[datetime, datetime], bool]) -> Operator:
     def operator(values: list[Any]) -> Test:
         bounds = [_moment(value) for value in values]
 
-        def test(found: object, _now: datetime) -> bool:
-            moment = _read(found, _moment)
+        def test(stored: object, _now: datetime) -> bool:
+            moment = _read(stored, _moment)
             return moment is not None and any(holds(moment, bound) for bound in bounds)
 
         return test
@@ -195,13 +195,13 @@ def _next_month(values: list[Any]) -> Test:
     if not wanted <= {"true", "false"}:
         raise ValueError("should be boolean")
 
-    def test(found: object, now: datetime) -> bool:
+    def test(stored: object, now: datetime) -> bool:
         year, month = (now.year + 1, 1) if now.month == DECEMBER else (now.year, now.month + 1)
-        moment = _read(found, _moment)
+        moment = _read(stored, _moment)
         is_next = (
             moment is not None
             and moment.month == month
-            and (moment.year == year or not isinstance(found, datetime))
+            and (moment.year == year or not isinstance(stored, datetime))
         )
         return _text(is_next) in wanted
 
@@ -214,8 +214,8 @@ def _count(holds: Callable[[int, float], bool]) -> Operator:
     def operator(values: list[Any]) -> Test:
         bounds = [_number(value) for value in values]
 
-        def test(found: object, _now: datetime) -> bool:
-            size = len(found) if isinstance(found, list | dict) else int(found is not None)
+        def test(stored: object, _now: datetime) -> bool:
+            size = len(stored) if isinstance(stored, list | dict) else int(stored is not None)
             return any(holds(size, bound) for bound in bounds)
 
         return test
@@ -231,8 +231,8 @@ OPERATORS: Mapping[str, Operator] = {
     "$in": _IS,
     "$is_not": _not(_IS),
     "$not_in": _not(_IS),
-    "$has_value": lambda _: lambda found, _now: found is not None,
-    "$is_unknown": lambda _: lambda found, _now: found is None,
+    "$has_value": lambda _: lambda stored, _now: stored is not None,
+    "$is_unknown": lambda _: lambda stored, _now: stored is None,
     "$contains": _CONTAINS,
     "$not_contain": _not(_CONTAINS),
     "$starts_with": _any_text(str.startswith),

@@ -34,7 +34,7 @@ class Token:
     expires_at: int
 
     def allows(self, scope: str) -> bool:
-        """Tell whether the token may call what asks for that scope."""
+        """Return whether the token covers that scope."""
         return not {scope, "api"}.isdisjoint(self.scope.split())
 
 
@@ -44,7 +44,7 @@ class Tokens:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._tokens: dict[str, Token] = {}
-        self._made = 0
+        self._count = 0
 
     def find(self, access_token: str) -> Token | None:
         """Return a token that is alive, or None."""
@@ -52,22 +52,22 @@ class Tokens:
         return token if token is not None and token.expires_at > self._seconds() else None
 
     async def generate(self, request: Request) -> Response:
-        """Give a token for the asked scopes, which are separated by spaces."""
+        """Issue a token for the requested scopes, which are separated by spaces."""
         form = await _read_form(request)
         if form.get("grant_type") != "client_credentials":
             raise _refusal("invalid_grant_type", "Invalid grant_type")
-        asked = form.get("scope", "").split()
-        unknown = [scope for scope in asked if scope not in SCOPES.split()]
-        if unknown or not asked:
+        requested = form.get("scope", "").split()
+        unknown = [scope for scope in requested if scope not in SCOPES.split()]
+        if unknown or not requested:
             raise _refusal("invalid_scope", f"Invalid scope: {','.join(unknown)}")
         now = self._seconds()
         self._tokens = {key: held for key, held in self._tokens.items() if held.expires_at > now}
         if len(self._tokens) >= MAX_TOKENS:
             # The limit is documented, the answer at the limit is not.
             raise _refusal("too_many_tokens", f"At most {MAX_TOKENS} tokens per project")
-        self._made += 1
+        self._count += 1
         token = Token(
-            scramble(self._made, 50), scope=" ".join(asked), expires_at=now + TOKEN_LIFETIME_S
+            scramble(self._count, 50), scope=" ".join(requested), expires_at=now + TOKEN_LIFETIME_S
         )
         self._tokens[token.access_token] = token
         return json_response(self._show(token))

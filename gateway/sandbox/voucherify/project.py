@@ -123,8 +123,10 @@ class Project:
     def segments_of(self, customer: Customer) -> list[Segment]:
         """Return the segments a customer is in, or would be in, newest first."""
         now = self.now()
-        found = [segment for segment in self.segments.values() if _is_in(segment, customer, now)]
-        return newest_first(found)
+        segments = [
+            segment for segment in self.segments.values() if _is_in(segment, customer, now)
+        ]
+        return newest_first(segments)
 
     def _members(self, segment: Segment | None, now: datetime) -> Iterable[Customer]:
         if segment is None:

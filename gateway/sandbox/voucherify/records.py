@@ -1,4 +1,4 @@
-"""Voucherify's customers and segments: what is kept of them, and how they are shown."""
+"""Voucherify's customers and segments: their stored fields and their JSON."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What Voucherify answers when it refuses, and how it reads what it was sent."""
+"""Voucherify's error responses, and how it reads requests."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -15,7 +15,7 @@ DEFAULT_LIMIT, MAX_LIMIT = 10, 100
 
 
 class RefusalError(Exception):
-    """An error answer: its status, and its body without `code` and `request_id`."""
+    """An error response: its status, and its body without `code` and `request_id`."""
 
     def __init__(self, status: int, message: str, **more: str) -> None:
         super().__init__(message)
@@ -50,7 +50,7 @@ def not_found(kind: str, key: str) -> RefusalError:
 
 
 async def read_body(request: Request) -> Any:
-    """Return the JSON of a body, which must be announced as JSON."""
+    """Return the JSON of a body whose content type is JSON."""
     require_media_type(request, "application/json")
     try:
         return await read_json(request)
@@ -79,7 +79,7 @@ def require_media_type(request: Request, wanted: str) -> None:
 
 
 def refuse_unknown(query: QueryParams, known: Collection[str]) -> None:
-    """Refuse a parameter the documents do not have: silence would hide a misspelt one."""
+    """Refuse an undocumented parameter; ignoring it would hide a misspelt one."""
     for name in query:
         if name not in known:
             raise invalid_query(f"Property .{name} is unknown")

@@ -58,28 +58,28 @@ class SegmentCalls:
         self._project = project
 
     async def page(self, request: Request) -> Response:
-        """Answer a page of segments; `total` counts all that match. There is no next page."""
+        """Return a page of segments; `total` counts all that match. There is no next page."""
         query = request.query_params
         ids, holds = _read_list_query(query.multi_items())
         limit = whole(query, "limit", DEFAULT_LIMIT, MAX_LIMIT)
         order = choice(query, "order", ("created_at", NEWEST_FIRST)) or NEWEST_FIRST
         now = self._project.now()
-        found = [
+        matches = [
             segment
             for segment in self._project.segments.values()
             if (not ids or segment.id in ids) and (holds is None or holds(segment, now))
         ]
-        found = newest_first(found)
+        matches = newest_first(matches)
         if order != NEWEST_FIRST:
-            found.reverse()
-        # The examples of the list show a null updated_at, those of create and get none.
-        rows = [show_segment(segment) | {"updated_at": None} for segment in found[:limit]]
+            matches.reverse()
+        # In the documented examples lists have a null updated_at, create and get have none.
+        rows = [show_segment(segment) | {"updated_at": None} for segment in matches[:limit]]
         return json_response(
-            {"object": "list", "data_ref": "data", "data": rows, "total": len(found)}
+            {"object": "list", "data_ref": "data", "data": rows, "total": len(matches)}
         )
 
     async def create(self, request: Request) -> Response:
-        """Make a segment; the answer is 200, and does not wait for its members."""
+        """Create a segment; the response is 200, and does not wait for its members."""
         body = await read_object(request)
         name, kind = body.get("name"), body.get("type", STATIC)
         if not isinstance(name, str) or not name:
@@ -96,7 +96,7 @@ class SegmentCalls:
         return json_response(show_segment(segment))
 
     async def get(self, request: Request) -> Response:
-        """Answer one segment, without its members."""
+        """Return one segment, without its members."""
         return json_response(show_segment(self._find(request)))
 
     async def delete(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The sandbox's frame: one address for all, each provider alone, what they were asked."""
+"""The sandbox: all providers at one address, each provider alone, and their calls."""
 
 import asyncio
 import tomllib
@@ -10,13 +10,13 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway.sandbox import app as frame
+from gateway.sandbox import app as sandbox_app
 from gateway.sandbox.app import Call, Sandbox, SandboxOptions
 from gateway.sandbox.people import person
 from tests.four_kinds import CREDENTIALS, SANDBOXES
 
 KINDS = ["stuut", "voucherify", "instaleap", "emporix"]
-NOBODY_CALLED = dict.fromkeys(KINDS, 0)
+NO_CALLS = dict.fromkeys(KINDS, 0)
 STUUT = {"Authorization": f"Bearer {CREDENTIALS['stuut']['token']}"}
 VOUCHERIFY = {
     "X-App-Id": CREDENTIALS["voucherify"]["app_id"],
@@ -25,30 +25,30 @@ VOUCHERIFY = {
 
 
 def client_of(app: ASGIApp) -> httpx.AsyncClient:
-    """Return a caller of a server."""
+    """Return a client of a server."""
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://sandbox:81")
 
 
 @pytest.fixture
 def sandbox(clock: Any) -> Sandbox:
-    """Return a sandbox of 60 people that runs by the clock of the test."""
+    """Return a sandbox with 60 people and the clock of the test."""
     return Sandbox(SANDBOXES, SandboxOptions(customers=60), clock)
 
 
 @pytest.fixture
 async def client(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
-    """Return a caller of all four."""
+    """Return a client of all four providers."""
     async with client_of(sandbox.asgi) as caller:
         yield caller
 
 
-async def test_front_page_says_what_is_here(client: httpx.AsyncClient) -> None:
-    """`/` names each provider's base URL, at the address it was asked at, and its credentials."""
+async def test_front_page_lists_the_providers(client: httpx.AsyncClient) -> None:
+    """`/` lists each provider's credentials and base URL, at the address of the request."""
     reply = await client.get("/")
 
     assert reply.status_code == 200
     assert reply.json() == {
-        "about": "Providers of customer segments, made up; GET and DELETE /calls,"
+        "about": "Simulated providers of customer segments; GET and DELETE /calls,"
         " GET, PUT and DELETE /faults",
         "customers": 60,
         "providers": {
@@ -58,8 +58,8 @@ async def test_front_page_says_what_is_here(client: httpx.AsyncClient) -> None:
     }
 
 
-async def test_configuration_serves_what_is_here(client: httpx.AsyncClient) -> None:
-    """`/gateway.toml` is a configuration file for all four, at the address it was asked at."""
+async def test_configuration_has_all_providers(client: httpx.AsyncClient) -> None:
+    """`/gateway.toml` is a configuration file for all four, at the address of the request."""
     reply = await client.get("/gateway.toml")
     tables = tomllib.loads(reply.text)["providers"]
     assert tables == [
@@ -68,8 +68,8 @@ async def test_configuration_serves_what_is_here(client: httpx.AsyncClient) -> N
     ]
 
 
-async def test_providers_stand_side_by_side(client: httpx.AsyncClient) -> None:
-    """Below its name each provider sees its own paths, and only there."""
+async def test_providers_are_separate(client: httpx.AsyncClient) -> None:
+    """Each provider serves its own paths, and only below its name."""
     replies = [
         await client.get("/stuut/v2/customer-segments?limit=1", headers=STUUT),
         await client.get("/voucherify/v1/segments?limit=1", headers=VOUCHERIFY),
@@ -84,7 +84,7 @@ async def test_providers_stand_side_by_side(client: httpx.AsyncClient) -> None:
     assert replies[3].json() == {"detail": "Not Found"}
 
 
-async def test_ids_may_hold_anything(sandbox: Sandbox, client: httpx.AsyncClient) -> None:
+async def test_ids_may_contain_anything(sandbox: Sandbox, client: httpx.AsyncClient) -> None:
     """An encoded slash, colon, percent or letter stays inside its segment of the path."""
     source_id = "a/b:c d%2Fü?#"
     quoted = "a%2Fb%3Ac%20d%252F%C3%BC%3F%23"
@@ -105,7 +105,7 @@ async def test_ids_may_hold_anything(sandbox: Sandbox, client: httpx.AsyncClient
 
 
 async def test_calls_are_remembered_in_order(sandbox: Sandbox, client: httpx.AsyncClient) -> None:
-    """Each call is kept with its decoded path and query and its status, refusals too."""
+    """Each call has its decoded path and query and its status, including refusals."""
     query = {"filters[name][conditions][$is]": "Gold members", "limit": "1"}
     await client.get("/voucherify/v1/segments", params=query, headers=VOUCHERIFY)
     await client.post("/stuut/v2/customer-segments", json={}, headers=STUUT)
@@ -123,39 +123,39 @@ async def test_calls_are_remembered_in_order(sandbox: Sandbox, client: httpx.Asy
         Call("stuut", "POST", "/v2/customer-segments", "", 422),
         Call("stuut", "GET", "/v1/partners", "", 401),
     ]
-    assert sandbox.counts == NOBODY_CALLED | {"stuut": 2, "voucherify": 1}
+    assert sandbox.counts == NO_CALLS | {"stuut": 2, "voucherify": 1}
 
 
 async def test_counts_are_shown_and_reset(sandbox: Sandbox, client: httpx.AsyncClient) -> None:
-    """`/calls` tells the counts, which looking at does not raise; DELETE starts again at zero."""
+    """`/calls` shows the counts and is not counted itself; DELETE resets them."""
     await client.get("/stuut/v1/partners", headers=STUUT)
     await client.get("/")
     counted = await client.get("/calls")
     reset = await client.delete("/calls")
     after = await client.get("/calls")
 
-    assert counted.json() == NOBODY_CALLED | {"stuut": 1}
+    assert counted.json() == NO_CALLS | {"stuut": 1}
     assert (reset.status_code, reset.content) == (204, b"")
-    assert after.json() == NOBODY_CALLED
+    assert after.json() == NO_CALLS
     assert list(sandbox.calls) == []
 
 
 async def test_old_calls_are_forgotten_but_counted(
     monkeypatch: pytest.MonkeyPatch, clock: Any
 ) -> None:
-    """Only the newest calls are kept, the count is of all."""
-    monkeypatch.setattr(frame, "REMEMBERED_CALLS", 2)
+    """Only the latest calls are stored; the counts include all."""
+    monkeypatch.setattr(sandbox_app, "MAX_CALLS", 2)
     sandbox = Sandbox(SANDBOXES, SandboxOptions(customers=1), clock)
     async with client_of(sandbox.provider("stuut")) as client:
         for page in range(3):
             await client.get(f"/v1/partners?page={page}", headers=STUUT)
 
     assert [call.query for call in sandbox.calls] == ["page=1", "page=2"]
-    assert sandbox.counts == NOBODY_CALLED | {"stuut": 3}
+    assert sandbox.counts == NO_CALLS | {"stuut": 3}
 
 
 async def test_latency_is_added_once_a_call(monkeypatch: pytest.MonkeyPatch, clock: Any) -> None:
-    """Every call of a provider, and none of the frame's own pages, waits so long."""
+    """Every call to a provider is delayed, but not the sandbox's own pages."""
     waits = []
 
     async def sleep(delay_s: float) -> None:
@@ -174,7 +174,7 @@ async def test_latency_is_added_once_a_call(monkeypatch: pytest.MonkeyPatch, clo
 async def test_no_latency_is_no_wait(
     monkeypatch: pytest.MonkeyPatch, client: httpx.AsyncClient
 ) -> None:
-    """Without latency nothing sleeps, not even for no time."""
+    """Without latency `sleep` is not called at all."""
     waits = []
 
     async def sleep(delay_s: float) -> None:
@@ -186,10 +186,8 @@ async def test_no_latency_is_no_wait(
     assert waits == []
 
 
-async def test_call_that_was_given_up_is_counted(
-    monkeypatch: pytest.MonkeyPatch, clock: Any
-) -> None:
-    """A call counts when it comes in; one whose caller leaves unanswered is kept with status 0."""
+async def test_abandoned_call_is_counted(monkeypatch: pytest.MonkeyPatch, clock: Any) -> None:
+    """A call is counted on arrival; one that its caller abandons has status 0."""
     waiting = asyncio.Event()
 
     async def sleep(_delay_s: float) -> None:
@@ -211,7 +209,7 @@ async def test_call_that_was_given_up_is_counted(
 
 
 async def test_sandboxes_share_nothing(clock: Any) -> None:
-    """What one sandbox is told, another does not know."""
+    """A change in one sandbox does not affect another."""
     one, other = (
         Sandbox(SANDBOXES, SandboxOptions(), clock),
         Sandbox(SANDBOXES, SandboxOptions(), clock),
@@ -220,14 +218,14 @@ async def test_sandboxes_share_nothing(clock: Any) -> None:
     async with client_of(one.asgi) as client:
         deleted = await client.delete(path, headers=VOUCHERIFY)
     async with client_of(other.asgi) as client:
-        found = await client.get(path, headers=VOUCHERIFY)
+        read = await client.get(path, headers=VOUCHERIFY)
 
-    assert (deleted.status_code, found.status_code) == (204, 200)
+    assert (deleted.status_code, read.status_code) == (204, 200)
     assert (one.counts["voucherify"], other.counts["voucherify"]) == (1, 1)
 
 
 def test_unknown_kind_is_a_key_error(sandbox: Sandbox) -> None:
-    """There are four kinds, and no fifth."""
+    """Only the four kinds are known."""
     with pytest.raises(KeyError):
         sandbox.provider("elsewhere")
 
@@ -236,7 +234,7 @@ def test_unknown_kind_is_a_key_error(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("kind", [None, *KINDS])
 def test_server_runs_all_or_one(kind: str | None, sandbox: Sandbox) -> None:
-    """Uvicorn takes the whole, and each provider alone, for what it is."""
+    """Uvicorn recognises the whole sandbox, and each provider, as ASGI 3."""
     config = uvicorn.Config(sandbox.provider(kind) if kind else sandbox.asgi)
     config.load()
 
