@@ -1,1 +1,1 @@
-"""The only package that talks to providers: connections, sign-in, deadlines, what fails how."""
+"""The only package that talks to providers: HTTP, sign-in, resilience, caching."""

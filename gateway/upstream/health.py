@@ -1,4 +1,4 @@
-"""How a provider is doing, judged by the newest calls of this process."""
+"""A provider's health, judged by the newest calls of this process."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from gateway.errors import ProviderError, Refused
 
 HEALTH_WINDOW = 50
-"""Calls that a provider's health is judged by: the newest."""
+"""The number of newest calls that a provider's health is judged by."""
 
 
 @dataclass(slots=True)
 class Health:
-    """What the newest calls say of a provider."""
+    """Outcomes and latencies of the newest calls."""
 
     latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=HEALTH_WINDOW))
     outcomes: deque[bool] = field(default_factory=lambda: deque(maxlen=HEALTH_WINDOW))
@@ -21,7 +21,7 @@ class Health:
     """The class of the last failure."""
 
     def note(self, latency_ms: float, error: ProviderError | None) -> None:
-        """Take one finished call in. A refused one is the caller's fault, not the provider's."""
+        """Record a finished call. A refused one is the caller's fault, not the provider's."""
         self.latencies_ms.append(latency_ms)
         if error is None or isinstance(error, Refused):
             self.outcomes.append(True)
@@ -32,7 +32,7 @@ class Health:
 
     @property
     def status(self) -> str:
-        """UP, DEGRADED (some of the newest calls failed), DOWN (most did) or UNKNOWN (no call)."""
+        """UP, DEGRADED (some newest calls failed), DOWN (most of them) or UNKNOWN (no call)."""
         if not self.outcomes:
             return "UNKNOWN"
         if self.outcomes[-1] and all(self.outcomes):
@@ -40,7 +40,7 @@ class Health:
         failed = self.outcomes.count(False)
         return "DOWN" if not self.outcomes[-1] and failed * 2 >= len(self.outcomes) else "DEGRADED"
 
-    def latency_ms(self, share: float) -> float | None:
-        """Return the latency that this share of the newest calls stayed within."""
+    def latency_ms(self, quantile: float) -> float | None:
+        """Return the latency at this quantile (0 to 1) of the newest calls."""
         ordered = sorted(self.latencies_ms)
-        return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else None
+        return ordered[min(int(len(ordered) * quantile), len(ordered) - 1)] if ordered else None

@@ -1,42 +1,42 @@
-"""Bounds how deeply the JSON of an answer nests, before anything recurses into it."""
+"""Limit how deeply the JSON of a reply nests, before anything recurses into it."""
 
 import re
 
-DEEPEST = 64
-"""Levels; the deepest documented answer (a rule of Stuut) stays below 20."""
+MAX_DEPTH = 64
+"""Levels; the deepest documented reply (a rule of Stuut) stays below 20."""
 
-ALIKE = bytes.maketrans(b"{}", b"[]")
-REST = bytes(set(range(256)) - set(b'[]{}"'))
+SAME_BRACKETS = bytes.maketrans(b"{}", b"[]")
+OTHER_BYTES = bytes(set(range(256)) - set(b'[]{}"'))
 ESCAPE = re.compile(rb"\\.", re.DOTALL)
 TEXT = re.compile(rb'"[^"]*"')
-FAR_TOO_DEEP = b"[" * (DEEPEST + 1)
+TOO_MANY_OPEN = b"[" * (MAX_DEPTH + 1)
 
 
 def is_too_deep(body: bytes) -> bool:
-    """Tell whether JSON nests deeper than `DEEPEST`; of anything else it may tell either.
+    """Return whether JSON nests deeper than `MAX_DEPTH`; arbitrary for anything else.
 
-    Everything runs over bytes in C: decoding each answer once more to count would double its cost.
+    All work is done on bytes in C: decoding each reply once more to count would double its cost.
     """
-    marks = body.translate(ALIKE, REST)
-    if marks.count(b"[") <= DEEPEST:
+    marks = body.translate(SAME_BRACKETS, OTHER_BYTES)
+    if marks.count(b"[") <= MAX_DEPTH:
         return False
     if b"\\" in body:
-        marks = ESCAPE.sub(b"", body).translate(ALIKE, REST)
-    bare = _with_one_row(marks).replace(b'""', b"")
-    if b'"' in bare:  # some text holds a bracket
+        marks = ESCAPE.sub(b"", body).translate(SAME_BRACKETS, OTHER_BYTES)
+    bare = _without_equal_rows(marks).replace(b'""', b"")
+    if b'"' in bare:  # some string contains a bracket
         bare = TEXT.sub(b"", bare)
-    return not _ends(bare)
+    return not _is_balanced(bare)
 
 
-def _with_one_row(marks: bytes) -> bytes:
-    """Return the same, but of the rows of a list that all look alike only the first two.
+def _without_equal_rows(marks: bytes) -> bytes:
+    """Keep only the first two of a list's rows when all of them have the same brackets.
 
-    A row that is whole, and has no bracket in a text, adds no level to the one before it; and if
-    it stands in a text itself, it still leaves it as it came.
+    A complete row without a bracket in a string adds no level to the one before it; inside a
+    string, it leaves the string as it was.
     """
     start = marks.find(b"][") + 1
     row = marks[start : marks.find(b"][", start) + 1]
-    if not row or not _ends(row.replace(b'""', b"")):
+    if not row or not _is_balanced(row.replace(b'""', b"")):
         return marks
     rows = row * ((len(marks) - start) // len(row))
     if not marks.startswith(rows, start):
@@ -44,13 +44,13 @@ def _with_one_row(marks: bytes) -> bytes:
     return marks[: start + len(row)] + marks[start + len(rows) :]
 
 
-def _ends(marks: bytes) -> bool:
-    """Tell whether this is nothing but brackets that all close, at most `DEEPEST` levels deep."""
-    if FAR_TOO_DEEP in marks:
+def _is_balanced(marks: bytes) -> bool:
+    """Return whether this is only brackets that all close, at most `MAX_DEPTH` levels deep."""
+    if TOO_MANY_OPEN in marks:
         return False
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         if not marks:
             return True
-        # Innermost pairs go: each round takes one level off every branch.
+        # Remove the innermost pairs: each round takes one level off every branch.
         marks = marks.replace(b"[]", b"")
     return not marks

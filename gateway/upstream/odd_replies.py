@@ -1,17 +1,17 @@
-"""Log which parts of a provider's reply do not keep to its documents."""
+"""Log which parts of a provider's reply do not match its documentation."""
 
 from collections.abc import Sequence
 
 import structlog
 
-MOST_PARTS = 20
-"""Odd parts of one reply that are logged by their paths."""
+MAX_LOGGED_PARTS = 20
+"""The largest number of odd parts of one reply whose paths are logged."""
 
 log = structlog.get_logger(__name__)
 
 
 def report(provider: str, operation: str, request_id: str, oddities: Sequence[str]) -> None:
-    """Log how many parts of a reply are odd, if any, and the first of them: paths, no values."""
+    """Log the number of odd parts of a reply, and the paths of the first ones; no values."""
     if not oddities:
         return
     log.warning(
@@ -20,5 +20,5 @@ def report(provider: str, operation: str, request_id: str, oddities: Sequence[st
         provider=provider,
         operation=operation,
         count=len(oddities),
-        parts=oddities[:MOST_PARTS],
+        parts=oddities[:MAX_LOGGED_PARTS],
     )

@@ -1,4 +1,4 @@
-"""Mark what was read from a kept answer with where it comes from."""
+"""Mark values read from a cached reply with their origin."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,13 +12,13 @@ from gateway.domain.pages import Page
 T = TypeVar("T")
 
 
-def marked(value: T, origin: Origin, fetched_at: datetime) -> T:
-    """Return what an exchange read, saying where it comes from and when that was told."""
-    found: Any = _marked(value, origin, fetched_at)
-    return found  # type: ignore[no-any-return]  # of the same type: only origins differ
+def with_origin(value: T, origin: Origin, fetched_at: datetime) -> T:
+    """Return the value with its origin and the time of its reply."""
+    result: Any = _with_origin(value, origin, fetched_at)
+    return result  # type: ignore[no-any-return]  # the same type: only origins differ
 
 
-def _marked(value: Any, origin: Origin, fetched_at: datetime) -> Any:
+def _with_origin(value: Any, origin: Origin, fetched_at: datetime) -> Any:
     if isinstance(value, Segment | Customer):
         return msgspec.structs.replace(value, origin=origin, fetched_at=fetched_at)
     if isinstance(value, Assignment):
@@ -26,12 +26,12 @@ def _marked(value: Any, origin: Origin, fetched_at: datetime) -> Any:
             value,
             origin=origin,
             fetched_at=fetched_at,
-            segment=_marked(value.segment, origin, fetched_at),
-            customer=_marked(value.customer, origin, fetched_at),
+            segment=_with_origin(value.segment, origin, fetched_at),
+            customer=_with_origin(value.customer, origin, fetched_at),
         )
     if isinstance(value, Page):
-        rows = [_marked(row, origin, fetched_at) for row in value.rows]
+        rows = [_with_origin(row, origin, fetched_at) for row in value.rows]
         return msgspec.structs.replace(value, rows=rows, origin=origin, fetched_at=fetched_at)
     if isinstance(value, Mapping):
-        return {key: _marked(each, origin, fetched_at) for key, each in value.items()}
+        return {key: _with_origin(each, origin, fetched_at) for key, each in value.items()}
     return value

@@ -1,4 +1,4 @@
-"""A provider as the gateway uses it: what it can do (its adapter) and how to reach it."""
+"""A configured provider: its adapter and its connection."""
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from functools import lru_cache
@@ -22,8 +22,8 @@ T = TypeVar("T")
 P = TypeVar("P")
 Q = TypeVarTuple("Q")
 
-MOST_QUESTIONS = 512
-"""Questions to a provider whose exchanges are kept."""
+MAX_CACHED_PLANS = 512
+"""The number of read plans of one provider that are reused."""
 
 
 class Provider:
@@ -34,11 +34,12 @@ class Provider:
         adapter: Adapter,
         upstream: UpstreamClient,
         display_name: str,
-        record: Callable[[str, Lookup, float], Awaitable[Any]] | None = None,
+        look_up: Callable[[str, Lookup, float], Awaitable[Any]] | None = None,
     ) -> None:
-        """Join an account's rules and its connection; `record` answers what it cannot tell.
+        """Combine an adapter and a connection.
 
-        It is given the provider's key, the lookup, and the request's deadline.
+        `look_up` reads from the gateway's store what the provider cannot report: it receives the
+        provider's key, the lookup, and the request's deadline.
         """
         self.key = upstream.key
         self.kind = adapter.kind
@@ -48,9 +49,9 @@ class Provider:
         self.limits = adapter.limits
         self.origin = origin_of(adapter)
         self._upstream = upstream
-        self._record = record
+        self._look_up = look_up
         self._offers: dict[type, bool] = {}
-        self._exchange = lru_cache(MOST_QUESTIONS)(_answer)
+        self._plan = lru_cache(MAX_CACHED_PLANS)(_call)
 
     def __repr__(self) -> str:
         """Show key and kind."""
@@ -58,69 +59,69 @@ class Provider:
 
     @property
     def health(self) -> Health:
-        """What the newest calls say of it."""
+        """Outcomes and latencies of the newest calls."""
         return self._upstream.health
 
     def offers(self, protocol: type) -> bool:
-        """Tell whether the provider can do what this protocol of `adapter` says."""
-        found = self._offers.get(protocol)
-        if found is None:
-            found = self._offers[protocol] = isinstance(self.adapter, protocol)
-        return found
+        """Return whether the adapter implements this protocol."""
+        is_offered = self._offers.get(protocol)
+        if is_offered is None:
+            is_offered = self._offers[protocol] = isinstance(self.adapter, protocol)
+        return is_offered
 
     def require(self, protocol: type[P], operation: str) -> P:
-        """Return the adapter as this protocol; raise `Unsupported` when it is not one."""
+        """Return the adapter as this protocol. Raises `Unsupported` if it is not one."""
         if not self.offers(protocol):
             raise Unsupported(self.key, operation)
         adapter: P = self.adapter
         return adapter
 
-    def plan(self, ask: Callable[[*Q], T], *question: *Q) -> T:
-        """Return what a method of the adapter asks by.
+    def plan(self, method: Callable[[*Q], T], *args: *Q) -> T:
+        """Return the plan that an adapter's method builds from these arguments.
 
-        Adapters are pure: an equal question gets the very same exchange, as long as it is one of
-        the newest. So it costs nothing, and who asks at the same time shares what is read.
+        Adapters are pure, so recent plans are reused: this saves building them, and concurrent
+        readers of the same exchange share the value that is read.
         """
-        asked: T = self._exchange(ask, *question)
-        return asked
+        plan: T = self._plan(method, *args)
+        return plan
 
     @property
     def circuit(self) -> str:
-        """Whether calls are let through: CLOSED, OPEN or HALF_OPEN."""
+        """The state of the circuit breaker: CLOSED, OPEN or HALF_OPEN."""
         return self._upstream.guard.breaker.circuit.value
 
     async def send(self, exchange: Exchange[T], scope: Scope) -> T:
-        """Make one call, now and for this caller alone. Raises `ProviderError`."""
+        """Make one call, neither cached nor shared. Raises `ProviderError`."""
         return await self._upstream.send(exchange, scope)
 
-    def read(self, asked: ReadPlan[T], scope: Scope) -> Awaitable[T]:
-        """Read, maybe with others or from a short memory. Raises `ProviderError`."""
-        if isinstance(asked, Recall):
-            return self._recall(asked, scope)
-        return self._upstream.read(asked, scope)
+    def read(self, plan: ReadPlan[T], scope: Scope) -> Awaitable[T]:
+        """Read from the provider, the cache or the store. Raises `ProviderError`."""
+        if isinstance(plan, Recall):
+            return self._recall(plan, scope)
+        return self._upstream.read(plan, scope)
 
-    async def _recall(self, asked: Recall[T], scope: Scope) -> T:
-        if self._record is None:
-            raise Unsupported(self.key, asked.operation)
+    async def _recall(self, recall: Recall[T], scope: Scope) -> T:
+        if self._look_up is None:
+            raise Unsupported(self.key, recall.operation)
         try:
-            return asked.read(await self._record(self.key, asked.lookup, scope.deadline))
+            return recall.read(await self._look_up(self.key, recall.lookup, scope.deadline))
         except StoreFailed as error:
             if scope.is_first_report(self.key, StoreFailed):
                 report(error, scope.request_id)
             raise
 
     async def read_all(
-        self, asked: Sequence[ReadPlan[T]], scope: Scope
+        self, plans: Sequence[ReadPlan[T]], scope: Scope
     ) -> Sequence[T | GatewayError]:
-        """Read all these at once: for each, in order, what `read` returns or raises."""
-        exchanges = [each for each in asked if isinstance(each, Exchange)]
-        if len(exchanges) == len(asked):
+        """Read all of these concurrently; return in order what `read` returns or raises."""
+        exchanges = [plan for plan in plans if isinstance(plan, Exchange)]
+        if len(exchanges) == len(plans):
             return await self._upstream.read_all(exchanges, scope)
-        # The record answers one question after the other.
-        return [await settled(self.read(each, scope)) for each in asked]
+        # The store reads one lookup at a time.
+        return [await settled(self.read(plan, scope)) for plan in plans]
 
     def invalidate(self) -> None:
-        """Drop what is remembered of it: something there was changed."""
+        """Drop the cached replies: something at the provider was changed."""
         self._upstream.invalidate()
 
     async def close(self) -> None:
@@ -128,14 +129,14 @@ class Provider:
         await self._upstream.close()
 
 
-def _answer(ask: Callable[..., T], *question: Hashable) -> T:
-    return ask(*question)
+def _call(method: Callable[..., T], *args: Hashable) -> T:
+    return method(*args)
 
 
 def origin_of(adapter: Adapter) -> Origin:
-    """Return where what is read of a provider comes from: the provider, or our record."""
+    """Return LIVE if the adapter reads from the provider, RECORDED if from the gateway's store."""
     if isinstance(adapter, ListsSegments):
-        asked = adapter.segments(EVERY_SEGMENT, PageRequest(1))
-        if isinstance(asked, Recall):
+        plan = adapter.segments(EVERY_SEGMENT, PageRequest(1))
+        if isinstance(plan, Recall):
             return Origin.RECORDED
     return Origin.LIVE

@@ -12,21 +12,21 @@ from gateway.errors import (
     Unavailable,
 )
 from gateway.providers.base.exchange import Exchange, Reply
-from gateway.upstream.provenance import marked
+from gateway.upstream.provenance import with_origin
 from gateway.upstream.resilience.guard import BREAKER_FAILURES
 
 T = TypeVar("T")
 
-MOST_BYTES = 32 * 1024 * 1024
-"""Bodies kept of one provider; what was read of them comes on top."""
+MAX_BYTES = 32 * 1024 * 1024
+"""The total size of one provider's cached bodies; the values read from them come on top."""
 
-MOST_REPLIES = 2000
-"""Answers kept of one provider."""
+MAX_REPLIES = 2000
+"""The largest number of cached replies of one provider."""
 
 
 @dataclass(slots=True, eq=False)
 class CachedReply(Generic[T]):
-    """An answer, when it came on both clocks, and what was read of it last."""
+    """A reply, when it arrived on both clocks, and the value last read from it."""
 
     reply: Reply
     at: float
@@ -36,7 +36,7 @@ class CachedReply(Generic[T]):
     _aged: tuple[Origin, T] | None = None
 
     def read(self, exchange: Exchange[T], read: Callable[[Exchange[T], Reply], T]) -> T:
-        """Return what an exchange reads of it: once, as long as no other exchange does."""
+        """Return the value that the exchange reads; it is read again only for another exchange."""
         if exchange is not self.exchange:
             self.value = read(exchange, self.reply)
             self.exchange, self._aged = exchange, None
@@ -45,55 +45,55 @@ class CachedReply(Generic[T]):
     def aged(
         self, exchange: Exchange[T], origin: Origin, read: Callable[[Exchange[T], Reply], T]
     ) -> T:
-        """Return the same, saying where it comes from by now."""
+        """Return the value, marked with this origin."""
         value = self.read(exchange, read)
         if self._aged is None or self._aged[0] is not origin:
-            self._aged = origin, marked(value, origin, self.fetched_at)
+            self._aged = origin, with_origin(value, origin, self.fetched_at)
         return self._aged[1]
 
 
 class ResponseCache:
-    """The newest answers of a provider; times are seconds on the loop's clock."""
+    """The newest replies of a provider; times are seconds on the event loop's clock."""
 
     def __init__(self, ttl_s: float, stale_s: float) -> None:
-        """Keep answers fresh for `ttl_s` (0: keep none), and `stale_s` longer against failures."""
+        """Serve replies as fresh for `ttl_s` (0: cache none), and as stale for `stale_s` more."""
         self.ttl_s = ttl_s
         self._stale_s = stale_s
-        self._kept: OrderedDict[Hashable, CachedReply[Any]] = OrderedDict()
+        self._replies: OrderedDict[Hashable, CachedReply[Any]] = OrderedDict()
         self._bytes = 0
 
     def fresh(self, key: Hashable, now: float) -> CachedReply[Any] | None:
-        """Return an answer that is still good."""
-        return self._young(key, now - self.ttl_s)
+        """Return a reply that is still fresh."""
+        return self._newer(key, now - self.ttl_s)
 
     def stale(self, key: Hashable, now: float) -> CachedReply[Any] | None:
-        """Return an answer that is better than none."""
-        return self._young(key, now - self.ttl_s - self._stale_s)
+        """Return a reply that may be served when the provider fails (stale-if-error)."""
+        return self._newer(key, now - self.ttl_s - self._stale_s)
 
-    def keep(self, key: Hashable, kept: CachedReply[Any]) -> None:
-        """Remember an answer, and forget the oldest that do not fit beside it."""
+    def store(self, key: Hashable, reply: CachedReply[Any]) -> None:
+        """Cache a reply, and evict the oldest ones beyond the limits."""
         if not self.ttl_s:
             return
         self._drop(key)
-        self._kept[key] = kept
-        self._bytes += len(kept.reply.body)
-        while len(self._kept) > MOST_REPLIES or self._bytes > MOST_BYTES:
-            self._drop(next(iter(self._kept)))
+        self._replies[key] = reply
+        self._bytes += len(reply.reply.body)
+        while len(self._replies) > MAX_REPLIES or self._bytes > MAX_BYTES:
+            self._drop(next(iter(self._replies)))
 
     def invalidate(self) -> None:
-        """Forget everything."""
-        self._kept.clear()
+        """Drop all replies."""
+        self._replies.clear()
         self._bytes = 0
 
-    def _young(self, key: Hashable, since: float) -> CachedReply[Any] | None:
-        kept = self._kept.get(key) if self._kept else None
-        return kept if kept is not None and kept.at > since else None
+    def _newer(self, key: Hashable, since: float) -> CachedReply[Any] | None:
+        reply = self._replies.get(key) if self._replies else None
+        return reply if reply is not None and reply.at > since else None
 
     def _drop(self, key: Hashable) -> None:
-        kept = self._kept.pop(key, None)
-        if kept is not None:
-            self._bytes -= len(kept.reply.body)
+        reply = self._replies.pop(key, None)
+        if reply is not None:
+            self._bytes -= len(reply.reply.body)
 
 
 STALE_IF_ERRORS = (*BREAKER_FAILURES, Busy, Unavailable)
-"""Failures against which an older answer may stand in: no question of rights."""
+"""Failures after which a stale reply may be served: never after a denied call."""

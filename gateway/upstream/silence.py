@@ -1,46 +1,46 @@
-"""Notices a provider that hangs before any call to it has timed out.
+"""Detect a provider that hangs before any call to it has timed out.
 
-A circuit breaker counts calls that have ended. Equal reads share one call, so that a provider that
-never answers fails but once in each `timeout_s`, while every caller waits. So callers are counted
-here: when several came since anything was answered, and that was long ago, it is silent.
+A circuit breaker counts calls that have ended. Equal reads share one call, so a provider that
+never replies fails only once per `timeout_s` while every caller waits. So callers are counted: a
+provider is silent when several arrived since its last reply, and that reply was long ago.
 """
 
-FEWEST = 5
-"""Callers below which nothing is concluded."""
+MIN_CALLERS = 5
+"""With fewer callers waiting a provider is never silent."""
 
-SHARE = 0.5
-"""The part of `timeout_s` without any answer after which a provider is silent …"""
+TIMEOUT_SHARE = 0.5
+"""The share of `timeout_s` without any reply after which a provider is silent."""
 
-TIMES = 1.5
-"""… unless its answers take long: then so many times the slowest of late. All are guesses."""
+SLOWEST_FACTOR = 1.5
+"""A slow provider may take this multiple of its recent slowest reply. All are guesses."""
 
 WEIGHT = 0.1
-"""Of the newest answer in what is remembered of a slower one."""
+"""The weight of a new reply in the recent slowest one, when it is faster."""
 
 
 class Silence:
-    """Counts who waits for one provider; pure, times are seconds on any one clock."""
+    """Counts the callers waiting for one provider. Pure: times are seconds on any one clock."""
 
     def __init__(self, timeout_s: float) -> None:
-        """Judge a provider whose calls take at most so long."""
-        self._longest_s = timeout_s * SHARE
+        """Judge a provider whose calls take at most `timeout_s`."""
+        self._longest_s = timeout_s * TIMEOUT_SHARE
         self._slowest_s = 0.0
         self._under_way = 0
         self._callers = 0
         self._since: float | None = None
 
     def count(self) -> None:
-        """Take in somebody who is about to wait for an answer, shared or not."""
+        """Count a caller about to wait for a reply, shared or not."""
         self._callers += 1
 
     def begin(self, now: float) -> None:
-        """Take in a call that is sent."""
+        """Record that a call is sent."""
         if not self._under_way:
             self._since, self._callers = now, max(self._callers, 1)
         self._under_way += 1
 
     def end(self, started: float, now: float, *, answered: bool) -> None:
-        """Take in how a call ended that was sent at `started`."""
+        """Record how the call sent at `started` ended."""
         self._under_way -= 1
         if answered:
             took_s = now - started
@@ -52,9 +52,9 @@ class Silence:
             self._callers = 0
 
     def is_silent(self, now: float) -> bool:
-        """Tell whether somebody new should rather not wait."""
+        """Return whether another caller should fail rather than wait."""
         return (
             self._since is not None
-            and self._callers >= FEWEST
-            and now - self._since >= max(self._longest_s, TIMES * self._slowest_s)
+            and self._callers >= MIN_CALLERS
+            and now - self._since >= max(self._longest_s, SLOWEST_FACTOR * self._slowest_s)
         )

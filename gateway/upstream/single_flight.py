@@ -1,8 +1,8 @@
-"""Equal reads of one provider account: one call while it is under way, and a short memory of it.
+"""Share equal reads of one provider account: one call at a time for each.
 
-What was read of an answer is shared, too, among those who asked by the same exchange: rows are
-frozen, and nobody may change what is in them. Another exchange reads for itself, since equal calls
-may be read for different parts. One account has one of these, so nothing crosses credentials.
+Readers of the same exchange share the value as well: rows are frozen and must not be changed.
+Another exchange reads the reply for itself, since equal calls may be read for different parts.
+Each account has its own `SingleFlight`, so no result crosses credentials.
 """
 
 import asyncio
@@ -17,123 +17,123 @@ T = TypeVar("T")
 
 
 class _Waiter:
-    """Somebody who waits until so many calls have landed."""
+    """Waits until `left` calls are done."""
 
-    __slots__ = ("left", "turn")
+    __slots__ = ("future", "left")
 
-    def __init__(self, left: int, turn: "asyncio.Future[None]") -> None:
+    def __init__(self, left: int, future: "asyncio.Future[None]") -> None:
         self.left = left
-        self.turn = turn
+        self.future = future
 
-    def go(self) -> None:
-        """Wait no longer."""
-        if not self.turn.done():
-            self.turn.set_result(None)
+    def wake(self) -> None:
+        """End the wait."""
+        if not self.future.done():
+            self.future.set_result(None)
 
 
 class InFlightCall(Generic[T]):
-    """A call under way, and who waits for it."""
+    """A call in flight, and those waiting for it."""
 
-    __slots__ = ("goes_on", "key", "parties", "task")
+    __slots__ = ("key", "runs_to_end", "task", "waiters")
 
     def __init__(self, key: Hashable, task: "asyncio.Task[T]") -> None:
-        """Start with nobody waiting; `key` is what others find it by."""
+        """Start without waiters. Calls with the same `key` are equal."""
         self.key = key
         self.task = task
-        self.parties: set[_Waiter] = set()
-        self.goes_on = False
-        """Whether it shall land though nobody waits any more."""
+        self.waiters: set[_Waiter] = set()
+        self.runs_to_end = False
+        """Do not cancel it when the last waiter leaves."""
 
 
 class SingleFlight:
-    """The reads under way at one provider."""
+    """The reads in flight at one provider."""
 
     def __init__(self) -> None:
-        """Start with none."""
-        self._flights: dict[Hashable, InFlightCall[Any]] = {}
+        """Start without calls."""
+        self._calls: dict[Hashable, InFlightCall[Any]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
-        """Count the calls that somebody new could join."""
-        return len(self._flights)
+        """Count the calls that can be joined."""
+        return len(self._calls)
 
     def find(self, key: Hashable) -> InFlightCall[Any] | None:
-        """Return the call of this key that is under way: wait for it by `landed`."""
-        return self._flights.get(key)
+        """Return the call in flight with this key, to `wait` for."""
+        return self._calls.get(key)
 
-    def start(self, key: Hashable, call: Coroutine[Any, Any, T]) -> InFlightCall[T]:
-        """Start a call that others find by this key: wait for it by `landed`."""
-        flight = self._flights[key] = InFlightCall(
-            key, asyncio.get_running_loop().create_task(call)
+    def start(self, key: Hashable, coroutine: Coroutine[Any, Any, T]) -> InFlightCall[T]:
+        """Start a call with this key, to `wait` for."""
+        call = self._calls[key] = InFlightCall(
+            key, asyncio.get_running_loop().create_task(coroutine)
         )
-        self._tasks.add(flight.task)
-        flight.task.add_done_callback(partial(self._land, flight))
-        return flight
+        self._tasks.add(call.task)
+        call.task.add_done_callback(partial(self._finish, call))
+        return call
 
-    async def landed(
+    async def wait(
         self,
-        flights: AbstractSet[InFlightCall[Any]],
+        calls: AbstractSet[InFlightCall[Any]],
         until: float | None,
         scope: Scope,
         *,
         to_end: bool = False,
     ) -> None:
-        """Wait until these, under way now, are all done, or until then on the loop's clock.
+        """Wait until all of these calls are done, or until this time on the event loop's clock.
 
-        Whoever gives up leaves the others waiting; a call that nobody waits for is ended, unless
-        one wanted it to go on `to_end`. What the calls fail with is not raised. When the scope is
-        closed, whoever waits for it is cancelled.
+        A waiter that leaves does not affect the others; a call is cancelled with its last waiter,
+        unless one of them passed `to_end`. Errors of the calls are not raised. Closing the scope
+        cancels its waiters.
         """
-        # A future for each who waits: shielding the task costs 2 µs more.
+        # One future per waiter: shielding the task costs 2 µs more.
         loop = asyncio.get_running_loop()
-        turn = loop.create_future()
-        party = _Waiter(len(flights), turn)
-        scope.pending.add(turn)
-        for flight in flights:
-            flight.parties.add(party)
-            flight.goes_on |= to_end
-        timer = None if until is None else loop.call_at(until, party.go)
+        future = loop.create_future()
+        waiter = _Waiter(len(calls), future)
+        scope.pending.add(future)
+        for call in calls:
+            call.waiters.add(waiter)
+            call.runs_to_end |= to_end
+        timer = None if until is None else loop.call_at(until, waiter.wake)
         try:
-            await turn
+            await future
         finally:
-            scope.pending.discard(turn)
+            scope.pending.discard(future)
             if timer is not None:
                 timer.cancel()
-            for flight in flights:
-                if not flight.task.done():
-                    self._leave(flight, party)
-        if scope.is_closed:  # when its turn had come already, so that it was not cancelled
+            for call in calls:
+                if not call.task.done():
+                    self._leave(call, waiter)
+        if scope.is_closed:  # it was woken before the scope was closed, so it was not cancelled
             raise asyncio.CancelledError
 
-    def part(self) -> None:
-        """Let nobody new join those under way: what they read has been changed."""
-        self._flights.clear()
+    def detach_all(self) -> None:
+        """Let no new reader join the calls in flight: what they read has been changed."""
+        self._calls.clear()
 
     async def close(self) -> None:
-        """End them all."""
+        """Cancel all calls."""
         tasks = set(self._tasks)
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
 
-    def _leave(self, flight: InFlightCall[Any], party: _Waiter) -> None:
-        flight.parties.discard(party)
-        if not (flight.parties or flight.goes_on):
-            self._close(flight)
-            flight.task.cancel()
+    def _leave(self, call: InFlightCall[Any], waiter: _Waiter) -> None:
+        call.waiters.discard(waiter)
+        if not (call.waiters or call.runs_to_end):
+            self._detach(call)
+            call.task.cancel()
 
-    def _land(self, flight: InFlightCall[T], task: "asyncio.Task[T]") -> None:
+    def _finish(self, call: InFlightCall[T], task: "asyncio.Task[T]") -> None:
         self._tasks.discard(task)
-        self._close(flight)
-        # Nobody may be waiting any more: its failure must not go unread.
+        self._detach(call)
+        # Retrieve the exception: there may be no waiter left to do it.
         task.cancelled() or task.exception()
-        for party in flight.parties:
-            party.left -= 1
-            if not party.left:
-                party.go()
+        for waiter in call.waiters:
+            waiter.left -= 1
+            if not waiter.left:
+                waiter.wake()
 
-    def _close(self, flight: InFlightCall[Any]) -> None:
-        """Let nobody new join this one."""
-        if self._flights.get(flight.key) is flight:
-            del self._flights[flight.key]
+    def _detach(self, call: InFlightCall[Any]) -> None:
+        """Let no new reader join this call."""
+        if self._calls.get(call.key) is call:
+            del self._calls[call.key]

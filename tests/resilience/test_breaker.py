@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from gateway.errors import Denied, ProviderError, Refused, TimedOut, Unavailable
 from gateway.upstream.client import UpstreamClient
-from gateway.upstream.resilience.circuit_breaker import FEWEST, WINDOW, Circuit, CircuitBreaker
+from gateway.upstream.resilience.circuit_breaker import MIN_CALLS, WINDOW, Circuit, CircuitBreaker
 from tests.resilience.accounts import Script, Step, account, circuit, scope, things, told
 from tests.resilience.clockwork import now, run
 
@@ -131,32 +131,32 @@ def test_a_probe_that_is_given_up_lets_the_next_one_probe() -> None:
 def test_stragglers_of_before_say_nothing_of_now() -> None:
     """A call that was sent while the provider was well, and fails later, changes nothing."""
     told_of: list[Circuit] = []
-    breaker = CircuitBreaker(told_of.append, every_s=5)
-    late = [breaker.enter(0) for _ in range(10)]
-    for era in late[:5]:
-        breaker.leave(era, 1, failed=True)
-    probe = breaker.enter(6)
-    for era in late[5:]:
-        breaker.leave(era, 6, failed=True)
+    breaker = CircuitBreaker(told_of.append, probe_interval_s=5)
+    late = [breaker.begin(0) for _ in range(10)]
+    for generation in late[:5]:
+        breaker.end(generation, 1, failed=True)
+    probe = breaker.begin(6)
+    for generation in late[5:]:
+        breaker.end(generation, 6, failed=True)
     assert breaker.circuit is Circuit.HALF_OPEN
-    breaker.leave(probe, 7, failed=False)
+    breaker.end(probe, 7, failed=False)
     assert told_of == [Circuit.OPEN, Circuit.CLOSED]
 
 
 def test_a_share_of_failures_is_borne() -> None:
     """Below half of the newest twenty it stays closed, from half on it opens."""
     told_of: list[Circuit] = []
-    breaker = CircuitBreaker(told_of.append, every_s=5)
+    breaker = CircuitBreaker(told_of.append, probe_interval_s=5)
     for place in range(1000):
-        breaker.leave(breaker.enter(0), 0, failed=place % 9 < 4 and place % 9 != 0)
+        breaker.end(breaker.begin(0), 0, failed=place % 9 < 4 and place % 9 != 0)
     assert told_of == []
     for _ in range(WINDOW):
-        breaker.leave(breaker.enter(0), 0, failed=False)
+        breaker.end(breaker.begin(0), 0, failed=False)
     failures = 0
     while breaker.circuit is Circuit.CLOSED:
-        breaker.leave(breaker.enter(0), 0, failed=True)
+        breaker.end(breaker.begin(0), 0, failed=True)
         failures += 1
-    assert (failures, FEWEST) == (WINDOW // 2, 5)
+    assert (failures, MIN_CALLS) == (WINDOW // 2, 5)
 
 
 def test_time_that_others_used_up_is_not_the_providers() -> None:

@@ -16,7 +16,7 @@ from gateway.errors import GatewayError, ProviderError
 from gateway.providers.base.adapter import ListsMembers, ReadsCustomers, ReadsSegments
 from gateway.providers.base.exchange import Exchange
 from gateway.request_scope import Scope
-from gateway.upstream.json_depth import DEEPEST, is_too_deep
+from gateway.upstream.json_depth import MAX_DEPTH, is_too_deep
 from gateway.upstream.resilience.bulkhead import Bulkhead
 from gateway.upstream.resilience.circuit_breaker import Circuit, CircuitBreaker
 from resolvers.error_codes import CODES
@@ -84,7 +84,7 @@ def test_no_sequence_of_faults_leaves_anything_behind(
             assert isinstance(each, str | ProviderError | asyncio.CancelledError)
         await asyncio.sleep(10)  # probes that nobody waits for end
         bulkhead = upstream.guard.bulkhead
-        assert (bulkhead.in_use, bulkhead.waiting, len(upstream._flights)) == (0, 0, 0)  # noqa: SLF001  # what must be empty is nobody else's business
+        assert (bulkhead.in_use, bulkhead.waiting, len(upstream._in_flight)) == (0, 0, 0)  # noqa: SLF001  # what must be empty is nobody else's business
         script.steps = [told(200, "again")]
         upstream.invalidate()
         await asyncio.sleep(120)
@@ -158,24 +158,24 @@ EVENTS = st.lists(
 def test_a_breaker_never_locks(events: list[tuple[str, float]]) -> None:
     """It tells each opening and closing in turn; at most one probe is out; rest has an end."""
     told_of: list[Circuit] = []
-    breaker = CircuitBreaker(told_of.append, every_s=5)
+    breaker = CircuitBreaker(told_of.append, probe_interval_s=5)
     out: list[tuple[int, Circuit]] = []
     now = 0.0
     for event, pause_s in events:
         now += pause_s
         if event == "enter":
             if breaker.refusal_s(now) is None:
-                era = breaker.enter(now)
-                out.append((era, breaker.circuit))
+                generation = breaker.begin(now)
+                out.append((generation, breaker.circuit))
         elif out:
-            era, _ = out.pop(0)
-            breaker.leave(era, now, failed={"ok": False, "failed": True}.get(event))
+            generation, _ = out.pop(0)
+            breaker.end(generation, now, failed={"ok": False, "failed": True}.get(event))
         refusal_s = breaker.refusal_s(now)
         assert refusal_s is None or 0 < refusal_s <= 5 + 1e-9  # sums of floats are not exact
-        probes = [era for era, was in out if was is Circuit.HALF_OPEN]
+        probes = [generation for generation, was in out if was is Circuit.HALF_OPEN]
         assert len(probes) == len(set(probes))
-    for era, _ in out:
-        breaker.leave(era, now, failed=None)
+    for generation, _ in out:
+        breaker.end(generation, now, failed=None)
     assert breaker.refusal_s(now + 5) is None
     turns = [Circuit.OPEN, Circuit.CLOSED] * len(told_of)
     assert told_of == turns[: len(told_of)]
@@ -264,4 +264,4 @@ def test_depth_is_counted_exactly(value: Any, extra: int) -> None:
     """Brackets in texts, escapes and keys count for nothing, however many there are."""
     for _ in range(extra):
         value = [value, "]" * 3, {"[": '"'}]
-    assert is_too_deep(msgspec.json.encode(value)) is (depth(value) > DEEPEST)
+    assert is_too_deep(msgspec.json.encode(value)) is (depth(value) > MAX_DEPTH)

@@ -19,7 +19,7 @@ from gateway.errors import (
     TooManyCalls,
 )
 from gateway.providers.base.exchange import Call, Exchange, Reply
-from gateway.upstream.response_cache import MOST_REPLIES, CachedReply, ResponseCache
+from gateway.upstream.response_cache import MAX_REPLIES, CachedReply, ResponseCache
 from tests.resilience.accounts import Script, account, scope, things, told
 from tests.resilience.clockwork import now, run
 
@@ -268,13 +268,13 @@ def test_memory_is_bounded() -> None:
     """By number and by bytes; the oldest go first."""
     memory = ResponseCache(5, 60)
     kept = remembered(b"x")
-    for number in range(MOST_REPLIES + 10):
-        memory.keep(number, kept)
+    for number in range(MAX_REPLIES + 10):
+        memory.store(number, kept)
     assert [memory.fresh(number, 1) for number in (0, 9)] == [None, None]
     assert memory.fresh(10, 1) is kept
     large = remembered(b"x" * 20 * 1024 * 1024)
-    memory.keep("a", large)
-    memory.keep("b", large)
+    memory.store("a", large)
+    memory.store("b", large)
     assert [memory.fresh(key, 1) for key in ("a", "b", 10)] == [None, large, None]
 
 
@@ -418,7 +418,7 @@ def test_who_gives_up_many_leaves_what_others_wait_for() -> None:
         many.cancel()
         await asyncio.wait([many])
         await asyncio.sleep(0)
-        assert (many.cancelled(), script.under_way, len(upstream._flights)) == (True, 1, 1)  # noqa: SLF001  # what can be joined is nobody else's business
+        assert (many.cancelled(), script.under_way, len(upstream._in_flight)) == (True, 1, 1)  # noqa: SLF001  # what can be joined is nobody else's business
         assert await one == "well"
         assert len(script.at) == 3
 

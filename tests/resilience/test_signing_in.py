@@ -10,7 +10,7 @@ import pytest
 
 from gateway.errors import Broken, Denied, ProviderError
 from gateway.upstream.client import UpstreamClient
-from gateway.upstream.token_session import REFUSAL_STANDS_S
+from gateway.upstream.token_session import DENIED_FOR_S
 from tests.resilience.accounts import account, scope, things
 from tests.resilience.clockwork import run
 
@@ -69,9 +69,9 @@ def test_refused_credentials_are_shown_once_in_a_while(status: int) -> None:
         for _ in range(60):
             await asyncio.sleep(1)
             await together(upstream, 1)
-        assert desk.sign_ins <= 1 + 60 / REFUSAL_STANDS_S
+        assert desk.sign_ins <= 1 + 60 / DENIED_FOR_S
         desk.status = 200
-        await asyncio.sleep(REFUSAL_STANDS_S)
+        await asyncio.sleep(DENIED_FOR_S)
         assert await together(upstream, 1) == {"well"}
 
     run(main())

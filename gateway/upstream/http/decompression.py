@@ -1,4 +1,4 @@
-"""Undo a body's compression as it arrives, in parts of bounded size, and join them."""
+"""Decompress a body as it arrives, in parts of limited size, and join them."""
 
 import asyncio
 import zlib
@@ -6,53 +6,53 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 
 import httpx
 
-LARGEST_PART = 256 * 1024
-"""Bytes of one part: a few hundred bytes of gzip can be a megabyte, and a reader may stop."""
+MAX_PART_BYTES = 256 * 1024
+"""The largest decompressed part: a few hundred bytes of gzip can contain a megabyte."""
 
-MOST_TIMES = 200
-"""A body that unpacks to more than so many times its size is a bomb: gzip makes text a tenth, rows
-that repeat each other a fiftieth, nothing but zeros a thousandth."""
+MAX_RATIO = 200
+"""A body that expands more than this is a decompression bomb. gzip reduces text to a tenth,
+repetitive rows to a fiftieth, zeros to a thousandth."""
 
-SMALL = 1024 * 1024
-"""Bytes that any body may unpack to."""
+ALWAYS_ALLOWED_BYTES = 1024 * 1024
+"""The size that any body may expand to."""
 
-TURN_BYTES = 256 * 1024
-"""Of a body that are decompressed before others have their turn: about a millisecond."""
+YIELD_EVERY_BYTES = 256 * 1024
+"""Decompressed bytes after which other tasks get to run: about a millisecond."""
 
 CONTENT_ENCODING = b"content-encoding"
 
 DEFLATE_METHOD = 8
-"""The low half of a zlib stream's first byte (RFC 1950); some servers send the bare stream."""
+"""The low half of a zlib stream's first byte (RFC 1950); some servers send raw deflate."""
 
 
 class Inflater:
-    """Undoes gzip or deflate for one answer."""
+    """Decompresses the gzip or deflate body of one reply."""
 
     def __init__(self, *, is_gzip: bool) -> None:
         self._is_gzip = is_gzip
         self._stream: zlib._Decompress | None = None
-        self._taken = 0
-        self._given = 0
+        self._bytes_in = 0
+        self._bytes_out = 0
 
     def parts(self, data: bytes) -> Iterator[bytes]:
-        """Yield what this part of the body holds.
+        """Yield the decompressed parts of this data.
 
-        Raises `httpx.RemoteProtocolError`, and `httpx.DecodingError` for a bomb.
+        Raises `httpx.RemoteProtocolError`, and `httpx.DecodingError` for a decompression bomb.
         """
-        self._taken += len(data)
+        self._bytes_in += len(data)
         while data:
             if self._stream is None:
                 self._stream = zlib.decompressobj(self._window(data))
             try:
-                part = self._stream.decompress(data, LARGEST_PART)
+                part = self._stream.decompress(data, MAX_PART_BYTES)
                 while part:
-                    self._given += len(part)
+                    self._bytes_out += len(part)
                     self._check_size(self._stream)
                     yield part
                     if self._stream.eof:
-                        break  # asked once more, zlib would add the tail to `unused_data` again
-                    # What is left may be in zlib's window only.
-                    part = self._stream.decompress(self._stream.unconsumed_tail, LARGEST_PART)
+                        break  # another call would append the tail to `unused_data` again
+                    # More output may be buffered in zlib only.
+                    part = self._stream.decompress(self._stream.unconsumed_tail, MAX_PART_BYTES)
             except zlib.error as error:
                 raise httpx.RemoteProtocolError(f"badly compressed: {error}") from error
             if not self._stream.eof:
@@ -60,18 +60,18 @@ class Inflater:
             data = self._stream.unused_data
             if data and not self._is_gzip:
                 raise httpx.RemoteProtocolError("bytes after a compressed body")
-            self._stream = None if data else self._stream  # gzip may be several in a row
+            self._stream = None if data else self._stream  # gzip may have several members
 
     def finish(self) -> None:
-        """Refuse a body that was cut short; one without a byte is none at all."""
+        """Raise `httpx.RemoteProtocolError` for a truncated body. An empty body is valid."""
         if self._stream is not None and not self._stream.eof:
-            raise httpx.RemoteProtocolError("a compressed body was cut short")
+            raise httpx.RemoteProtocolError("a compressed body is truncated")
 
     def _check_size(self, stream: "zlib._Decompress") -> None:
-        if self._given > SMALL:
+        if self._bytes_out > ALWAYS_ALLOWED_BYTES:
             left = len(stream.unconsumed_tail) + len(stream.unused_data)
-            if self._given > MOST_TIMES * (self._taken - left):
-                raise httpx.DecodingError("a body that unpacks to far too much")
+            if self._bytes_out > MAX_RATIO * (self._bytes_in - left):
+                raise httpx.DecodingError("a body that expands to far too much")
 
     def _window(self, data: bytes) -> int:
         if self._is_gzip:
@@ -80,32 +80,32 @@ class Inflater:
 
 
 def inflater(headers: Sequence[tuple[bytes, bytes]]) -> Inflater | None:
-    """Return what undoes the compression that these headers tell of.
+    """Return the decompressor for these headers; None: the body is not compressed.
 
-    Raises `httpx.RemoteProtocolError` for a coding that is not known here.
+    Raises `httpx.RemoteProtocolError` for an unsupported coding.
     """
     codings = [value.lower() for name, value in headers if name.lower() == CONTENT_ENCODING]
     if not codings or codings == [b"identity"]:
         return None
     if codings not in ([b"gzip"], [b"x-gzip"], [b"deflate"]):
-        raise httpx.RemoteProtocolError("a content coding that was not asked for")
+        raise httpx.RemoteProtocolError("a content coding that was not requested")
     return Inflater(is_gzip=codings != [b"deflate"])
 
 
-async def joined(parts: AsyncIterator[bytes], largest: int) -> bytes:
-    """Return a whole body. Raises `httpx.DecodingError` for one of more than `largest` bytes."""
-    kept, size, turn_ends = [], 0, TURN_BYTES
+async def read_body(parts: AsyncIterator[bytes], max_bytes: int) -> bytes:
+    """Join a body's parts. Raises `httpx.DecodingError` beyond `max_bytes`."""
+    body, size, yield_at = [], 0, YIELD_EVERY_BYTES
     async for part in parts:
         size += len(part)
-        check_size(size, largest)
-        kept.append(part)
-        if size >= turn_ends:  # a small answer may unpack to a large one without any waiting
-            turn_ends = size + TURN_BYTES
+        check_size(size, max_bytes)
+        body.append(part)
+        if size >= yield_at:  # a small reply may expand to a large body without any wait
+            yield_at = size + YIELD_EVERY_BYTES
             await asyncio.sleep(0)
-    return b"".join(kept)
+    return b"".join(body)
 
 
-def check_size(size: int, largest: int) -> None:
-    """Raise `httpx.DecodingError` for a body of more than `largest` bytes."""
-    if size > largest:
-        raise httpx.DecodingError(f"the answer is larger than {largest} bytes")
+def check_size(size: int, max_bytes: int) -> None:
+    """Raise `httpx.DecodingError` for a body beyond `max_bytes`."""
+    if size > max_bytes:
+        raise httpx.DecodingError(f"the reply is larger than {max_bytes} bytes")

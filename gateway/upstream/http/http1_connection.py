@@ -1,6 +1,6 @@
-"""One HTTP/1.1 connection to a provider: a request is written, its answer parsed as it arrives.
+"""One HTTP/1.1 connection to a provider: writes requests, parses responses as they arrive.
 
-httptools (llhttp) parses, with none of its leniencies: what can be read in two ways is an error.
+The parser is httptools (llhttp), without its lenient modes: ambiguous messages are errors.
 """
 
 import asyncio
@@ -11,84 +11,84 @@ import httpx
 
 from gateway.network_failures import NotHttpError
 
-LARGEST_HEAD = 64 * 1024
-"""Bytes of an answer's names and values, and of anything between two parts of its body."""
+MAX_HEAD_BYTES = 64 * 1024
+"""The size limit of a response's header fields, and of the framing between two body parts."""
 
-ENOUGH = 256 * 1024
-"""Bytes of a body that wait for their reader before reading from the socket stops."""
+BUFFER_BYTES = 256 * 1024
+"""The size of unread body data at which reading from the socket pauses."""
 
 INFORMATIONAL, FINAL, SWITCHING_PROTOCOLS = 100, 200, 101
 
 
 class Connection(asyncio.Protocol):
-    """One connection: one request at a time, in memory at most `ENOUGH` and one read of an answer.
+    """A connection for one request at a time; buffers at most `BUFFER_BYTES` and one socket read.
 
-    Whatever goes wrong, also after the answer's end, closes the connection.
+    Any error closes it, also one after the end of the response.
     """
 
-    def __init__(self, lost: Callable[["Connection"], None]) -> None:
-        """Be handed to `create_connection`; `lost` is called when the connection is no more."""
-        self._lost = lost
+    def __init__(self, on_lost: Callable[["Connection"], None]) -> None:
+        """Create the protocol for `create_connection`; `on_lost` is called when it has closed."""
+        self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[None] | None = None
         self._error: httpx.TransportError | None = None
         self._is_paused = False
-        self.is_whole = True  # nothing is asked yet, so nothing may come
-        self._is_kept_alive = True
-        self._asks_for_head = False
-        self._wants_all = False
+        self.is_complete = True  # before the first request no data may arrive
+        self._keeps_alive = True
+        self._is_head_request = False
+        self._wakes_at_end = False
         self._parts: list[bytes] = []
-        self._told: list[tuple[bytes, bytes]] = []
-        self._waiting = 0
+        self._raw_fields: list[tuple[bytes, bytes]] = []
+        self._buffered = 0
         self._head_size = 0
         self._gap = 0
         self.is_open = False
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.fields: dict[str, str] = {}
-        """The same by lower-case name, the values of repeated ones joined (RFC 9110, 5.3)."""
+        """The headers by lower-case name, repeated values joined by commas (RFC 9110, 5.3)."""
 
-    # What the pool does.
+    # Called by the pool.
 
-    def send(self, request: bytes, *, asks_for_head: bool) -> bool:
-        """Write a whole request; False, and nothing is written, when the connection has closed."""
+    def send(self, request: bytes, *, is_head: bool) -> bool:
+        """Write a request. Return False, and write nothing, if the connection has closed."""
         if not self.is_open:
             return False
-        self.is_whole = False
-        self._asks_for_head = asks_for_head
+        self.is_complete = False
+        self._is_head_request = is_head
         self._head_size = self._gap = self.status = 0
         self._transport.write(request)
         return True
 
-    async def head(self, read_s: float | None) -> None:
-        """Wait for `status` and `headers`, each as it was sent, in their order, and `fields`.
+    async def read_head(self, read_s: float | None) -> None:
+        """Wait for `status`, `headers` (as sent, in order) and `fields`.
 
-        `read_s` limits each wait for the provider. Raises `httpx.TransportError`.
+        `read_s` limits each wait for data. Raises `httpx.TransportError`.
         """
         while not self.status:
-            await self._change(read_s)
+            await self._next_event_within(read_s)
 
-    async def most(self) -> None:
-        """Wait for the whole answer, or as much of it as is kept in memory. Raises as `head`."""
-        self._wants_all = True  # to be woken for every packet would cost more than the rest
-        while not self.is_whole and self._waiting < ENOUGH:
-            await self._next()
-        self._wants_all = False
+    async def read_ahead(self) -> None:
+        """Wait for the whole response, or as much of it as is buffered. Raises as `read_head`."""
+        self._wakes_at_end = True  # waking for every packet would cost more than all else
+        while not self.is_complete and self._buffered < BUFFER_BYTES:
+            await self._next_event()
+        self._wakes_at_end = False
 
-    async def part(self, read_s: float | None) -> bytes:
-        """Return the next part of the body; it is empty at the end. Raises as `head`."""
+    async def read_part(self, read_s: float | None) -> bytes:
+        """Return the next part of the body; empty at the end. Raises as `read_head`."""
         while not self._parts:
-            if self.is_whole:
+            if self.is_complete:
                 return b""
-            await self._change(read_s)
-        return self.taken()
+            await self._next_event_within(read_s)
+        return self.take_body()
 
-    def taken(self) -> bytes:
-        """Return what has come of the body and was not taken yet."""
+    def take_body(self) -> bytes:
+        """Return the buffered part of the body and clear the buffer."""
         part = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts.clear()
-        self._waiting = 0
+        self._buffered = 0
         if self._is_paused and self.is_open:
             self._is_paused = False
             self._transport.resume_reading()
@@ -96,32 +96,32 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_free(self) -> bool:
-        """Whether another request may follow: the answer was read whole and nothing is left."""
+        """Whether another request may follow: the response is complete and nothing is buffered."""
         return (
-            self.is_whole
-            and self._is_kept_alive
+            self.is_complete
+            and self._keeps_alive
             and self.is_open
             and not self._parts
-            # The answer came before all of the request was sent.
+            # Data left to write: the response arrived before the whole request was sent.
             and not self._transport.get_write_buffer_size()
         )
 
     def close(self) -> None:
-        """Hang up at once; nothing is flushed. `lost` is called soon after."""
+        """Abort the connection without flushing. `on_lost` is called soon after."""
         if self.is_open:
             self.is_open = False
             self._transport.abort()
 
-    # What the event loop calls.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Be ready for requests."""
-        self._transport: asyncio.Transport = transport  # type: ignore[assignment]  # uvloop's is no asyncio.Transport by its bases
+        """Accept requests from now on."""
+        self._transport: asyncio.Transport = transport  # type: ignore[assignment]  # uvloop's transport does not inherit from asyncio.Transport
         self.is_open = True
 
     def data_received(self, data: bytes) -> None:
-        """Parse; what nobody asked for closes the connection."""
-        if self.is_whole or self._error is not None:
+        """Parse the data; unsolicited data closes the connection."""
+        if self.is_complete or self._error is not None:
             self.close()
             return
         self._gap += len(data)
@@ -130,117 +130,126 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             kind = httpx.RemoteProtocolError if self.status else NotHttpError
             self._fail(kind(str(error.__context__ or error)))
-        if self._gap > LARGEST_HEAD and not self.is_whole:
-            self._fail(httpx.RemoteProtocolError(f"more than {LARGEST_HEAD} bytes of head"))
-        if self._waiting >= ENOUGH and not self._is_paused and self.is_open:
+        if self._gap > MAX_HEAD_BYTES and not self.is_complete:
+            self._fail(
+                httpx.RemoteProtocolError(f"more than {MAX_HEAD_BYTES} bytes of header fields")
+            )
+        if self._buffered >= BUFFER_BYTES and not self._is_paused and self.is_open:
             self._is_paused = True
             self._transport.pause_reading()
         self._wake()
 
     def eof_received(self) -> None:
-        """Take the end: of a body without a length, or of the connection."""
+        """End a body without a stated length, and close the connection."""
         self._end(None)
         self.close()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Fail the answer unless it is whole."""
+        """Fail the response unless it is complete."""
         self.is_open = False
         self._end(error)
-        del self._parser  # it holds our methods, and we it
-        self._lost(self)
+        del self._parser  # breaks the reference cycle with its callbacks
+        self._on_lost(self)
 
-    # What the parser calls, within `data_received`. What is raised here ends the parsing.
+    # Called by the parser within `data_received`. An error raised here ends the parsing.
 
     def on_message_begin(self) -> None:
-        """Refuse bytes after the answer."""
-        if self.is_whole:
-            raise httpx.RemoteProtocolError("bytes after the answer")
+        """Refuse bytes after the response."""
+        if self.is_complete:
+            raise httpx.RemoteProtocolError("bytes after the response")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a field: this is called for each, so all else is done for all of them."""
-        self._told.append((name, value))
+        """Store a field. Called for each one, so the work is done for all of them later."""
+        self._raw_fields.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Take the head; one that only informs (1xx) is dropped."""
+        """Process the head; informational responses (1xx) are dropped."""
         status = self._parser.get_status_code()
-        headers, fields = self._told, self._fields()
+        headers, fields = self._raw_fields, self._take_fields()
         if status < FINAL:
             if status < INFORMATIONAL or status == SWITCHING_PROTOCOLS:
                 raise httpx.RemoteProtocolError(f"status {status}")
             return
         if fields.get("transfer-encoding", "chunked").lower() != "chunked":
-            raise httpx.RemoteProtocolError("a transfer coding that was not asked for")
+            raise httpx.RemoteProtocolError("a transfer coding that was not requested")
         self.status, self.headers, self.fields = status, headers, fields
-        if self._asks_for_head:
-            # The parser cannot be told that no body follows: it is not used again.
-            self._is_kept_alive = False
-            self.is_whole = True
+        if self._is_head_request:
+            # The parser cannot know that no body follows, so it is not reused.
+            self._keeps_alive = False
+            self.is_complete = True
 
     def on_body(self, data: bytes) -> None:
-        """Keep a part of the body for its reader."""
-        if self.is_whole:
-            raise httpx.RemoteProtocolError("a body after an answer that has none")
+        """Buffer a part of the body."""
+        if self.is_complete:
+            raise httpx.RemoteProtocolError("a body in a response that has none")
         self._parts.append(data)
-        self._waiting += len(data)
+        self._buffered += len(data)
         self._gap = 0
 
     def on_message_complete(self) -> None:
-        """Take the end of the answer, unless it only informed; what came after it is dropped."""
-        if self.status and not self.is_whole:
-            if self._told:
-                self._fields()
-            self._is_kept_alive = self._parser.should_keep_alive()
-            self.is_whole = True
+        """Complete the response, unless it was informational; trailer fields are dropped."""
+        if self.status and not self.is_complete:
+            if self._raw_fields:
+                self._take_fields()
+            self._keeps_alive = self._parser.should_keep_alive()
+            self.is_complete = True
 
-    def _fields(self) -> dict[str, str]:
-        """Take the fields that were told, of a head or after a body."""
-        told, self._told = self._told, []
+    def _take_fields(self) -> dict[str, str]:
+        """Return the stored fields of a head or trailer, and clear them."""
+        raw_fields, self._raw_fields = self._raw_fields, []
         fields: dict[str, str] = {}
-        for raw_name, raw_value in told:
+        for raw_name, raw_value in raw_fields:
             self._head_size += len(raw_name) + len(raw_value)
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
             fields[name] = f"{fields[name]}, {value}" if name in fields else value
-        if self._head_size > LARGEST_HEAD:
-            raise httpx.RemoteProtocolError(f"more than {LARGEST_HEAD} bytes of head")
+        if self._head_size > MAX_HEAD_BYTES:
+            raise httpx.RemoteProtocolError(f"more than {MAX_HEAD_BYTES} bytes of header fields")
         return fields
 
     def _end(self, error: Exception | None) -> None:
-        if self.is_whole:
+        if self.is_complete:
             return
         if error is not None:
             self._fail(httpx.ReadError(str(error) or type(error).__name__))
         elif not self.status:
-            self._fail(httpx.RemoteProtocolError("the connection was closed without an answer"))
+            self._fail(httpx.RemoteProtocolError("the connection was closed before a response"))
         elif "content-length" in self.fields or "transfer-encoding" in self.fields:
-            self._fail(httpx.RemoteProtocolError("the connection was closed within the answer"))
+            self._fail(httpx.RemoteProtocolError("the connection was closed within the response"))
         else:
-            self._is_kept_alive = False
-            self.is_whole = True  # RFC 9112, 6.3: a body of no stated length ends with it
+            self._keeps_alive = False
+            self.is_complete = (
+                True  # RFC 9112, 6.3: a body without a stated length ends with the connection
+            )
         self._wake()
 
     def _fail(self, error: httpx.TransportError) -> None:
-        if not self.is_whole and self._error is None:
+        if not self.is_complete and self._error is None:
             self._error = error
         self.close()
 
-    def _next(self) -> asyncio.Future[None]:
+    def _next_event(self) -> asyncio.Future[None]:
         if self._error is not None:
             raise self._error
         self._waiter = self._loop.create_future()
         return self._waiter
 
-    async def _change(self, read_s: float | None) -> None:
+    async def _next_event_within(self, read_s: float | None) -> None:
         if read_s is None:
-            await self._next()
+            await self._next_event()
             return
         try:
             async with asyncio.timeout(read_s):
-                await self._next()
+                await self._next_event()
         except TimeoutError as error:
-            raise httpx.ReadTimeout(f"nothing came for {read_s} s") from error
+            raise httpx.ReadTimeout(f"no data for {read_s} s") from error
 
     def _wake(self) -> None:
-        if self._wants_all and not self.is_whole and self._waiting < ENOUGH and not self._error:
+        if (
+            self._wakes_at_end
+            and not self.is_complete
+            and self._buffered < BUFFER_BYTES
+            and not self._error
+        ):
             return
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

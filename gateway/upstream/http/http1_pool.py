@@ -1,7 +1,7 @@
 """Pooled HTTP/1.1 connections to providers, at a fraction of a general client's cost.
 
-Two ways in: httpx's transport interface, and `ask`, which spares httpx's requests and responses.
-Why: docs/decisions/0004. It knows no proxies: `gateway.upstream.http.aiohttp_transport` does.
+Two interfaces: httpx's transport, and `exchange`, which avoids httpx's requests and responses.
+Why: docs/decisions/0004. For proxies see `gateway.upstream.http.aiohttp_transport`.
 """
 
 import asyncio
@@ -16,26 +16,26 @@ from aiohappyeyeballs import start_connection
 
 from gateway.network_failures import Progress
 from gateway.providers.base.exchange import Reply
-from gateway.upstream.http.decompression import CONTENT_ENCODING, check_size, inflater, joined
+from gateway.upstream.http.decompression import CONTENT_ENCODING, check_size, inflater, read_body
 from gateway.upstream.http.http1_connection import Connection
 from gateway.upstream.http.http1_request import HttpOrigin, Request, request_bytes
 
 IDLE_S = 15.0
-"""How long a connection waits for another request: less than most servers let it (nginx 75 s,
-AWS's load balancers 60 s), so that few requests meet a connection that is being closed."""
+"""How long an idle connection is kept: less than by most servers (nginx 75 s, AWS load balancers
+60 s), so that few requests meet a connection that is being closed."""
 
 HAPPY_EYEBALLS_S = 0.25
-"""The lead of one address over the next: RFC 8305, section 5."""
+"""The delay before the next address is tried: RFC 8305, section 5."""
 
-NO_LIMITS: Mapping[str, float | None] = {}
+NO_TIMEOUTS: Mapping[str, float | None] = {}
 
 
 class Http1Transport(httpx.AsyncBaseTransport):
-    """Keeps connections alive; sends each request once, as it is, and follows nothing.
+    """Keeps connections alive; sends each request once, unchanged, and follows no redirects.
 
-    Obeys the connect and read timeouts of the request. There is no limit on connections: who
-    calls limits its calls, and sets the deadline around them. An answer's body arrives
-    decompressed, in parts below 1 MiB whatever its compression, so that a reader can stop.
+    Respects the connect and read timeouts of the request. The number of connections is not
+    limited: the caller limits its calls and sets their deadlines. A body arrives decompressed, in
+    parts below 1 MiB whatever its compression, so that the reader can stop.
 
     `ConnectError`, `ConnectTimeout`, `LocalProtocolError` and `UnsupportedProtocol` mean that
     nothing was sent; with any other error the provider may have acted on the call.
@@ -47,14 +47,14 @@ class Http1Transport(httpx.AsyncBaseTransport):
         self._trust = trust
         self._idle_s = idle_s
         self._idle: defaultdict[HttpOrigin, dict[Connection, float]] = defaultdict(dict)
-        """The connections that are free, the newest last, and since when they are."""
+        """Idle connections, the newest last, and the times since which they are."""
         self._open: set[Connection] = set()
         self._is_closed = False
-        self._all_lost = asyncio.Event()
-        self._sweeping: asyncio.TimerHandle | None = None
+        self._all_closed = asyncio.Event()
+        self._sweep_timer: asyncio.TimerHandle | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request; return when the head of the answer is there.
+        """Send the request; return when the head of the response has arrived.
 
         Raises `httpx.TransportError`. Cancelled, it closes the connection.
         """
@@ -67,107 +67,111 @@ class Http1Transport(httpx.AsyncBaseTransport):
             ],
             request.content,
         )
-        answer = await self.ask(
+        reply = await self.stream(
             Request(HttpOrigin.of(request.url), data, request.method == "HEAD"),
-            request.extensions.get("timeout", NO_LIMITS),
+            request.extensions.get("timeout", NO_TIMEOUTS),
         )
-        # What was undone is not told of.
-        headers = [each for each in answer.headers if each[0].lower() != CONTENT_ENCODING]
-        return httpx.Response(answer.status, headers=headers, stream=answer)
+        # The body is decompressed, so its coding is not reported.
+        headers = [each for each in reply.headers if each[0].lower() != CONTENT_ENCODING]
+        return httpx.Response(reply.status, headers=headers, stream=reply)
 
-    async def ask(self, request: Request, limits: Mapping[str, float | None]) -> "StreamedReply":
-        """Send the request; return when the head of the answer is there.
+    async def stream(
+        self, request: Request, timeouts: Mapping[str, float | None]
+    ) -> "StreamedReply":
+        """Send the request; return when the head of the response has arrived.
 
-        `limits` are httpx's timeouts in seconds: `connect`, and `read` for each wait for more of
-        the answer. Raises as `handle_async_request` does.
+        `timeouts` are httpx's, in seconds: `connect`, and `read` for each wait for more data.
+        Raises as `handle_async_request` does.
         """
-        connection = self._reused(request)
+        connection = self._send_on_idle(request)
         if connection is None:
-            connection = await self._sent(request, limits.get("connect"), Progress())
-        read_s = limits.get("read")
+            connection = await self._send_on_new(request, timeouts.get("connect"), Progress())
+        read_s = timeouts.get("read")
         try:
-            await connection.head(read_s)
+            await connection.read_head(read_s)
             return StreamedReply(self, request.origin, connection, read_s)
         except BaseException:
             connection.close()
             raise
 
-    async def whole(
-        self, request: Request, connect_s: float | None, largest: int, progress: Progress
+    async def exchange(
+        self, request: Request, connect_s: float | None, max_bytes: int, progress: Progress
     ) -> Reply:
-        """Send the request and read the whole answer: what a provider is mostly asked for.
+        """Send the request and read the whole reply.
 
-        Raises as `handle_async_request` does, and `httpx.DecodingError` for a body of more than
-        `largest` bytes.
+        Raises as `handle_async_request` does, and `httpx.DecodingError` for a body beyond
+        `max_bytes`.
         """
-        connection = self._reused(request) or await self._sent(request, connect_s, progress)
+        connection = self._send_on_idle(request) or await self._send_on_new(
+            request, connect_s, progress
+        )
         try:
-            await connection.most()
+            await connection.read_ahead()
             fields = connection.fields
-            if not connection.is_whole or "content-encoding" in fields:
-                answer = StreamedReply(self, request.origin, connection, None)
+            if not connection.is_complete or "content-encoding" in fields:
+                reply = StreamedReply(self, request.origin, connection, None)
             else:
-                body = connection.taken()
-                check_size(len(body), largest)
-                self.take_back(request.origin, connection)
+                body = connection.take_body()
+                check_size(len(body), max_bytes)
+                self.release(request.origin, connection)
                 return Reply(connection.status, fields, body)
         except BaseException:
             connection.close()
             raise
         try:
-            return Reply(answer.status, fields, await joined(answer, largest))
+            return Reply(reply.status, fields, await read_body(reply, max_bytes))
         finally:
-            await answer.aclose()
+            await reply.aclose()
 
-    def take_back(self, origin: HttpOrigin, connection: Connection) -> None:
-        """Keep a connection for the next request, or close it when there cannot be one."""
+    def release(self, origin: HttpOrigin, connection: Connection) -> None:
+        """Keep a connection for the next request, or close it if it cannot be reused."""
         if self._is_closed or not connection.is_free:
             connection.close()
             return
         self._idle[origin][connection] = self._loop.time()
-        if self._sweeping is None:
-            self._sweeping = self._loop.call_later(self._idle_s, self._sweep)
+        if self._sweep_timer is None:
+            self._sweep_timer = self._loop.call_later(self._idle_s, self._sweep)
 
     async def aclose(self) -> None:
-        """Close all connections, also those in use; return when they are closed."""
+        """Close all connections, also those in use, and wait until they are closed."""
         self._is_closed = True
-        if self._sweeping is not None:
-            self._sweeping.cancel()
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
         for connection in tuple(self._open):
             connection.close()
         if self._open:
-            await self._all_lost.wait()
+            await self._all_closed.wait()
 
-    def _reused(self, request: Request) -> Connection | None:
-        """Write the request to a free connection; None: there is none.
+    def _send_on_idle(self, request: Request) -> Connection | None:
+        """Write the request to an idle connection; None: there is none.
 
-        A connection that has closed meanwhile was written nothing, so the next may be tried.
+        Nothing is written to a connection that has closed meanwhile, so the next can be tried.
         """
         idle = self._idle[request.origin]
         while idle:
             connection, since = idle.popitem()
-            # The sweep is late when the loop was: a suspended process wakes to dead connections.
+            # The sweep may be late: a suspended process wakes to dead connections.
             if self._loop.time() - since < self._idle_s and connection.send(
-                request.data, asks_for_head=request.asks_for_head
+                request.data, is_head=request.is_head
             ):
                 return connection
             connection.close()
         return None
 
-    async def _sent(
+    async def _send_on_new(
         self, request: Request, connect_s: float | None, progress: Progress
     ) -> Connection:
         """Write the request to a new connection."""
         if self._is_closed:
             raise httpx.ConnectError("the transport is closed")
         progress.is_connecting = True
-        connection = await self._connected(request.origin, connect_s)
+        connection = await self._connect(request.origin, connect_s)
         progress.is_connecting = False
-        if not connection.send(request.data, asks_for_head=request.asks_for_head):
-            raise httpx.ConnectError("the connection was closed as soon as it was made")
+        if not connection.send(request.data, is_head=request.is_head):
+            raise httpx.ConnectError("the connection was closed as soon as it was established")
         return connection
 
-    async def _connected(self, origin: HttpOrigin, connect_s: float | None) -> Connection:
+    async def _connect(self, origin: HttpOrigin, connect_s: float | None) -> Connection:
         is_tls = origin.scheme == "https"
         try:
             async with asyncio.timeout(connect_s):
@@ -176,7 +180,7 @@ class Http1Transport(httpx.AsyncBaseTransport):
                 )
                 # uvloop's create_connection would try one address after the other.
                 _, connection = await self._loop.create_connection(
-                    lambda: Connection(self._lost),
+                    lambda: Connection(self._on_lost),
                     sock=await start_connection(
                         addresses, happy_eyeballs_delay=HAPPY_EYEBALLS_S, loop=self._loop
                     ),
@@ -186,35 +190,35 @@ class Http1Transport(httpx.AsyncBaseTransport):
         except TimeoutError as error:
             raise httpx.ConnectTimeout(str(error) or "no connection in time") from error
         except (OSError, RuntimeError, UnicodeError) as error:
-            # UnicodeError: a host name that cannot be one. RuntimeError: uvloop's, now and then.
+            # UnicodeError: an invalid host name. RuntimeError: raised by uvloop occasionally.
             raise httpx.ConnectError(str(error) or type(error).__name__) from error
         if self._is_closed:
             connection.close()
-        if connection.is_open:  # else `_lost` has been called already, or will be, for nothing
+        if connection.is_open:  # else `_on_lost` was or will be called in vain
             self._open.add(connection)
         return connection
 
-    def _lost(self, connection: Connection) -> None:
+    def _on_lost(self, connection: Connection) -> None:
         for idle in self._idle.values():
             idle.pop(connection, None)
         self._open.discard(connection)
         if self._is_closed and not self._open:
-            self._all_lost.set()
+            self._all_closed.set()
 
     def _sweep(self) -> None:
-        """Close what has been free for too long."""
-        self._sweeping = None
+        """Close connections that were idle for too long."""
+        self._sweep_timer = None
         newest = self._loop.time() - self._idle_s
         for idle in self._idle.values():
             for connection in [each for each, since in idle.items() if since <= newest]:
                 del idle[connection]
                 connection.close()
         if any(self._idle.values()):
-            self._sweeping = self._loop.call_later(self._idle_s, self._sweep)
+            self._sweep_timer = self._loop.call_later(self._idle_s, self._sweep)
 
 
 class StreamedReply(httpx.AsyncByteStream):
-    """An answer whose head is there: iterates over its body, decompressed, as it arrives."""
+    """A reply whose head has arrived; iterates over the decompressed body as it arrives."""
 
     def __init__(
         self,
@@ -223,10 +227,10 @@ class StreamedReply(httpx.AsyncByteStream):
         connection: Connection,
         read_s: float | None,
     ) -> None:
-        """Take over the connection; `aclose` gives it back. `read_s` limits each wait."""
+        """Take over the connection; `aclose` returns it. `read_s` limits each wait for data."""
         self.status = connection.status
         self.headers = connection.headers
-        """In their order, each as it was sent."""
+        """In order, as sent."""
         self._transport = transport
         self._origin = origin
         self._connection: Connection | None = connection
@@ -235,7 +239,7 @@ class StreamedReply(httpx.AsyncByteStream):
         self._parts: Iterator[bytes] = iter(())
 
     def __aiter__(self) -> Self:
-        """Iterate once."""
+        """Iterate over the body once."""
         return self
 
     async def __anext__(self) -> bytes:
@@ -245,7 +249,7 @@ class StreamedReply(httpx.AsyncByteStream):
                 return part
             if self._connection is None:
                 raise httpx.StreamClosed
-            data = await self._connection.part(self._read_s)
+            data = await self._connection.read_part(self._read_s)
             if self._inflater is None:
                 if data:
                     return data
@@ -256,7 +260,7 @@ class StreamedReply(httpx.AsyncByteStream):
             self._parts = self._inflater.parts(data)
 
     async def aclose(self) -> None:
-        """Give the connection back if the body was read to its end, else close it."""
+        """Return the connection to the pool if the body was read to its end, else close it."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            self._transport.take_back(self._origin, connection)
+            self._transport.release(self._origin, connection)

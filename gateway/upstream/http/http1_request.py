@@ -1,4 +1,4 @@
-"""A request as bytes, and to whom: what is written to a connection."""
+"""HTTP/1.1 requests as bytes, and the origin that they are sent to."""
 
 import re
 from collections.abc import Iterable
@@ -8,10 +8,10 @@ from typing import NamedTuple, Self
 import httpx
 
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-"""Methods whose request says `content-length: 0` when it has no body (RFC 9110, 8.6)."""
+"""Methods that send `content-length: 0` without a body (RFC 9110, 8.6)."""
 
 FRAMING = frozenset({"content-length", "transfer-encoding"})
-"""Headers that tell where a body ends: they are written here, and never taken over."""
+"""Headers that delimit the body: they are written here and never copied."""
 
 PORTS = {"http": 80, "https": 443}
 
@@ -20,7 +20,7 @@ _DOTS = re.compile(r"/\.\.?(?:/|$)")
 
 
 class HttpOrigin(NamedTuple):
-    """Whom a connection is to."""
+    """The scheme, host and port of a connection."""
 
     scheme: str
     host: str
@@ -28,7 +28,7 @@ class HttpOrigin(NamedTuple):
 
     @classmethod
     def of(cls, url: httpx.URL) -> Self:
-        """Read a URL's. Raises `httpx.UnsupportedProtocol` unless it is HTTP's."""
+        """Return a URL's origin. Raises `httpx.UnsupportedProtocol` if it is not http or https."""
         if url.scheme not in PORTS or not url.raw_host:
             raise httpx.UnsupportedProtocol("only http:// and https:// with a host")
         host = url.raw_host.decode("ascii").strip("[]")
@@ -36,28 +36,28 @@ class HttpOrigin(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A request as it goes over the wire."""
+    """A request as it is written to the connection."""
 
     origin: HttpOrigin
     data: bytes
-    asks_for_head: bool = False
+    is_head: bool = False
 
 
 def request_bytes(
     method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes | None
 ) -> bytes:
-    """Return head and body; the headers in their order, and the length of the body after them.
+    """Return head and body: the headers in order, then the length of the body.
 
-    Raises `httpx.LocalProtocolError` for what would be read as something else: a token with a line
-    break in it would begin another header, or another request; two dots as a part of the path
-    would name another resource.
+    Raises `httpx.LocalProtocolError` for a request that would be misread: a line break in a token
+    would start another header or another request, and a dot segment in the path would name
+    another resource.
     """
     if (
         not (method.isascii() and method.isalpha())
         or not _TARGET.fullmatch(target)
         or ("/." in target and _DOTS.search(target.partition("?")[0]))
     ):
-        raise httpx.LocalProtocolError("a request cannot carry this")
+        raise httpx.LocalProtocolError("a part of the request is not valid in HTTP")
     line = f"{method} {target} HTTP/1.1\r\n".encode("ascii")
     fields = _field_lines(tuple(headers))
     if not body and method not in WITH_BODY:
@@ -65,13 +65,13 @@ def request_bytes(
     return b"%b%bcontent-length: %d\r\n\r\n%b" % (line, fields, len(body or b""), body or b"")
 
 
-@lru_cache(maxsize=64)  # a provider's calls have mostly the same headers
+@lru_cache(maxsize=64)  # most calls to a provider have the same headers
 def _field_lines(headers: tuple[tuple[str, str], ...]) -> bytes:
-    told = [each for each in headers if each[0].lower() not in FRAMING]
-    lines = "".join([f"{name}: {value}\r\n" for name, value in told])
-    if lines.count("\r") != len(told) or lines.count("\n") != len(told) or "\0" in lines:
-        raise httpx.LocalProtocolError("a request cannot carry this")
+    fields = [each for each in headers if each[0].lower() not in FRAMING]
+    lines = "".join([f"{name}: {value}\r\n" for name, value in fields])
+    if lines.count("\r") != len(fields) or lines.count("\n") != len(fields) or "\0" in lines:
+        raise httpx.LocalProtocolError("a part of the request is not valid in HTTP")
     try:
         return lines.encode("latin-1")
     except UnicodeEncodeError as error:
-        raise httpx.LocalProtocolError("a header that is not Latin-1") from error
+        raise httpx.LocalProtocolError("a header is not Latin-1") from error

@@ -1,1 +1,1 @@
-"""What stands between a request and a provider in trouble."""
+"""Deadlines, retries, circuit breaker, rate limit and concurrency limit of one provider."""

@@ -1,7 +1,7 @@
-"""Bounds the calls to one provider: so many at once, a short queue, then refusal.
+"""Limit the concurrent calls to one provider, with a short queue; refuse calls beyond it.
 
-Operations that wait take turns, whatever each of them asks for: one with hundreds of calls cannot
-make the next operation wait for all of them, nor keep the queue to itself.
+Waiting operations take turns (round-robin): one with hundreds of calls can neither make the next
+operation wait for all of them nor fill the queue alone.
 """
 
 import asyncio
@@ -9,49 +9,49 @@ from collections import deque
 from collections.abc import Hashable
 
 WEIGHT = 0.1
-"""Of the newest call in the running mean of how long a call takes."""
+"""The weight of the newest call in the moving average of call durations."""
 
 
 class Bulkhead:
-    """So many places, and a queue that refuses once it is too long to be served in time."""
+    """A concurrency limit, and a queue that refuses calls it cannot serve in time."""
 
-    def __init__(self, places: int, longest_queue: int) -> None:
-        """Allow so many calls at once, and so many more to wait."""
-        self._count = places
-        self._longest_queue = longest_queue
-        self._takes_s = 0.0
+    def __init__(self, max_concurrency: int, max_queue: int) -> None:
+        """Allow `max_concurrency` calls at a time, and `max_queue` more to wait."""
+        self._max_concurrency = max_concurrency
+        self._max_queue = max_queue
+        self._average_s = 0.0
         self._queues: dict[Hashable, deque[asyncio.Future[bool]]] = {}
-        """Calls that wait, by operation, in the order in which the operations have their turns."""
+        """Waiting calls by operation, in the order of the operations' turns."""
         self.in_use = 0
         self.waiting = 0
 
     def is_full(self, operation: Hashable, left_s: float) -> bool:
-        """Tell whether a call of this operation cannot be made, and end, in the time left."""
-        if self.in_use < self._count:
+        """Return whether a call of this operation cannot start and end within `left_s`."""
+        if self.in_use < self._max_concurrency:
             return False
         own = len(self._queues.get(operation, ()))
-        if self.waiting >= self._longest_queue and self._longest <= own + 1:
+        if self.waiting >= self._max_queue and self._longest <= own + 1:
             return True
         before = sum(min(len(queue), own + 1) for queue in self._queues.values())
-        rounds = before // self._count + 1  # of those before it, and then its own
-        return (rounds + 1) * self._takes_s > left_s
+        rounds = before // self._max_concurrency + 1  # those before it, then its own
+        return (rounds + 1) * self._average_s > left_s
 
-    def take(self) -> bool:
-        """Take a place if one is free; `leave` gives it back."""
-        if self.in_use < self._count:
+    def try_enter(self) -> bool:
+        """Start a call if the limit allows it; `leave` ends it."""
+        if self.in_use < self._max_concurrency:
             self.in_use += 1
             return True
         return False
 
     async def enter(self, operation: Hashable) -> bool:
-        """Wait for a place, each operation in its turn; `leave` gives it back.
+        """Start a call, in the operation's turn if it has to wait; `leave` ends it.
 
-        False: given up for another operation's call, the queue being full.
+        False: the queue is full, and another operation's call took this one's position.
         """
-        if self.take():
+        if self.try_enter():
             return True
-        if self.waiting >= self._longest_queue:
-            self._make_room()
+        if self.waiting >= self._max_queue:
+            self._evict()
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         queue = self._queues.setdefault(operation, deque())
         queue.append(turn)
@@ -60,22 +60,22 @@ class Bulkhead:
             return await turn
         except asyncio.CancelledError:
             if turn.cancelled():
-                self._forget(operation, turn)
+                self._remove(operation, turn)
             elif turn.result():
-                self._hand_on()
+                self._start_next()
             raise
 
     def leave(self, took_s: float) -> None:
-        """Give a place back that was held for so long."""
-        self._takes_s += WEIGHT * (took_s - self._takes_s)
-        self._hand_on()
+        """End a call that took `took_s`."""
+        self._average_s += WEIGHT * (took_s - self._average_s)
+        self._start_next()
 
     @property
     def _longest(self) -> int:
         return max(map(len, self._queues.values()), default=0)
 
-    def _hand_on(self) -> None:
-        """Give a place to the operation whose turn it is; it has its next after all others."""
+    def _start_next(self) -> None:
+        """Start a call of the operation whose turn it is, and put that operation last."""
         while self._queues:
             operation = next(iter(self._queues))
             queue = self._queues.pop(operation)
@@ -88,15 +88,15 @@ class Bulkhead:
                 return
         self.in_use -= 1
 
-    def _make_room(self) -> None:
-        """Give up the newest call of the operation that has most of them waiting."""
+    def _evict(self) -> None:
+        """Refuse the newest call of the operation with the most waiting calls."""
         operation = max(self._queues, key=lambda each: len(self._queues[each]))
         turn = self._queues[operation][-1]
-        self._forget(operation, turn)
+        self._remove(operation, turn)
         if not turn.done():
             turn.set_result(False)
 
-    def _forget(self, operation: Hashable, turn: "asyncio.Future[bool]") -> None:
+    def _remove(self, operation: Hashable, turn: "asyncio.Future[bool]") -> None:
         queue = self._queues.get(operation)
         if queue is not None and turn in queue:
             queue.remove(turn)

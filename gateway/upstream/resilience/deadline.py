@@ -1,18 +1,18 @@
-"""A deadline for what one task awaits: each call to a provider has one."""
+"""A deadline for the code that one task runs: each upstream call has one."""
 
 import asyncio
 from types import TracebackType
 
 
 class Deadline:
-    """Ends its body with a `TimeoutError`; `asyncio.timeout_at` costs three times as much."""
+    """Raises `TimeoutError` in its body; `asyncio.timeout_at` costs three times as much."""
 
-    __slots__ = ("_cancelling", "_is_over", "_task", "_timer", "_until")
+    __slots__ = ("_cancelling", "_has_expired", "_task", "_timer", "_until")
 
     def __init__(self, until: float) -> None:
-        """Wait until then, on the loop's clock."""
+        """Set the deadline, on the event loop's clock."""
         self._until = until
-        self._is_over = False
+        self._has_expired = False
 
     def __enter__(self) -> None:
         """Start the timer."""
@@ -20,7 +20,7 @@ class Deadline:
         if task is None:
             raise RuntimeError("a deadline needs a task")
         self._task, self._cancelling = task, task.cancelling()
-        self._timer = asyncio.get_running_loop().call_at(self._until, self._end)
+        self._timer = asyncio.get_running_loop().call_at(self._until, self._expire)
 
     def __exit__(
         self,
@@ -28,14 +28,14 @@ class Deadline:
         error: BaseException | None,
         _: TracebackType | None,
     ) -> None:
-        """Stop it; tell the cancellation that it caused from those of others."""
+        """Stop the timer; raise `TimeoutError` only for the cancellation that it caused."""
         self._timer.cancel()
-        if not self._is_over:
+        if not self._has_expired:
             return
-        # Cancelled by somebody else, too, the task is to end as they wish.
+        # If the task was also cancelled from elsewhere, that cancellation stands.
         if self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
-    def _end(self) -> None:
-        self._is_over = True
+    def _expire(self) -> None:
+        self._has_expired = True
         self._task.cancel()

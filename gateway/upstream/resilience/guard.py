@@ -1,4 +1,4 @@
-"""What stands before every call to one provider: its breaker, its budget of calls, its places."""
+"""Guard every upstream call: circuit breaker, rate limit, concurrency limit."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,51 +25,51 @@ from gateway.upstream.silence import Silence
 T = TypeVar("T")
 
 WEIGHT = 0.1
-"""Of the newest call in the running mean of how long one takes that goes well."""
+"""The weight of the newest call in the moving average of successful calls' durations."""
 
 PATIENCE = 1.5
-"""So many times that long a reader waits for the probe that it caused."""
+"""A reader waits this multiple of that average for the probe that it caused."""
 
 BREAKER_FAILURES = (Unreachable, TimedOut, RateLimited, Broken, Malformed)
-"""What the circuit breaker counts; the others are the caller's fault or the credentials'."""
+"""Failures that the circuit breaker counts; others are due to the caller or the credentials."""
 
-NEARLY_S = 0.01
-"""How much before its time a timer may fire: uvloop counts in milliseconds."""
+TIMER_PRECISION_S = 0.01
+"""How much too early a timer may fire: uvloop counts in milliseconds."""
 
 log = structlog.get_logger(__name__)
 
 
 class UpstreamGuard:
-    """Lets calls to one provider through, or refuses them before anything is sent."""
+    """Runs calls to one provider, or refuses them before anything is sent."""
 
     def __init__(self, settings: AccountSettings) -> None:
-        """Guard the account of these settings."""
+        """Guard the account with these settings."""
         self.key = settings.key
-        self.breaker = CircuitBreaker(self._report, every_s=settings.probe_interval_s)
+        self.breaker = CircuitBreaker(self._report, probe_interval_s=settings.probe_interval_s)
         self.rate_limit = RateLimit()
         self.bulkhead = Bulkhead(settings.max_concurrency, settings.max_queue)
         self._silence = Silence(settings.timeout_s)
         self._timeout_s = settings.timeout_s
-        self._usual_s = settings.timeout_s / 50
+        self._average_s = settings.timeout_s / 50
 
     @property
     def patience_s(self) -> float | None:
-        """How long a reader should wait before it is told that the provider rests.
+        """How long a reader waits for a probe; None while the circuit is closed.
 
-        None while the circuit is closed. The probe goes on by itself: who happened to cause it
-        shall not wait for a provider that is likely to be sick still.
+        The probe continues without it: the reader that caused it must not wait for a provider
+        that is probably still failing.
         """
-        return None if self.breaker.circuit is Circuit.CLOSED else PATIENCE * self._usual_s
+        return None if self.breaker.circuit is Circuit.CLOSED else PATIENCE * self._average_s
 
     def join(self, operation: str, now: float) -> None:
-        """Admit somebody to a call that is under way already. Raises `Unavailable`."""
+        """Admit a reader to a call in flight. Raises `Unavailable`."""
         self._silence.count()
         if self._is_silent(now):
             wait_s = self.breaker.refusal_s(now)
             raise Unavailable(self.key, operation, retry_after_s=wait_s, was_sent=False)
 
     def wait_s(self, now: float) -> float | None:
-        """Return for how long no call will be let through; None: one may go now."""
+        """Return the seconds until a call may be sent; None: now."""
         waits = (
             self.breaker.refusal_s(now),
             self.rate_limit.refusal_s(now, is_background=False),
@@ -77,12 +77,12 @@ class UpstreamGuard:
         return max((each for each in waits if each is not None), default=None)
 
     def set_wait(self, error: ProviderError, now: float) -> None:
-        """Have a failure say when the gateway itself calls again, where that is later."""
+        """Raise `retry_after_s` to the time at which the gateway itself sends calls again."""
         wait_s = self.wait_s(now) if error.retryable else None
         if wait_s is not None:
             error.retry_after_s = max(error.retry_after_s or 0, wait_s)
 
-    async def through(
+    async def run(
         self,
         call: Callable[[], Awaitable[T]],
         operation: str,
@@ -91,36 +91,38 @@ class UpstreamGuard:
         request_id: str,
         is_background: bool,
     ) -> T:
-        """Make the call if the provider may be called now, and note how it went.
+        """Make the call if it may be sent now, and record its outcome.
 
-        Requests, told apart by `request_id`, take turns. Cancelled at the deadline, the provider
-        is to blame, unless others used the time up. Raises `Unavailable`, `RateLimited` or `Busy`,
-        with `was_sent` False, and what the call raises.
+        Requests, distinguished by `request_id`, take turns. A call cancelled at its deadline
+        counts as a failure if it had at least half of `timeout_s`. Raises `Unavailable`,
+        `RateLimited` or `Busy`, with `was_sent` False, and the errors of the call.
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
         self._silence.count()
         self._admit(operation, started, is_background=is_background)
-        if not self.bulkhead.take():
+        if not self.bulkhead.try_enter():
             is_full = self.bulkhead.is_full(request_id, deadline - started)
             if is_full or not await self.bulkhead.enter(request_id):
                 raise Busy(self.key, operation, was_sent=False)
             started = loop.time()
             try:
-                self._admit(operation, started, is_background=is_background)  # much happens there
+                self._admit(
+                    operation, started, is_background=is_background
+                )  # may have changed meanwhile
             except ProviderError:
                 self.bulkhead.leave(0)
                 raise
-        era = self.breaker.enter(started)
+        generation = self.breaker.begin(started)
         self._silence.begin(started)
         failed: bool | None = None
         answered = True
         try:
-            answer = await call()
+            result = await call()
             failed = False
         except ProviderError as error:
             answered = error.status is not None
-            failed = is_sick(error)
+            failed = counts_as_failure(error)
             if isinstance(error, RateLimited) and error.retry_after_s is not None:
                 self.rate_limit.block(error.retry_after_s, loop.time())
             raise
@@ -132,13 +134,13 @@ class UpstreamGuard:
         finally:
             ended = loop.time()
             self._silence.end(started, ended, answered=answered)
-            self.breaker.leave(era, ended, failed=failed)
+            self.breaker.end(generation, ended, failed=failed)
             self.bulkhead.leave(ended - started)
-        self._usual_s += WEIGHT * (ended - started - self._usual_s)
-        return answer
+        self._average_s += WEIGHT * (ended - started - self._average_s)
+        return result
 
     def _is_silent(self, now: float) -> bool:
-        """Tell whether the provider hangs; then its circuit is open from now on."""
+        """Return whether the provider hangs, and open its circuit if so."""
         is_silent = self.breaker.circuit is Circuit.CLOSED and self._silence.is_silent(now)
         if is_silent:
             self.breaker.suspect(now)
@@ -160,13 +162,13 @@ class UpstreamGuard:
             log.info("circuit closed", provider=self.key)
 
 
-def is_sick(error: ProviderError) -> bool:
-    """Tell whether a failure says that the provider is not well."""
+def counts_as_failure(error: ProviderError) -> bool:
+    """Return whether the circuit breaker counts this failure."""
     return isinstance(error, BREAKER_FAILURES) and not (
         isinstance(error, Malformed) and error.is_of_one_row
     )
 
 
 def is_over(deadline: float, now: float) -> bool:
-    """Tell whether a cancellation now is the deadline's, and not a caller's who hung up."""
-    return now >= deadline - NEARLY_S
+    """Return whether a cancellation now is due to the deadline, not to a disconnected client."""
+    return now >= deadline - TIMER_PRECISION_S

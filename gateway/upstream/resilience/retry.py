@@ -1,7 +1,7 @@
-"""Which failed call is made again, and when. Pure: randomness is handed in.
+"""Decide which failed calls are retried, and when. Pure: randomness is passed in.
 
-Not stamina: it sleeps on its own clock, and knows neither a budget over many calls nor that a wait
-which does not fit into the time left should fail at once.
+Why not stamina: it sleeps by itself, has no retry budget across calls, and does not fail at once
+when a wait exceeds the time left.
 """
 
 from collections.abc import Callable
@@ -9,15 +9,15 @@ from http import HTTPStatus
 
 from gateway.errors import Broken, ProviderError, RateLimited
 
-FIRST_WAIT_S = 0.1
-LONGEST_WAIT_S = 2.0
-"""Both are guesses; the wait doubles from one to the other."""
+MIN_WAIT_S = 0.1
+MAX_WAIT_S = 2.0
+"""Both are guesses; the wait doubles with each retry."""
 
-SHARE = 0.1
-"""Retries a call earns its provider: an outage is multiplied by at most 1.1."""
+RETRIES_PER_CALL = 0.1
+"""What each call adds to the retry budget: retries add at most a tenth to an outage's calls."""
 
-RESERVE = 10.0
-"""Retries that can be saved up, and what a start has."""
+MAX_BUDGET = 10.0
+"""The largest retry budget, and the initial one."""
 
 TRANSIENT_STATUSES = frozenset(
     {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
@@ -38,30 +38,30 @@ def is_transient(error: ProviderError) -> bool:
 class RetryPolicy:
     """The retries of one provider, and their budget."""
 
-    def __init__(self, most: int, random: Callable[[], float]) -> None:
-        """Make a call again at most so many times; `random` is from 0 to 1."""
-        self._most = most
+    def __init__(self, max_retries: int, random: Callable[[], float]) -> None:
+        """Retry a call at most `max_retries` times; `random` returns 0 to 1."""
+        self._max_retries = max_retries
         self._random = random
-        self._saved = RESERVE
+        self._budget = MAX_BUDGET
 
-    def earn(self) -> None:
-        """Count a call that is made for the first time."""
-        self._saved = min(RESERVE, self._saved + SHARE)
+    def count_call(self) -> None:
+        """Add to the budget for the first attempt of a call."""
+        self._budget = min(MAX_BUDGET, self._budget + RETRIES_PER_CALL)
 
-    def wait_s(self, error: ProviderError, done: int, left_s: float) -> float | None:
-        """Return the seconds to wait before an idempotent call is made again; None: give up.
+    def wait_s(self, error: ProviderError, retries: int, left_s: float) -> float | None:
+        """Return the seconds to wait before an idempotent call is retried; None: do not retry.
 
-        `done` is how many retries were made, `left_s` the time left. `Retry-After` is obeyed to
-        the second, with a little on top so that not all come back at once.
+        `retries` is the number of retries so far, `left_s` the time left. `Retry-After` is
+        honoured, plus a little jitter so that not all calls return at once.
         """
-        if done >= self._most or self._saved < 1 or not is_transient(error):
+        if retries >= self._max_retries or self._budget < 1 or not is_transient(error):
             return None
         jitter = self._random()
         if error.retry_after_s is None:
-            wait_s = min(FIRST_WAIT_S * 2.0**done, LONGEST_WAIT_S) * (0.5 + jitter / 2)
+            wait_s = min(MIN_WAIT_S * 2.0**retries, MAX_WAIT_S) * (0.5 + jitter / 2)
         else:
-            wait_s = error.retry_after_s + FIRST_WAIT_S * (0.1 + 0.9 * jitter)
+            wait_s = error.retry_after_s + MIN_WAIT_S * (0.1 + 0.9 * jitter)
         if wait_s >= left_s:
             return None
-        self._saved -= 1
+        self._budget -= 1
         return wait_s

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.upstream.json_depth import DEEPEST, is_too_deep
+from gateway.upstream.json_depth import MAX_DEPTH, is_too_deep
 
 ROW = {"id": "1", "name": {"en": "A", "de": "B"}, "tags": [["x"], []]}
 
@@ -73,7 +73,7 @@ SHAPES = [
 @pytest.mark.parametrize("shape", SHAPES, ids=[shape.__name__ for shape in SHAPES])
 def test_the_bound_is_exact(shape: Callable[[int], Any]) -> None:
     """What is as deep as allowed is read; one level more is not."""
-    bodies = [msgspec.json.encode(shape(levels)) for levels in (DEEPEST, DEEPEST + 1)]
+    bodies = [msgspec.json.encode(shape(levels)) for levels in (MAX_DEPTH, MAX_DEPTH + 1)]
     assert [is_too_deep(body) for body in bodies] == [False, True]
 
 

@@ -10,7 +10,7 @@ from gateway.errors import Broken, Denied, ProviderError, TimedOut
 from gateway.network_failures import Progress
 from gateway.providers.base.exchange import Token
 from gateway.request_scope import Scope
-from gateway.upstream.token_session import REFRESH_AT, REFUSAL_STANDS_S, TokenSession
+from gateway.upstream.token_session import DENIED_FOR_S, RENEW_AT, TokenSession
 
 LIFETIME_S = 100.0
 ANY = Scope("request-1", 0)
@@ -77,7 +77,7 @@ async def test_a_new_token_is_fetched_while_the_old_one_still_serves(desk: Desk)
     """After 80 % of its life a token is still given out at once, and one renewal runs."""
     session = desk.session()
     await session.token(ANY)
-    desk.now += LIFETIME_S * REFRESH_AT - 0.001
+    desk.now += LIFETIME_S * RENEW_AT - 0.001
     await session.token(ANY)
     assert desk.asked == 1
 
@@ -98,11 +98,11 @@ async def test_a_failed_renewal_costs_nothing_while_the_old_token_serves(desk: D
     session = desk.session()
     await session.token(ANY)
     desk.failures = [Denied("acme", "oauth.token", status=401)]
-    desk.now += LIFETIME_S * REFRESH_AT
+    desk.now += LIFETIME_S * RENEW_AT
     assert await settled(session.token(ANY)) == "Bearer 1"
     await until(lambda: not desk.failures)
     assert await settled(session.token(ANY)) == "Bearer 1"
-    desk.now += REFUSAL_STANDS_S
+    desk.now += DENIED_FOR_S
     assert await settled(session.token(ANY)) == "Bearer 1"
     await until(lambda: desk.asked == 3)
     assert await settled(session.token(ANY)) == "Bearer 3"
@@ -134,7 +134,7 @@ async def test_a_refusal_reaches_all_and_stands_for_a_moment(desk: Desk) -> None
     one_by_one = [await settled(session.token(ANY)) for _ in range(20)]
     assert together + one_by_one == ["Denied"] * 40
     assert desk.asked == 1
-    desk.now += REFUSAL_STANDS_S
+    desk.now += DENIED_FOR_S
     assert await settled(session.token(ANY)) == "Bearer 2"
 
 

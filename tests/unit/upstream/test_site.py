@@ -10,8 +10,8 @@ import pytest
 from gateway.providers.base.exchange import Reply
 from gateway.upstream.http.aiohttp_transport import PooledTransport
 from gateway.upstream.http.client import Http1Client, HttpClient, HttpxClient, http_client
-from gateway.upstream.http.decompression import TURN_BYTES
-from gateway.upstream.http.http1_connection import ENOUGH
+from gateway.upstream.http.decompression import YIELD_EVERY_BYTES
+from gateway.upstream.http.http1_connection import BUFFER_BYTES
 from gateway.upstream.http.http1_pool import Http1Transport
 from tests.unit.upstream.misbehaving import Act, ok, serving
 
@@ -84,12 +84,12 @@ async def test_a_body_may_be_large_but_not_larger(
     async with serving(*([ok(each, "200 OK", *headers)] for each in sent)) as server:
         site = at(server.url, transport)
         assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == bodies[0]
-        with pytest.raises(httpx.DecodingError, match="the answer is larger than 1000 bytes"):
+        with pytest.raises(httpx.DecodingError, match="the reply is larger than 1000 bytes"):
             await site.exchange("GET", "/", NO_HEADERS, None)
         assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == b"well"
 
 
-@pytest.mark.parametrize("size", [ENOUGH - 1, ENOUGH, 5 * ENOUGH + 1])
+@pytest.mark.parametrize("size", [BUFFER_BYTES - 1, BUFFER_BYTES, 5 * BUFFER_BYTES + 1])
 async def test_a_body_is_whole_however_large(
     transport: httpx.AsyncBaseTransport, size: int
 ) -> None:
@@ -121,7 +121,7 @@ async def test_a_body_that_unpacks_to_much_leaves_others_their_turns(
         waiting = asyncio.create_task(others())
         assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == body
         waiting.cancel()
-    assert turns > len(body) // TURN_BYTES
+    assert turns > len(body) // YIELD_EVERY_BYTES
 
 
 @pytest.mark.parametrize(

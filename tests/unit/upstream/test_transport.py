@@ -251,7 +251,7 @@ async def test_an_answer_may_be_large_but_not_larger() -> None:
     upstream = open_account(answers, max_answer_bytes=1000)
     assert await upstream.send(things(query=(("size", "1000"),)), scope()) == "x" * 1000
     error = await failure(upstream, things(query=(("size", "1001"),)), scope())
-    assert (type(error), error.detail) == (Malformed, "the answer is larger than 1000 bytes")
+    assert (type(error), error.detail) == (Malformed, "the reply is larger than 1000 bytes")
 
 
 async def test_a_failure_is_logged_once_under_the_requests_id() -> None:

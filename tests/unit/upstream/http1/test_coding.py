@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.upstream.http.decompression import LARGEST_PART, SMALL, inflater
+from gateway.upstream.http.decompression import ALWAYS_ALLOWED_BYTES, MAX_PART_BYTES, inflater
 
 BODY = b'{"name": "Ada"}' * 100
 
@@ -67,14 +67,14 @@ def test_another_coding_is_an_error(codings: list[bytes]) -> None:
         inflater([(b"content-encoding", coding) for coding in codings])
 
 
-@pytest.mark.parametrize("size", [LARGEST_PART, LARGEST_PART + 1, 4 * LARGEST_PART - 1])
+@pytest.mark.parametrize("size", [MAX_PART_BYTES, MAX_PART_BYTES + 1, 4 * MAX_PART_BYTES - 1])
 def test_no_part_is_large(size: int) -> None:
     """A megabyte of nothing is a kilobyte of gzip: a reader counts, and may stop."""
     stream = inflater([(b"content-encoding", b"gzip")])
     assert stream is not None
     sizes = [len(part) for part in stream.parts(gzip.compress(b"\0" * size))]
     stream.finish()
-    assert (sum(sizes), max(sizes)) == (size, LARGEST_PART)
+    assert (sum(sizes), max(sizes)) == (size, MAX_PART_BYTES)
 
 
 ROW = '{"id": "%024d", "name": {"en": "Golden members"}, "status": "ACTIVE", "siteCode": "main"}, '
@@ -90,11 +90,11 @@ def test_rows_that_repeat_each_other_are_no_bomb() -> None:
 @pytest.mark.parametrize("cut", [100, 20_000], ids=["in small pieces", "in large ones"])
 def test_a_bomb_is_an_error_after_a_megabyte(members: int, cut: int) -> None:
     """Twenty megabytes of nothing: who reads it has worked for one of them."""
-    sent = gzip.compress(b"\0" * (20 * SMALL // members)) * members
+    sent = gzip.compress(b"\0" * (20 * ALWAYS_ALLOWED_BYTES // members)) * members
     read: list[int] = []
     with pytest.raises(httpx.DecodingError):
         _count(read, [sent[start : start + cut] for start in range(0, len(sent), cut)])
-    assert sum(read) <= SMALL
+    assert sum(read) <= ALWAYS_ALLOWED_BYTES
 
 
 def _count(read: list[int], pieces: Sequence[bytes]) -> None:
@@ -105,7 +105,7 @@ def _count(read: list[int], pieces: Sequence[bytes]) -> None:
         read += map(len, stream.parts(piece))
 
 
-@pytest.mark.parametrize("size", [LARGEST_PART - 1, LARGEST_PART, LARGEST_PART + 1])
+@pytest.mark.parametrize("size", [MAX_PART_BYTES - 1, MAX_PART_BYTES, MAX_PART_BYTES + 1])
 def test_members_in_a_row_may_be_large(size: int) -> None:
     """Wherever a member ends among the parts, the next one follows it, once."""
     member = gzip.compress(b"\0" * size)
@@ -115,7 +115,7 @@ def test_members_in_a_row_may_be_large(size: int) -> None:
     sent = member + empty + member + member + empty
     sizes = [len(part) for part in itertools.islice(stream.parts(sent), 7)]
     stream.finish()
-    assert (sum(sizes), max(sizes)) == (3 * size, min(size, LARGEST_PART))
+    assert (sum(sizes), max(sizes)) == (3 * size, min(size, MAX_PART_BYTES))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.upstream.http.http1_connection import ENOUGH, LARGEST_HEAD, Connection
+from gateway.upstream.http.http1_connection import BUFFER_BYTES, MAX_HEAD_BYTES, Connection
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -60,7 +60,7 @@ async def asked(method: str = "GET") -> tuple[Connection, Wire]:
     """Return a connection over which a call is under way."""
     connection, wire = Connection(lambda _: None), Wire()
     connection.connection_made(wire)
-    assert connection.send(b"call", asks_for_head=method == "HEAD")
+    assert connection.send(b"call", is_head=method == "HEAD")
     return connection, wire
 
 
@@ -73,8 +73,8 @@ def hear(connection: Connection, data: bytes) -> None:
 async def outcome(connection: Connection) -> Outcome:
     """Read what there is by now."""
     body = []
-    await connection.head(0.01)
-    while part := await connection.part(0.01):
+    await connection.read_head(0.01)
+    while part := await connection.read_part(0.01):
         body.append(part)
     return Outcome(connection.status, connection.headers, b"".join(body), connection.is_free)
 
@@ -231,19 +231,19 @@ async def test_what_can_be_read_in_two_ways_is_an_error(answer: bytes) -> None:
 @pytest.mark.parametrize(
     "parts",
     [
-        pytest.param([OK + b"X: " + b"a" * LARGEST_HEAD + b"\r\n\r\n"], id="one header at once"),
+        pytest.param([OK + b"X: " + b"a" * MAX_HEAD_BYTES + b"\r\n\r\n"], id="one header at once"),
         pytest.param([OK + b"X: ", *[b"a" * 9999] * 8], id="one header in parts"),
-        pytest.param([OK + b"X: y\r\n" * (LARGEST_HEAD // 2 + 1)], id="many headers"),
+        pytest.param([OK + b"X: y\r\n" * (MAX_HEAD_BYTES // 2 + 1)], id="many headers"),
         pytest.param([b"HTTP/1.1 200 ", *[b"a" * 9999] * 8], id="reason"),
         pytest.param(
-            [b"HTTP/1.1 100 Continue\r\n\r\n"] * (LARGEST_HEAD // 25 + 1), id="endless 1xx"
+            [b"HTTP/1.1 100 Continue\r\n\r\n"] * (MAX_HEAD_BYTES // 25 + 1), id="endless 1xx"
         ),
         pytest.param(
             [b"HTTP/1.1 103 Hints\r\nX: " + b"a" * 9999 + b"\r\n\r\n"] * 7, id="1xx with headers"
         ),
         pytest.param([CHUNKED + b"0\r\n", b"X: ", *[b"a" * 9999] * 8], id="trailer"),
         pytest.param(
-            [CHUNKED + b"0\r\n" + b"X: y\r\n" * (LARGEST_HEAD // 2 + 1) + b"\r\n"],
+            [CHUNKED + b"0\r\n" + b"X: y\r\n" * (MAX_HEAD_BYTES // 2 + 1) + b"\r\n"],
             id="trailer at once",
         ),
         pytest.param([CHUNKED + b"4;", *[b"a" * 9999] * 8], id="extension of a chunk"),
@@ -254,14 +254,14 @@ async def test_what_is_no_body_is_bounded(parts: list[bytes]) -> None:
     connection, wire = await asked()
     for part in parts:
         hear(connection, part)
-    with pytest.raises(BROKEN, match=f"more than {LARGEST_HEAD} bytes of head"):
+    with pytest.raises(BROKEN, match=f"more than {MAX_HEAD_BYTES} bytes of header fields"):
         await outcome(connection)
     assert wire.is_aborted
 
 
 async def test_a_head_may_be_as_large_as_the_bound() -> None:
     """Names and values count."""
-    value = b"a" * (LARGEST_HEAD - len("XContent-Length0"))
+    value = b"a" * (MAX_HEAD_BYTES - len("XContent-Length0"))
     found = await answered(OK + b"X: " + value + b"\r\nContent-Length: 0\r\n\r\n")
     assert found == (200, [(b"X", value), (b"Content-Length", b"0")], b"", True)
 
@@ -280,7 +280,7 @@ async def test_what_nobody_asked_for_closes_a_free_connection(data: bytes) -> No
     connection, wire = Connection(lambda _: None), Wire()
     connection.connection_made(wire)
     hear(connection, data)
-    assert not connection.send(b"call", asks_for_head=False)
+    assert not connection.send(b"call", is_head=False)
     assert (wire.is_aborted, wire.written) == (True, [])
 
 
@@ -305,11 +305,11 @@ async def test_a_slow_reader_stops_the_socket() -> None:
     """Reading pauses at the bound and goes on when the reader has caught up."""
     connection, wire = await asked()
     hear(connection, OK + b"Content-Length: 999999999\r\n\r\n")
-    hear(connection, b"x" * (ENOUGH - 1))
+    hear(connection, b"x" * (BUFFER_BYTES - 1))
     assert wire.told == []
     hear(connection, b"x")
     assert wire.told == ["pause"]
-    assert len(await connection.part(None)) == ENOUGH
+    assert len(await connection.read_part(None)) == BUFFER_BYTES
     assert wire.told == ["pause", "resume"]
 
 
@@ -323,7 +323,7 @@ async def test_a_slow_reader_stops_the_socket() -> None:
 async def test_who_wants_the_whole_answer_is_woken_once(answer: bytes) -> None:
     """However many packets it comes in."""
     connection, _ = await asked()
-    reading = connection.most()
+    reading = connection.read_ahead()
     waiter = reading.send(None)  # as a task does
     for byte in answer[:-1]:
         hear(connection, bytes([byte]))
@@ -332,31 +332,31 @@ async def test_who_wants_the_whole_answer_is_woken_once(answer: bytes) -> None:
     assert waiter.done()
     with pytest.raises(StopIteration):
         reading.send(None)
-    assert (connection.is_whole, connection.taken()) == (True, b"well")
+    assert (connection.is_complete, connection.take_body()) == (True, b"well")
 
 
 async def test_who_wants_the_whole_of_a_large_answer_gets_most_of_it() -> None:
     """What is kept in memory is bounded: the reader goes on by parts."""
     connection, wire = await asked()
-    reading = asyncio.create_task(connection.most())
+    reading = asyncio.create_task(connection.read_ahead())
     await asyncio.sleep(0)
-    hear(connection, OK + b"Content-Length: %d\r\n\r\n" % (ENOUGH + 4))
-    hear(connection, b"x" * ENOUGH)
+    hear(connection, OK + b"Content-Length: %d\r\n\r\n" % (BUFFER_BYTES + 4))
+    hear(connection, b"x" * BUFFER_BYTES)
     await reading
-    assert (connection.is_whole, wire.told) == (False, ["pause"])
-    assert len(await connection.part(None)) == ENOUGH
+    assert (connection.is_complete, wire.told) == (False, ["pause"])
+    assert len(await connection.read_part(None)) == BUFFER_BYTES
     hear(connection, b"well")
-    assert (await connection.part(None), await connection.part(None)) == (b"well", b"")
+    assert (await connection.read_part(None), await connection.read_part(None)) == (b"well", b"")
 
 
 async def test_who_wants_the_whole_of_half_an_answer_gets_the_error() -> None:
     """At once, when the connection is lost."""
     connection, _ = await asked()
-    reading = asyncio.create_task(connection.most())
+    reading = asyncio.create_task(connection.read_ahead())
     await asyncio.sleep(0)
     hear(connection, OK + b"Content-Length: 4\r\n\r\nwel")
     connection.eof_received()
-    with pytest.raises(BROKEN, match="closed within the answer"):
+    with pytest.raises(BROKEN, match="closed within the response"):
         await reading
 
 
