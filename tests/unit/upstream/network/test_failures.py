@@ -98,8 +98,11 @@ def check(
 
 
 def trusting(*files: Path) -> ssl.SSLContext:
-    """Return what trusts these certificates alone."""
-    context = ssl.create_default_context()
+    """Return a context that trusts only these certificates.
+
+    `ssl.create_default_context` would load the system's as well, at 20 ms of CPU or more.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for file in files:
         context.load_verify_locations(file)
     return context
