@@ -1,4 +1,4 @@
-"""Which addresses are this machine's own."""
+"""Recognise this machine's own addresses."""
 
 import ipaddress
 from functools import lru_cache
@@ -6,7 +6,7 @@ from functools import lru_cache
 
 @lru_cache(maxsize=1024)
 def is_local(address: str | None) -> bool:
-    """Tell whether an address is this machine's own. None is a Unix socket: it is."""
+    """Return whether an address is this machine's own; None stands for a Unix socket, which is."""
     if address is None:
         return True
     try:
@@ -16,5 +16,5 @@ def is_local(address: str | None) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell the same of what stands in a URL, or after `--host`: an address or a name."""
+    """Return the same for the host of a URL or of `--host`: an address or a name."""
     return host == "localhost" or is_local(host)

@@ -1,4 +1,4 @@
-"""API keys: long random texts, of which only the hashes are kept."""
+"""API keys: long random strings, of which only the hashes are stored."""
 
 import hmac
 import math
@@ -8,25 +8,25 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from gateway.auth.digests import digest
-from gateway.auth.permissions import Caller, SignedIn
+from gateway.auth.permissions import Caller, VerifiedCaller
 from gateway.auth.refusal import refuse
 from gateway.auth.scopes import grants_of
 from gateway.auth.settings import KeySettings
 
 PREFIX = "sgk_"
-"""By which scanners for leaked secrets, and people, know a key of this gateway."""
+"""Lets people, and scanners for leaked secrets, recognise a key of this gateway."""
 
 ID_BYTES, ID_LENGTH = 16, 22
-"""Of the id in a key, which names its hash and salts it: in bytes, and in base64url."""
+"""Length of the id in a key, in bytes and in base64url. The id selects the hash and salts it."""
 
 SECRET_BYTES = 32
 
 
 def make() -> tuple[str, str]:
-    """Return a new key, and its hash for the configuration: `sha256:ID:DIGEST`.
+    """Return a new key and its hash for the configuration: `sha256:ID:DIGEST`.
 
-    One round of SHA-256 is enough: slow hashes make up for secrets that can be guessed, and 256
-    random bits cannot. The id in the key salts the hash, so that equal secrets would differ.
+    One round of SHA-256 is enough: slow hashes protect secrets that can be guessed, and 256 random
+    bits cannot. The id in the key salts the hash.
     """
     identifier = secrets.token_urlsafe(ID_BYTES)
     key = f"{PREFIX}{identifier}{secrets.token_urlsafe(SECRET_BYTES)}"
@@ -35,38 +35,38 @@ def make() -> tuple[str, str]:
 
 class _StoredKey(NamedTuple):
     digest: bytes
-    signed_in: SignedIn
-    """Until infinity for a key that lasts."""
+    verified: VerifiedCaller
+    """Valid until infinity for a key that does not expire."""
 
 
 class ApiKeys:
-    """The keys that are let in."""
+    """Verify API keys."""
 
     def __init__(self, settings: Sequence[KeySettings], *, may_explore: bool) -> None:
-        """Let in who shows a key with one of these hashes, while it lasts."""
-        self._known: dict[str, _StoredKey] = {}
+        """Accept keys with these hashes until they expire."""
+        self._keys: dict[str, _StoredKey] = {}
         for each in settings:
             _, identifier, hexadecimal = each.hash.get_secret_value().split(":")
             caller = Caller(f"key:{each.name}", grants_of(each.scopes), may_explore=may_explore)
-            ends = math.inf if each.expires_at is None else each.expires_at.timestamp()
-            self._known[identifier] = _StoredKey(
-                bytes.fromhex(hexadecimal), SignedIn(caller, ends)
+            expires_at = math.inf if each.expires_at is None else each.expires_at.timestamp()
+            self._keys[identifier] = _StoredKey(
+                bytes.fromhex(hexadecimal), VerifiedCaller(caller, expires_at)
             )
 
-    def signed_in(self, key: str) -> SignedIn:
-        """Return who shows this key. Raises `Unauthenticated`.
+    def verify(self, key: str) -> VerifiedCaller:
+        """Return the caller of this key. Raises `Unauthenticated`.
 
-        An id that is not known takes as long as a secret that is wrong.
+        An unknown id takes as long as a wrong secret.
         """
         identifier = key[len(PREFIX) : len(PREFIX) + ID_LENGTH]
-        known = self._known.get(identifier, _NOBODY)
-        if not hmac.compare_digest(digest(key), known.digest):
+        stored = self._keys.get(identifier, _PLACEHOLDER)
+        if not hmac.compare_digest(digest(key), stored.digest):
             refuse("unknown key")
-        caller, until = known.signed_in
+        caller, until = stored.verified
         if until <= time.time():
             refuse("expired key", caller=caller.id)
-        return known.signed_in
+        return stored.verified
 
 
-_NOBODY = _StoredKey(digest(secrets.token_urlsafe()), SignedIn(Caller("", {}), 0))
-"""Whom an id is compared with that no key has."""
+_PLACEHOLDER = _StoredKey(digest(secrets.token_urlsafe()), VerifiedCaller(Caller("", {}), 0))
+"""Compared with keys whose id is unknown."""

@@ -1,4 +1,4 @@
-"""Tells who asks, by the Authorization header or what stands for it."""
+"""Identify callers by the Authorization header, or by the payload that replaces it."""
 
 import math
 from collections.abc import Collection, Sequence
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.auth.addresses import is_local
 from gateway.auth.api_keys import PREFIX, ApiKeys
-from gateway.auth.permissions import Caller, SignedIn, unrestricted_caller
+from gateway.auth.permissions import Caller, VerifiedCaller, unrestricted_caller
 from gateway.auth.refusal import refuse
 from gateway.auth.settings import AuthSettings, JwtSettings
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from gateway.auth.jwt import TokenVerifier
 
 LONGEST = 8192
-"""Characters of an Authorization header: a token holds some hundreds, of a large company 2,000."""
+"""Characters of an Authorization header: a token has several hundred, at large companies 2,000."""
 
 
 class Authenticator:
-    """Knows the callers of one gateway."""
+    """Identify the callers of one gateway."""
 
     def __init__(
         self,
@@ -29,56 +29,57 @@ class Authenticator:
         allow_anonymous: bool | None,
         introspection: bool | None,
     ) -> None:
-        """Let in who the settings name; `providers` are the keys of all that are configured.
+        """Accept the credentials in the settings; `providers` are the keys of all providers.
 
-        Without credentials: everybody where `allow_anonymous`, and where that is None and nobody
-        could sign in, who asks from this machine. `introspection` None: for all but strangers,
-        which are those without credentials from elsewhere.
+        Requests without credentials are accepted if `allow_anonymous` is true; if it is None, from
+        this machine only, and only while no credentials are configured. `introspection` None:
+        allowed, except for anonymous callers on other machines.
         """
         self._allow_anonymous = allow_anonymous
-        self._near_may_ask = allow_anonymous is None and settings.is_empty
+        self._allow_local = allow_anonymous is None and settings.is_empty
         self._introspection = introspection
-        explores = introspection is not False
-        self._keys = ApiKeys(settings.keys, may_explore=explores)
-        self._tokens = _tokens(settings.jwt, providers, may_explore=explores)
+        may_explore = introspection is not False
+        self._keys = ApiKeys(settings.keys, may_explore=may_explore)
+        self._tokens = _token_verifier(settings.jwt, providers, may_explore=may_explore)
 
-    async def caller(self, authorization: str | None, address: str | None) -> Caller:
-        """Return who asks: the Authorization header, and the address that the request came from.
+    async def authenticate(self, authorization: str | None, address: str | None) -> Caller:
+        """Return the caller of a request by its Authorization header and its client's address.
 
         Raises `Unauthenticated`.
         """
-        known = self.known(authorization, address)
-        if known is not None:
-            return known.caller
+        verified = self.authenticate_now(authorization, address)
+        if verified is not None:
+            return verified.caller
         if self._tokens is None:
             refuse("no issuer is known")
-        return await self._tokens.caller(_bearer(authorization or ""))
+        return await self._tokens.verify(_bearer(authorization or ""))
 
-    def known(self, authorization: str | None, address: str | None) -> SignedIn | None:
-        """Return who asks, where that can be told without waiting; None: ask `caller`.
+    def authenticate_now(
+        self, authorization: str | None, address: str | None
+    ) -> VerifiedCaller | None:
+        """Return the caller if that takes no I/O; None: `authenticate` has to verify a token.
 
         Raises `Unauthenticated`.
         """
         if authorization is None:
-            return self._stranger(address)
+            return self._verified_anonymous(address)
         credential = _bearer(authorization)
         if credential.startswith(PREFIX):
-            return self._keys.signed_in(credential)
-        return None if self._tokens is None else self._tokens.known(credential)
+            return self._keys.verify(credential)
+        return None if self._tokens is None else self._tokens.cached(credential)
 
-    def lets_in_anonymous(self, address: str | None) -> bool:
-        """Tell whether a request from this address needs no credentials."""
-        return bool(self._allow_anonymous) or (self._near_may_ask and is_local(address))
+    def allows_anonymous(self, address: str | None) -> bool:
+        """Return whether a request from this address needs no credentials."""
+        return bool(self._allow_anonymous) or (self._allow_local and is_local(address))
 
-    def _stranger(self, address: str | None) -> SignedIn:
-        is_near = is_local(address)
-        if not self.lets_in_anonymous(address):
+    def _verified_anonymous(self, address: str | None) -> VerifiedCaller:
+        if not self.allows_anonymous(address):
             refuse("no credentials")
-        explores = is_near if self._introspection is None else self._introspection
-        return SignedIn(_anonymous(address, may_explore=explores), math.inf)
+        may_explore = is_local(address) if self._introspection is None else self._introspection
+        return VerifiedCaller(_anonymous(address, may_explore=may_explore), math.inf)
 
 
-def _tokens(
+def _token_verifier(
     settings: Sequence[JwtSettings], providers: Collection[str], *, may_explore: bool
 ) -> "TokenVerifier | None":
     if not settings:
@@ -96,8 +97,8 @@ def _anonymous(address: str | None, *, may_explore: bool) -> Caller:
 def _bearer(authorization: str) -> str:
     """Return the key or token of an Authorization header (RFC 6750). Raises `Unauthenticated`."""
     if len(authorization) > LONGEST or not authorization.isascii():
-        refuse("credentials of a form that none have")
+        refuse("malformed credentials")
     scheme, _, credential = authorization.partition(" ")
     if scheme.lower() != "bearer":
-        refuse("another scheme than Bearer")
+        refuse("a scheme other than Bearer")
     return credential.strip(" ")

@@ -1,4 +1,4 @@
-"""One issuer of tokens: which signatures of it hold, and what the claims behind them allow."""
+"""One token issuer: verify its signatures, and map the claims of its tokens to permissions."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -9,13 +9,13 @@ from joserfc.jwt import JWTClaimsRegistry
 
 from gateway.auth.digests import digest
 from gateway.auth.jwks import FileKeyring, Keyring, UrlKeyring
-from gateway.auth.permissions import Caller, Grants, Permission, SignedIn
+from gateway.auth.permissions import Caller, Grants, Permission, VerifiedCaller
 from gateway.auth.refusal import refuse
 from gateway.auth.scopes import grants_of
 from gateway.auth.settings import JwtSettings
 
 KEY_TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
-"""Which keys sign by an algorithm, by the first letters of its name."""
+"""The key type of an algorithm, by the first letters of its name."""
 
 LONGEST_ID = 256
 """Characters of a customer's external id."""
@@ -24,23 +24,23 @@ LONGEST_ID = 256
 class _Algorithms(jws.JWSRegistry):
     """The algorithms of one issuer.
 
-    joserfc's own warns at each EdDSA, which RFC 9864 renamed and issuers still use.
+    joserfc's own registry warns about every EdDSA, which RFC 9864 renamed and issuers still use.
     """
 
     def get_alg(self, name: str) -> Any:
-        """Return an algorithm of the settings' list, and no other."""
+        """Return an algorithm if the settings allow it."""
         if name not in (self.allowed or ()):
             raise UnsupportedAlgorithmError
         return self.algorithms[name]
 
 
 class Issuer:
-    """Lets in who shows a token of this issuer, made for us."""
+    """Verify the tokens that one issuer made for this gateway."""
 
     def __init__(
         self, settings: JwtSettings, providers: Collection[str], *, may_explore: bool
     ) -> None:
-        """Read no keys yet; `providers` are the keys of all that are configured."""
+        """Read no signing keys yet; `providers` are the keys of all configured providers."""
         self._settings = settings
         self._providers = providers
         self._may_explore = may_explore
@@ -58,8 +58,8 @@ class Issuer:
             exp={"essential": True},
         )
 
-    async def sign_in(self, signed: jws.CompactSignature, claims: dict[str, Any]) -> SignedIn:
-        """Return whose token it is; `claims` are its payload, not verified yet.
+    async def verify(self, signed: jws.CompactSignature, claims: dict[str, Any]) -> VerifiedCaller:
+        """Return the caller of a token; `claims` is its payload, not verified yet.
 
         Raises `Unauthenticated`.
         """
@@ -79,7 +79,7 @@ class Issuer:
             refuse(error.error, claim=error.claim, issuer=name)
         except JoseError as error:
             refuse(error.error, issuer=name)
-        return SignedIn(self._caller(claims), claims["exp"] + self._settings.leeway_s)
+        return VerifiedCaller(self._caller(claims), claims["exp"] + self._settings.leeway_s)
 
     def _caller(self, claims: Mapping[str, Any]) -> Caller:
         """Return a caller whose id is a digest: subjects may be e-mail addresses."""
@@ -91,22 +91,24 @@ class Issuer:
         )
         if own == {}:
             grants = {
-                right: at for right, at in grants.items() if right is not Permission.OWN_READ
+                permission: providers
+                for permission, providers in grants.items()
+                if permission is not Permission.OWN_READ
             }
-        who = digest(f"{self._settings.issuer}\0{claims['sub']}").hex()
-        return Caller(f"jwt:{who[:32]}", grants, own or None, may_explore=self._may_explore)
+        subject = digest(f"{self._settings.issuer}\0{claims['sub']}").hex()
+        return Caller(f"jwt:{subject[:32]}", grants, own or None, may_explore=self._may_explore)
 
     def _grants(self, claims: Mapping[str, Any]) -> Grants:
-        told = claims.get(self._settings.scope_claim)
-        scopes = told.split(" ") if isinstance(told, str) else told
+        claim = claims.get(self._settings.scope_claim)
+        scopes = claim.split(" ") if isinstance(claim, str) else claim
         if not isinstance(scopes, list):
             return {}
         return grants_of(scope for scope in scopes if isinstance(scope, str))
 
     def _own(self, claims: Mapping[str, Any], at: frozenset[str] | None) -> Mapping[str, str]:
-        """Return the customer's external ids by provider, of these providers; None: of all."""
-        told = claims.get(self._settings.own_claim) if self._settings.own_claim else None
-        ids = dict.fromkeys(self._providers, told) if isinstance(told, str) else told
+        """Return the customer's external ids by provider, limited to `at`; None: to all."""
+        claim = claims.get(self._settings.own_claim) if self._settings.own_claim else None
+        ids = dict.fromkeys(self._providers, claim) if isinstance(claim, str) else claim
         if not isinstance(ids, dict):
             return {}
         return {

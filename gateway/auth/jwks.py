@@ -20,86 +20,85 @@ from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 from gateway.network_failures import network_failure
 
 RENEWED_S = 240.0
-"""The age at which keys are asked for anew, while the old ones still serve."""
+"""The age at which keys are refreshed in the background."""
 
 FRESH_S = 300.0
-"""The age from which nobody is let in by them before they were asked for anew."""
+"""The age from which a request waits until the keys have been refreshed."""
 
 STALE_S = 24 * 3600.0
-"""How long they are believed while the URL fails."""
+"""How long keys may be used while the URL fails."""
 
 PAUSE_S = 30.0
-"""Between two questions to one URL, whatever came of the first: an id of a key that was made up
-costs a question, and strangers make up many."""
+"""Between two fetches of one URL, also after a failure: an unknown key id causes a fetch, and
+anyone can invent key ids."""
 
 TIMEOUT_S = 5.0
-"""Of one question in all."""
+"""For one fetch in total."""
 
 CONNECT_TIMEOUT_S = 3.0
-"""Of its connection alone: the log can then say which of the two it was."""
+"""For its connection alone, so that the log can distinguish the two."""
 
 TIMEOUTS = httpx.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
 
 LARGEST = 256 * 1024
-"""Bytes of a key set; 10 keys with their certificates are some 20 KiB."""
+"""Bytes of a key set; 10 keys with their certificates take about 20 KiB."""
 
 SMALLEST_RSA, LARGEST_RSA = 2048, 4096
-"""Bits. Smaller ones can be factored (NIST SP 800-131A), larger ones cost much at each use."""
+"""Bits. Smaller keys can be factored (NIST SP 800-131A), larger ones are slow to use."""
 
 PublicKey = RSAKey | ECKey | OKPKey
 
 PUBLIC = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
-"""The types of key pairs, and what is public of them: nothing else is read, no private part and no
-shared secret."""
+"""The public parameters by key type. Nothing else is read: no private key, no shared secret."""
 
-ABOUT = ("kty", "kid", "use", "alg", "key_ops")
+METADATA = ("kty", "kid", "use", "alg", "key_ops")
 
 log = structlog.get_logger(__name__)
 _now = time.monotonic
 
 
 class JwksFailed(Exception):
-    """No key set could be read: why, in words of ours."""
+    """The key set cannot be read. The message is ours."""
 
 
 class Keyring(Protocol):
-    """Finds the keys of one issuer."""
+    """The public keys of one issuer."""
 
     async def key(self, kid: str | None, kty: str) -> PublicKey | None:
-        """Return the key of this type (`RSA`, `EC`, `OKP`) and id; without an id the only one.
+        """Return the key with this type (`RSA`, `EC`, `OKP`) and id; without an id the only one.
 
-        None: there is none, or it cannot be told now.
+        None: there is no such key, or the keys cannot be read now.
         """
 
 
 def read(body: bytes) -> Sequence[PublicKey]:
-    """Return the keys of a key set that can verify signatures; others are passed over.
+    """Return the keys of a key set that can verify signatures; ignore others.
 
     Raises `JwksFailed`.
     """
     if len(body) > LARGEST:
         raise JwksFailed(f"more than {LARGEST} bytes")
     try:
-        told = msgspec.json.decode(body.removeprefix(BOM_UTF8), type=dict[str, Any]).get("keys")
+        entries = msgspec.json.decode(body.removeprefix(BOM_UTF8), type=dict[str, Any]).get("keys")
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise JwksFailed("not a JSON object") from error
-    if not isinstance(told, list):
+    if not isinstance(entries, list):
         raise JwksFailed("no list of keys")
-    keys = [key for each in told if (key := _key(each)) is not None]
+    keys = [key for each in entries if (key := _key(each)) is not None]
     if not keys:
         raise JwksFailed("no key that can be used")
     return keys
 
 
-def _key(told: Any) -> PublicKey | None:
+def _key(entry: Any) -> PublicKey | None:
     try:
-        kty = told["kty"]
-        parts = (*ABOUT, *PUBLIC[kty])
-        if told.get("use", "sig") != "sig":
+        kty = entry["kty"]
+        parameters = (*METADATA, *PUBLIC[kty])
+        if entry.get("use", "sig") != "sig":
             return None
-        if kty == "RSA" and not SMALLEST_RSA <= _bits(told["n"]) <= LARGEST_RSA:
+        if kty == "RSA" and not SMALLEST_RSA <= _bits(entry["n"]) <= LARGEST_RSA:
             return None
-        key = JWKRegistry.import_key({part: told[part] for part in parts if part in told})
+        key = JWKRegistry.import_key({name: entry[name] for name in parameters if name in entry})
     except (JoseError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return key if isinstance(key, PublicKey) else None
@@ -110,29 +109,29 @@ def _bits(number: str) -> int:
 
 
 def _only(keys: Sequence[PublicKey], kid: str | None, kty: str) -> PublicKey | None:
-    found = [key for key in keys if key.key_type == kty and kid in {None, key.kid}]
-    return found[0] if len(found) == 1 else None
+    matches = [key for key in keys if key.key_type == kty and kid in {None, key.kid}]
+    return matches[0] if len(matches) == 1 else None
 
 
 class FileKeyring:
-    """Keys from a file, which is read again when it changes."""
+    """Read keys from a file, again whenever it changes."""
 
     def __init__(self, issuer: str, path: Path) -> None:
-        """Read the file when a key is asked for first."""
+        """Read the file when the first key is needed."""
         self._issuer = issuer
         self._path = path
         self._keys: Sequence[PublicKey] = ()
-        self._seen: tuple[int, ...] | None = None
+        self._version: tuple[int, ...] | None = None
 
     async def key(self, kid: str | None, kty: str) -> PublicKey | None:
-        """Return a key: see `Keyring`. While the file cannot be read, its last keys serve."""
-        seen = self._stamp()
-        if seen != self._seen:
-            self._seen = seen
+        """Return a key: see `Keyring`. If the file cannot be read, the previous keys are used."""
+        version = self._file_version()
+        if version != self._version:
+            self._version = version
             self._read()
         return _only(self._keys, kid, kty)
 
-    def _stamp(self) -> tuple[int, ...]:
+    def _file_version(self) -> tuple[int, ...]:
         try:
             status = self._path.stat()
         except OSError:
@@ -150,51 +149,51 @@ class FileKeyring:
 
 
 class UrlKeyring:
-    """Keys from a URL: kept, and asked for anew now and then, and for an id that is not known.
+    """Cache keys from a URL; fetch them again as they age, and when a key id is unknown.
 
-    One question at a time, and `PAUSE_S` between two.
+    There is one fetch at a time, and `PAUSE_S` between two.
     """
 
     def __init__(self, issuer: str, url: str) -> None:
-        """Ask when a key is asked for first."""
+        """Fetch the keys when the first one is needed."""
         self._issuer = issuer
         self._url = url
         self._keys: Sequence[PublicKey] = ()
         self._read_at = -math.inf
-        self._asked_at = -math.inf
-        self._asking: asyncio.Task[None] | None = None
+        self._fetched_at = -math.inf
+        self._fetch: asyncio.Task[None] | None = None
 
     async def key(self, kid: str | None, kty: str) -> PublicKey | None:
         """Return a key: see `Keyring`."""
         now = _now()
-        age_s, quiet_s = now - self._read_at, now - self._asked_at
+        age_s, since_fetch_s = now - self._read_at, now - self._fetched_at
         if age_s > RENEWED_S:
-            asking = self._ask()
-            # Not `age_s > FRESH_S`: while the URL fails, not everybody waits for each next try.
-            if asking is not None and (quiet_s > FRESH_S or age_s > STALE_S):
-                await asyncio.shield(asking)
-        found = self._found(kid, kty)
-        if found is None and (asking := self._ask()) is not None:
-            await asyncio.shield(asking)
-            found = self._found(kid, kty)
-        return found
+            fetch = self._start_fetch()
+            # Not `age_s > FRESH_S`: while the URL fails, requests do not wait for every attempt.
+            if fetch is not None and (since_fetch_s > FRESH_S or age_s > STALE_S):
+                await asyncio.shield(fetch)
+        key = self._cached_key(kid, kty)
+        if key is None and (fetch := self._start_fetch()) is not None:
+            await asyncio.shield(fetch)
+            key = self._cached_key(kid, kty)
+        return key
 
-    def _found(self, kid: str | None, kty: str) -> PublicKey | None:
+    def _cached_key(self, kid: str | None, kty: str) -> PublicKey | None:
         if _now() - self._read_at > STALE_S:
             return None
         return _only(self._keys, kid, kty)
 
-    def _ask(self) -> "asyncio.Task[None] | None":
-        """Return the question that is under way, or a new one; None: it is too early for it."""
-        if self._asking is not None and not self._asking.done():
-            return self._asking
-        if _now() - self._asked_at <= PAUSE_S:
+    def _start_fetch(self) -> "asyncio.Task[None] | None":
+        """Return the fetch that is in progress, or a new one; None: it is too early for one."""
+        if self._fetch is not None and not self._fetch.done():
+            return self._fetch
+        if _now() - self._fetched_at <= PAUSE_S:
             return None
-        self._asked_at = _now()
-        self._asking = asyncio.create_task(self._renew())
-        return self._asking
+        self._fetched_at = _now()
+        self._fetch = asyncio.create_task(self._refresh())
+        return self._fetch
 
-    async def _renew(self) -> None:
+    async def _refresh(self) -> None:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 self._keys = read(await self._body())
@@ -205,20 +204,20 @@ class UrlKeyring:
         log.info("jwks_read", issuer=self._issuer, keys=len(self._keys))
 
     async def _body(self) -> bytes:
-        """Return what the URL holds, following nothing. Raises `JwksFailed` or httpx's errors."""
+        """Fetch the key set; follow no redirect. Raises `JwksFailed` or httpx's errors."""
         headers = {"accept": "application/json", "accept-encoding": "identity"}
         body = b""
         async with (
-            # A client for each question: they are minutes apart.
+            # A client for each fetch: they are minutes apart.
             httpx.AsyncClient(trust_env=False, verify=self._trust, timeout=TIMEOUTS) as client,
-            client.stream("GET", self._url, headers=headers) as answer,
+            client.stream("GET", self._url, headers=headers) as response,
         ):
-            if answer.status_code != httpx.codes.OK:
-                raise JwksFailed(f"status {answer.status_code}")
-            if "content-encoding" in answer.headers:
-                raise JwksFailed("compressed, though that was not asked for")
-            async for part in answer.aiter_raw():
-                body += part
+            if response.status_code != httpx.codes.OK:
+                raise JwksFailed(f"status {response.status_code}")
+            if "content-encoding" in response.headers:
+                raise JwksFailed("compressed, though not requested")
+            async for chunk in response.aiter_raw():
+                body += chunk
                 if len(body) > LARGEST:
                     break
         return body

@@ -1,7 +1,7 @@
-"""JSON Web Tokens (RFC 7519): read, handed to their issuer to verify, and kept for a moment.
+"""JSON Web Tokens (RFC 7519): parse them, have their issuer verify them, cache the result briefly.
 
-Strict, after RFC 8725: nothing that a token says of keys is followed; its `kid` is looked up in
-what the issuer published, the settings name the algorithms, and the key decides which of them fit.
+Strict as RFC 8725 recommends: no key or URL in a token is used; its `kid` is looked up in the keys
+that the issuer published, the settings list the algorithms, and the key's type must fit.
 """
 
 import time
@@ -14,72 +14,72 @@ from joserfc.errors import JoseError
 
 from gateway.auth.digests import digest
 from gateway.auth.issuers import Issuer
-from gateway.auth.permissions import Caller, SignedIn
+from gateway.auth.permissions import Caller, VerifiedCaller
 from gateway.auth.refusal import refuse
 from gateway.auth.settings import JwtSettings
 
-KEPT_S = 60.0
-"""How long a token is believed before it is verified again: so long one serves whose key was taken
-back, after `gateway.auth.jwks.FRESH_S` at most until that is known."""
+CACHED_S = 60.0
+"""How long a verified token is accepted without a new verification. Hence a token whose key was
+withdrawn is accepted for this long, after at most `gateway.auth.jwks.FRESH_S`."""
 
-MOST_KEPT = 4096
-"""Tokens that are kept, some 1 KiB each; beyond it the oldest go."""
+MOST_CACHED = 4096
+"""Tokens in the cache, about 1 KiB each; the oldest are dropped first."""
 
-NOT_FOLLOWED = frozenset({"jwk", "jku", "x5u", "x5c", "crit", "b64"})
-"""Headers that bring a key, or change how a token is read: no token that has one is let in."""
+REJECTED_HEADERS = frozenset({"jwk", "jku", "x5u", "x5c", "crit", "b64"})
+"""Headers that carry a key or change how a token is read: tokens with one are rejected."""
 
 TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
-"""What `typ` may say: a token of another type was made for something else (RFC 8725, 3.11)."""
+"""Values of `typ`: a token of another type is for another purpose (RFC 8725, 3.11)."""
 
 
 class TokenVerifier:
-    """The tokens that are let in."""
+    """Verify tokens, and cache the result."""
 
     def __init__(
         self, issuers: Sequence[JwtSettings], providers: Collection[str], *, may_explore: bool
     ) -> None:
-        """Believe these issuers; `providers` are the keys of all that are configured."""
+        """Accept tokens of these issuers; `providers` are the keys of all configured providers."""
         self._issuers = {
             each.issuer: Issuer(each, providers, may_explore=may_explore) for each in issuers
         }
-        # By digest: no credentials lie about in memory.
-        self._kept: dict[bytes, SignedIn] = {}
+        # By digest, so that no credentials stay in memory.
+        self._cache: dict[bytes, VerifiedCaller] = {}
 
-    def known(self, token: str) -> SignedIn | None:
-        """Return whose token this is, if it was verified a moment ago."""
-        kept = self._kept.get(digest(token))
-        return kept if kept is not None and time.time() < kept.until else None
+    def cached(self, token: str) -> VerifiedCaller | None:
+        """Return the caller of a token that was verified recently."""
+        verified = self._cache.get(digest(token))
+        return verified if verified is not None and time.time() < verified.until else None
 
-    async def caller(self, token: str) -> Caller:
-        """Return whose token this is, verified now. Raises `Unauthenticated`."""
+    async def verify(self, token: str) -> Caller:
+        """Verify a token now and return its caller. Raises `Unauthenticated`."""
         signed, claims = _read(token)
         name = claims.get("iss")
         issuer = self._issuers.get(name) if isinstance(name, str) else None
         if issuer is None:
             refuse("unknown issuer")
-        signed_in = await issuer.sign_in(signed, claims)
-        self._keep(token, signed_in)
-        return signed_in.caller
+        verified = await issuer.verify(signed, claims)
+        self._store(token, verified)
+        return verified.caller
 
-    def _keep(self, token: str, signed_in: SignedIn) -> None:
-        by = digest(token)
-        self._kept.pop(by, None)
-        while len(self._kept) >= MOST_KEPT:
-            del self._kept[next(iter(self._kept))]
-        until = min(signed_in.until, time.time() + KEPT_S)
-        self._kept[by] = signed_in._replace(until=until)
+    def _store(self, token: str, verified: VerifiedCaller) -> None:
+        key = digest(token)
+        self._cache.pop(key, None)
+        while len(self._cache) >= MOST_CACHED:
+            del self._cache[next(iter(self._cache))]
+        until = min(verified.until, time.time() + CACHED_S)
+        self._cache[key] = verified._replace(until=until)
 
 
 def _read(token: str) -> tuple[jws.CompactSignature, dict[str, Any]]:
-    """Return a token's parts, none of them verified. Raises `Unauthenticated`."""
+    """Return the parts of a token, not verified yet. Raises `Unauthenticated`."""
     try:
         signed = jws.extract_compact(token.encode())
         claims = msgspec.json.decode(signed.payload, type=dict[str, Any])
         header: dict[str, Any] = msgspec.convert(signed.headers(), dict[str, Any])
     except (JoseError, msgspec.MsgspecError, ValueError, TypeError, RecursionError):
         refuse("not a token")
-    if not NOT_FOLLOWED.isdisjoint(header):
-        refuse("a header that is not followed")
+    if not REJECTED_HEADERS.isdisjoint(header):
+        refuse("a header that is not accepted")
     kind, kid = header.get("typ", "JWT"), header.get("kid")
     if not isinstance(kind, str) or kind.lower() not in TYPES:
         refuse("a token of another type")

@@ -1,6 +1,6 @@
-"""Who asks, and what they may do: rights, and at which providers they hold them.
+"""Callers, and the permissions that they have at each provider.
 
-Who somebody is, is found out by `gateway.auth`; what a field needs is declared on the schema.
+`gateway.auth` identifies callers; the schema declares the permissions that a field requires.
 """
 
 from collections.abc import Collection, Mapping
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 
 class Permission(StrEnum):
-    """What a caller may do, by the name that tokens and keys give it (OAuth: a scope)."""
+    """A permission, by its name in keys and tokens (OAuth: a scope)."""
 
     SEGMENTS_READ = "segments:read"
     SEGMENTS_WRITE = "segments:write"
@@ -18,104 +18,108 @@ class Permission(StrEnum):
     ASSIGNMENTS_WRITE = "assignments:write"
     CUSTOMERS_READ = "customers:read"
     RAW_READ = "raw:read"
-    """The providers' own documents, with whatever they hold."""
+    """The providers' own documents, complete."""
     OWN_READ = "own:read"
-    """A shop's end customer: their own active segments and assignments, and nothing else."""
+    """For end customers of a shop: their own active segments and assignments, and nothing else."""
     ADMIN = "admin"
-    """All of the others but `own:read`."""
+    """All other permissions except `own:read`."""
 
 
 class Requirement(NamedTuple):
-    """What a field needs of its caller, or an operation with all of its fields."""
+    """The permissions that a field requires, or an operation with all of its fields."""
 
     permissions: frozenset[Permission]
-    """All of these …"""
+    """The caller must have all of them."""
     own: bool = False
-    """… or `own:read`, which then shows only what is the caller's own."""
+    """`own:read` suffices as well; it limits the result to the caller's own data."""
 
 
 OPEN = Requirement(frozenset(), own=True)
-"""What led to the field decided already."""
+"""For fields whose parent field has already been checked."""
 
 UNDECLARED = Requirement(frozenset({Permission.ADMIN}))
-"""Of a field that does not say what it needs."""
+"""For fields that declare no requirement."""
 
 
 Grants = Mapping[Permission, frozenset[str] | None]
-"""Each right that is held, and the keys of the providers where; None: at all of them."""
+"""The keys of the providers at which each permission is granted; None: at all of them."""
 
 NOWHERE: frozenset[str] = frozenset()
 
-EVERY_RIGHT: Grants = {right: None for right in Permission if right is not Permission.OWN_READ}
+ALL_PERMISSIONS: Grants = {
+    permission: None for permission in Permission if permission is not Permission.OWN_READ
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. It holds no secret."""
+    """The sender of a request. It contains no secret."""
 
     id: str
-    """Tells callers apart: budgets, idempotency keys and the audit log go by it."""
+    """Identifies the caller for budgets, idempotency keys and the audit log."""
     grants: Grants
     own: Mapping[str, str] | None = None
     """With `own:read`: the customer's external id by provider key."""
     may_explore: bool = False
-    """Introspection, and suggestions in error messages."""
+    """Whether introspection, and suggestions in error messages, are allowed."""
     seen: dict[Requirement, Any] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    """What `RequestContext.admit` found before, by needs: there are as many as sets of rights."""
+    """The cache of `RequestContext.admit`: one entry for each set of permissions."""
 
     @property
     def is_unrestricted(self) -> bool:
-        """True for who holds every right at every provider."""
+        """Whether the caller has every permission at every provider."""
         return self.grants.get(Permission.ADMIN, NOWHERE) is None
 
     def providers_for(
-        self, needs: Collection[Permission], known: Collection[str]
+        self, permissions: Collection[Permission], providers: Collection[str]
     ) -> Collection[str]:
-        """Return those of the known providers at which all these rights are held, in their order.
+        """Return the providers at which the caller has all these permissions, in the given order.
 
-        For no rights: those at which any is held, `own:read` left aside.
+        Without permissions: the providers at which the caller has any, except `own:read`.
         """
-        if needs:
-            held = [at for at in map(self._at, needs) if at is not None]
-            if not held:
-                return known
-            at_all = held[0].intersection(*held[1:])
-            return [key for key in known if key in at_all]
-        anywhere = [at for right, at in self.grants.items() if right is not Permission.OWN_READ]
-        return [key for key in known if any(at is None or key in at for at in anywhere)]
+        if permissions:
+            limits = [at for at in map(self._granted_at, permissions) if at is not None]
+            if not limits:
+                return providers
+            allowed = limits[0].intersection(*limits[1:])
+            return [key for key in providers if key in allowed]
+        granted = [
+            at for permission, at in self.grants.items() if permission is not Permission.OWN_READ
+        ]
+        return [key for key in providers if any(at is None or key in at for at in granted)]
 
-    def own_at(self, known: Collection[str]) -> Mapping[str, str]:
-        """Return the known providers at which `own:read` is held, with the customer's id there."""
+    def own_at(self, providers: Collection[str]) -> Mapping[str, str]:
+        """Return the customer's id by provider, where the caller has `own:read`."""
         at = self.grants.get(Permission.OWN_READ, NOWHERE)
         ids = self.own or {}
-        return {key: ids[key] for key in known if ids.get(key) and (at is None or key in at)}
+        return {key: ids[key] for key in providers if ids.get(key) and (at is None or key in at)}
 
-    def may(self, right: Permission, provider: str) -> bool:
-        """Tell whether a right is held at a provider."""
-        at = self._at(right)
+    def may(self, permission: Permission, provider: str) -> bool:
+        """Return whether the caller has a permission at a provider."""
+        at = self._granted_at(permission)
         return at is None or provider in at
 
-    def holds(self, right: Permission) -> bool:
-        """Tell whether a right is held anywhere."""
-        return self._at(right) != NOWHERE
+    def holds(self, permission: Permission) -> bool:
+        """Return whether the caller has a permission at any provider."""
+        return self._granted_at(permission) != NOWHERE
 
-    def _at(self, right: Permission) -> frozenset[str] | None:
-        here = self.grants.get(right, NOWHERE)
-        if here is None or Permission.ADMIN not in self.grants:
-            return here
-        everywhere = self.grants[Permission.ADMIN]
-        return None if everywhere is None else everywhere | here
+    def _granted_at(self, permission: Permission) -> frozenset[str] | None:
+        granted = self.grants.get(permission, NOWHERE)
+        if granted is None or Permission.ADMIN not in self.grants:
+            return granted
+        admin = self.grants[Permission.ADMIN]
+        return None if admin is None else admin | granted
 
 
-class SignedIn(NamedTuple):
-    """Who asks, and until when that is sure: in seconds of Unix time."""
+class VerifiedCaller(NamedTuple):
+    """A caller whose credentials are valid until a Unix time, in seconds."""
 
     caller: Caller
     until: float
 
 
 def unrestricted_caller(name: str = "anonymous", *, may_explore: bool = True) -> Caller:
-    """Return who may do everything: where nobody has to sign in."""
-    return Caller(name, EVERY_RIGHT, may_explore=may_explore)
+    """Return a caller with all permissions: for gateways that require no credentials."""
+    return Caller(name, ALL_PERMISSIONS, may_explore=may_explore)

@@ -1,4 +1,4 @@
-"""How somebody is turned away: the caller learns nothing, the log learns why."""
+"""Reject credentials: the log gets the reason, the caller does not."""
 
 from typing import NoReturn
 
@@ -6,16 +6,16 @@ import structlog
 
 from gateway.errors import Unauthenticated
 
-MESSAGE = "Sign in: the credentials are missing or not known."
-"""The same for every reason: what is told helps whoever guesses."""
+MESSAGE = "The credentials are missing or invalid."
+"""The same for every reason, so that it does not help anyone to guess."""
 
 log = structlog.get_logger(__name__)
 
 
 def refuse(why: str, **about: str) -> NoReturn:
-    """Log why, and raise `Unauthenticated`, which does not say so.
+    """Log the reason and raise `Unauthenticated`, whose message does not contain it.
 
-    Hand in nothing that the caller sent: a part of a credential, or text made up for the log.
+    Pass nothing that the caller sent: it may be part of a credential, or forged log text.
     """
     log.warning("sign_in_refused", why=why, **about)
     raise Unauthenticated(MESSAGE) from None

@@ -1,23 +1,23 @@
-"""Scopes, as keys and tokens name them, to rights and the providers where they are held."""
+"""Map the scopes of keys and tokens to permissions at providers."""
 
 from collections.abc import Iterable
 
 from gateway.auth.permissions import NOWHERE, Grants, Permission
 
-_RIGHTS = {right.value: right for right in Permission}
+_PERMISSIONS = {permission.value: permission for permission in Permission}
 
 
 def grants_of(scopes: Iterable[str]) -> Grants:
-    """Return what scopes grant: `segments:read` everywhere, `segments:read@shop` at one provider.
+    """Map `segments:read` to all providers, and `segments:read@shop` to one.
 
-    Others mean something to somebody else, and nothing here.
+    Unknown scopes are ignored: they may be meant for other services.
     """
     grants: dict[Permission, frozenset[str] | None] = {}
     for scope in scopes:
         name, at, provider = scope.partition("@")
-        right = _RIGHTS.get(name)
-        if right is None or (at and not provider):
+        permission = _PERMISSIONS.get(name)
+        if permission is None or (at and not provider):
             continue
-        before = grants.get(right, NOWHERE)
-        grants[right] = None if before is None or not at else before | {provider}
+        granted = grants.get(permission, NOWHERE)
+        grants[permission] = None if granted is None or not at else granted | {provider}
     return grants

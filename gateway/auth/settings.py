@@ -1,4 +1,4 @@
-"""The `[auth]` table: the keys and the issuers of tokens that are believed."""
+"""The `[auth]` table: API keys and token issuers."""
 
 import re
 from collections.abc import Sequence
@@ -38,85 +38,84 @@ Algorithm = Literal[
     "EdDSA",
     "Ed25519",
 ]
-"""What signatures are believed: only of key pairs, since a shared secret would sign as well."""
+"""Only algorithms with key pairs: whoever knows a shared secret can sign with it, too."""
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 
 KEY_HASH = re.compile(r"sha256:([A-Za-z0-9_-]{22}):([0-9a-f]{64})")
-"""The id of an API key, which is its salt as well, and the digest of the whole key."""
+"""The id of an API key, which is also its salt, and the digest of the whole key."""
 
 _SCOPE = re.compile(r"([a-z]+(?::[a-z]+)?)(?:@[A-Za-z0-9][A-Za-z0-9._-]{0,63})?")
 
 
 class KeySettings(BaseModel):
-    """One `[[auth.keys]]` table: what `gateway key create` prints."""
+    """One `[[auth.keys]]` table, as `gateway key create` prints it."""
 
     model_config = _FROZEN
 
     name: Name
     """For people, and for the audit log; unique."""
     hash: SecretStr
-    """As `KEY_HASH` says."""
+    """In the form of `KEY_HASH`."""
     scopes: Annotated[tuple[str, ...], Field(min_length=1)]
-    """`segments:read`, or narrowed to one provider: `segments:read@acme-emporix`."""
+    """`segments:read`, or limited to one provider: `segments:read@acme-emporix`."""
     expires_at: AwareDatetime | None = None
 
     @field_validator("hash")
     @classmethod
-    def _made(cls, text: SecretStr) -> SecretStr:
+    def _check_hash(cls, text: SecretStr) -> SecretStr:
         if not KEY_HASH.fullmatch(text.get_secret_value()):
             raise ValueError("is not what `gateway key create` prints: sha256:…")
         return text
 
     @field_validator("scopes")
     @classmethod
-    def _known(cls, scopes: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_scopes(cls, scopes: tuple[str, ...]) -> tuple[str, ...]:
         for scope in scopes:
-            found = _SCOPE.fullmatch(scope)
-            if found is None or found[1] not in tuple(Permission):
-                known = ", ".join(
-                    right for right in Permission if right is not Permission.OWN_READ
-                )
-                raise ValueError(f"must be of {known}, each maybe with @provider")
-            if found[1] == Permission.OWN_READ:
-                raise ValueError("own:read is for tokens, whose claim names the customer")
+            match = _SCOPE.fullmatch(scope)
+            if match is None or match[1] not in tuple(Permission):
+                names = ", ".join(each for each in Permission if each is not Permission.OWN_READ)
+                raise ValueError(f"must be one of {names}, optionally followed by @provider")
+            if match[1] == Permission.OWN_READ:
+                raise ValueError("own:read is only for tokens, where a claim names the customer")
         return scopes
 
     @property
     def is_expired(self) -> bool:
-        """Tell whether it is let in no more."""
+        """Whether the key has expired."""
         return self.expires_at is not None and self.expires_at <= datetime.now(UTC)
 
 
 class JwtSettings(BaseModel):
-    """One `[[auth.jwt]]` table: an issuer whose tokens are believed."""
+    """One `[[auth.jwt]]` table: an issuer whose tokens are accepted."""
 
     model_config = _FROZEN
 
     issuer: Text
     audience: Text | Annotated[tuple[Text, ...], Field(min_length=1)]
-    """A token is for us when it names one of these."""
+    """A token is accepted if its audience contains one of these."""
     jwks_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s#@]+$")] | None = None
     jwks_file: FilePath | None = None
     algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256", "ES256")
     leeway_s: Annotated[int, Field(ge=0, le=300)] = 30
-    """How far the issuer's clock may be off."""
+    """The tolerated difference between the issuer's clock and ours."""
     scope_claim: Text = "scope"
-    """Holds the scopes: a list, or a text with spaces between them."""
+    """The claim with the scopes: a list, or a string separated by spaces."""
     own_claim: Text | None = None
-    """With `own:read`: holds the customer's external id, or an object of them by provider key."""
+    """For `own:read`: the claim with the customer's external id, or an object of ids by provider
+    key."""
 
     @field_validator("jwks_url")
     @classmethod
-    def _unforged(cls, url: str | None) -> str | None:
-        """Whoever can change the keys on their way to us can sign in as anybody."""
+    def _check_https(cls, url: str | None) -> str | None:
+        """Require https: whoever can change the keys in transit can forge any token."""
         parts = urlsplit(url or "")
         if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-            raise ValueError("must be https, but for this machine's own addresses")
+            raise ValueError("must be https, except for this machine's own addresses")
         return url
 
     @model_validator(mode="after")
-    def _one_source(self) -> Self:
+    def _check_one_source(self) -> Self:
         if (self.jwks_url is None) is (self.jwks_file is None):
             raise ValueError("needs exactly one of jwks_url and jwks_file")
         return self
@@ -132,25 +131,25 @@ class AuthSettings(BaseModel):
 
     @field_validator("keys")
     @classmethod
-    def _unique(cls, keys: tuple[KeySettings, ...]) -> tuple[KeySettings, ...]:
-        if name := _said_twice([key.name for key in keys]):
-            raise ValueError(f"two keys have the name {name!r}; names are unique")
-        if _said_twice([key.hash.get_secret_value() for key in keys]):
-            raise ValueError("two keys have the same hash; make a key for each")
+    def _check_unique_keys(cls, keys: tuple[KeySettings, ...]) -> tuple[KeySettings, ...]:
+        if name := _first_duplicate([key.name for key in keys]):
+            raise ValueError(f"two keys have the name {name!r}; names must be unique")
+        if _first_duplicate([key.hash.get_secret_value() for key in keys]):
+            raise ValueError("two keys have the same hash; create a key for each")
         return keys
 
     @field_validator("jwt")
     @classmethod
-    def _distinct(cls, issuers: tuple[JwtSettings, ...]) -> tuple[JwtSettings, ...]:
-        if issuer := _said_twice([each.issuer for each in issuers]):
+    def _check_unique_issuers(cls, issuers: tuple[JwtSettings, ...]) -> tuple[JwtSettings, ...]:
+        if issuer := _first_duplicate([each.issuer for each in issuers]):
             raise ValueError(f"two tables have the issuer {issuer!r}; audience may be a list")
         return issuers
 
     @property
     def is_empty(self) -> bool:
-        """True when nobody can sign in."""
+        """Whether there is neither a key nor an issuer."""
         return not self.keys and not self.jwt
 
 
-def _said_twice(texts: Sequence[str]) -> str | None:
+def _first_duplicate(texts: Sequence[str]) -> str | None:
     return next((text for text in texts if texts.count(text) > 1), None)

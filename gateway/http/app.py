@@ -1,4 +1,4 @@
-"""The HTTP shell: routes, answers, health, lifespan. It is handed what runs operations."""
+"""The ASGI application: routes, health probes and lifespan."""
 
 import asyncio
 import contextlib
@@ -28,8 +28,8 @@ from gateway.http.graphql_over_http import (
     SAFE,
     Headers,
     RequestError,
-    headers_of,
-    refuse,
+    parse_headers,
+    send_error,
 )
 from gateway.http.instaleap_callback import InstaleapCallback
 from gateway.http.operation_runner import OperationExecutor, OperationRunner
@@ -44,7 +44,7 @@ from gateway.writes.recovery import keep_recovering
 
 PAGES = Path(__file__).parent / "pages" / "static"
 ASSETS = PAGES / "assets"
-# Monaco, GraphiQL's editor, makes style elements as it runs: hence styles may stand in the page.
+# Monaco, GraphiQL's editor, creates style elements at runtime: hence inline styles are allowed.
 PAGE_HEADERS = {
     **{name.decode(): value.decode() for name, value in SAFE},
     "content-security-policy": "default-src 'none'; script-src 'self'; worker-src 'self'; "
@@ -58,19 +58,19 @@ RAW_GRAPHQL_PATHS = frozenset(path.encode() for path in GRAPHQL_PATHS)
 
 
 class Application(Starlette):
-    """Hands GraphQL requests to their endpoint before anything else looks at them."""
+    """Route GraphQL requests to their endpoints without Starlette's routing and middleware."""
 
     def __init__(
         self,
         endpoint: GraphQLEndpoint,
-        sockets: WebSocketEndpoint,
+        websockets: WebSocketEndpoint,
         origins: OriginPolicy,
-        **rest: Any,
+        **options: Any,
     ) -> None:
-        """Serve GraphQL over HTTP and WebSocket, and the rest as Starlette does."""
-        super().__init__(**rest)
+        """Serve GraphQL over HTTP and WebSocket, everything else by Starlette with `options`."""
+        super().__init__(**options)
         self._endpoint = endpoint
-        self._sockets = sockets
+        self._websockets = websockets
         self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,53 +79,52 @@ class Application(Starlette):
         if kind == "http" and scope["path"] in GRAPHQL_PATHS:
             await self._endpoint(scope, receive, send)
         elif kind == "websocket":
-            await self._sockets(scope, receive, send)
+            await self._websockets(scope, receive, send)
         elif kind == "http":
             await self._page(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
-    def again(self, scope: Scope) -> FastPathHandler | None:
-        """Return what answers requests with this head past ASGI, if they need none of it."""
-        return self._endpoint.again(scope) if scope["raw_path"] in RAW_GRAPHQL_PATHS else None
+    def fast_path_handler(self, scope: Scope) -> FastPathHandler | None:
+        """Return a handler for requests with this head; None: use the normal ASGI path."""
+        if scope["raw_path"] not in RAW_GRAPHQL_PATHS:
+            return None
+        return self._endpoint.fast_path_handler(scope)
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def guarded(message: Message) -> None:
+        async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                named = {name for name, _ in message["headers"]}
-                rest = [header for header in SAFE if header[0] not in named]
-                message["headers"] = [*message["headers"], *rest]
+                names = {name for name, _ in message["headers"]}
+                missing = [header for header in SAFE if header[0] not in names]
+                message["headers"] = [*message["headers"], *missing]
             await send(message)
 
         try:
-            headers = headers_of(scope["headers"])
+            headers = parse_headers(scope["headers"])
             if scope["path"] not in PROBE_PATHS:
                 self._origins.check_host(headers)
             elif scope["http_version"] == "1.1":
                 check_has_host(headers)
-            await super().__call__(scope, receive, guarded)
+            await super().__call__(scope, receive, send_secured)
         except RequestError as error:
-            await refuse(send, error)
+            await send_error(send, error)
 
 
 class Gateway:
-    """The running gateway: its providers and what runs operations over them."""
+    """The running gateway: its store, its providers, and the runner of operations."""
 
     def __init__(
         self,
         settings: Settings,
         operations: OperationExecutor,
-        record: Callable[[], Awaitable[Store]],
+        store: Callable[[], Awaitable[Store]],
         connect: Callable[[Store], Awaitable[Sequence[Provider]]],
         ready: Callable[[], None] | None = None,
     ) -> None:
-        """Serve operations over what `record` and `connect` open when the server starts.
-
-        Then `ready` is called.
-        """
+        """Call `store` and `connect` when the server starts, then `ready`."""
         self.settings = settings
         server = settings.server
-        self._doorkeeper = Authenticator(
+        self._authenticator = Authenticator(
             settings.auth,
             [each.key for each in settings.providers],
             allow_anonymous=server.allow_anonymous,
@@ -136,25 +135,25 @@ class Gateway:
         self._origins = OriginPolicy(server, is_open=is_open)
         persisted = PersistedDocuments(settings.documents, operations.trust)
         self._runner = OperationRunner(operations, persisted, server.request_timeout_s)
-        self._open_record = record
+        self._open_store = store
         self._connect = connect
         self._ready = ready
         self.providers: dict[str, Provider] = {}
-        self._record: Store | None = None
+        self._store: Store | None = None
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        """Hold record and providers open while the server runs, and finish what was left open."""
-        async with contextlib.AsyncExitStack() as opened:
-            record = self._record = await self._open_record()
-            opened.push_async_callback(record.close)
-            for provider in await self._connect(record):
-                opened.push_async_callback(provider.close)
+        """Keep the store and the providers open, and settle unfinished writes meanwhile."""
+        async with contextlib.AsyncExitStack() as stack:
+            store = self._store = await self._open_store()
+            stack.push_async_callback(store.close)
+            for provider in await self._connect(store):
+                stack.push_async_callback(provider.close)
                 self.providers[provider.key] = provider
-            self._runner.providers, self._runner.record = self.providers, record
+            self._runner.providers, self._runner.store = self.providers, store
             if self._ready is not None:
                 self._ready()
-            recovering = asyncio.create_task(keep_recovering(self.providers, record))
+            recovering = asyncio.create_task(keep_recovering(self.providers, store))
             try:
                 yield
             finally:
@@ -163,36 +162,40 @@ class Gateway:
                 await asyncio.gather(recovering, return_exceptions=True)
 
     async def alive(self, _: Request) -> Response:
-        """Tell that the process is alive."""
-        return _told({"status": "alive"})
+        """Report that the process is alive."""
+        return _json({"status": "alive"})
 
     async def ready(self, request: Request) -> Response:
-        """Tell whether configuration, record and pages are in order.
+        """Report whether the store can be used and the pages are built.
 
-        Callers are also told how the providers do that they may see. One that is down does not
-        make the gateway unready.
+        The store is checked at most once a second, however many probes there are. Callers also get
+        the health of the providers that they may see; it does not affect readiness.
         """
         has_pages = (PAGES / "index.html").is_file()
-        store = StoreState.DOWN if self._record is None else await self._record.state()
+        store = StoreState.DOWN if self._store is None else await self._store.state()
         is_ready = has_pages and store is StoreState.READY
         status = "ready" if has_pages else "pages are not built; run make serve"
         if store is not StoreState.READY:
             status = f"the record cannot be used: {store.value}"
         body: dict[str, Any] = {"status": status}
-        headers = headers_of(request.scope["headers"])
+        headers = parse_headers(request.scope["headers"])
         with contextlib.suppress(Unauthenticated, RequestError):
-            # Of another host's page (DNS rebinding) the server would be an open one.
+            # Without this check any page could read it through DNS rebinding.
             self._origins.check_host(headers)
             body["providers"] = await self._health(request, headers)
-        return _told(body, 200 if is_ready else 503)
+        return _json(body, 200 if is_ready else 503)
 
     async def _health(self, request: Request, headers: Headers) -> Sequence[Mapping[str, Any]]:
-        """Return how the providers do. Raises `Unauthenticated`; a probe leaves no trace of it."""
-        who = authorization_of(headers), address_of(request.scope, headers)
-        if who[0] is None and not self._doorkeeper.lets_in_anonymous(who[1]):
+        """Return the health of the providers. Raises `Unauthenticated`.
+
+        Without credentials it is raised here, because probes must not fill the log.
+        """
+        authorization = authorization_of(headers)
+        address = address_of(request.scope, headers)
+        if authorization is None and not self._authenticator.allows_anonymous(address):
             raise Unauthenticated
-        caller = await self._doorkeeper.caller(*who)
-        seen = caller.providers_for((Permission.SEGMENTS_READ,), self.providers)
+        caller = await self._authenticator.authenticate(authorization, address)
+        visible = caller.providers_for((Permission.SEGMENTS_READ,), self.providers)
         return [
             {
                 "key": each.key,
@@ -200,65 +203,67 @@ class Gateway:
                 "status": each.health.status,
                 "circuit": each.circuit,
             }
-            for each in map(self.providers.__getitem__, seen)
+            for each in map(self.providers.__getitem__, visible)
         ]
 
     def app(self) -> Starlette:
         """Return the ASGI application."""
         routes: list[BaseRoute] = [
-            Route("/", to_graphiql),
+            Route("/", redirect_to_graphiql),
             Route("/examples.json", show_examples),
             Route("/livez", self.alive),
             Route("/readyz", self.ready),
             InstaleapCallback(
                 self.settings.providers,
-                lambda: self._record,
+                lambda: self._store,
                 self.settings.server.request_timeout_s,
             ).route,
             Mount(
-                "/static/assets", packed(Immutable(directory=PAGES / "assets", check_dir=False))
+                "/static/assets", gzipped(Immutable(directory=PAGES / "assets", check_dir=False))
             ),
-            Mount("/static", packed(StaticFiles(directory=PAGES, check_dir=False))),
+            Mount("/static", gzipped(StaticFiles(directory=PAGES, check_dir=False))),
         ]
         limits = self.settings.limits
         endpoint = GraphQLEndpoint(
-            self._runner, self._doorkeeper, self._origins, limits.body_bytes, page
+            self._runner, self._authenticator, self._origins, limits.body_bytes, page
         )
-        sockets = WebSocketEndpoint(self._runner, self._doorkeeper, self._origins, limits)
-        return Application(endpoint, sockets, self._origins, routes=routes, lifespan=self.lifespan)
+        websockets = WebSocketEndpoint(self._runner, self._authenticator, self._origins, limits)
+        return Application(
+            endpoint, websockets, self._origins, routes=routes, lifespan=self.lifespan
+        )
 
 
 class Immutable(StaticFiles):
-    """Files whose names change with their content: a browser asks for each once."""
+    """Files whose names contain a hash of their content, so that browsers can cache them."""
 
-    def file_response(self, *args: Any, **parts: Any) -> Response:
-        """Return a file, to be kept for a year."""
-        response = super().file_response(*args, **parts)
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        """Return a file that may be cached for a year."""
+        response = super().file_response(*args, **options)
         response.headers["cache-control"] = "public, max-age=31536000, immutable"
         return response
 
 
-def packed(app: ASGIApp) -> ASGIApp:
-    """Compress what the application answers: the pages are 5 MB, packed 2."""
+def gzipped(app: ASGIApp) -> ASGIApp:
+    """Compress the application's responses: the pages are 5 MB, compressed 2."""
     return GZipMiddleware(app, minimum_size=1024, compresslevel=5)
 
 
-async def to_graphiql(_: Request) -> Response:
-    """Send a person to the page they want first."""
+async def redirect_to_graphiql(_: Request) -> Response:
+    """Redirect from the root to GraphiQL."""
     return RedirectResponse("/graphql", headers={"cache-control": "no-store"})
 
 
 async def show_examples(_: Request) -> Response:
-    """Return the example queries that GraphiQL shows as tabs."""
-    return _told(examples())
+    """Return the example queries, which GraphiQL shows as tabs."""
+    return _json(examples())
 
 
-def _told(body: Any, status: int = 200) -> Response:
+def _json(body: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(body), status, {"cache-control": "no-store"}, JSON)
 
 
 def page() -> Response:
-    """Return GraphiQL."""
+    """Return the GraphiQL page."""
     index = PAGES / "index.html"
     if not index.is_file():
         raise RequestError(503, "The pages are not built; run `make serve` or `make pages`.")

@@ -1,4 +1,4 @@
-"""How long a client may keep an answer: as its strictest part allows (RFC 9111)."""
+"""Cache headers of responses (RFC 9111): the part that expires first decides."""
 
 import math
 
@@ -10,14 +10,14 @@ VARIES_BY = (
 )
 
 VARY = (b"vary", ", ".join(VARIES_BY).encode())
-"""What else an answer depends on."""
+"""The request headers that a response depends on."""
 
 
 def cache_control(scope: Scope, *, has_errors: bool) -> bytes:
-    """Return the `Cache-Control` of an answer; `private`: what one may see another may not.
+    """Return the `Cache-Control` of a response; `private`, because it depends on the caller.
 
-    With an error, or where a provider failed, it may not be kept at all. What no provider told (a
-    provider's health, the record) is asked again each time.
+    A response with errors, or during a provider's failure, must not be stored. One without data
+    from providers (a provider's health, the store) must be revalidated each time.
     """
     if has_errors or scope.fresh_for_s <= 0:
         return b"no-store"

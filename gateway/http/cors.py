@@ -1,7 +1,7 @@
-"""Whom a request is for, who sends it and from which page: hosts, addresses, CORS.
+"""Host checks, CORS and client addresses.
 
-A browser carries a page's request to any address that the page names, also to one that only its
-user can reach. Pages of other sites get no answer, unless the operator names them.
+A browser sends a page's request to any address, also to one that only its user can reach. Pages of
+other sites get no response, unless the operator allows their origin.
 """
 
 import ipaddress
@@ -15,26 +15,26 @@ from gateway.http.graphql_over_http import Header, Headers, RequestError
 from gateway.settings import ServerSettings
 
 PROXIED = "proxied"
-"""The address of who comes through a proxy that does not say for whom, or is not believed."""
+"""The address of clients behind an untrusted proxy, or one that does not state their address."""
 
 _HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re.IGNORECASE)
 
-MOST_KNOWN = 256
-"""Host headers that need no second look: a stranger may make up many, by their ports."""
+MOST_CHECKED = 256
+"""Host headers whose check is cached: a client can invent many, by their ports."""
 
 
 class OriginPolicy:
-    """Knows the hosts that are served, and the pages that may ask."""
+    """Check the hosts and the browser origins of requests."""
 
     def __init__(self, server: ServerSettings, *, is_open: bool) -> None:
-        """Serve these hosts; with `is_open` somebody who does not sign in may ask.
+        """Serve the hosts in the settings; `is_open`: some callers need no credentials.
 
-        Then, where no hosts are named, only addresses and `localhost` are served: a page whose
-        name is made to lead here (DNS rebinding) stands under that name.
+        If the gateway is open and no hosts are set, only IP addresses and `localhost` are served:
+        a page that attacks by DNS rebinding sends its own host name.
         """
-        self._hosts = frozenset(_plain(name) for name in server.hosts)
+        self._hosts = frozenset(_normalised(name) for name in server.hosts)
         self._is_open = is_open
-        self._opened: dict[bytes, Sequence[Header]] = {
+        self._cors_headers: dict[bytes, Sequence[Header]] = {
             origin.encode(): (
                 (b"access-control-allow-origin", origin.encode()),
                 (b"access-control-expose-headers", b"retry-after, x-request-id"),
@@ -46,58 +46,58 @@ class OriginPolicy:
             (b"access-control-allow-headers", ", ".join(server.cors_allow_headers).encode()),
             (b"access-control-max-age", b"600"),
         )
-        """What an allowed page may send."""
-        self._served: set[bytes] = set()
-        """Those that were found to be."""
+        """The headers of responses to preflight requests."""
+        self._checked_hosts: set[bytes] = set()
+        """Host headers that passed the check."""
 
     def check_host(self, headers: Headers) -> None:
-        """Raise `RequestError` for a request that is for somebody else."""
+        """Raise `RequestError` for a request to a host that is not served."""
         host = headers.get(b"host", b"")
-        if host in self._served:
+        if host in self._checked_hosts:
             return
         check_has_host(headers)
         if not self._is_served(host):
-            raise RequestError(421, "Nothing is served here under this name (server.hosts).")
-        if len(self._served) < MOST_KNOWN:
-            self._served.add(host)
+            raise RequestError(421, "This host name is not served here (server.hosts).")
+        if len(self._checked_hosts) < MOST_CHECKED:
+            self._checked_hosts.add(host)
 
-    def opened_to(self, headers: Headers) -> Sequence[Header]:
-        """Return what the answer tells the browser of the page that asks.
+    def cors_headers(self, headers: Headers) -> Sequence[Header]:
+        """Return the CORS headers of the response.
 
-        Raises `RequestError` for another site's page that may not ask. Who is no browser says
-        nothing of a page.
+        Raises `RequestError` for a page of another site that is not allowed. Clients other than
+        browsers send neither `Origin` nor `Sec-Fetch-Site`.
         """
         origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site")
         if origin is None and site is None:
             return ()
-        if origin in self._opened:
-            return self._opened[origin]
+        if origin in self._cors_headers:
+            return self._cors_headers[origin]
         if site is not None:
-            is_ours = site in {b"same-origin", b"none"}
+            is_same_origin = site in {b"same-origin", b"none"}
         else:
             authority = b"" if origin is None else origin.partition(b"://")[2]
-            is_ours = authority.lower() == headers.get(b"host", b"").lower()
-        if not is_ours:
-            raise RequestError(403, "Pages of this origin may not ask.", "FORBIDDEN")
+            is_same_origin = authority.lower() == headers.get(b"host", b"").lower()
+        if not is_same_origin:
+            raise RequestError(403, "Pages of this origin are not allowed.", "FORBIDDEN")
         return ()
 
     def _is_served(self, host: bytes) -> bool:
-        found = _HOST.fullmatch(host)
-        if found is None:
+        match = _HOST.fullmatch(host)
+        if match is None:
             return False
-        name = _plain(found[1].decode())
+        name = _normalised(match[1].decode())
         if self._hosts:
             return name in self._hosts
         return not self._is_open or name == "localhost" or _is_address(name)
 
 
 def check_has_host(headers: Headers) -> None:
-    """Raise `RequestError` for a request that is for nobody (RFC 9112, 3.2)."""
+    """Raise `RequestError` for a request without `Host` (RFC 9112, 3.2)."""
     if b"host" not in headers:
         raise RequestError(400, "The header Host is missing.")
 
 
-def _plain(name: str) -> str:
+def _normalised(name: str) -> str:
     return name.lower().strip("[]").rstrip(".")
 
 
@@ -110,9 +110,9 @@ def _is_address(name: str) -> bool:
 
 
 def address_of(connection: Connection, headers: Headers) -> str | None:
-    """Return the address that a request came from; None: a socket of this machine.
+    """Return the client's address; None: a Unix socket of this machine.
 
-    Who comes through a proxy is not at this machine, though the proxy may be.
+    A client behind a proxy is not on this machine, though the proxy may be.
     """
     client = connection.get("client")
     address: str | None = client[0] if client else None
@@ -122,6 +122,6 @@ def address_of(connection: Connection, headers: Headers) -> str | None:
 
 
 def authorization_of(headers: Headers) -> str | None:
-    """Return the credentials that a request shows."""
-    shown = headers.get(b"authorization")
-    return None if shown is None else shown.decode("latin-1")
+    """Return the Authorization header of a request."""
+    value = headers.get(b"authorization")
+    return None if value is None else value.decode("latin-1")

@@ -1,4 +1,4 @@
-"""A client that hangs up: what it read is ended, what it writes goes on."""
+"""Client disconnects: cancel reads, complete writes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
@@ -11,79 +11,79 @@ from gateway.request_scope import Scope
 
 T = TypeVar("T")
 
-LISTENS_AFTER_S = 0.02
-"""An operation that takes less is not worth a task: nearly all would end before their clients."""
+WATCH_AFTER_S = 0.02
+"""A shorter operation is not worth a task: few clients disconnect so early."""
 
 
 class ClientDisconnected(Exception):
-    """The client is gone: nobody reads an answer any more."""
+    """The client has disconnected: there is nobody to respond to."""
 
 
 @asynccontextmanager
 async def watch_disconnect(receive: Receive, scope: Scope) -> AsyncIterator[None]:
-    """Run the body while the client is there; raise `ClientDisconnected` when it leaves.
+    """Cancel the body of this context and raise `ClientDisconnected` if the client disconnects.
 
-    `receive` is the request's, its body read to the end. In the end, however it comes, the scope's
-    upstream calls that are still under way are cancelled, down to their sockets.
+    The request's body must have been received. On exit, the scope is closed, which cancels its
+    pending upstream calls down to their sockets.
     """
     task = asyncio.current_task()
     if task is None:
-        raise RuntimeError("listened needs a task")
-    is_gone = False
+        raise RuntimeError("watch_disconnect needs a task")
+    is_disconnected = False
 
-    async def listen() -> None:
-        nonlocal is_gone
+    async def watch() -> None:
+        nonlocal is_disconnected
         while (await receive())["type"] != "http.disconnect":
             pass
-        is_gone = True
+        is_disconnected = True
         task.cancel()
 
-    listening: asyncio.Task[None] | None = None
+    watcher: asyncio.Task[None] | None = None
 
     def start() -> None:
-        nonlocal listening
-        listening = asyncio.create_task(listen())
+        nonlocal watcher
+        watcher = asyncio.create_task(watch())
 
-    starting = asyncio.get_running_loop().call_later(LISTENS_AFTER_S, start)
+    timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, start)
     try:
         yield
     except asyncio.CancelledError:
-        if is_gone and not task.uncancel():
+        if is_disconnected and not task.uncancel():
             raise ClientDisconnected from None
-        raise  # the server stops
+        raise  # the server is shutting down
     finally:
-        starting.cancel()
-        if listening is not None:
-            listening.cancel()
+        timer.cancel()
+        if watcher is not None:
+            watcher.cancel()
         scope.close()
 
 
-class Unbroken:
-    """Operations that write: each goes on to its end, whoever hangs up or is cancelled meanwhile.
+class ShieldedWrites:
+    """Complete operations that write, also if the client disconnects or the request is cancelled.
 
-    A write torn in two may have been sent, and then what came of it would not be recorded. No call
-    of it outlasts the request's deadline.
+    A cancelled write may have been sent, and its outcome would not be recorded. Its calls end with
+    the request's deadline.
     """
 
     def __init__(self) -> None:
-        """Start with none."""
+        """Start without operations."""
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self, operation: Awaitable[T], scope: Scope) -> T:
-        """Run an operation to its end, then end what its scope has still under way."""
+        """Run an operation to completion, then close its scope."""
 
-        async def whole() -> T:
+        async def complete() -> T:
             try:
                 return await operation
             finally:
                 scope.close()
 
-        task = asyncio.create_task(whole())
+        task = asyncio.create_task(complete())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
 
     async def close(self) -> None:
-        """Wait for all that are under way."""
+        """Wait for all operations in progress."""
         if self._tasks:
             await asyncio.wait(self._tasks)

@@ -1,6 +1,6 @@
-"""`/graphql` as plain ASGI: a request in, its answer out, and no work that it does not need.
+"""`/graphql` as plain ASGI.
 
-Starlette's request, response and routing cost more than a small query; here they are for the rest.
+Starlette's request, response and routing take more time than a small query.
 """
 
 import time
@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from gateway.auth.authenticator import Authenticator
-from gateway.auth.permissions import SignedIn
+from gateway.auth.permissions import VerifiedCaller
 from gateway.http.cache_control import VARY, cache_control
 from gateway.http.compression import (
     CONTENT_ENCODING,
@@ -35,21 +35,21 @@ from gateway.http.graphql_over_http import (
     Header,
     Headers,
     RequestError,
-    answer_type,
     check_content,
-    headers_of,
-    lasting,
+    common_headers,
+    error_response,
     lines,
+    parse_headers,
     read_get,
     read_post,
-    refuse,
-    refused_as_whole,
+    response_type,
+    send_error,
     start,
 )
 from gateway.http.operation_runner import (
     GraphQLResponse,
     OperationRunner,
-    refused,
+    request_error,
     request_options,
 )
 from gateway.http.server.repeated_heads import FastPathHandler, RawResponse
@@ -61,137 +61,141 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _Head:
-    """What the head of a request says, read once."""
+    """The head of a request, read once."""
 
-    __slots__ = ("accepts_gzip", "content_type", "known", "opened", "who", "wishes")
+    __slots__ = ("accepts_gzip", "content_type", "cors", "credentials", "options", "verified")
 
     def __init__(
         self,
         connection: Connection,
         headers: Headers,
         content_type: str,
-        opened: Sequence[Header],
+        cors: Sequence[Header],
     ) -> None:
         self.content_type = content_type
-        self.opened = opened
-        self.who = authorization_of(headers), address_of(connection, headers)
-        self.wishes = request_options(headers)
+        self.cors = cors
+        self.credentials = authorization_of(headers), address_of(connection, headers)
+        self.options = request_options(headers)
         self.accepts_gzip = content_type != EVENTS and accepts_gzip(headers)
-        self.known: SignedIn | None = None
-        """Who sent it, while that is sure."""
+        self.verified: VerifiedCaller | None = None
+        """The caller, with the time until which the credentials are valid."""
 
 
 class GraphQLEndpoint:
-    """Answers GraphQL requests."""
+    """Serve GraphQL over HTTP."""
 
     def __init__(
         self,
         runner: OperationRunner,
-        doorkeeper: Authenticator,
+        authenticator: Authenticator,
         origins: OriginPolicy,
         body_bytes: int,
         page: Callable[[], ASGIApp],
     ) -> None:
-        """Run operations for whom the doorkeeper knows, asked in so many bytes at most.
+        """Serve GraphQL requests from authenticated callers, with bodies up to `body_bytes`.
 
-        Browsers are shown the page.
+        Browsers that navigate here get the `page`.
         """
         self._runner = runner
-        self._doorkeeper = doorkeeper
+        self._authenticator = authenticator
         self._origins = origins
         self._body_bytes = body_bytes
         self._page = page
 
     async def __call__(self, connection: Connection, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Serve one request."""
         content_type = JSON
-        opened: Sequence[Header] = ()
+        cors: Sequence[Header] = ()
         try:
-            headers = headers_of(connection["headers"])
+            headers = parse_headers(connection["headers"])
             self._origins.check_host(headers)
             is_get = connection["method"] in {"GET", "HEAD"}
             if not is_get and connection["method"] != "POST":
                 await self._preflight(connection, headers, send)
                 return
-            content_type = answer_type(headers.get(b"accept"), with_page=is_get)
+            content_type = response_type(headers.get(b"accept"), with_page=is_get)
             if content_type == HTML:
                 await self._page()(connection, receive, send)
                 return
-            opened = self._origins.opened_to(headers)
-            head = _Head(connection, headers, content_type, opened)
-            known = self._doorkeeper.known(*head.who)
-            caller = known.caller if known else await self._doorkeeper.caller(*head.who)
+            cors = self._origins.cors_headers(headers)
+            head = _Head(connection, headers, content_type, cors)
+            verified = self._authenticator.authenticate_now(*head.credentials)
+            caller = (
+                verified.caller
+                if verified
+                else await self._authenticator.authenticate(*head.credentials)
+            )
             if is_get:
-                asked = read_get(connection["query_string"])
+                request = read_get(connection["query_string"])
             else:
-                asked = await self._posted(headers, receive)
-            begun = self._runner.begin(asked, caller, head.wishes, receive, only_query=is_get)
-            reply = begun if isinstance(begun, GraphQLResponse) else await begun
+                request = await self._read_body(headers, receive)
+            running = self._runner.begin(request, caller, head.options, receive, only_query=is_get)
+            response = running if isinstance(running, GraphQLResponse) else await running
         except ClientDisconnected:
             return
-        except Exception as error:  # noqa: BLE001  # whatever it is, the client gets an answer
-            await refuse(send, refused(error), _form(content_type), (VARY, *opened))
+        except Exception as error:  # noqa: BLE001  # every error must result in a response
+            await send_error(send, request_error(error), _error_type(content_type), (VARY, *cors))
             return
-        body = _body(reply, content_type)
-        is_gzip = _is_compressed(head, reply, body)
+        body = _body(response, content_type)
+        is_gzip = _is_compressed(head, response, body)
         if is_gzip:
             body = await compressed_aside(body)
-        status, more = _told(reply, content_type, len(body), is_gzip=is_gzip)
-        told = [*lasting(content_type, (VARY, *opened)), *more]
-        await send({"type": "http.response.start", "status": status, "headers": told})
+        status, own = _status_and_headers(response, content_type, len(body), is_gzip=is_gzip)
+        response_headers = [*common_headers(content_type, (VARY, *cors)), *own]
+        await send({"type": "http.response.start", "status": status, "headers": response_headers})
         await send({"type": "http.response.body", "body": body})
 
-    def again(self, connection: Connection) -> FastPathHandler | None:
-        """Return what answers POSTs with this head, past ASGI; None: call this as ever.
+    def fast_path_handler(self, connection: Connection) -> FastPathHandler | None:
+        """Return a handler for POSTs with this head; None: use the normal ASGI path.
 
-        That is so for each head that is refused, or whose body has no known length.
+        The normal path serves every request whose head is refused or states no body length.
         """
         try:
-            headers = headers_of(connection["headers"])
+            headers = parse_headers(connection["headers"])
             length = int(headers.get(b"content-length", b"0"))
             if not 0 < length <= self._body_bytes or b"transfer-encoding" in headers:
                 return None
             self._origins.check_host(headers)
-            content_type = answer_type(headers.get(b"accept"), with_page=False)
-            opened = self._origins.opened_to(headers)
+            content_type = response_type(headers.get(b"accept"), with_page=False)
+            cors = self._origins.cors_headers(headers)
             check_content(headers)
         except RequestError:
             return None
-        return partial(self._answer, _Head(connection, headers, content_type, opened))
+        return partial(self._respond, _Head(connection, headers, content_type, cors))
 
-    def _answer(self, head: _Head, body: bytes) -> RawResponse | Coroutine[Any, Any, RawResponse]:
+    def _respond(self, head: _Head, body: bytes) -> RawResponse | Coroutine[Any, Any, RawResponse]:
         try:
-            known = head.known
-            if known is None or known.until <= time.time():
-                known = head.known = self._doorkeeper.known(*head.who)
-            if known is None:
-                return _waited(head, self._signed_in(head, body))
-            begun = self._runner.begin(read_post(body), known.caller, head.wishes)
+            verified = head.verified
+            if verified is None or verified.until <= time.time():
+                verified = head.verified = self._authenticator.authenticate_now(*head.credentials)
+            if verified is None:
+                return _respond_later(head, self._authenticate_and_run(head, body))
+            running = self._runner.begin(read_post(body), verified.caller, head.options)
             return (
-                _on_the_wire(head, begun)
-                if isinstance(begun, GraphQLResponse)
-                else _waited(head, begun)
+                _raw_response(head, running)
+                if isinstance(running, GraphQLResponse)
+                else _respond_later(head, running)
             )
         except Exception as error:  # noqa: BLE001  # as above
-            return _refusal(head, error)
+            return _raw_error(head, error)
 
-    async def _signed_in(self, head: _Head, body: bytes) -> GraphQLResponse:
-        caller = await self._doorkeeper.caller(*head.who)
-        return await self._runner.run(read_post(body), caller, head.wishes)
+    async def _authenticate_and_run(self, head: _Head, body: bytes) -> GraphQLResponse:
+        caller = await self._authenticator.authenticate(*head.credentials)
+        return await self._runner.run(read_post(body), caller, head.options)
 
     async def _preflight(self, connection: Connection, headers: Headers, send: Send) -> None:
-        """Answer a browser that asks whether a page of another site may ask."""
-        is_asked = (
+        """Serve a CORS preflight request; refuse any other method."""
+        is_preflight = (
             connection["method"] == "OPTIONS" and b"access-control-request-method" in headers
         )
-        opened = self._origins.opened_to(headers) if is_asked else ()
-        if not opened:
-            raise RequestError(405, "There are GET, HEAD and POST.", headers=METHODS)
-        told = lasting(JSON, (*opened, *self._origins.preflight, VARY))
-        await send(start(HTTPStatus.NO_CONTENT, told, 0))
+        cors = self._origins.cors_headers(headers) if is_preflight else ()
+        if not cors:
+            raise RequestError(405, "Use GET, HEAD or POST.", headers=METHODS)
+        response_headers = common_headers(JSON, (*cors, *self._origins.preflight, VARY))
+        await send(start(HTTPStatus.NO_CONTENT, response_headers, 0))
         await send({"type": "http.response.body"})
 
-    async def _posted(self, headers: Headers, receive: Receive) -> GraphQLRequest:
+    async def _read_body(self, headers: Headers, receive: Receive) -> GraphQLRequest:
         check_content(headers)
         message = await receive()
         body: bytes | bytearray = message.get("body", b"")
@@ -214,71 +218,76 @@ class GraphQLEndpoint:
             raise RequestError(413, f"{text} (limits.body_bytes).", "LIMIT_EXCEEDED")
 
 
-def _form(content_type: str) -> str:
-    """Return the media type of a refusal, where answers would have this one."""
+def _error_type(content_type: str) -> str:
+    """Return the media type of an error response, where responses would have this one."""
     return GRAPHQL if content_type == GRAPHQL else JSON
 
 
-def _body(reply: GraphQLResponse, content_type: str) -> bytes:
-    body = _encode(reply.body)
+def _body(response: GraphQLResponse, content_type: str) -> bytes:
+    body = _encode(response.body)
     return events(body) if content_type == EVENTS else body
 
 
-def _is_compressed(head: _Head, reply: GraphQLResponse, body: bytes) -> bool:
-    """Tell whether an answer is compressed: not one with errors or of a mutation.
+def _is_compressed(head: _Head, response: GraphQLResponse, body: bytes) -> bool:
+    """Return whether to compress a response: not one with errors, nor that of a mutation.
 
-    Those repeat what the caller sent, beside what only the caller may see.
+    Those contain the caller's input together with confidential data (BREACH).
     """
-    return head.accepts_gzip and len(body) >= SMALLEST and reply.may_be_kept
+    return head.accepts_gzip and len(body) >= SMALLEST and response.is_cacheable
 
 
-def _told(
-    reply: GraphQLResponse, content_type: str, length: int, *, is_gzip: bool
+def _status_and_headers(
+    response: GraphQLResponse, content_type: str, length: int, *, is_gzip: bool
 ) -> tuple[int, Sequence[Header]]:
-    """Return the status of an answer, and the headers that are its own."""
-    is_bad = reply.is_request_error and content_type == GRAPHQL
-    has_errors = not reply.may_be_kept or content_type == EVENTS
-    more = (
-        (b"cache-control", cache_control(reply.scope, has_errors=has_errors)),
-        (b"x-request-id", reply.scope.request_id.encode()),
+    """Return the status of a response, and its headers beyond the common ones."""
+    is_bad_request = response.is_request_error and content_type == GRAPHQL
+    has_errors = not response.is_cacheable or content_type == EVENTS
+    headers = (
+        (b"cache-control", cache_control(response.scope, has_errors=has_errors)),
+        (b"x-request-id", response.scope.request_id.encode()),
         (b"content-length", b"%d" % length),
     )
-    return 400 if is_bad else 200, (*more, CONTENT_ENCODING) if is_gzip else more
+    return 400 if is_bad_request else 200, (*headers, CONTENT_ENCODING) if is_gzip else headers
 
 
-def _on_the_wire(
-    head: _Head, reply: GraphQLResponse
+def _raw_response(
+    head: _Head, response: GraphQLResponse
 ) -> RawResponse | Coroutine[Any, Any, RawResponse]:
-    body = _body(reply, head.content_type)
-    is_gzip = _is_compressed(head, reply, body)
+    body = _body(response, head.content_type)
+    is_gzip = _is_compressed(head, response, body)
     if is_gzip and len(body) >= LARGE:
-        return _compressed_later(head, reply, body)
-    return _answer_of(head, reply, compressed(body) if is_gzip else body, is_gzip=is_gzip)
+        return _compress_later(head, response, body)
+    return _with_body(head, response, compressed(body) if is_gzip else body, is_gzip=is_gzip)
 
 
-async def _compressed_later(head: _Head, reply: GraphQLResponse, body: bytes) -> RawResponse:
-    return _answer_of(head, reply, await compressed_aside(body), is_gzip=True)
+async def _compress_later(head: _Head, response: GraphQLResponse, body: bytes) -> RawResponse:
+    return _with_body(head, response, await compressed_aside(body), is_gzip=True)
 
 
-def _answer_of(head: _Head, reply: GraphQLResponse, body: bytes, *, is_gzip: bool) -> RawResponse:
-    status, more = _told(reply, head.content_type, len(body), is_gzip=is_gzip)
-    return RawResponse(status, _lasting(head.content_type, head.opened) + lines(more), body)
+def _with_body(
+    head: _Head, response: GraphQLResponse, body: bytes, *, is_gzip: bool
+) -> RawResponse:
+    status, own = _status_and_headers(response, head.content_type, len(body), is_gzip=is_gzip)
+    common = _common_header_lines(head.content_type, head.cors)
+    return RawResponse(status, common + lines(own), body)
 
 
 @lru_cache(maxsize=128)
-def _lasting(content_type: str, opened: Sequence[Header]) -> bytes:
-    return lines(lasting(content_type, (VARY, *opened)))
+def _common_header_lines(content_type: str, cors: Sequence[Header]) -> bytes:
+    return lines(common_headers(content_type, (VARY, *cors)))
 
 
-def _refusal(head: _Head, error: Exception) -> RawResponse:
-    more = (VARY, *head.opened)
-    begun, body = refused_as_whole(refused(error), _form(head.content_type), more)
-    return RawResponse(begun["status"], lines(begun["headers"]), body)
+def _raw_error(head: _Head, error: Exception) -> RawResponse:
+    more = (VARY, *head.cors)
+    start, body = error_response(request_error(error), _error_type(head.content_type), more)
+    return RawResponse(start["status"], lines(start["headers"]), body)
 
 
-async def _waited(head: _Head, reply: Coroutine[Any, Any, GraphQLResponse]) -> RawResponse:
+async def _respond_later(
+    head: _Head, running: Coroutine[Any, Any, GraphQLResponse]
+) -> RawResponse:
     try:
-        answer = _on_the_wire(head, await reply)
-        return answer if isinstance(answer, RawResponse) else await answer
+        response = _raw_response(head, await running)
+        return response if isinstance(response, RawResponse) else await response
     except Exception as error:  # noqa: BLE001  # as above
-        return _refusal(head, error)
+        return _raw_error(head, error)

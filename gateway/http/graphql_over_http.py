@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: what a request asks, in what form it wants the answer, how it is refused.
+"""GraphQL over HTTP: read requests, negotiate the response type, build error responses.
 
 The specification: https://graphql.github.io/graphql-over-http/draft/
 """
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 GRAPHQL_PATHS = frozenset(("/graphql", "/graphql/"))
 PROBE_PATHS = frozenset(("/livez", "/readyz", "/metrics"))
-"""For whom the gateway is watched by: outside `server.hosts` and `limits.concurrent_requests`."""
+"""For monitoring: exempt from `server.hosts` and `limits.concurrent_requests`."""
 
 JSON = "application/json"
 GRAPHQL = "application/graphql-response+json"
@@ -29,7 +29,7 @@ HTML = "text/html"
 
 Header = tuple[bytes, bytes]
 Headers = Mapping[bytes, bytes]
-"""By lower-case name; several lines of one name are one list (RFC 9110, 5.2)."""
+"""By lower-case name; several lines with one name are combined (RFC 9110, 5.2)."""
 
 SAFE: Sequence[Header] = (
     (b"x-content-type-options", b"nosniff"),
@@ -38,22 +38,22 @@ SAFE: Sequence[Header] = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
 )
-"""What each answer tells a browser: to run, frame and hand on nothing of it."""
+"""Sent with every response: browsers must not execute, frame or leak it."""
 
-NOT_KEPT: Header = (b"cache-control", b"no-store")
+NO_STORE: Header = (b"cache-control", b"no-store")
 
-ONCE = frozenset(
+SINGLE_HEADERS = frozenset(
     (
         *(b"host", b"authorization", b"content-type", b"content-length", b"content-encoding"),
         *(b"transfer-encoding", b"origin", b"sec-fetch-site", b"sec-websocket-key"),
         *(b"sec-websocket-version", b"upgrade", b"x-forwarded-proto", b"x-show-calls"),
     )
 )
-"""Headers whose meaning depends on who reads them, were there two."""
+"""Headers that must not be repeated: programs disagree on which line counts."""
 
 
 class RequestError(Exception):
-    """The request is not carried out: its status, one sentence for people, and a code."""
+    """The request is refused, with a status, a message of one sentence, and a code."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class RequestError(Exception):
         headers: Sequence[Header] = (),
         retry_after_ms: int | None = None,
     ) -> None:
-        """Keep them; the headers go with the answer, and when to ask again stands in the error."""
+        """`headers` are added to the response; `retry_after_ms` is put into the error."""
         self.retry_after_ms = retry_after_ms
         self.status = status
         self.message = message
@@ -76,18 +76,18 @@ class GraphQLRequest(msgspec.Struct, frozen=True):
     """The parameters of a GraphQL request."""
 
     query: str | None = None
-    """Null counts as absent; so does an empty text beside the name of a document."""
+    """Null counts as absent; so does an empty string if the request names a document."""
     variables: dict[str, Any] | None = None
     operation_name: str | None = msgspec.field(default=None, name="operationName")
     extensions: dict[str, Any] | None = None
-    # A document by its name: GraphQL over HTTP's draft, and what Relay's examples send.
+    # The names of a document: GraphQL over HTTP's draft, and what Relay's examples send.
     document_id: str | None = msgspec.field(default=None, name="documentId")
     doc_id: str | None = None
     id: str | None = None
 
     @property
     def names_document(self) -> bool:
-        """Whether a document is named, by an id or a hash, however badly."""
+        """Whether the request names a document by an id or a hash, valid or not."""
         if self.document_id or self.doc_id or self.id:
             return True
         return (self.extensions or {}).get("persistedQuery") is not None
@@ -99,69 +99,69 @@ _QUOTED = tuple(f'"{name}"'.encode() for name in NAMES)
 _decode = msgspec.json.Decoder(GraphQLRequest).decode
 _encode = msgspec.json.Encoder().encode
 
-# Unique among processes by its first part, and within one by its second.
+# The first part is unique among processes, the second within one.
 _PROCESS = secrets.token_hex(8)
 _NUMBERS = itertools.count(1)
 
 
 def new_request_id() -> str:
-    """Return an id that no other request has: 32 letters and digits."""
+    """Return a unique id of 32 letters and digits."""
     return f"{_PROCESS}{next(_NUMBERS):016x}"
 
 
-def error_of(error: RequestError) -> Mapping[str, Any]:
-    """Return the GraphQL error that says why a request is not carried out, and log that."""
+def graphql_error(error: RequestError) -> Mapping[str, Any]:
+    """Return a refusal as a GraphQL error, and log it."""
     request_id = new_request_id()
     log.info("refused", request_id=request_id, status=error.status, code=error.code)
-    told: dict[str, Any] = {"code": error.code, "requestId": request_id}
+    extensions: dict[str, Any] = {"code": error.code, "requestId": request_id}
     if error.retry_after_ms is not None:
-        told["retryAfterMs"] = error.retry_after_ms
-    return {"message": error.message, "extensions": told}
+        extensions["retryAfterMs"] = error.retry_after_ms
+    return {"message": error.message, "extensions": extensions}
 
 
-def headers_of(given: Sequence[Header]) -> Headers:
-    """Return a request's headers by name. Raises `RequestError` when one stands there twice."""
-    headers = dict(given)
-    if len(headers) == len(given):
+def parse_headers(lines: Sequence[Header]) -> Headers:
+    """Return a request's headers by name. Raises `RequestError` for a repeated single header."""
+    headers = dict(lines)
+    if len(headers) == len(lines):
         return headers
-    names = [name for name, _ in given]
-    for name in ONCE.intersection(names):
+    names = [name for name, _ in lines]
+    for name in SINGLE_HEADERS.intersection(names):
         if names.count(name) > 1:
-            raise RequestError(400, f"The header {name.decode()} stands there twice.")
-    joined: dict[bytes, bytes] = {}
-    for name, value in given:
-        joined[name] = b"%b, %b" % (joined[name], value) if name in joined else value
-    return joined
+            raise RequestError(400, f"The header {name.decode()} is repeated.")
+    combined: dict[bytes, bytes] = {}
+    for name, value in lines:
+        combined[name] = b"%b, %b" % (combined[name], value) if name in combined else value
+    return combined
 
 
 class AcceptedType(NamedTuple):
-    """A media type that a client accepts, and how much it likes it."""
+    """A media type that a client accepts, with its quality value."""
 
     media_type: str
     quality: float
 
 
 @lru_cache(maxsize=128)
-def answer_type(accept: bytes | None, *, with_page: bool) -> str:
-    """Return the media type to answer in: the client's order decides, then ours.
+def response_type(accept: bytes | None, *, with_page: bool) -> str:
+    """Negotiate the media type of the response: the client's preference decides, then ours.
 
-    Without a wish it is `application/json`; an event stream only where it is named. Raises 406
-    when nothing fits.
+    Without an Accept header it is `application/json`; an event stream must be named explicitly.
+    Raises a `RequestError` with status 406 if no type is acceptable.
     """
     offered = [JSON, GRAPHQL, EVENTS, *([HTML] if with_page else [])]
-    wishes = list(_wishes(accept.decode("latin-1"))) if accept else []
-    if not wishes:
+    accepted = list(_accepted_types(accept.decode("latin-1"))) if accept else []
+    if not accepted:
         return JSON
-    for wish in sorted(wishes, key=lambda each: -each.quality):
+    for each in sorted(accepted, key=lambda each: -each.quality):
         for media_type in offered:
             ranges = {media_type.partition("/")[0] + "/*", "*/*"} if media_type != EVENTS else ()
-            if wish.quality > 0 and wish.media_type in {media_type, *ranges}:
+            if each.quality > 0 and each.media_type in {media_type, *ranges}:
                 return media_type
-    raise RequestError(406, f"Answers are {JSON}, {GRAPHQL} or {EVENTS}.")
+    raise RequestError(406, f"Responses are {JSON}, {GRAPHQL} or {EVENTS}.")
 
 
-def _wishes(accept: str) -> list[AcceptedType]:
-    wishes = []
+def _accepted_types(accept: str) -> list[AcceptedType]:
+    accepted = []
     for part in accept.split(",")[:50]:
         media_type, *parameters = (each.strip().lower() for each in part.split(";"))
         quality = 1.0
@@ -173,21 +173,21 @@ def _wishes(accept: str) -> list[AcceptedType]:
                 except ValueError:
                     quality = 0.0
         if media_type:
-            wishes.append(AcceptedType(media_type, quality))
-    return wishes
+            accepted.append(AcceptedType(media_type, quality))
+    return accepted
 
 
 def check_content(headers: Headers) -> None:
-    """Raise `RequestError` for a POST that is not plain JSON in UTF-8.
+    """Raise `RequestError` for a POST that is not uncompressed JSON in UTF-8.
 
-    No other site's page can send that without being asked first, in a preflight.
+    A page of another site cannot send JSON without a preflight request.
     """
     if headers.get(b"content-type") != b"application/json":
         _check_content_type(headers.get(b"content-type", b""))
     if b"content-encoding" in headers and headers[b"content-encoding"].lower() != b"identity":
         raise RequestError(415, "Send the request uncompressed.")
     if b"transfer-encoding" in headers and headers[b"transfer-encoding"].lower() != b"chunked":
-        raise RequestError(400, "A request is chunked or not; it has no other transfer encoding.")
+        raise RequestError(400, "The only supported transfer encoding is chunked.")
 
 
 @lru_cache(maxsize=128)
@@ -205,18 +205,18 @@ def _check_content_type(content_type: bytes) -> None:
 
 def read_post(body: bytes) -> GraphQLRequest:
     """Read the parameters of a POST. Raises `RequestError`."""
-    body = body.removeprefix(BOM_UTF8)  # some programs write one (RFC 8259, 8.1)
+    body = body.removeprefix(BOM_UTF8)  # some clients send one (RFC 8259, 8.1)
     try:
-        asked = _decode(body)
-        if _may_repeat(body):
+        request = _decode(body)
+        if _may_have_duplicates(body):
             _check_names([name for name, _ in json.loads(body, object_pairs_hook=list)])
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise _unreadable(error, is_batch=body.lstrip()[:1] == b"[") from error
-    return asked
+    return request
 
 
-def _may_repeat(body: bytes) -> bool:
-    """Tell whether a parameter may stand there twice: it is not worth a second look else."""
+def _may_have_duplicates(body: bytes) -> bool:
+    """Return whether a parameter may be repeated; only then is the slow check worth its time."""
     for name in _QUOTED:
         if body.count(name) > 1:
             return True
@@ -224,70 +224,70 @@ def _may_repeat(body: bytes) -> bool:
 
 
 def read_get(query_string: bytes) -> GraphQLRequest:
-    """Read the parameters of a GET; empty ones are as good as none. Raises `RequestError`."""
+    """Read the parameters of a GET; ignore empty ones. Raises `RequestError`."""
     try:
         pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict")
         _check_names([name for name, _ in pairs])
-        given: dict[str, Any] = {name: text for name, text in pairs if name in NAMES}
+        parameters: dict[str, Any] = {name: text for name, text in pairs if name in NAMES}
         for name in NAMES - {"query"}:
-            if not given.get(name, "?"):
-                del given[name]
-        for name in {"variables", "extensions"} & given.keys():
-            given[name] = msgspec.json.decode(given[name].removeprefix("\ufeff"))
-        return msgspec.convert(given, GraphQLRequest)
+            if not parameters.get(name, "?"):
+                del parameters[name]
+        for name in {"variables", "extensions"} & parameters.keys():
+            parameters[name] = msgspec.json.decode(parameters[name].removeprefix("\ufeff"))
+        return msgspec.convert(parameters, GraphQLRequest)
     except UnicodeError as error:
         raise RequestError(400, "The parameters are not UTF-8.") from error
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise _unreadable(error) from error
 
 
-def _check_names(given: Sequence[str]) -> None:
-    """Refuse what other readers might read otherwise: they may take the first, or the last."""
+def _check_names(names: Sequence[str]) -> None:
+    """Refuse repeated parameters: programs disagree on whether the first or the last counts."""
     for name in NAMES:
-        if given.count(name) > 1:
-            raise RequestError(400, f"The parameter {name} stands there twice.")
+        if names.count(name) > 1:
+            raise RequestError(400, f"The parameter {name} is repeated.")
 
 
 def _unreadable(error: Exception, *, is_batch: bool = False) -> RequestError:
-    """Say what is wrong with the parameters, with its path; nothing of their values."""
+    """Describe the problem and its path, without the values of parameters."""
     if not isinstance(error, msgspec.ValidationError):
         return RequestError(400, "The request is not JSON.")
     if is_batch:
-        return RequestError(400, "Send one operation a request: there are no batches.")
-    return RequestError(400, f"This is no GraphQL request: {error}.")
+        return RequestError(400, "Batches are not supported; send one operation per request.")
+    return RequestError(400, f"This is not a GraphQL request: {error}.")
 
 
-def lasting(content_type: str, more: Iterable[Header] = ()) -> list[Header]:
-    """Return the headers that all answers of one kind have."""
+def common_headers(content_type: str, more: Iterable[Header] = ()) -> list[Header]:
+    """Return the headers of all responses with this content type."""
     return [(b"content-type", content_type.encode()), *SAFE, *more]
 
 
 def start(status: int, headers: Iterable[Header], length: int) -> Message:
-    """Return the start of an answer whose body has so many bytes."""
-    told = [*headers, (b"content-length", b"%d" % length)]
-    return {"type": "http.response.start", "status": status, "headers": told}
+    """Return the start of a response whose body has `length` bytes."""
+    all_headers = [*headers, (b"content-length", b"%d" % length)]
+    return {"type": "http.response.start", "status": status, "headers": all_headers}
 
 
 def lines(headers: Iterable[Header]) -> bytes:
-    """Return headers as they stand on the wire, each with the end of its line."""
+    """Serialise headers, each with its line ending."""
     return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
-def refused_as_whole(
+def error_response(
     error: RequestError, content_type: str = JSON, more: Iterable[Header] = ()
 ) -> tuple[Message, bytes]:
-    """Return start and body of the answer that a request is not carried out, and why."""
-    told = error_of(error)
-    body = _encode({"errors": [told]})
-    request_id = told["extensions"]["requestId"].encode()
-    rest = (NOT_KEPT, (b"x-request-id", request_id), *error.headers, *more)
-    return start(error.status, lasting(content_type, rest), len(body)), body
+    """Return the start and the body of the response to a refused request."""
+    shown = graphql_error(error)
+    body = _encode({"errors": [shown]})
+    request_id = shown["extensions"]["requestId"].encode()
+    own = (NO_STORE, (b"x-request-id", request_id), *error.headers, *more)
+    return start(error.status, common_headers(content_type, own), len(body)), body
 
 
-async def refuse(
+async def send_error(
     send: Send, error: RequestError, content_type: str = JSON, more: Iterable[Header] = ()
 ) -> None:
-    """Answer that a request is not carried out, and why."""
-    begun, body = refused_as_whole(error, content_type, more)
-    await send(begun)
+    """Send the response to a refused request."""
+    head, body = error_response(error, content_type, more)
+    await send(head)
     await send({"type": "http.response.body", "body": body})

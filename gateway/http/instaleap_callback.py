@@ -1,7 +1,7 @@
-"""The reverse call: a shop asks which segments a customer is in, and the record answers.
+"""Instaleap's callback: a shop requests a customer's segments, which the store knows.
 
-Facts: dev-center.instaleap.io/reference/customer-segments-gateway, read 2026-11-21. It shows the
-bodies and a bearer token; path, status numbers and error codes are ours.
+Facts: dev-center.instaleap.io/reference/customer-segments-gateway, read 2026-11-21. That page
+specifies the bodies and a bearer token; the path, statuses and error codes are ours.
 """
 
 import asyncio
@@ -23,78 +23,78 @@ from gateway.store.reporting import report
 from gateway.store.store import Store
 
 PATH = "/providers/{key}/customers/{document_id:path}/segments"
-"""The id may hold slashes, percent-encoded."""
+"""The id may contain slashes, percent-encoded."""
 
 log = structlog.get_logger()
 
 
 @runtime_checkable
-class IsAsked(Protocol):
-    """The settings of a provider that asks the gateway back."""
+class HasReverseToken(Protocol):
+    """The settings of a provider that calls the gateway."""
 
     key: str
     reverse_token: SecretStr | None
-    """What it shows; None: it may not ask."""
+    """The bearer token of its calls; None: it may not call."""
 
 
 class InstaleapCallback:
-    """Answers shops, each by its provider's key and token."""
+    """Serve callbacks, each identified by its provider's key and token."""
 
     def __init__(
         self,
         accounts: Iterable[object],
-        record: Callable[[], Store | None],
+        store: Callable[[], Store | None],
         timeout_s: float = BUSY_S,
     ) -> None:
-        """Serve those of the accounts that ask back; `record` returns the one that is open.
+        """Serve the accounts that have a token; `store` returns the open store, if it is open.
 
-        A call fails after `timeout_s` seconds.
+        A callback fails after `timeout_s` seconds.
         """
         self._timeout_s = timeout_s
         self._tokens = {
             account.key: account.reverse_token
             for account in accounts
-            if isinstance(account, IsAsked) and account.reverse_token is not None
+            if isinstance(account, HasReverseToken) and account.reverse_token is not None
         }
-        self._record = record
+        self._store = store
 
     @property
     def route(self) -> Route:
-        """Where it is served."""
+        """The route of all callbacks."""
         return Route(PATH, self.answer, methods=["GET"])
 
     async def answer(self, request: Request) -> Response:
-        """Answer `{"segments": [{type, value}]}`, or `{"error": {code, message}}`.
+        """Return `{"segments": [{type, value}]}`, or `{"error": {code, message}}`.
 
-        While a write is open the customer is shown as that write wants them: who asks here takes
-        the gateway for the source, and will be told the same by the write. A customer of whom
-        nothing is recorded has no segments: shops ask at sign-up, when nobody can know them yet.
+        While a write is in progress, return the segments that it will result in: the shop takes
+        the gateway as the source, and the write sends it the same. A customer without rows in the
+        store has no segments: shops call at sign-up, before anything can be known of a customer.
         """
         token = self._tokens.get(request.path_params["key"])
         if token is None:
             return _error(404, "NOT_FOUND", "There is nothing here.")
-        scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+        scheme, _, credential = request.headers.get("authorization", "").partition(" ")
         expected = token.get_secret_value().encode()
-        is_token = hmac.compare_digest(shown.strip().encode(), expected)
-        if scheme.lower() != "bearer" or not is_token:
+        is_valid = hmac.compare_digest(credential.strip().encode(), expected)
+        if scheme.lower() != "bearer" or not is_valid:
             return _error(401, "UNAUTHENTICATED", "The bearer token is missing or wrong.")
-        record = self._record()
+        store = self._store()
         try:
-            if record is None:
-                return _error(503, "UNAVAILABLE", "The gateway is not open yet, or not any more.")
+            if store is None:
+                return _error(503, "UNAVAILABLE", "The gateway is starting or shutting down.")
             deadline = asyncio.get_running_loop().time() + self._timeout_s
-            tags = await record.wanted(
+            tags = await store.wanted(
                 request.path_params["key"], request.path_params["document_id"], deadline
             )
         except StoreFailed as error:
             request_id = new_request_id()
             report(error, request_id)
-            refusal = _error(503, "UNAVAILABLE", str(error))
-            refusal.headers["x-request-id"] = request_id
-            return refusal
+            response = _error(503, "UNAVAILABLE", str(error))
+            response.headers["x-request-id"] = request_id
+            return response
         except Exception:
-            log.exception("reverse call failed")
-            return _error(500, "INTERNAL", "The gateway has a fault of its own.")
+            log.exception("instaleap_callback_failed")
+            return _error(500, "INTERNAL", "Internal error.")
         return _json(200, {"segments": [tag._asdict() for tag in tags]})
 
 

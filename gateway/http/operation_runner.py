@@ -1,4 +1,4 @@
-"""Runs one operation: the one way that a request goes, whatever it came over."""
+"""Run operations, for all transports alike."""
 
 import asyncio
 import math
@@ -13,28 +13,28 @@ from starlette.types import Receive
 from gateway.auth.permissions import Caller, Permission
 from gateway.context import Provider, RequestContext, Scope, languages_of, open_context
 from gateway.errors import LimitExceeded, Unauthenticated
-from gateway.http.disconnect import Unbroken, watch_disconnect
+from gateway.http.disconnect import ShieldedWrites, watch_disconnect
 from gateway.http.graphql_over_http import GraphQLRequest, Headers, RequestError, new_request_id
 from gateway.http.persisted_documents import PersistedDocuments
 from gateway.store.store import Store
 
 SHOW_CALLS = b"x-show-calls"
-"""A request header: with `1` the answer lists the upstream calls that it took."""
+"""A request header: with `1` the response lists its upstream calls."""
 
 log = structlog.get_logger()
 
 
 class OperationExecutor(Protocol):
-    """What runs operations: of the schema the shell knows nothing else."""
+    """Executes operations; this package knows nothing else of the schema."""
 
     def count(self, caller: Caller) -> None:
-        """Take in that somebody asks. Raises `LimitExceeded`."""
+        """Count a request against the caller's budget. Raises `LimitExceeded`."""
 
     def document(self, text: str, *, explores: bool) -> Any:
-        """Return a document, parsed and validated; `explores`: for who may introspect."""
+        """Return a document, parsed and validated; `explores`: introspection is allowed."""
 
     def trust(self, text: str) -> Sequence[str]:
-        """Keep a document for ever; return what is wrong with it."""
+        """Cache a document permanently; return the problems with it."""
 
     def begin(
         self,
@@ -43,22 +43,22 @@ class OperationExecutor(Protocol):
         name: str | None,
         context: RequestContext,
     ) -> Any:
-        """Run an operation of it: return its answer, or a coroutine where it has to wait."""
+        """Execute an operation of a document: return its result, or a coroutine if it waits."""
 
 
 class GraphQLResponse(NamedTuple):
-    """What came of an operation."""
+    """The response to an operation."""
 
     body: Mapping[str, Any]
     scope: Scope
     is_request_error: bool
-    """Nothing ran: there is no data."""
-    may_be_kept: bool
-    """It is a query's, and has no errors."""
+    """Nothing was executed: there is no data."""
+    is_cacheable: bool
+    """It is the response to a query, without errors."""
 
 
 class RequestOptions(NamedTuple):
-    """What the headers of a request say of its answer."""
+    """What the headers of a request say about its response."""
 
     languages: Sequence[str] = ()
     """Best first."""
@@ -66,7 +66,7 @@ class RequestOptions(NamedTuple):
 
 
 def request_options(headers: Headers) -> RequestOptions:
-    """Read them."""
+    """Read the options from the headers."""
     languages = headers.get(b"accept-language")
     return RequestOptions(
         languages_of(languages.decode("latin-1")) if languages else (),
@@ -75,40 +75,40 @@ def request_options(headers: Headers) -> RequestOptions:
 
 
 class OperationRunner:
-    """Runs operations over what the server has open."""
+    """Run operations over the open store and providers."""
 
     def __init__(
         self, operations: OperationExecutor, persisted: PersistedDocuments, timeout_s: float
     ) -> None:
-        """Run each so long at most."""
+        """Cancel an operation after `timeout_s` seconds."""
         self.providers: Mapping[str, Provider] = {}
-        self.record: Store | None = None
+        self.store: Store | None = None
         self._operations = operations
         self._persisted = persisted
         self._timeout_s = timeout_s
-        self._writes = Unbroken()
+        self._writes = ShieldedWrites()
 
     def begin(
         self,
-        asked: GraphQLRequest,
+        request: GraphQLRequest,
         caller: Caller,
-        wishes: RequestOptions,
+        options: RequestOptions,
         receive: Receive | None = None,
         *,
         only_query: bool = False,
     ) -> GraphQLResponse | Coroutine[Any, Any, GraphQLResponse]:
-        """Run what is asked; while a query runs, `receive` tells that its client hangs up.
+        """Run an operation; return the response, or a coroutine if it waits for something.
 
-        Without it who cancels this ends the query. Returns the reply itself where nothing has to
-        be waited for. Raises `RequestError`, `HungUp`, and `LimitExceeded` for who asks too much
-        in a minute.
+        A query ends when `receive` reports that its client has disconnected; without `receive`, it
+        ends when the coroutine is cancelled. Raises `RequestError`, `ClientDisconnected`, and
+        `LimitExceeded` if the caller's budget is used up.
         """
         self._operations.count(caller)
-        text = self._persisted.text(asked)
+        text = self._persisted.text(request)
         document = self._operations.document(text, explores=caller.may_explore)
         if document.is_good:
-            self._persisted.keep(asked, text)
-        name = asked.operation_name or None
+            self._persisted.keep(request, text)
+        name = request.operation_name or None
         is_query = document.is_query(name)
         if only_query and not is_query:
             allow = ((b"allow", b"POST"),)
@@ -116,31 +116,31 @@ class OperationRunner:
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         scope = Scope(new_request_id(), deadline, caller)
         context = open_context(
-            self.providers, scope, wishes.languages, datetime.now(UTC), self.record
+            self.providers, scope, options.languages, datetime.now(UTC), self.store
         )
-        answer = self._operations.begin(document, asked.variables, name, context)
-        shows_calls = wishes.shows_calls and _may_see_calls(caller)
-        if not iscoroutine(answer):
-            return _reply(answer, scope, is_query=is_query, shows_calls=shows_calls)
+        result = self._operations.begin(document, request.variables, name, context)
+        shows_calls = options.shows_calls and _may_see_calls(caller)
+        if not iscoroutine(result):
+            return _response(result, scope, is_query=is_query, shows_calls=shows_calls)
         if is_query:
-            return _read(answer, receive, scope, shows_calls=shows_calls)
-        return self._write(answer, scope, shows_calls=shows_calls)
+            return _read(result, receive, scope, shows_calls=shows_calls)
+        return self._write(result, scope, shows_calls=shows_calls)
 
     async def run(
-        self, asked: GraphQLRequest, caller: Caller, wishes: RequestOptions
+        self, request: GraphQLRequest, caller: Caller, options: RequestOptions
     ) -> GraphQLResponse:
-        """Do as `begin` does, and wait for the reply."""
-        begun = self.begin(asked, caller, wishes)
-        return begun if isinstance(begun, GraphQLResponse) else await begun
+        """Run an operation and wait for its response; see `begin`."""
+        response = self.begin(request, caller, options)
+        return response if isinstance(response, GraphQLResponse) else await response
 
     async def _write(
         self, running: Coroutine[Any, Any, Any], scope: Scope, *, shows_calls: bool
     ) -> GraphQLResponse:
-        answer = await self._writes.run(running, scope)
-        return _reply(answer, scope, is_query=False, shows_calls=shows_calls)
+        result = await self._writes.run(running, scope)
+        return _response(result, scope, is_query=False, shows_calls=shows_calls)
 
     async def close(self) -> None:
-        """Wait for the writes whose clients are gone."""
+        """Wait for writes whose clients have disconnected."""
         await self._writes.close()
 
 
@@ -149,26 +149,26 @@ async def _read(
 ) -> GraphQLResponse:
     try:
         if receive is None:
-            answer = await running
+            result = await running
         else:
             async with watch_disconnect(receive, scope):
-                answer = await running
+                result = await running
     finally:
         scope.close()
-    return _reply(answer, scope, is_query=True, shows_calls=shows_calls)
+    return _response(result, scope, is_query=True, shows_calls=shows_calls)
 
 
-def _reply(answer: Any, scope: Scope, *, is_query: bool, shows_calls: bool) -> GraphQLResponse:
-    body = answer.body
-    may_be_kept = is_query and "errors" not in body
+def _response(result: Any, scope: Scope, *, is_query: bool, shows_calls: bool) -> GraphQLResponse:
+    body = result.body
+    is_cacheable = is_query and "errors" not in body
     if shows_calls:
-        told = {**body.get("extensions", {}), "upstreamCalls": _calls(scope)}
-        body = {**body, "extensions": told}
-    return GraphQLResponse(body, scope, answer.is_request_error, may_be_kept)
+        extensions = {**body.get("extensions", {}), "upstreamCalls": _calls(scope)}
+        body = {**body, "extensions": extensions}
+    return GraphQLResponse(body, scope, result.is_request_error, is_cacheable)
 
 
 def _may_see_calls(caller: Caller) -> bool:
-    return any(right is not Permission.OWN_READ for right in caller.grants)
+    return any(permission is not Permission.OWN_READ for permission in caller.grants)
 
 
 def _calls(scope: Scope) -> list[dict[str, Any]]:
@@ -183,8 +183,8 @@ def _calls(scope: Scope) -> list[dict[str, Any]]:
     ]
 
 
-def refused(error: Exception) -> RequestError:
-    """Return how a client is told of an error; one that is ours goes to the log whole."""
+def request_error(error: Exception) -> RequestError:
+    """Return the refusal for an error; an unexpected one is a bug, and is logged completely."""
     if isinstance(error, RequestError):
         return error
     if isinstance(error, Unauthenticated):
@@ -197,4 +197,4 @@ def refused(error: Exception) -> RequestError:
         wait = ((b"retry-after", b"%d" % max(1, math.ceil(after_s))),)
         return RequestError(429, str(error), "LIMIT_EXCEEDED", wait, math.ceil(after_s * 1000))
     log.error("bug", exc_info=error)
-    return RequestError(500, "The gateway has a fault of its own.", "INTERNAL")
+    return RequestError(500, "Internal error.", "INTERNAL")

@@ -1,7 +1,7 @@
-"""Documents that are asked by a name instead of their text: trusted ones, and automatic ones.
+"""Documents that clients name instead of sending them: trusted and automatic documents.
 
-Trusted are those of the manifest, which Apollo's or Relay's tools write. Automatic ones are kept
-when a client sends text and hash for the first time (Apollo's automatic persisted queries).
+Trusted documents are listed in a manifest, which Apollo's or Relay's tools write. Automatic ones
+are cached when a client first sends both text and hash (Apollo's automatic persisted queries).
 """
 
 import sys
@@ -18,12 +18,12 @@ from gateway.errors import Problem, SettingsError
 from gateway.http.graphql_over_http import GraphQLRequest, RequestError
 from gateway.settings import DocumentSettings
 
-MOST_KEPT = 1000
-MOST_BYTES = 4 * 1024 * 1024
-"""Bounds of the automatic documents of one process: a stranger can push others out, no more."""
+MOST_CACHED = 1000
+MOST_CACHED_BYTES = 4 * 1024 * 1024
+"""Limits of one process's automatic documents: a client can evict documents, but no more."""
 
-LONGEST_KEPT = 50_000
-"""Characters: a longer one must be sent each time."""
+LONGEST_CACHED = 50_000
+"""Characters: a longer document must be sent each time."""
 
 NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
 NOT_SUPPORTED = "PERSISTED_QUERY_NOT_SUPPORTED"
@@ -31,7 +31,7 @@ NOT_IN_LIST = "PERSISTED_QUERY_NOT_IN_LIST"
 
 
 class ManifestEntry(NamedTuple):
-    """A document of a manifest; `place` is where it stands there, for people."""
+    """A document of a manifest; `place` describes its position there, for people."""
 
     id: str
     text: str
@@ -54,57 +54,57 @@ class _Manifest(msgspec.Struct):
 
 
 class PersistedDocuments:
-    """Turns what is asked into the text of a document."""
+    """Resolve the text of a request's document."""
 
     def __init__(self, settings: DocumentSettings, trust: Callable[[str], Sequence[str]]) -> None:
         """Read the manifest that the settings name.
 
-        `trust` keeps a document for ever and returns what is wrong with it. Raises `SettingsError`
-        for a manifest that cannot be read, and with everything that is wrong in it.
+        `trust` caches a document permanently and returns the problems with it. Raises
+        `SettingsError` if the manifest cannot be read, and with all problems in it.
         """
         self._only = settings.only_manifest
         self._is_automatic = settings.automatic and not settings.only_manifest
-        self._kept = _DocumentCache()
+        self._cache = _DocumentCache()
         self._trusted: dict[str, str] = {}
-        """By its id in the manifest, and by its own hash."""
+        """By the id in the manifest, and by the hash of the text."""
         if settings.manifest is not None:
             self._read(settings.manifest, trust)
         elif settings.only_manifest:
-            told = "is true, but documents.manifest names no file"
-            raise SettingsError([Problem("documents.only_manifest", told)])
+            text = "is true, but documents.manifest names no file"
+            raise SettingsError([Problem("documents.only_manifest", text)])
         self._texts = frozenset(self._trusted.values())
 
-    def text(self, asked: GraphQLRequest) -> str:
-        """Return the text of the document that is asked. Raises `RequestError`."""
-        text, name = asked.query, name_of(asked)
+    def text(self, request: GraphQLRequest) -> str:
+        """Return the text of the request's document. Raises `RequestError`."""
+        text, name = request.query, name_of(request)
         if text is None or (not text and name is not None):
-            return self._found(name)
+            return self._named(name)
         if self._only and text not in self._texts:
             raise _refused()
         if name is not None and self._trusted.get(name) != text and hash_of(text) != name:
-            raise RequestError(400, "The document is not the one that its hash or id names.")
+            raise RequestError(400, "The document does not match its hash or id.")
         return text
 
-    def keep(self, asked: GraphQLRequest, text: str) -> None:
-        """Keep the document of a request, which is a valid one, under the hash that came along.
+    def keep(self, request: GraphQLRequest, text: str) -> None:
+        """Cache a request's valid document under the hash that was sent with it.
 
-        Others are not kept: they would take the places of documents that somebody asks.
+        Other documents would evict those that clients name.
         """
-        name = name_of(asked) if self._is_automatic and asked.query else None
+        name = name_of(request) if self._is_automatic and request.query else None
         if name is not None and self._trusted.get(name) != text:
-            self._kept.keep(name, text)
+            self._cache.keep(name, text)
 
-    def _found(self, name: str | None) -> str:
+    def _named(self, name: str | None) -> str:
         if name is None:
             raise RequestError(
-                400, "This is no GraphQL request: Object missing required field `query`."
+                400, "This is not a GraphQL request: Object missing required field `query`."
             )
-        text = self._trusted.get(name) or self._kept.get(name)
+        text = self._trusted.get(name) or self._cache.get(name)
         if text is not None:
             return text
         if self._only:
             raise _refused()
-        # The words and the status are Apollo's: its clients then send the text, too.
+        # The words and the status are Apollo's: its clients then send the text as well.
         if self._is_automatic:
             raise RequestError(200, "PersistedQueryNotFound", NOT_FOUND)
         raise RequestError(200, "PersistedQueryNotSupported", NOT_SUPPORTED)
@@ -112,16 +112,16 @@ class PersistedDocuments:
     def _read(self, file: Path, trust: Callable[[str], Sequence[str]]) -> None:
         problems: list[Problem] = []
         for entry in entries(file):
-            known = self._trusted.setdefault(entry.id, entry.text)
-            wrong = trust(entry.text) if known == entry.text else ["its id is taken"]
-            problems += [Problem("documents.manifest", f"{entry.place}: {each}") for each in wrong]
+            trusted = self._trusted.setdefault(entry.id, entry.text)
+            texts = trust(entry.text) if trusted == entry.text else ["its id is already used"]
+            problems += [Problem("documents.manifest", f"{entry.place}: {each}") for each in texts]
             self._trusted.setdefault(hash_of(entry.text), entry.text)
         if problems:
             raise SettingsError(problems)
 
 
 class _DocumentCache:
-    """Automatic documents by their hash; the ones not asked for longest go first."""
+    """Automatic documents by their hash; the least recently used are dropped first."""
 
     def __init__(self) -> None:
         self._texts: OrderedDict[str, str] = OrderedDict()
@@ -134,32 +134,32 @@ class _DocumentCache:
         return text
 
     def keep(self, name: str, text: str) -> None:
-        if name in self._texts or len(text) > LONGEST_KEPT:
+        if name in self._texts or len(text) > LONGEST_CACHED:
             return
         self._texts[name] = text
         self._bytes += sys.getsizeof(text)
-        while len(self._texts) > MOST_KEPT or self._bytes > MOST_BYTES:
+        while len(self._texts) > MOST_CACHED or self._bytes > MOST_CACHED_BYTES:
             _, oldest = self._texts.popitem(last=False)
             self._bytes -= sys.getsizeof(oldest)
 
 
-def name_of(asked: GraphQLRequest) -> str | None:
-    """Return the hash or id by which a document is asked. Raises `RequestError`."""
-    if asked.extensions is None and asked.document_id is asked.doc_id is asked.id is None:
+def name_of(request: GraphQLRequest) -> str | None:
+    """Return the hash or id by which a request names its document. Raises `RequestError`."""
+    if request.extensions is None and request.document_id is request.doc_id is request.id is None:
         return None
-    given = (asked.document_id, asked.doc_id, asked.id, _apollo(asked.extensions or {}))
-    names = {each.removeprefix("sha256:") for each in given if each}
+    ids = (request.document_id, request.doc_id, request.id, _apollo(request.extensions or {}))
+    names = {each.removeprefix("sha256:") for each in ids if each}
     if len(names) > 1:
         raise RequestError(400, "The request names two documents.")
     return next(iter(names), None)
 
 
 def _apollo(extensions: Mapping[str, Any]) -> str | None:
-    told = extensions.get("persistedQuery")
-    if told is None:
+    extension = extensions.get("persistedQuery")
+    if extension is None:
         return None
-    name = told.get("sha256Hash") if isinstance(told, dict) else None
-    if not isinstance(name, str) or told.get("version") != 1:
+    name = extension.get("sha256Hash") if isinstance(extension, dict) else None
+    if not isinstance(name, str) or extension.get("version") != 1:
         raise RequestError(400, "extensions.persistedQuery must have version 1 and sha256Hash.")
     return name
 
@@ -170,26 +170,25 @@ def hash_of(text: str) -> str:
 
 
 def entries(file: Path) -> Iterator[ManifestEntry]:
-    """Yield the documents of a manifest. Raises `SettingsError` for a file that is none."""
+    """Yield the documents of a manifest. Raises `SettingsError` if it is not a manifest."""
     try:
-        found = msgspec.json.decode(file.read_bytes().removeprefix(BOM_UTF8))
-        if isinstance(found, dict) and "format" in found:
-            operations = msgspec.convert(found, _Manifest).operations
+        manifest = msgspec.json.decode(file.read_bytes().removeprefix(BOM_UTF8))
+        if isinstance(manifest, dict) and "format" in manifest:
+            operations = msgspec.convert(manifest, _Manifest).operations
             for index, each in enumerate(operations):
                 yield ManifestEntry(
                     each.id, each.body, f"{file}: operations[{index}] ({each.name})"
                 )
         else:
-            for name, text in msgspec.convert(found, dict[str, str]).items():
+            for name, text in msgspec.convert(manifest, dict[str, str]).items():
                 yield ManifestEntry(name, text, f"{file}: {name}")
     except OSError as error:
-        told = f"{file} cannot be read: {error.strerror or type(error).__name__}"
-        raise SettingsError([Problem("documents.manifest", told)]) from error
+        problem = f"{file} cannot be read: {error.strerror or type(error).__name__}"
+        raise SettingsError([Problem("documents.manifest", problem)]) from error
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        told = f"{file} is no manifest of Apollo's or Relay's: {error}"
-        raise SettingsError([Problem("documents.manifest", told)]) from error
+        problem = f"{file} is not a manifest of Apollo's or Relay's tools: {error}"
+        raise SettingsError([Problem("documents.manifest", problem)]) from error
 
 
 def _refused() -> RequestError:
-    told = "Only the documents of this gateway's manifest may be asked."
-    return RequestError(403, told, NOT_IN_LIST)
+    return RequestError(403, "Only documents in the gateway's manifest are allowed.", NOT_IN_LIST)

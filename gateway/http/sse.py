@@ -1,9 +1,9 @@
-"""An answer as server-sent events: GraphQL over SSE, a connection for each operation.
+"""GraphQL over server-sent events, in distinct connections mode.
 
 The protocol: https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
 """
 
 
-def events(answer: bytes) -> bytes:
-    """Return the one answer of an operation, which is JSON on one line, and the end."""
-    return b"event: next\ndata: %b\n\nevent: complete\ndata:\n\n" % answer
+def events(body: bytes) -> bytes:
+    """Return the response of an operation, one line of JSON, as `next` and `complete` events."""
+    return b"event: next\ndata: %b\n\nevent: complete\ndata:\n\n" % body

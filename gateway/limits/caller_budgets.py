@@ -1,7 +1,6 @@
-"""What each caller may ask in a minute: requests, and the cost of their operations.
+"""Budgets per caller and minute: the number of requests, and the cost of operations.
 
-Buckets of tokens, of one process. Times are seconds on any clock that only goes forward; they are
-handed in.
+Token buckets, one set per process. Times are passed in, in seconds on any monotonic clock.
 """
 
 from collections import OrderedDict
@@ -15,11 +14,11 @@ STEP = 0.01
 """How often budgets are refilled, in seconds."""
 
 MOST_CALLERS = 10_000
-"""Callers of the last minute that have a budget of their own."""
+"""Callers of the last minute with their own budget."""
 
 
 class _Budget:
-    """What one caller has left, at one moment."""
+    """What one caller had left at a time."""
 
     __slots__ = ("at", "cost", "requests")
 
@@ -32,50 +31,50 @@ class _Budget:
 class Budgets:
     """The budgets of one process.
 
-    A caller who asked nothing for a minute is forgotten: the budget is whole again. While there
-    are too many callers, new ones share one budget, so that nobody's starts anew for being pushed
-    out, and a flood of addresses has one budget for all of them.
+    A caller that sent nothing for a minute is dropped: its budget is full again. While there are
+    too many callers, new ones share one budget. So no budget is reset by dropping it, and a flood
+    of addresses has one budget in total.
     """
 
     def __init__(self, limits: LimitSettings) -> None:
-        """Keep to these limits."""
+        """Apply these limits."""
         self._limits = limits
         self._callers: OrderedDict[str, _Budget] = OrderedDict()
-        self._newcomers: _Budget | None = None
+        self._shared: _Budget | None = None
 
     def __len__(self) -> int:
-        """Count the callers with a budget of their own."""
+        """Return the number of callers with their own budget."""
         return len(self._callers)
 
     def count(self, caller: str, now: float) -> None:
-        """Take in one request. Raises `LimitExceeded`."""
+        """Count one request. Raises `LimitExceeded`."""
         budget = self._of(caller, now)
         if budget.requests < 1:
             raise self._exceeded("requests_per_minute", 1 - budget.requests, "used up")
         budget.requests -= 1
 
     def spend(self, caller: str, cost: int, now: float) -> int:
-        """Charge an operation before it runs; return what is left. Raises `LimitExceeded`."""
+        """Charge an operation before it runs; return the balance. Raises `LimitExceeded`."""
         budget = self._of(caller, now)
         if budget.cost < cost:
-            told = f"down to {int(budget.cost)}, and this costs {cost}"
-            raise self._exceeded("cost_per_minute", cost - budget.cost, told)
+            text = f"down to {int(budget.cost)}, and this operation costs {cost}"
+            raise self._exceeded("cost_per_minute", cost - budget.cost, text)
         budget.cost -= cost
         return int(budget.cost)
 
     def settle(self, caller: str, more: int, now: float) -> int:
-        """Charge what an operation took beyond what was spent, or give back; return what is left.
+        """Charge or refund the difference from what was spent; return the balance.
 
-        That may be less than nothing.
+        The balance may be negative.
         """
         budget = self._of(caller, now)
         budget.cost = min(budget.cost - more, self._limits.cost_per_minute)
         return int(budget.cost)
 
-    def _exceeded(self, bound: str, lacking: float, found: str) -> LimitExceeded:
-        most: int = getattr(self._limits, bound)
-        message = f"{bound} is {found}; at most {most} are allowed (limits.{bound})."
-        return LimitExceeded(message, lacking * MINUTE / most)
+    def _exceeded(self, limit: str, missing: float, state: str) -> LimitExceeded:
+        most: int = getattr(self._limits, limit)
+        message = f"{limit} is {state}; at most {most} are allowed (limits.{limit})."
+        return LimitExceeded(message, missing * MINUTE / most)
 
     def _of(self, caller: str, now: float) -> _Budget:
         budget = self._callers.get(caller)
@@ -94,21 +93,21 @@ class Budgets:
         return budget
 
     def _new(self, caller: str, now: float) -> _Budget:
-        """Return a whole budget, or that of all newcomers where there is no room."""
+        """Return a full budget, or the shared one when there are too many callers."""
         while self._callers:
             oldest = next(iter(self._callers.values()))
-            if not self._is_whole(oldest, now):
+            if not self._is_full(oldest, now):
                 break
             self._callers.popitem(last=False)
         if len(self._callers) < MOST_CALLERS:
             budget = self._callers[caller] = _Budget(self._limits, now)
             return budget
-        if self._newcomers is None:
-            self._newcomers = _Budget(self._limits, now)
-        return self._newcomers
+        if self._shared is None:
+            self._shared = _Budget(self._limits, now)
+        return self._shared
 
-    def _is_whole(self, budget: _Budget, now: float) -> bool:
-        """Tell whether a budget is as good as a new one; a debt takes longer to refill."""
+    def _is_full(self, budget: _Budget, now: float) -> bool:
+        """Return whether a budget is full again; a negative balance takes longer to refill."""
         part = (now - budget.at) / MINUTE
         return part >= 1 and budget.cost + part * self._limits.cost_per_minute >= (
             self._limits.cost_per_minute

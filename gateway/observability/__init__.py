@@ -1,1 +1,1 @@
-"""What the gateway writes down: logs and the audit trail."""
+"""The log and the audit log."""

@@ -1,7 +1,7 @@
-"""The audit log: one line for each write, whoever asks and whatever comes of it.
+"""The audit log: one line for every write, whatever its outcome.
 
-It tells who, what, where, of whom and what came of it; never the values. Lines stand in the log
-with `logger` = `audit`. docs/auditing.md explains each part.
+A line names the caller, the operation, its targets and the outcome, never the values. Its `logger`
+is `audit`. docs/auditing.md explains each part.
 """
 
 from collections import Counter
@@ -20,10 +20,10 @@ from gateway.observability.confidential import Personal
 from gateway.request_scope import NO_WRITES, Scope, WriteCounts
 
 MOST_IDS = 200
-"""Ids of one line: a write of more takes several, for many a reader cuts long lines."""
+"""Ids per line: a larger write takes several lines, because log readers truncate long ones."""
 
 LONGEST_ID = 200
-"""Characters that are shown of an id which the caller made up."""
+"""Characters that are logged of an id that the caller supplied."""
 
 DENIED, DONE, PARTLY, REFUSED = "denied", "done", "partly", "refused"
 FAILED, NOT_SENT, UNKNOWN, REPEATED = "failed", "not sent", "unknown", "repeated"
@@ -33,7 +33,7 @@ log = structlog.get_logger("audit")
 
 @dataclass(slots=True)
 class Targets:
-    """What a write is about, each once: keys of providers, ids at the providers."""
+    """The targets of a write, each once: keys of providers, ids at the providers."""
 
     providers: dict[str, None] = field(default_factory=dict)
     segments: dict[str, None] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Targets:
 
 
 class Receipt(Protocol):
-    """What came of a write; those of bulks have `rows` as well."""
+    """The result of a write; that of a bulk write also has `rows`."""
 
     @property
     def errors(self) -> Sequence[UserError]:
@@ -49,7 +49,7 @@ class Receipt(Protocol):
 
 
 class Outcome(NamedTuple):
-    """What came of a write, in the words of the log."""
+    """The outcome of a write, in the words of the log."""
 
     word: str
     errors: Iterable[str] = ()
@@ -57,17 +57,17 @@ class Outcome(NamedTuple):
 
 
 class Line:
-    """A write that is under way, and what will be logged of it."""
+    """The line of a write that is in progress."""
 
     def __init__(self, targets: Targets, scope: Scope) -> None:
-        """Start with what was asked, in the request of this scope."""
+        """Start with an unknown outcome, for a write of this request."""
         self.targets = targets
         self.outcome = Outcome(UNKNOWN)
         self._scope = scope
         self._before = scope.writes or NO_WRITES
 
     def note(self, receipt: Receipt, *, is_repeated: bool) -> None:
-        """Take in what came of it; `is_repeated`: it is the answer to an earlier request."""
+        """Record the result; `is_repeated`: it is the stored result of an earlier request."""
         rows = getattr(receipt, "rows", ())
         for each in (receipt, *rows):
             ref = getattr(each, "ref", None)
@@ -79,13 +79,13 @@ class Line:
             self.outcome = self.outcome._replace(word=FAILED if counts.undone else NOT_SENT)
 
     def fail(self, error: BaseException) -> None:
-        """Take in what ended it instead of a result."""
+        """Record the error that ended it."""
         counts = self._counts
-        is_known = isinstance(error, ProviderError) and not error.was_sent
+        is_unsent = isinstance(error, ProviderError) and not error.was_sent
         if counts.acted:
             word = UNKNOWN
         elif counts.undone:
-            word = FAILED if is_known else UNKNOWN
+            word = FAILED if is_unsent else UNKNOWN
         else:
             word = NOT_SENT
         self.outcome = Outcome(word, [type(error).__name__])
@@ -99,7 +99,7 @@ class Line:
 def write(
     scope: Scope, operation: str, targets: Targets, *, has_key: bool = False
 ) -> Iterator[Line]:
-    """Log a write when it is over, also one that fails.
+    """Log a write when it has ended, also if it fails.
 
     `operation` is the mutation's field, `has_key` whether it has an idempotency key.
     """
@@ -114,7 +114,7 @@ def write(
 
 
 def denied(scope: Scope, operations: Iterable[str]) -> None:
-    """Log writes that their caller has no right to: nothing was sent."""
+    """Log writes for which the caller lacks a permission: nothing was sent."""
     for operation in operations:
         line = Line(Targets(), scope)
         line.outcome = Outcome(DENIED)
@@ -122,11 +122,11 @@ def denied(scope: Scope, operations: Iterable[str]) -> None:
 
 
 def outcome_of(receipt: Receipt, rows: Sequence[Any]) -> Outcome:
-    """Return what came of a write, for a bulk of all of its rows."""
+    """Return the outcome of a write; that of a bulk write sums up its rows."""
     errors = [*receipt.errors, *(error for row in rows for error in row.errors)]
-    told = sorted({error.reason.value for error in errors})
+    reasons = sorted({error.reason.value for error in errors})
     if receipt.errors:
-        return Outcome(REFUSED, told)
+        return Outcome(REFUSED, reasons)
     if not rows:
         return Outcome(DONE)
     counts = Counter(_word(row.outcome) for row in rows)
@@ -136,7 +136,7 @@ def outcome_of(receipt: Receipt, rows: Sequence[Any]) -> Outcome:
         word = DONE
     else:
         word = PARTLY if counts[DONE] else REFUSED
-    return Outcome(word, told, dict(counts))
+    return Outcome(word, reasons, dict(counts))
 
 
 def _word(outcome: Enum | str) -> str:
@@ -153,10 +153,10 @@ def _log(scope: Scope, operation: str, line: Line, *, has_key: bool) -> None:
             "write",
             logger="audit",
             request_id=scope.request_id,
-            **_who(scope.caller),
+            **_caller(scope.caller),
             operation=operation,
-            providers=[_cut(key) for key in line.targets.providers],
-            segments=[_cut(key) for key in segments[ids]],
+            providers=[_shorten(key) for key in line.targets.providers],
+            segments=[_shorten(key) for key in segments[ids]],
             customers=[Personal(key) for key in customers[ids]],
             outcome=line.outcome.word,
             errors=list(line.outcome.errors),
@@ -166,13 +166,13 @@ def _log(scope: Scope, operation: str, line: Line, *, has_key: bool) -> None:
         )
 
 
-def _who(caller: Caller) -> Mapping[str, Any]:
-    """Name the caller; of one without credentials the address, which is personal."""
+def _caller(caller: Caller) -> Mapping[str, Any]:
+    """Return the caller's id; for an anonymous caller the address, which is personal."""
     kind, _, address = caller.id.partition(":")
     if kind != "anonymous":
         return {"caller": caller.id}
     return {"caller": kind, "address": Personal(address)} if address else {"caller": kind}
 
 
-def _cut(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= LONGEST_ID else f"{text[:LONGEST_ID]}…"

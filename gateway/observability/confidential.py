@@ -1,6 +1,6 @@
-"""Values that the log may not show as they are, told by their type: `logs` sees to them.
+"""Types for confidential values in log events; `logs` redacts them.
 
-Neither shows itself in a repr, so that a log that nobody has set up shows nothing either.
+Neither shows its value in its repr, so nothing leaks while the log is not configured.
 """
 
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Personal:
-    """An id of a person: a provider's customer, or an address on the network."""
+    """The id of a person: a customer of a provider, or a network address."""
 
     id: str
 
     def __repr__(self) -> str:
-        """Show nothing."""
+        """Hide the value."""
         return "<personal>"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Foreign:
-    """Words that are not ours, a provider's or a library's: they may hold anything."""
+    """Text of a provider or a library: it may contain anything."""
 
     text: str
 
     def __repr__(self) -> str:
-        """Show nothing."""
+        """Hide the value."""
         return "<foreign>"

@@ -1,7 +1,7 @@
-"""The log: one structured line an event, on standard error, without personal data.
+"""The log: one structured line per event, on standard error, without personal data.
 
-What a value is, its type tells (`confidential`): ids of people become digests, words that
-are not ours stay away. Exceptions are told by their types and places, for their messages quote.
+Confidential values are recognised by their types (`confidential`): ids of people become digests,
+foreign text is left out. Exceptions are logged without their messages, which may quote values.
 """
 
 import logging
@@ -18,51 +18,51 @@ from gateway.observability.confidential import Foreign, Personal
 from gateway.observability.settings import LogSettings
 
 FOREIGN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
-"""Those that would write to standard error by themselves."""
+"""Loggers with handlers of their own for standard error."""
 
 
 def start_log(settings: LogSettings) -> None:
-    """Log one line an event: for people on a terminal, JSON elsewhere.
+    """Log one line per event: readable on a terminal, JSON elsewhere.
 
-    What libraries log, from warnings up, comes in the same form.
+    Warnings and errors of libraries are logged in the same form.
     """
     structlog.configure(
         processors=processors(settings, on_terminal=sys.stderr.isatty()),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()], force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[_LibraryHandler()], force=True)
     for name in FOREIGN_LOGGERS:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
 
 
 def processors(settings: LogSettings, *, on_terminal: bool) -> Sequence[Processor]:
-    """Return what makes a line of an event, in order."""
+    """Return the processors that turn an event into a line, in order."""
     shown: Sequence[Processor] = [structlog.processors.JSONRenderer()]
     if on_terminal:
         shown = [printable, structlog.dev.ConsoleRenderer()]
     return [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        Discretion(settings),
+        Redactor(settings),
         *shown,
     ]
 
 
-class Discretion:
-    """Puts in the place of confidential values what the log may show of them."""
+class Redactor:
+    """Replace confidential values."""
 
     def __init__(self, settings: LogSettings) -> None:
-        """Show everything where the settings say so."""
+        """Replace nothing if the settings allow personal data."""
         self._shows_all = settings.personal_data
         key = settings.digest_key
-        given = secrets.token_bytes(32) if key is None else key.get_secret_value().encode()
-        self._key = blake2b(given).digest()
+        secret = secrets.token_bytes(32) if key is None else key.get_secret_value().encode()
+        self._key = blake2b(secret).digest()
 
     def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        """Return the line as it may be written."""
-        error = _raised(event.pop("exc_info", None))
+        """Return the event without confidential values."""
+        error = _exception(event.pop("exc_info", None))
         shown = {name: self._shown(value) for name, value in event.items()}
         if error is not None:
             shown["exception"] = "\n".join(outline(error, with_messages=self._shows_all))
@@ -78,20 +78,20 @@ class Discretion:
         return value
 
     def digest(self, text: str) -> str:
-        """Return what stands for an id: equal for equal ids; without the key nobody can guess."""
+        """Return the digest of an id, keyed so that ids cannot be guessed from it."""
         coded = text.encode("utf-8", "surrogatepass")
         return "#" + blake2b(coded, key=self._key, digest_size=8).hexdigest()
 
 
 def outline(error: BaseException, *, with_messages: bool = False) -> Iterator[str]:
-    """Yield the types of an exception and of what caused it, and where each was raised."""
-    known: set[int] = set()
+    """Yield the types of an exception and of its causes, each with its traceback."""
+    seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
         each = waiting.pop()
-        if each is None or id(each) in known:
+        if each is None or id(each) in seen:
             continue
-        known.add(id(each))
+        seen.add(id(each))
         name = f"{type(each).__module__}.{type(each).__qualname__}"
         yield f"{name}: {each}" if with_messages else name
         trace = each.__traceback__
@@ -105,7 +105,7 @@ def outline(error: BaseException, *, with_messages: bool = False) -> Iterator[st
 
 
 def printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Spell out what would move the cursor of a terminal: ids come from callers."""
+    """Escape control characters, which callers can put into ids."""
     return {
         name: ascii(value)
         if isinstance(value, str) and not value.isprintable() and name != "exception"
@@ -114,27 +114,27 @@ def printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     }
 
 
-def _raised(exc_info: Any) -> BaseException | None:
+def _exception(exc_info: Any) -> BaseException | None:
     if isinstance(exc_info, BaseException):
         return exc_info
     if isinstance(exc_info, tuple):
-        return _raised(exc_info[1])
+        return _exception(exc_info[1])
     return sys.exception() if exc_info else None
 
 
-class _Libraries(logging.Handler):
-    """Passes on what libraries log: from where it comes; their words are foreign."""
+class _LibraryHandler(logging.Handler):
+    """Forward the records of libraries, with their text as `Foreign`."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
-        # Why the server does not start is to be seen, and nobody has asked anything yet.
-        is_start = (record.name, record.module) == ("uvicorn.error", "on")
+        # Why the server does not start must be visible, and no request can be quoted yet.
+        is_startup = (record.name, record.module) == ("uvicorn.error", "on")
         text = record.getMessage().strip()
         structlog.get_logger().log(
             record.levelno,
-            text if is_start else "a library reports",
+            text if is_startup else "a library reports",
             logger=record.name,
             at=f"{record.module}:{record.lineno}",
-            text=None if is_start else Foreign(text),
+            text=None if is_startup else Foreign(text),
             exc_info=record.exc_info,
         )

@@ -1,4 +1,4 @@
-"""Settings of the log."""
+"""The `[log]` table."""
 
 from typing import Annotated
 
@@ -13,6 +13,6 @@ class LogSettings(BaseModel):
     model_config = _FROZEN
 
     personal_data: bool = False
-    """Write ids of people, providers' words and messages of exceptions as they are."""
+    """Log ids of people, providers' texts and exception messages unchanged."""
     digest_key: Annotated[SecretStr, Field(min_length=16)] | None = None
-    """With it equal ids have equal digests in all processes, always. None: in one process."""
+    """With a key, equal ids have equal digests in all processes; None: within one process."""

@@ -54,7 +54,7 @@ async def test_nothing_acceptable(front: Front, accept: str) -> None:
     """A POST that accepts no form of answer is refused with 406."""
     reply = await post(front, {"query": KEYS}, accept=accept)
 
-    message = f"Answers are {JSON}, {GRAPHQL} or text/event-stream."
+    message = f"Responses are {JSON}, {GRAPHQL} or text/event-stream."
     assert refusal(reply) == (406, JSON, message, "BAD_USER_INPUT")
 
 

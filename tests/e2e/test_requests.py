@@ -9,9 +9,9 @@ import pytest
 from tests.e2e.asking import GRAPHQL, JSON, KEYS, post, refusal
 from tests.e2e.serving import Front, segment_id, without_cost
 
-SHAPE = "This is no GraphQL request: "
+SHAPE = "This is not a GraphQL request: "
 NO_JSON = "The request is not JSON."
-NO_BATCH = "Send one operation a request: there are no batches."
+NO_BATCH = "Batches are not supported; send one operation per request."
 
 
 @pytest.mark.parametrize(

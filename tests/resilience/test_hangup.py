@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.http.cache_control import cache_control
-from gateway.http.disconnect import LISTENS_AFTER_S, ClientDisconnected, watch_disconnect
+from gateway.http.disconnect import WATCH_AFTER_S, ClientDisconnected, watch_disconnect
 from tests.resilience.accounts import Script, account, circuit, scope, things, told
 from tests.resilience.clockwork import now, run
 
@@ -50,7 +50,7 @@ def test_all_calls_of_a_client_that_hangs_up_end() -> None:
     run(main())
 
 
-@pytest.mark.parametrize(("gone_after_s", "ends_after_s"), [(0, LISTENS_AFTER_S), (0.5, 0.5)])
+@pytest.mark.parametrize(("gone_after_s", "ends_after_s"), [(0, WATCH_AFTER_S), (0.5, 0.5)])
 def test_when_a_client_that_hangs_up_is_heard(gone_after_s: float, ends_after_s: float) -> None:
     """Soon: not in the first moment, in which most operations end."""
 

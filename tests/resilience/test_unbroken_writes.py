@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import settled
-from gateway.http.disconnect import Unbroken
+from gateway.http.disconnect import ShieldedWrites
 from tests.e2e.serving import customer_id
 from tests.e2e.writes.asking import do, document, shoppers
 from tests.resilience.accounts import Script, account, scope, things
@@ -95,7 +95,7 @@ def test_it_ends_with_its_deadline() -> None:
     """A provider that is silent holds neither the operation nor who waits for its end."""
 
     async def main() -> None:
-        writes, within = Unbroken(), scope(3)
+        writes, within = ShieldedWrites(), scope(3)
         upstream = account(Script([60.0]), timeout_s=60)
         started = now()
         sending = settled(upstream.send(things(method="POST"), within))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.auth.authenticator import Authenticator
-from gateway.auth.permissions import Caller, Permission, SignedIn, unrestricted_caller
+from gateway.auth.permissions import Caller, Permission, VerifiedCaller, unrestricted_caller
 from gateway.settings import Settings
 from tests.e2e.serving import Front, Providers, serving
 
@@ -26,15 +26,15 @@ def signed(*scopes: str, **own: str) -> str:
 class Believing(Authenticator):
     """Believes whatever a header says."""
 
-    async def caller(self, authorization: str | None, address: str | None) -> Caller:
+    async def authenticate(self, authorization: str | None, address: str | None) -> Caller:
         """Return the caller that `signed` describes; without a header there is none."""
-        known = self.known(authorization, address)
-        return known.caller if known else await super().caller(authorization, address)
+        known = self.authenticate_now(authorization, address)
+        return known.caller if known else await super().authenticate(authorization, address)
 
-    def known(self, authorization: str | None, _: str | None) -> SignedIn | None:
+    def authenticate_now(self, authorization: str | None, _: str | None) -> VerifiedCaller | None:
         """Return the same, without waiting."""
         if authorization is None:
-            return SignedIn(unrestricted_caller(), math.inf)
+            return VerifiedCaller(unrestricted_caller(), math.inf)
         grants: dict[Permission, frozenset[str] | None] = {}
         own: dict[str, str] = {}
         name = authorization
@@ -47,7 +47,7 @@ class Believing(Authenticator):
             else:
                 scope, _, at = word.partition("@")
                 grants[Permission(scope)] = frozenset(at.split(",")) if at else None
-        return SignedIn(Caller(name, grants, own or None), math.inf)
+        return VerifiedCaller(Caller(name, grants, own or None), math.inf)
 
 
 @contextlib.asynccontextmanager

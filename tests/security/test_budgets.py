@@ -36,7 +36,7 @@ def test_cost_is_charged_before_and_settled_after() -> None:
     with pytest.raises(LimitExceeded) as refused:
         known.spend("a", 301, 0)
     assert str(refused.value) == (
-        "cost_per_minute is down to 300, and this costs 301; at most 600 are allowed "
+        "cost_per_minute is down to 300, and this operation costs 301; at most 600 are allowed "
         "(limits.cost_per_minute)."
     )
     assert refused.value.retry_after_s == pytest.approx(0.1)

@@ -4,7 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from gateway.auth.permissions import EVERY_RIGHT, Caller, Grants, Permission, unrestricted_caller
+from gateway.auth.permissions import (
+    ALL_PERMISSIONS,
+    Caller,
+    Grants,
+    Permission,
+    unrestricted_caller,
+)
 
 KNOWN = ("a", "b", "c")
 EVERYWHERE = None
@@ -64,7 +70,9 @@ def test_may_everything() -> None:
     assert caller(admin=EVERYWHERE).is_unrestricted
     assert unrestricted_caller().is_unrestricted
     assert not caller(admin=KNOWN).is_unrestricted
-    others: Grants = {name: at for name, at in EVERY_RIGHT.items() if name is not Permission.ADMIN}
+    others: Grants = {
+        name: at for name, at in ALL_PERMISSIONS.items() if name is not Permission.ADMIN
+    }
     assert not Caller("caller", others).is_unrestricted
 
 

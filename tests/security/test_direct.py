@@ -69,7 +69,7 @@ class Seen:
 def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
     """Watch the application and the server."""
     found = Seen()
-    call, again, repeat = Application.__call__, Application.again, RepeatedHeads.answer
+    call, again, repeat = Application.__call__, Application.fast_path_handler, RepeatedHeads.handle
 
     async def called(self: Application, scope: Scope, receive: Receive, send: Send) -> None:
         found.add(asgi=scope["type"] == "http")
@@ -86,8 +86,8 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
         return answer
 
     monkeypatch.setattr(Application, "__call__", called)
-    monkeypatch.setattr(Application, "again", shown)
-    monkeypatch.setattr(RepeatedHeads, "answer", repeated)
+    monkeypatch.setattr(Application, "fast_path_handler", shown)
+    monkeypatch.setattr(RepeatedHeads, "handle", repeated)
     return found
 
 

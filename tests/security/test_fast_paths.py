@@ -82,8 +82,8 @@ async def answers(settings: Settings) -> list[Answer]:
 
 async def test_direct_answers(used: Used) -> None:
     """Off, each request goes through ASGI and uvicorn's own writing; the answers are equal."""
-    used.watch(Application, "again", "head read")
-    used.watch(RepeatedHeads, "answer", "head known")
+    used.watch(Application, "fast_path_handler", "head read")
+    used.watch(RepeatedHeads, "handle", "head known")
     used.watch(SingleWriteCycle, "_head", "one write")
     used.watch(RequestResponseCycle, "send", "uvicorn's")
     on = await answers(switched(settings_with()))

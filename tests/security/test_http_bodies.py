@@ -106,10 +106,10 @@ async def test_a_byte_order_mark_before_json(front: Front) -> None:
 
 
 async def test_a_byte_order_mark_hides_no_parameter(front: Front) -> None:
-    """What stands there twice is seen behind it."""
+    """A repeated parameter is seen behind it."""
     reply = await post(front, BOM + TWICE[0])
 
-    assert refusal(reply)[2] == "The parameter query stands there twice."
+    assert refusal(reply)[2] == "The parameter query is repeated."
 
 
 @pytest.mark.parametrize("accept", [JSON, GRAPHQL])
@@ -185,6 +185,6 @@ async def test_a_fault_of_ours(front: Front, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("gateway.http.operation_runner.open_context", broken)
     reply = await post(front, {"query": KEYS})
 
-    message = "The gateway has a fault of its own."
+    message = "Internal error."
     assert refusal(reply) == (500, JSON, message, "INTERNAL")
     assert "4711" not in reply.text

@@ -13,9 +13,9 @@ from tests.security.served import settings_of
 
 OURS = "http://localhost"
 SHOP = "https://shop.test"
-MAY_NOT = (403, JSON, "Pages of this origin may not ask.", "FORBIDDEN")
+MAY_NOT = (403, JSON, "Pages of this origin are not allowed.", "FORBIDDEN")
 PATHS = ("/", "/graphql", "/graphql?query={__typename}", "/examples.json")
-NO_NAME = (421, JSON, "Nothing is served here under this name (server.hosts).", "BAD_USER_INPUT")
+NO_NAME = (421, JSON, "This host name is not served here (server.hosts).", "BAD_USER_INPUT")
 
 
 async def ask(front: Front, method: str, headers: Mapping[str, str]) -> httpx.Response:

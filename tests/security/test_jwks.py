@@ -50,7 +50,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Let keys age by a clock, and keep no token: each is verified by the keys of its moment."""
     moved = Clock()
     monkeypatch.setattr(jwks, "_now", moved)
-    monkeypatch.setattr(jwt, "KEPT_S", -1)
+    monkeypatch.setattr(jwt, "CACHED_S", -1)
     return moved
 
 
@@ -193,7 +193,7 @@ FAILURES: dict[str, tuple[Callable[[], Script], str]] = {
     ),
     "a bomb": (
         lambda: [packed(b" " * 50_000_000 + key_set(NEW))],
-        "compressed, though that was not asked for",
+        "compressed, though not requested",
     ),
     "half of it": (lambda: [ok(key_set(NEW))[:-9], Act.CLOSE], "connection_lost"),
     "a reset": (lambda: [Act.RESET], "connection_lost"),

@@ -137,13 +137,13 @@ async def test_a_key_says_who_asks_and_what_they_may() -> None:
     """By its name; narrowed to a provider where it says so. The same caller each time."""
     scopes = ("segments:read", "segments:write@a", "segments:write@b")
     auth = AuthSettings(keys=(kept(scopes=scopes),))
-    keeper = Authenticator(auth, ["a", "b", "c"], allow_anonymous=None, introspection=None)
-    found = await keeper.caller(f"Bearer {KEY}", "203.0.113.7")
+    authenticator = Authenticator(auth, ["a", "b", "c"], allow_anonymous=None, introspection=None)
+    found = await authenticator.authenticate(f"Bearer {KEY}", "203.0.113.7")
     grants = {Permission.SEGMENTS_READ: None, Permission.SEGMENTS_WRITE: frozenset("ab")}
     assert found == Caller("key:dashboards", grants, may_explore=True)
-    assert keeper.known(f"Bearer {KEY}", None) == (found, math.inf)
-    closed = Authenticator(auth, ["a"], allow_anonymous=None, introspection=False)
-    assert (await closed.caller(f"Bearer {KEY}", None)).may_explore is False
+    assert authenticator.authenticate_now(f"Bearer {KEY}", None) == (found, math.inf)
+    authenticator = Authenticator(auth, ["a"], allow_anonymous=None, introspection=False)
+    assert (await authenticator.authenticate(f"Bearer {KEY}", None)).may_explore is False
 
 
 def test_settings_show_no_hash() -> None:
@@ -162,8 +162,8 @@ hash = "{digest}"
 scopes = {scopes}
 """
 KNOWN = (
-    "must be of segments:read, segments:write, assignments:read, assignments:write, "
-    "customers:read, raw:read, admin, each maybe with @provider"
+    "must be one of segments:read, segments:write, assignments:read, assignments:write, "
+    "customers:read, raw:read, admin, optionally followed by @provider"
 )
 MADE = "is not what `gateway key create` prints: sha256:…"
 
@@ -185,7 +185,7 @@ MADE = "is not what `gateway key create` prints: sha256:…"
         (
             {"scopes": ["own:read"]},
             "scopes",
-            "own:read is for tokens, whose claim names the customer",
+            "own:read is only for tokens, where a claim names the customer",
         ),
         ({"name": "a b"}, "name", "string should match pattern '^[A-Za-z0-9._-]{1,64}$'"),
     ],
@@ -202,8 +202,8 @@ def test_a_key_of_another_form_is_told_by_its_path(
 @pytest.mark.parametrize(
     ("tables", "text"),
     [
-        ((("a", HASH), ("a", OTHER_HASH)), "two keys have the name 'a'; names are unique"),
-        ((("a", HASH), ("b", HASH)), "two keys have the same hash; make a key for each"),
+        ((("a", HASH), ("a", OTHER_HASH)), "two keys have the name 'a'; names must be unique"),
+        ((("a", HASH), ("b", HASH)), "two keys have the same hash; create a key for each"),
     ],
 )
 def test_no_key_is_told_twice(

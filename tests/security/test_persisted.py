@@ -35,10 +35,11 @@ UNKNOWN = (200, "PersistedQueryNotFound", "PERSISTED_QUERY_NOT_FOUND")
 CLOSED = (200, "PersistedQueryNotSupported", "PERSISTED_QUERY_NOT_SUPPORTED")
 ONLY = (
     403,
-    "Only the documents of this gateway's manifest may be asked.",
+    "Only documents in the gateway's manifest are allowed.",
     "PERSISTED_QUERY_NOT_IN_LIST",
 )
-MISMATCH = (400, "The document is not the one that its hash or id names.", "BAD_USER_INPUT")
+MANIFEST = "is not a manifest of Apollo's or Relay's tools: "
+MISMATCH = (400, "The document does not match its hash or id.", "BAD_USER_INPUT")
 
 
 @pytest.fixture
@@ -244,15 +245,15 @@ async def test_trusted_documents_are_past_the_bounds_of_documents(tmp_path: Path
     ("text", "problem"),
     [
         (None, "cannot be read: No such file or directory"),
-        ("{", "is no manifest of Apollo's or Relay's: Input data was truncated"),
-        ("[]", "is no manifest of Apollo's or Relay's: Expected `object`, got `array`"),
+        ("{", MANIFEST + "Input data was truncated"),
+        ("[]", MANIFEST + "Expected `object`, got `array`"),
         (
             '{"a": 7}',
-            "is no manifest of Apollo's or Relay's: Expected `str`, got `int` - at `$[...]`",
+            MANIFEST + "Expected `str`, got `int` - at `$[...]`",
         ),
         (
             '{"format": "apollo-persisted-query-manifest", "version": 2, "operations": []}',
-            "is no manifest of Apollo's or Relay's: Invalid enum value 2 - at `$.version`",
+            MANIFEST + "Invalid enum value 2 - at `$.version`",
         ),
     ],
 )
@@ -311,7 +312,7 @@ def test_an_id_stands_for_one_document(tmp_path: Path) -> None:
     found = json.loads(file.read_text())
     found["operations"].append({**found["operations"][0], "body": NAMES})
     file.write_text(json.dumps(found))
-    with pytest.raises(SettingsError, match=r"operations\[1\] \(Op0\): its id is taken"):
+    with pytest.raises(SettingsError, match=r"operations\[1\] \(Op0\): its id is already used"):
         build(settings_of(manifest=file))
 
 
@@ -338,14 +339,14 @@ def is_known(store: PersistedDocuments, text: str) -> bool:
 
 def test_automatic_documents_are_bounded_in_number() -> None:
     """However many are sent: the newest are known."""
-    texts = [f"{{ a{n} }}" for n in range(persisted_documents.MOST_KEPT + 2)]
-    assert kept(texts) == [False, False, *[True] * persisted_documents.MOST_KEPT]
+    texts = [f"{{ a{n} }}" for n in range(persisted_documents.MOST_CACHED + 2)]
+    assert kept(texts) == [False, False, *[True] * persisted_documents.MOST_CACHED]
 
 
 def test_automatic_documents_are_bounded_in_bytes() -> None:
     """Wide characters count as what they take."""
-    long = persisted_documents.LONGEST_KEPT
-    fit = persisted_documents.MOST_BYTES // (4 * long)
+    long = persisted_documents.LONGEST_CACHED
+    fit = persisted_documents.MOST_CACHED_BYTES // (4 * long)
     texts = ["🙂" * (long - 2) + f"{n:02}" for n in range(fit + 5)]
     assert sum(kept(texts)) == fit
 
@@ -353,7 +354,7 @@ def test_automatic_documents_are_bounded_in_bytes() -> None:
 def test_a_document_that_is_too_long_is_not_kept() -> None:
     """At the bound it is."""
     assert kept(
-        ["a" * persisted_documents.LONGEST_KEPT, "b" * (persisted_documents.LONGEST_KEPT + 1)]
+        ["a" * persisted_documents.LONGEST_CACHED, "b" * (persisted_documents.LONGEST_CACHED + 1)]
     ) == [
         True,
         False,

@@ -206,15 +206,17 @@ async def test_strangers_do_not_explore(
     *, introspection: bool | None, near: bool, far: bool
 ) -> None:
     """Unless that is said; each address is a caller, the same each time."""
-    keeper = Authenticator(AuthSettings(), [], allow_anonymous=True, introspection=introspection)
+    authenticator = Authenticator(
+        AuthSettings(), [], allow_anonymous=True, introspection=introspection
+    )
     for address, explores in (("127.0.0.1", near), ("203.0.113.7", far), (None, near)):
-        caller = await keeper.caller(None, address)
+        caller = await authenticator.authenticate(None, address)
         assert (caller.id, caller.may_explore, caller.is_unrestricted) == (
             f"anonymous:{address or 'local'}",
             explores,
             True,
         )
-        assert keeper.known(None, address) == (caller, math.inf)
+        assert authenticator.authenticate_now(None, address) == (caller, math.inf)
 
 
 def test_this_machine_is_known_by_its_addresses() -> None:
@@ -227,7 +229,7 @@ def test_this_machine_is_known_by_its_addresses() -> None:
 
 URL = 'jwks_url = "https://login.shop.example/keys"'
 FORM = r"string should match pattern '^https?://[^\s#@]+$'"
-HTTPS = "must be https, but for this machine's own addresses"
+HTTPS = "must be https, except for this machine's own addresses"
 ONE = "needs exactly one of jwks_url and jwks_file"
 
 

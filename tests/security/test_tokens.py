@@ -185,14 +185,14 @@ FOREIGN: dict[str, tuple[Callable[[], str], str]] = {
     "half a signature": (lambda: signed()[:-200], "bad_signature"),
     "a changed header": (lambda: changed(0, typ="at+jwt"), "bad_signature"),
     "changed claims": (lambda: changed(1, sub="root"), "bad_signature"),
-    "its own key": (embedded, "a header that is not followed"),
+    "its own key": (embedded, "a header that is not accepted"),
     "a chain of certificates": (
         lambda: signed(key=STRANGER, x5c=["MIIB"]),
-        "a header that is not followed",
+        "a header that is not accepted",
     ),
     "an unknown extension": (
         lambda: changed(0, crit=["exp"], exp=1),
-        "a header that is not followed",
+        "a header that is not accepted",
     ),
     "a known extension": (
         lambda: f"{encoded({'alg': 'RS256', 'b64': False, 'crit': ['b64']})}.x.x",
@@ -259,9 +259,9 @@ FORMS: dict[str, tuple[Callable[[], str], str]] = {
     "padding": (lambda: signed() + "==", "bad_signature"),
     "too long": (
         lambda: signed(claims(more="x" * LONGEST)),
-        "credentials of a form that none have",
+        "malformed credentials",
     ),
-    "letters beyond ASCII": (lambda: "é" * 20, "credentials of a form that none have"),
+    "letters beyond ASCII": (lambda: "é" * 20, "malformed credentials"),
 }
 
 
@@ -379,7 +379,7 @@ async def test_a_token_is_verified_once_a_minute(
     for _ in range(5):
         assert await lets_in(front, token)
     assert verified == ["rsa-1"]
-    clock.at += jwt.KEPT_S + 1
+    clock.at += jwt.CACHED_S + 1
     assert await lets_in(front, token)
     assert verified == ["rsa-1"] * 2
 
@@ -409,7 +409,7 @@ async def test_few_tokens_are_kept(
     front: Front, verified: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest goes first."""
-    monkeypatch.setattr(jwt, "MOST_KEPT", 3)
+    monkeypatch.setattr(jwt, "MOST_CACHED", 3)
     several = [signed(claims(sub=f"person-{number}")) for number in range(4)]
     for token in several:
         assert await lets_in(front, token)
@@ -420,7 +420,9 @@ async def test_few_tokens_are_kept(
     assert len(verified) == 5
 
 
-def doorkeeper(jwks: Path, *, introspection: bool | None = None, **changed: Any) -> Authenticator:
+def authenticator_for(
+    jwks: Path, *, introspection: bool | None = None, **changed: Any
+) -> Authenticator:
     """Return who keeps the door of a gateway with the providers `a` and `b`."""
     auth = believing(jwks, **changed).auth
     return Authenticator(auth, ["a", "b"], allow_anonymous=None, introspection=introspection)
@@ -429,7 +431,7 @@ def doorkeeper(jwks: Path, *, introspection: bool | None = None, **changed: Any)
 async def caller(jwks: Path, said: dict[str, Any], **changed: Any) -> Caller:
     """Return who shows a token with these claims."""
     token = signed(claims(**{"scope": None, **said}))
-    return await doorkeeper(jwks, **changed).caller(f"Bearer {token}", "203.0.113.7")
+    return await authenticator_for(jwks, **changed).authenticate(f"Bearer {token}", "203.0.113.7")
 
 
 READ, WRITE, OWN = Permission.SEGMENTS_READ, Permission.SEGMENTS_WRITE, Permission.OWN_READ
@@ -525,16 +527,16 @@ async def test_who_signed_in_may_explore_unless_nobody_may(
     jwks: Path, *, setting: bool | None, explores: bool
 ) -> None:
     """The setting `documents.introspection`."""
-    keeper = doorkeeper(jwks, introspection=setting)
-    assert (await keeper.caller(f"Bearer {signed()}", None)).may_explore is explores
+    authenticator = authenticator_for(jwks, introspection=setting)
+    assert (await authenticator.authenticate(f"Bearer {signed()}", None)).may_explore is explores
 
 
 async def test_who_is_known_is_told_without_waiting(jwks: Path) -> None:
     """Once verified: the same caller."""
-    keeper, authorization = doorkeeper(jwks), f"Bearer {signed()}"
-    assert keeper.known(authorization, None) is None
-    found = await keeper.caller(authorization, None)
-    known = keeper.known(authorization, None)
+    authenticator, authorization = authenticator_for(jwks), f"Bearer {signed()}"
+    assert authenticator.authenticate_now(authorization, None) is None
+    found = await authenticator.authenticate(authorization, None)
+    known = authenticator.authenticate_now(authorization, None)
     assert known is not None
     assert known.caller is found
 
@@ -543,4 +545,4 @@ async def test_a_text_that_is_no_header_is_refused(jwks: Path) -> None:
     """A WebSocket hands in any text."""
     for text in ("Bearer \ud800", "Bearer sgk_\ud800", "\0", "Bearer \n"):
         with pytest.raises(Unauthenticated):
-            await doorkeeper(jwks).caller(text, None)
+            await authenticator_for(jwks).authenticate(text, None)

@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from gateway.auth.authenticator import Authenticator
-from gateway.auth.permissions import Caller, SignedIn, unrestricted_caller
+from gateway.auth.permissions import Caller, VerifiedCaller, unrestricted_caller
 from gateway.errors import Unauthenticated
 from tests.e2e.writes.asking import do, document, shoppers
 from tests.resilience.held import serving
@@ -286,12 +286,14 @@ class OneKey(Authenticator):
 
     lasts = True
 
-    def known(self, authorization: str | None, address: str | None) -> SignedIn | None:
+    def authenticate_now(
+        self, authorization: str | None, address: str | None
+    ) -> VerifiedCaller | None:
         """Return its holder."""
         del address
         if authorization != "Bearer key" or not self.lasts:
             raise Unauthenticated("Sign in.")
-        return SignedIn(SIGNED, math.inf)
+        return VerifiedCaller(SIGNED, math.inf)
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""The browser pages: built from `web/` into `static/`, with the example queries they show."""
+"""The browser pages, built from `web/` into `static/`, and their example queries."""

@@ -1,4 +1,4 @@
-"""The example queries of GraphiQL: one file each, in the order of their names."""
+"""The example queries of GraphiQL, one file each, in the order of their names."""
 
 from pathlib import Path
 from typing import TypedDict
@@ -16,7 +16,7 @@ class Example(TypedDict):
 
 
 def examples() -> list[Example]:
-    """Return the examples; each shows the upstream calls that it takes."""
+    """Return the examples; each has the header that lists its upstream calls."""
     return [
         Example(
             name=path.stem.partition("-")[2].replace("-", " "),

@@ -1,7 +1,7 @@
-"""The open connections of one process: a number of them in all, and a share for each address.
+"""Limit the open connections of one process, in total and per client address.
 
-When there are too many, those that wait for their client are ended, the longest-waiting first:
-idle ones, requests that have not come whole, WebSockets without operations. Those at work stay.
+When there are too many, connections that wait for their client are closed, the longest-waiting
+first: idle ones, incomplete requests, WebSockets without operations. Busy ones stay open.
 """
 
 import heapq
@@ -12,44 +12,44 @@ from typing import Protocol
 from gateway.limits.settings import LimitSettings
 
 SPARE_FILES = 100
-"""At least so many open files are left to the store, to providers and to new connections."""
+"""The least number of open files reserved for the store, for providers and for new connections."""
 
-ENDED_AT_ONCE = 16
-"""A part of a full share: looking through it for each new connection would cost much."""
+CLOSED_FRACTION = 16
+"""This fraction of a full group is closed at once: scanning it for each connection is slow."""
 
 
 class Connection(Protocol):
-    """A connection that can be ended for another one."""
+    """A connection that can be closed to make room for another."""
 
     @property
     def was_served(self) -> bool:
-        """Whether a whole request came over it."""
+        """Whether it has delivered a complete request."""
 
     def waits_since(self) -> float | None:
-        """Return since when it waits for its client, on the loop's clock; None: it is at work."""
+        """Return since when it waits for its client, on the loop's clock; None: it is busy."""
 
     def end(self) -> None:
-        """Close it."""
+        """Close the connection."""
 
 
 class OpenConnections:
-    """Counts connections, and ends some when there are too many."""
+    """Count connections, and close some when there are too many."""
 
     def __init__(self, limits: LimitSettings) -> None:
-        """Hold as many as the limits and the system allow."""
+        """Allow as many as the limits and the system do."""
         self.limits = limits
         self._most = min(limits.connections, most_files() - spare_files())
         self._share = limits.connections_per_address
         self._groups: dict[str | None, dict[Connection, None]] = {}
         self._group_of: dict[Connection, str | None] = {}
         self.uncounted: set[object] = set()
-        """Connections whose task is none of `limits.concurrent_requests`: it waits for its client,
-        or answers a probe."""
+        """Connections whose task does not count for `limits.concurrent_requests`: it waits for its
+        client, or serves a probe."""
 
     def add(self, connection: Connection, address: str | None) -> bool:
-        """Count a connection for an address; None: for no single one.
+        """Count a connection for an address; None: for no single address.
 
-        Return False where there is no room, since all others are at work.
+        Return False if there is no room because all others are busy.
         """
         name = None if address is None else network_of(address)
         group = self._groups.setdefault(name, {})
@@ -61,7 +61,7 @@ class OpenConnections:
         return has_room
 
     def remove(self, connection: Connection) -> None:
-        """Forget a connection, if it is known."""
+        """Stop counting a connection."""
         self.uncounted.discard(connection)
         if connection in self._group_of:
             name = self._group_of.pop(connection)
@@ -79,53 +79,53 @@ class OpenConnections:
         return self.add(connection, address)
 
     def _make_room(self, newest: Connection) -> bool:
-        """End some of whoever has most. Those that come through proxies are the last."""
+        """Close some connections of the largest group; those behind proxies come last."""
         groups = sorted(self._groups.items(), key=lambda each: (each[0] is None, -len(each[1])))
         return any(self._end_some(group, newest) for _, group in groups)
 
     def _end_some(self, group: dict[Connection, None], newest: Connection) -> bool:
-        fresh: list[tuple[float, int, Connection]] = []
+        unserved: list[tuple[float, int, Connection]] = []
         served: list[tuple[float, int, Connection]] = []
         for each in group:
             since = None if each is newest else each.waits_since()
             if since is not None:
-                (served if each.was_served else fresh).append((since, id(each), each))
-        # Neither a flood of sockets that ask nothing drives out who is served, nor one of idle
-        # sockets that were served drives out who has just come.
-        waiting = served if served and 2 * len(fresh) < len(group) else fresh
-        some = heapq.nsmallest(max(1, len(group) // ENDED_AT_ONCE), waiting)
-        for *_, each in some:
+                (served if each.was_served else unserved).append((since, id(each), each))
+        # A flood of silent sockets must not displace clients that were served, nor a flood of idle
+        # sockets that were served displace new clients.
+        waiting = served if served and 2 * len(unserved) < len(group) else unserved
+        oldest = heapq.nsmallest(max(1, len(group) // CLOSED_FRACTION), waiting)
+        for *_, each in oldest:
             self.remove(each)
             each.end()
-        return bool(some)
+        return bool(oldest)
 
 
 def network_of(address: str) -> str:
-    """Return what has a share: an IPv4 address, or the /64 of an IPv6 one: a client has it all."""
+    """Return the unit that has a share: an IPv4 address, or the /64 network of an IPv6 address."""
     if ":" not in address:
         return address
     try:
-        found = ipaddress.IPv6Address(address)
+        parsed = ipaddress.IPv6Address(address)
     except ValueError:
         return address
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return found.packed[:8].hex()
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return parsed.packed[:8].hex()
 
 
 def most_files() -> int:
-    """Return how many files this process may open."""
+    """Return the number of files that this process may open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 1 << 20 if soft == resource.RLIM_INFINITY else soft
 
 
 def spare_files() -> int:
-    """Return how many of them are not for clients."""
+    """Return the number of open files that are reserved, and not available to clients."""
     return max(SPARE_FILES, most_files() // 4)
 
 
 def raise_file_limit() -> None:
-    """Allow this process as many open files as the system lets it have."""
+    """Raise the soft limit of open files to the hard limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard not in {soft, resource.RLIM_INFINITY}:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

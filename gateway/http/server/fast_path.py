@@ -1,7 +1,7 @@
-"""Plain requests, answered past ASGI: what it costs is more than what most of them ask.
+"""Serve simple requests without ASGI, which takes more time than most of the requests.
 
-An application may have a method `again`, which is shown the head of each POST as an ASGI scope; it
-returns what answers the bodies behind such a head, or None where it wants to be called as ever.
+An application may have a method `fast_path_handler`, which gets the head of each POST as an ASGI
+scope. It returns a handler for requests with this head, or None to use the normal ASGI path.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ from gateway.http.server.repeated_heads import FastPathHandler, RawResponse, Rep
 from gateway.http.server.upgrades import UpgradingHttp
 
 GRACE_S = 1.0
-"""How much longer a connection is kept than clients are told: a request may be on its way."""
+"""How much longer a connection stays open than announced: a request may be in transit."""
 
-CLOSES = b"connection: close\r\n\r\n"
-"""The last header of a connection's last answer."""
+CLOSE_END = b"connection: close\r\n\r\n"
+"""The last header of a connection's last response."""
 
-Reads = Callable[[Scope], FastPathHandler | None]
+HandlerFinder = Callable[[Scope], FastPathHandler | None]
 
 
-class _Request:
-    """What uvicorn looks at of a request and its task: one stands for all of a connection's."""
+class _FastPathCycle:
+    """What uvicorn reads of a request cycle and of its task: one object for all fast requests."""
 
     keep_alive = True
     disconnected = False
@@ -38,14 +38,14 @@ class _Request:
         self.message_event = asyncio.Event()
 
     def cancel(self, msg: str) -> None:
-        """Do nothing: it has not been begun, and its connection is closed by uvicorn."""
+        """Do nothing: there is no task, and uvicorn closes the connection."""
 
 
 class FastPathProtocol(UpgradingHttp):
-    """HTTP/1.1 as uvicorn speaks it, but for requests that the application answers directly.
+    """uvicorn's HTTP/1.1, except for requests that the application can handle directly.
 
-    Those are POSTs with a body of known length that nothing else of their connection is waiting
-    for. Whoever hangs up, or does not wait for an answer, is treated as ever.
+    Those are POSTs with a known length, while no other request of the connection is in progress.
+    Pipelining and disconnects are handled by uvicorn.
     """
 
     def __init__(
@@ -57,91 +57,91 @@ class FastPathProtocol(UpgradingHttp):
     ) -> None:
         """Serve one connection."""
         super().__init__(config, server_state, app_state, _loop)
-        self.goes_on = b"connection: keep-alive\r\nkeep-alive: timeout=%d\r\n\r\n" % (
+        self.keep_alive_end = b"connection: keep-alive\r\nkeep-alive: timeout=%d\r\n\r\n" % (
             config.timeout_keep_alive
         )
-        """The last headers of an answer that is not the last one (RFC 9112, C.2.2)."""
+        """The last headers of a response that is not the connection's last (RFC 9112, C.2.2)."""
         self.requests = 0
-        """How many came whole so far."""
-        self._reads = _reads(self.app)
-        self._repeats = RepeatedHeads()
-        self._is_between = True
-        """No part of a request has come yet."""
-        self._again: FastPathHandler | None = None
-        """What answers the request that is being read, or was read last; None: as ever."""
+        """The number of complete requests so far."""
+        self._handler_for = _handler_finder(self.app)
+        self._repeated_heads = RepeatedHeads()
+        self._is_between_requests = True
+        """No part of the next request has arrived."""
+        self._handler: FastPathHandler | None = None
+        """Handles the request that is being read, or was read last; None: the ASGI path does."""
         self._body = bytearray()
-        """What has come of it …"""
+        """The part of the body that has arrived."""
         self._length = 0
-        """… and how long the last one was."""
-        self._may_be_direct = False
-        """Of several requests that came in one piece only the first may: others get their turn."""
-        self._direct: Any = _Request()
-        self._answering: asyncio.Task[None] | None = None
+        """The length of the last complete body."""
+        self._may_use_fast_path = False
+        """Only for the first of several requests in one segment: other clients get a turn."""
+        self._fast_cycle: Any = _FastPathCycle()
+        self._response_task: asyncio.Task[None] | None = None
         self._used_at = 0.0
-        """When the newest answer was sent, on the loop's clock."""
+        """When the last response was sent, on the loop's clock."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End what is read for nobody."""
-        if self._answering is not None:
-            self._answering.cancel()
-        self.tasks.discard(self._direct)
+        """Cancel the request in progress."""
+        if self._response_task is not None:
+            self._response_task.cancel()
+        self.tasks.discard(self._fast_cycle)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read a piece of a request, or of several."""
-        begins = self._is_between and self._is_idle()
-        if begins:
-            answer = self._repeats.answer(data)
-            if answer is not None:
+        """Read data: a part of a request, or several requests."""
+        is_new = self._is_between_requests and self._is_idle()
+        if is_new:
+            response = self._repeated_heads.handle(data)
+            if response is not None:
                 self.requests += 1
-                self._send(answer)
+                self._send(response)
                 return
         before = self.requests
-        self._may_be_direct = begins
+        self._may_use_fast_path = is_new
         super().data_received(data)
-        is_one = begins and self._is_between and self.requests == before + 1
-        if is_one and self._again is not None:
-            self._repeats.keep(data, self._length, self._again)
+        is_one_request = is_new and self._is_between_requests and self.requests == before + 1
+        if is_one_request and self._handler is not None:
+            self._repeated_heads.add(data, self._length, self._handler)
 
     def on_message_begin(self) -> None:
-        """Read a request."""
+        """Start to read a request."""
         super().on_message_begin()
-        self._is_between = False
+        self._is_between_requests = False
 
     def on_headers_complete(self) -> None:
-        """Find out how a request is answered."""
-        self._again = self._again_of_this() if self._may_be_direct else None
-        self._may_be_direct = False
-        if self._again is None:
+        """Choose the path that serves the request."""
+        self._handler = self._find_handler() if self._may_use_fast_path else None
+        self._may_use_fast_path = False
+        if self._handler is None:
             super().on_headers_complete()
             return
-        self.cycle = self._direct
-        self._direct.response_complete = False
-        self.tasks.add(self._direct)
+        self.cycle = self._fast_cycle
+        self._fast_cycle.response_complete = False
+        self.tasks.add(self._fast_cycle)
 
     def on_body(self, body: bytes) -> None:
         """Read a part of a body."""
-        if self._again is None:
+        if self._handler is None:
             super().on_body(body)
         else:
             self._body += body
 
     def on_message_complete(self) -> None:
-        """Answer a request that came whole."""
-        self._is_between = True
+        """Serve a complete request."""
+        self._is_between_requests = True
         self.requests += 1
-        if self._again is None:
+        if self._handler is None:
             super().on_message_complete()
         else:
-            self.tasks.discard(self._direct)
+            self.tasks.discard(self._fast_cycle)
             body, self._length = bytes(self._body), len(self._body)
             self._body.clear()
-            self._send(self._again(body))
+            self._send(self._handler(body))
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that was idle: requests do not touch the timer, it looks itself."""
+        """Close an idle connection; fast requests do not reset the timer, so check their time."""
         now = self.loop.time()
-        used_at = self._used_at if self._direct.response_complete else now
+        used_at = self._used_at if self._fast_cycle.response_complete else now
         left = used_at + self.timeout_keep_alive + GRACE_S - now
         if left > 0:
             self.timeout_keep_alive_task = self.loop.call_later(
@@ -154,19 +154,19 @@ class FastPathProtocol(UpgradingHttp):
         super().timeout_keep_alive_handler()
 
     def _is_idle(self) -> bool:
-        """Tell whether a request that came now could be answered directly."""
+        """Return whether a request that arrives now could use the fast path."""
         return self._is_free() and not self.flow.write_paused and not self.transport.is_closing()
 
     def _is_free(self) -> bool:
-        """Tell whether no request of this connection is under way."""
-        # Before the first there is no cycle, whatever uvicorn's annotation says.
+        """Return whether no request of this connection is in progress."""
+        # Before the first request there is no cycle, despite uvicorn's annotation.
         cycle: Any = self.cycle
         return cycle is None or bool(cycle.response_complete)
 
-    def _again_of_this(self) -> FastPathHandler | None:
+    def _find_handler(self) -> FastPathHandler | None:
         parser = self.parser
         if (
-            self._reads is None
+            self._handler_for is None
             or parser.get_method() != b"POST"
             or parser.get_http_version() != "1.1"
             or not parser.should_keep_alive()
@@ -176,37 +176,37 @@ class FastPathProtocol(UpgradingHttp):
         self.scope["method"] = "POST"
         self.scope["raw_path"] = self.url
         scope: Any = self.scope  # uvicorn's type is another one
-        return self._reads(scope)
+        return self._handler_for(scope)
 
-    def _send(self, answer: RawResponse | Coroutine[Any, Any, RawResponse]) -> None:
-        self.cycle = self._direct
-        if isinstance(answer, RawResponse):
-            self._write(answer)
+    def _send(self, response: RawResponse | Coroutine[Any, Any, RawResponse]) -> None:
+        self.cycle = self._fast_cycle
+        if isinstance(response, RawResponse):
+            self._write(response)
         else:
-            self._direct.response_complete = False
-            self._answering = self.loop.create_task(self._send_later(answer))
-            self.tasks.add(self._answering)
+            self._fast_cycle.response_complete = False
+            self._response_task = self.loop.create_task(self._send_later(response))
+            self.tasks.add(self._response_task)
 
-    async def _send_later(self, coming: Coroutine[Any, Any, RawResponse]) -> None:
+    async def _send_later(self, running: Coroutine[Any, Any, RawResponse]) -> None:
         try:
-            answer = await coming
+            response = await running
         except BaseException:
             self.transport.abort()
             raise
         finally:
-            if self._answering is not None:
-                self.tasks.discard(self._answering)
-                self._answering = None
-        self._write(answer)
+            if self._response_task is not None:
+                self.tasks.discard(self._response_task)
+                self._response_task = None
+        self._write(response)
 
-    def _write(self, answer: RawResponse) -> None:
-        cycle = self._direct
+    def _write(self, response: RawResponse) -> None:
+        cycle = self._fast_cycle
         cycle.response_complete = True
         if self.transport.is_closing():
             return
-        end = self.goes_on if cycle.keep_alive else CLOSES
-        head = STATUS_LINE[answer.status], answer.lines, end
-        self.transport.write(b"".join((*head, answer.body)))
+        end = self.keep_alive_end if cycle.keep_alive else CLOSE_END
+        head = STATUS_LINE[response.status], response.lines, end
+        self.transport.write(b"".join((*head, response.body)))
         self._used_at = self.loop.time()
         if not cycle.keep_alive:
             self.transport.close()
@@ -216,13 +216,13 @@ class FastPathProtocol(UpgradingHttp):
             self.server_state.total_requests += 1
 
 
-def _reads(app: Any) -> Reads | None:
-    """Return what an application reads heads by."""
+def _handler_finder(app: Any) -> HandlerFinder | None:
+    """Return the application's `fast_path_handler`, behind uvicorn's proxy middleware if used."""
     proxies = proxies_of(app)
     if proxies is None:
-        found: Reads | None = getattr(app, "again", None)
-        return found
-    inner = _reads(app.app)
+        finder: HandlerFinder | None = getattr(app, "fast_path_handler", None)
+        return finder
+    inner = _handler_finder(app.app)
     if inner is None:
         return None
     return lambda scope: inner(proxies.forwarded(scope))

@@ -1,7 +1,6 @@
-"""The server's end of a connection: uvicorn's, with bounds for clients that are slow or send much.
+"""uvicorn's HTTP protocol with limits for clients that are slow or send too much.
 
-The bounds act on what is unusual: a request that came whole, and whose answer was taken, costs no
-timer. Its answer is written at once.
+A request that arrives in one segment, and whose response the client reads, needs no timer.
 """
 
 import asyncio
@@ -18,11 +17,11 @@ from gateway.http.server.fast_path import FastPathProtocol
 from gateway.http.server.half_closed import HalfClosed
 from gateway.http.server.proxies import proxies_of
 from gateway.http.server.refusals import (
-    BEYOND_SHARE,
     HANDSHAKE_TOO_LARGE,
-    NO_HTTP,
     NO_LENGTH,
-    on_the_wire,
+    NOT_HTTP,
+    SHARE_EXCEEDED,
+    refusal_bytes,
     too_large,
 )
 from gateway.http.server.single_write import SingleWriteCycle
@@ -30,14 +29,14 @@ from gateway.http.server.slow_clients import WriteTimeout
 from gateway.http.server.targets import origin_form
 from gateway.http.server.websocket_protocol import BoundedWebSocketProtocol
 
-MOST_WAITING = 10
-"""Requests of one connection that wait for the one before (pipelining)."""
+MOST_PIPELINED = 10
+"""Requests of one connection that wait for the previous one (pipelining)."""
 
 LINGER_S = 1.0
-"""How long a client that is still sending may do so, to read meanwhile why it is refused."""
+"""How long a refused client may go on sending, so that it can read the response."""
 
-CHUNKING = 1.25
-"""How many times `body_bytes` a chunked body may take on the wire: tiny chunks cost much CPU."""
+CHUNKED_OVERHEAD = 1.25
+"""The size on the wire of a chunked body, relative to `body_bytes`: tiny chunks take much CPU."""
 
 WITH_BODY = frozenset((b"PATCH", b"POST", b"PUT"))
 LENGTHS = frozenset((b"content-length", b"transfer-encoding"))
@@ -48,7 +47,7 @@ _PATH = re.compile(rb"/[!-~]*")
 
 
 class BoundedHttpProtocol(WriteTimeout, HalfClosed, FastPathProtocol):
-    """HTTP/1.1, with bounds."""
+    """HTTP/1.1 with limits."""
 
     def __init__(
         self,
@@ -60,160 +59,163 @@ class BoundedHttpProtocol(WriteTimeout, HalfClosed, FastPathProtocol):
         open_connections: OpenConnections,
         direct_answers: bool = True,
     ) -> None:
-        """Serve one connection; without `direct_answers` as uvicorn does, within the bounds."""
+        """Serve one connection; without `direct_answers` by uvicorn alone, within the limits."""
         super().__init__(config, server_state, app_state, _loop)
         self._writes_once = direct_answers
         if not direct_answers:
-            self._reads = None
-        # Uvicorn words a line for each request, also where nobody reads it.
+            self._handler_for = None
+        # Otherwise uvicorn formats a line for each request, even if it is not logged.
         self.access_log = False
         limits = self._limits = open_connections.limits
         self._open = open_connections
         self._proxies = proxies_of(self.app)
         self._address: str | None = None
-        """What the connection counts for; None: it comes through a proxy, for many clients."""
-        self._is_beyond_share = False
+        """The address that the connection counts for; None: that of a proxy with many clients."""
+        self._exceeds_share = False
         self._is_probe = False
         self._send_timeout_s = limits.send_timeout_s
         self._received = 0
-        """Bytes since the last request was read to its end."""
+        """Bytes since the end of the last complete request."""
         self._in_headers = True
         self._in_body = False
-        self._patience: asyncio.TimerHandle | None = None
-        """For the rest of the request that is being read …"""
+        self._read_timer: asyncio.TimerHandle | None = None
+        """Limits the time to receive the rest of a request."""
         self._reading_since = 0.0
-        """… and since when."""
-        self._refusal = NO_HTTP
-        self._is_refused = False
-        """Nothing more is read."""
-        self._last_words: RequestError | None = None
-        """What is answered behind the requests that are under way."""
+        """When the timer was started."""
+        self._refusal = NOT_HTTP
+        self._is_discarding = False
+        """Further data is discarded."""
+        self._pending_refusal: RequestError | None = None
+        """The refusal to send after the responses to the requests in progress."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        """Wait for a request."""
+        """Wait for the first request."""
         super().connection_made(transport)
-        self._be_patient(self._limits.header_timeout_s)
+        self._set_read_timer(self._limits.header_timeout_s)
         host = self.client[0] if self.client else None
         if host is not None and not (self._proxies and self._proxies.trusts(host)):
             self._address = host
-        self._is_beyond_share = not self._open.add(self, self._address)
+        self._exceeds_share = not self._open.add(self, self._address)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget all timers."""
-        self._be_patient(None)
-        self.unwatch()
-        self.stop_looking()
+        """Cancel all timers."""
+        self._set_read_timer(None)
+        self.stop_write_timer()
+        self.stop_probing()
         self._open.remove(self)
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn closes, whatever is under way
-        """Know that the client sends no more; return whether it may still be answered."""
+        """Note the end of the client's data; return whether to keep the connection open."""
         if self._is_free() or self._in_body:
             return False
         cycle: Any = self.cycle
         cycle.keep_alive = False
-        self._be_patient(None)
+        self._set_read_timer(None)
         is_quiet = not (self.pipeline or self._in_headers or cycle.response_started)
-        self.look_for_client(may_write=is_quiet and self.parser.get_http_version() == "1.1")
+        self.probe_client(may_write=is_quiet and self.parser.get_http_version() == "1.1")
         return True
 
     def data_received(self, data: bytes) -> None:
-        """Read a piece of a request, or of several."""
-        if self._is_refused:
+        """Read data: a part of a request, or several requests."""
+        if self._is_discarding:
             return
         self._received += len(data)
         before = self.requests
         super().data_received(data)
         if self._in_headers or self._in_body:
-            self._wait_for_the_rest()
+            self._limit_incomplete_request()
             return
         self._received = 0
         if self.requests > before:
-            if self._patience is not None:
-                self._be_patient(None)
-        elif self._patience is None and self._is_free():
-            # Nothing but empty lines, which would keep an idle connection for ever.
-            self._be_patient(self._limits.header_timeout_s)
+            if self._read_timer is not None:
+                self._set_read_timer(None)
+        elif self._read_timer is None and self._is_free():
+            # Only empty lines: without a timer they would keep an idle connection open for ever.
+            self._set_read_timer(self._limits.header_timeout_s)
 
     def _is_idle(self) -> bool:
-        """Tell whether a request that came now would be the only one, and be let in."""
+        """Return whether a request that arrives now is within the limits and could be fast."""
         at_work = len(self.tasks) - len(self._open.uncounted)
         return at_work < self._limits.concurrent_requests and super()._is_idle()
 
-    def _wait_for_the_rest(self) -> None:
+    def _limit_incomplete_request(self) -> None:
         limits = self._limits
-        if self._is_refused or self.transport.get_protocol() is not self:
+        if self._is_discarding or self.transport.get_protocol() is not self:
             return
         if self._in_headers and self._received > limits.header_bytes:
             self._refuse(too_large("header_bytes", limits.header_bytes, 431))
-        elif self._in_body and self._received > limits.header_bytes + CHUNKING * limits.body_bytes:
+        elif (
+            self._in_body
+            and self._received > limits.header_bytes + CHUNKED_OVERHEAD * limits.body_bytes
+        ):
             self._refuse(too_large("body_bytes", limits.body_bytes, 413))
-        elif self._patience is None:
+        elif self._read_timer is None:
             wait = limits.header_timeout_s if self._in_headers else limits.body_timeout_s
-            self._be_patient(wait)
+            self._set_read_timer(wait)
             if self._in_body:
-                self._hold()
+                self._count_for_client()
 
     def on_message_begin(self) -> None:
-        """Read a request."""
+        """Start to read a request."""
         super().on_message_begin()
         self._in_headers = True
 
     def on_headers_complete(self) -> None:
-        """Start to answer a request whose headers were read."""
+        """Check the head of a request, and start to serve it."""
         if self.parser.should_upgrade():
-            return  # The parser stops here: `take_handshake` follows, or the same head again.
+            return  # The parser stops here: `start_websocket` is next, or the same head again.
         self._check_head()
         if self.parser.get_method() in WITH_BODY and LENGTHS.isdisjoint(dict(self.headers)):
-            self._stop(NO_LENGTH)
+            self._reject(NO_LENGTH)
         self._in_headers, self._in_body = False, True
         super().on_headers_complete()
-        if self._again is None:
-            # What stands behind a chunked body (trailers) is no header: no proxy looked at it.
+        if self._handler is None:
+            # Do not mix trailers of a chunked body with the headers: proxies do not check them.
             self.headers = []
-            # Uvicorn names the class itself; nothing of the cycle ran yet.
+            # uvicorn does not let us choose the class; the cycle has not started yet.
             cycle: Any = self.cycle
             cycle.__class__ = SingleWriteCycle
-            cycle.goes_on, cycle.writes_once = self.goes_on, self._writes_once
+            cycle.keep_alive_end, cycle.writes_once = self.keep_alive_end, self._writes_once
         if self._is_probe:
             self._count()
 
     def _check_head(self) -> None:
-        """Leave the parser where a request is not let in."""
+        """Reject a request whose head exceeds a limit or is malformed."""
         limits = self._limits
-        if self._patience is not None:
-            self._be_patient(None)
+        if self._read_timer is not None:
+            self._set_read_timer(None)
         if self._received > limits.header_bytes:
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > limits.header_bytes:
-                self._stop(too_large("header_bytes", limits.header_bytes, 431))
+                self._reject(too_large("header_bytes", limits.header_bytes, 431))
         if not _PATH.fullmatch(self.url):
             self.url, self.headers[:] = origin_form(self.url, self.headers)
             if not _PATH.fullmatch(self.url):
-                self._stop(NO_HTTP)
+                self._reject(NOT_HTTP)
         self._is_probe = self.url.partition(b"?")[0] in PROBES
         if not self._is_probe:
-            self._check_room()
-        if self.pipeline and len(self.pipeline) >= MOST_WAITING:
-            self._stop(NO_HTTP)
+            self._check_concurrency()
+        if self.pipeline and len(self.pipeline) >= MOST_PIPELINED:
+            self._reject(NOT_HTTP)
 
-    def take_handshake(self, rest: bytes) -> None:
-        """Hand the connection over to WebSocket."""
+    def start_websocket(self, rest: bytes) -> None:
+        """Hand the connection over to the WebSocket protocol."""
         try:
             self._check_head()
         except RequestError as error:
             self._refuse(error)
             return
         if not self._is_free():
-            # Answers of earlier requests would get into those of the WebSocket.
-            self._refuse(NO_HTTP)
+            # Responses to earlier requests would be mixed with WebSocket frames.
+            self._refuse(NOT_HTTP)
             return
         client = self._client()
         if self._address is None and not self._open.move(self, client):
-            self._refuse(BEYOND_SHARE)
+            self._refuse(SHARE_EXCEEDED)
             return
-        names: Any = self.ws_protocol_class  # uvicorn's type is another one
-        protocol: BoundedWebSocketProtocol = names(
+        protocol_class: Any = self.ws_protocol_class  # uvicorn's annotation is too narrow
+        protocol: BoundedWebSocketProtocol = protocol_class(
             config=self.config, server_state=self.server_state, app_state=self.app_state
         )
         protocol.connection_made(self.transport)
@@ -232,131 +234,131 @@ class BoundedHttpProtocol(WriteTimeout, HalfClosed, FastPathProtocol):
         if rest:
             protocol.data_received(rest)
 
-    def _check_room(self, with_this: int = 0) -> None:
-        """Leave the parser where too much is under way."""
+    def _check_concurrency(self, with_this: int = 0) -> None:
+        """Reject a request if too many are in progress."""
         limits = self._limits
-        at_work = len(self.tasks) - len(self._open.uncounted) - with_this
-        if at_work >= limits.concurrent_requests:
-            self._stop(too_large("concurrent_requests", limits.concurrent_requests, 503))
-        if self._is_beyond_share:
-            self._stop(BEYOND_SHARE)
+        in_progress = len(self.tasks) - len(self._open.uncounted) - with_this
+        if in_progress >= limits.concurrent_requests:
+            self._reject(too_large("concurrent_requests", limits.concurrent_requests, 503))
+        if self._exceeds_share:
+            self._reject(SHARE_EXCEEDED)
 
     def _client(self) -> str | None:
-        """Return the address of who sent the head that was read, behind a proxy the client's."""
+        """Return the client's address, also for a client behind a trusted proxy."""
         if self._address is not None or self._proxies is None:
             return self._address
         scope: Any = self.scope  # uvicorn's type is another one
         client = self._proxies.forwarded(scope)["client"]
         return client[0] if client else None
 
-    def _hold(self) -> None:
-        """Let a request whose body has not come whole count for its client alone."""
+    def _count_for_client(self) -> None:
+        """Count a request with an incomplete body for its client only."""
         self._count()
         if self._address is None and not self._open.move(self, self._client()):
-            self._refuse(BEYOND_SHARE)
+            self._refuse(SHARE_EXCEEDED)
 
     def _count(self) -> None:
-        """Count the task of this connection among those at work, unless it waits or is a probe."""
-        is_outside = self._in_body or self._is_probe
-        if is_outside and not (self.pipeline or self._is_free() or self._is_refused):
+        """Count this connection's task, unless it waits for its client or serves a probe."""
+        is_exempt = self._in_body or self._is_probe
+        if is_exempt and not (self.pipeline or self._is_free() or self._is_discarding):
             self._open.uncounted.add(self)
         else:
             self._open.uncounted.discard(self)
 
     @property
     def was_served(self) -> bool:
-        """Whether a whole request came over it."""
+        """Whether the connection has delivered a complete request."""
         return self.requests > 0
 
     def waits_since(self) -> float | None:
-        """Return since when this connection waits for its client; None: it is at work."""
+        """Return since when the connection waits for its client; None: it is busy."""
         if self._is_free() or (self._in_body and not self.pipeline):
-            is_reading = self._patience is not None and not self._is_refused
+            is_reading = self._read_timer is not None and not self._is_discarding
             return self._reading_since if is_reading else self._used_at
         return None
 
     def end(self) -> None:
-        """Close the connection for another one."""
-        if self._patience is not None or self.transport.get_write_buffer_size():
+        """Close the connection to make room for another."""
+        if self._read_timer is not None or self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
             self.transport.close()
 
     def on_message_complete(self) -> None:
-        """Know that all of a request was read."""
+        """Serve a request that is complete."""
         if self.parser.should_upgrade():
             return
-        if self._patience is not None:
-            self._be_patient(None)
+        if self._read_timer is not None:
+            self._set_read_timer(None)
             if self in self._open.uncounted and not self._is_probe:
                 self._open.uncounted.discard(self)
-                self._check_room(with_this=1)
+                self._check_concurrency(with_this=1)
             if self._address is None:
                 self._open.move(self, None)
         self._in_body = False
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Take the next request, if the last one was read to its end."""
+        """Serve the next request, if the last one was read completely."""
         is_last = not self.pipeline
         self._used_at = self.loop.time()
         super().on_response_complete()
         self._count()
         if not self.cycle.keep_alive:
-            self.watch()
-        elif is_last and self._last_words is not None:
-            self._write_refusal(self._last_words)
+            self.start_write_timer()
+        elif is_last and self._pending_refusal is not None:
+            self._write_refusal(self._pending_refusal)
         elif self._in_body and self.cycle.response_complete:
             self._linger()
 
     def _close_idle(self) -> None:
         super()._close_idle()
-        self.watch()
+        self.start_write_timer()
 
     def pause_writing(self) -> None:
-        """Wait for the client to read."""
+        """Limit the time that the client takes to read."""
         super().pause_writing()
-        self.watch()
+        self.start_write_timer()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what could not be read, or what `_stop` says."""
+        """Send the refusal of `_reject`, or that of a malformed request."""
         del msg
         self._refuse(self._refusal)
 
-    def _stop(self, error: RequestError) -> None:
-        """Leave the parser: uvicorn then calls `send_400_response`."""
+    def _reject(self, error: RequestError) -> None:
+        """Abort the parser; uvicorn then calls `send_400_response`."""
         self._refusal = error
         raise error
 
-    def _be_patient(self, wait_s: float | None) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _set_read_timer(self, wait_s: float | None) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
         if wait_s is not None:
-            self._patience = self.loop.call_later(wait_s, self._lose_patience)
+            self._read_timer = self.loop.call_later(wait_s, self._on_read_timeout)
             self._reading_since = self.loop.time()
 
-    def _lose_patience(self) -> None:
-        self._patience = None
+    def _on_read_timeout(self) -> None:
+        self._read_timer = None
         if not self._received:
             self.transport.close()
             return
         name = "header_timeout_s" if self._in_headers else "body_timeout_s"
         most = getattr(self._limits, name)
-        text = f"The request did not come within {most:g} s (limits.{name})."
+        text = f"The request did not arrive within {most:g} s (limits.{name})."
         self._refuse(RequestError(408, text, "LIMIT_EXCEEDED"))
 
     def _refuse(self, error: RequestError) -> None:
-        """Answer in the place of the application, and let nothing more in."""
-        if self._is_refused or self.transport.is_closing():
+        """Send an error response instead of the application's, and discard further data."""
+        if self._is_discarding or self.transport.is_closing():
             return
-        self._is_refused = True
-        self._be_patient(None)
+        self._is_discarding = True
+        self._set_read_timer(None)
         self._count()
         cycle: RequestResponseCycle | None = self.cycle
         if self._in_body and cycle is not None and not cycle.response_complete:
             if self.pipeline:
-                self.pipeline.popleft()  # It has not begun.
+                self.pipeline.popleft()  # It has not started.
                 self._in_body = False
             elif cycle.response_started:
                 self.transport.close()
@@ -364,29 +366,29 @@ class BoundedHttpProtocol(WriteTimeout, HalfClosed, FastPathProtocol):
             else:
                 cycle.disconnected = True
                 cycle.message_event.set()
-                self.tasks.discard(self._direct)
+                self.tasks.discard(self._fast_cycle)
                 self._write_refusal(error)
                 return
         if self._is_free():
             self._write_refusal(error)
         else:
-            self._last_words = error
+            self._pending_refusal = error
 
     def _write_refusal(self, error: RequestError) -> None:
         if self.transport.is_closing():
             return
-        self.transport.write(on_the_wire(error))
+        self.transport.write(refusal_bytes(error))
         self._linger()
 
     def _linger(self) -> None:
-        """Drop what is still sent: a connection that is closed on it takes the answer along."""
-        self._is_refused = True
-        self._be_patient(None)
+        """Discard further data for a while: closing at once could destroy the response (RST)."""
+        self._is_discarding = True
+        self._set_read_timer(None)
         self._count()
         if self.transport.is_closing():
             return
         if self.transport.can_write_eof():
             self.transport.write_eof()
-            self._patience = self.loop.call_later(LINGER_S, self.transport.abort)
+            self._read_timer = self.loop.call_later(LINGER_S, self.transport.abort)
         else:
             self.transport.close()

@@ -1,4 +1,4 @@
-"""What uvicorn is told."""
+"""Options for uvicorn."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -11,7 +11,7 @@ from gateway.settings import Settings
 
 
 def server_options(settings: Settings) -> Mapping[str, Any]:
-    """Return what uvicorn is told beside the address."""
+    """Return uvicorn's options, except the address."""
     limits, proxies = settings.limits, settings.server.trusted_proxies
     connections = OpenConnections(limits)
     return {
@@ -21,13 +21,13 @@ def server_options(settings: Settings) -> Mapping[str, Any]:
             direct_answers=settings.fast_paths.direct_answers,
         ),
         "ws": partial(BoundedWebSocketProtocol, open_connections=connections),
-        # As many as are accepted in one go, before any can be closed.
+        # asyncio accepts this many connections in one go, before any can be closed.
         "backlog": min(2048, spare_files() // 2),
         "ws_ping_interval": PING_S,
         "ws_ping_timeout": PING_S,
         "timeout_keep_alive": settings.server.keep_alive_s,
         "ws_max_size": limits.message_bytes,
-        # A compressed message may be a thousand times larger than it looks.
+        # A compressed message can expand a thousandfold.
         "ws_per_message_deflate": False,
         "proxy_headers": bool(proxies),
         "forwarded_allow_ips": list(proxies),

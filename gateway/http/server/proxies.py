@@ -1,4 +1,4 @@
-"""The proxies that are believed: who sends a request that came through one of them."""
+"""Trusted proxies, and the clients behind them."""
 
 import contextlib
 import copy
@@ -9,30 +9,30 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 
 class Proxies:
-    """What uvicorn's middleware knows of proxies, without the application behind it."""
+    """Apply uvicorn's proxy middleware without calling the application behind it."""
 
     def __init__(self, middleware: ProxyHeadersMiddleware) -> None:
-        """Believe what it believes."""
+        """Trust the proxies that the middleware trusts."""
         self._middleware: Any = copy.copy(middleware)
-        self._middleware.app = _nothing
+        self._middleware.app = _no_app
 
     def trusts(self, host: str) -> bool:
-        """Tell whether a connection from this address comes from such a proxy."""
+        """Return whether this address is that of a trusted proxy."""
         return host in self._middleware.trusted_hosts
 
     def forwarded(self, scope: Scope) -> Scope:
         """Return a request's scope as the application sees it."""
-        changed = {**scope}
-        # It changes the scope, and then waits for the application alone.
+        forwarded = {**scope}
+        # The middleware changes the scope, and awaits nothing but the application.
         with contextlib.suppress(StopIteration):
-            self._middleware(changed, None, None).send(None)
-        return changed
+            self._middleware(forwarded, None, None).send(None)
+        return forwarded
 
 
 def proxies_of(app: Any) -> Proxies | None:
-    """Return the proxies that an application believes, as uvicorn has wrapped it; None: nobody."""
+    """Return the trusted proxies of an application that uvicorn has wrapped; None: none."""
     return Proxies(app) if isinstance(app, ProxyHeadersMiddleware) else None
 
 
-async def _nothing(*_: Any) -> None:
+async def _no_app(*_: Any) -> None:
     """Do nothing."""

@@ -1,16 +1,15 @@
-"""The heads that a connection has sent: those it sends again need no parser.
+"""Cache the heads of a connection's requests, so that repeated heads need no parser.
 
-Clients keep connections open, and send the same head again and again. What a head says depends on
-its bytes and its connection alone. Only what the parser has read before, as one whole request, is
-ever taken this way: a head that differs in one byte, a body of another length or in pieces, goes
-to the parser.
+Clients keep connections open and repeat the same head. Its meaning depends only on its bytes and
+its connection. Only requests that the parser has read before, in one segment, are handled here: a
+head that differs in one byte, or a body of another length or in parts, goes to the parser.
 """
 
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 MOST_HEADS = 8
-"""Heads of a connection that are known: the length of the body is in them."""
+"""Heads in the cache of one connection; they differ by the length of the body."""
 
 LONGEST_HEAD = 4096
 
@@ -18,38 +17,38 @@ END = b"\r\n\r\n"
 
 
 class RawResponse(NamedTuple):
-    """An answer, ready for the wire."""
+    """A serialised response."""
 
     status: int
     lines: bytes
-    """Its headers, each with the end of its line."""
+    """The headers, each with its line ending."""
     body: bytes
 
 
 FastPathHandler = Callable[[bytes], RawResponse | Coroutine[Any, Any, RawResponse]]
-"""Answers requests of one head: called with the body, as often as there are such requests."""
+"""Handles all requests with one head: it is called with the body of each."""
 
 
 class RepeatedHeads:
-    """The heads of one connection, and what answers each."""
+    """The heads of one connection, with the handler of each."""
 
     def __init__(self) -> None:
-        """Know none."""
-        self._known: dict[bytes, tuple[int, FastPathHandler]] = {}
+        """Start with an empty cache."""
+        self._handlers: dict[bytes, tuple[int, FastPathHandler]] = {}
 
-    def keep(self, data: bytes, length: int, again: FastPathHandler) -> None:
-        """Keep the head of a whole request, whose body has so many bytes; the oldest goes."""
+    def add(self, data: bytes, length: int, handler: FastPathHandler) -> None:
+        """Cache the head of a request whose body has `length` bytes; drop the oldest if full."""
         head = data[: len(data) - length]
         if len(head) > LONGEST_HEAD or head.find(END) != len(head) - len(END):
             return
-        if len(self._known) >= MOST_HEADS:
-            del self._known[next(iter(self._known))]
-        self._known[head] = length, again
+        if len(self._handlers) >= MOST_HEADS:
+            del self._handlers[next(iter(self._handlers))]
+        self._handlers[head] = length, handler
 
-    def answer(self, data: bytes) -> RawResponse | Coroutine[Any, Any, RawResponse] | None:
-        """Answer a request whose head is known; None: the parser has to read it."""
-        at = data.find(END) + len(END)
-        length, again = self._known.get(data[:at], (0, None))
-        if again is None or len(data) - at != length:
+    def handle(self, data: bytes) -> RawResponse | Coroutine[Any, Any, RawResponse] | None:
+        """Handle a request with a cached head; None: the parser has to read it."""
+        end = data.find(END) + len(END)
+        length, handler = self._handlers.get(data[:end], (0, None))
+        if handler is None or len(data) - end != length:
             return None
-        return again(data[at:])
+        return handler(data[end:])

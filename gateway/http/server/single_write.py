@@ -1,34 +1,34 @@
-"""Answers of applications that come whole: written in one piece."""
+"""Write complete responses of the application in one piece."""
 
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from gateway.http.graphql_over_http import lines
-from gateway.http.server.fast_path import CLOSES
+from gateway.http.server.fast_path import CLOSE_END
 
 _CONTROLS = bytes((*range(9), *range(10, 32), 127))
-"""Of these only the ends of lines may stand in the headers of an answer."""
+"""Of these only line endings may occur in the headers of a response."""
 
 _FRAMING = frozenset((b"connection", b"transfer-encoding"))
-"""Headers of an answer that decide what follows it."""
+"""Response headers that decide how the connection continues."""
 
 
 class SingleWriteCycle(RequestResponseCycle):
-    """A request and its answer; an answer that comes whole is written in one piece."""
+    """A request and its response; a complete response is written in one piece."""
 
-    goes_on = b"\r\n"
-    """What ends the headers where the connection goes on."""
+    keep_alive_end = b"\r\n"
+    """The end of the headers if the connection stays open."""
     writes_once = True
 
     _start: Any = None
 
     async def send(self, message: Any) -> None:
-        """Hold the start back until the body comes.
+        """Hold the start back until the body follows.
 
-        Uvicorn writes them one by one, and looks through each header by regular expressions. All
-        that is not usual is left to it: parts, HEAD, a connection's last answer, headers that
-        break out of their lines.
+        uvicorn writes them separately, and checks each header by regular expressions. Unusual
+        responses are left to it: streamed bodies, HEAD, a connection's last response, headers with
+        line breaks.
         """
         if not self.response_started and message["type"] == "http.response.start":
             self._start = message
@@ -53,7 +53,7 @@ class SingleWriteCycle(RequestResponseCycle):
         self.on_response()
 
     def _head(self, start: Any, message: Any) -> bytes | None:
-        """Return what goes before the body; None: uvicorn has to send the answer."""
+        """Return the serialised head; None: uvicorn has to send the response."""
         headers = [*self.default_headers, *start["headers"]]
         length = b"%d" % len(message.get("body", b""))
         if (
@@ -67,16 +67,16 @@ class SingleWriteCycle(RequestResponseCycle):
         ):
             return None
         head = STATUS_LINE[start["status"]] + lines(headers)
-        ends = len(head) - len(head.translate(None, _CONTROLS))
-        if ends != 2 * (len(headers) + 1):
+        controls = len(head) - len(head.translate(None, _CONTROLS))
+        if controls != 2 * (len(headers) + 1):
             return None
-        # An answer that comes before the whole request is the last one: a proxy that is not told
-        # would send the next request, somebody else's, into a connection that ends.
-        return head + (CLOSES if self.more_body else self.goes_on)
+        # A response that is sent before the request is complete ends the connection. A proxy must
+        # know, or it would send another client's request into a connection that is closing.
+        return head + (CLOSE_END if self.more_body else self.keep_alive_end)
 
     def _with_connection(self, start: Any) -> Any:
-        """Return the start of an answer, with how long its connection is kept if it is."""
+        """Return the start of a response, with the keep-alive headers if the connection stays."""
         if not self.keep_alive or any(name == b"connection" for name, _ in start["headers"]):
             return start
-        pairs = [line.split(b": ", 1) for line in self.goes_on.splitlines() if line]
+        pairs = [line.split(b": ", 1) for line in self.keep_alive_end.splitlines() if line]
         return {**start, "headers": [*start["headers"], *map(tuple, pairs)]}

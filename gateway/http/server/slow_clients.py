@@ -1,36 +1,36 @@
-"""Clients that do not take what they are sent."""
+"""Clients that do not read their responses."""
 
 import asyncio
 
-LEAST_TAKEN = 64 * 1024
-"""Bytes of its answer that a client takes in `send_timeout_s`, or else all that is left."""
+MIN_PROGRESS = 64 * 1024
+"""Bytes that a client must read within `send_timeout_s`, unless fewer are left."""
 
 
 class WriteTimeout:
-    """Ends connections whose client does not take what it is sent."""
+    """Close connections whose client does not read."""
 
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     _send_timeout_s: float
     _left = 0
-    _watching: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
 
-    def watch(self) -> None:
-        """From now on the client has to read."""
-        if self._watching is None:
+    def start_write_timer(self) -> None:
+        """Require the client to read from now on."""
+        if self._write_timer is None:
             self._left = self.transport.get_write_buffer_size()
-            self._watching = self.loop.call_later(self._send_timeout_s, self._look)
+            self._write_timer = self.loop.call_later(self._send_timeout_s, self._check_progress)
 
-    def unwatch(self) -> None:
-        """Stop that: it has left."""
-        if self._watching is not None:
-            self._watching.cancel()
-            self._watching = None
+    def stop_write_timer(self) -> None:
+        """Stop the timer: the connection is lost."""
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
-    def _look(self) -> None:
-        self._watching = None
+    def _check_progress(self) -> None:
+        self._write_timer = None
         left = self.transport.get_write_buffer_size()
-        if left and left > self._left - LEAST_TAKEN:
+        if left and left > self._left - MIN_PROGRESS:
             self.transport.abort()
         elif left:
-            self.watch()
+            self.start_write_timer()

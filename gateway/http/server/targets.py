@@ -1,4 +1,4 @@
-"""Request targets in absolute form: servers must accept them (RFC 9112, 3.2.2)."""
+"""Request targets in absolute form, which servers must accept (RFC 9112, 3.2.2)."""
 
 import re
 from collections.abc import Sequence
@@ -11,14 +11,13 @@ _ABSOLUTE = re.compile(
 
 
 def origin_form(target: bytes, headers: Sequence[Header]) -> tuple[bytes, list[Header]]:
-    """Return target and headers as if the target had come in origin form.
+    """Convert a target in absolute form to origin form; its host replaces the header Host.
 
-    The host in it stands in the place of the header Host, which is ignored. A target of another
-    form is returned as it is.
+    A target in another form is returned unchanged.
     """
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None:
         return target, list(headers)
-    host, rest = absolute[1], absolute[2] or b""
-    changed = [(name, host if name == b"host" else value) for name, value in headers]
-    return rest if rest.startswith(b"/") else b"/" + rest, changed
+    host, path = absolute[1], absolute[2] or b""
+    replaced = [(name, host if name == b"host" else value) for name, value in headers]
+    return path if path.startswith(b"/") else b"/" + path, replaced

@@ -1,8 +1,8 @@
-"""Upgrade requests: only a WebSocket handshake is taken, every other message is read as it is.
+"""Upgrade requests: accept WebSocket handshakes, ignore any other Upgrade.
 
-RFC 9110, 7.8: a server ignores an Upgrade that it does not take. llhttp does not: behind such a
-head it reads no body, and stops. What follows would be read as the next request, though it is the
-body of this one (request smuggling).
+A server ignores an Upgrade that it does not support (RFC 9110, 7.8). llhttp does not: after such a
+head it reads no body and stops. The body would then be read as the next request (request
+smuggling).
 """
 
 import httptools
@@ -10,15 +10,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
 class UpgradingHttp(HttpToolsProtocol):
-    """HTTP/1.1, with WebSocket as its only upgrade.
+    """HTTP/1.1 with WebSocket as the only upgrade.
 
     The parser calls back for the head of an upgrade as for any other. Those callbacks are ignored
-    until it stops behind the head: then the handshake is taken, or a new parser reads the same
-    head without `Upgrade`, and what follows it.
+    until it stops after the head: then the handshake is accepted, or a new parser reads the same
+    head without `Upgrade`, and the data after it.
     """
 
     def data_received(self, data: bytes) -> None:
-        """Read a part of a request, or of several."""
+        """Read data: a part of a request, or several requests."""
         self._unset_keepalive_if_required()
         self._feed(data)
 
@@ -31,20 +31,20 @@ class UpgradingHttp(HttpToolsProtocol):
             except httptools.HttpParserUpgrade as stop:
                 rest = data[stop.args[0] :]
                 if self._is_handshake():
-                    self.take_handshake(rest)
+                    self.start_websocket(rest)
                 elif self.parser.get_method() == b"CONNECT":
                     self.send_400_response("")
                 else:
-                    data = self._read_as_it_is() + rest
+                    data = self._head_without_upgrade() + rest
                     continue
             return
 
-    def take_handshake(self, rest: bytes) -> None:
-        """Hand the connection over to WebSocket, with the bytes behind the head."""
+    def start_websocket(self, rest: bytes) -> None:
+        """Hand the connection over to the WebSocket protocol, with the bytes after the head."""
         raise NotImplementedError
 
     def _is_handshake(self) -> bool:
-        """Tell whether the head is a WebSocket handshake: a GET without a body (RFC 6455, 4.1)."""
+        """Return whether the head is a WebSocket handshake: a GET without body (RFC 6455, 4.1)."""
         headers = dict(self.headers)
         upgrades = [value.lower() for name, value in self.headers if name == b"upgrade"]
         return (
@@ -55,17 +55,17 @@ class UpgradingHttp(HttpToolsProtocol):
             and b"transfer-encoding" not in headers
         )
 
-    def _read_as_it_is(self) -> bytes:
-        """Start a new parser; return the head that it has to read, without `Upgrade`."""
+    def _head_without_upgrade(self) -> bytes:
+        """Create a new parser; return the head for it, without `Upgrade`."""
         version = self.parser.get_http_version().encode()
         first = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version)
-        kept = [b"%b: %b\r\n" % each for each in self.headers if each[0] != b"upgrade"]
+        headers = [b"%b: %b\r\n" % each for each in self.headers if each[0] != b"upgrade"]
         self.parser = new_parser(self)
-        return b"".join((first, *kept, b"\r\n"))
+        return b"".join((first, *headers, b"\r\n"))
 
 
 def new_parser(protocol: HttpToolsProtocol) -> httptools.HttpRequestParser:
-    """Return a parser as uvicorn makes them."""
+    """Return a parser with uvicorn's settings."""
     parser = httptools.HttpRequestParser(protocol)
     parser.set_dangerous_leniencies(lenient_data_after_close=True)
     return parser

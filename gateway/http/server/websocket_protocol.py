@@ -1,4 +1,4 @@
-"""WebSocket: uvicorn's, with bounds for clients that are slow or send much."""
+"""uvicorn's WebSocket protocol with limits for clients that are slow or send too much."""
 
 import asyncio
 from http import HTTPStatus
@@ -17,28 +17,27 @@ MOST_PARTS = 1000
 """Frames of one WebSocket message."""
 
 MOST_PINGS = 100
-"""Of a WebSocket in one second."""
+"""Per second and connection."""
 
 READ_AT_ONCE = 8 * 1024
-"""Bytes of a WebSocket: uvloop hands on 256 KiB, which would be 40,000 frames in one piece."""
-
+"""Bytes: uvloop delivers up to 256 KiB, which could be 40,000 frames at once."""
 
 PING_S = 20.0
-"""How often a client is pinged, and how long it may take to answer."""
+"""How often a client is pinged, and how long it may take to reply."""
 
 ACTIVITY = "gateway.activity"
-"""The extension of the scope by which an application says what a connection is doing."""
+"""The scope extension in which the application reports a connection's activity."""
 
 
 class Activity:
-    """What a connection works on."""
+    """The activity of a connection."""
 
     operations = 0
     has_worked = False
 
 
 class BoundedWebSocketProtocol(WriteTimeout, WebSocketsSansIOProtocol):
-    """WebSocket, with bounds for clients that do not read, or only hold a connection."""
+    """WebSocket with limits for clients that do not read, or only hold a connection."""
 
     def __init__(
         self,
@@ -49,7 +48,7 @@ class BoundedWebSocketProtocol(WriteTimeout, WebSocketsSansIOProtocol):
         *,
         open_connections: OpenConnections,
     ) -> None:
-        """Serve one connection, whose handshake the HTTP server has read."""
+        """Serve one connection whose handshake the HTTP protocol has read."""
         super().__init__(config, server_state, app_state, _loop)
         limits = open_connections.limits
         self._send_timeout_s = limits.send_timeout_s
@@ -59,13 +58,13 @@ class BoundedWebSocketProtocol(WriteTimeout, WebSocketsSansIOProtocol):
         self._activity = Activity()
         self._active_at = self.loop.time()
         self._early = b""
-        """What came before the handshake was answered."""
+        """Data that arrived before the response to the handshake."""
         self._closing_timer: asyncio.TimerHandle | None = None
         self._was_closing = False
         self._pings, self._second = 0, 0.0
 
     def data_received(self, data: bytes) -> None:
-        """Read what came, until the connection is given up."""
+        """Read data in small parts, until the connection is closing."""
         if self.handshake_initiated and not self.handshake_complete:
             self._early += data
             if len(self._early) > READ_AT_ONCE:
@@ -77,17 +76,17 @@ class BoundedWebSocketProtocol(WriteTimeout, WebSocketsSansIOProtocol):
             super().data_received(data[start : start + READ_AT_ONCE])
 
     def handle_connect(self, event: Request) -> None:
-        """Begin a connection: whatever becomes of it, it is under a timer."""
+        """Start a timer for the handshake, and the application's task."""
         super().handle_connect(event)
-        self._closing_timer = self.loop.call_later(self._handshake_timeout_s, self._look_at_end)
+        self._closing_timer = self.loop.call_later(self._handshake_timeout_s, self._check_close)
         if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-            # Its task waits for the client; what it works on is counted by the application.
+            # Its task waits for the client; the application counts its operations.
             self._open.uncounted.add(self)
             extensions: Any = self.scope["extensions"]
             extensions[ACTIVITY] = self._activity
 
     async def send(self, message: Any) -> None:
-        """Send a message of the application; once that was the answer, read what came early."""
+        """Send a message of the application; after the handshake, read early data."""
         await super().send(message)
         self._active_at = self.loop.time()
         if self._early and self.handshake_complete and not self.close_sent:
@@ -95,23 +94,23 @@ class BoundedWebSocketProtocol(WriteTimeout, WebSocketsSansIOProtocol):
             self.data_received(early)
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
-        """Forget the application's task."""
+        """Note the end of the application's task."""
         super().on_task_complete(task)
         self._open.uncounted.discard(self)
 
     @property
     def was_served(self) -> bool:
-        """Whether an operation came over it."""
+        """Whether the connection has delivered an operation."""
         return self._activity.has_worked
 
     def waits_since(self) -> float | None:
-        """Return since when this connection waits for its client; None: it is at work."""
+        """Return since when the connection waits for its client; None: it is busy."""
         if self._activity.operations and not self.transport.is_closing():
             return None
         return self._active_at
 
     def end(self) -> None:
-        """Close the connection for another one."""
+        """Close the connection to make room for another."""
         if self.handshake_complete and not (self.close_sent or self.transport.is_closing()):
             self.conn.send_close(CloseCode.TRY_AGAIN_LATER)
             self.transport.write(b"".join(self.conn.data_to_send()))
@@ -121,18 +120,18 @@ class BoundedWebSocketProtocol(WriteTimeout, WebSocketsSansIOProtocol):
         else:
             self.transport.close()
 
-    def _look_at_end(self) -> None:
-        """Cut a connection whose handshake takes too long, or whose end does."""
+    def _check_close(self) -> None:
+        """Abort a connection whose handshake or closing takes too long."""
         self._closing_timer = None
         is_closing = self.transport.is_closing()
         if not self.handshake_complete or (is_closing and self._was_closing):
             self.transport.abort()
             return
         self._was_closing = is_closing
-        self._closing_timer = self.loop.call_later(self._send_timeout_s, self._look_at_end)
+        self._closing_timer = self.loop.call_later(self._send_timeout_s, self._check_close)
 
     def handle_ping(self) -> None:
-        """Answer a ping; who sends a flood of them is no client."""
+        """Reply to a ping; abort the connection for a flood of them."""
         now = self.loop.time()
         if now - self._second > 1:
             self._pings, self._second = 0, now
@@ -143,20 +142,20 @@ class BoundedWebSocketProtocol(WriteTimeout, WebSocketsSansIOProtocol):
             self.transport.abort()
 
     def handle_cont(self, event: Frame) -> None:
-        """Read a part of a message: empty ones would come for ever."""
+        """Read a fragment of a message; limit their number, since they may be empty."""
         if len(self.frames) < MOST_PARTS:
             super().handle_cont(event)
         else:
             self.transport.abort()
 
     def pause_writing(self) -> None:
-        """Wait for the client to read."""
+        """Limit the time that the client takes to read."""
         super().pause_writing()
-        self.watch()
+        self.start_write_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timers."""
-        self.unwatch()
+        """Cancel all timers."""
+        self.stop_write_timer()
         if self._closing_timer is not None:
             self._closing_timer.cancel()
             self._closing_timer = None

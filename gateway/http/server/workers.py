@@ -1,8 +1,8 @@
-"""Several processes that serve at one address, and the supervisor that looks after them.
+"""Worker processes that serve one address, and their supervisor.
 
-Why not uvicorn's: it kills a worker that does not answer within five seconds, also while that one
-still imports the gateway on a slow machine, says nothing of it, and leaves its workers serving
-when it is killed itself.
+Why not uvicorn's: it kills a worker that does not respond within five seconds, even while it still
+imports the gateway on a slow machine, does not log that, and leaves its workers running when it is
+killed itself.
 """
 
 import multiprocessing
@@ -20,10 +20,10 @@ import uvicorn
 
 LOOKS_EVERY_S = 0.25
 RETRY_S = 1.0
-"""The pause before a worker is replaced that never served, so that a fault costs little."""
+"""The pause before a worker that never served is replaced, so that a crash loop is slow."""
 
 GRACE_S = 5.0
-"""How much longer than `timeout_graceful_shutdown` a worker may take to end."""
+"""How much longer than `timeout_graceful_shutdown` a worker may take to exit."""
 
 PING, STARTING, SERVING = b"?", b"0", b"1"
 
@@ -32,16 +32,16 @@ _spawn = multiprocessing.get_context("spawn")
 
 
 class _Worker:
-    """A process that serves, as the supervisor sees it."""
+    """A worker process, as the supervisor sees it."""
 
     def __init__(self, config: uvicorn.Config, listening: socket.socket) -> None:
-        """Start it."""
+        """Start the process."""
         self._pipe, theirs = _spawn.Pipe()
         self.process: SpawnProcess = _spawn.Process(
             target=_serve, args=(config, listening, theirs), daemon=True
         )
         self.process.start()
-        # Only the worker holds its end now, and only this process the other: who ends is noticed.
+        # Each process now holds only its own end of the pipe, so each notices the other's exit.
         theirs.close()
         self.serves = False
         self.is_killed = False
@@ -49,7 +49,7 @@ class _Worker:
         self.begun_at = time.monotonic()
 
     def look(self) -> None:
-        """Read what it answered, and ask again; it answers whether it serves."""
+        """Read the last reply, and send the next ping; a reply says whether the worker serves."""
         try:
             if self._pinged_at is not None and self._pipe.poll():
                 if self._pipe.recv_bytes() == SERVING and not self.serves:
@@ -60,29 +60,29 @@ class _Worker:
                 self._pipe.send_bytes(PING)
                 self._pinged_at = time.monotonic()
         except (EOFError, OSError):
-            return  # it has ended, which its exit code says
+            return  # it has exited; `Supervisor` reads its exit code
 
     def silent_s(self) -> float:
-        """Return for how long it has not started, or not answered."""
+        """Return for how long it has been starting, or not responding."""
         since = self._pinged_at if self.serves else self.begun_at
         return 0.0 if since is None else time.monotonic() - since
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process."""
         self.is_killed = True
         self.process.kill()
 
     def close(self) -> None:
-        """Free what this process holds of one that has ended."""
+        """Free the resources of a process that has exited."""
         self._pipe.close()
         self.process.close()
 
 
 class Supervisor:
-    """Keeps a number of workers serving, and says in the log when one of them ends."""
+    """Keep a number of workers running, and log when one exits."""
 
     def __init__(self, config: uvicorn.Config, count: int, start_s: float) -> None:
-        """Serve what `config` says by so many; each has `start_s` to start, and to answer."""
+        """Run `count` workers; each may take `start_s` seconds to start, and to respond."""
         self._config = config
         self._count = count
         self._start_s = start_s
@@ -116,25 +116,25 @@ class Supervisor:
                 self._workers.append(_Worker(self._config, listening))
 
     def _look(self) -> int:
-        """Look after all workers; return an exit code other than 0 when it is of no use."""
+        """Check all workers; return an exit code other than 0 if they cannot start."""
         for worker in tuple(self._workers):
             worker.look()
             self._has_served |= worker.serves
             code = worker.process.exitcode
             if code is not None:
-                self._bury(worker, code)
+                self._replace(worker, code)
                 if code > 0 and not self._has_served:
                     log.error("workers_cannot_start", exit_code=code)
                     return code
             elif worker.silent_s() > self._start_s and not worker.is_killed:
-                why = "has not answered" if worker.serves else "has not started"
+                why = "has not responded" if worker.serves else "has not started"
                 why = f"{why} within {self._start_s:g} s (server.worker_start_s)"
                 log.error("worker_killed", pid=worker.process.pid, why=why)
                 worker.kill()
         return 0
 
-    def _bury(self, worker: _Worker, code: int) -> None:
-        """Say how a worker ended, and let another take its place."""
+    def _replace(self, worker: _Worker, code: int) -> None:
+        """Log how a worker exited, and make room for its successor."""
         by = signal.Signals(-code).name if code < 0 else None
         log.error(
             "worker_died",
@@ -149,7 +149,7 @@ class Supervisor:
         worker.close()
 
     def _stop(self) -> None:
-        """End all workers: gently, and at once after a second signal or too long a time."""
+        """Stop all workers gracefully; kill them after a second signal or when time is up."""
         for worker in self._workers:
             worker.process.terminate()
         until = time.monotonic() + self._grace_s
@@ -165,7 +165,7 @@ class Supervisor:
 
 
 def _serve(config: uvicorn.Config, listening: socket.socket, supervisor: Connection) -> None:
-    """Serve: what runs in each worker."""
+    """Serve requests; runs in each worker."""
     server = uvicorn.Server(config)
     threading.Thread(target=_answer, args=(server, supervisor), daemon=True).start()
     config.configure_logging()
@@ -173,14 +173,14 @@ def _serve(config: uvicorn.Config, listening: socket.socket, supervisor: Connect
 
 
 def _answer(server: uvicorn.Server, supervisor: Connection) -> None:
-    """Answer the supervisor for as long as it lives, and end soon after it."""
+    """Reply to the supervisor's pings while it lives, and exit soon after it."""
     try:
         while True:
             supervisor.recv_bytes()
             supervisor.send_bytes(SERVING if server.started else STARTING)
     except (EOFError, OSError):
         pass
-    # As if it had asked: what is under way is finished, and nothing more is taken.
+    # As if the supervisor had sent it: finish the requests in progress, accept no more.
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep((server.config.timeout_graceful_shutdown or 0) + GRACE_S)
     os._exit(1)

@@ -163,14 +163,14 @@ class Failing(Store):
         (
             Failing(LookupError("secret")),
             500,
-            {"code": "INTERNAL", "message": "The gateway has a fault of its own."},
+            {"code": "INTERNAL", "message": "Internal error."},
         ),
         (
             None,
             503,
             {
                 "code": "UNAVAILABLE",
-                "message": "The gateway is not open yet, or not any more.",
+                "message": "The gateway is starting or shutting down.",
             },
         ),
     ],

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from gateway.errors import ProviderError, TimedOut, Unreachable
 from gateway.network_failures import EXPLANATIONS, NetworkFailure
 from gateway.observability.confidential import Foreign
-from gateway.observability.logs import Discretion
+from gateway.observability.logs import Redactor
 from gateway.observability.settings import LogSettings
 from gateway.providers.base.settings import AccountSettings
 from gateway.request_scope import Scope
@@ -81,7 +81,7 @@ def check(
     assert str(error) == str(kind("acme", ""))
     assert (error.reason, error.was_sent) == (reason, was_sent)
     assert isinstance(line["detail"], Foreign)
-    shown = Discretion(LogSettings())(None, "warning", dict(line))
+    shown = Redactor(LogSettings())(None, "warning", dict(line))
     assert shown == {
         "event": "provider call failed",
         "request_id": "request-1",
