@@ -224,7 +224,7 @@ async def carried_out(
     """Send what a claim of the record covers and settle it; also what recovery does."""
     customers = [each.customer for each in claim.rows]
     try:
-        confirmed = set(await desk.send(provider, adapter.replace_tags(claim.rows)))
+        replaced = await desk.send(provider, adapter.replace_tags(claim.rows))
     except (UserErrors, ProviderError) as error:
         is_unknown = isinstance(error, ProviderError) and error.was_sent
         # A repeat that could not be sent says nothing of the first attempt.
@@ -236,15 +236,22 @@ async def carried_out(
         else:
             errors = (failed(error, provider, desk.request_id),)
         return dict.fromkeys(customers, RowOutcome(UNKNOWN if is_unknown else NOT_UPDATED, errors))
+    confirmed = frozenset(replaced.customers)
+    unnamed = Settlement.NOT_APPLIED if replaced.is_whole else Settlement.UNKNOWN
     superseded = await record.tags.settle(
         claim,
         {
-            customer: Settlement.CONFIRMED if customer in confirmed else Settlement.NOT_APPLIED
+            customer: Settlement.CONFIRMED if customer in confirmed else unnamed
             for customer in customers
         },
     )
+    left_out = (
+        RowOutcome(NOT_UPDATED, (silent(provider.key, desk.request_id),))
+        if replaced.is_whole
+        else RowOutcome(UNKNOWN, (unreadable(provider.key, desk.request_id),))
+    )
     return {
-        customer: RowOutcome(NOT_UPDATED, (silent(provider.key, desk.request_id),))
+        customer: left_out
         if customer not in confirmed
         else RowOutcome(UNKNOWN, (overtaken(provider, desk.request_id),))
         if customer in superseded
@@ -274,6 +281,17 @@ def silent(provider: str, request_id: str | None) -> UserError:
         "The provider did not update this customer and does not say why; it may not know them.",
         Reason.NOT_FOUND,
         ("externalId",),
+        provider,
+        request_id,
+    )
+
+
+def unreadable(provider: str, request_id: str) -> UserError:
+    """Say what it means when the answer may name a customer by an entry that cannot be read."""
+    return UserError(
+        "A part of the provider's answer cannot be read: it may have updated this customer.",
+        Reason.PROVIDER_FAILED,
+        None,
         provider,
         request_id,
     )

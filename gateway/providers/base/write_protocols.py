@@ -151,6 +151,14 @@ class AssignsItems(Protocol):
         """Take items out of a segment: one result a row, in order."""
 
 
+class Replaced(NamedTuple):
+    """The customers that a provider says it changed."""
+
+    customers: Sequence[str]
+    is_whole: bool = True
+    """False when the reply names more that cannot be read: it may mean any of the others."""
+
+
 @runtime_checkable
 class ReplacesTags(Protocol):
     """Replaces all tags of customers at once; it cannot be read, so the gateway keeps a record."""
@@ -163,7 +171,7 @@ class ReplacesTags(Protocol):
     def replace_problems(self, rows: Sequence[Replacement]) -> Sequence[UserError]:
         """Return what the documents forbid of these rows; `field` starts with the row's index."""
 
-    def replace_tags(self, rows: Sequence[Replacement]) -> Exchange[Sequence[str]]:
+    def replace_tags(self, rows: Sequence[Replacement]) -> Exchange[Replaced]:
         """Replace; the answer names the customers that were changed. Idempotent."""
 
 

@@ -270,3 +270,18 @@ async def test_a_failing_batch_spoils_no_other(front: Front, shop: Shop) -> None
         else:
             is_known = not each["externalId"].startswith("u")
             assert each["outcome"] == ("UPDATED" if is_known else "NOT_UPDATED")
+
+
+@pytest.mark.parametrize("entry_of_answer", [b"null", b'""', b"{}", b"[1]", b"true"], ids=str)
+async def test_an_entry_that_cannot_be_read(
+    front: Front, shop: Shop, entry_of_answer: bytes
+) -> None:
+    """Whoever the answer may mean is UNKNOWN, and is sent again; the others are as it says."""
+    body = b'{"updatedCustomers": ["%s", %s]}' % (ONE.encode(), entry_of_answer)
+    shop.instead = answering(200, body)
+    given = {"provider": "instaleap", "customers": [entry(ONE, "a:b"), entry(TWO, "a:b")]}
+    payload = await do(front, REPLACE, given)
+    failure = problem("customers.1", "PROVIDER_FAILED", "instaleap")
+    assert payload["results"] == [row(0, ONE, "UPDATED"), row(1, TWO, "UNKNOWN", failure)]
+    assert await recorded(front, ONE) == [("a:b", "CONFIRMED")]
+    assert await recorded(front, TWO) == [("a:b", "UNCONFIRMED")]
