@@ -152,8 +152,8 @@ def members(value: Any, provider: str, problems: Problems) -> tuple[str, ...] | 
             problems.note(
                 f"This is no customer of provider {provider!r}.", "customers", str(index)
             )
-        elif ref is not None:
-            found[ref.key] = None
+        # One that is wrong still counts: its problem is noted, and the list is not empty.
+        found[text if ref is None else ref.key] = None
     for index, text in enumerate(own or ()):
         own_id(text, problems, "customerExternalIds", str(index))
     found.update(dict.fromkeys(own or ()))

@@ -40,7 +40,7 @@ class ResolvesMembers(Protocol):
     """Makes segments of customers by one of their keys alone, though it knows them by others."""
 
     def other_names(self, draft: SegmentDraft) -> Sequence[str]:
-        """Return the members that are named by another key: they are looked up first."""
+        """Return the members to look up first: those named by another key, or one to be sure."""
 
 
 @runtime_checkable

@@ -196,7 +196,7 @@ class Voucherify:
         return writes.problems(self.key, draft)
 
     def other_names(self, draft: SegmentDraft) -> Sequence[str]:
-        """Return the members that are named by a `source_id`."""
+        """Return the members that are named by a `source_id`, else one of them."""
         return writes.other_names(draft)
 
     def create_segment(self, draft: SegmentDraft) -> Exchange[Written]:

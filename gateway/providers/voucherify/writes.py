@@ -63,6 +63,9 @@ def problems(provider: str, draft: SegmentDraft) -> Sequence[UserError]:
     if draft.emits_membership_events and draft.rule is None:
         text = "Only a segment of Voucherify with a rule emits membership events."
         add(Reason.INVALID, "emitsMembershipEvents", text)
+    if draft.rule is None and draft.customers == ():
+        text = "A static segment of Voucherify needs a customer: none can be added later."
+        add(Reason.REQUIRED, "customers", text)
     count = len(set(draft.customers or ()))
     if count > MOST_CUSTOMERS:
         text = (
@@ -73,11 +76,13 @@ def problems(provider: str, draft: SegmentDraft) -> Sequence[UserError]:
 
 
 def other_names(draft: SegmentDraft) -> Sequence[str]:
-    """Return the members that are named by a `source_id`, not by Voucherify's own id.
+    """Return the members that are looked up: those not named by Voucherify's own id, else one.
 
-    Whether a new segment takes those is not stated; ids that it does not know it passes over.
+    Whether a new segment takes a `source_id` is not stated. Ids that it does not know it passes
+    over: one member that is known makes sure that the segment, which never changes, is not empty.
     """
-    return [each for each in draft.customers or () if not each.startswith(OWN_ID)]
+    members = draft.customers or ()
+    return [each for each in members if not each.startswith(OWN_ID)] or list(members[:1])
 
 
 def create(provider: str, draft: SegmentDraft) -> Exchange[Written]:

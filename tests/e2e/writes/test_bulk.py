@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.known import APP_BETA, DACH_STRATEGIC, NEVER_BOUGHT
+from tests.e2e.known import APP_BETA, DACH_STRATEGIC, HIRO_AT, NEVER_BOUGHT
 from tests.e2e.serving import Front, segment_id
 from tests.e2e.writes.asking import EMPORIX, do, problem
 
@@ -133,8 +133,8 @@ async def test_no_rows(front: Front) -> None:
 async def test_create_where_there_is_no_bulk(front: Front) -> None:
     """Each row is a call of its own; a refusal spoils no other."""
     rows: list[dict[str, Any]] = [
-        {"name": "One", "customerExternalIds": []},
-        {"name": "App beta testers", "customerExternalIds": []},
+        {"name": "One", "customerExternalIds": [HIRO_AT["voucherify"]]},
+        {"name": "App beta testers", "customerExternalIds": [HIRO_AT["voucherify"]]},
         {"name": "Two", "rule": {"native": {"city": {"conditions": {"$is": ["Bonn"]}}}}},
         {"name": "Three", "customers": [segment_id("voucherify", APP_BETA)], "version": 1},
     ]
@@ -152,7 +152,8 @@ async def test_create_where_there_is_no_bulk(front: Front) -> None:
         "userErrors": [],
     }
     told = [call.partition("?")[0] for call in front.calls]
-    assert told == ["POST /v1/segments"] * 3 + ["GET /v1/segments"]
+    looked_up = f"GET /v1/customers/{HIRO_AT['voucherify']}"
+    assert sorted(told) == sorted([looked_up] + ["POST /v1/segments"] * 3 + ["GET /v1/segments"])
 
     rows = [{"name": f"S{n}", "priority": n - 1} for n in range(3)]
     front.forget()

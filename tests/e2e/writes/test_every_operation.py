@@ -122,7 +122,7 @@ MATCH = (
     },
 )
 STUUT_NEW = {"name": "New", "priority": 1}
-STATIC = {"name": "New", "customerExternalIds": []}
+STATIC = {"name": "New", "customerExternalIds": [HIRO_AT["voucherify"]]}
 MEMBERS = "customers { nodes { id } }"
 COUNTED = "customersCount { count }"
 

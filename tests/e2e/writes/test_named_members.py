@@ -11,7 +11,7 @@ from resolvers import global_ids
 from resolvers.global_ids import Kind
 from tests.e2e.failures import answering
 from tests.e2e.serving import Front
-from tests.e2e.writes.asking import do, document
+from tests.e2e.writes.asking import do, document, problem
 
 SHOWN = "segment { name customersCount { count } }"
 
@@ -58,6 +58,30 @@ async def test_a_segment_of_nobody_known_is_not_made(front: Front, field: str) -
     (told,) = rows[0]["userErrors"]
     assert (told["field"][-1], told["code"]) == ("customerExternalIds", "NOT_FOUND")
     assert front.calls == ["GET /v1/customers/crm-none"]
+
+
+@pytest.mark.parametrize("named", ["customers", "customerExternalIds"])
+async def test_an_empty_list_is_refused(front: Front, named: str) -> None:
+    """A static segment never changes: one of nobody would be empty for ever. Nothing is sent."""
+    given = {"provider": "voucherify", "name": "Nobody", named: []}
+    payload = await do(front, "segmentCreate", given, "__typename")
+    assert payload["userErrors"] == [problem("customers", "REQUIRED", "voucherify")]
+    assert front.calls == []
+
+
+@pytest.mark.parametrize("field", ["segmentCreate", "segmentBulkCreate"])
+async def test_ids_of_nobody_are_refused(front: Front, field: str) -> None:
+    """Ids that only look like Voucherify's make no segment; one call says so."""
+    segment = {"name": "Nobody", "customerExternalIds": ["cust_none", "cust_neither"]}
+    given: dict[str, object] = {"provider": "voucherify", **segment}
+    shown = "userErrors { field code }"
+    if field == "segmentBulkCreate":
+        given, shown = {"provider": "voucherify", "segments": [segment]}, f"results {{ {shown} }}"
+    payload = await do(front, field, given, shown if "Bulk" in field else "__typename")
+    (row,) = payload["results"] if "Bulk" in field else [payload]
+    (told,) = row["userErrors"]
+    assert (told["field"][-1], told["code"]) == ("customerExternalIds", "NOT_FOUND")
+    assert front.calls == ["GET /v1/customers/cust_none"]
 
 
 async def test_only_so_many_are_looked_up(front: Front) -> None:

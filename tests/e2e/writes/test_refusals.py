@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.failures import answering
-from tests.e2e.known import APP_BETA
+from tests.e2e.known import APP_BETA, HIRO_AT
 from tests.e2e.serving import Front, Providers, segment_id
 from tests.e2e.writes.asking import EMPORIX, buyers, do, document, problem
 from tests.e2e.writes.inputs import EMPTY, given_for
@@ -53,9 +53,13 @@ BY_THE_SANDBOX: Mapping[str, Case] = {
     ),
     "Voucherify, name taken (409)": (
         "segmentCreate",
-        {"provider": "voucherify", "name": "App beta testers", "customerExternalIds": []},
+        {
+            "provider": "voucherify",
+            "name": "App beta testers",
+            "customerExternalIds": [HIRO_AT["voucherify"]],
+        },
         [problem("name", "TAKEN", "voucherify")],
-        ["POST /v1/segments"],
+        [f"GET /v1/customers/{HIRO_AT['voucherify']}", "POST /v1/segments"],
     ),
     "Voucherify, filter (400)": (
         "segmentCreate",
@@ -155,7 +159,11 @@ async def test_hundred_dynamic_segments(front: Front) -> None:
     payload = await do(front, "segmentCreate", given)
     refused = problem(None, "PROVIDER_REFUSED", "voucherify")
     assert payload == {"segment": None, "userErrors": [refused]}
-    fixed = {"provider": "voucherify", "name": "Fixed", "customerExternalIds": []}
+    fixed = {
+        "provider": "voucherify",
+        "name": "Fixed",
+        "customerExternalIds": [HIRO_AT["voucherify"]],
+    }
     payload = await do(front, "segmentCreate", fixed, "segment { name }")
     assert payload == {"segment": {"name": "Fixed"}, "userErrors": []}
 
@@ -174,7 +182,7 @@ SOUND: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("segmentCreate", "voucherify"): {
         "provider": "voucherify",
         "name": "A",
-        "customerExternalIds": [],
+        "rule": {"native": CROWDED},
     },
     ("segmentCreate", "emporix"): {"provider": "emporix", "name": "A", "siteCode": "main"},
 }
