@@ -1,16 +1,16 @@
 #!/usr/bin/env python
-"""Measure what a call to a provider costs, by what runs under httpx.
+"""Measure the CPU time of a call to a provider, by HTTP client and transport.
 
 Run `python bench/clients.py [rounds]`. It starts `upstream.py` beside it and prints one row per
 candidate: the median CPU time of a call (user and system, all threads of this process) with 20
-calls in flight, and its ratio to the best. Rounds are interleaved, so that noise meets all.
+calls in flight, and its ratio to the best. Rounds are interleaved, so that noise affects all.
 
 Every call is a GET with four headers or more and a connect timeout; its body, about 1 KB, is read
 to bytes. "client" goes through `httpx.AsyncClient.stream`; "direct" hands an `httpx.Request`
 to the transport and joins the response's stream, without what the client adds around that:
-merging defaults, signing in, redirects, cookies, events, logging. "site" is what the gateway calls
-a transport through, "send" the whole of `UpstreamClient.send`: deadline, places, circuit breaker,
-retries, health; all but reading the JSON.
+merging defaults, signing in, redirects, cookies, events, logging. "site" is the gateway's
+`HttpClient`, "send" the whole of `UpstreamClient.send`: deadline, concurrency limit, circuit
+breaker, retries, health; everything but reading the JSON.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ HEADERS = {
 }
 
 Get = Callable[[str], Awaitable[bytes]]
-"""Fetches what is at a path."""
+"""Fetches a path."""
 
 Open = Callable[[], httpx.AsyncBaseTransport]
 
@@ -70,13 +70,13 @@ class Candidate:
     start: Callable[[str], AbstractAsyncContextManager[Get]]
     """Opens its connections to an origin."""
     needs: str | None = None
-    """The module of a distribution that need not be installed."""
+    """The module of an optional distribution."""
     is_a_call: bool = True
-    """False: shows what httpx costs by itself, and takes no part in the comparison."""
+    """False: shows the cost of httpx alone, and is not compared."""
 
 
 class NoNetwork(httpx.AsyncBaseTransport):
-    """Answers at once: what is left is the cost of httpx itself."""
+    """Responds at once, which leaves the cost of httpx itself."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Return a constant."""
@@ -95,7 +95,7 @@ def over_protocol() -> httpx.AsyncBaseTransport:
 
 
 def own_pool() -> httpx.AsyncBaseTransport:
-    """Return what httpx uses unless told otherwise."""
+    """Return the default transport of httpx."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     return httpx.AsyncHTTPTransport(limits=limits)
 
@@ -150,7 +150,7 @@ async def direct(open_transport: Open, origin: str) -> AsyncIterator[Get]:
 
 @asynccontextmanager
 async def through_site(open_transport: Open, origin: str) -> AsyncIterator[Get]:
-    """Call by the shortest way that the transport offers."""
+    """Call the shortest way that the transport offers."""
     async with open_transport() as transport:
         site = http_client(origin, transport, CONNECT_S, LARGEST_BODY)
 
@@ -269,7 +269,7 @@ async def measure(origin: str, rounds: int) -> dict[str, list[float]]:
 
 
 def table(figures: dict[str, list[float]]) -> Table:
-    """Return the medians as a table; the best is the cheapest of those that really called."""
+    """Return the medians as a table; the best is the cheapest of those that made calls."""
     medians = {name: statistics.median(of_rounds) for name, of_rounds in figures.items()}
     best = min(
         medians[candidate.name]

@@ -1,4 +1,4 @@
-"""Who is measured: how each is installed, started and asked."""
+"""The measured servers: how each is installed, started and queried."""
 
 import os
 import re
@@ -81,12 +81,12 @@ client_id = "bench"
 client_secret = "bench"
 max_concurrency = 100
 """
-"""Peers have 100 connections, so each provider may have as many calls. What a caller may ask in a
-minute is counted, but not less than wrk asks; 10,000 rows of ten fields cost 121,113."""
+"""Peers have 100 connections, so each provider may have as many calls. The budget of a minute is
+counted, but is larger than what wrk sends; 10,000 rows of ten fields cost 121,113."""
 
 
 class CannotRunError(Exception):
-    """A peer that this machine cannot install; the text says why, in one line."""
+    """A peer that cannot be installed on this machine; the message says why, in one line."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,11 @@ class Contestant:
     environment: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
     cannot: frozenset[str] = frozenset()
-    """Workloads that it has no way to express."""
+    """Workloads that it cannot express."""
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """Its endpoint."""
         return f"http://127.0.0.1:{self.port}{self.path}"
 
 
@@ -166,7 +166,7 @@ def gateway(port: int = 19101, workers: int = 1) -> Contestant:
 
 
 def naive() -> Contestant:
-    """Return Strawberry as it comes, over httpx as it comes."""
+    """Return Strawberry with its defaults, over httpx with its defaults."""
     return Contestant("Strawberry, naive", PLAIN, 19102, _uvicorn("naive:app", 19102), "/")
 
 
@@ -187,12 +187,12 @@ def apollo() -> Contestant:
 
 
 def mercurius() -> Contestant:
-    """Return Mercurius with graphql-jit and undici.request, the fastest of Node's."""
+    """Return Mercurius with graphql-jit and undici.request, the fastest for Node."""
     return _node("Mercurius JIT", "mercurius.mjs", 19104, "/graphql", "request")
 
 
 def hive() -> Contestant:
-    """Return Hive Gateway over a supergraph that Mesh composes of the REST API."""
+    """Return Hive Gateway over a supergraph that Mesh composes from the REST API."""
     place = _npm("hive", HIVE_PACKAGES, HIVE_OVERRIDES)
     for configuration in (PEERS / "hive").iterdir():
         shutil.copy(configuration, place)
@@ -211,7 +211,7 @@ def hive() -> Contestant:
 
 
 def tailcall() -> Contestant:
-    """Return Tailcall; it shares calls under way between requests, as this gateway does."""
+    """Return Tailcall, which shares calls between concurrent requests, as this gateway does."""
     place = _npm("tailcall", (TAILCALL_PACKAGE,))
     program = place / "node_modules/@tailcallhq/core-linux-x64-gnu/bin/tailcall"
     program.chmod(0o755)
@@ -240,7 +240,7 @@ def tailcall() -> Contestant:
 
 
 def bare(answers: Path) -> Contestant:
-    """Return uvicorn alone, which answers what the file says: the floor."""
+    """Return uvicorn alone, which sends the responses in a file: the lower bound."""
     environment = {"BENCH_ANSWERS": str(answers)}
     command = _uvicorn("bare:app", 19107)
     return Contestant("uvicorn, bare", GATEWAY, 19107, command, "/", environment)

@@ -1,14 +1,14 @@
-"""Show that one sick provider does not spoil the answer.
+"""Show that one failing provider does not affect the rest of the response.
 
-Run `python bench/faults.py [rounds]` (3, some seven minutes): the four providers' sandbox and the
-gateway as processes of their own, a steady load from this one. A round goes through the faults,
-each at Emporix for four seconds, after as many in health that it is compared with. Three in four
-queries touch Stuut alone, the fourth all providers. Prints one row a fault: medians of what the
-rounds found, so that a busy machine's hiccup in one of them decides nothing. The first row is of
-no fault at all: how far it is from 1 is the machine's doing, and allowed to the others as well.
+Run `python bench/faults.py [rounds]` (3, some seven minutes). The sandbox and the gateway run as
+processes of their own, under a steady load from this one. Each round applies every fault to
+Emporix for four seconds, and compares with the same time without a fault just before. Three in
+four queries go to Stuut alone, the fourth to all providers. Prints one row per fault, with medians
+over the rounds, so that a hiccup of the machine in one of them does not matter. The first row has
+no fault: its distance from 1 is the machine's noise, and is tolerated in the other rows.
 
-Every answer of the sandbox takes 50 ms, the provider's time is 1 s, a probe goes every second;
-nothing is kept from one query to the next. Ends with 1 when a bound is broken.
+Every response of the sandbox takes 50 ms, the provider's timeout is 1 s, a probe is sent every
+second, and nothing is cached. The exit status is 1 if a limit is exceeded.
 """
 
 import asyncio
@@ -35,19 +35,19 @@ from gateway.providers.registry import sandboxes
 CREDENTIALS = {kind: each.CREDENTIALS for kind, each in sandboxes().items()}
 SICK = "emporix"
 RATE_HZ = 12.0
-"""Of queries that touch all four: Voucherify's sandbox allows 33 calls a second."""
+"""Of queries to all four providers: Voucherify's sandbox allows 33 calls a second."""
 OTHERS = 3
-"""So many queries for each of those touch Stuut alone: a p99 wants many."""
+"""Queries to Stuut alone, for each of those: a p99 needs many."""
 TIMEOUT_S = 1.0
 PROBE_S = 1.0
 LATENCY_MS = 50
 ROUNDS = 3
 STRETCH_S = 4.0
 HEALS_S = 4.0
-"""How long its first good answer is waited for."""
+"""How long to wait for its first successful response."""
 
 MOST_TIMES = 1.2
-"""How much longer a query may take than in health, of others or while the breaker is open."""
+"""The largest ratio to the healthy time, for other providers or with an open circuit."""
 
 MOST_FIRST_MS = (TIMEOUT_S + 0.1) * 1000
 MOST_BACK_S = 2 * PROBE_S
@@ -87,19 +87,19 @@ QUERY = "{ segments(first: %d%s) { nodes { name } sources { provider { key } err
 
 
 class Sample(NamedTuple):
-    """One query: when it was sent, how long it took, what came of it."""
+    """One query: when it was sent, how long it took, its outcome."""
 
     at: float
     took_s: float
     is_well: bool
-    """Every part that was not the sick provider's came."""
+    """Every part of the other providers arrived."""
     sick: str | None
-    """The code of the sick provider's part; None: it came, or was not asked for."""
+    """The error code of the failing provider's part; None if it succeeded or was not queried."""
 
 
 @dataclass
 class Load:
-    """Sends both kinds of query, steadily; keeps what came of each."""
+    """Sends both kinds of query at a steady rate, and collects the outcomes."""
 
     session: aiohttp.ClientSession
     url: str
@@ -107,7 +107,7 @@ class Load:
     with_all: list[Sample] = field(default_factory=list)
 
     async def run(self) -> None:
-        """Send until cancelled; a query that is slow does not hold back the next."""
+        """Send until cancelled; a slow query does not delay the next."""
         async with asyncio.TaskGroup() as group:
             started = time.perf_counter()
             for number in itertools.count():
@@ -120,9 +120,9 @@ class Load:
                     group.create_task(self._ask(self.with_all, QUERY % (first, "")))
 
     async def stretch(self, seconds: float) -> "Stretch":
-        """Return what is sent from now on for so long."""
+        """Return the samples of the next `seconds`."""
         since = time.perf_counter()
-        await asyncio.sleep(seconds + TIMEOUT_S / 2)  # the last ones have their answers
+        await asyncio.sleep(seconds + TIMEOUT_S / 2)  # the last ones have arrived
         until = since + seconds
         return Stretch(
             [each for each in self.without if since <= each.at < until],
@@ -130,7 +130,7 @@ class Load:
         )
 
     async def back_s(self) -> float:
-        """Wait until the sick provider's part is back; return after how long."""
+        """Wait until the failing provider's part is back; return how long that took."""
         since = time.perf_counter()
         while time.perf_counter() < since + HEALS_S:
             await asyncio.sleep(0.02)
@@ -155,26 +155,26 @@ class Load:
 
 
 def ms(samples: Sequence[Sample], share: float) -> float:
-    """Return the milliseconds that this share of them took at most; NaN of none."""
+    """Return this percentile in milliseconds; NaN without samples."""
     ordered = sorted(each.took_s for each in samples)
     place = min(math.ceil(len(ordered) * share), len(ordered)) - 1
     return ordered[place] * 1000 if ordered else math.nan
 
 
 def times(samples: Sequence[Sample], healthy: Sequence[Sample]) -> tuple[float, float]:
-    """Return p50 and p99 as multiples of those in health."""
+    """Return p50 and p99 as multiples of the healthy ones."""
     return ms(samples, 0.5) / ms(healthy, 0.5), ms(samples, 0.99) / ms(healthy, 0.99)
 
 
 def medians(rounds: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
-    """Return the medians of both over the rounds; None of no round."""
+    """Return the medians of both over the rounds; None without rounds."""
     if not rounds:
         return None
     return statistics.median(p50 for p50, _ in rounds), statistics.median(p99 for _, p99 in rounds)
 
 
 def shown(pair: tuple[float, float] | None) -> str:
-    """Return p50 and p99."""
+    """Format p50 and p99."""
     return "-" if pair is None else f"{pair[0]:.2f} / {pair[1]:.2f}"
 
 
@@ -192,7 +192,7 @@ async def process(*command: str) -> AsyncIterator[None]:
 
 
 async def reachable(session: aiohttp.ClientSession, url: str) -> None:
-    """Wait until a server answers."""
+    """Wait until a server responds."""
     async with asyncio.timeout(30):
         while True:
             with contextlib.suppress(aiohttp.ClientError):
@@ -202,7 +202,7 @@ async def reachable(session: aiohttp.ClientSession, url: str) -> None:
 
 
 def configuration(sandbox: str, folder: str) -> str:
-    """Return a configuration file of the four providers; the record is in this folder."""
+    """Return a configuration file of the four providers; the store is in this folder."""
     parts = [
         "[server]",
         "cache_ttl_s = 0",
@@ -227,22 +227,22 @@ def configuration(sandbox: str, folder: str) -> str:
 
 
 class Stretch(NamedTuple):
-    """What was asked in some seconds."""
+    """The samples of some seconds."""
 
     without: Sequence[Sample]
     with_all: Sequence[Sample]
 
 
 @dataclass
-class Found:
-    """What all rounds found of one fault; ratios and times one a round."""
+class Results:
+    """The results of all rounds for one fault; ratios and times are one per round."""
 
     without: list[Sample] = field(default_factory=list)
     to_healthy: list[tuple[float, float]] = field(default_factory=list)
     at_first: list[Sample] = field(default_factory=list)
-    """Of all four, when the sick provider was asked."""
+    """Of all four, when the failing provider was called."""
     opened: list[Sample] = field(default_factory=list)
-    """Of all four, when the breaker answered for it."""
+    """Of all four, with the circuit open."""
     opened_to_healthy: list[tuple[float, float]] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
     back_s: list[float] = field(default_factory=list)
@@ -260,9 +260,9 @@ class Found:
         self.back_s.append(back_s)
 
     def row(self, noise: float) -> Sequence[str]:
-        """Return the cells of its row; one that breaks its bound ends with a mark.
+        """Return the cells of its row; one that exceeds its limit ends with a mark.
 
-        `noise` is by how much the machine alone makes a p99 longer.
+        `noise` is the ratio by which the machine alone increases a p99.
         """
         ours, opened = medians(self.to_healthy), medians(self.opened_to_healthy)
         first = (ms(self.at_first, 0.5), ms(self.at_first, 0.99)) if self.at_first else None
@@ -282,12 +282,12 @@ class Found:
 
 
 def cell(text: str, holds: bool) -> str:  # noqa: FBT001  # what it says and whether it may
-    """Return a cell of the table, marked when its bound is broken."""
+    """Return a cell of the table, marked if it exceeds its limit."""
     return text if holds else f"{text} {BROKEN}"
 
 
-async def measure(load: Load, sandbox: str, fault: Mapping[str, Any], found: Found) -> None:
-    """Ask in health, put a fault in, ask, heal it, wait until the sick provider's part is back."""
+async def measure(load: Load, sandbox: str, fault: Mapping[str, Any], results: Results) -> None:
+    """Measure without the fault, then with it; remove it and wait for recovery."""
     session = load.session
     healthy = await load.stretch(STRETCH_S)
     await session.delete(f"{sandbox}/calls")
@@ -296,12 +296,12 @@ async def measure(load: Load, sandbox: str, fault: Mapping[str, Any], found: Fou
     async with session.get(f"{sandbox}/calls") as answer:
         sent = (await answer.json())[SICK]
     await session.delete(f"{sandbox}/faults")
-    found.take_in(healthy, sick, sent, await load.back_s())
+    results.take_in(healthy, sick, sent, await load.back_s())
 
 
 async def main(rounds: int) -> int:
-    """Start everything, go through the faults, print; return 1 when a bound is broken."""
-    found = {name: Found() for name in FAULTS}
+    """Start everything, measure each fault, print; return 1 if a limit is exceeded."""
+    results = {name: Results() for name in FAULTS}
     ports = [9400 + os.getpid() % 400, 9900 + os.getpid() % 400]
     sandbox, gateway = (f"http://127.0.0.1:{port}" for port in ports)
     command = [sys.executable, "-m", "gateway"]
@@ -321,12 +321,12 @@ async def main(rounds: int) -> int:
             running = asyncio.create_task(load.run())
             await load.stretch(STRETCH_S)
             for number, (name, fault) in itertools.product(range(rounds), FAULTS.items()):
-                await measure(load, sandbox, fault, found[name])
+                await measure(load, sandbox, fault, results[name])
                 Console(stderr=True).print(f"round {number + 1}: {name}")
             running.cancel()
             await asyncio.wait([running])
-    noise = max(1, *(medians(found[NONE].to_healthy) or ()))
-    rows = {name: each.row(noise) for name, each in found.items()}
+    noise = max(1, *(medians(results[NONE].to_healthy) or ()))
+    rows = {name: each.row(noise) for name, each in results.items()}
     table = Table(
         "fault",
         *HEADINGS,
@@ -339,12 +339,12 @@ async def main(rounds: int) -> int:
 
 
 def share(samples: Sequence[Sample]) -> str:
-    """Return the part of them that went well."""
+    """Return the fraction that succeeded."""
     return f"{sum(each.is_well for each in samples) / len(samples):.1%}" if samples else "-"
 
 
 def said(samples: Sequence[Sample]) -> str:
-    """Return the sick provider's codes, the most frequent first."""
+    """Return the failing provider's error codes, the most frequent first."""
     codes = Counter((each.sick or "ok").removeprefix("PROVIDER_") for each in samples)
     return ", ".join(f"{code} {count}" for code, count in codes.most_common())
 

@@ -1,4 +1,4 @@
-"""This gateway beside others over one upstream: CPU, throughput, latency, memory, calls.
+"""Compare this gateway with others over one upstream: CPU, throughput, latency, memory, calls.
 
 `make bench`, or `make bench ARGS="--quick"`. The servers share one core and are measured one
 after the other; wrk and the upstream have another. All of it stays on loopback.
@@ -42,19 +42,19 @@ from bench.workloads import GATEWAY, WORKLOADS, Workload
 SERVER_CORE = "0"
 IN_FLIGHT = 16
 FEWEST = 100
-"""Requests that a point should have; it is made up to three times as long for them."""
+"""Requests that a measurement should have; it takes up to three times as long for them."""
 LATENCY_MS = 20
 QUICK = {"Q1", "Q2", "Q3b", "Q4b"}
-"""What a quick look is at; nothing is warmed up for it."""
+"""The workloads of `--quick`, which has no warm-up."""
 
 Rounds = dict[str, dict[str, list[Point]]]
 
 
 class Field:
-    """All that runs: the contestants beside their servers, what they may be asked, the results."""
+    """Everything that runs: the servers, their workloads, the responses."""
 
     def __init__(self, client: httpx.AsyncClient, stack: AsyncExitStack) -> None:
-        """Start with nobody."""
+        """Start without servers."""
         self.upstream = Upstream(client)
         self.running: dict[str, tuple[Contestant, Server]] = {}
         self.answers: dict[tuple[str, str], bytes] = {}
@@ -63,7 +63,7 @@ class Field:
         self._stack = stack
 
     async def enter(self, contestant: Contestant, workloads: Sequence[Workload]) -> None:
-        """Start a contestant, and compare its answers; what differs is said and not measured."""
+        """Start a server; a workload whose response differs is reported and skipped."""
         log = INSTALLED / f"{contestant.name.replace(' ', '-')}.log"
         server = Server.start(
             contestant.name,
@@ -94,15 +94,15 @@ class Field:
         ours = self.answers.get((gateway().name, workload.name), answer)
         if leaves(answer) != leaves(ours):
             more, less = leaves(answer) - leaves(ours), leaves(ours) - leaves(answer)
-            told = f"has {list(more)[:3]}, lacks {list(less)[:3]}"
-            print(f"{contestant.name}, {workload.name}: not measured, its answer {told}")
+            responses = f"has {list(more)[:3]}, lacks {list(less)[:3]}"
+            print(f"{contestant.name}, {workload.name}: not measured, its answer {responses}")
             return
         self.answers[contestant.name, workload.name] = answer
 
     async def rounds(
         self, workloads: Sequence[Workload], count: int, seconds: float, *, warm: bool
     ) -> Rounds:
-        """Measure everybody at one workload, then at the next; then all of it again."""
+        """Measure all servers with one workload, then with the next; then all of it again."""
         results: Rounds = {workload.name: {} for workload in workloads}
         for number in range(-warm, count):
             print(f"{_clock()} round {number + 1} of {count}", file=sys.stderr)
@@ -135,18 +135,18 @@ def _clock() -> str:
 
 
 def installed(names: Sequence[str]) -> list[Contestant]:
-    """Install the peers; one that cannot be is left out with one line that says why."""
-    found = []
+    """Install the peers; skip one that cannot be installed, with a message."""
+    available = []
     for name in names:
         try:
-            found.append(PEERS_BY_NAME[name]())
+            available.append(PEERS_BY_NAME[name]())
         except (CannotRunError, OSError) as error:
             print(f"{name}: skipped, {error}")
-    return found
+    return available
 
 
 async def compare(options: argparse.Namespace, show: Callable[[str], None]) -> None:
-    """Run all of it, and show one table after the other."""
+    """Run everything, and show one table after the other."""
     peers = installed(options.peers)
     workloads = [each for each in WORKLOADS if each.name in options.workloads]
     async with AsyncExitStack() as stack:
@@ -168,8 +168,8 @@ async def compare(options: argparse.Namespace, show: Callable[[str], None]) -> N
             except CannotAnswerError as error:
                 print(f"{peer.name}: skipped, {error}")
         await field.enter(bare(_told(field, workloads)), workloads)
-        for name, told in _equal(field, workloads).items():
-            print(f"same leaf values: {name}: {told}")
+        for name, responses in _equal(field, workloads).items():
+            print(f"same leaf values: {name}: {responses}")
         warm = not options.quick
         results = await field.rounds(workloads, options.rounds, options.seconds, warm=warm)
         show(f"## {IN_FLIGHT} requests in flight\n\n{summary(workloads, results)}")
@@ -188,14 +188,14 @@ async def compare(options: argparse.Namespace, show: Callable[[str], None]) -> N
 
 
 def _told(field: Field, workloads: Sequence[Workload]) -> Path:
-    """Write down what the gateway answered, for the floor to answer the same."""
-    told = {
+    """Write the gateway's responses to a file, for bare uvicorn to send."""
+    responses = {
         each.body(GATEWAY).decode(): field.answers[gateway().name, each.name].decode()
         for each in workloads
         if (gateway().name, each.name) in field.answers
     }
     path = INSTALLED / "answers.json"
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(responses))
     return path
 
 
@@ -221,7 +221,7 @@ async def _listening(client: httpx.AsyncClient, upstream: Server) -> None:
 
 
 def _circumstances() -> str:
-    """Return the versions, and how busy the machine was before anything started."""
+    """Return the versions, and the load of the machine before the start."""
     ours = [f"{name} {version(name)}" for name in ("strawberry-graphql", "httpx", "uvicorn")]
     peers = [*NODE_PACKAGES, *HIVE_PACKAGES, TAILCALL_PACKAGE]
     load = f"load average {os.getloadavg()[0]:.1f} before it began"
@@ -234,7 +234,9 @@ def _circumstances() -> str:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one minute: a look, not a result")
+    parser.add_argument(
+        "--quick", action="store_true", help="one minute: an impression, not a result"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1, help="of one point")
     parser.add_argument("--peers", nargs="*", choices=PEERS_BY_NAME, default=[*PEERS_BY_NAME])

@@ -1,4 +1,4 @@
-"""Asking: one request to compare answers by, and wrk for load."""
+"""Requests: single ones to compare responses, and wrk for load."""
 
 import asyncio
 import json
@@ -19,54 +19,54 @@ HEADERS = {
     "accept": "application/json",
     "authorization": f"Bearer {KEY}",
 }
-"""Everybody is sent the same; only this gateway asks who it is."""
+"""All servers get the same headers; only this gateway checks credentials."""
 
 LOAD_CORE = "1"
 READY_S = 60
 
 
 class CannotAnswerError(Exception):
-    """A contestant that does not start, or answers otherwise than it should."""
+    """A server that does not start, or has the wrong response."""
 
 
 class Point(NamedTuple):
-    """One stretch of load on one contestant."""
+    """One measurement of one server under load."""
 
     requests: int
     cpu_ms: float
-    """Of one request, all processes of the server."""
+    """Per request, for all processes of the server."""
     per_s: float
     p50_ms: float
     p99_ms: float
     rss_mb: float
     calls: float
-    """At the upstream for one request."""
+    """Upstream calls per request."""
     errors: int
 
 
 class Upstream:
-    """The benchmark's upstream, as far as it can be told what to do."""
+    """Controls the benchmark's upstream."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
-        """Talk to it by this client."""
+        """Use this client."""
         self._client = client
 
     async def calls(self) -> int:
-        """Return how many calls there were since `reset`."""
-        told: int = (await self._client.get(f"{UPSTREAM}/__calls")).json()["calls"]
-        return told
+        """Return the number of calls since `reset`."""
+        calls: int = (await self._client.get(f"{UPSTREAM}/__calls")).json()["calls"]
+        return calls
 
     async def reset(self) -> None:
-        """Count anew."""
+        """Reset the count."""
         await self._client.get(f"{UPSTREAM}/__reset")
 
     async def latency(self, milliseconds: float) -> None:
-        """Let every answer take so long."""
+        """Delay every response."""
         await self._client.get(f"{UPSTREAM}/__latency/{milliseconds:g}")
 
 
 async def ready(client: httpx.AsyncClient, server: Server, url: str, body: bytes) -> bytes:
-    """Wait for the first whole answer, and return it."""
+    """Wait for the first complete response, and return it."""
     until = time.monotonic() + READY_S
     why = "no answer"
     while time.monotonic() < until and server.is_running:
@@ -79,16 +79,16 @@ async def ready(client: httpx.AsyncClient, server: Server, url: str, body: bytes
 
 
 async def ask(client: httpx.AsyncClient, url: str, body: bytes) -> bytes:
-    """Return an answer that has data and no errors."""
+    """Return a response that has data and no errors."""
     answer = await client.post(url, content=body, headers=HEADERS)
-    told = answer.json() if answer.is_success else None
-    if not told or told.get("errors") or not told.get("data"):
+    document = answer.json() if answer.is_success else None
+    if not document or document.get("errors") or not document.get("data"):
         raise CannotAnswerError(f"HTTP {answer.status_code}: {answer.text[:200]}")
     return answer.content
 
 
 def leaves(answer: bytes) -> Counter[str]:
-    """Return the leaf values of an answer, however they are nested and named."""
+    """Return the leaf values of a response, whatever their nesting and names."""
     return Counter(map(json.dumps, _leaves(json.loads(answer)["data"])))
 
 
@@ -112,11 +112,10 @@ async def press(  # noqa: PLR0913  # a stretch of load has so many sides
     traced: bool = False,
     core: str = LOAD_CORE,
 ) -> Point:
-    """Keep so many requests in flight; bodies take turns.
+    """Keep a number of requests in flight, alternating between the bodies.
 
-    With `fresh` every tenth is a document that was not sent before; with `traced` each has a
-    header of its own. The requests that are in
-    flight at the end count half: they are half done on average.
+    With `fresh` every tenth is a new document; with `traced` each has a different header.
+    Requests in flight at the end count half, because on average they are half done.
     """
     listed = INSTALLED / "bodies.txt"
     _write(listed, b"\n".join(bodies))

@@ -1,4 +1,4 @@
-"""Servers on one core, and what they use: read from /proc, children and threads included."""
+"""Servers on one core and their CPU and memory, from /proc, with children and threads."""
 
 import asyncio
 import os
@@ -13,21 +13,21 @@ TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 PROC = Path("/proc")
 RESET_PEAK = "5"
-"""proc(5), clear_refs: the peak of resident memory starts anew."""
+"""proc(5), clear_refs: resets the peak of resident memory."""
 
 
 class Use(NamedTuple):
-    """What a server has used up to now."""
+    """The CPU and memory that a server has used so far."""
 
     cpu_s: float
     rss_bytes: int
 
 
 class Server:
-    """A server that was started here, in a session of its own: all its processes are known."""
+    """A server in a session of its own, by which all its processes are known."""
 
     def __init__(self, name: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-        """Take over what `start` started."""
+        """Wrap a process that `start` started."""
         self.name = name
         self.log = log
         self._process = process
@@ -59,11 +59,11 @@ class Server:
 
     @property
     def is_running(self) -> bool:
-        """Whether its first process runs."""
+        """Whether its first process is running."""
         return self._process.poll() is None
 
     def use(self) -> Use:
-        """Return the CPU and memory of all its processes, those that have ended included."""
+        """Return the CPU and memory of all its processes, including ended ones."""
         cpu = pages = 0
         for _, stat in self._processes():
             # proc(5): utime, stime, those of awaited children, and rss.
@@ -72,7 +72,7 @@ class Server:
         return Use(cpu * TICK_S, pages * PAGE)
 
     def peak_bytes(self) -> int:
-        """Return the most resident memory since `forget_peak`, summed over its processes."""
+        """Return the peak of resident memory since `forget_peak`, summed over its processes."""
         peak = 0
         for pid, _ in self._processes():
             for line in (PROC / pid / "status").read_text().splitlines():
@@ -81,12 +81,12 @@ class Server:
         return peak
 
     def forget_peak(self) -> None:
-        """Let the peak start anew."""
+        """Reset the peak."""
         for pid, _ in self._processes():
             (PROC / pid / "clear_refs").write_text(RESET_PEAK)
 
     async def settle(self) -> None:
-        """Wait until it has nothing left to do, at most 5 s: nobody shares a core with it."""
+        """Wait until it is idle, at most 5 s: no other server shares its core."""
         until = time.monotonic() + 5
         before = self.use().cpu_s
         while time.monotonic() < until:
@@ -115,16 +115,16 @@ class Server:
         return stat is not None and int(stat[3]) == self._process.pid
 
     def _processes(self) -> list[tuple[str, list[str]]]:
-        found = []
+        processes = []
         for entry in PROC.iterdir():
             stat = _stat(entry.name) if entry.name.isdecimal() else None
             if stat is not None and int(stat[3]) == self._process.pid:
-                found.append((entry.name, stat))
-        return found
+                processes.append((entry.name, stat))
+        return processes
 
 
 def _stat(pid: str) -> list[str] | None:
-    """Return /proc/PID/stat from the third field on: the second may have blanks in it."""
+    """Return /proc/PID/stat from the third field on, because the second may contain spaces."""
     try:
         return (PROC / pid / "stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,14 +1,14 @@
 #!/usr/bin/env python
-"""Voucherify and Emporix as a benchmark needs them: the same answers for everybody, at once.
+"""Voucherify and Emporix for benchmarks: the same responses for all servers, without delay.
 
-Run `python bench/providers.py PORT`. It serves the calls that the gateway makes, and the peers ask
-the same paths for the same bytes. A row has, beside the parts that its provider documents, those
-that the gateway derives from them (`membership`, `email`, …), so that a peer can show them as they
-are. An answer is made once and kept; `/__latency/MS` makes every answer take so long,
-`/__calls` tells how many calls there were since `/__reset`.
+Run `python bench/providers.py PORT`. It serves the calls that the gateway makes; the peers call
+the same paths for the same bytes. Besides the documented fields, a row has those that the gateway
+derives from them (`membership`, `email`, …), so that a peer can return them directly. Responses
+are cached. `/__latency/MS` delays every response, `/__calls` returns the number of calls since
+`/__reset`.
 
-Ids of customers at the tenant `comma` have a comma: Emporix's `q` cannot say them, so that they
-are read one by one.
+Customer ids of the tenant `comma` contain a comma, which Emporix's `q` cannot express, so that
+they are read one by one.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ import uvloop
 SEGMENTS = 100
 MEMBERS = 200
 NEAR = 5
-"""Members of a segment that are among the first PEOPLE; the others are in no other segment."""
+"""Members of a segment who are among the first PEOPLE; the others are in no other segment."""
 PEOPLE = 30
 START = datetime(2025, 6, 1, 10, tzinfo=UTC)
 HEAD_END = b"\r\n\r\n"
@@ -100,60 +100,60 @@ def customer(name: str) -> dict[str, Any]:
     }
 
 
-def assignment(tenant: str, segment: int, place: int) -> dict[str, Any]:
-    """Return the assignment at a place of a segment's list."""
-    near = place < NEAR
-    number = (segment * NEAR + place) % PEOPLE if near else PEOPLE + segment * MEMBERS + place
+def assignment(tenant: str, segment: int, index: int) -> dict[str, Any]:
+    """Return the assignment at an index of a segment's list."""
+    near = index < NEAR
+    number = (segment * NEAR + index) % PEOPLE if near else PEOPLE + segment * MEMBERS + index
     name = f"cust{',' if tenant == 'comma' else '-'}{number:02}"
     return {
         "customer": {"id": name, "name": f"Ada Example {number}"},
         "assignmentType": "MANUAL",
-        "metadata": _metadata(segment + place),
+        "metadata": _metadata(segment + index),
     }
 
 
-def _page(asked: dict[str, list[str]], length: int) -> range:
-    size = int(asked.get("pageSize", [str(length)])[0])
-    first = (int(asked.get("pageNumber", ["1"])[0]) - 1) * size
+def _page(query: dict[str, list[str]], length: int) -> range:
+    size = int(query.get("pageSize", [str(length)])[0])
+    first = (int(query.get("pageNumber", ["1"])[0]) - 1) * size
     return range(min(first, length), min(first + size, length))
 
 
-def _listed(asked: dict[str, list[str]]) -> Any:
-    wanted = [int(key[-3:]) for key in asked.get("ids", ())]
-    numbers = wanted or range(min(int(asked.get("limit", ["100"])[0]), SEGMENTS))
+def _listed(query: dict[str, list[str]]) -> Any:
+    wanted = [int(key[-3:]) for key in query.get("ids", ())]
+    numbers = wanted or range(min(int(query.get("limit", ["100"])[0]), SEGMENTS))
     data = [voucherify_segment(number) for number in numbers]
     return {"object": "list", "total": len(wanted) or SEGMENTS, "data": data}
 
 
-def _customers(asked: dict[str, list[str]]) -> Any:
-    """Return those that `q=id:(a,b)`, `ids=a,b` or `ids=a&ids=b` name."""
-    text = ",".join([*asked.get("q", ()), *asked.get("ids", ())])
+def _customers(query: dict[str, list[str]]) -> Any:
+    """Return the ids in `q=id:(a,b)`, `ids=a,b` or `ids=a&ids=b`."""
+    text = ",".join([*query.get("q", ()), *query.get("ids", ())])
     return [customer(name) for name in re.findall(r"cust-\d+", text)]
 
 
 Asked = dict[str, list[str]]
 ROUTES: tuple[tuple[str, Callable[[Asked, re.Match[str]], Any]], ...] = (
     ("/oauth/token", lambda _, __: TOKEN),
-    ("/v1/segments", lambda asked, _: _listed(asked)),
+    ("/v1/segments", lambda query, _: _listed(query)),
     (r"/v1/segments/seg_(\d+)", lambda _, at: voucherify_segment(int(at[1]))),
     (
         r"/customer-segment/\w+/segments",
-        lambda asked, _: [emporix_segment(number) for number in _page(asked, SEGMENTS)],
+        lambda query, _: [emporix_segment(number) for number in _page(query, SEGMENTS)],
     ),
     (r"/customer-segment/\w+/segments/eseg(\d+)", lambda _, at: emporix_segment(int(at[1]))),
     (
         r"/customer-segment/(\w+)/segments/eseg(\d+)/customers",
-        lambda asked, at: [
-            assignment(at[1], int(at[2]), place) for place in _page(asked, MEMBERS)
+        lambda query, at: [
+            assignment(at[1], int(at[2]), index) for index in _page(query, MEMBERS)
         ],
     ),
-    (r"/customer/\w+/customers", lambda asked, _: _customers(asked)),
+    (r"/customer/\w+/customers", lambda query, _: _customers(query)),
     (r"/customer/\w+/customers/(cust[-,]\d+)", lambda _, at: customer(at[1])),
 )
 
 
 def answer(target: str) -> bytes:
-    """Return the whole answer to a call."""
+    """Return the complete response to a call."""
     parts = urlsplit(target)
     path = unquote(parts.path)
     for pattern, make in ROUTES:
@@ -170,16 +170,16 @@ def _reply(status: str, document: Any) -> bytes:
 
 
 class Providers:
-    """What all connections share."""
+    """The state that all connections share."""
 
     def __init__(self) -> None:
-        """Start with no call, no latency and nothing made."""
+        """Start without calls and latency, and with an empty cache."""
         self.latency_s = 0.0
         self.calls: Counter[str] = Counter()
         self._made: dict[str, bytes] = {}
 
     def answer(self, target: str) -> bytes:
-        """Return the answer to a call, and count it."""
+        """Return the response to a call, and count it."""
         if target.startswith("/__"):
             return self._control(target)
         self.calls[target] += 1
@@ -197,30 +197,30 @@ class Providers:
 
 
 class Connection(asyncio.Protocol):
-    """One connection: an answer for every complete request, in order."""
+    """One connection: a response for every complete request, in order."""
 
     transport: asyncio.Transport
 
     def __init__(self, providers: Providers) -> None:
-        """Answer what these providers know."""
+        """Serve these providers."""
         self._providers = providers
-        self._rest = b""
+        self._incomplete = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way to answer by."""
+        """Store the transport."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by its bases
 
     def data_received(self, data: bytes) -> None:
-        """Answer the requests that are complete now."""
-        self._rest += data
+        """Respond to the complete requests."""
+        self._incomplete += data
         answers = []
-        while (end := self._rest.find(HEAD_END)) >= 0:
-            head = self._rest[:end]
+        while (end := self._incomplete.find(HEAD_END)) >= 0:
+            head = self._incomplete[:end]
             size = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
             end += len(HEAD_END) + (int(size[1]) if size else 0)
-            if end > len(self._rest):
+            if end > len(self._incomplete):
                 break
-            self._rest = self._rest[end:]
+            self._incomplete = self._incomplete[end:]
             answers.append(self._providers.answer(head.split(b" ", 2)[1].decode("latin-1")))
         if not answers:
             return
@@ -236,7 +236,7 @@ class Connection(asyncio.Protocol):
 
 
 async def main(port: int) -> None:
-    """Serve on loopback until killed; one printed line says that it does."""
+    """Serve on loopback until killed; print one line when ready."""
     providers = Providers()
     server = await asyncio.get_running_loop().create_server(
         lambda: Connection(providers), "127.0.0.1", port, backlog=4096

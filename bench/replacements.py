@@ -2,11 +2,10 @@
 """Measure a long stream of replacements at Instaleap: their rate, and the gateway's memory.
 
 Run `python bench/replacements.py [--customers 100000] [--rows 1000] [--at-once 2] [--store URL]`.
-It serves the gateway and a stand-in for Instaleap as processes of their own, then sends one
-mutation after the other, each with idempotency key, until every customer was given three segments.
-A line tells how far it is after every tenth of them, from the rows that were answered; at the end
-the record is asked how many customers and assignments it has. The store is a fresh SQLite file
-unless a URL is given.
+It runs the gateway and a stand-in for Instaleap as processes of their own, then sends mutations
+with idempotency keys until every customer has three segments. It prints the progress after every
+tenth, and at the end the number of customers and assignments in the store, which is a fresh SQLite
+file unless a URL is given.
 """
 
 import argparse
@@ -52,7 +51,7 @@ TIERS = ("GOLD", "SILVER", "BRONZE")
 
 
 async def shop(_scope: Any, receive: Any, send: Any) -> None:
-    """Answer as Instaleap does when it knows every customer."""
+    """Respond as Instaleap does if it knows every customer."""
     parts, more = [], True
     while more:
         message = await receive()
@@ -66,7 +65,7 @@ async def shop(_scope: Any, receive: Any, send: Any) -> None:
 
 @asynccontextmanager
 async def process(*command: str, fd: int, **environment: str) -> AsyncIterator[int]:
-    """Run Python with an inherited socket until left; return the process's id."""
+    """Run Python with an inherited socket until the block ends; yield the process id."""
     started = await asyncio.create_subprocess_exec(
         sys.executable, *command, pass_fds=[fd], env={**os.environ, **environment}
     )
@@ -78,15 +77,15 @@ async def process(*command: str, fd: int, **environment: str) -> AsyncIterator[i
 
 
 def listening() -> socket.socket:
-    """Return a socket on a free port: who connects waits until a process serves it."""
-    made = socket.socket()
-    made.bind(("127.0.0.1", 0))
-    made.listen(100)
-    return made
+    """Return a socket on a free port; connections wait until a process serves them."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(100)
+    return listener
 
 
 def mebibytes(pid: int, part: str) -> int:
-    """Return a figure of a process's memory, from Linux: VmRSS now, VmHWM at most."""
+    """Return a figure of a process's memory, from Linux: VmRSS (current) or VmHWM (peak)."""
     for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
         name, _, rest = line.partition(":")
         if name == part:
@@ -95,7 +94,7 @@ def mebibytes(pid: int, part: str) -> int:
 
 
 def inputs(customers: int, rows: int) -> Iterator[dict[str, Any]]:
-    """Yield the inputs of the stream; no more than one is in memory."""
+    """Yield the inputs of the stream, one at a time."""
     for start in range(0, customers, rows):
         yield {
             "provider": "shop",
@@ -115,21 +114,21 @@ def inputs(customers: int, rows: int) -> Iterator[dict[str, Any]]:
 
 
 class Stream:
-    """Sends the inputs, some at once, and tells how far it is."""
+    """Sends the inputs concurrently and reports progress."""
 
     def __init__(self, client: httpx.AsyncClient, customers: int, gateway: int) -> None:
-        """Count down from so many customers; `gateway` is the process to watch."""
+        """Count down from `customers`; `gateway` is the process to watch."""
         self._client = client
         self._customers = customers
         self._gateway = gateway
         self._started = time.perf_counter()
         self._updated = 0
-        self._told = 0
+        self._reported = 0
 
     async def send(self, left: Iterator[dict[str, Any]]) -> None:
         """Send inputs until none is left."""
-        for given in left:
-            body = msgspec.json.encode({"query": MUTATION, "variables": {"input": given}})
+        for batch in left:
+            body = msgspec.json.encode({"query": MUTATION, "variables": {"input": batch}})
             reply = await self._client.post(
                 "/graphql", content=body, headers={"content-type": "application/json"}
             )
@@ -141,8 +140,8 @@ class Stream:
             self._tell()
 
     def _tell(self) -> None:
-        if self._updated * 10 // self._customers > self._told:
-            self._told = self._updated * 10 // self._customers
+        if self._updated * 10 // self._customers > self._reported:
+            self._reported = self._updated * 10 // self._customers
             took_s = time.perf_counter() - self._started
             print(
                 f"{self._updated:>8} customers  {took_s:6.1f} s  "
@@ -205,5 +204,5 @@ if __name__ == "__main__":
     parser.add_argument("--rows", type=int, default=1_000, help="customers of one mutation")
     parser.add_argument("--at-once", type=int, default=2, help="mutations under way")
     parser.add_argument("--store", help="the record's URL, for example postgresql://…")
-    given = parser.parse_args()
-    asyncio.run(main(given.customers, given.rows, given.at_once, given.store))
+    options = parser.parse_args()
+    asyncio.run(main(options.customers, options.rows, options.at_once, options.store))

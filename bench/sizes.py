@@ -1,4 +1,4 @@
-"""This gateway alone: growth with the rows, start-up, memory after much use, workers."""
+"""This gateway alone: growth with the number of rows, start-up, memory after long use, workers."""
 
 import asyncio
 import statistics
@@ -15,17 +15,17 @@ from bench.tables import short, table
 from bench.workloads import GATEWAY, WORKLOADS, growing
 
 GROWTH = ((1, 10), (1, 100), (5, 200), (50, 200))
-"""Segments, and assignments of each: 10 to 10,000 rows."""
+"""Segments, and assignments per segment: 10 to 10,000 rows."""
 OPERATIONS = 100_000
 STARTS = 5
 CORES = "0,1"
 PORT = 19108
 LIGHT = [each.body(GATEWAY) for each in WORKLOADS if each.name in {"Q1", "Q5"}]
-"""Most of what a gateway is asked is small."""
+"""Most requests to a gateway are small."""
 
 
 class Started(NamedTuple):
-    """A gateway of its own, and how long it took until it answered."""
+    """A running gateway, and how long it took to start."""
 
     contestant: Contestant
     server: Server
@@ -33,7 +33,7 @@ class Started(NamedTuple):
 
 
 async def started(client: httpx.AsyncClient, *, workers: int = 1, cores: str = "0") -> Started:
-    """Start a gateway, and wait until it answers."""
+    """Start a gateway, and wait until it responds."""
     contestant = gateway(PORT, workers)
     began = time.perf_counter()
     server = Server.start(
@@ -51,7 +51,7 @@ async def started(client: httpx.AsyncClient, *, workers: int = 1, cores: str = "
 async def measure(
     client: httpx.AsyncClient, upstream: Upstream, show: Callable[[str], None], seconds: float
 ) -> None:
-    """Measure all of it, and show one table after the other."""
+    """Measure everything, and show one table after the other."""
     show("## This gateway alone\n")
     took: list[float] = []
     for _ in range(STARTS):
@@ -68,7 +68,7 @@ async def measure(
 async def _heads(
     client: httpx.AsyncClient, upstream: Upstream, show: Callable[[str], None], seconds: float
 ) -> None:
-    """Measure requests that are like the one before but for their bodies, and others."""
+    """Measure requests with the same head as the one before, and with different heads."""
     one = await started(client)
     body = WORKLOADS[0].body(GATEWAY)
     told = []
@@ -130,7 +130,7 @@ async def _growth(
 async def _memory(
     client: httpx.AsyncClient, upstream: Upstream, show: Callable[[str], None]
 ) -> None:
-    """Mixed operations, a tenth of them documents that never come again."""
+    """Mixed operations, a tenth of them with new documents."""
     one = await started(client)
     bodies = []
     for each in WORKLOADS:
@@ -161,7 +161,7 @@ async def _memory(
 async def _workers(
     client: httpx.AsyncClient, upstream: Upstream, show: Callable[[str], None], seconds: float
 ) -> None:
-    """Two workers have both cores, and share them with the load."""
+    """Measure two workers, which share both cores with the load generator."""
     rows = []
     workload = next(each for each in WORKLOADS if each.name == "Q4")
     for workers in (1, 2):

@@ -1,10 +1,10 @@
-"""Ask for a long time under random faults, and look for what leaks.
+"""Run operations for a long time under random faults, and look for leaks.
 
-Run `python bench/soak.py [operations] [seed]` (50,000): the gateway in this process, the four
-providers' sandbox in another, with faults that change twice a second. One operation in five
-writes, of every kind that any provider offers; one in thirty hangs up. Ends with 1 when an answer
-has an error without a code, is an HTTP 5xx, or holds a provider's words, address or secrets; when
-memory at the end is more than 10 % above that at the tenth part; when sockets or tasks are left.
+Run `python bench/soak.py [operations] [seed]` (50,000). The gateway runs in this process, the
+sandbox in another, with faults that change twice a second. One operation in five is a write, of
+every supported kind; one in thirty disconnects. The exit status is 1 if a response has an error
+without a code, is an HTTP 5xx, or contains a provider's text, address or secrets; if memory at the
+end is more than 10 % above that after the first tenth; or if sockets or tasks are left.
 """
 
 import asyncio
@@ -51,17 +51,17 @@ SECRETS = tuple(
 
 @dataclass
 class Findings:
-    """What came of it."""
+    """The results."""
 
     codes: Counter[str] = field(default_factory=Counter)
     wrong: Counter[str] = field(default_factory=Counter)
-    """What must not be, by its name."""
+    """Violations by name."""
     answered: int = 0
     written: int = 0
     hung_up: int = 0
 
     def take_in(self, reply: httpx.Response) -> None:
-        """Look at one answer."""
+        """Check one response."""
         self.answered += 1
         if reply.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
             self.wrong[f"HTTP {reply.status_code}"] += 1
@@ -82,7 +82,7 @@ class Findings:
 
 
 def told_errors(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the errors that stand in the data: of sources, of payloads and of their rows."""
+    """Yield the errors in the data: of sources, of payloads and of their rows."""
     if isinstance(value, list):
         for each in value:
             yield from told_errors(each)
@@ -97,7 +97,7 @@ def told_errors(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def settings_at(sandbox: str, folder: str) -> Settings:
-    """Return settings of accounts at the sandbox, with short times; the record in this folder."""
+    """Return settings of accounts at the sandbox, with short times; the store in this folder."""
     found = sandbox_settings()
     accounts = tuple(
         each.model_copy(
@@ -133,7 +133,7 @@ def some_faults(chance: random.Random) -> Sequence[Mapping[str, Any]]:
 
 
 async def disturb(sandbox: str, chance: random.Random) -> None:
-    """Change the faults again and again."""
+    """Change the faults repeatedly."""
     async with httpx.AsyncClient(base_url=sandbox) as client:
         while True:
             (await client.put("/faults", json=some_faults(chance))).raise_for_status()
@@ -142,7 +142,7 @@ async def disturb(sandbox: str, chance: random.Random) -> None:
 
 @dataclass
 class Client:
-    """Asks the gateway in this process."""
+    """Sends operations to the gateway in this process."""
 
     app: ASGIApp
     http: httpx.AsyncClient
@@ -151,7 +151,7 @@ class Client:
     findings: Findings = field(default_factory=Findings)
 
     async def ask(self) -> None:
-        """Make one operation."""
+        """Run one operation."""
         body = self.operations.next()
         if not self.chance.randrange(HANGS_UP_EVERY):
             self.findings.hung_up += 1
@@ -165,12 +165,12 @@ class Client:
 
 
 async def hang_up(app: ASGIApp, body: bytes, after_s: float) -> None:
-    """Ask, and be gone so much later, as a server would tell it; nobody reads the answer."""
-    told: list[Message] = [{"type": "http.request", "body": body}]
+    """Send a request and disconnect after a delay; the response is discarded."""
+    messages: list[Message] = [{"type": "http.request", "body": body}]
 
     async def receive() -> Message:
-        if told:
-            return told.pop()
+        if messages:
+            return messages.pop()
         await asyncio.sleep(after_s)
         return {"type": "http.disconnect"}
 
@@ -198,7 +198,7 @@ def sockets() -> int:
 
 
 async def soak(settings: Settings, sandbox: str, operations: int, seed: int) -> Findings:
-    """Ask so many operations; return what came of them."""
+    """Run a number of operations; return the results."""
     console = Console(stderr=True)
     chance = random.Random(seed)  # noqa: S311  # the same run again, no secret
     app = build(settings)
@@ -243,7 +243,7 @@ async def soak(settings: Settings, sandbox: str, operations: int, seed: int) -> 
 
 
 async def main(operations: int, seed: int) -> int:
-    """Start the sandbox, soak, print; return 1 when something is wrong."""
+    """Start the sandbox, soak, print; return 1 if something is wrong."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
     port = 9400 + os.getpid() % 500
     running = await asyncio.create_subprocess_exec(

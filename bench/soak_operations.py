@@ -1,4 +1,4 @@
-"""What the soak asks: reads of every kind, and every mutation that any provider offers."""
+"""The operations of the soak test: all kinds of reads, and every supported mutation."""
 
 import random
 from collections import deque
@@ -54,23 +54,23 @@ PAYLOADS: Mapping[str, str] = {
     "segmentItemsBulkAssign": ROWS,
     "segmentItemsBulkUnassign": ROWS,
 }
-"""Every mutation, and what is asked of it."""
+"""Every mutation, and the selection in its payload."""
 
 KEYS = 40
-"""Segments that are written at Emporix, names at Stuut, customers anywhere: the state that the
-sandbox piles up stays small."""
+"""Segments that are written at Emporix, names at Stuut, customers anywhere: so the
+sandbox's state stays small."""
 
 GERMANS = {"address": {"country": {"in": ["DE"]}}}
 
 MADE_AT_VOUCHERIFY = 20
-"""Segments left there at most: each has a new id."""
+"""The largest number of segments left there: each has a new id."""
 
 
 class Operations:
-    """Makes operations; writes are good ones mostly, of few things, so that they collide."""
+    """Generates operations; most writes are valid, and of few objects, so that they collide."""
 
     def __init__(self, chance: random.Random) -> None:
-        """Know the sandbox's customers."""
+        """Use the sandbox's customers."""
         self._chance = chance
         cast = list(people(KEYS * 3))
         self._shoppers = [each.instaleap_id for each in cast if each.instaleap_id][:KEYS]
@@ -92,7 +92,7 @@ class Operations:
         return {"query": query, "variables": {"given": given}}
 
     def take_in(self, body: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-        """Note what a write has made that is to be deleted."""
+        """Note a created segment that has to be deleted later."""
         created = ((answer.get("data") or {}).get("segmentCreate") or {}).get("segment")
         if created:
             provider = body["variables"]["given"]["provider"]

@@ -12,7 +12,7 @@ Rounds = Mapping[str, Sequence[Point]]
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; all columns but the first stand to the right."""
+    """Return a Markdown table; all columns but the first are right-aligned."""
     lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
@@ -24,7 +24,7 @@ def spread(values: Sequence[float]) -> float:
 
 
 def short(value: float) -> str:
-    """Return three digits that count."""
+    """Format with three significant digits."""
     return f"{value:.3g}" if value < 1000 else f"{value:.0f}"  # noqa: PLR2004  # four digits
 
 
@@ -65,7 +65,7 @@ def measured(workload: Workload, rounds: Rounds, at_rest: Mapping[str, float]) -
 
 
 def summary(workloads: Sequence[Workload], results: Mapping[str, Rounds]) -> str:
-    """Return CPU per request of everybody on everything, and ours beside the best peer."""
+    """Return CPU per request of all servers and workloads, and ours relative to the best peer."""
     names = sorted({name for rounds in results.values() for name in rounds})
     names.sort(key=lambda name: (name == FLOOR, name != OURS))
     rows = [

@@ -30,7 +30,7 @@ ANSWER = (
 
 
 class Provider(asyncio.Protocol):
-    """One connection: an answer for every complete request, in order."""
+    """One connection: a response for every complete request, in order."""
 
     transport: asyncio.Transport
 
@@ -44,7 +44,7 @@ class Provider(asyncio.Protocol):
         self.parser.feed_data(data)
 
     def on_message_complete(self) -> None:
-        """Answer the request just read."""
+        """Respond to the request just read."""
         self.transport.write(ANSWER)
 
 

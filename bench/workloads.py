@@ -1,4 +1,4 @@
-"""What is asked, of whom, in whose words. The leaf values of all answers are the same."""
+"""The workloads in each schema. The leaf values of all responses are equal."""
 
 import json
 from collections.abc import Mapping
@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 GATEWAY, PLAIN, HIVE = "gateway", "plain", "hive"
-"""Whose schema: this gateway's, the peers' common one, and what Mesh makes of a REST API."""
+"""The schemas: this gateway's, the peers' common one, and Mesh's, generated from REST."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One thing to ask; an operation of PLAIN stands for each schema that has none of its own."""
+    """One workload; the operation for PLAIN is used for every schema without one of its own."""
 
     name: str
     what: str
@@ -19,12 +19,12 @@ class Workload:
     variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def body(self, schema: str) -> bytes:
-        """Return what is posted."""
-        asked: dict[str, Any] = {"query": self.operations.get(schema, self.operations[PLAIN])}
+        """Return the body of the POST."""
+        request: dict[str, Any] = {"query": self.operations.get(schema, self.operations[PLAIN])}
         variables = self.variables.get(schema, self.variables.get(PLAIN))
         if variables:
-            asked["variables"] = variables
-        return json.dumps(asked).encode()
+            request["variables"] = variables
+        return json.dumps(request).encode()
 
 
 SIX = "externalId name createdAt updatedAt membership status"
@@ -118,8 +118,8 @@ WORKLOADS = (
 
 
 def growing(segments: int, members: int) -> bytes:
-    """Return a query of so many assignments of 10 fields, 1 + `segments` calls."""
+    """Return a query for assignments of 10 fields, 1 + `segments` calls."""
     row = "id kind state origin createdAt updatedAt version provider { key kind displayName }"
     lists = f"assignments(first: {members}) {{ nodes {{ {row} }} }}"
-    asked = f"segments(first: {segments}) {{ nodes {{ {lists} }} }}"
-    return json.dumps({"query": f'{{ provider(key: "emporix") {{ {asked} }} }}'}).encode()
+    request = f"segments(first: {segments}) {{ nodes {{ {lists} }} }}"
+    return json.dumps({"query": f'{{ provider(key: "emporix") {{ {request} }} }}'}).encode()

@@ -1,4 +1,4 @@
-"""The floor: an ASGI application that answers with bytes made before, and knows no GraphQL.
+"""The lower bound: an ASGI application that sends prepared bytes, without GraphQL.
 
 `BENCH_ANSWERS` names a JSON file of what is posted and what is answered.
 """
@@ -16,7 +16,7 @@ ANSWERS = {
 
 
 async def app(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    """Answer a request; a server's own start and end need no answer."""
+    """Respond to a request; lifespan events need no response."""
     if scope["type"] != "http":
         return
     body = b""

@@ -1,4 +1,4 @@
-"""What one writes first: Strawberry's own types and ASGI application, aiodataloader, httpx."""
+"""The obvious solution: Strawberry's types and ASGI application, aiodataloader, httpx."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ client = httpx.AsyncClient(
 
 
 async def get(path: str, **params: str | int) -> Any:
-    """Return what the upstream answers, as JSON."""
+    """Return the JSON that the upstream sends."""
     answer = await client.get(path, params=params)
     answer.raise_for_status()
     return answer.json()
@@ -46,13 +46,13 @@ class Segment:
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> Self:
-        """Show a row."""
+        """Map a row."""
         return cls(**{name: row[name] for name in cls.__annotations__})
 
 
 @strawberry.type
 class Localized:
-    """A text in its languages."""
+    """A localised text."""
 
     en: str | None
     de: str | None
@@ -60,7 +60,7 @@ class Localized:
 
 @strawberry.type
 class Metadata:
-    """What Emporix keeps about a document."""
+    """Emporix's metadata of a document."""
 
     version: int
     createdAt: str  # noqa: N815  # the peers' schema takes the provider's names as they are
@@ -78,7 +78,7 @@ class Customer:
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> Self:
-        """Show a row."""
+        """Map a row."""
         return cls(id=row["id"], name=row["name"], email=row["email"], phone=row["phone"])
 
 
@@ -91,15 +91,15 @@ class Assignment:
 
     @strawberry.field
     async def person(self, info: Info) -> Customer | None:
-        """Return the customer, by a call of its own."""
-        found: Customer | None = await info.context["single"].load(self.customer_id)
-        return found
+        """Return the customer, with a call of its own."""
+        customer: Customer | None = await info.context["single"].load(self.customer_id)
+        return customer
 
     @strawberry.field(name="personBatched")  # type: ignore[untyped-decorator]  # Strawberry's
     async def person_batched(self, info: Info) -> Customer | None:
-        """Return the customer, by one call for all."""
-        found: Customer | None = await info.context["batched"].load(self.customer_id)
-        return found
+        """Return the customer, with one call for all."""
+        customer: Customer | None = await info.context["batched"].load(self.customer_id)
+        return customer
 
 
 @strawberry.type
@@ -124,7 +124,7 @@ class EmporixSegment:
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> Self:
-        """Show a row."""
+        """Map a row."""
         return cls(
             id=row["id"],
             siteCode=row["siteCode"],
@@ -150,7 +150,7 @@ class MergedSegment:
 
     @classmethod
     def of_voucherify(cls, row: dict[str, Any]) -> Self:
-        """Show a row of Voucherify."""
+        """Map a row of Voucherify."""
         return cls(
             id=row["id"],
             provider="voucherify",
@@ -164,7 +164,7 @@ class MergedSegment:
 
     @classmethod
     def of_emporix(cls, row: dict[str, Any]) -> Self:
-        """Show a row of Emporix."""
+        """Map a row of Emporix."""
         return cls(
             id=row["id"],
             provider="emporix",
@@ -195,7 +195,7 @@ class Query:
 
     @strawberry.field
     def greet(self) -> str:
-        """Return what needs no call."""
+        """Return a constant, without a call."""
         return "hello"
 
     @strawberry.field
@@ -222,7 +222,7 @@ class Query:
 
 
 async def one_by_one(keys: list[str]) -> list[Customer]:
-    """Read each customer by a call of its own."""
+    """Read each customer with a call of its own."""
     return [
         Customer.of(row)
         for row in await asyncio.gather(*(get(f"{CUSTOMERS}/{key}") for key in keys))
@@ -230,14 +230,14 @@ async def one_by_one(keys: list[str]) -> list[Customer]:
 
 
 async def together(keys: list[str]) -> list[Customer | None]:
-    """Read all customers by one call."""
+    """Read all customers with one call."""
     rows = await get(CUSTOMERS, ids=",".join(keys))
     known = {row["id"]: Customer.of(row) for row in rows}
     return [known.get(key) for key in keys]
 
 
 class Application(GraphQL[dict[str, Any], None]):
-    """Strawberry's application, with loaders of one request."""
+    """Strawberry's application, with loaders per request."""
 
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket

@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""The record at a million assignments: what writing and reading cost.
+"""The store with a million assignments: the cost of writing and reading.
 
-Run `python bench/record.py URL` with the URL of an empty database, as `store.url` has it
+Run `python bench/store.py URL` with the URL of an empty database, as in `store.url`
 (`sqlite:////tmp/bench.db`, `postgresql://…`). It fills the database through the same calls as
-the gateway, and prints milliseconds. Run again, it uses what is there.
+the gateway, and prints milliseconds. A second run uses the existing data.
 """
 
 import asyncio
@@ -39,14 +39,14 @@ def customer(number: int) -> str:
 
 
 def rows() -> Iterator[Replacement]:
-    """Return what each customer is to have."""
+    """Yield the intended tags of each customer."""
     for number in range(CUSTOMERS):
         tags = [LARGE[number % 2], dice.choice(MIDDLE), *dice.sample(SMALL, TAGS_EACH - 2)]
         yield Replacement(customer(number), tags)
 
 
 async def replace(record: Store, part: list[Replacement]) -> tuple[float, float]:
-    """Begin and settle a batch; return the seconds of both."""
+    """Begin and settle a batch; return the seconds that each took."""
     start = time.perf_counter()
     deadline = asyncio.get_running_loop().time() + 60
     begun = await record.tags.begin(SHOP, part, "bench", deadline)
@@ -75,7 +75,7 @@ async def read(record: Store, name: str, lookups: list[Lookup]) -> None:
 
 
 async def fill(record: Store) -> None:
-    """Tell of all customers."""
+    """Write all customers."""
     source = rows()
     start = time.perf_counter()
     filling = []
@@ -88,7 +88,7 @@ async def fill(record: Store) -> None:
 
 
 async def main() -> None:
-    """Fill, unless that is done, then read, then write over."""
+    """Fill an empty database, read, then overwrite."""
     place = database_url(sys.argv[1], {})
     record = await Store.open(place)
     print(f"{place.shown}: {CUSTOMERS * TAGS_EACH} assignments in batches of {BATCH} customers")
