@@ -1,7 +1,7 @@
-"""What the gateway uses of other projects beyond their documented interfaces.
+"""Internals of other projects that the gateway relies on.
 
-An upgrade that changes one of these fails here first. Where something stands here, pyproject.toml
-has an upper bound for its project: who raises it looks at this list.
+An upgrade that changes one of these fails here first. pyproject.toml has an upper bound for each
+of these projects; check this list before you raise one.
 """
 
 import ast
@@ -45,7 +45,7 @@ MODULES = {
     "websockets.frames": "CloseCode, Frame",
     "websockets.http11": "Request",
 }
-"""Modules that are no documented interface, and what of them is used."""
+"""Undocumented modules, and what is used from them."""
 
 BOUNDED = ("aiohttp", "graphql-core", "httptools", "strawberry-graphql", "uvicorn", "websockets")
 """Projects whose internals are used."""
@@ -68,7 +68,7 @@ def imported() -> Iterator[str]:
 
 
 def test_every_internal_module_is_named() -> None:
-    """What is imported from them beyond their documented interfaces stands in the list."""
+    """Every import of an undocumented module is in the list."""
     projects = {"graphql", "strawberry", "uvicorn", "websockets", "aiohttp", "httptools"}
     used = {
         name
@@ -80,20 +80,20 @@ def test_every_internal_module_is_named() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_internal_modules_are_there(module: str) -> None:
-    """Each can be imported."""
+    """Every module in the list can be imported."""
     importlib.import_module(module)
 
 
 @pytest.mark.parametrize("project", BOUNDED)
 def test_projects_whose_internals_are_used_have_an_upper_bound(project: str) -> None:
-    """A version that nobody looked at is not installed by accident."""
+    """Each project has an upper bound, so that no unchecked version is installed."""
     document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = {each.name: each for each in map(Requirement, document["project"]["dependencies"])}
     assert "<" in {each.operator for each in wanted[project].specifier}
 
 
 def parameters(function: Any) -> list[str]:
-    """Return the names of its parameters."""
+    """Return the names of a function's parameters."""
     return list(inspect.signature(function).parameters)
 
 
@@ -135,16 +135,16 @@ CONNECTION = ["self", "config", "server_state", "app_state", "_loop"]
 def test_methods_of_uvicorn_that_are_overridden_or_called(
     function: Any, expected: list[str]
 ) -> None:
-    """They are there, and take what they took."""
+    """The functions exist, with the expected parameters."""
     assert parameters(function) == expected
 
 
 async def _nothing(scope: Any, receive: Any, send: Any) -> None:
-    """Do nothing, as an application."""
+    """Do nothing, as an ASGI application."""
 
 
 async def test_state_of_a_connection() -> None:
-    """The protocols keep it where the code that is built on them looks."""
+    """The protocols have the attributes that our subclasses use."""
     config = Config(_nothing, log_config=None)
     config.load()
     protocol = HttpToolsProtocol(config, ServerState(), {}, asyncio.get_running_loop())
@@ -165,7 +165,7 @@ async def test_state_of_a_connection() -> None:
 
 
 def test_state_of_proxy_headers() -> None:
-    """It says whom it trusts, and has the application that it wraps."""
+    """The middleware exposes its trusted hosts and the wrapped application."""
     middleware = ProxyHeadersMiddleware(_nothing, ["10.0.0.0/8"])
     assert ("10.1.2.3" in middleware.trusted_hosts, "11.1.2.3" in middleware.trusted_hosts) == (
         True,
@@ -175,7 +175,7 @@ def test_state_of_proxy_headers() -> None:
 
 
 def test_state_of_a_cycle() -> None:
-    """A request and its answer keep theirs likewise."""
+    """So does the request-response cycle."""
     names = (
         "scope transport flow default_headers message_event on_response disconnected keep_alive"
         " waiting_for_100_continue response_started response_complete"
@@ -187,14 +187,14 @@ def test_state_of_a_cycle() -> None:
 
 
 def test_the_parser() -> None:
-    """It answers what the code asks of it."""
+    """The parser has the methods that are used."""
     parser = httptools.HttpRequestParser(object())
     for name in ("get_method", "get_http_version", "should_keep_alive", "should_upgrade"):
         assert callable(getattr(parser, name))
 
 
 def test_strawberry() -> None:
-    """Its schema has graphql-core's, and its info graphql-core's."""
+    """Strawberry exposes graphql-core's schema and info."""
 
     @strawberry.type
     class Query:
@@ -209,14 +209,14 @@ def test_strawberry() -> None:
 
 
 def test_graphql_core() -> None:
-    """Its executor takes the bounds that it is given, and its parser has a lexer."""
+    """The executor accepts the limits, and the parser has a lexer."""
     assert {"max_coercion_errors", "hide_suggestions"} <= set(parameters(execute))
-    assert isinstance(Parser("{ a }")._lexer, Lexer)  # noqa: SLF001  # as the bounds read it
+    assert isinstance(Parser("{ a }")._lexer, Lexer)  # noqa: SLF001  # as the document limits read it
     assert parameters(Parser.advance_lexer) == ["self"]
 
 
 def test_aiohttp() -> None:
-    """It sends again only on errors of its own classes, and asks its middlewares first."""
+    """The client retries only on its own errors, and calls its middlewares first."""
     assert "middlewares" in parameters(aiohttp.ClientSession.__init__)
     source = inspect.getsource(aiohttp.ClientSession._request)  # noqa: SLF001  # what a comment cites
     assert "except (ClientOSError, ServerDisconnectedError):" in source

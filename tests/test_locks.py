@@ -1,7 +1,7 @@
-"""The locks are complete: what they name needs nothing that they do not name.
+"""The locks are complete: every requirement of a locked package is locked, too.
 
 Set-up installs them without resolving, so a gap would be a missing package. No network is needed:
-requirements come from the metadata of what is installed, wheels from `requirements/wheels.txt`.
+requirements come from the metadata of installed packages, wheels from `requirements/wheels.txt`.
 """
 
 import importlib.metadata
@@ -27,10 +27,10 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = {"serve": ("build",), "dev": ("build", "dev")}
-"""And the dependency groups that each has, beside what the gateway itself depends on."""
+"""The locks, and the dependency groups in each besides the gateway's own dependencies."""
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
-"""The last one stands for what is still to come: its markers and `requires-python`."""
+"""The last one represents future versions: their markers and `requires-python`."""
 
 WITH_WHEELS = ("3.11", "3.12", "3.13", "3.14")
 MACHINES = {
@@ -39,24 +39,24 @@ MACHINES = {
     "macOS Intel": ("darwin", "Darwin", "x86_64", ("macosx_14_0_x86_64",)),
     "macOS ARM": ("darwin", "Darwin", "arm64", ("macosx_14_0_arm64",)),
 }
-"""`sys_platform`, `platform_system`, `platform_machine`, and what its pip takes."""
+"""`sys_platform`, `platform_system`, `platform_machine`, and the platform tags of its pip."""
 
 COMPILED = {"macOS Intel": ["cryptography"]}
-"""Without a wheel for it: there set-up needs Rust, as the README says."""
+"""Packages without a wheel there: set-up needs Rust, as the README says."""
 
 ENVIRONMENTS = list(itertools.product(PYTHONS, MACHINES))
 PIN = re.compile(r"^(?P<requirement>[^\s#][^\\]*?)\s*\\$", re.MULTILINE)
 
 
 class Pin(NamedTuple):
-    """A package that a lock names."""
+    """A locked package."""
 
     version: Version
     extras: frozenset[str]
 
 
 def environment(python: str, machine: str) -> dict[str, str]:
-    """Return the values of a marker's variables there."""
+    """Return the values of a marker's variables in an environment."""
     sys_platform, system, architecture, _ = MACHINES[machine]
     return {
         **{name: str(value) for name, value in default_environment().items()},
@@ -74,13 +74,13 @@ def environment(python: str, machine: str) -> dict[str, str]:
 
 @cache
 def requirements_of(lock: str) -> Sequence[Requirement]:
-    """Return what a lock names, in order."""
+    """Return the entries of a lock, in order."""
     text = (ROOT / "requirements" / f"{lock}.lock").read_text(encoding="utf-8")
     return [Requirement(each["requirement"]) for each in PIN.finditer(text)]
 
 
 def pins(lock: str, where: Mapping[str, str]) -> dict[str, Pin]:
-    """Return what a lock installs in an environment."""
+    """Return the packages that a lock installs in an environment."""
     pinned: dict[str, Pin] = {}
     for each in requirements_of(lock):
         if each.marker is None or each.marker.evaluate(dict(where)):
@@ -94,7 +94,7 @@ def pins(lock: str, where: Mapping[str, str]) -> dict[str, Pin]:
 
 @cache
 def own_requirements(lock: str) -> Sequence[Requirement]:
-    """Return what pyproject.toml wants of a lock."""
+    """Return the requirements in pyproject.toml for a lock."""
     document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     texts = document["project"]["dependencies"]
     for group in LOCKS[lock]:
@@ -109,7 +109,7 @@ def required_by(name: str) -> Sequence[Requirement]:
 
 
 def wanted(lock: str, where: Mapping[str, str]) -> Iterator[tuple[str, Requirement]]:
-    """Yield who requires what in an environment, extras included."""
+    """Yield the requirements of each package in an environment, including extras."""
     for requirement in own_requirements(lock):
         if requirement.marker is None or requirement.marker.evaluate(dict(where)):
             yield "pyproject.toml", requirement
@@ -124,7 +124,7 @@ def wanted(lock: str, where: Mapping[str, str]) -> Iterator[tuple[str, Requireme
 
 @pytest.fixture(params=list(LOCKS))
 def lock(request: pytest.FixtureRequest) -> str:
-    """Return the name of a lock; of both the packages are installed where the tests run."""
+    """Return the name of a lock whose packages are installed where the tests run."""
     return str(request.param)
 
 
@@ -132,7 +132,7 @@ def lock(request: pytest.FixtureRequest) -> str:
 def test_every_requirement_is_satisfied_by_the_lock_itself(
     lock: str, python: str, machine: str
 ) -> None:
-    """Of the gateway and of each package, with extras and markers, for each Python and machine."""
+    """For the gateway and each package, with extras and markers, on each Python and machine."""
     where = environment(python, machine)
     pinned = pins(lock, where)
     missing = [
@@ -146,8 +146,8 @@ def test_every_requirement_is_satisfied_by_the_lock_itself(
 
 
 @pytest.mark.parametrize(("python", "machine"), ENVIRONMENTS)
-def test_nothing_is_in_the_lock_that_nobody_requires(lock: str, python: str, machine: str) -> None:
-    """What is superfluous would be installed, and looked up for vulnerabilities, for nothing."""
+def test_the_lock_has_nothing_superfluous(lock: str, python: str, machine: str) -> None:
+    """Every locked package is required by the gateway or by another package."""
     where = environment(python, machine)
     required = {canonicalize_name(requirement.name) for _, requirement in wanted(lock, where)}
     assert pins(lock, where).keys() - required == set()
@@ -155,7 +155,7 @@ def test_nothing_is_in_the_lock_that_nobody_requires(lock: str, python: str, mac
 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_package_accepts_the_python(lock: str, python: str) -> None:
-    """By its `requires-python`, for all that `requires-python` of the gateway promises."""
+    """Every package supports all Pythons in the gateway's `requires-python`."""
     refused = [
         name
         for name in pins(lock, environment(python, "Linux x86-64"))
@@ -168,7 +168,7 @@ def test_every_package_accepts_the_python(lock: str, python: str) -> None:
 
 @cache
 def wheels() -> Mapping[tuple[str, Version], frozenset[Tag]]:
-    """Return for which Pythons and machines each pinned package has a wheel."""
+    """Return the tags of the wheels of each pinned package."""
     tags: dict[tuple[str, Version], frozenset[Tag]] = {}
     for line in (ROOT / "requirements" / "wheels.txt").read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
@@ -179,7 +179,7 @@ def wheels() -> Mapping[tuple[str, Version], frozenset[Tag]]:
 
 @cache
 def older(platform_tag: str) -> Sequence[str]:
-    """Return the tags of the same machine that its pip takes too, older systems included."""
+    """Return all tags that pip accepts on this platform, including those of older systems."""
     if platform_tag.startswith("macosx"):
         machine = platform_tag.partition("_0_")[2]
         versions = [f"{major}_0" for major in range(14, 10, -1)]
@@ -194,7 +194,7 @@ def older(platform_tag: str) -> Sequence[str]:
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("python", WITH_WHEELS)
 def test_no_package_has_to_be_compiled(lock: str, python: str, machine: str) -> None:
-    """Each has a wheel for each Python and machine: nobody needs a compiler (almost)."""
+    """Each package has a wheel for each Python and machine, except those in COMPILED."""
     (platform_tag,) = MACHINES[machine][3]
     version = (int(python[0]), int(python[2:]))
     platforms = older(platform_tag)
@@ -211,7 +211,7 @@ def test_no_package_has_to_be_compiled(lock: str, python: str, machine: str) -> 
 
 
 def test_this_environment_is_what_the_lock_names() -> None:
-    """The tests run with nothing older or newer than `dev.lock` has for this machine."""
+    """The tests run with exactly the versions that `dev.lock` has for this machine."""
     pinned = pins("dev", {k: str(v) for k, v in default_environment().items()})
     installed = {name: Version(importlib.metadata.version(name)) for name in pinned}
     assert installed == {name: pin.version for name, pin in pinned.items()}
@@ -220,7 +220,7 @@ def test_this_environment_is_what_the_lock_names() -> None:
 def test_set_up_uses_nothing_outside_the_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every command of pip installs without resolving: hashes, or the tree itself, unbuilt."""
+    """Every pip command installs without resolving: by hash, or the tree itself."""
     spec = importlib.util.spec_from_file_location("environment", ROOT / "tools" / "environment.py")
     assert spec is not None
     assert spec.loader is not None
@@ -245,7 +245,7 @@ def test_set_up_uses_nothing_outside_the_lock(
 
 
 def test_the_machines_are_those_that_tests_know() -> None:
-    """On the machine of the tests the made-up environment is the real one."""
+    """On the machine of the tests, the simulated environment equals the real one."""
     real = default_environment()
     names = {(each[0], each[2]): name for name, each in MACHINES.items()}
     machine = names.get((sys.platform, platform.machine()))

@@ -1,4 +1,4 @@
-"""Rules of the house that no tool holds."""
+"""Style rules that no tool checks."""
 
 import re
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 LONGEST = 400
-"""Lines of a module: past that it has more than one reason to change."""
+"""Lines of a module; a longer one has more than one reason to change."""
 
 # In halves, so that this file does not name them either.
 NAMES = (
@@ -23,9 +23,9 @@ FORBIDDEN = re.compile("|".join(re.escape(each.replace("|", "")) for each in (*N
 
 
 def tracked() -> list[Path]:
-    """Return the files of the repository as git knows them."""
+    """Return the files that git tracks."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z"],  # noqa: S607  # whichever git there is
+        ["git", "ls-files", "-z"],  # noqa: S607  # the git on the path
         cwd=ROOT,
         check=True,
         capture_output=True,
@@ -34,17 +34,17 @@ def tracked() -> list[Path]:
     return [file for file in files if file.is_file()]
 
 
-def test_no_file_names_a_registry_a_machine_or_a_place_outside() -> None:
-    """Whoever has the repository has all of it, wherever it lies and whatever it installs from."""
-    found = []
+def test_no_file_names_a_registry_or_a_local_path() -> None:
+    """The repository is self-contained: no registry hosts, no paths outside of it."""
+    violations = []
     for file in tracked():
         text = file.read_bytes().decode(errors="replace")
-        found += [
+        violations += [
             f"{file.relative_to(ROOT)}:{number}: {line.strip()[:80]}"
             for number, line in enumerate(text.splitlines(), 1)
             if FORBIDDEN.search(line)
         ]
-    assert found == []
+    assert violations == []
 
 
 def test_no_module_is_too_long() -> None:

@@ -14,7 +14,7 @@ from gateway.sandbox.people import people
 
 @dataclass
 class Clock:
-    """Tells the time it was set to."""
+    """A clock that returns the time it was set to."""
 
     time: datetime
 
@@ -29,19 +29,19 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
-    """Return a clock that stands at 10:00 UTC on 22 November 2026."""
+    """Return a clock set to 10:00 UTC on 22 November 2026."""
     return Clock(datetime(2026, 11, 22, 10, 0, 0, 123_456, tzinfo=UTC))
 
 
 @pytest.fixture
 def voucherify_app(clock: Clock) -> ASGIApp:
-    """Return Voucherify's server with 300 people, of whom it knows 240."""
+    """Return Voucherify's server; it has 240 of 300 people."""
     return voucherify.build(tuple(people(300)), clock)
 
 
 @pytest.fixture(name="voucherify")
 async def voucherify_client(voucherify_app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
-    """Return a caller of that server who shows the key pair."""
+    """Return a client of that server with the key pair."""
     pair = voucherify.CREDENTIALS
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app=voucherify_app),
@@ -53,7 +53,7 @@ async def voucherify_client(voucherify_app: ASGIApp) -> AsyncIterator[httpx.Asyn
 
 @pytest.fixture(name="stuut")
 async def stuut_client(clock: Clock) -> AsyncIterator[httpx.AsyncClient]:
-    """Return a caller of Stuut's server, of 300 people, who shows the token."""
+    """Return a client of Stuut's server of 300 people, with the token."""
     app = stuut.build(tuple(people(300)), clock)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app=app),

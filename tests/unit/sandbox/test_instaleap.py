@@ -35,7 +35,7 @@ async def client(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def test_example(app: Starlette) -> None:
-    """At first everybody it knows is there, and some have segments."""
+    """Initially all of its customers exist, and some have segments."""
     known = [one.instaleap_id for one in CAST if one.instaleap_id]
 
     assert list(app.state.segments) == known
@@ -93,7 +93,7 @@ async def test_clear(
 
 
 async def test_nobody(client: httpx.AsyncClient) -> None:
-    """A call that updates nobody is no error."""
+    """A call that updates no customer is not an error."""
     body = {"customers": [{"document_id": "none", "segments": []}]}
     answer = await client.post(PATH, json=body)
 

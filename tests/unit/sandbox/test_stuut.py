@@ -1,4 +1,4 @@
-"""Stuut's sandbox: who may call, and its segments."""
+"""Stuut's sandbox: authentication and segments."""
 
 from typing import Any
 
@@ -100,7 +100,7 @@ async def test_segments_come_by_priority(stuut: httpx.AsyncClient) -> None:
 
 
 async def test_pages_count_from_zero(stuut: httpx.AsyncClient) -> None:
-    """A full page tells nothing about more; the page past the end is empty."""
+    """A full page does not show whether there are more; the page after the last is empty."""
     pages = [await names(stuut, page=page, limit=4) for page in range(3)]
 
     assert pages == [BY_PRIORITY[:4], BY_PRIORITY[4:], []]
@@ -145,7 +145,7 @@ async def test_limits_of_the_lists(stuut: httpx.AsyncClient) -> None:
 
 
 async def test_create_answers_the_whole_segment(stuut: httpx.AsyncClient, clock: Any) -> None:
-    """A new segment comes back with 200, its conditions as sent, and stands by its priority."""
+    """A new segment is returned with 200 and its conditions as sent, and is listed by priority."""
     conditions = {
         "address": {"country": {"in": ["US"], "nin": ["CA"]}},
         "and_": [{"businessUnit": {"name": {"nin": ["Food"]}}}],
@@ -244,7 +244,7 @@ async def test_name_is_unique_ignoring_case(stuut: httpx.AsyncClient) -> None:
 async def test_create_refuses(
     body: object, expected: list[tuple[list[str | int], str]], stuut: httpx.AsyncClient
 ) -> None:
-    """A body names all its problems at once, and makes no segment."""
+    """All problems of a body are reported at once, and no segment is created."""
     reply = await stuut.post(SEGMENTS, json=body)
 
     assert problems(reply) == expected
@@ -263,7 +263,7 @@ async def test_problems_read_as_fastapi_writes_them(stuut: httpx.AsyncClient) ->
 
 
 async def test_reorder_renumbers_all(stuut: httpx.AsyncClient) -> None:
-    """Listed ids get 0 and up, the rest follow as they stood; only who moved is modified."""
+    """Listed ids get 0 and up, the others follow in order; only moved segments are modified."""
     rows = (await stuut.get(SEGMENTS)).json()
     ids = [rows[7]["id"], rows[0]["id"]]
     reply = await stuut.post(f"{SEGMENTS}/reorder", json={"segment_ids": ids})
@@ -279,7 +279,7 @@ async def test_reorder_renumbers_all(stuut: httpx.AsyncClient) -> None:
 
 
 async def test_reorder_leaves_who_did_not_move(stuut: httpx.AsyncClient) -> None:
-    """A segment that keeps its priority keeps its null modified_at."""
+    """A segment with an unchanged priority still has a null modified_at."""
     rows = (await stuut.get(SEGMENTS)).json()
     ids = [rows[1]["id"], rows[0]["id"]]
     after = (await stuut.post(f"{SEGMENTS}/reorder", json={"segment_ids": ids})).json()

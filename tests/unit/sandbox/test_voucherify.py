@@ -1,4 +1,4 @@
-"""Voucherify's sandbox: who may call, and how often."""
+"""Voucherify's sandbox: authentication and rate limit."""
 
 import re
 from typing import Any
@@ -111,7 +111,7 @@ async def test_token_opens_what_its_scope_names(
 
 
 async def test_revoked_token_is_dead(voucherify: httpx.AsyncClient) -> None:
-    """Revoking answers 204 once, then 404 without a body."""
+    """Revoking returns 204 once, then 404 without a body."""
     asked = {"grant_type": "client_credentials", "scope": "api"}
     token = (await voucherify.post("/v1/oauth/token", data=asked)).json()["access_token"]
     replies = [
@@ -172,7 +172,7 @@ async def test_project_has_at_most_1000_tokens(voucherify: httpx.AsyncClient, cl
 
 
 async def test_minute_has_so_many_calls(clock: Any) -> None:
-    """Every answer tells the limit; past it stands 429 until the minute of the clock is over."""
+    """Every response has the limit; beyond it the status is 429 until the minute is over."""
     clock.time = clock.time.replace(second=18)
     now = int(clock.time.timestamp())
     app = build(tuple(people(10)), clock, calls_per_minute=2)
@@ -231,7 +231,7 @@ async def test_minute_has_so_many_calls(clock: Any) -> None:
 async def test_what_is_not_there_has_the_same_error_body(
     method: str, path: str, expected: tuple[int, str, str], voucherify: httpx.AsyncClient
 ) -> None:
-    """Unknown paths and methods answer in the vendor's shape; there is no update of a segment."""
+    """Unknown paths and methods return the vendor's errors; segments cannot be updated."""
     status, key, message = expected
     reply = await voucherify.request(method, path)
 

@@ -117,7 +117,7 @@ async def test_post_updates_who_is_known(
 
 
 async def test_id_beats_source_id(voucherify: httpx.AsyncClient) -> None:
-    """With both keys the source_id is ignored, also for an id that nobody has."""
+    """With both keys the source_id is ignored, even if the id is unknown."""
     both = {"id": person(1).voucherify_id, "source_id": "crm-00000", "name": "Both"}
     updated = (await voucherify.post("/v1/customers", json=both)).json()
     created = (await voucherify.post("/v1/customers", json=both | {"id": "cust_none"})).json()
@@ -186,7 +186,7 @@ async def test_days_pass(voucherify: httpx.AsyncClient, clock: Any) -> None:
 async def test_write_refuses(
     method: str, body: object, details: str, voucherify: httpx.AsyncClient
 ) -> None:
-    """A field of the wrong kind is a 400, and changes nobody."""
+    """A field of the wrong type is a 400, and changes no customer."""
     path = "/v1/customers" if method == "POST" else "/v1/customers/crm-00001"
     before = (await voucherify.get("/v1/customers/crm-00001")).json()
     reply = await voucherify.request(method, path, json=body)
@@ -203,7 +203,7 @@ async def test_write_refuses(
 
 
 async def test_deleted_customer_is_gone(voucherify: httpx.AsyncClient) -> None:
-    """Deleting answers 204 and takes the customer out of its segments and from both keys."""
+    """Deleting returns 204 and removes the customer from its segments and from both keys."""
     listed = await voucherify.get("/v1/segments?filters[name][conditions][$contains]=board")
     board = listed.json()["data"][0]["id"]
     reply = await voucherify.delete("/v1/customers/crm-00012")
@@ -218,7 +218,7 @@ async def test_deleted_customer_is_gone(voucherify: httpx.AsyncClient) -> None:
 
 
 async def test_bulk_creates_and_updates(voucherify: httpx.AsyncClient) -> None:
-    """A bulk write answers 202 with an action's id; unknown customers are created."""
+    """A bulk write returns 202 with an action's id; unknown customers are created."""
     body = [
         {"source_id": "crm-00001", "name": "Renamed"},
         {"source_id": "fresh", "name": "Fresh", "birthday": "2001-02-03"},

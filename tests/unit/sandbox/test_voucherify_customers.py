@@ -224,7 +224,7 @@ async def test_list_names_its_rows_and_counts_them(voucherify: httpx.AsyncClient
     ],
 )
 async def test_list_can_be_ordered(order: str, key: str, voucherify: httpx.AsyncClient) -> None:
-    """Every documented order sorts; the never updated stand where their creation would."""
+    """Every documented order works; customers that were never updated sort by creation."""
     rows = await found(voucherify, limit=100, order=order)
     values = [row.get(key, row["created_at"]) for row in rows]
 
@@ -251,7 +251,7 @@ async def test_starting_after_walks_all(voucherify: httpx.AsyncClient) -> None:
 
 
 async def test_total_ignores_the_place_of_the_cursor(voucherify: httpx.AsyncClient) -> None:
-    """`total` counts all customers, `has_more` what lies past the page."""
+    """`total` counts all customers; `has_more` says whether more follow the page."""
     query = {"starting_after": "2023-01-03T15:00:00.002Z", "limit": "1"}
     body = (await voucherify.get("/v1/customers", params=query)).json()
 

@@ -16,7 +16,7 @@ def getter(name: str) -> Callable[[Mapping[str, Any]], Any] | None:
 
 
 def holds(filter_: object, **subject: object) -> bool:
-    """Tell whether a filter holds for a subject of these fields."""
+    """Return whether a filter matches a subject with these fields."""
     return compile_filter(filter_, getter)(subject, NOW)
 
 
@@ -143,7 +143,7 @@ def test_several_operators_of_a_field_must_all_hold() -> None:
     ],
 )
 def test_what_the_grammar_does_not_know_is_refused(filter_: object, message: str) -> None:
-    """A filter that says nothing, or something unknown, is refused with the property's name."""
+    """An empty or unknown filter is refused, with the property's name."""
     with pytest.raises(BadFilterError) as caught:
         compile_filter(filter_, getter)
 

@@ -273,7 +273,7 @@ async def test_static_segment_keeps_the_known_members(voucherify: httpx.AsyncCli
 async def test_dynamic_segment_is_filled_by_its_filter(
     kind: str, voucherify: httpx.AsyncClient
 ) -> None:
-    """A dynamic segment comes back with its filter as sent, and has whom the filter finds."""
+    """A dynamic segment is returned with its filter as sent; its members match the filter."""
     filter_ = {
         "junction": "and",
         "birthdate": {"conditions": {"$next_month": [True]}},
@@ -319,7 +319,7 @@ async def test_dynamic_segment_is_filled_by_its_filter(
     ],
 )
 async def test_create_refuses(body: object, details: str, voucherify: httpx.AsyncClient) -> None:
-    """A body that cannot be a segment is a 400, and makes none."""
+    """A body that is not a valid segment is a 400, and creates none."""
     reply = await voucherify.post("/v1/segments", json=body)
 
     assert reply.status_code == 400
@@ -374,7 +374,7 @@ async def test_project_has_at_most_100_dynamic_segments(voucherify: httpx.AsyncC
 
 
 async def test_deleted_segment_is_gone(voucherify: httpx.AsyncClient) -> None:
-    """Deleting answers 204 without a body; afterwards nobody is in it and its name is free."""
+    """Deleting returns 204 without a body; afterwards it has no members and its name is free."""
     row = (await voucherify.get("/v1/segments", params={"limit": 1})).json()["data"][0]
     members = {"segment_id": row["id"]}
     before = (await voucherify.get("/v1/customers", params=members)).json()["total"]

@@ -44,7 +44,7 @@ async def service(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def shopper(app: Starlette) -> AsyncIterator[Callable[[str], httpx.AsyncClient]]:
-    """Yield a way to be a customer who has signed in, by his number."""
+    """Yield a function that returns a client of a signed-in customer, by number."""
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://emporix") as client:
 

@@ -10,7 +10,7 @@ CUSTOMERS = "/customer/sandbox/customers"
 NOW = "2026-11-22T10:00:00.123Z"
 FRESH = {"createdAt": NOW, "modifiedAt": NOW, "version": 1}
 BUYER = "90000037"
-"""Ana's neighbour in the cast, who buys for two legal entities."""
+"""A person of the cast who buys for two legal entities."""
 BAD_REQUEST = {
     "code": 400,
     "status": "Bad Request",
@@ -72,7 +72,7 @@ async def test_buyer_of_two_companies(service: httpx.AsyncClient) -> None:
 
 
 async def test_life_of_an_assignment(service: httpx.AsyncClient, clock: Any) -> None:
-    """An assignment is made (201), changed (204) and removed; its version is minded."""
+    """An assignment is created (201), changed (204) and removed; its version is checked."""
     path = f"{SEGMENTS}/staff/customers/90000000"
     created = await service.put(path, json={})
     assert (created.status_code, created.content) == (201, b"")
@@ -201,7 +201,7 @@ async def test_lists_of_an_unknown_segment(service: httpx.AsyncClient, tail: str
 async def test_bulk(
     service: httpx.AsyncClient,
 ) -> None:
-    """A bulk call answers each item in order, without ids, and takes at most 200."""
+    """A bulk call returns each item's result in order, without ids, and accepts at most 200."""
     first, _ = [entity["id"] for entity in await entities(service, BUYER)]
     path = f"{SEGMENTS}/staff/customers/bulk"
     bodies: list[Any] = [
@@ -244,7 +244,7 @@ async def test_bulk(
 async def test_shopper(
     service: httpx.AsyncClient, shopper: Callable[[str], httpx.AsyncClient]
 ) -> None:
-    """A shopper sees himself, in his own ACTIVE segments, and nobody else."""
+    """Shoppers see themselves in their own ACTIVE segments, and no other customer."""
     await service.put(f"{SEGMENTS}/staff/customers/90000000")  # INACTIVE
     client = shopper("90000000")
 

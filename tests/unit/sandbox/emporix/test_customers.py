@@ -64,7 +64,7 @@ def missing(number: str) -> dict[str, Any]:
 async def test_shape_of_the_example(
     service: httpx.AsyncClient,
 ) -> None:
-    """Everybody in the cast with a number is a customer of the documented shape."""
+    """Every person of the cast with a number is a customer of the documented shape."""
     answer = await service.get(CUSTOMERS, params={"pageSize": 1000})
 
     assert (len(answer.json()), answer.headers["Count"]) == (200, "200")
@@ -129,7 +129,7 @@ async def test_unknown_customer(
 async def test_pages(
     service: httpx.AsyncClient,
 ) -> None:
-    """A page has 60 customers by default, and `Count` tells how many there are in all."""
+    """A page has 60 customers by default, and `Count` is the total."""
     answers = [
         await service.get(CUSTOMERS, params={"pageNumber": number}) for number in range(1, 6)
     ]
@@ -157,7 +157,7 @@ async def test_pages(
 async def test_list_and_search(
     service: httpx.AsyncClient, params: dict[str, str], expected: list[str]
 ) -> None:
-    """List and search find the same, through an index or not, in order of creation or as asked."""
+    """List and search return the same rows, with or without an index, in any order."""
     listed = await service.get(CUSTOMERS, params=params)
     rest = {name: value for name, value in params.items() if name != "q"}
     searched = await service.post(f"{CUSTOMERS}/search", params=rest, json={"q": params["q"]})
@@ -167,7 +167,7 @@ async def test_list_and_search(
 
 
 async def test_lists_follow_writes(service: httpx.AsyncClient) -> None:
-    """Lists and lookups that were answered before follow every write."""
+    """Cached lists and lookups reflect every write."""
     params = {"sort": "contactEmail:desc", "pageSize": "1"}
     before = numbers(await service.get(CUSTOMERS, params=params))
     body = {"id": "last", "contactEmail": "zzz@example.com"}
@@ -199,7 +199,7 @@ async def test_refused_parameters(service: httpx.AsyncClient) -> None:
 async def test_create(
     service: httpx.AsyncClient,
 ) -> None:
-    """Creating answers only the id; the documented defaults are filled in."""
+    """Creating returns only the id; the documented defaults are filled in."""
     body = {"contactEmail": "new@example.com", "password": "dropped", "b2b": {}}
     answer = await service.post(CUSTOMERS, json=body)
     assert (answer.status_code, answer.json()) == (201, {"id": "34751075"})
@@ -292,7 +292,7 @@ async def test_writes_keep_the_rest(service: httpx.AsyncClient) -> None:
 
 
 async def test_patch(service: httpx.AsyncClient) -> None:
-    """PATCH changes only what is sent, null removes, and the answer is 200 without a body."""
+    """PATCH changes only what is sent, null removes, and the response is 200 without a body."""
     path = f"{CUSTOMERS}/90000037"
     expand = {"expand": "mixin:*"}
     before = (await service.get(path, params=expand)).json()
@@ -326,7 +326,7 @@ async def test_delete(service: httpx.AsyncClient) -> None:
 async def test_shopper(
     shopper: Callable[[str], httpx.AsyncClient], service: httpx.AsyncClient
 ) -> None:
-    """A shopper sees himself and those of his company, and finds nobody else."""
+    """Shoppers see themselves and the customers of their company, and no others."""
     client = shopper("90000000")
     listed = await client.get(CUSTOMERS)
     assert (numbers(listed), listed.headers["Count"]) == (["90000000"], "1")

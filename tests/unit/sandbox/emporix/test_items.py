@@ -133,7 +133,7 @@ async def test_refused_assignments(service: httpx.AsyncClient, path: str) -> Non
 
 
 async def test_bulk(service: httpx.AsyncClient) -> None:
-    """A bulk call answers each item in order, without ids, and takes at most 200."""
+    """A bulk call returns each item's result in order, without ids, and accepts at most 200."""
     path = f"{SEGMENTS}/staff/items/PRODUCT/bulk"
     bodies: list[Any] = [{"id": "p1001"}, {"id": "none"}, {}, {"id": "p1001"}]
     answer = await service.put(path, json=bodies)
@@ -177,7 +177,7 @@ async def test_bulk(service: httpx.AsyncClient) -> None:
 async def test_match(
     service: httpx.AsyncClient, body: dict[str, Any], expected: list[str]
 ) -> None:
-    """`match` answers the products of ACTIVE segments of the site, also through categories."""
+    """`match` returns the products of ACTIVE segments of the site, also through categories."""
     await service.put(f"{SEGMENTS}/staff/items/PRODUCT/p1003")
     products = [{"id": one} for one in ("p1004", "p1007", "p1003", "p1004", "none")]
     answer = await service.post(f"{SEGMENTS}/match", json=body | {"items": products})

@@ -56,7 +56,7 @@ async def test_token(
 async def test_scopes_asked_for(
     anonymous: httpx.AsyncClient,
 ) -> None:
-    """The scopes asked for are granted, those of others left out."""
+    """Requested scopes are granted; scopes that the client lacks are left out."""
     scope = "tenant=sandbox customersegment.segment_read order.order_read"
     answer = await anonymous.post("/oauth/token", data=FORM | {"scope": scope})
 
@@ -160,7 +160,7 @@ async def test_another_tenant(
 async def test_shopper(
     shopper: Callable[[str], httpx.AsyncClient],
 ) -> None:
-    """A shopper may not write segments, nor ask about customers by number."""
+    """A shopper may neither write segments nor read customers by number."""
     client = shopper("90000000")
 
     for answer in (
@@ -198,7 +198,7 @@ async def test_unknown_paths(
 
 
 async def test_limits(service: httpx.AsyncClient) -> None:
-    """The documented limits of URL (10 KB), headers (60 KB) and body (10 MB) are kept."""
+    """The documented limits of URL (10 KB), headers (60 KB) and body (10 MB) apply."""
     long_url = await service.get(SEGMENTS, params={"q": "id:(" + "a," * 5200 + "a)"})
     long_header = await service.get(SEGMENTS, headers={"X-Long": "x" * 61_440})
     long_body = await service.put(f"{SEGMENTS}/x", content=b" " * (10 * 1024 * 1024 + 1))

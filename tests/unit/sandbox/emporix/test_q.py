@@ -78,7 +78,7 @@ ROW: dict[str, Any] = {
     ],
 )
 def test_conditions(query: str, *, expected: bool) -> None:
-    """Every documented form of condition holds for what it says, and only for that."""
+    """Every documented form of condition matches what it should, and nothing else."""
     assert q.matches(ROW, q.parse(query)) is expected
 
 

@@ -31,7 +31,7 @@ async def read(service: httpx.AsyncClient, segment_id: str) -> dict[str, Any]:
 async def test_create(
     service: httpx.AsyncClient,
 ) -> None:
-    """Creating answers only the id; status is INACTIVE and version 1 when not said."""
+    """Creating returns only the id; the default status is INACTIVE, the version 1."""
     answer = await service.post(SEGMENTS, json=MINIMAL)
 
     assert (answer.status_code, set(answer.json())) == (201, {"id"})
@@ -45,7 +45,7 @@ async def test_create(
 
 
 async def test_create_whole(service: httpx.AsyncClient) -> None:
-    """Creating keeps all a caller may say, drops the rest, and writes times in UTC."""
+    """Creating stores the documented fields, ignores others, and writes times in UTC."""
     body = {
         "id": "Spring/2027",
         "name": {"en": "Spring", "de": "Frühling"},
@@ -299,7 +299,7 @@ async def test_delete(
 
 
 async def test_bulk_create(service: httpx.AsyncClient) -> None:
-    """A bulk creation answers each item in order."""
+    """A bulk creation returns each item's result in order."""
     bodies = [MINIMAL | {"id": "one"}, {"siteCode": "main"}, MINIMAL | {"id": "golden"}, 7]
     answer = await service.post(f"{SEGMENTS}/bulk", json=bodies)
 

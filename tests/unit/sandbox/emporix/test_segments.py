@@ -170,7 +170,7 @@ async def test_accept_language(
     name: dict[str, str],
     description: dict[str, str],
 ) -> None:
-    """Texts stay maps, narrowed to the first language asked for that is there."""
+    """Texts are maps, narrowed to the first requested language that is available."""
     headers = {} if header is None else {"Accept-Language": header}
     row = (await service.get(f"{SEGMENTS}/golden", headers=headers)).json()
 
@@ -180,7 +180,7 @@ async def test_accept_language(
 async def test_pages(
     service: httpx.AsyncClient,
 ) -> None:
-    """Pages are counted from 1; the total comes as a header, only when asked for."""
+    """Pages are counted from 1; the total is a header, on request."""
     everything = ids(await service.get(SEGMENTS))
     pages, totals = [], []
     for number in range(1, 5):
@@ -278,7 +278,7 @@ async def test_refused_search(service: httpx.AsyncClient, body: bytes) -> None:
 async def test_shopper(
     service: httpx.AsyncClient, shopper: Callable[[str], httpx.AsyncClient]
 ) -> None:
-    """A shopper sees only his own ACTIVE segments, however he asks."""
+    """Shoppers see only their own ACTIVE segments, by every operation."""
     number = "90000000"
     await service.put(f"{SEGMENTS}/staff/customers/{number}")  # INACTIVE
     every = await service.get(SEGMENTS, params={"customerId": number})
