@@ -1,1 +1,1 @@
-"""How operations run."""
+"""Execution of GraphQL operations."""

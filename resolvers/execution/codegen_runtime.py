@@ -1,6 +1,6 @@
-"""What generated code calls to make many values of one type at once: a column of a list's rows.
+"""Functions that generated code calls: most complete a column, one field of many rows at once.
 
-Each raises on the first value that is not as the schema says, and tells nothing of its place.
+Each raises on the first value that does not match the schema, without its path.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,11 +15,14 @@ from graphql import (
     GraphQLID,
     GraphQLInt,
     GraphQLNamedOutputType,
+    GraphQLObjectType,
     GraphQLString,
     Undefined,
 )
 from graphql.pyutils import is_iterable
 
+from resolvers.execution.planner import FieldPlan, SelectionPlan
+from resolvers.field_permissions import STRAWBERRY
 from resolvers.value_types import ALL_AT_ONCE
 
 Complete = Callable[[Sequence[Any]], Sequence[Any]]
@@ -30,77 +33,77 @@ PLAIN: dict[Any, type] = {
     GraphQLInt: int,
     GraphQLBoolean: bool,
 }
-"""The scalars whose values mostly are what is sent, and of what type they are then."""
+"""Scalars whose values mostly need no serializing, and the type of those values."""
 
 LEAST_INT, MOST_INT = -(2**31), 2**31 - 1
-"""What GraphQL has a whole number for."""
+"""The range of GraphQL's Int."""
 
-MOST_ROWS = 512
-"""Of small lists, how many rows are made at once: more would not stay in the processor's cache."""
+BATCH_ROWS = 512
+"""Rows of small lists that are completed together: more do not fit into the processor's cache."""
 
 
 class UnexpectedNullError(Exception):
-    """Something is null that must not be."""
+    """A value of a non-null type is null."""
 
 
-def leaf(kind: GraphQLNamedOutputType) -> Callable[[Any], Any]:
-    """Return what makes a scalar or enum of a value; it raises for one that is none."""
+def serializer(kind: GraphQLNamedOutputType) -> Callable[[Any], Any]:
+    """Return the serializer of a scalar or enum; it raises for an invalid value."""
     coerce: Callable[[Any], Any] = kind.coerce_output_value  # type: ignore[union-attr]  # a leaf
 
-    def coerced(value: Any) -> Any:
+    def serialize(value: Any) -> Any:
         if isinstance(value, Exception):
             raise value
-        shown = coerce(value)
-        if shown is None or shown is Undefined:
-            raise TypeError(f"{kind} has nothing for a value of {type(value)}")
-        return shown
+        serialized = coerce(value)
+        if serialized is None or serialized is Undefined:
+            raise TypeError(f"{kind} cannot represent a value of {type(value)}")
+        return serialized
 
-    return coerced
+    return serialize
 
 
-def leaves(kind: Any, *, is_nullable: bool) -> Complete:
-    """Return what makes scalars or enums of many values; None stays where it may."""
-    coerce = leaf(kind)
+def column_serializer(kind: Any, *, is_nullable: bool) -> Complete:
+    """Return the serializer of a column of scalars or enums; None stays None if nullable."""
+    serialize = serializer(kind)
 
     def one(value: Any) -> Any:
         if value is None and is_nullable:
             return None
         if value is None:
             raise UnexpectedNullError
-        return coerce(value)
+        return serialize(value)
 
     def each(values: Sequence[Any]) -> Sequence[Any]:
         return [one(value) for value in values]
 
     many = ALL_AT_ONCE.get(getattr(kind, "coerce_output_value", None))
     if many is not None:
-        return many if is_nullable else _certainly(many)
+        return many if is_nullable else _non_null_column(many)
     known = PLAIN.get(kind)
     if known is None:
         return each
     are_common = frozenset({known, type(None)} if is_nullable else {known}).issuperset
-    return _whole(are_common, each) if known is int else _as_is(are_common, each)
+    return _int_column(are_common, each) if known is int else _plain_column(are_common, each)
 
 
-def _as_is(are_common: Callable[[Iterable[type]], bool], each: Complete) -> Complete:
+def _plain_column(are_common: Callable[[Iterable[type]], bool], each: Complete) -> Complete:
     def complete(values: Sequence[Any]) -> Sequence[Any]:
         return values if are_common(map(type, values)) else each(values)
 
     return complete
 
 
-def _whole(are_common: Callable[[Iterable[type]], bool], each: Complete) -> Complete:
+def _int_column(are_common: Callable[[Iterable[type]], bool], each: Complete) -> Complete:
     def complete(values: Sequence[Any]) -> Sequence[Any]:
-        there = present(values)
+        numbers = non_null(values)
         fits = are_common(map(type, values)) and (
-            not there or (min(there) >= LEAST_INT and max(there) <= MOST_INT)
+            not numbers or (min(numbers) >= LEAST_INT and max(numbers) <= MOST_INT)
         )
         return values if fits else each(values)
 
     return complete
 
 
-def _certainly(many: Complete) -> Complete:
+def _non_null_column(many: Complete) -> Complete:
     def complete(values: Sequence[Any]) -> Sequence[Any]:
         if None in values:
             raise UnexpectedNullError
@@ -110,19 +113,19 @@ def _certainly(many: Complete) -> Complete:
 
 
 def names_of(kind: Any) -> type[Enum] | None:
-    """Return the enum whose members a type of the schema shows by their Python names, if any."""
+    """Return the enum of a type that serializes its members by their Python names, if any."""
     members: Any = getattr(kind, "wrapped_cls", None)
-    is_shown = (
+    uses_names = (
         isinstance(kind, GraphQLEnumType)
         and isinstance(members, type)
         and issubclass(members, Enum)
         and all(kind.coerce_output_value(member) == member.name for member in members)
     )
-    return members if is_shown else None
+    return members if uses_names else None
 
 
-def listed(values: Any) -> list[Any]:
-    """Return a new list of what stands for one."""
+def as_list(values: Any) -> list[Any]:
+    """Return the values of a list field as a new list."""
     if type(values) not in {list, tuple} and not is_iterable(values):
         raise TypeError(type(values))
     return [*values]
@@ -131,22 +134,22 @@ def listed(values: Any) -> list[Any]:
 def in_batches(
     complete: Callable[[list[list[Any]], list[Any]], list[Any]], lists: Sequence[Any], slots: Any
 ) -> list[Any]:
-    """Complete lists, several small ones at once, a large one alone."""
-    made: list[Any] = []
+    """Complete lists: several small ones together, a large one alone."""
+    completed: list[Any] = []
     batch: list[list[Any]] = []
     count = 0
     for each in lists:
-        batch.append(listed(each))
+        batch.append(as_list(each))
         count += len(batch[-1])
-        if count >= MOST_ROWS:
-            made += complete(batch, slots)
+        if count >= BATCH_ROWS:
+            completed += complete(batch, slots)
             batch, count = [], 0
-    return made + complete(batch, slots) if batch else made
+    return completed + complete(batch, slots) if batch else completed
 
 
-def parted(made: Sequence[Any], lists: Sequence[list[Any]]) -> list[list[Any]]:
-    """Return what was made of the rows of lists as such lists again."""
-    whole = made if isinstance(made, list) else [*made]
+def split(rows: Sequence[Any], lists: Sequence[list[Any]]) -> list[list[Any]]:
+    """Split the rows of several lists into these lists again."""
+    whole = rows if isinstance(rows, list) else [*rows]
     if len(lists) == 1:
         return [whole]
     start = 0
@@ -158,20 +161,20 @@ def parted(made: Sequence[Any], lists: Sequence[list[Any]]) -> list[list[Any]]:
     return out
 
 
-def present(values: Sequence[Any]) -> Sequence[Any]:
-    """Return those that are not None: the very same sequence if that is all of them."""
-    there = [value for value in values if value is not None]
-    return values if len(there) == len(values) else there
+def non_null(values: Sequence[Any]) -> Sequence[Any]:
+    """Return the values that are not None: the same sequence if there are no others."""
+    rest = [value for value in values if value is not None]
+    return values if len(rest) == len(values) else rest
 
 
-def scattered(made: Iterable[Any], values: Iterable[Any]) -> list[Any]:
-    """Put what was made of those that are present to their places; None to the others."""
-    each = iter(made)
+def scatter(completed: Iterable[Any], values: Iterable[Any]) -> list[Any]:
+    """Put the completed values in the positions of the non-null values; None in the others."""
+    each = iter(completed)
     return [None if value is None else next(each) for value in values]
 
 
-def objects(values: Iterable[Any]) -> None:
-    """Raise where an error or nothing stands for an object."""
+def check_objects(values: Iterable[Any]) -> None:
+    """Raise if a value is None or an error."""
     for kind in {*map(type, values)}:
         if kind is type(None):
             raise UnexpectedNullError
@@ -179,18 +182,37 @@ def objects(values: Iterable[Any]) -> None:
             raise TypeError(kind)
 
 
-def one_each(made: Sequence[Any], values: Sequence[Any]) -> Sequence[Any]:
-    """Return what a function of ours made for many; raise if it is not one for each."""
-    if len(made) != len(values):
-        raise ValueError(len(made))
-    return made
+def check_length(column: Sequence[Any], values: Sequence[Any]) -> Sequence[Any]:
+    """Return a computed column; raise if it does not have one item per value."""
+    if len(column) != len(values):
+        raise ValueError(len(column))
+    return column
 
 
-@lru_cache(maxsize=512)  # a class takes 30 µs, and mostly rows are selected alike
+@lru_cache(maxsize=512)  # a class takes 30 µs, and most rows have the same fields
 def row_of(keys: tuple[str, ...]) -> type[msgspec.Struct]:
-    """Return what makes a row with these keys of its values.
+    """Return the class of rows with these keys.
 
-    A third of a dict's time, from being made to being encoded; but nothing can be put into it.
+    Creating and encoding one takes a third of the time of a dict; but it cannot take more fields.
     """
     names = [f"f{number}" for number in range(len(keys))]
     return msgspec.defstruct("Row", names, rename=dict(zip(names, keys, strict=True)), gc=False)
+
+
+def class_of(kind: GraphQLObjectType) -> type:
+    """Return the class of the values of an object type."""
+    value_type: type = kind.extensions[STRAWBERRY].origin.__annotations__["value"].__origin__
+    return value_type
+
+
+def selector(field: FieldPlan) -> Callable[[Any], SelectionPlan]:
+    """Return a function that finds the selection for a value of an abstract type."""
+    by_class = {class_of(kind): selection for kind, selection in field.selections.items()}
+
+    def select(value: Any) -> SelectionPlan:
+        for known, selection in by_class.items():
+            if isinstance(value, known):
+                return selection
+        raise TypeError(f"no type shows a {type(value)}")
+
+    return select

@@ -1,7 +1,7 @@
-"""Make objects one field at a time, keeping each error with its place: what generated code cannot.
+"""Complete objects one field at a time and note the path of each error: the slow path.
 
-The same rules as graphql-core's `complete_value`: a null where none may be is an error, and takes
-everything up to the next place that may be null with it.
+The rules are those of graphql-core's `complete_value`: null for a non-null type is an error, which
+makes the nearest nullable parent null.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,161 +12,158 @@ from typing import Any, NamedTuple
 from graphql import GraphQLList, GraphQLNonNull, GraphQLOutputType, is_leaf_type, is_object_type
 from graphql.pyutils import is_iterable
 
-from resolvers.execution.codegen import selector
-from resolvers.execution.codegen_runtime import leaf
+from resolvers.execution.codegen_runtime import selector, serializer
 from resolvers.execution.planner import FieldPlan, SelectionPlan
 
-Place = tuple[str | int, ...]
-"""Keys and indices, from an object of the answer down."""
+Path = tuple[str | int, ...]
+"""Keys and indices, starting from an object of the response."""
 
 
 class Failure(NamedTuple):
-    """A field that failed: where, counted from an object that was made, and with what."""
+    """A field that failed: its path from a completed object, and its error."""
 
     within: dict[str, Any] | None
-    """None: the whole answer."""
-    place: Place
+    """None: the whole response."""
+    path: Path
     field: FieldPlan
     error: Exception
-    takes_object: bool
-    """The field may not be null: the object it stands in must go."""
+    nulls_object: bool
+    """The field is non-null: the object that contains it becomes null."""
 
 
-class _Fell(Exception):
-    """A field failed that may not be null."""
+class _FieldError(Exception):
+    """The error of a field on its way up to the nearest nullable parent."""
 
-    def __init__(self, place: Place, field: FieldPlan, error: Exception) -> None:
+    def __init__(self, path: Path, field: FieldPlan, error: Exception) -> None:
         super().__init__()
-        self.place = place
+        self.path = path
         self.field = field
         self.error = error
 
 
 class SlowPathCompletion:
-    """Makes the objects of one wave."""
+    """Completes the objects of one level."""
 
     def __init__(self, slots: list[Any], kinds: int, failures: list[Failure]) -> None:
-        """Fill the slots as generated code does; add to the failures."""
+        """Fill the slots like generated code, and append to the failures."""
         self._slots = slots
         self._kinds = kinds
         self._failures = failures
-        self._made: list[tuple[SelectionPlan, Any, dict[str, Any]]] = []
+        self._completed: list[tuple[SelectionPlan, Any, dict[str, Any]]] = []
         self._within: dict[str, Any] | None = None
 
     def start(self, root: SelectionPlan) -> dict[str, Any] | None:
-        """Return the root object, or None when it fell."""
-        made: dict[str, Any] | None = None
+        """Return the root object, or None if a non-null field of it failed."""
+        root_object: dict[str, Any] | None = None
         try:
-            made = self._object(root, None, ())
-        except _Fell as fell:
-            self._fail(fell, takes_object=True)
+            root_object = self._object(root, None, ())
+        except _FieldError as failed:
+            self._fail(failed, nulls_object=True)
         self._publish()
-        return made
+        return root_object
 
     def complete(
-        self, field: FieldPlan, answers: Sequence[Any], objects: Sequence[dict[str, Any]]
+        self, field: FieldPlan, results: Sequence[Any], objects: Sequence[dict[str, Any]]
     ) -> None:
-        """Put the answers of a field that was read into its objects."""
-        for answer, made in zip(answers, objects, strict=True):
-            self._within = made
+        """Add the results of a field that was read to its objects."""
+        for result, parent in zip(results, objects, strict=True):
+            self._within = parent
             with self._nullable(field.type):
-                made[field.key] = self._value(field.type, answer, field, (field.key,))
+                parent[field.key] = self._value(field.type, result, field, (field.key,))
         self._publish()
 
     @contextmanager
     def _nullable(self, kind: GraphQLOutputType) -> Iterator[None]:
-        """Catch what falls, at the top of a wave; the place keeps its null."""
-        known = len(self._made)
+        """Catch an error at the top of a level; the field stays null."""
+        count = len(self._completed)
         try:
             yield
-        except _Fell as fell:
-            del self._made[known:]
-            self._fail(fell, takes_object=isinstance(kind, GraphQLNonNull))
+        except _FieldError as failed:
+            del self._completed[count:]
+            self._fail(failed, nulls_object=isinstance(kind, GraphQLNonNull))
 
-    def _fail(self, fell: _Fell, *, takes_object: bool = False) -> None:
+    def _fail(self, failed: _FieldError, *, nulls_object: bool = False) -> None:
         self._failures.append(
-            Failure(self._within, fell.place, fell.field, fell.error, takes_object)
+            Failure(self._within, failed.path, failed.field, failed.error, nulls_object)
         )
 
     def _publish(self) -> None:
-        for selection, value, made in self._made:
+        for selection, value, result in self._completed:
             self._slots[selection.values].append(value)
-            self._slots[selection.made].append(made)
+            self._slots[selection.objects].append(result)
 
-    def _checked(
-        self, kind: GraphQLOutputType, field: FieldPlan, place: Place, get: Callable[[], Any]
+    def _field(
+        self, kind: GraphQLOutputType, field: FieldPlan, path: Path, get: Callable[[], Any]
     ) -> Any:
-        """Return a value, or null where it fails and may be null."""
-        known = len(self._made)
+        """Return the completed value of a field; null if it fails and is nullable."""
+        count = len(self._completed)
         try:
             try:
                 value = get()
-            except _Fell:
+            except _FieldError:
                 raise
             except Exception as error:
-                raise _Fell(place, field, error) from error
-            return self._value(kind, value, field, place)
-        except _Fell as fell:
+                raise _FieldError(path, field, error) from error
+            return self._value(kind, value, field, path)
+        except _FieldError as failed:
             if isinstance(kind, GraphQLNonNull):
                 raise
-            del self._made[known:]
-            self._fail(fell)
+            del self._completed[count:]
+            self._fail(failed)
             return None
 
-    def _value(self, kind: Any, value: Any, field: FieldPlan, place: Place) -> Any:
+    def _value(self, kind: Any, value: Any, field: FieldPlan, path: Path) -> Any:
         if isinstance(value, Exception):
-            raise _Fell(place, field, value)
+            raise _FieldError(path, field, value)
         if isinstance(kind, GraphQLNonNull):
-            made = self._value(kind.of_type, value, field, place)
-            if made is None:
+            result = self._value(kind.of_type, value, field, path)
+            if result is None:
                 text = f"Cannot return null for non-nullable field {field.parent}.{field.name}."
-                raise _Fell(place, field, TypeError(text))
-            return made
+                raise _FieldError(path, field, TypeError(text))
+            return result
         if value is None:
             return None
         if isinstance(kind, GraphQLList):
-            return self._list(kind, value, field, place)
+            return self._list(kind, value, field, path)
         try:
             if is_leaf_type(kind):
-                return leaf(kind)(value)
+                return serializer(kind)(value)
             selection = field.selections.get(kind) or selector(field)(value)
         except Exception as error:
-            raise _Fell(place, field, error) from error
-        made = self._object(selection, value, place)
+            raise _FieldError(path, field, error) from error
+        result = self._object(selection, value, path)
         if not is_object_type(kind):
-            self._slots[self._kinds][id(made)] = selection
-        return made
+            self._slots[self._kinds][id(result)] = selection
+        return result
 
-    def _list(
-        self, kind: GraphQLList[Any], value: Any, field: FieldPlan, place: Place
-    ) -> list[Any]:
+    def _list(self, kind: GraphQLList[Any], value: Any, field: FieldPlan, path: Path) -> list[Any]:
         if not is_iterable(value):
             text = f"Expected Iterable, but did not find one for '{field.parent}.{field.name}'."
-            raise _Fell(place, field, TypeError(text))
+            raise _FieldError(path, field, TypeError(text))
         return [
-            self._checked(kind.of_type, field, (*place, index), partial(_same, item))
+            self._field(kind.of_type, field, (*path, index), partial(_same, item))
             for index, item in enumerate(value)
         ]
 
-    def _object(self, selection: SelectionPlan, value: Any, place: Place) -> dict[str, Any]:
-        made: dict[str, Any] = {}
+    def _object(self, selection: SelectionPlan, value: Any, path: Path) -> dict[str, Any]:
+        result: dict[str, Any] = {}
         for field in selection.fields:
             if field.name == "__typename":
-                made[field.key] = selection.type.name
+                result[field.key] = selection.type.name
             elif field.is_read:
-                made[field.key] = None
+                result[field.key] = None
             else:
-                made[field.key] = self._checked(
+                result[field.key] = self._field(
                     field.type,
                     field,
-                    (*place, field.key),
-                    partial(self._got, field, value),
+                    (*path, field.key),
+                    partial(self._resolve, field, value),
                 )
         if selection.reads:
-            self._made.append((selection, value, made))
-        return made
+            self._completed.append((selection, value, result))
+        return result
 
-    def _got(self, field: FieldPlan, value: Any) -> Any:
+    def _resolve(self, field: FieldPlan, value: Any) -> Any:
         if field.declaration is None:
             return getattr(value, field.path)
         info = (self._slots[field.info_slot],) if field.info_slot >= 0 else ()

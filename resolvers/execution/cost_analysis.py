@@ -1,9 +1,9 @@
-"""What an operation would cost, worked out from it and its variables before anything is asked.
+"""Compute the cost of an operation from its document and variables, before it runs.
 
-`cost = 10 x calls + objects`. Calls are what its fields would ask of providers at most, as far as
-that can be told: see `prices`. An object of the answer counts 1, and 1 more for every ten fields
-beyond the first; connections and lists multiply what is below them. What `@skip` and `@include`
-leave out counts as selected.
+`cost = 10 x calls + objects`. Calls are the most upstream calls that its fields may cause, as far
+as that is known in advance: see `field_costs`. An object of the response counts 1, and 1 more for
+every ten fields beyond the first; connections and lists multiply what is below them. Fields that
+`@skip` and `@include` leave out count as selected.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -35,32 +35,32 @@ from graphql import (
 from graphql.utilities import value_from_ast_untyped
 
 from resolvers.execution import field_costs
-from resolvers.execution.field_costs import FEW, PRICES, TOGETHER, WEIGHED, FieldCost, Rule
+from resolvers.execution.field_costs import COSTS, FEW, TOGETHER, WEIGHED, FieldCost, Rule
 from resolvers.execution.planner import STRAWBERRY
 from resolvers.field_declarations import DECLARATION, ResolverKind
 
 CALL = 10
-"""What a call costs."""
+"""The cost of an upstream call."""
 
 FIELDS = 10
-"""Fields that an object's price covers."""
+"""Fields that the cost of an object covers."""
 
 DOCUMENT = 10
-"""As so many fields counts a document of any size."""
+"""A provider document of any size counts as this many fields."""
 
 INTROSPECTION = 20
-"""What an object of introspection costs: graphql-core makes it, in some 50 us."""
+"""The cost of an introspection object: graphql-core builds it in about 50 us."""
 
-MOST_KEPT = 64
-"""Costs of one operation that are kept, by the variables that they depend on."""
+MAX_CACHED_COSTS = 64
+"""Cached costs of one operation, by the variables they depend on."""
 
 
 TEXTS = frozenset({str})
-"""Of a list of these only the length decides."""
+"""For lists of these types, only the length matters."""
 
 
 class Cost(NamedTuple):
-    """What an operation costs at most."""
+    """The highest cost of an operation."""
 
     requested: int
     calls: int
@@ -68,7 +68,7 @@ class Cost(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class _Selected:
-    """What is selected of one type: what an object of it counts, and the fields that add to it."""
+    """The selection of one type: the cost of an object, and the fields that add to it."""
 
     objects: int
     steps: list["_Step"] = field(default_factory=list)
@@ -76,23 +76,23 @@ class _Selected:
 
 @dataclass(eq=False, slots=True)
 class _Step:
-    """One field; all its mentions are merged."""
+    """One field; its field nodes are merged."""
 
     rule: Rule
     given: dict[str, Any]
-    """Its arguments that are written out …"""
+    """Its arguments without variables."""
     varying: dict[str, ValueNode]
-    """… and those that hold variables."""
+    """Its arguments with variables."""
     below: Sequence[_Selected]
-    """For each type that may stand here."""
+    """The selection of each possible type."""
     size_of: str = ""
-    """What of its parent's price is its size; empty: its own says."""
+    """The attribute of its parent's cost that is its size; empty if its own cost has the size."""
     is_free: bool = False
-    """The calls of a field beside it answer it, too."""
+    """Whether the calls of a sibling field cover it, too."""
 
 
 class CostAnalysis:
-    """The price of one operation, for any variables."""
+    """The cost of one operation, for any variables."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class CostAnalysis:
         operation: OperationDefinitionNode,
         fragments: Mapping[str, FragmentDefinitionNode],
     ) -> None:
-        """Work out all but what the variables decide, and who asks."""
+        """Analyse everything that depends neither on variables nor on the caller."""
         reader = _Reader(schema, fragments)
         root = schema.get_root_type(operation.operation)
         self._root = (
@@ -112,49 +112,49 @@ class CostAnalysis:
             for each in operation.variable_definitions or ()
             if each.default_value is not None
         }
-        self._kept: dict[Any, Cost] = {}
-        # Who may see everything sees the very same providers each time.
-        self._newest: tuple[Collection[str], Cost] = ((), Cost(0, 0))
+        self._cache: dict[Any, Cost] = {}
+        # Callers without restrictions see the same collection of providers each time.
+        self._latest: tuple[Collection[str], Cost] = ((), Cost(0, 0))
 
-    def of(
+    def cost(
         self,
         given: Mapping[str, Any] | None,
-        seen: Collection[str],
+        visible: Collection[str],
         most_calls: Mapping[str, int] | None,
     ) -> Cost:
-        """Return the cost with these variables, as they came, for who sees these providers.
+        """Return the cost with these uncoerced variables, for a caller who sees these providers.
 
-        `most_calls` is how many calls a provider allows one operation, by its key; None: any.
+        `most_calls`: the calls that each provider allows per operation, by key; None: unlimited.
         """
-        if seen is self._newest[0]:
-            return self._newest[1]
-        providers = tuple(seen)
+        if visible is self._latest[0]:
+            return self._latest[1]
+        providers = tuple(visible)
         if not self._variables:
-            found = self._kept.get(providers)
-            if found is None:
-                found = self._kept[providers] = self._made(providers, {}, most_calls)
-            self._newest = seen, found
-            return found
+            cost = self._cache.get(providers)
+            if cost is None:
+                cost = self._cache[providers] = self._compute(providers, {}, most_calls)
+            self._latest = visible, cost
+            return cost
         values = {name: self._value(name, given or {}) for name in self._variables}
         key: tuple[Any, ...] = (providers,)
         for value in values.values():
             if isinstance(value, list) and TEXTS.issuperset(map(type, value)):
                 key += ((len(value),),)
             elif isinstance(value, (list, dict)):
-                return self._made(providers, values, most_calls)
+                return self._compute(providers, values, most_calls)
             else:
                 key += (type(value), value)  # in Python 1, 1.0 and true are equal
-        found = self._kept.get(key)
-        if found is None:
-            if len(self._kept) >= MOST_KEPT:
-                self._kept.clear()
-            found = self._kept[key] = self._made(providers, values, most_calls)
-        return found
+        cost = self._cache.get(key)
+        if cost is None:
+            if len(self._cache) >= MAX_CACHED_COSTS:
+                self._cache.clear()
+            cost = self._cache[key] = self._compute(providers, values, most_calls)
+        return cost
 
     def _value(self, name: str, given: Mapping[str, Any]) -> Any:
         return given[name] if name in given else self._defaults.get(name)
 
-    def _made(
+    def _compute(
         self,
         providers: tuple[str, ...],
         values: Mapping[str, Any],
@@ -169,23 +169,23 @@ class CostAnalysis:
 def _sum(
     selected: _Selected, above: FieldCost, providers: int, values: Mapping[str, Any]
 ) -> tuple[int, int]:
-    """Return the calls and objects of one object, all that is below it included."""
+    """Return the calls and objects of one object, including everything below it."""
     calls, objects = 0, selected.objects
     for step in selected.steps:
         given = step.given
         if step.varying:
             given = given | {name: _plain(v, values) for name, v in step.varying.items()}
-        price = step.rule(given, providers)
-        size = getattr(above, step.size_of) if step.size_of else price.size
-        sums = [_sum(each, price, providers, values) for each in step.below]
-        dearest = max(sums, key=lambda each: CALL * each[0] + each[1], default=(0, 0))
-        calls += (0 if step.is_free else price.calls) + size * dearest[0]
-        objects += price.objects + size * dearest[1]
+        cost = step.rule(given, providers)
+        size = getattr(above, step.size_of) if step.size_of else cost.size
+        sums = [_sum(each, cost, providers, values) for each in step.below]
+        highest = max(sums, key=lambda each: CALL * each[0] + each[1], default=(0, 0))
+        calls += (0 if step.is_free else cost.calls) + size * highest[0]
+        objects += cost.objects + size * highest[1]
     return calls, objects
 
 
 class _Reader:
-    """Reads what an operation selects."""
+    """Reads the selections of an operation."""
 
     def __init__(
         self, schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode]
@@ -194,7 +194,7 @@ class _Reader:
         self._fragments = fragments
         self._introspected: Mapping[str, int] = {}
         self.variables: dict[str, None] = {}
-        """Those that decide about the cost."""
+        """The variables that affect the cost."""
 
     def selected(
         self, kind: GraphQLObjectType, selections: Iterable[SelectionSetNode]
@@ -202,7 +202,7 @@ class _Reader:
         grouped: dict[str, list[FieldNode]] = {}
         for node in self._fields(kind, selections, set()):
             grouped.setdefault((node.alias or node.name).value, []).append(node)
-        made = _Selected(0)
+        selected = _Selected(0)
         count = 0
         together: set[str] = set()
         for nodes in grouped.values():
@@ -215,15 +215,15 @@ class _Reader:
             step = self._step(kind, definition, named, nodes)
             if step is None:
                 continue
-            made.steps.append(step)
+            selected.steps.append(step)
             group = TOGETHER.get(f"{kind.name}.{name}")
             if group is not None:
                 step.is_free = group in together
                 together.add(group)
-        made.objects = 1 + max(count - 1, 0) // FIELDS
+        selected.objects = 1 + max(count - 1, 0) // FIELDS
         if kind.name.startswith("__"):
-            made.objects *= INTROSPECTION
-        return made
+            selected.objects *= INTROSPECTION
+        return selected
 
     def _fields(
         self, kind: GraphQLObjectType, selections: Iterable[SelectionSetNode], spread: set[str]
@@ -259,30 +259,30 @@ class _Reader:
         named: GraphQLNamedType,
         nodes: Sequence[FieldNode],
     ) -> _Step | None:
-        """Return what a field adds; None of one that only shows a value."""
+        """Return the cost of a field; None if it only shows a value."""
         name = nodes[0].name.value
         rule = self._rule(parent, name, definition, named)
         selections = [node.selection_set for node in nodes if node.selection_set]
         if rule is None and not selections:
             return None
-        made = _Step(rule or _one, {}, {}, ())
+        step = _Step(rule or _one, {}, {}, ())
         for argument in nodes[0].arguments or ():
             if argument.name.value in WEIGHED:
-                self._argument(made, argument.name.value, argument.value)
+                self._argument(step, argument.name.value, argument.value)
         if selections:
             kinds = [named] if is_object_type(named) else self._schema.get_possible_types(named)  # type: ignore[arg-type]  # what has selections is composite
-            made.below = [self.selected(kind, selections) for kind in kinds]
+            step.below = [self.selected(kind, selections) for kind in kinds]
         if name == "ofType":
-            for each in made.below:
-                each.objects = 1  # few types have one, and those that have it few within it
+            for each in step.below:
+                each.objects = 1  # few types have one, and nesting is shallow
         if is_list_type(get_nullable_type(definition.type)):
-            made.size_of = _size_of(parent.name, name)
-        return made
+            step.size_of = _size_of(parent.name, name)
+        return step
 
     def _argument(self, step: _Step, name: str, value: ValueNode) -> None:
-        found = dict.fromkeys(_variables(value))
-        if found:
-            self.variables |= found
+        variables = dict.fromkeys(_variables(value))
+        if variables:
+            self.variables |= variables
             step.varying[name] = value
         else:
             step.given[name] = value_from_ast_untyped(value)
@@ -294,10 +294,10 @@ class _Reader:
         definition: GraphQLField,
         named: GraphQLNamedType,
     ) -> Rule | None:
-        """Return how a field's price is found; None: it has no calls, and is no list."""
-        known = PRICES.get(f"{parent.name}.{name}")
-        if known is not None:
-            return known
+        """Return the cost rule of a field; None if it makes no calls and is no list."""
+        rule = COSTS.get(f"{parent.name}.{name}")
+        if rule is not None:
+            return rule
         if parent is self._schema.mutation_type:
             return field_costs.mutation
         strawberry_field = definition.extensions.get(STRAWBERRY)
@@ -308,13 +308,13 @@ class _Reader:
             return None
         if parent.name.startswith("__"):
             self._introspected = self._introspected or field_costs.introspected(self._schema)
-            price = FieldCost(size=self._introspected.get(f"{parent.name}.{name}", 1))
-            return lambda *_: price
+            cost = FieldCost(size=self._introspected.get(f"{parent.name}.{name}", 1))
+            return lambda *_: cost
         return _few
 
 
 def _size_of(parent: str, name: str) -> str:
-    """Return what of the parent's price is the size of a list."""
+    """Return the attribute of the parent's cost that is the size of a list."""
     if parent.endswith("Connection"):
         return "sources" if name == "sources" else "rows"
     return "rows" if parent.endswith("Payload") else ""
@@ -344,7 +344,7 @@ def _variables(value: ValueNode) -> Iterator[str]:
 
 
 def _plain(value: ValueNode, values: Mapping[str, Any]) -> Any:
-    """Return a value with its variables filled in."""
+    """Return a literal with the values of its variables."""
     if isinstance(value, VariableNode):
         return values[value.name.value]
     if isinstance(value, ListValueNode):

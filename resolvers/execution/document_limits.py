@@ -1,8 +1,8 @@
-"""How large a document and its variables may be: counted before anything else looks at them.
+"""Check the size of a document and its variables before anything else reads them.
 
-The figures are of the document with its fragments spread out. Each fragment is counted once, and
-its figures are added wherever it is spread: 40 fragments that each spread the next one twice stand
-for 2^40 fields, and are counted in 40 steps. Nothing here is larger than linear in the text.
+Sizes are those of the document with its fragments expanded. Each fragment is counted once, and its
+size is added wherever it is spread: 40 fragments that each spread the next one twice stand for
+2^40 fields and are counted in 40 steps. All of this is linear in the length of the text.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,15 +36,17 @@ OPENING = frozenset({TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L})
 CLOSING = frozenset({TokenKind.BRACE_R, TokenKind.BRACKET_R, TokenKind.PAREN_R})
 
 
-def exceeded(bound: str, found: int | str, most: int, of: str = "") -> LimitExceeded:
-    """Return the error that names a bound as the settings do, and the figure that was found."""
-    return LimitExceeded(f"{bound}{of} is {found}; at most {most} are allowed (limits.{bound}).")
+def exceeded(limit: str, actual: int | str, maximum: int, of: str = "") -> LimitExceeded:
+    """Return the error for an exceeded limit, by the name of its setting."""
+    return LimitExceeded(
+        f"{limit}{of} is {actual}; at most {maximum} are allowed (limits.{limit})."
+    )
 
 
 class _BoundedParser(Parser):
-    """Stops at the first token, and at the first bracket within brackets, that is too much.
+    """Stops at the first token, or the first nested bracket, beyond the limit.
 
-    The parser calls itself for each bracket: unbounded, they would exhaust the stack.
+    The parser recurses for each bracket: without a limit, it would exhaust the stack.
     """
 
     def __init__(self, text: str, limits: LimitSettings) -> None:
@@ -53,7 +55,7 @@ class _BoundedParser(Parser):
         self._tokens = self._nested = 0
 
     def advance_lexer(self) -> None:
-        """Take the next token."""
+        """Read the next token."""
         super().advance_lexer()
         kind = self._lexer.token.kind
         self._tokens += 1
@@ -68,26 +70,26 @@ class _BoundedParser(Parser):
 
 
 def parsed(text: str, limits: LimitSettings) -> DocumentNode:
-    """Parse a document. Raises `LimitExceeded`, or `GraphQLError` for what is no GraphQL."""
+    """Parse a document. Raises `LimitExceeded`, or `GraphQLError` for a syntax error."""
     if len(text) > limits.characters:
         raise exceeded("characters", len(text), limits.characters)
     return _BoundedParser(text, limits).parse_document()
 
 
 class SelectionSize(NamedTuple):
-    """What a selection holds, with its fragments spread out."""
+    """The size of a selection with its fragments expanded."""
 
     depth: int = 0
-    """Of its fields; what is below `__schema` and `__type` counts apart."""
+    """The depth of its fields, except those of introspection."""
     introspection_depth: int = 0
     root_fields: int = 0
-    """On its first level."""
+    """Fields on the first level."""
     fields: int = 0
     aliases: int = 0
     directives: int = 0
 
     def beside(self, other: "SelectionSize") -> "SelectionSize":
-        """Join two selections of one object."""
+        """Combine two selections of one object."""
         depth, introspection_depth, *counts = other
         sums = (a + b for a, b in zip(self[2:], counts, strict=True))
         return SelectionSize(
@@ -99,89 +101,86 @@ NOTHING = SelectionSize()
 
 
 class DocumentSize:
-    """A document's figures, each within its bound."""
+    """The size of a document, within all limits."""
 
     def __init__(self, document: DocumentNode, limits: LimitSettings) -> None:
-        """Count. Raises `LimitExceeded` for the first bound that is broken.
-
-        Fragments that spread themselves raise `BadInput`.
-        """
+        """Count. Raises `LimitExceeded`, or `BadInput` for fragments that spread themselves."""
         self._limits = limits
-        self._known: dict[str, SelectionSize] = {}
+        self._sizes: dict[str, SelectionSize] = {}
         self._spread: set[str] = set()
         definitions = document.definitions
         operations = [d for d in definitions if isinstance(d, OperationDefinitionNode)]
         fragments = [d for d in definitions if isinstance(d, FragmentDefinitionNode)]
-        self._within("operations", len(operations))
-        self._within("fragments", len(fragments))
+        self._check("operations", len(operations))
+        self._check("fragments", len(fragments))
         self._fragments = {each.name.value: each for each in fragments}
         for name in self._fragments:
             self._fragment(name, ())
-        self.figures = SelectionSize(
+        self.total = SelectionSize(
             directives=sum(len(each.directives or ()) for each in (*operations, *fragments))
         )
         for operation in operations:
             self._add(operation)
-        # What no operation spreads is refused later, but looked through until then.
-        rest = [self._fragments[name] for name in self._fragments if name not in self._spread]
-        for fragment in rest:
-            self.figures = self.figures.beside(self._known[fragment.name.value])
+        # Validation rejects unused fragments later, but traverses them first.
+        unused = [self._fragments[name] for name in self._fragments if name not in self._spread]
+        for fragment in unused:
+            self.total = self.total.beside(self._sizes[fragment.name.value])
         for name in ("depth", "introspection_depth", "fields", "aliases", "directives"):
-            self._within(name, getattr(self.figures, name))
-        for each in (*operations, *rest):
-            self._merged([each.selection_set])
+            self._check(name, getattr(self.total, name))
+        for each in (*operations, *unused):
+            self._check_repeated([each.selection_set])
 
     @property
     def introspects(self) -> bool:
-        """True when the schema is asked of itself; `__typename` is not that."""
-        return self.figures.introspection_depth > 0
+        """True if the document uses introspection; `__typename` does not count."""
+        return self.total.introspection_depth > 0
 
     def _add(self, operation: OperationDefinitionNode) -> None:
         for variable in operation.variable_definitions or ():
             self._literal(variable.default_value)
-        figures = self._selection(operation.selection_set)
-        self._within("root_fields", figures.root_fields)
-        self.figures = self.figures.beside(figures)
+        size = self._selection(operation.selection_set)
+        self._check("root_fields", size.root_fields)
+        self.total = self.total.beside(size)
 
-    def _within(self, bound: str, found: int, of: str = "") -> None:
-        most: int = getattr(self._limits, bound)
-        if found > most:
-            raise exceeded(bound, found, most, of)
+    def _check(self, limit: str, actual: int, of: str = "") -> None:
+        maximum: int = getattr(self._limits, limit)
+        if actual > maximum:
+            raise exceeded(limit, actual, maximum, of)
 
     def _fragment(self, name: str, above: Sequence[str]) -> SelectionSize:
-        """Return a fragment's figures; those that it spreads are counted before it.
+        """Return the size of a fragment; the fragments that it spreads are counted first.
 
-        So the depth of calls is that of the fragments, or of the brackets in one: not both.
+        This keeps the recursion as deep as the fragments or as the brackets of one, not as both.
         """
-        known = self._known.get(name)
-        if known is None:
+        size = self._sizes.get(name)
+        if size is None:
             fragment = self._fragments.get(name)
             if fragment is None:
-                return NOTHING  # validation says so
+                return NOTHING  # validation reports it
             if name in above:
-                circle = " spreads ".join((*above[above.index(name) :], name))
-                raise BadInput(f"Fragments go round in a circle: {circle}.")
+                cycle = " spreads ".join((*above[above.index(name) :], name))
+                raise BadInput(f"Fragments form a cycle: {cycle}.")
             for spread in _spreads(fragment.selection_set):
                 self._spread.add(spread)
                 self._fragment(spread, (*above, name))
-            known = self._known[name] = self._selection(fragment.selection_set)
-        return known
+            size = self._sizes[name] = self._selection(fragment.selection_set)
+        return size
 
     def _selection(self, selected: SelectionSetNode) -> SelectionSize:
-        found = NOTHING
+        size = NOTHING
         for node in selected.selections:
-            found = found.beside(self._one(node))
-        return found
+            size = size.beside(self._node(node))
+        return size
 
-    def _one(self, node: SelectionNode) -> SelectionSize:
+    def _node(self, node: SelectionNode) -> SelectionSize:
         directives = len(node.directives or ())
         if isinstance(node, FragmentSpreadNode):
             self._spread.add(node.name.value)
-            found = self._fragment(node.name.value, ())
-            return found._replace(directives=found.directives + directives)
+            size = self._fragment(node.name.value, ())
+            return size._replace(directives=size.directives + directives)
         if isinstance(node, InlineFragmentNode):
-            found = self._selection(node.selection_set)
-            return found._replace(directives=found.directives + directives)
+            size = self._selection(node.selection_set)
+            return size._replace(directives=size.directives + directives)
         if not isinstance(node, FieldNode):
             raise TypeError(node)
         for argument in node.arguments or ():
@@ -198,32 +197,32 @@ class DocumentSize:
         )
 
     def _literal(self, value: ValueNode | None) -> None:
-        """Bound the lists in a value that is written out."""
+        """Check the lists in a literal."""
         if isinstance(value, ListValueNode):
-            self._within("list_items", len(value.values))
+            self._check("list_items", len(value.values))
             for each in value.values:
                 self._literal(each)
         elif isinstance(value, ObjectValueNode):
             for field in value.fields:
                 self._literal(field.value)
 
-    def _merged(self, selected: Iterable[SelectionSetNode]) -> None:
-        """Bound how often one response name stands in selections that become one.
+    def _check_repeated(self, selected: Iterable[SelectionSetNode]) -> None:
+        """Check how often one response name occurs in selections that are merged.
 
-        Validation compares each mention with each. Every field of the document with its fragments
-        spread out is met once, and their number is bounded by now.
+        Validation compares all pairs of them. This visits every field of the expanded document
+        once, and their number is within its limit by now.
         """
-        mentions: dict[str, int] = {}
+        counts: dict[str, int] = {}
         below: dict[str, list[SelectionSetNode]] = {}
         for node in fields_of(selected, self._fragments):
             name = (node.alias or node.name).value
-            mentions[name] = mentions.get(name, 0) + 1
+            counts[name] = counts.get(name, 0) + 1
             if node.selection_set:
                 below.setdefault(name, []).append(node.selection_set)
-        for name, count in mentions.items():
-            self._within("repeated_fields", count, f" of {name}")
+        for name, count in counts.items():
+            self._check("repeated_fields", count, f" of {name}")
         for each in below.values():
-            self._merged(each)
+            self._check_repeated(each)
 
 
 def _spreads(selected: SelectionSetNode) -> Iterator[str]:
@@ -235,9 +234,9 @@ def _spreads(selected: SelectionSetNode) -> Iterator[str]:
 
 
 def check_variables(given: Mapping[str, Any] | None, limits: LimitSettings) -> None:
-    """Bound the values of the variables: how many, how deep, and each list. JSON only.
+    """Check the number and depth of the variables' values, and the length of each list.
 
-    Their texts are bounded by the request's body. Raises `LimitExceeded`.
+    Values are JSON; the size of the request's body limits their strings. Raises `LimitExceeded`.
     """
     if not given:
         return

@@ -1,4 +1,4 @@
-"""Bound, parse, validate, plan and price each document once."""
+"""Check the limits of each document once, then parse, validate, plan and cost it once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -40,23 +40,23 @@ from resolvers.execution.required_permissions import (
 from resolvers.execution.slru_cache import SegmentedLruCache
 from resolvers.lookahead import Lookahead
 
-LONGEST_KEPT = 20_000
-"""Characters: a longer document is not worth its place."""
+MAX_CACHED_CHARACTERS = 20_000
+"""A longer document is not cached."""
 
 MOST_PLANS = 16
-"""Plans of one document: for its operations, and for what their variables skip."""
+"""Plans of one document: one per operation and per set of skipped fields."""
 
 MOST_ERRORS = 3
-"""What is wrong with a document that is told: some messages cite whole inputs."""
+"""Validation errors per document in a response: some messages quote whole inputs."""
 
 NO_VARIABLES = VariableValues({}, {})
 
-Texts = Mapping[str, GraphQLVariableSignature]
-"""The variables of an operation that has none but texts."""
+StringVariables = Mapping[str, GraphQLVariableSignature]
+"""The signatures of an operation whose variables are all strings."""
 
 
 class Document:
-    """A document that may run, or the errors why not."""
+    """A document that may be executed, or its errors."""
 
     def __init__(
         self,
@@ -66,20 +66,20 @@ class Document:
         *,
         explores: bool = True,
     ) -> None:
-        """Keep a parsed document, or None with errors; `explores`: errors may suggest names."""
+        """Take a parsed document, or None with errors; `explores`: errors may suggest names."""
         self.node = node
         self.errors = errors
         self.explores = explores
-        self.is_kept = False
+        self.is_cached = False
         self.size = 0
         """Characters of its text."""
-        self.grows: Callable[[], None] | None = None
-        """Told when there is more of this to keep."""
+        self.on_growth: Callable[[], None] | None = None
+        """Called when the document takes more memory."""
         self._schema = schema
         self._plans: dict[Any, Plan | None] = {}
-        self._prices: dict[str | None, CostAnalysis] = {}
+        self._cost_analyses: dict[str | None, CostAnalysis] = {}
         self._requirements: dict[str | None, OperationRequirements] = {}
-        self._texts: dict[str | None, Texts] = {}
+        self._string_variables: dict[str | None, StringVariables] = {}
         definitions = () if node is None else node.definitions
         operations = [d for d in definitions if isinstance(d, OperationDefinitionNode)]
         self._operations = {d.name.value: d for d in operations if d.name is not None}
@@ -87,29 +87,29 @@ class Document:
         self._fragments = {
             d.name.value: d for d in definitions if isinstance(d, FragmentDefinitionNode)
         }
-        self._deciding = _deciding(node) if node is not None else ()
+        self._directive_variables = _directive_variables(node) if node is not None else ()
 
     @property
     def is_good(self) -> bool:
-        """True when it may run."""
+        """True if it may be executed."""
         return self.node is not None
 
     @property
     def weight(self) -> int:
-        """Its characters, and those of its plans."""
+        """Its characters, counted once more for each of its plans."""
         return self.size * (1 + len(self._plans))
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
-        """Return the operation of this name; without a name the only one; else None."""
+        """Return the operation of this name, or without a name the only one; else None."""
         return self._only if name is None else self._operations.get(name)
 
     def is_query(self, name: str | None) -> bool:
-        """Tell whether the operation only reads; so does one that cannot be found."""
+        """Return whether the operation is a query; also true if it does not exist."""
         operation = self.operation(name)
         return operation is None or operation.operation is OperationType.QUERY
 
     def mutations(self, name: str | None) -> Sequence[str]:
-        """Return the names of the fields that the operation writes by."""
+        """Return the names of the mutations in the operation."""
         operation = self.operation(name)
         if operation is None or operation.operation is not OperationType.MUTATION:
             return ()
@@ -117,88 +117,91 @@ class Document:
         return sorted(each for each in names if not each.startswith("__"))
 
     def requirements(self, name: str | None) -> OperationRequirements:
-        """Return what the operation needs of its caller: worked out once; of none nothing."""
-        found = self._requirements.get(name)
-        if found is None:
+        """Return the permissions that the operation requires; computed once."""
+        requirements = self._requirements.get(name)
+        if requirements is None:
             operation = self.operation(name)
             if operation is None:
                 return NOTHING
-            found = required_permissions(self._schema, operation, self._fragments)
-            self._requirements[name] = found
-        return found
+            requirements = required_permissions(self._schema, operation, self._fragments)
+            self._requirements[name] = requirements
+        return requirements
 
-    def pricing(self, name: str | None) -> CostAnalysis | None:
-        """Return what the operation costs: worked out once; None when it cannot be found."""
-        found = self._prices.get(name)
-        if found is None:
+    def cost_analysis(self, name: str | None) -> CostAnalysis | None:
+        """Return the cost analysis of an operation, created once; None if it does not exist."""
+        analysis = self._cost_analyses.get(name)
+        if analysis is None:
             operation = self.operation(name)
             if operation is None:
                 return None
-            found = self._prices[name] = CostAnalysis(self._schema, operation, self._fragments)
-        return found
+            analysis = CostAnalysis(self._schema, operation, self._fragments)
+            self._cost_analyses[name] = analysis
+        return analysis
 
     def plan(
         self, name: str | None, given: Mapping[str, Any] | None
     ) -> tuple[Plan, VariableValues] | None:
-        """Return how to run an operation with these variables; None: only graphql-core can.
+        """Return the plan of an operation and its variables; None if graphql-core has to run it.
 
-        That is so too for variables that are wrong: it says what is.
+        It also runs operations with invalid variables, and reports what is wrong with them.
         """
-        operation = self.operation(name) if self.is_kept else None
+        operation = self.operation(name) if self.is_cached else None
         if operation is None or operation.operation is not OperationType.QUERY:
             return None
         variables = self._values(operation, given or {})
         if variables is None:
             return None
         key: Any = name
-        if self._deciding:
-            key = (name, *(variables.coerced.get(each) for each in self._deciding))
+        if self._directive_variables:
+            key = (name, *(variables.coerced.get(each) for each in self._directive_variables))
         if key not in self._plans:
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
-            self._plans[key] = self._planned(operation, variables)
-            if self.grows is not None:
-                self.grows()
+            self._plans[key] = self._create_plan(operation, variables)
+            if self.on_growth is not None:
+                self.on_growth()
         plan = self._plans[key]
         if plan is None:
             return None
         if not (plan.is_plain or variables.sources):
-            texts, coerced = self._texts_of(operation), variables.coerced
-            sources = {each: VariableValueSource(texts[each], coerced[each]) for each in texts}
+            strings, coerced = self._strings_of(operation), variables.coerced
+            sources = {each: VariableValueSource(strings[each], coerced[each]) for each in strings}
             variables = VariableValues(sources, coerced)
         return plan, variables
 
     def _values(
         self, operation: OperationDefinitionNode, given: Mapping[str, Any]
     ) -> VariableValues | None:
-        """Return the values of an operation's variables; None for wrong ones.
+        """Return the coerced variables of an operation; None if they are invalid.
 
-        Without their sources, where there are only texts: few plans need them.
+        If all are strings, their sources are left out: few plans need them.
         """
         definitions = operation.variable_definitions
         if not definitions:
             return NO_VARIABLES
         coerced: dict[str, Any] = {}
-        for name in self._texts_of(operation):
+        for name in self._strings_of(operation):
             value = given.get(name)
             if type(value) is not str:
                 break
             coerced[name] = value
         else:
-            if coerced:  # what graphql-core would make of them, in a small part of its time
+            if coerced:  # the same result as graphql-core's, in a fraction of its time
                 return VariableValues({}, coerced)
         read = get_variable_values(self._schema, definitions, dict(given), max_errors=1)
         return read if isinstance(read, VariableValues) else None
 
-    def _texts_of(self, operation: OperationDefinitionNode) -> Texts:
+    def _strings_of(self, operation: OperationDefinitionNode) -> StringVariables:
         key = None if operation.name is None else operation.name.value
-        found = self._texts.get(key)
-        if found is None:
+        signatures = self._string_variables.get(key)
+        if signatures is None:
             definitions = operation.variable_definitions or ()
-            found = self._texts[key] = _texts(self._schema, definitions)
-        return found
+            signatures = self._string_variables[key] = _strings(self._schema, definitions)
+        return signatures
 
-    def _planned(self, operation: OperationDefinitionNode, given: VariableValues) -> Plan | None:
+    def _create_plan(
+        self, operation: OperationDefinitionNode, given: VariableValues
+    ) -> Plan | None:
         try:
             plan = Planner(self._schema, operation, self._fragments, given).plan()
             CodeGenerator(plan).write()
@@ -213,79 +216,83 @@ class Documents:
     def __init__(
         self, schema: GraphQLSchema, limits: LimitSettings | None = None, *, explores: bool = True
     ) -> None:
-        """Start with none. `explores`: they may introspect, and errors suggest names."""
+        """Start empty. `explores`: documents may introspect, and errors may suggest names."""
         self._schema = schema
         self._limits = limits or LimitSettings()
         self._explores = explores
-        self._kept: SegmentedLruCache[Document] = SegmentedLruCache()
+        self._cache: SegmentedLruCache[Document] = SegmentedLruCache()
         self._trusted: dict[str, Document] = {}
 
     def read(self, text: str) -> Document:
-        """Return the document of this text, bounded, parsed and validated."""
-        found = self._kept.get(text) or self._trusted.get(text)
-        if found is not None:
-            return found
+        """Return the document of this text, within its limits, parsed and validated."""
+        document = self._cache.get(text) or self._trusted.get(text)
+        if document is not None:
+            return document
         try:
             node = parsed(text, self._limits)
-            counted = DocumentSize(node, self._limits)
-            if counted.introspects and not self._explores:
-                closed = Forbidden("Introspection is not open to you: __schema and __type.")
-                found = self._refused(closed)
+            size = DocumentSize(node, self._limits)
+            if size.introspects and not self._explores:
+                document = self._invalid(
+                    Forbidden("Introspection is not open to you: __schema and __type.")
+                )
             else:
-                found = self._validated(node)
+                document = self._validated(node)
         except (GatewayError, GraphQLError, RecursionError) as error:
-            found = self._refused(error)
-        if len(text) <= LONGEST_KEPT:
-            found.is_kept, found.size, found.grows = True, len(text), self._kept.trim
-            self._kept.put(text, found)
-        return found
+            document = self._invalid(error)
+        if len(text) <= MAX_CACHED_CHARACTERS:
+            document.is_cached, document.size = True, len(text)
+            document.on_growth = self._cache.trim
+            self._cache.put(text, document)
+        return document
 
     def trust(self, text: str) -> Document:
-        """Keep a document for ever, past the bounds, unless something is wrong with it."""
+        """Cache a document forever, without limits, unless it is invalid."""
         try:
-            found = self._validated(parse(text))
+            document = self._validated(parse(text))
         except (GraphQLError, RecursionError) as error:
-            return self._refused(error)
-        if found.is_good:
-            found.is_kept = True
-            self._trusted[text] = found
-        return found
+            return self._invalid(error)
+        if document.is_good:
+            document.is_cached = True
+            self._trusted[text] = document
+        return document
 
     def _validated(self, node: DocumentNode) -> Document:
         errors = validate(
             self._schema, node, max_errors=MOST_ERRORS, hide_suggestions=not self._explores
         )
         if errors:
-            return self._refused(*errors)
+            return self._invalid(*errors)
         return Document(self._schema, node, explores=self._explores)
 
-    def _refused(self, *errors: Exception) -> Document:
-        told = []
+    def _invalid(self, *errors: Exception) -> Document:
+        graphql_errors = []
         for error in errors:
             if isinstance(error, GraphQLError):
-                told.append(error)
+                graphql_errors.append(error)
             elif isinstance(error, GatewayError):
-                told.append(GraphQLError(str(error), original_error=error))
+                graphql_errors.append(GraphQLError(str(error), original_error=error))
             else:
-                told.append(GraphQLError("The document is nested too deeply."))
-        return Document(self._schema, None, told, explores=self._explores)
+                graphql_errors.append(GraphQLError("The document is nested too deeply."))
+        return Document(self._schema, None, graphql_errors, explores=self._explores)
 
 
-def _texts(schema: GraphQLSchema, definitions: Sequence[VariableDefinitionNode]) -> Texts:
-    """Return the signatures of variables that are all texts; else none."""
-    found: dict[str, GraphQLVariableSignature] = {}
+def _strings(
+    schema: GraphQLSchema, definitions: Sequence[VariableDefinitionNode]
+) -> StringVariables:
+    """Return the signatures of the variables if all are strings; else an empty mapping."""
+    signatures: dict[str, GraphQLVariableSignature] = {}
     for each in definitions:
         signature = get_variable_signature(schema, each)
         if isinstance(signature, GraphQLError):
             return {}
         if get_nullable_type(signature.type) not in {GraphQLID, GraphQLString}:
             return {}
-        found[signature.name] = signature
-    return found
+        signatures[signature.name] = signature
+    return signatures
 
 
-class _Deciding(Visitor):
-    """Notes the variables of directives: what they are decides what is selected."""
+class _DirectiveVariables(Visitor):
+    """Collects the variables of directives: their values decide what is selected."""
 
     def __init__(self) -> None:
         self.names: dict[str, None] = {}
@@ -297,7 +304,7 @@ class _Deciding(Visitor):
                 self.names[argument.value.name.value] = None
 
 
-def _deciding(node: DocumentNode) -> Sequence[str]:
-    found = _Deciding()
-    visit(node, found)
-    return tuple(found.names)
+def _directive_variables(node: DocumentNode) -> Sequence[str]:
+    variables = _DirectiveVariables()
+    visit(node, variables)
+    return tuple(variables.names)

@@ -1,4 +1,4 @@
-"""Run one operation and shape its answer: data, errors, extensions."""
+"""Execute an operation and build its response: data, errors, extensions."""
 
 import re
 import time
@@ -27,14 +27,14 @@ log = structlog.get_logger(__name__)
 
 
 class OperationResult(NamedTuple):
-    """A GraphQL response; `is_request_error` says that nothing ran, so that there is no data."""
+    """A GraphQL response; with `is_request_error` nothing was executed and there is no data."""
 
     body: Mapping[str, Any]
     is_request_error: bool
 
 
 class Executor:
-    """Runs the operations of one schema."""
+    """Executes the operations of one schema."""
 
     def __init__(
         self,
@@ -46,10 +46,11 @@ class Executor:
         clock: Callable[[], float] = time.monotonic,
         compiles: bool = True,
     ) -> None:
-        """Keep the schema and its documents, and to the limits.
+        """Execute operations of this schema within these limits.
 
-        `budgets`: of the callers; without them nobody has one. `most_calls`: how many calls each
-        provider allows one operation, by its key. Without `compiles` graphql-core runs everything.
+        `budgets`: the budgets of callers; None: unlimited. `most_calls`: the calls that each
+        provider allows per operation, by key. Without `compiles`, graphql-core executes
+        everything.
         """
         self._schema = schema
         self._limits = limits or LimitSettings()
@@ -58,23 +59,23 @@ class Executor:
         self._clock = clock
         self._compiles = compiles
         self._documents = Documents(schema, self._limits)
-        self._documents_of_strangers = Documents(schema, self._limits, explores=False)
+        self._anonymous_documents = Documents(schema, self._limits, explores=False)
 
     def count(self, caller: Caller) -> None:
-        """Take in that somebody asks, whatever it is. Raises `LimitExceeded`."""
+        """Count a request of this caller. Raises `LimitExceeded`."""
         if self._budgets is not None:
             self._budgets.count(caller.id, self._clock())
 
     def document(self, text: str, *, explores: bool = True) -> Document:
         """Return the document of this text, parsed and validated once.
 
-        `explores`: who asks may introspect, and is told by errors what names there are.
+        `explores`: it may introspect, and its errors may suggest names.
         """
-        return (self._documents if explores else self._documents_of_strangers).read(text)
+        return (self._documents if explores else self._anonymous_documents).read(text)
 
     def trust(self, text: str) -> Sequence[str]:
-        """Keep a document for ever, past the bounds; return what is wrong with it."""
-        self._documents_of_strangers.trust(text)
+        """Cache a document forever, without limits; return the messages of its errors."""
+        self._anonymous_documents.trust(text)
         return [error.message for error in self._documents.trust(text).errors]
 
     def begin(
@@ -84,26 +85,26 @@ class Executor:
         name: str | None,
         context: RequestContext,
     ) -> OperationResult | Coroutine[Any, Any, OperationResult]:
-        """Run the operation of this name (without one, the only one) of a document.
+        """Execute the operation of this name, or the only operation, of a document.
 
-        Returns the answer itself where nothing has to be waited for. Raises `LimitExceeded` when
-        its caller has asked too much in the last minute.
+        Returns the result itself if nothing has to be waited for. Raises `LimitExceeded` if the
+        budget of the caller is exhausted.
         """
-        cost = self._admitted(document, variables, name, context)
+        cost = self._admit(document, variables, name, context)
         if isinstance(cost, OperationResult):
             return cost
         planned = document.plan(name, variables) if self._compiles else None
         if planned is not None:
             plan, values = planned
             try:
-                running = PlanExecution(plan, self._schema, context, values)
+                execution = PlanExecution(plan, self._schema, context, values)
             except UnplannableError:
                 pass
             else:
-                running.start()
-                if running.waits:
-                    return self._waited(running, context, cost)
-                return self._answer(*running.answer(), context, cost)
+                execution.start()
+                if execution.waits:
+                    return self._wait(execution, context, cost)
+                return self._result(*execution.result(), context, cost)
         return self._on_graphql_core(document, variables, name, context, cost)
 
     async def run(
@@ -113,17 +114,17 @@ class Executor:
         name: str | None,
         context: RequestContext,
     ) -> OperationResult:
-        """Do as `begin` does, and wait for the answer."""
-        begun = self.begin(document, variables, name, context)
-        return begun if isinstance(begun, OperationResult) else await begun
+        """Execute an operation like `begin`, and wait for the result."""
+        result = self.begin(document, variables, name, context)
+        return result if isinstance(result, OperationResult) else await result
 
-    async def _waited(
-        self, running: PlanExecution, context: RequestContext, cost: Cost | None
+    async def _wait(
+        self, execution: PlanExecution, context: RequestContext, cost: Cost | None
     ) -> OperationResult:
-        reading = running.read()
-        if reading is not None:
-            await reading
-        return self._answer(*running.answer(), context, cost)
+        reads = execution.read()
+        if reads is not None:
+            await reads
+        return self._result(*execution.result(), context, cost)
 
     async def run_on_graphql_core(
         self,
@@ -132,8 +133,8 @@ class Executor:
         name: str | None,
         context: RequestContext,
     ) -> OperationResult:
-        """Do as `run` does, without a plan."""
-        cost = self._admitted(document, variables, name, context)
+        """Execute an operation like `run`, without a plan."""
+        cost = self._admit(document, variables, name, context)
         if isinstance(cost, OperationResult):
             return cost
         return await self._on_graphql_core(document, variables, name, context, cost)
@@ -163,110 +164,119 @@ class Executor:
             raise TypeError(result)
         if result.data is None and result.errors and all(e.path is None for e in result.errors):
             return self._refused(result.errors, context)
-        failed = in_order(result.data, result.errors or ())
-        return self._answer(result.data, failed, context, cost)
+        errors = in_order(result.data, result.errors or ())
+        return self._result(result.data, errors, context, cost)
 
-    def _admitted(
+    def _admit(
         self,
         document: Document,
         variables: Mapping[str, Any] | None,
         name: str | None,
         context: RequestContext,
     ) -> Cost | OperationResult | None:
-        """Return what an operation is charged, or why it may not run.
+        """Return the cost of an operation that may run, or the response that refuses it.
 
-        None for one that cannot be found: graphql-core says so.
+        None if there is no such operation: graphql-core reports that.
         """
         if document.node is None:
             return self._refused(document.errors, context)
-        refusals = admitted(document, name, context)
+        refusals = narrow(document, name, context)
         if refusals:
             return self._refused(refusals, context)
         try:
             check_variables(variables, self._limits)
         except LimitExceeded as error:
             return self._refused([GraphQLError(str(error), original_error=error)], context)
-        pricing = document.pricing(name)
-        if pricing is None:
+        analysis = document.cost_analysis(name)
+        if analysis is None:
             return None
-        cost = pricing.of(variables, context.providers, self._most_calls)
+        cost = analysis.cost(variables, context.providers, self._most_calls)
         caller = context.caller.id
         if cost.requested > self._limits.cost:
-            dear = exceeded("cost", cost.requested, self._limits.cost)
-            refused = self._refused([GraphQLError(str(dear), original_error=dear)], context)
+            too_costly = exceeded("cost", cost.requested, self._limits.cost)
+            refused = self._refused(
+                [GraphQLError(str(too_costly), original_error=too_costly)], context
+            )
             return refused._replace(body={**refused.body, **self._charged(cost, context, 0)})
         if self._budgets is not None:
             self._budgets.spend(caller, cost.requested, self._clock())
         return cost
 
-    def _answer(
+    def _result(
         self,
         data: Mapping[str, Any] | None,
-        failed: Sequence[GraphQLError],
+        errors: Sequence[GraphQLError],
         context: RequestContext,
         cost: Cost | None,
     ) -> OperationResult:
         body: dict[str, Any] = {"data": data}
-        if failed:
-            body["errors"] = [shown(error, context) for error in failed]
+        if errors:
+            body["errors"] = [formatted(error, context) for error in errors]
         if cost is not None:
-            took = context.scope.calls_by_provider
-            calls = sum(took.values()) if took else 0
+            calls_by_provider = context.scope.calls_by_provider
+            calls = sum(calls_by_provider.values()) if calls_by_provider else 0
             body.update(self._charged(cost, context, CALL * (calls - cost.calls)))
         return OperationResult(body, is_request_error=False)
 
     def _charged(self, cost: Cost, context: RequestContext, more: int) -> Mapping[str, Any]:
-        """Charge the difference, and return the extensions of an answer."""
+        """Charge the difference to the estimate, and return the extensions of the response."""
         if self._budgets is None:
             return {}
-        left = self._budgets.settle(context.caller.id, more, self._clock())
-        told = {"requested": cost.requested, "calls": cost.calls, "remaining": left}
-        return {"extensions": {"cost": told}}
+        remaining = self._budgets.settle(context.caller.id, more, self._clock())
+        return {
+            "extensions": {
+                "cost": {
+                    "requested": cost.requested,
+                    "calls": cost.calls,
+                    "remaining": remaining,
+                }
+            }
+        }
 
-    def _refused(self, found: Any, context: RequestContext) -> OperationResult:
+    def _refused(self, errors: Sequence[GraphQLError], context: RequestContext) -> OperationResult:
         return OperationResult(
-            {"errors": [shown(e, context) for e in found]}, is_request_error=True
+            {"errors": [formatted(error, context) for error in errors]}, is_request_error=True
         )
 
 
-def admitted(
+def narrow(
     document: Document, name: str | None, context: RequestContext
 ) -> Sequence[GraphQLError]:
-    """Show an operation what its caller may see; return why not, where that is nothing."""
+    """Narrow the context to what the caller may see; return errors if that is nothing."""
     if context.caller.is_unrestricted:
         return ()
-    needed = document.requirements(name)
+    requirements = document.requirements(name)
     try:
-        context.admit(needed.requirement)
+        context.admit(requirements.requirement)
     except Forbidden:
         audit.denied(context.scope, document.mutations(name))
-        return needed.refusals(context.caller)
+        return requirements.refusals(context.caller)
     return ()
 
 
-def shown(error: GraphQLError, context: RequestContext) -> Mapping[str, Any]:
-    """Return an error as a client sees it: our words and code, nothing of a provider or bug."""
+def formatted(error: GraphQLError, context: RequestContext) -> Mapping[str, Any]:
+    """Return an error for a client: our message and code, nothing from a provider or a bug."""
     request_id = context.scope.request_id
     cause = error.original_error
-    told: dict[str, Any] = {"message": error.message}
+    body: dict[str, Any] = {"message": error.message}
     if error.locations:
-        told["locations"] = [{"line": at.line, "column": at.column} for at in error.locations]
+        body["locations"] = [{"line": at.line, "column": at.column} for at in error.locations]
     if error.path is not None:
-        told["path"] = error.path
+        body["path"] = error.path
     if isinstance(cause, GatewayError):
-        told["extensions"] = error_codes.extensions(cause, request_id)
+        body["extensions"] = error_codes.extensions(cause, request_id)
         is_below_payload = context.scope.writes is not None and len(error.path or ()) > 1
         if is_below_payload and isinstance(cause, ProviderError):
-            # The write itself was done, and asking again would do it again.
-            told["extensions"] |= {"retryable": False, "retryAfterMs": None}
+            # The write itself succeeded: repeating the request would repeat it.
+            body["extensions"] |= {"retryable": False, "retryAfterMs": None}
     elif cause is None or isinstance(cause, GraphQLError):
-        told["message"] = _in_json_words(error.message)
-        told["extensions"] = {"code": error_codes.INVALID}
+        body["message"] = _in_json_words(error.message)
+        body["extensions"] = {"code": error_codes.INVALID}
     else:
         log.error("bug", request_id=request_id, path=error.path, exc_info=cause)
-        told["message"] = "The gateway has a fault of its own; its log has the cause."
-        told["extensions"] = {"code": error_codes.INTERNAL, "requestId": request_id}
-    return told
+        body["message"] = "The gateway has a fault of its own; its log has the cause."
+        body["extensions"] = {"code": error_codes.INTERNAL, "requestId": request_id}
+    return body
 
 
 _PYTHON_WORDS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\b(None|True|False)\b""")
@@ -274,10 +284,10 @@ _JSON_WORDS = {"None": "null", "True": "true", "False": "false"}
 
 
 def _in_json_words(message: str) -> str:
-    """Return a message of graphql-core with JSON's words: it shows values as Python writes them.
+    """Return a message of graphql-core with JSON's null, true and false, not Python's.
 
-    What stands in quotes is the caller's own, or a name.
+    Text in quotes is the caller's own, or a name, and stays unchanged.
     """
     return _PYTHON_WORDS.sub(
-        lambda found: _JSON_WORDS[found[1]] if found[1] else found[0], message
+        lambda match: _JSON_WORDS[match[1]] if match[1] else match[0], message
     )

@@ -1,11 +1,11 @@
-"""What each field costs: the calls to providers that it may take, and how many values it has.
+"""The cost of each field: the upstream calls that it may cause, and how many values it has.
 
-Most of it follows from how a field is declared: what is read for each value takes a call for each,
-and a connection one for each page at a provider. Only what differs is told here, by coordinate.
+Most costs follow from the declaration of a field: a field that is read costs one call per value,
+and a connection one per page of a provider. Only exceptions are listed here, by coordinate.
 
-Two things are not known before they are asked, and count as one call: a provider's list that has
-to be read to its end for want of a better way (Stuut's, by id; the segments of one customer), and
-a retry. What an operation took beyond its price is charged to its caller afterwards.
+Two things are unknown in advance and count as one call: a provider's list that has to be read to
+its end (Stuut's, by id; the segments of one customer), and a retry. Calls beyond the estimate are
+charged to the caller afterwards.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,9 +28,9 @@ from gateway.domain.pages import (
 )
 
 Arguments = Mapping[str, Any]
-"""Those of `WEIGHED` that are given, as the caller wrote them: any JSON, right or wrong.
+"""The given arguments out of `WEIGHED`, uncoerced: any JSON, valid or not.
 
-An operation is priced before its variables are coerced.
+Cost is computed before variables are coerced.
 """
 
 WEIGHED = frozenset(
@@ -47,62 +47,62 @@ WEIGHED = frozenset(
         "sortKey",
     }
 )
-"""The arguments that a price may depend on; of `after` only whether it is given."""
+"""The arguments that affect costs; for `after`, only whether it is given."""
 
 PAGE = 100
-"""Rows of one call: the least that any provider tells at once (Voucherify)."""
+"""Rows per call: the smallest page size of all providers (Voucherify)."""
 
 FEW = 5
-"""Values of a list whose length only its provider knows: languages, identities, conditions."""
+"""Assumed length of lists that only the provider knows: languages, identities, conditions."""
 
 IN_LIST = 3
-"""Calls for each item of a mutation's lists, and for itself: read, write, read again."""
+"""Calls per item of a mutation's lists, and for the mutation itself: read, write, read again."""
 
 IN_INPUT = 10
-"""What an object in a mutation's input costs: it is read and checked, in some 50 us."""
+"""The cost of an object in a mutation's input: decoding and checking takes about 50 us."""
 
 
 class FieldCost(NamedTuple):
-    """What one field costs for one parent."""
+    """The cost of one field for one parent object."""
 
     calls: int = 0
     size: int = 1
-    """Values of a list; 1 of anything else."""
+    """The length of a list; 1 for everything else."""
     rows: int = 0
-    """Of a connection: on its page. Of a payload: in its lists."""
+    """For a connection: rows of its page. For a payload: rows of its lists."""
     sources: int = 1
-    """Of a connection: providers that may contribute."""
+    """For a connection: providers that may contribute."""
     objects: int = 0
-    """What it costs beside its calls and what is below it."""
+    """Cost beyond its calls and the fields below it."""
 
 
 Rule = Callable[[Arguments, int], FieldCost]
-"""`(arguments, providers in sight) -> Price`."""
+"""`(arguments, number of visible providers) -> FieldCost`."""
 
 
 def length(value: Any) -> int:
-    """Return how many a list argument names; a single value stands for a list of one."""
+    """Return the length of a list argument; a single value is a list of one."""
     return len(value) if isinstance(value, list) else int(value is not None)
 
 
 def rows_of(arguments: Arguments) -> int:
-    """Return the rows of a connection's page."""
+    """Return the page size of a connection."""
     first = arguments.get("first")
     if isinstance(first, float) and first.is_integer():
-        first = int(first)  # GraphQL takes 250.0 for an Int
+        first = int(first)  # GraphQL accepts 250.0 as an Int
     return min(max(first, 0), LARGEST_FIRST) if type(first) is int else DEFAULT_FIRST
 
 
 def pages(arguments: Arguments) -> int:
-    """Return the calls for a page at one provider; from the middle of a list it may take one more.
+    """Return the calls for a page at one provider; with a cursor it may take one more.
 
-    Providers number their pages, and a row in the middle stands on no page's edge.
+    Providers number their pages, and a cursor may point into the middle of a provider's page.
     """
     return -(-rows_of(arguments) // PAGE) + bool(arguments.get("after"))
 
 
 def connection(arguments: Arguments, _: int) -> FieldCost:
-    """Price a page of one provider."""
+    """Return the cost of a page of one provider."""
     return FieldCost(pages(arguments), rows=rows_of(arguments))
 
 
@@ -128,10 +128,10 @@ def _segments_of_one(arguments: Arguments, _: int) -> FieldCost:
 
 
 def _segments(arguments: Arguments, providers: int) -> FieldCost:
-    price, scope = _segments_of_one(arguments, 1), _in_scope(arguments, providers)
+    cost, scope = _segments_of_one(arguments, 1), _in_scope(arguments, providers)
     is_named = _filter(arguments).keys() & {"ids", "customerId"}
-    # What is named by its id is asked of its own provider alone.
-    return price._replace(calls=price.calls * (1 if is_named else scope), sources=scope)
+    # An id is only looked up at its own provider.
+    return cost._replace(calls=cost.calls * (1 if is_named else scope), sources=scope)
 
 
 def _customers(arguments: Arguments, providers: int) -> FieldCost:
@@ -165,31 +165,31 @@ def _memberships(arguments: Arguments, _: int) -> FieldCost:
     pairs = customers * segments
     if pairs > MOST_PAIRS:
         return FieldCost()  # it is refused
-    # The lists of the segments are tried where they are fewer, and given up for the customers.
+    # The lists of the segments are tried first if they are fewer, then those of the customers.
     return FieldCost(customers + min(customers, segments), size=pairs)
 
 
 def _matches(arguments: Arguments, _: int) -> FieldCost:
-    asked = arguments.get("input")
-    return FieldCost(1, size=length(asked.get("itemIds")) if isinstance(asked, dict) else 1)
+    given = arguments.get("input")
+    return FieldCost(1, size=length(given.get("itemIds")) if isinstance(given, dict) else 1)
 
 
 def items(value: Any) -> int:
-    """Return how many items there are in all lists of an input, however deep."""
+    """Return the number of items in all lists of an input, at any depth."""
     if isinstance(value, list):
         return len(value) + sum(map(items, value))
     return sum(map(items, value.values())) if isinstance(value, dict) else 0
 
 
 def objects(value: Any) -> int:
-    """Return how many objects there are in an input, however deep."""
+    """Return the number of objects in an input, at any depth."""
     if isinstance(value, dict):
         return 1 + sum(map(objects, value.values()))
     return sum(map(objects, value)) if isinstance(value, list) else 0
 
 
 def mutation(arguments: Arguments, _: int) -> FieldCost:
-    """Price a write by what its input holds; as many rows as items its payload may have."""
+    """Return the cost of a mutation by the size of its input; its payload has a row per item."""
     given = arguments.get("input")
     count = items(given)
     return FieldCost(
@@ -198,9 +198,9 @@ def mutation(arguments: Arguments, _: int) -> FieldCost:
 
 
 _ASSIGNMENT = 3
-"""Calls for one assignment by its id: itself, else its customer and what they are in."""
+"""Calls for an assignment by its id: itself, else its customer and that customer's segments."""
 
-PRICES: Mapping[str, Rule] = {
+COSTS: Mapping[str, Rule] = {
     "Query.node": lambda *_: FieldCost(_ASSIGNMENT),
     "Query.nodes": _nodes,
     "Query.providers": _providers,
@@ -211,7 +211,7 @@ PRICES: Mapping[str, Rule] = {
     "Provider.capabilities": lambda *_: FieldCost(size=20),
     "Provider.segments": _segments_of_one,
     "Segment.customers": _member_customers,
-    # A call for what they are in; where that tells segments only in part, one for the whole.
+    # One call for the list; if that has the segments only in part, one more for all of them.
     "Customer.segments": lambda arguments, _: FieldCost(2, rows=rows_of(arguments)),
     "Customer.assignments": lambda arguments, _: FieldCost(1, rows=rows_of(arguments)),
 }
@@ -221,13 +221,13 @@ TOGETHER: Mapping[str, str] = dict.fromkeys(
         f"Assignment.{name}"
         for name in ("kind", "legalEntity", "createdAt", "updatedAt", "version")
     ),
-    "the rest of an assignment",
+    "details of an assignment",
 )
-"""Fields that one and the same call answers: beside another of the kind a field costs none."""
+"""Fields that share one call: beside another field of the same group, a field costs no call."""
 
 
 def introspected(schema: GraphQLSchema) -> Mapping[str, int]:
-    """Return how many values the lists of introspection have, the mean where they differ."""
+    """Return the length of each list of introspection; the mean if it varies."""
     kinds = list(schema.type_map.values())
     fields = [
         field

@@ -1,7 +1,7 @@
-"""From what failed in a run to the answer's errors and nulls, by the rules of GraphQL.
+"""Turn the failures of an execution into errors and nulls, by the rules of GraphQL.
 
-Errors stand in the order of the answer, whichever executor ran: by time, which is graphql-core's,
-two runs of one operation would differ.
+Errors are in the order of the response, for both executors: graphql-core's order is by time and
+may differ between two executions of one operation.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,56 +9,58 @@ from typing import Any, NamedTuple
 
 from graphql import GraphQLError, GraphQLList, GraphQLNonNull, is_object_type, located_error
 
-from resolvers.execution.completion import Failure, Place
+from resolvers.execution.completion import Failure, Path
 from resolvers.execution.planner import FieldPlan, Plan, SelectionPlan
 
 
 class _Site(NamedTuple):
-    """Where an object stands, and where null goes when it must go."""
+    """The path of an object, and the path that becomes null with it."""
 
-    place: Place
-    holder: Any
-    """The object or list that holds the nearest place that may be null; None: the answer."""
+    path: Path
+    container: Any
+    """The object or list that contains the nearest nullable value; None: the response itself."""
     key: str | int
-    falls_to: Place
+    null_path: Path
 
 
 class FieldSites:
-    """Where each object of an answer stands."""
+    """The site of each object in a response."""
 
     def __init__(
         self, plan: Plan, data: dict[str, Any], kinds: Mapping[int, SelectionPlan]
     ) -> None:
-        """Walk through the whole answer: only for one with errors."""
+        """Walk through the whole response: only needed if it has errors."""
         self._kinds = kinds
-        self._found: dict[int, _Site] = {}
+        self._sites: dict[int, _Site] = {}
         self._walk(plan.root, data, _Site((), None, "", ()))
 
-    def get(self, made: dict[str, Any]) -> _Site | None:
-        """Return the site of an object; None when it stands nowhere any more."""
-        return self._found.get(id(made))
+    def get(self, parent: dict[str, Any]) -> _Site | None:
+        """Return the site of an object; None if it is no longer in the response."""
+        return self._sites.get(id(parent))
 
-    def _walk(self, selection: SelectionPlan, made: dict[str, Any], site: _Site) -> None:
-        self._found[id(made)] = site
-        for field in selection.fields if type(made) is dict else ():  # in a struct nothing is put
+    def _walk(self, selection: SelectionPlan, parent: dict[str, Any], site: _Site) -> None:
+        self._sites[id(parent)] = site
+        for field in (
+            selection.fields if type(parent) is dict else ()
+        ):  # structs take no fields later
             if field.selections:
-                place = (*site.place, field.key)
-                self._below(field, field.type, made[field.key], site, (place, made, field.key))
+                path = (*site.path, field.key)
+                self._below(field, field.type, parent[field.key], site, (path, parent, field.key))
 
     def _below(
-        self, field: FieldPlan, kind: Any, value: Any, site: _Site, here: tuple[Place, Any, Any]
+        self, field: FieldPlan, kind: Any, value: Any, site: _Site, here: tuple[Path, Any, Any]
     ) -> None:
         if value is None:
             return
-        place, holder, key = here
+        path, container, key = here
         if isinstance(kind, GraphQLNonNull):
             kind = kind.of_type
-            site = site._replace(place=place)
+            site = site._replace(path=path)
         else:
-            site = _Site(place, holder, key, place)
+            site = _Site(path, container, key, path)
         if isinstance(kind, GraphQLList):
             for index, item in enumerate(value):
-                self._below(field, kind.of_type, item, site, ((*place, index), value, index))
+                self._below(field, kind.of_type, item, site, ((*path, index), value, index))
             return
         selection = field.selections[kind] if is_object_type(kind) else self._kinds[id(value)]
         self._walk(selection, value, site)
@@ -70,45 +72,47 @@ def settle(
     failures: Sequence[Failure],
     kinds: Mapping[int, SelectionPlan],
 ) -> tuple[dict[str, Any] | None, list[GraphQLError]]:
-    """Put the nulls into the answer; return it and its errors."""
+    """Set the nulls in the response; return its data and errors."""
     sites = None if data is None else FieldSites(plan, data, kinds)
-    found: list[tuple[GraphQLError, Place]] = []
-    fallen: dict[Place, list[tuple[Any, str | int, GraphQLError]]] = {}
+    nullable_errors: list[tuple[GraphQLError, Path]] = []
+    nulled: dict[Path, list[tuple[Any, str | int, GraphQLError]]] = {}
     for failure in failures:
         site = _Site((), None, "", ())
         if failure.within is not None:
-            known = None if sites is None else sites.get(failure.within)
-            if known is None:
+            object_site = None if sites is None else sites.get(failure.within)
+            if object_site is None:
                 continue
-            site = known
-        place = (*site.place, *failure.place)
-        error = located_error(failure.error, list(failure.field.nodes), list(place))
-        if failure.takes_object:
-            fallen.setdefault(site.falls_to, []).append((site.holder, site.key, error))
+            site = object_site
+        path = (*site.path, *failure.path)
+        error = located_error(failure.error, list(failure.field.nodes), list(path))
+        if failure.nulls_object:
+            nulled.setdefault(site.null_path, []).append((site.container, site.key, error))
         else:
-            found.append((error, place))
-    errors = [error for error, place in found if not any(_above(place, top) for top in fallen)]
+            nullable_errors.append((error, path))
+    errors = [
+        error for error, path in nullable_errors if not any(_above(path, top) for top in nulled)
+    ]
     order = _Order(data)
-    for top, causes in fallen.items():
-        if not any(_above(top, other) for other in fallen if other != top):
+    for top, causes in nulled.items():
+        if not any(_above(top, other) for other in nulled if other != top):
             errors.append(min((cause[2] for cause in causes), key=order.of))
     errors.sort(key=order.of)
-    for causes in fallen.values():
-        holder, key, _ = causes[0]
-        if holder is None:
+    for causes in nulled.values():
+        container, key, _ = causes[0]
+        if container is None:
             data = None
         else:
-            holder[key] = None
+            container[key] = None
     return data, errors
 
 
 def in_order(data: Any, errors: Sequence[GraphQLError]) -> list[GraphQLError]:
-    """Return errors in the order of the answer."""
+    """Sort errors in the order of the response."""
     return sorted(errors, key=_Order(data).of)
 
 
 class _Order:
-    """The order of places in an answer."""
+    """The order of paths in a response."""
 
     def __init__(self, data: Any) -> None:
         self._data = data
@@ -134,5 +138,5 @@ class _Order:
                 return
 
 
-def _above(place: Place, top: Place) -> bool:
-    return place[: len(top)] == top
+def _above(path: Path, top: Path) -> bool:
+    return path[: len(top)] == top

@@ -1,6 +1,6 @@
-"""Run a plan level by level: one call for a field and all objects of its level.
+"""Execute a plan level by level: one call per field for all objects of its level.
 
-A field goes on as soon as its own answers are there; it waits for nothing beside it.
+A field continues as soon as its own results arrive; it does not wait for the fields beside it.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from resolvers.lookahead import FieldInfo
 
 
 class PlanExecution:
-    """One run of a plan."""
+    """One execution of a plan."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class PlanExecution:
         context: RequestContext,
         variables: VariableValues | None,
     ) -> None:
-        """Fill in what differs from run to run. Raises `UnplannableError`; nothing ran then."""
+        """Set what differs between executions. Raises `UnplannableError` before anything runs."""
         self._plan = plan
         self._failures: list[Failure] = []
         self._data: dict[str, Any] | None = None
@@ -44,49 +44,49 @@ class PlanExecution:
                 fill(schema, field, definition, variables, slots)
 
     def start(self) -> None:
-        """Make what is there without waiting."""
+        """Complete what needs no waiting."""
         plan = self._plan
         try:
             self._data = plan.start(self._slots)
-        except Exception:  # noqa: BLE001  # what it was is found out by doing it again
+        except Exception:  # noqa: BLE001  # the slow path repeats it and notes the error
             self._empty(plan.below)
-            self._data = self._careful().start(plan.root)
+            self._data = self._slow_path().start(plan.root)
 
     @property
     def waits(self) -> bool:
-        """True when there is something to `read`."""
+        """True if there is something to `read`."""
         below = self._plan.below
         return self._data is not None and any(self._slots[each.values] for each in below)
 
     def read(self) -> Awaitable[Any] | None:
-        """Read the rest, level by level; None: nothing has to be waited for."""
+        """Read the remaining fields, level by level; None if there is nothing to wait for."""
         return self._read(self._plan.below)
 
-    def answer(self) -> tuple[dict[str, Any] | None, Sequence[GraphQLError]]:
+    def result(self) -> tuple[dict[str, Any] | None, Sequence[GraphQLError]]:
         """Return the data and its errors."""
         if not self._failures:
             return self._data, ()
         return settle(self._plan, self._data, self._failures, self._slots[self._plan.kinds])
 
-    def _careful(self) -> SlowPathCompletion:
+    def _slow_path(self) -> SlowPathCompletion:
         return SlowPathCompletion(self._slots, self._plan.kinds, self._failures)
 
     def _empty(self, below: Sequence[SelectionPlan]) -> None:
         for selection in below:
             self._slots[selection.values].clear()
-            self._slots[selection.made].clear()
+            self._slots[selection.objects].clear()
 
     def _read(self, below: Sequence[SelectionPlan]) -> Awaitable[Any] | None:
-        """Read all that the selections wait for, and what is below that."""
+        """Read the fields of these selections, and the levels below them."""
         fields = []
         for selection in below:
-            values, objects = self._slots[selection.values], self._slots[selection.made]
+            values, objects = self._slots[selection.values], self._slots[selection.objects]
             for field in selection.reads if values else ():
-                told = self._told(field, values)
-                if told is None:
+                results = self._shortcut(field, values)
+                if results is None:
                     fields.append(self._field(field, values, objects))
                 else:
-                    self._put(field, told, objects)
+                    self._put(field, results, objects)
         if not fields:
             return None
         return fields[0] if len(fields) == 1 else asyncio.gather(*fields)
@@ -99,19 +99,19 @@ class PlanExecution:
             raise TypeError(field)
         read, info = declaration.function, self._slots[field.info_slot]
         arguments = [self._slots[number] for number in field.arguments]
-        answers: Sequence[Any]
+        results: Sequence[Any]
         try:
             if declaration.kind is ResolverKind.READ_ALL:
-                answers = await read(values, info, *arguments)
+                results = await read(values, info, *arguments)
             elif len(values) == 1:
-                answers = (await read(values[0], info, *arguments),)
+                results = (await read(values[0], info, *arguments),)
             else:
-                answers = await _settled(read(value, info, *arguments) for value in values)
-        except Exception as error:  # noqa: BLE001  # a bug, where it was read for all: each shows it
-            answers = [error] * len(values)
-        if Unsupported in {*map(type, answers)} and lacks(field.type, self._is_root(field)):
-            answers = [None if type(each) is Unsupported else each for each in answers]
-        self._put(field, answers, objects)
+                results = await _gather(read(value, info, *arguments) for value in values)
+        except Exception as error:  # noqa: BLE001  # a bug: every object of the level reports it
+            results = [error] * len(values)
+        if Unsupported in {*map(type, results)} and lacks(field.type, self._is_root(field)):
+            results = [None if type(each) is Unsupported else each for each in results]
+        self._put(field, results, objects)
         below = self._read(field.below)
         if below is not None:
             await below
@@ -119,56 +119,58 @@ class PlanExecution:
     def _is_root(self, field: FieldPlan) -> bool:
         return field.parent is self._plan.root.type
 
-    def _told(self, field: FieldPlan, values: Sequence[Any]) -> Sequence[Any] | None:
-        """Return the answers where they are there and lead no further; a task for it is dear."""
+    def _shortcut(self, field: FieldPlan, values: Sequence[Any]) -> Sequence[Any] | None:
+        """Return the results of a leaf field's shortcut, if it applies: a task would cost more."""
         declaration = field.declaration
-        told = declaration.shortcut if declaration else None
-        if told is None or field.below:
+        shortcut = declaration.shortcut if declaration else None
+        if shortcut is None or field.below:
             return None
         try:
-            return [told.function(value) for value in values] if told.of_all(values) else None
-        except Exception:  # noqa: BLE001  # a bug: reading shows it for each value
+            return (
+                [shortcut.function(value) for value in values] if shortcut.of_all(values) else None
+            )
+        except Exception:  # noqa: BLE001  # a bug, which the read reports for each value
             return None
 
     def _put(
-        self, field: FieldPlan, answers: Sequence[Any], objects: Sequence[dict[str, Any]]
+        self, field: FieldPlan, results: Sequence[Any], objects: Sequence[dict[str, Any]]
     ) -> None:
-        """Put answers, or errors, into their objects."""
-        if not self._completed(field, answers, objects):
-            good, objects = self._without_failed(field, answers, objects)
-            if len(good) == len(answers) or not self._completed(field, good, objects):
-                self._careful().complete(field, good, objects)
+        """Add results or errors to their objects."""
+        if not self._complete(field, results, objects):
+            good, objects = self._without_failed(field, results, objects)
+            if len(good) == len(results) or not self._complete(field, good, objects):
+                self._slow_path().complete(field, good, objects)
 
-    def _completed(
-        self, field: FieldPlan, answers: Sequence[Any], objects: Sequence[dict[str, Any]]
+    def _complete(
+        self, field: FieldPlan, results: Sequence[Any], objects: Sequence[dict[str, Any]]
     ) -> bool:
-        """Put answers into their objects; False: one of them is not as the schema says."""
+        """Add results to their objects; return False if one does not match the schema."""
         try:
-            field.complete(answers, objects, self._slots)
+            field.complete(results, objects, self._slots)
         except Exception:  # noqa: BLE001  # as above
             self._empty(field.below)
             return False
         return True
 
     def _without_failed(
-        self, field: FieldPlan, answers: Sequence[Any], objects: Sequence[dict[str, Any]]
+        self, field: FieldPlan, results: Sequence[Any], objects: Sequence[dict[str, Any]]
     ) -> tuple[Sequence[Any], Sequence[dict[str, Any]]]:
-        takes_object = isinstance(field.type, GraphQLNonNull)
-        good: list[Any] = []
-        kept: list[dict[str, Any]] = []
-        for answer, made in zip(answers, objects, strict=True):
-            if isinstance(answer, Exception):
-                self._failures.append(Failure(made, (field.key,), field, answer, takes_object))
+        nulls_object = isinstance(field.type, GraphQLNonNull)
+        succeeded: list[Any] = []
+        parents: list[dict[str, Any]] = []
+        for result, parent in zip(results, objects, strict=True):
+            if isinstance(result, Exception):
+                self._failures.append(Failure(parent, (field.key,), field, result, nulls_object))
             else:
-                good.append(answer)
-                kept.append(made)
-        return good, kept
+                succeeded.append(result)
+                parents.append(parent)
+        return succeeded, parents
 
 
-async def _settled(reads: Iterable[Awaitable[Any]]) -> Sequence[Any]:
+async def _gather(reads: Iterable[Awaitable[Any]]) -> Sequence[Any]:
     """Return a value or an error for each, in order."""
-    answers = await asyncio.gather(*reads, return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, asyncio.CancelledError):
-            raise answer
-    return answers
+    results = await asyncio.gather(*reads, return_exceptions=True)
+    for result in results:
+        if isinstance(result, asyncio.CancelledError):
+            raise result
+    return results

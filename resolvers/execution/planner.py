@@ -1,6 +1,6 @@
-"""What one operation asks, worked out once: which fields of which types, and how each is got.
+"""Plan an operation once: which fields of which types it selects, and how each gets its value.
 
-A plan is good for every run of its operation with the same values in `@skip` and `@include`.
+A plan serves every execution of the operation with the same values in `@skip` and `@include`.
 """
 
 import inspect
@@ -46,40 +46,40 @@ from resolvers.field_declarations import DECLARATION, Declaration, ResolverKind
 from resolvers.lookahead import Lookahead
 
 STRAWBERRY = "strawberry-definition"
-"""Where Strawberry keeps its own of each part of the schema."""
+"""The key of Strawberry's definitions in graphql-core's `extensions`."""
 
 MOST_FIELDS = 1000
-"""Fields of a plan: fragments within fragments can stand for exponentially many."""
+"""Fields of one plan: nested fragments can expand to exponentially many."""
 
 PLAIN = frozenset({GraphQLID, GraphQLString, GraphQLInt, GraphQLBoolean})
-"""The types of arguments that Strawberry hands on as graphql-core has coerced them."""
+"""Argument types whose values Strawberry passes on as graphql-core coerces them."""
 
 ONLY_DIRECTIVES = frozenset({"skip", "include"})
 
 
 class UnplannableError(Exception):
-    """There is no plan for the operation, or not for these variables: graphql-core runs it."""
+    """The operation or its variables cannot be planned: graphql-core executes it."""
 
 
 @dataclass(eq=False, slots=True)
 class SelectionPlan:
-    """What is selected of objects of one type, wherever its field stands."""
+    """The selection of a field, for objects of one type."""
 
     type: GraphQLObjectType
     fields: list["FieldPlan"] = field(default_factory=list)
     reads: list["FieldPlan"] = field(default_factory=list)
-    """Those of the fields that wait for something."""
+    """The fields that have to be read."""
     values: int = -1
-    """The slot of the values that were completed with this selection, if it has reads."""
-    made: int = -1
-    """The slot of the objects that were made of them."""
+    """The slot of the values completed with this selection, if it has reads."""
+    objects: int = -1
+    """The slot of the objects of these values."""
     waits: bool = False
-    """It has reads, or something that is made together with its objects has."""
+    """Whether it, or a selection that is completed together with it, has reads."""
 
 
 @dataclass(eq=False, slots=True)
 class FieldPlan:
-    """One field of a selection; all its mentions are merged."""
+    """One field of a selection; its field nodes are merged."""
 
     key: str
     parent: GraphQLObjectType
@@ -87,24 +87,24 @@ class FieldPlan:
     nodes: Sequence[FieldNode]
     type: GraphQLOutputType
     path: str = ""
-    """The attribute of the value that it is; empty where a function computes or reads it."""
+    """The attribute path; empty if a function computes or reads the value."""
     declaration: Declaration | None = None
     selections: dict[GraphQLObjectType, SelectionPlan] = field(default_factory=dict)
-    """What is selected below it, for each type that may stand there."""
+    """The selection below the field, by possible object type."""
     below: list[SelectionPlan] = field(default_factory=list)
-    """Of a field that is read: the selections with reads that are made in one go with it."""
+    """For a field that is read: the selections with reads that are completed together with it."""
     info_slot: int = -1
-    """The slot of what its function may use."""
+    """The slot of its `FieldInfo`; -1 if its function takes none."""
     arguments: list[int] = field(default_factory=list)
-    """The slots of its arguments, in the function's order."""
+    """The slots of its arguments, in the order of the function's parameters."""
     plain: list[tuple[int, str]] = field(default_factory=list)
-    """Where its arguments vary by plain variables alone: their slots, and the variables' names."""
+    """If only plain variables vary its arguments: the slots and the names of the variables."""
     complete: Any = None
-    """Of a field that is read: `(answers, objects, slots) -> None` puts the answers into them."""
+    """For a field that is read: `(results, objects, slots)` adds results to the objects."""
 
     @property
     def is_read(self) -> bool:
-        """True when its value is waited for."""
+        """True if its value has to be read."""
         return self.declaration is not None and self.declaration.kind in {
             ResolverKind.READ,
             ResolverKind.READ_ALL,
@@ -113,27 +113,27 @@ class FieldPlan:
 
 @dataclass(eq=False, slots=True)
 class Plan:
-    """How to run one operation."""
+    """How to execute one operation."""
 
     root: SelectionPlan
     below: list[SelectionPlan]
     slots: list[Any] = field(default_factory=list)
-    """What a run starts from: its constant arguments, with None where the rest goes."""
+    """The initial slots of an execution: constant arguments, None for everything else."""
     lists: list[int] = field(default_factory=list)
-    """Slots that a run fills with a list each."""
+    """Slots that start with an empty list."""
     info_slots: list[tuple[int, Lookahead]] = field(default_factory=list)
     varying: list[tuple[FieldPlan, GraphQLField]] = field(default_factory=list)
-    """Fields whose arguments hold variables."""
+    """Fields whose arguments contain variables."""
     is_plain: bool = True
-    """Whether all these take them as they are."""
+    """Whether all of them take plain variables only."""
     kinds: int = -1
-    """The slot of the selection of each object that stands where several types may."""
+    """The slot of the selections of objects in fields of abstract type, by `id`."""
     start: Any = None
-    """`(slots) -> dict` makes the root object."""
+    """`(slots) -> dict` builds the root object."""
 
 
 class Planner:
-    """Makes the plan of one operation."""
+    """Plans one operation."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class Planner:
         fragments: Mapping[str, FragmentDefinitionNode],
         variables: VariableValues,
     ) -> None:
-        """Plan for these variables as far as they decide what is skipped."""
+        """Plan for these variables; only those in `@skip` and `@include` matter."""
         self._schema = schema
         self._operation = operation
         self._fragments = fragments
@@ -158,13 +158,13 @@ class Planner:
         self._plan = Plan(SelectionPlan(query), [])
         self._plan.kinds = self._slot()
         try:
-            found = collect_fields(
+            collected = collect_fields(
                 self._schema, self._details, self._variables, query, self._operation
             )
-            self._plan.root = self._selection(query, found, self._plan.below)
+            self._plan.root = self._selection(query, collected, self._plan.below)
         except GraphQLError as error:
             raise UnplannableError from error
-        self._plan.is_plain = all(made.plain for made, _ in self._plan.varying)
+        self._plan.is_plain = all(each.plain for each, _ in self._plan.varying)
         if self._plan.below == [self._plan.root] and len(self._plan.root.reads) == 1:
             for number, selection in self._plan.info_slots:
                 selection.is_alone = number == self._plan.root.reads[0].info_slot
@@ -175,43 +175,43 @@ class Planner:
         return len(self._plan.slots) - 1
 
     def _selection(
-        self, kind: GraphQLObjectType, found: CollectedFields, wave: list[SelectionPlan]
+        self, kind: GraphQLObjectType, collected: CollectedFields, level: list[SelectionPlan]
     ) -> SelectionPlan:
-        if found.new_defer_usages:
+        if collected.new_defer_usages:
             raise UnplannableError
-        made = SelectionPlan(kind)
-        made.fields = [
-            self._field(kind, key, details, wave)
-            for key, details in found.grouped_field_set.items()
+        selection = SelectionPlan(kind)
+        selection.fields = [
+            self._field(kind, key, details, level)
+            for key, details in collected.grouped_field_set.items()
         ]
-        made.reads = [each for each in made.fields if each.is_read]
-        made.waits = bool(made.reads) or any(
-            below.waits for each in made.fields for below in each.selections.values()
+        selection.reads = [each for each in selection.fields if each.is_read]
+        selection.waits = bool(selection.reads) or any(
+            below.waits for each in selection.fields for below in each.selections.values()
         )
-        if made.reads:
-            made.values, made.made = self._slot(), self._slot()
-            self._plan.lists += [made.values, made.made]
-            wave.append(made)
-        return made
+        if selection.reads:
+            selection.values, selection.objects = self._slot(), self._slot()
+            self._plan.lists += [selection.values, selection.objects]
+            level.append(selection)
+        return selection
 
     def _field(
         self,
         parent: GraphQLObjectType,
         key: str,
         details: FieldDetailsList,
-        wave: list[SelectionPlan],
+        level: list[SelectionPlan],
     ) -> FieldPlan:
         self._count += 1
         nodes = [each.node for each in details]
-        known = {d.name.value for node in nodes for d in node.directives or ()} <= ONLY_DIRECTIVES
+        directives = {d.name.value for node in nodes for d in node.directives or ()}
         definition = self._schema.get_field(parent, nodes[0].name.value)
-        if self._count > MOST_FIELDS or not known or definition is None:
+        if self._count > MOST_FIELDS or directives - ONLY_DIRECTIVES or definition is None:
             raise UnplannableError
         name = nodes[0].name.value
-        made = FieldPlan(key, parent, name, nodes, definition.type)
+        field_plan = FieldPlan(key, parent, name, nodes, definition.type)
         if name == "__typename":
-            return made
-        self._get(made, definition)
+            return field_plan
+        self._declare(field_plan, definition)
         named = get_named_type(definition.type)
         if isinstance(named, GraphQLObjectType):
             kinds: Sequence[GraphQLObjectType] = (named,)
@@ -222,16 +222,16 @@ class Planner:
         else:
             raise UnplannableError
         for kind in kinds:
-            found = collect_subfields(
+            collected = collect_subfields(
                 self._schema, self._details, self._variables, self._operation, kind, details
             )
-            made.selections[kind] = self._selection(
-                kind, found, made.below if made.is_read else wave
+            field_plan.selections[kind] = self._selection(
+                kind, collected, field_plan.below if field_plan.is_read else level
             )
-        return made
+        return field_plan
 
-    def _get(self, made: FieldPlan, definition: GraphQLField) -> None:
-        """Find out how the field gets its value."""
+    def _declare(self, field_plan: FieldPlan, definition: GraphQLField) -> None:
+        """Set how the field gets its value."""
         strawberry_field = definition.extensions.get(STRAWBERRY)
         if strawberry_field is None or strawberry_field.extensions:
             raise UnplannableError
@@ -239,84 +239,87 @@ class Planner:
         if declaration is None:
             if not strawberry_field.is_basic_field:
                 raise UnplannableError
-            made.path = strawberry_field.python_name
+            field_plan.path = strawberry_field.python_name
             return
-        made.declaration = declaration
-        made.path = declaration.path
+        field_plan.declaration = declaration
+        field_plan.path = declaration.path
         if declaration.takes_info:
-            made.info_slot = self._slot()
-            self._plan.info_slots.append((made.info_slot, Lookahead(made.nodes, self._fragments)))
-        made.arguments = [self._slot() for _ in declaration.parameters]
-        if any(_has_variable(node) for node in made.nodes):
-            self._plan.varying.append((made, definition))
-            made.plain = self._plain(made, definition)
-        elif made.arguments:
-            fill(self._schema, made, definition, VariableValues({}, {}), self._plan.slots)
+            field_plan.info_slot = self._slot()
+            self._plan.info_slots.append(
+                (field_plan.info_slot, Lookahead(field_plan.nodes, self._fragments))
+            )
+        field_plan.arguments = [self._slot() for _ in declaration.parameters]
+        if any(_has_variable(node) for node in field_plan.nodes):
+            self._plan.varying.append((field_plan, definition))
+            field_plan.plain = self._plain(field_plan, definition)
+        elif field_plan.arguments:
+            fill(self._schema, field_plan, definition, VariableValues({}, {}), self._plan.slots)
 
-    def _plain(self, made: FieldPlan, definition: GraphQLField) -> list[tuple[int, str]]:
-        """Fill in the constant arguments; return the others if all are variables as they are.
+    def _plain(self, field_plan: FieldPlan, definition: GraphQLField) -> list[tuple[int, str]]:
+        """Set the constant arguments; return the others if they are all plain variables.
 
-        None are, also, where these variables do not suffice: each run looks then for itself.
+        Return none, too, if these variables are not sufficient: each execution then coerces its
+        own.
         """
         strawberry_field = definition.extensions[STRAWBERRY]
         name_of = self._schema.extensions[STRAWBERRY].config.name_converter.from_argument
         names = {each.python_name: name_of(each) for each in strawberry_field.arguments}
-        given = {each.name.value: each.value for each in made.nodes[0].arguments or ()}
-        found = []
-        parameters = made.declaration.parameters if made.declaration else ()
-        for slot, parameter in zip(made.arguments, parameters, strict=True):
+        given = {each.name.value: each.value for each in field_plan.nodes[0].arguments or ()}
+        plain = []
+        parameters = field_plan.declaration.parameters if field_plan.declaration else ()
+        for slot, parameter in zip(field_plan.arguments, parameters, strict=True):
             value = given.get(names[parameter.name])
             if isinstance(value, VariableNode):
                 if get_nullable_type(definition.args[names[parameter.name]].type) not in PLAIN:
                     return []
-                found.append((slot, value.name.value))
+                plain.append((slot, value.name.value))
             elif value is not None and _varies(value):
                 return []
         slots = self._plan.slots.copy()
         try:
-            fill(self._schema, made, definition, self._variables, slots)
+            fill(self._schema, field_plan, definition, self._variables, slots)
         except UnplannableError:
             return []
-        for slot, _ in found:
+        for slot, _ in plain:
             slots[slot] = None
         self._plan.slots[:] = slots
-        return found
+        return plain
 
 
 def fill(
     schema: GraphQLSchema,
-    made: FieldPlan,
+    field_plan: FieldPlan,
     definition: GraphQLField,
     variables: VariableValues,
     slots: list[Any],
 ) -> None:
-    """Put a field's arguments into their slots. Raises `UnplannableError` for bad ones."""
-    for slot, name in made.plain:
+    """Set the slots of a field's arguments. Raises `UnplannableError` for invalid arguments."""
+    for slot, name in field_plan.plain:
         slots[slot] = variables.coerced.get(name)
-        if slots[slot] is None:  # null, or missing: defaults are to be weighed
+        if slots[slot] is None:  # null or missing: a default may apply
             break
     else:
-        if made.plain:
+        if field_plan.plain:
             return
     strawberry_schema = schema.extensions[STRAWBERRY]
     try:
         given = convert_arguments(
-            get_argument_values(definition, made.nodes[0], variables),
+            get_argument_values(definition, field_plan.nodes[0], variables),
             definition.extensions[STRAWBERRY].arguments,
             scalar_registry=strawberry_schema.schema_converter.scalar_registry,
             config=strawberry_schema.config,
         )
     except GraphQLError as error:
         raise UnplannableError from error
-    parameters = made.declaration.parameters if made.declaration else ()
-    for slot, parameter in zip(made.arguments, parameters, strict=True):
+    parameters = field_plan.declaration.parameters if field_plan.declaration else ()
+    for slot, parameter in zip(field_plan.arguments, parameters, strict=True):
         slots[slot] = given.get(parameter.name, parameter.default)
         if slots[slot] is inspect.Parameter.empty:
             raise UnplannableError
 
 
 class _Variables(Visitor):
-    """Notes the variables that it comes by."""
+    """Collects the names of variables."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
@@ -331,6 +334,6 @@ def _has_variable(node: FieldNode) -> bool:
 
 
 def _varies(node: Node) -> bool:
-    found = _Variables()
-    visit(node, found)
-    return bool(found.names)
+    variables = _Variables()
+    visit(node, variables)
+    return bool(variables.names)

@@ -1,7 +1,7 @@
-"""What an operation needs of its caller: all that its fields need, known before anything runs.
+"""The permissions that an operation requires: those of all its fields, before anything runs.
 
-Whatever `@skip` and `@include` say counts as selected, and so does what stands in fragments for
-types that may never come. Each field and each fragment is looked at once.
+Fields that `@skip` and `@include` leave out count as selected, and so do fields in fragments on
+types that may never occur. Each field and each fragment is visited once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,35 +26,40 @@ from resolvers.field_permissions import requirement_of
 
 
 class FieldSite(NamedTuple):
-    """A field that needs a right."""
+    """A field that requires a permission."""
 
     path: str
-    """Its name behind those of the fields, or the fragment's type, that it stands in."""
+    """The names of the fields that lead to it, starting at the operation or a fragment's type."""
     node: FieldNode
     own: bool
 
 
 class OperationRequirements(NamedTuple):
-    """What one operation needs, and why."""
+    """The requirement of one operation, and the fields it comes from."""
 
     requirement: Requirement
     sites: Mapping[Permission, FieldSite]
-    """For each right a field that needs it: the first that `own:read` does not open, if any."""
+    """For each permission, a field that requires it: the first one that `own:read` does not
+    replace, if any."""
 
     def refusals(self, caller: Caller) -> Sequence[GraphQLError]:
-        """Say what a caller lacks who is not admitted: one error for each right held nowhere."""
-        lacking = {right: at for right, at in self.sites.items() if not caller.holds(right)}
-        if not lacking:
+        """Return the errors of a refused caller: one per permission held at no provider."""
+        missing = {
+            permission: site
+            for permission, site in self.sites.items()
+            if not caller.holds(permission)
+        }
+        if not missing:
             held = ", ".join(sorted(self.sites))
             return [_refusal(f"At no provider you hold all that this needs: {held}.", ())]
         return [
-            _refusal(f"{at.path} needs the scope {right}.", [at.node])
-            for right, at in lacking.items()
+            _refusal(f"{site.path} needs the scope {permission}.", [site.node])
+            for permission, site in missing.items()
         ]
 
 
 NOTHING = OperationRequirements(OPEN, {})
-"""Of no operation."""
+"""The requirements of an operation that does not exist."""
 
 
 def _refusal(message: str, nodes: Sequence[FieldNode]) -> GraphQLError:
@@ -66,19 +71,17 @@ def required_permissions(
     operation: OperationDefinitionNode,
     fragments: Mapping[str, FragmentDefinitionNode],
 ) -> OperationRequirements:
-    """Return what an operation of a valid document needs."""
-    found = _RequirementVisitor(TypeInfo(schema))
-    found.look_at(operation)
-    seen = 0
-    while seen < len(found.spread):
-        fragment = fragments[found.spread[seen]]
-        found.look_at(fragment, fragment.type_condition.name.value)
-        seen += 1
-    return OperationRequirements(Requirement(frozenset(found.sites), found.own), found.sites)
+    """Return the requirements of an operation of a valid document."""
+    visitor = _RequirementVisitor(TypeInfo(schema))
+    visitor.visit_definition(operation)
+    for name in visitor.spread:  # grows while fragments are visited
+        fragment = fragments[name]
+        visitor.visit_definition(fragment, fragment.type_condition.name.value)
+    return OperationRequirements(Requirement(frozenset(visitor.sites), visitor.own), visitor.sites)
 
 
 class _RequirementVisitor(Visitor):
-    """Notes what fields need, and the fragments that they come by."""
+    """Collects the requirements of fields, and the fragments to visit."""
 
     def __init__(self, types: TypeInfo) -> None:
         super().__init__()
@@ -88,7 +91,7 @@ class _RequirementVisitor(Visitor):
         self.own = True
         self.spread: list[str] = []
 
-    def look_at(
+    def visit_definition(
         self, definition: OperationDefinitionNode | FragmentDefinitionNode, *within: str
     ) -> None:
         self._path = [*within]
@@ -97,15 +100,15 @@ class _RequirementVisitor(Visitor):
     def enter_field(self, node: FieldNode, *_: Any) -> None:
         self._path.append(node.name.value)
         parent, field = self._types.get_parent_type(), self._types.get_field_def()
-        # Introspection is no data: whether it is shown is not a question of rights.
+        # Introspection is not subject to permissions of fields.
         if parent is None or field is None or "__" in {node.name.value[:2], parent.name[:2]}:
             return
-        required = requirement_of(parent, field)  # type: ignore[arg-type]  # a union has no fields of ours
-        self.own = self.own and required.own
-        for right in sorted(required.permissions):
-            known = self.sites.get(right)
-            if known is None or (known.own and not required.own):
-                self.sites[right] = FieldSite(".".join(self._path), node, required.own)
+        requirement = requirement_of(parent, field)  # type: ignore[arg-type]  # a union has no fields of ours
+        self.own = self.own and requirement.own
+        for permission in sorted(requirement.permissions):
+            site = self.sites.get(permission)
+            if site is None or (site.own and not requirement.own):
+                self.sites[permission] = FieldSite(".".join(self._path), node, requirement.own)
 
     def leave_field(self, *_: Any) -> None:
         self._path.pop()

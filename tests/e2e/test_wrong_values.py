@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.serving import Front
 
-TIME = "A DateTime is a text like 2026-01-31T09:30:00Z."
+TIME = "A DateTime is a string like 2026-01-31T09:30:00Z."
 
 
 @pytest.mark.parametrize(

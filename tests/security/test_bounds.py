@@ -173,7 +173,7 @@ def test_a_fragment_is_counted_wherever_it_is_spread() -> None:
         HUGE.model_copy(
             update={"fields": 2**41, "aliases": 2**41, "root_fields": 2**41, "directives": 2**41}
         ),
-    ).figures
+    ).total
     assert (figures.fields, figures.aliases, figures.directives) == (2**40, 2**40, 2**40)
     assert (figures.depth, figures.root_fields) == (1, 2**40)
 
@@ -195,7 +195,7 @@ def test_a_fragment_is_counted_wherever_it_is_spread() -> None:
 )
 def test_a_circle_is_named(text: str, circle: str) -> None:
     """By its fragments, whether an operation comes by them or not."""
-    with pytest.raises(BadInput, match=f"^Fragments go round in a circle: {circle}\\.$"):
+    with pytest.raises(BadInput, match=f"^Fragments form a cycle: {circle}\\.$"):
         counted(text)
 
 
@@ -272,7 +272,7 @@ def naive(document: DocumentNode) -> dict[str, int]:
 def test_counting_equals_spreading_out(text: str) -> None:
     """The linear figures are those of the document with every fragment written out."""
     document = parse(text)
-    figures, expected = DocumentSize(document, HUGE).figures, naive(document)
+    figures, expected = DocumentSize(document, HUGE).total, naive(document)
     assert figures.fields == expected["field"]
     assert figures.aliases == expected["alias"]
     assert figures.directives == expected["directive"]

@@ -21,7 +21,7 @@ from gateway.providers.stuut.adapter import PARTNERS, SEGMENTS
 from gateway.providers.voucherify import listing as voucherify
 from resolvers.execution.cost_analysis import CALL, CostAnalysis
 from resolvers.execution.documents import Documents
-from resolvers.execution.field_costs import FEW, PAGE, PRICES, TOGETHER
+from resolvers.execution.field_costs import COSTS, FEW, PAGE, TOGETHER
 from resolvers.schema import SCHEMA
 from tests.e2e.serving import Front, customer_id, segment_id
 from tests.security.bounded import asked, bounded, codes, told
@@ -36,9 +36,9 @@ def cost_of(query: str, variables: Any = None, providers: Any = PROVIDERS) -> tu
     """Return calls, and objects, of an operation of everybody."""
     document = Documents(CORE).read(query)
     assert document.is_good, document.errors
-    pricing = document.pricing(None)
+    pricing = document.cost_analysis(None)
     assert isinstance(pricing, CostAnalysis)
-    cost = pricing.of(variables, providers, None)
+    cost = pricing.cost(variables, providers, None)
     return cost.calls, cost.requested - CALL * cost.calls
 
 
@@ -184,23 +184,25 @@ def test_cost(query: str, calls: int, objects: int) -> None:
 def test_cost_with_variables(query: str, variables: Any, calls: int, objects: int) -> None:
     """As they came, or else by their defaults; what is no number counts as none given."""
     document = Documents(CORE).read(query)
-    pricing = document.pricing(None)
+    pricing = document.cost_analysis(None)
     assert pricing is not None
     for _ in range(2):  # the second time it may be known
-        cost = pricing.of(variables, PROVIDERS, None)
+        cost = pricing.cost(variables, PROVIDERS, None)
         assert (cost.calls, cost.requested - CALL * calls) == (calls, objects)
 
 
 def test_cost_is_of_the_providers_in_sight() -> None:
     """Who sees fewer asks fewer, and the kept cost of one is not another's."""
-    pricing = Documents(CORE).read("{ segments { totalCount } }").pricing(None)
+    pricing = Documents(CORE).read("{ segments { totalCount } }").cost_analysis(None)
     assert pricing is not None
     for seen, calls in ((PROVIDERS, 4), (("stuut",), 1), (PROVIDERS, 4), ({"a": 1, "b": 2}, 2)):
-        assert pricing.of(None, seen, None).calls == calls
+        assert pricing.cost(None, seen, None).calls == calls
     # No provider is asked more often than it allows one operation.
-    pricing = Documents(CORE).read("{ segments(sortKey: NAME) { totalCount } }").pricing(None)
+    pricing = (
+        Documents(CORE).read("{ segments(sortKey: NAME) { totalCount } }").cost_analysis(None)
+    )
     assert pricing is not None
-    assert pricing.of(None, PROVIDERS, dict.fromkeys(PROVIDERS, 30)).calls == 120
+    assert pricing.cost(None, PROVIDERS, dict.fromkeys(PROVIDERS, 30)).calls == 120
 
 
 README = re.findall(r"```graphql\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
@@ -348,7 +350,7 @@ async def test_the_bound_exactly() -> None:
 
 def test_prices_are_of_fields_that_there_are() -> None:
     """A field that is renamed takes its price along."""
-    for coordinate in (*PRICES, *TOGETHER):
+    for coordinate in (*COSTS, *TOGETHER):
         kind, _, name = coordinate.partition(".")
         parent = CORE.get_type(kind)
         assert isinstance(parent, GraphQLObjectType)
@@ -383,10 +385,10 @@ def test_a_call_reads_as_many_rows_as_the_provider_with_the_smallest_pages() -> 
 def test_equal_values_of_other_types_cost_their_own() -> None:
     """What `true`, 1 and 1.0 cost is not mixed up, though Python holds them equal."""
     document = Documents(CORE).read("query ($n: Int) { segments(first: $n) { nodes { id } } }")
-    pricing = document.pricing(None)
+    pricing = document.cost_analysis(None)
     assert isinstance(pricing, CostAnalysis)
 
-    costs = [pricing.of({"n": value}, PROVIDERS, None) for value in (True, 1, 1.0, True, 1)]
+    costs = [pricing.cost({"n": value}, PROVIDERS, None) for value in (True, 1, 1.0, True, 1)]
 
     dear, cheap = costs[0], costs[1]
     assert costs == [dear, cheap, cheap, dear, cheap]

@@ -9,9 +9,9 @@ import pytest
 
 from gateway.context import Scope, open_context
 from gateway.errors import Forbidden
-from resolvers.execution.documents import LONGEST_KEPT, Documents
+from resolvers.execution.documents import MAX_CACHED_CHARACTERS, Documents
 from resolvers.execution.executor import Executor
-from resolvers.execution.slru_cache import HEAVIEST
+from resolvers.execution.slru_cache import MAX_WEIGHT
 from resolvers.schema import SCHEMA
 from tests.e2e.serving import Front
 from tests.security.bounded import asked, codes
@@ -253,10 +253,10 @@ async def test_large_documents_are_kept_by_their_size() -> None:
     """500 of the longest would be too much to keep."""
     documents = Documents(CORE)
     for number in range(100):
-        documents.read(f"{{ a{number}: __typename }}".ljust(LONGEST_KEPT))
-    kept = list(documents._kept)  # noqa: SLF001  # nothing shows it
-    assert sum(each.weight for each in kept) <= HEAVIEST
-    assert len(kept) == HEAVIEST // LONGEST_KEPT
+        documents.read(f"{{ a{number}: __typename }}".ljust(MAX_CACHED_CHARACTERS))
+    kept = list(documents._cache)  # noqa: SLF001  # nothing shows it
+    assert sum(each.weight for each in kept) <= MAX_WEIGHT
+    assert len(kept) == MAX_WEIGHT // MAX_CACHED_CHARACTERS
     before = len(kept)
     kept[-1].plan(None, None)  # a plan is as heavy as its document
-    assert len(list(documents._kept)) == before - 1  # noqa: SLF001  # likewise
+    assert len(list(documents._cache)) == before - 1  # noqa: SLF001  # likewise

@@ -5,7 +5,7 @@ from graphql import build_schema
 
 from gateway.limits.settings import LimitSettings
 from resolvers.execution import slru_cache
-from resolvers.execution.documents import LONGEST_KEPT, Documents
+from resolvers.execution.documents import MAX_CACHED_CHARACTERS, Documents
 
 LIMITS = LimitSettings()
 SCHEMA = build_schema("type Query { a: Int b(x: [Int]): Int q: Query } type Mutation { a: Int }")
@@ -23,7 +23,7 @@ def test_no_more_are_kept_than_allowed_and_the_longest_unused_goes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Reading a document keeps it fresh."""
-    monkeypatch.setattr(slru_cache, "MOST_KEPT", 3)
+    monkeypatch.setattr(slru_cache, "MAX_DOCUMENTS", 3)
     known = Documents(SCHEMA)
     a, b, c = (known.read(f"{{ {name}: a }}") for name in "abc")
     assert known.read("{ a: a }") is a
@@ -36,7 +36,7 @@ def test_no_more_are_kept_than_allowed_and_the_longest_unused_goes(
 def test_a_long_document_is_not_kept() -> None:
     """One character more than is kept: it runs, and is forgotten."""
     known = Documents(SCHEMA)
-    longest = "{ a }".ljust(LONGEST_KEPT)
+    longest = "{ a }".ljust(MAX_CACHED_CHARACTERS)
     assert known.read(longest) is known.read(longest)
     longer = longest + " "
     assert known.read(longer).node is not None

@@ -114,4 +114,4 @@ async def test_what_is_no_moment_is_the_callers_mistake(value: object) -> None:
         {"code": "BAD_USER_INPUT"},
         [],
     )
-    assert error["message"].endswith("A DateTime is a text like 2026-01-31T09:30:00Z.")
+    assert error["message"].endswith("A DateTime is a string like 2026-01-31T09:30:00Z.")

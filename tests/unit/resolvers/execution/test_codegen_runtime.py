@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from gateway.context import RequestContext, Scope, open_context
 from gateway.errors import BadInput
 from resolvers.execution import codegen_runtime as runtime
-from resolvers.execution.codegen_runtime import in_batches, leaf, leaves
+from resolvers.execution.codegen_runtime import column_serializer, in_batches, serializer
 from resolvers.execution.executor import Executor
 from tests.differential import made_up
 from tests.differential.both import assert_equal, both
@@ -166,7 +166,7 @@ KINDS = ("String", "Int", "Boolean", "Float", "Colour", "Size", "DateTime", "JSO
 def test_a_column_is_what_its_values_are(name: str, *, is_nullable: bool) -> None:
     """Of whatever types they are: it raises if one of them does."""
     kind: Any = MADE_UP.get_type(name)
-    one, many = leaf(kind), leaves(kind, is_nullable=is_nullable)
+    one, many = serializer(kind), column_serializer(kind, is_nullable=is_nullable)
 
     def shown(value: Any) -> Any:
         if value is None and not is_nullable:
@@ -189,8 +189,8 @@ def test_a_column_is_what_its_values_are(name: str, *, is_nullable: bool) -> Non
         ([], []),
         ([0], [1]),
         ([3, 0, 2], [3]),
-        ([runtime.MOST_ROWS], [1]),
-        ([runtime.MOST_ROWS + 1, 1, runtime.MOST_ROWS - 1, 1], [1, 2, 1]),
+        ([runtime.BATCH_ROWS], [1]),
+        ([runtime.BATCH_ROWS + 1, 1, runtime.BATCH_ROWS - 1, 1], [1, 2, 1]),
     ],
 )
 def test_lists_are_made_together_up_to_a_size(sizes: list[int], batches: list[int]) -> None:
@@ -201,7 +201,7 @@ def test_lists_are_made_together_up_to_a_size(sizes: list[int], batches: list[in
         assert slots is sizes
         seen.append(len(lists))
         rows = [row for each in lists for row in each]
-        return runtime.parted(tuple(-row for row in rows), lists)
+        return runtime.split(tuple(-row for row in rows), lists)
 
     lists = [range(size) for size in sizes]
     made = in_batches(complete, lists, sizes)
@@ -212,10 +212,10 @@ def test_lists_are_made_together_up_to_a_size(sizes: list[int], batches: list[in
 def test_what_is_no_list(value: object) -> None:
     """It is not taken apart."""
     with pytest.raises(TypeError):
-        runtime.listed(value)
+        runtime.as_list(value)
 
 
 def test_one_for_each() -> None:
     """A function of ours that forgets a row is found out."""
     with pytest.raises(ValueError, match="1"):
-        runtime.one_each(["a"], ["a", "b"])
+        runtime.check_length(["a"], ["a", "b"])

@@ -10,7 +10,7 @@ from graphql import GraphQLObjectType
 from gateway.context import RequestContext, Scope, open_context
 from resolvers.execution.documents import MOST_PLANS, Document, Documents
 from resolvers.execution.executor import Executor
-from resolvers.execution.slru_cache import MOST_KEPT
+from resolvers.execution.slru_cache import MAX_DOCUMENTS
 from resolvers.field_declarations import DECLARATION
 from resolvers.schema import SCHEMA
 from tests.differential import made_up
@@ -115,9 +115,9 @@ def test_plans_and_documents_are_bounded() -> None:
         asked.plan(None, {name: bool(number >> i & 1) for i, name in enumerate(names)})
     assert 0 < len(asked._plans) <= MOST_PLANS  # noqa: SLF001  # nothing shows it
     documents = Documents(CORE)
-    for number in range(MOST_KEPT + 10):
+    for number in range(MAX_DOCUMENTS + 10):
         documents.read(f"{{ a{number}: __typename }}")
-    assert len(list(documents._kept)) == MOST_KEPT  # noqa: SLF001  # likewise
+    assert len(list(documents._cache)) == MAX_DOCUMENTS  # noqa: SLF001  # likewise
 
 
 async def test_wrong_variables_are_refused_as_by_graphql_core() -> None:
