@@ -52,6 +52,35 @@ class LimitExceeded(GatewayError):
         super().__init__(message)
 
 
+class CursorExpired(GatewayError):
+    """The entry of a cursor is no longer in the change log: the client reads its list again."""
+
+    def __init__(self) -> None:
+        """Say what follows."""
+        super().__init__(
+            "The change log no longer has the entry of this cursor; read your list again, and "
+            "follow from a new changesCursor."
+        )
+
+
+class Lagged(GatewayError):
+    """A subscriber took nothing for too long: its subscription ends."""
+
+    def __init__(self, cursor: str) -> None:
+        """`cursor` is where it may go on."""
+        self.cursor = cursor
+        super().__init__("The subscription made no progress for too long; subscribe again.")
+
+
+class ShuttingDown(GatewayError):
+    """The server stops: a subscription ends, or is not begun."""
+
+    def __init__(self, cursor: str) -> None:
+        """`cursor` is where it may go on, at another server."""
+        self.cursor = cursor
+        super().__init__("The server is stopping; subscribe again.")
+
+
 class Unsupported(GatewayError):
     """The provider does not support the operation. Nothing was sent."""
 

@@ -81,6 +81,9 @@ CODES: Mapping[type[errors.GatewayError], str] = {
     errors.Unauthenticated: "UNAUTHENTICATED",
     errors.Forbidden: "FORBIDDEN",
     errors.LimitExceeded: "LIMIT_EXCEEDED",
+    errors.CursorExpired: "CURSOR_EXPIRED",
+    errors.Lagged: "LAGGED",
+    errors.ShuttingDown: "SHUTTING_DOWN",
     errors.Unsupported: "UNSUPPORTED",
     errors.Unreachable: "PROVIDER_UNREACHABLE",
     errors.TimedOut: "PROVIDER_TIMEOUT",
@@ -125,6 +128,8 @@ def extensions(error: errors.GatewayError, request_id: str) -> dict[str, Any]:
     result: dict[str, Any] = {"code": code(error)}
     if isinstance(error, errors.LimitExceeded) and error.retry_after_s is not None:
         result["retryAfterMs"] = retry_after_ms(error)
+    if isinstance(error, errors.Lagged | errors.ShuttingDown):
+        result["cursor"] = error.cursor
     if isinstance(error, errors.Unsupported):
         result["provider"] = error.provider
     if isinstance(error, errors.ProviderError):

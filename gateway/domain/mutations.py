@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -141,6 +142,11 @@ class Tag(NamedTuple):
 
     type: str
     value: str
+
+    @property
+    def key(self) -> str:
+        """The segment's id: both parts percent-encoded, with a colon between."""
+        return f"{quote(self.type, safe='')}:{quote(self.value, safe='')}"
 
 
 class Replacement(NamedTuple):

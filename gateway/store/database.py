@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import Connection, Table, event
+from sqlalchemy import Connection, NullPool, Pool, Table, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -42,6 +42,8 @@ class Database:
     def __init__(self, place: DatabaseUrl, connect_timeout_s: float = CONNECT_TIMEOUT_S) -> None:
         """Take what is there; nothing is opened before the first transaction."""
         self.is_sqlite = place.path is not None
+        self._place = place
+        self._connect_timeout_s = connect_timeout_s
         self.file = None if place.path is None else StoreFile(place.path)
         self.committed_at = -math.inf
         """When a write was committed last, on the loop's clock."""
@@ -50,6 +52,7 @@ class Database:
         self.damaged_at: float | None = None
         """When it said that it is damaged, last."""
         self._unfinished: set[Work[Any]] = set()
+        self._after_commit: dict[AsyncConnection, list[Callable[[], None]]] = {}
         if place.path is None:
             self._writer = self._reader = _postgres(place, connect_timeout_s)
         else:
@@ -64,23 +67,56 @@ class Database:
         """
         try:
             with self._failing():
-                async with self._connected(self._writer) as connection, connection.begin():
-                    yield connection
-                    if work := current():
-                        work.check()
-                        # Whether it was committed has to be known, however long that takes.
-                        work.may_be_cancelled = False
+                async with self._connected(self._writer) as connection:
+                    callbacks = self._after_commit[connection] = []
+                    try:
+                        async with connection.begin():
+                            yield connection
+                            if work := current():
+                                work.check()
+                                # Whether it was committed has to be known, however long it takes.
+                                work.may_be_cancelled = False
+                    finally:
+                        del self._after_commit[connection]
         except StoreFailed:
             self.write_failures += 1
             raise
         self.committed_at = asyncio.get_running_loop().time()
+        for callback in callbacks:
+            callback()
+
+    def after_commit(self, connection: AsyncConnection, callback: Callable[[], None]) -> None:
+        """Call this once the transaction of `writing` that this connection is in is committed."""
+        self._after_commit[connection].append(callback)
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction that reads. Raises `StoreFailed`."""
+    async def reading(self, *, is_snapshot: bool = False) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that reads. Raises `StoreFailed`.
+
+        `is_snapshot`: all of its statements see the same state. On SQLite they always do.
+        """
         with self._failing():
             async with self._connected(self._reader) as connection:
+                if is_snapshot and not self.is_sqlite:
+                    await connection.execution_options(isolation_level="REPEATABLE READ")
                 yield connection
+
+    @asynccontextmanager
+    async def listening(self, channel: str) -> AsyncIterator[AsyncIterator[Any]]:
+        """Listen on a connection of its own (PostgreSQL). Raises `StoreFailed`, also when it ends.
+
+        `channel` is an identifier of ours.
+        """
+        engine = _postgres(self._place, self._connect_timeout_s, poolclass=NullPool)
+        try:
+            with failing():
+                async with engine.connect() as connection:
+                    raw: Any = (await connection.get_raw_connection()).driver_connection
+                    await raw.set_autocommit(True)  # psycopg delivers outside transactions alone
+                    await raw.execute(f"LISTEN {channel}")
+                    yield raw.notifies()
+        finally:
+            await engine.dispose()
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
@@ -164,7 +200,9 @@ class Database:
         await self._reader.dispose()
 
 
-def _postgres(place: DatabaseUrl, connect_timeout_s: float) -> AsyncEngine:
+def _postgres(
+    place: DatabaseUrl, connect_timeout_s: float, poolclass: type[Pool] | None = None
+) -> AsyncEngine:
     # A peer that vanished ends a connection after the same time as one that is not there.
     timeouts = {
         "connect_timeout": math.ceil(connect_timeout_s),
@@ -174,13 +212,16 @@ def _postgres(place: DatabaseUrl, connect_timeout_s: float) -> AsyncEngine:
     # Connections are tried before use: a database that was restarted costs no request.
     # Nothing is prepared: plans would be kept from when the tables were empty, until
     # PostgreSQL analyses them; measured, a batch then took ten times as long.
+    pool: dict[str, Any] = {
+        "pool_size": CONNECTIONS,
+        "max_overflow": 0,
+        "pool_timeout": None,  # each piece of work has a deadline
+        "pool_pre_ping": True,
+    }
     return create_async_engine(
         place.url,
-        pool_size=CONNECTIONS,
-        max_overflow=0,
-        pool_timeout=None,  # each piece of work has a deadline
-        pool_pre_ping=True,
         connect_args={"prepare_threshold": None, **given},
+        **(pool if poolclass is None else {"poolclass": poolclass}),
     )
 
 

@@ -11,12 +11,14 @@ from typing import Any, Self
 from gateway.domain.mutations import Tag
 from gateway.providers.base.store_lookup import Lookup
 from gateway.store.accounts import Account, bind
+from gateway.store.change_log import SWEPT, ChangeLog
 from gateway.store.database import CONNECT_TIMEOUT_S, Database
 from gateway.store.database_url import DatabaseUrl
 from gateway.store.errors import StoreState
 from gateway.store.health import StoreHealth
 from gateway.store.idempotency import IdempotencyKeys
 from gateway.store.migrate import migrate
+from gateway.store.notifications import Notifications
 from gateway.store.ownership import Hold, take_over
 from gateway.store.queries import StoreQueries
 from gateway.store.settling import Settling
@@ -45,7 +47,9 @@ class Store:
         self._lookups = StoreQueries(database)
         self._settling = Settling(database)
         self.answers = IdempotencyKeys(database, clock, self._settling)
-        self.tags = WriteIntents(database, clock, self._settling)
+        self.changes = ChangeLog(database, clock, self._settling)
+        self.tags = WriteIntents(database, clock, self._settling, self.changes)
+        self.notifications = Notifications(database)
         self._health = StoreHealth(database)
         self._watching = asyncio.create_task(self._health.watch())
 
@@ -125,4 +129,6 @@ class Store:
 
     async def sweep(self) -> int:
         """Forget what is of no use any more; return how many idempotency keys."""
+        while await self.changes.sweep() == SWEPT:
+            pass
         return await self.answers.sweep()

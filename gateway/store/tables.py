@@ -1,7 +1,8 @@
 """The tables of the record. How they came to be so is in `migrations`; a test compares the two.
 
 Who waits for whom: every transaction locks rows of `tagged_customers` first, then of `tags`, then
-of `tag_totals`, each in the order of their keys. So none can deadlock.
+of `tag_totals`, each in the order of their keys, and the row of `change_log_head` last. So none
+can deadlock.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     SmallInteger,
+    String,
     Table,
     Text,
 )
@@ -163,5 +165,68 @@ ACCOUNTS = Table(
     Column("base_url", Name, nullable=False),
     Column("account", Name, nullable=False),
     Column("created_at", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# One row. Appending locks it until the commit, so that positions follow the order of commits.
+CHANGE_HEAD = Table(
+    "change_log_head",
+    METADATA,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    # Random, made with the table: cursors of another database have another one.
+    Column("epoch", LargeBinary, nullable=False),
+    # Of the newest entry, and its tag; 0 before the first.
+    Column("position", BigInteger, nullable=False),
+    Column("tag", LargeBinary, nullable=False),
+    # Counts the transactions that reported observations, news or not.
+    Column("revision", BigInteger, nullable=False),
+)
+
+CHANGES = Table(
+    "change_log",
+    METADATA,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    # Random: it tells this entry from the one that a restored database has here later.
+    Column("tag", LargeBinary, nullable=False),
+    # `assignment`, `segment`, or `provider`: what no `Change` describes.
+    Column("subject", String(16), nullable=False),
+    Column("kind", String(16)),
+    Column("source", String(16), nullable=False),
+    Column("provider", Name, nullable=False),
+    Column("segment", Name),
+    Column("customer", Name),
+    Column("legal_entity", Name),
+    Column("occurred_at", Moment),
+    Column("recorded_at", Moment, nullable=False),
+)
+Index("change_log_recorded", CHANGES.c.recorded_at)
+
+# What the newest observation of each assignment said; see gateway.store.known.
+KNOWN_MEMBERS = Table(
+    "known_members",
+    METADATA,
+    Column("provider", Name, primary_key=True),
+    Column("segment", Name, primary_key=True),
+    Column("customer", Name, primary_key=True),
+    # Empty: none.
+    Column("legal_entity", Name, primary_key=True),
+    Column("is_in", Boolean, nullable=False),
+    # At the provider, in this life of the assignment.
+    Column("version", BigInteger),
+    # The provider's time of the newest webhook.
+    Column("event_at", Moment),
+    # Of `change_log_head` when something was last reported of it.
+    Column("revision", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+KNOWN_SEGMENTS = Table(
+    "known_segments",
+    METADATA,
+    Column("provider", Name, primary_key=True),
+    Column("segment", Name, primary_key=True),
+    Column("is_there", Boolean, nullable=False),
+    Column("version", BigInteger),
+    Column("event_at", Moment),
+    Column("revision", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )

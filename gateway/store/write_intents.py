@@ -18,12 +18,14 @@ import msgspec
 
 from gateway.domain.entities import AssignmentState
 from gateway.domain.mutations import Replacement, Tag
+from gateway.store.change_log import ChangeLog
 from gateway.store.database import Database
 from gateway.store.errors import StoreBusy, Unrecordable
 from gateway.store.leases import LEASE, leased_until
 from gateway.store.limits import unrecordable
 from gateway.store.marks import TagStates, begun, confirmed, disturbed, in_order, undone
 from gateway.store.settling import Settling
+from gateway.store.tag_observations import observations
 from gateway.store.tag_rows import CustomerEntry, TagRows
 from gateway.store.turns import Turn, Turns
 from gateway.store.waiting import FIRST_PAUSE_S, LONGEST_PAUSE_S
@@ -53,7 +55,7 @@ class LeasedIntent(msgspec.Struct, frozen=True, kw_only=True):
     provider: str
     token: str
     rows: tuple[Replacement, ...]
-    """By customer, tags in the order of whoever wrote them."""
+    """In the order given (of recovery: by customer), tags in the order of whoever wrote them."""
     until: datetime
     """When the lease ends: nothing may be sent after."""
     deadline: float
@@ -78,9 +80,14 @@ class WriteIntents:
     """The tags of the customers of all write-only providers."""
 
     def __init__(
-        self, database: Database, clock: Callable[[], datetime], settling: Settling
+        self,
+        database: Database,
+        clock: Callable[[], datetime],
+        settling: Settling,
+        changes: ChangeLog,
     ) -> None:
         """Keep them in this database; the clock is the wall's, in UTC."""
+        self._changes = changes
         self._database = database
         self._clock = clock
         self._settling = settling
@@ -184,16 +191,29 @@ class WriteIntents:
             await ledger.change(before, after)
             if has_key:
                 await ledger.begin_outcomes(write, [entry.customer for entry in after])
-        return _claim(provider, token, until, deadline, after)
+        begun_for = {entry.customer for entry in after}
+        rows = [
+            Replacement(row.customer, list(dict.fromkeys(row.tags)))
+            for row in wanted.values()
+            if row.customer in begun_for
+        ]
+        return _claim(provider, token, until, deadline, rows)
 
     async def _withdraw(self, claim: LeasedIntent) -> None:
         """Take back what was begun too late: its caller was told that nothing is sent."""
-        await self._settle(claim, {row.customer: Settlement.NOT_APPLIED for row in claim.rows})
+        outcomes = dict.fromkeys((row.customer for row in claim.rows), Settlement.NOT_APPLIED)
+        await self._settle(claim, outcomes, None)
 
     async def settle(
-        self, claim: LeasedIntent, settlements: Mapping[str, Settlement]
+        self,
+        claim: LeasedIntent,
+        settlements: Mapping[str, Settlement],
+        answered_at: datetime | None = None,
     ) -> frozenset[str]:
         """Record what came of a claim, for all of its customers or for some.
+
+        What was confirmed is appended to the change log in the same transaction; it occurred when
+        the provider's answer came, `answered_at`.
 
         Returns those whose write somebody else has taken over: their outcome is UNKNOWN. Goes on
         when its caller is cancelled, and, where the database fails, after it has returned, until
@@ -202,7 +222,7 @@ class WriteIntents:
         if not settlements.keys() <= {row.customer for row in claim.rows}:
             raise ValueError("A customer is not of this claim.")
         superseded = await self._settling.attempt(
-            lambda: self._settle(claim, settlements),
+            lambda: self._settle(claim, settlements, answered_at),
             claim.deadline,
             claim.deadline + LEASE.total_seconds(),
         )
@@ -210,7 +230,10 @@ class WriteIntents:
         return superseded or frozenset()
 
     async def _settle(
-        self, claim: LeasedIntent, settlements: Mapping[str, Settlement]
+        self,
+        claim: LeasedIntent,
+        settlements: Mapping[str, Settlement],
+        answered_at: datetime | None,
     ) -> frozenset[str]:
         now = self._clock()
         sent = {row.customer: row.tags for row in claim.rows}
@@ -241,6 +264,17 @@ class WriteIntents:
                     if outcome is not None
                 ]
             )
+            if Settlement.CONFIRMED in settlements.values():
+                confirmed_entries = {
+                    entry.customer: entry
+                    for entry in before
+                    if entry.claim == claim.token
+                    and settlements[entry.customer] is Settlement.CONFIRMED
+                }
+                seen = observations(
+                    claim.provider, claim.rows, confirmed_entries, answered_at or now
+                )
+                await self._changes.append(connection, seen)
         mine = {entry.customer for entry in before if entry.claim == claim.token}
         return frozenset(settlements) - mine
 
@@ -269,7 +303,8 @@ class WriteIntents:
                 for entry in before
             ]
             await ledger.change(before, after)
-        return _claim(provider, token, until, deadline, after, is_repeat=True)
+        rows = [Replacement(entry.customer, in_order(entry.marks)) for entry in after]
+        return _claim(provider, token, until, deadline, rows, is_repeat=True)
 
 
 def _settled(
@@ -326,15 +361,14 @@ def _claim(  # noqa: PLR0913  # parts of one value
     token: str,
     until: datetime,
     deadline: float,
-    entries: Sequence[CustomerEntry],
+    rows: Sequence[Replacement],
     *,
     is_repeat: bool = False,
 ) -> LeasedIntent:
-    rows = tuple(Replacement(entry.customer, in_order(entry.marks)) for entry in entries)
     return LeasedIntent(
         provider=provider,
         token=token,
-        rows=rows,
+        rows=tuple(rows),
         until=until,
         deadline=deadline,
         is_repeat=is_repeat,

@@ -6,7 +6,7 @@ id is the two parts percent-encoded, with a colon between.
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from gateway.domain.entities import (
     Assignment,
@@ -36,16 +36,11 @@ LARGEST_LOOKUP = 500
 """Keys of one lookup: our own choice, so that none takes long."""
 
 
-def segment_key(tag: Tag) -> str:
-    """Return the id of a segment."""
-    return f"{quote(tag.type, safe='')}:{quote(tag.value, safe='')}"
-
-
 def tag_of(key: str) -> Tag | None:
     """Return the pair that an id names; an id spelled in any other way names none."""
     type_, _, value = key.partition(":")
     tag = Tag(unquote(type_), unquote(value))
-    return tag if segment_key(tag) == key else None
+    return tag if tag.key == key else None
 
 
 def tags(keys: Sequence[str]) -> Keys:
@@ -56,7 +51,7 @@ def tags(keys: Sequence[str]) -> Keys:
 def segment_of(provider: str, row: TagRow) -> Segment:
     """Return a segment; it has no name but its value."""
     return Segment(
-        ref=Ref(provider, segment_key(Tag(row.type, row.value))),
+        ref=Ref(provider, Tag(row.type, row.value).key),
         names=plain(row.value),
         membership=Membership.TAG,
         created_at=row.created_at,
@@ -76,7 +71,7 @@ def customer_of(provider: str, document_id: str) -> Customer:
 
 def assignment_of(provider: str, row: TaggingRow) -> Assignment:
     """Return an assignment; the times are its own, so of the segment only the name is told."""
-    key = segment_key(Tag(row.type, row.value))
+    key = Tag(row.type, row.value).key
     segment = Segment(
         ref=Ref(provider, key),
         names=plain(row.value),
@@ -117,9 +112,9 @@ def _after_place(position: str) -> tuple[int, str, str]:
     return number(place), *_after_tag(key)
 
 
-BY_TAG = Order(lambda row: segment_key(Tag(row.type, row.value)), _after_tag)
+BY_TAG = Order(lambda row: Tag(row.type, row.value).key, _after_tag)
 AS_WRITTEN = Order(
-    lambda row: f"{row.position}:{segment_key(Tag(row.type, row.value))}",
+    lambda row: f"{row.position}:{Tag(row.type, row.value).key}",
     _after_place,
 )
 BY_CUSTOMER = Order(lambda row: row.customer, lambda position: (position,))

@@ -22,7 +22,7 @@ from gateway.providers.base.store_lookup import (
     TagRow,
 )
 from gateway.providers.instaleap.adapter import Instaleap, InstaleapSettings
-from gateway.providers.instaleap.recorded import segment_key, tag_of
+from gateway.providers.instaleap.recorded import tag_of
 
 SHOP = Instaleap(
     InstaleapSettings.model_validate(
@@ -38,15 +38,15 @@ tags = st.builds(Tag, texts, texts)
 @given(tags, tags)
 def test_a_pair_has_one_id_of_its_own(one: Tag, other: Tag) -> None:
     """An id names the pair that it was made of; two pairs never share one."""
-    assert tag_of(segment_key(one)) == one
-    assert (segment_key(one) == segment_key(other)) == (one == other)
+    assert tag_of(one.key) == one
+    assert (one.key == other.key) == (one == other)
 
 
 @given(st.text("ab:%/2Ff ", max_size=8))
 def test_an_id_has_one_spelling(key: str) -> None:
     """Whatever names a pair is the very id of that pair."""
     tag = tag_of(key)
-    assert tag is None or segment_key(tag) == key
+    assert tag is None or tag.key == key
 
 
 def answered(lookup: Lookup, rows: Sequence[Any], order: Sequence[str]) -> Rows[Any]:
@@ -71,7 +71,7 @@ def test_a_list_of_pairs_is_read_to_its_end(recorded: set[Tag], size: int) -> No
         if page.is_last:
             break
         position = page.goes_on_at
-    assert found == [Ref("shop", segment_key(tag)) for tag in sorted(recorded)]
+    assert found == [Ref("shop", tag.key) for tag in sorted(recorded)]
 
 
 @pytest.mark.parametrize("what", ["members", "customers"])

@@ -14,6 +14,7 @@ from gateway.store.database_url import DatabaseUrl
 from gateway.store.store import Store
 from tests.four_kinds import four_settings
 from tests.unit.store.conftest import Clock
+from tests.unit.store.telling import LOG_TABLES
 
 SHOP = Account.of("shop", "instaleap", "https://deadpool.instaleap.io", "")
 ACME = Account.of("acme", "emporix", "https://api.emporix.io", "acme")
@@ -99,9 +100,10 @@ async def test_a_record_from_before_takes_the_accounts_of_the_next_start(
     await opened(place, clock, SHOP)
     database = Database(place)
     async with database.writing() as connection:
-        await connection.execute(text("DROP TABLE accounts"))
         for name in ("position", "position_before"):
             await connection.execute(text(f"ALTER TABLE taggings DROP COLUMN {name}"))
+        for table in ("accounts", *LOG_TABLES):
+            await connection.execute(text(f"DROP TABLE {table}"))
         await connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
     await database.close()
 

@@ -15,7 +15,7 @@ from gateway.store.migrate import NEWEST
 from gateway.store.store import Store
 from gateway.store.tables import METADATA
 from gateway.store.upgrade import config
-from tests.unit.store.telling import CONFIRMED, SHOP, shown, told, wanted
+from tests.unit.store.telling import CONFIRMED, LOG_TABLES, SHOP, shown, told, wanted
 
 
 @pytest.mark.usefixtures("record")
@@ -44,6 +44,8 @@ async def test_tags_of_before_their_order(record: Store, place: DatabaseUrl) -> 
     await told(record, wanted("ada", "z", "a"))
     database = Database(place)
     async with database.writing() as connection:
+        for table in LOG_TABLES:
+            await connection.execute(text(f"DROP TABLE {table}"))
         for name in ("position", "position_before"):
             await connection.execute(text(f"ALTER TABLE taggings DROP COLUMN {name}"))
         await connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))

@@ -143,7 +143,7 @@ async def test_partly(record: Store) -> None:
     """Of many customers those who are free are begun at once, the others are left for later."""
     first = await claim(record, wanted("bob", "x"))
     begun = await begin(record, wanted("eve", "y"), wanted("bob", "y"), wanted("ada", "y"))
-    assert [row.customer for row in begun.claim.rows] == ["ada", "eve"]
+    assert [row.customer for row in begun.claim.rows] == ["eve", "ada"]
     assert begun.left == (wanted("bob", "y"),)
     await settle(record, first, Settlement.CONFIRMED)
     assert (await begin(record, *begun.left)).left == ()

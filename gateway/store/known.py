@@ -1,0 +1,289 @@
+"""What is known of segments and their members, and so whether an observation is news.
+
+Known is what writes, webhooks and comparisons reported. Where nothing is known, every observation
+is news. Event times are compared only between webhooks; versions within one life of an object.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Table, Text, and_, column, delete, select, values
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.domain.change_log import (
+    AssignmentObservation,
+    ChangeKind,
+    ChangeSource,
+    Observation,
+    SegmentObservation,
+)
+from gateway.domain.entities import AssignmentRef, Ref
+from gateway.store.database import Database
+from gateway.store.tables import KNOWN_MEMBERS, KNOWN_SEGMENTS
+
+CHUNK: Final = 500
+"""Keys of one statement: each is three parameters, and SQLite takes 32,766."""
+
+
+class Known(NamedTuple):
+    """The newest report of one segment or one assignment."""
+
+    holds: bool
+    """The segment is there; the customer is in."""
+    version: int | None
+    event_at: datetime | None
+    """The provider's time of the newest webhook."""
+    revision: int
+    """Of the log when something was last reported, news or not."""
+
+
+class MemberKey(NamedTuple):
+    """One customer and one segment, through any legal entity."""
+
+    provider: str
+    segment: str
+    customer: str
+
+
+class KnownState:
+    """What is known of the objects of some observations, within one transaction that appends."""
+
+    def __init__(
+        self,
+        segments: Mapping[Ref, Known],
+        members: Mapping[MemberKey, Mapping[str, Known]],
+        revision: int,
+        read_since: int | None,
+    ) -> None:
+        """Start from what the tables hold; the transaction is this `revision` of the log.
+
+        `read_since` is the revision at which a comparison began to read, for `DIFF`.
+        """
+        self._segments = dict(segments)
+        self._members = {key: dict(known) for key, known in members.items()}
+        self._revision = revision
+        self._read_since = read_since
+        self._changed_members: dict[AssignmentRef, Known] = {}
+        self._changed_segments: dict[Ref, Known] = {}
+        self._emptied: set[Ref] = set()
+
+    def news(self, observation: AssignmentObservation | SegmentObservation) -> ChangeKind | None:
+        """Take in an observation. Return what it changed of what was known; None: nothing."""
+        if isinstance(observation, SegmentObservation):
+            return self._of_segment(observation)
+        return self._of_member(observation)
+
+    def _of_segment(self, seen: SegmentObservation) -> ChangeKind | None:
+        known = self._segments.get(seen.ref)
+        if known is not None and self._is_outdated(seen, known):
+            return None
+        is_there = seen.kind is not ChangeKind.DELETED
+        self._note_segment(seen, known, is_there=is_there)
+        if not is_there:
+            self._forget_members(seen.ref)
+            return None if known is not None and not known.holds else ChangeKind.DELETED
+        if known is None:
+            return seen.kind
+        if not known.holds:
+            return ChangeKind.CREATED
+        if seen.kind is ChangeKind.CREATED or _has_version(known, seen.version):
+            return None
+        return ChangeKind.UPDATED
+
+    def _of_member(self, seen: AssignmentObservation) -> ChangeKind | None:
+        ref = seen.ref
+        entities = self._members.setdefault(MemberKey(ref.provider, ref.segment, ref.customer), {})
+        entity = ref.legal_entity or ""
+        known = entities.get(entity)
+        segment = self._segments.get(Ref(ref.provider, ref.segment))
+        ended = segment if segment is not None and not segment.holds else None
+        related = [each for each in (known, ended) if each is not None]
+        if seen.source is ChangeSource.DIFF:  # it compares customers, not their legal entities
+            related += entities.values()
+        if any(self._is_outdated(seen, each) for each in related):
+            return None
+        has_others = any(each.holds for name, each in entities.items() if name != entity)
+        is_in = seen.kind is not ChangeKind.LEFT
+        self._note_member(seen, known, is_in=is_in)
+        if is_in:
+            return _entered(seen, known, has_others=has_others)
+        # Deleting a segment is one change: the assignments end with it.
+        if ended is not None or (known is not None and not known.holds):
+            return None
+        return ChangeKind.UPDATED if has_others else ChangeKind.LEFT
+
+    def _is_outdated(self, seen: AssignmentObservation | SegmentObservation, known: Known) -> bool:
+        if seen.source is ChangeSource.DIFF:
+            return self._is_newer(known)
+        if seen.source is not ChangeSource.WEBHOOK:
+            return False
+        if seen.occurred_at is None or known.event_at is None:
+            return False
+        if seen.occurred_at != known.event_at:
+            return seen.occurred_at < known.event_at
+        return (
+            seen.version is not None and known.version is not None and seen.version < known.version
+        )
+
+    def _is_newer(self, known: Known) -> bool:
+        """Tell whether something was reported since the comparison began to read."""
+        return self._read_since is not None and known.revision > self._read_since
+
+    def _note_segment(
+        self, seen: SegmentObservation, known: Known | None, *, is_there: bool
+    ) -> None:
+        noted = self._noted(seen, known, holds=is_there)
+        self._segments[seen.ref] = self._changed_segments[seen.ref] = noted
+
+    def _note_member(
+        self, seen: AssignmentObservation, known: Known | None, *, is_in: bool
+    ) -> None:
+        ref = seen.ref
+        noted = self._noted(seen, known, holds=is_in)
+        key = MemberKey(ref.provider, ref.segment, ref.customer)
+        self._members[key][ref.legal_entity or ""] = self._changed_members[ref] = noted
+
+    def _noted(
+        self,
+        seen: AssignmentObservation | SegmentObservation,
+        known: Known | None,
+        *,
+        holds: bool,
+    ) -> Known:
+        is_same_life = holds and known is not None and known.holds
+        versions = [seen.version, known.version if known is not None and is_same_life else None]
+        version = max((each for each in versions if each is not None), default=None)
+        event_at = None if known is None else known.event_at
+        if seen.source is ChangeSource.WEBHOOK and seen.occurred_at is not None:
+            event_at = seen.occurred_at
+        return Known(holds, version if holds else None, event_at, self._revision)
+
+    def _forget_members(self, segment: Ref) -> None:
+        """Forget the members: a new segment of the same id starts without any."""
+        self._emptied.add(segment)
+        for key in self._members:
+            if (key.provider, key.segment) == (segment.provider, segment.key):
+                self._members[key] = {}
+        for ref in [*self._changed_members]:
+            if (ref.provider, ref.segment) == (segment.provider, segment.key):
+                del self._changed_members[ref]
+
+    async def save(self, database: Database, connection: AsyncConnection) -> None:
+        """Write what changed."""
+        for segment in self._emptied:
+            await connection.execute(
+                delete(KNOWN_MEMBERS).where(
+                    KNOWN_MEMBERS.c.provider == segment.provider,
+                    KNOWN_MEMBERS.c.segment == segment.key,
+                )
+            )
+        segments = [
+            {"provider": ref.provider, "segment": ref.key, **_columns(known, "is_there")}
+            for ref, known in self._changed_segments.items()
+        ]
+        members = [
+            {
+                "provider": ref.provider,
+                "segment": ref.segment,
+                "customer": ref.customer,
+                "legal_entity": ref.legal_entity or "",
+                **_columns(known, "is_in"),
+            }
+            for ref, known in self._changed_members.items()
+        ]
+        await _upsert(database, connection, KNOWN_SEGMENTS, segments)
+        await _upsert(database, connection, KNOWN_MEMBERS, members)
+
+
+def _entered(
+    seen: AssignmentObservation, known: Known | None, *, has_others: bool
+) -> ChangeKind | None:
+    """Return what it changes that a customer is in, maybe through another legal entity too."""
+    if known is not None and known.holds:
+        if seen.kind is ChangeKind.ENTERED or _has_version(known, seen.version):
+            return None
+        return ChangeKind.UPDATED
+    was_in = has_others or (known is None and seen.kind is ChangeKind.UPDATED)
+    return ChangeKind.UPDATED if was_in else ChangeKind.ENTERED
+
+
+def _has_version(known: Known, version: int | None) -> bool:
+    return version is not None and known.version is not None and version <= known.version
+
+
+def _columns(known: Known, holds: str) -> Mapping[str, Any]:
+    return {
+        holds: known.holds,
+        "version": known.version,
+        "event_at": known.event_at,
+        "revision": known.revision,
+    }
+
+
+async def _upsert(
+    database: Database,
+    connection: AsyncConnection,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+) -> None:
+    if not rows:
+        return
+    keys = [column.name for column in table.primary_key]
+    insert = database.insert(table)
+    statement = insert.on_conflict_do_update(
+        index_elements=keys,
+        set_={name: insert.excluded[name] for name in rows[0] if name not in keys},
+    )
+    await connection.execute(statement, rows)
+
+
+async def load(
+    connection: AsyncConnection,
+    observations: Sequence[Observation],
+    revision: int,
+    read_since: int | None,
+) -> KnownState:
+    """Read what is known of the objects of these observations."""
+    segments: dict[Ref, Known] = {}
+    members: dict[MemberKey, dict[str, Known]] = {}
+    refs = {
+        each.ref
+        if isinstance(each, SegmentObservation)
+        else Ref(each.ref.provider, each.ref.segment)
+        for each in observations
+        if isinstance(each, SegmentObservation | AssignmentObservation)
+    }
+    found = _lookup(connection, KNOWN_SEGMENTS, {(ref.provider, ref.key) for ref in refs})
+    async for provider, segment, *known in found:
+        segments[Ref(provider, segment)] = Known(*known)
+    keys = {
+        (each.ref.provider, each.ref.segment, each.ref.customer)
+        for each in observations
+        if isinstance(each, AssignmentObservation)
+    }
+    found = _lookup(connection, KNOWN_MEMBERS, keys)
+    async for provider, segment, customer, entity, *known in found:
+        of = members.setdefault(MemberKey(provider, segment, customer), {})
+        of[entity] = Known(*known)
+    return KnownState(segments, members, revision, read_since)
+
+
+async def _lookup(
+    connection: AsyncConnection, table: Table, keys: AbstractSet[tuple[str, ...]]
+) -> AsyncIterator[Any]:
+    """Yield the rows whose first columns are one of these keys.
+
+    By a join: of `(a, b) IN (…)` SQLite makes a scan of the table.
+    """
+    rest = sorted(keys)
+    while part := rest[:CHUNK]:
+        del rest[:CHUNK]
+        columns = list(table.columns)[: len(part[0])]
+        wanted = values(*(column(each.name, Text) for each in columns), name="wanted").data(part)
+        cte = wanted.cte("wanted")
+        matches = and_(*(each == cte.c[each.name] for each in columns))
+        rows = await connection.execute(select(table).select_from(cte.join(table, matches)))
+        for row in rows:
+            yield row
