@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from aiodataloader import DataLoader
 
 from gateway.auth.permissions import Caller, Permission, Requirement
+from gateway.changes.feed import ChangeFeed
 from gateway.errors import Forbidden, GatewayError
 from gateway.loaders.own_customer import OwnCustomerLoaders
 from gateway.loaders.request_loaders import RequestLoaders
@@ -47,13 +48,15 @@ __all__ = [
 class RequestContext:
     """One operation's view of the gateway. What it does not use is not made."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the last one by name
         self,
         providers: Mapping[str, Provider],
         scope: Scope,
         languages: Sequence[str],
         now: datetime,
         record: Store | None = None,
+        *,
+        feed: ChangeFeed | None = None,
     ) -> None:
         """Serve one operation inside the running loop.
 
@@ -66,6 +69,7 @@ class RequestContext:
         self.now = now
         self.caller = scope.caller
         self._record = record
+        self._feed = feed
         self._own: Mapping[str, str] = {}
         """In the own view: the caller's id at each provider."""
         self.batches: dict[Any, DataLoader[Any, Any]] = {}
@@ -127,7 +131,7 @@ class RequestContext:
         """Everything that may be changed."""
         if self._record is None:
             raise GatewayError("This gateway was opened without its record.")
-        desk = WriteDispatcher(self.providers, self.loaders, self.scope)
+        desk = WriteDispatcher(self.providers, self.loaders, self.scope, self._record.changes)
         return WriteService(self.providers, desk, self._record, self.scope.deadline)
 
 
@@ -149,15 +153,17 @@ def _seen(caller: Caller, needs: Requirement, known: Mapping[str, Provider]) -> 
     return _Seen(known, {key: known[key] for key in allowed}, own)
 
 
-def open_context(
+def open_context(  # noqa: PLR0913  # the last one by name
     providers: Mapping[str, Provider],
     scope: Scope,
     languages: Sequence[str],
     now: datetime,
     record: Store | None = None,
+    *,
+    feed: ChangeFeed | None = None,
 ) -> RequestContext:
     """Return the context of one operation. Call it inside the running loop."""
-    return RequestContext(providers, scope, languages, now, record)
+    return RequestContext(providers, scope, languages, now, record, feed=feed)
 
 
 def languages_of(accept: str | None) -> Sequence[str]:

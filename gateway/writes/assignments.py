@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
+from gateway.domain.change_log import ChangeKind, version_of
 from gateway.domain.entities import Assignment, AssignmentKind, AssignmentRef, ItemKind, Ref
 from gateway.domain.mutations import Assignee, Outcome, Reason, RowResult, UserError
 from gateway.errors import GatewayError, settled
 from gateway.providers.base.adapter import ListsAssignmentsOfCustomers
 from gateway.providers.base.write_protocols import AssignsCustomers, AssignsItems
 from gateway.upstream.provider import Provider
+from gateway.writes import observations
 from gateway.writes.bulk import WRITTEN, errors_of
 from gateway.writes.dispatch import UserErrors, WriteDispatcher
 from gateway.writes.receipts import (
@@ -33,8 +36,12 @@ class AssignmentWrites:
         chosen = self._desk.provider(segment.provider, field)
         adapter = self._desk.wanted(chosen, AssignsCustomers, "ASSIGNMENT_CREATE", field)
         await self._desk.send(chosen, adapter.assign(segment.key, who))
-        ref = reference(segment, who)
+        ref, answered_at = reference(segment, who), datetime.now(UTC)
         found = await settled(self._desk.loaders.assignment.load(ref))
+        version = version_of(found) if isinstance(found, Assignment) else None
+        await self._desk.settle(
+            [observations.assignment(ref, ChangeKind.ENTERED, version, answered_at)]
+        )
         if isinstance(found, Assignment):
             return AssignmentReceipt(assignment=facts(found))
         return AssignmentReceipt(assignment=made(ref))
@@ -47,7 +54,9 @@ class AssignmentWrites:
         left = (await self._left(chosen, segment, [who])).get(who)
         if left is not None:
             raise UserErrors(left)
-        return AssignmentReceipt(deleted=reference(segment, who))
+        ref = reference(segment, who)
+        await self._desk.settle([observations.assignment(ref, ChangeKind.LEFT)])
+        return AssignmentReceipt(deleted=ref)
 
     async def _left(
         self, provider: Provider, segment: Ref, gone: Sequence[Assignee]
@@ -98,6 +107,11 @@ class AssignmentWrites:
             [who for _, who in good],
             adapter.rows_per_call,
             lambda part: adapter.assign_many(segment.key, part),
+            lambda who, result: (
+                observations.assignment(reference(segment, who), ChangeKind.ENTERED)
+                if result.outcome in WRITTEN
+                else None
+            ),
         )
         done = {
             index: AssignmentRow(
@@ -128,7 +142,16 @@ class AssignmentWrites:
             for (_, who), result in zip(good, found, strict=True)
             if result.outcome is Outcome.DELETED
         ]
+        answered_at = datetime.now(UTC)
         left = await self._left(chosen, segment, gone)
+        kind = ChangeKind.LEFT
+        await self._desk.settle(
+            [
+                observations.assignment(reference(segment, who), kind, occurred_at=answered_at)
+                for who in gone
+                if who not in left
+            ]
+        )
         found = [
             RowResult(Outcome.FAILED, error=left[who]) if who in left else result
             for (_, who), result in zip(good, found, strict=True)
@@ -177,6 +200,8 @@ class AssignmentWrites:
                 done[index] = ItemRow(index=index, outcome=result.outcome, errors=errors)
 
         await asyncio.gather(*(of(kind) for kind in dict.fromkeys(kind for kind, _ in items)))
+        if any(row.outcome not in {Outcome.FAILED, Outcome.UNKNOWN} for row in done.values()):
+            await self._desk.settle([observations.segment(segment, ChangeKind.UPDATED)])
         return ItemsReceipt(rows=tuple(done[index] for index in sorted(done)))
 
 

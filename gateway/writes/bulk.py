@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from gateway.domain.change_log import ChangeKind, Observation
 from gateway.domain.entities import Ref
 from gateway.domain.mutations import Outcome, Reason, RowResult, SegmentDraft, UserError
 from gateway.providers.base.write_protocols import (
@@ -15,13 +17,15 @@ from gateway.providers.base.write_protocols import (
     WritesSegmentsInBulk,
 )
 from gateway.upstream.provider import Provider
+from gateway.writes import observations
 from gateway.writes.dispatch import UserErrors, WriteDispatcher
 from gateway.writes.receipts import SegmentRow, SegmentsReceipt
 from gateway.writes.segments import sent
 
 T = TypeVar("T")
 
-WRITTEN = frozenset({Outcome.CREATED, Outcome.UPDATED})
+KINDS = {Outcome.CREATED: ChangeKind.CREATED, Outcome.UPDATED: ChangeKind.UPDATED}
+WRITTEN = KINDS.keys()
 
 
 Drafted = SegmentDraft | tuple[UserError, ...]
@@ -47,6 +51,7 @@ class BulkWrites:
         chosen = self._desk.provider(provider, "provider")
         adapter = self._desk.wanted(chosen, CreatesSegments, "SEGMENT_CREATE", "provider")
         good, bad = sifted(drafts, adapter.create_problems)
+        members: dict[int, Sequence[str]] = {}
         if chosen.offers(WritesSegmentsInBulk):
             bulk = chosen.require(WritesSegmentsInBulk, "SEGMENT_BULK")
             found = await self._desk.rows(
@@ -57,10 +62,11 @@ class BulkWrites:
             async def one(row: Row) -> RowResult:
                 draft = await self._desk.resolved(chosen, row.draft)
                 written = await self._desk.send(chosen, adapter.create_segment(draft))
+                members[row.at] = draft.customers or ()
                 return RowResult(Outcome.CREATED, written.key)
 
             found = await self._desk.singly(good, one)
-        return await self._receipt(chosen, good, found, bad)
+        return await self._receipt(chosen, good, found, bad, members)
 
     async def upsert(self, provider: str, drafts: Sequence[Drafted]) -> SegmentsReceipt:
         """Write whole segments, new or not."""
@@ -81,7 +87,7 @@ class BulkWrites:
                 )
 
             found = await self._desk.singly(good, one)
-        return await self._receipt(chosen, good, found, bad)
+        return await self._receipt(chosen, good, found, bad, {})
 
     async def delete(self, refs: Sequence[Ref | UserError], *, force: bool) -> SegmentsReceipt:
         """Delete segments, of several providers if need be; an error is not sent."""
@@ -112,7 +118,11 @@ class BulkWrites:
 
         for part in await asyncio.gather(*(of(key, each) for key, each in places.items())):
             rows += part
-        return SegmentsReceipt(rows=tuple(sorted(rows, key=lambda row: row.index)))
+        rows.sort(key=lambda row: row.index)
+        await self._desk.settle(
+            [observations.segment(row.ref, ChangeKind.DELETED) for row in rows if row.ref]
+        )
+        return SegmentsReceipt(rows=tuple(rows))
 
     def visible(
         self, receipt: SegmentsReceipt, refs: Sequence[Ref | UserError]
@@ -164,14 +174,28 @@ class BulkWrites:
         good: Sequence[Row],
         found: Sequence[RowResult],
         bad: Mapping[int, tuple[UserError, ...]],
+        members: Mapping[int, Sequence[str]],
     ) -> SegmentsReceipt:
-        """Join the rows that were sent with those that were not; read again what was written."""
+        """Join the rows that were sent with those that were not; read again what was written.
+
+        The change log gets all of it in the order of the input: each segment, then the customers
+        that it was made of (`members`, by row).
+        """
+        answered_at = datetime.now(UTC)
         refs = {
             row.at: Ref(provider.key, result.key or row.draft.key or "")
             for row, result in zip(good, found, strict=True)
             if result.outcome in WRITTEN
         }
-        documents = await self._desk.documents(list(dict.fromkeys(refs.values())))
+        written = await self._desk.written(list(dict.fromkeys(refs.values())))
+        seen: list[Observation] = []
+        for row, result in zip(good, found, strict=True):
+            if (ref := refs.get(row.at)) is not None:
+                kind = KINDS[result.outcome]
+                seen.append(observations.segment(ref, kind, written.get(ref), answered_at))
+                seen += observations.members(ref, members.get(row.at, ()), answered_at)
+        await self._desk.settle(seen)
+        documents = {ref: bytes(segment.raw or b"") for ref, segment in written.items()}
         rows = [
             SegmentRow(index=index, outcome=Outcome.FAILED, errors=errors)
             for index, errors in bad.items()

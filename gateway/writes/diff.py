@@ -4,12 +4,16 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from gateway.domain.entities import Assignment, Ref
+import msgspec
+
+from gateway.domain.change_log import AssignmentObservation, ChangeKind
+from gateway.domain.entities import Assignment, AssignmentRef, Ref
 from gateway.domain.mutations import Assignee, Reason, UserError
 from gateway.errors import GatewayError, ProviderError, settled
 from gateway.providers.base.adapter import ListsAssignmentsOfCustomers
 from gateway.providers.base.write_protocols import AssignsCustomers
 from gateway.upstream.provider import Provider
+from gateway.writes import observations
 from gateway.writes.dispatch import AT_ONCE, UserErrors, WriteDispatcher
 from gateway.writes.entries import NOT_UPDATED, UNKNOWN, UPDATED, ReplacementEntry, RowOutcome
 
@@ -33,10 +37,14 @@ class AssignmentDiff:
         self._provider = provider
         self._adapter = provider.require(AssignsCustomers, "ASSIGNMENT_REPLACE")
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._done: dict[str, list[AssignmentObservation]] = {}
+        """By customer what was done, for the change log: LEFT before ENTERED."""
 
     async def replace(self, entries: Sequence[ReplacementEntry]) -> Mapping[str, RowOutcome]:
         """Replace, some customers side by side; return what became of each."""
         told = await asyncio.gather(*(self._replaced(entry) for entry in entries))
+        done = (self._done.get(entry.customer, ()) for entry in entries)
+        await self._desk.settle([each for steps in done for each in steps])
         return {entry.customer: each for entry, each in zip(entries, told, strict=True)}
 
     async def _replaced(self, entry: ReplacementEntry) -> RowOutcome:
@@ -87,6 +95,7 @@ class AssignmentDiff:
             if isinstance(found, GatewayError):
                 return self._verified(found, wanted)
             steps += [Step(REMOVE, row.ref.segment, assignee_of(each)) for each in found]
+            self._note_entities(row.ref, found)
         for done, step in enumerate(steps):
             try:
                 await self._take(step)
@@ -94,15 +103,29 @@ class AssignmentDiff:
                 return self._half_done(step, error, f"{done} of {len(steps)}")
         return self._verified(await self._read(customer), wanted)
 
+    def _note_entities(self, ref: AssignmentRef, found: Sequence[Assignment]) -> None:
+        """Take back that they left by themselves, and note through which entities they are in."""
+        done = self._done[ref.customer]
+        by_themselves = msgspec.structs.replace(ref, legal_entity=None)
+        done[:] = [each for each in done if each.ref != by_themselves]
+        done[:0] = [observations.known_assignment(each.ref) for each in found]
+
     async def _read(self, customer: str) -> Sequence[Assignment] | GatewayError | None:
         ref = Ref(self._provider.key, customer)
         return await settled(self._desk.loaders.assignments_of.load(ref))
 
     async def _take(self, step: Step) -> None:
+        ref = AssignmentRef(
+            self._provider.key, step.segment, step.who.customer, step.who.legal_entity
+        )
+        done = self._done.setdefault(step.who.customer, [])
         if step.verb == ADD:
             await self._desk.send(self._provider, self._adapter.assign(step.segment, step.who))
+            done.append(observations.assignment(ref, ChangeKind.ENTERED))
         else:
             await self._desk.send(self._provider, self._adapter.unassign(step.segment, step.who))
+            left = sum(each.is_stock or each.kind is ChangeKind.LEFT for each in done)
+            done.insert(left, observations.assignment(ref, ChangeKind.LEFT))
 
     def _verified(
         self, has: Sequence[Assignment] | GatewayError | None, wanted: set[str]

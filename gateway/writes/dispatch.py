@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
+from gateway.domain.change_log import Observation
 from gateway.domain.entities import Customer, Ref, Segment
 from gateway.domain.mutations import Outcome, Reason, RowResult, SegmentDraft, UserError
 from gateway.errors import (
@@ -21,9 +22,12 @@ from gateway.loaders.request_loaders import RequestLoaders
 from gateway.providers.base.exchange import Exchange, Reply
 from gateway.providers.base.write_protocols import ResolvesMembers
 from gateway.request_scope import NO_WRITES, Scope, WriteCounts
+from gateway.store.change_log import ChangeLog
 from gateway.store.errors import StoreFailed
+from gateway.store.leases import LEASE
 from gateway.store.reporting import report
 from gateway.upstream.provider import Provider
+from gateway.writes.observations import touched
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -55,10 +59,15 @@ class WriteDispatcher:
     """Where the writes of one request meet the providers."""
 
     def __init__(
-        self, providers: Mapping[str, Provider], loaders: RequestLoaders, scope: Scope
+        self,
+        providers: Mapping[str, Provider],
+        loaders: RequestLoaders,
+        scope: Scope,
+        changes: ChangeLog,
     ) -> None:
         """Write to these providers, by key, for the request of this scope."""
         self._providers = providers
+        self._changes = changes
         self._scope = scope
         self.loaders = loaders
         self.key_claim: str | None = None
@@ -128,6 +137,7 @@ class WriteDispatcher:
                 raise
 
         acted = answered = True
+        is_unknown = False
         try:
             return await provider.send(msgspec.structs.replace(exchange, read=read), self._scope)
         except Refused as error:
@@ -135,11 +145,24 @@ class WriteDispatcher:
         except ProviderError as error:
             acted, answered = error.was_sent, error.status is not None
             error.may_repeat = not acted or exchange.is_idempotent
+            is_unknown = acted
             raise
         finally:
             self._scope.note_write(acted=acted, answered=answered)
             self.loaders.invalidate()
             provider.invalidate()
+            if is_unknown:  # other processes must not believe what they read before either
+                await self.settle([touched(provider.key)])
+
+    async def settle(self, observations: Sequence[Observation]) -> None:
+        """Append to the change log what a write came to.
+
+        Where the store fails, the write is answered all the same, and this is tried again
+        without its caller.
+        """
+        if observations:
+            deadline = self._scope.deadline
+            await self._changes.settle(observations, deadline, deadline + LEASE.total_seconds())
 
     def report(self, error: GatewayError) -> None:
         """Log why the record failed, once for this request."""
@@ -201,19 +224,25 @@ class WriteDispatcher:
         rows: Sequence[T],
         per_call: int,
         exchange: Callable[[Sequence[T]], Exchange[Sequence[RowResult]]],
+        observe: Callable[[T, RowResult], Observation | None] | None = None,
     ) -> Sequence[RowResult]:
         """Write rows in the provider's batches, some side by side; one result a row, in order.
 
-        What fails a whole batch stands in its rows, and spoils no other batch.
+        What fails a whole batch stands in its rows, and spoils no other batch. `observe` returns
+        what a row changed; the change log gets it batch by batch.
         """
         places = asyncio.Semaphore(AT_ONCE)
 
         async def batch(part: Sequence[T]) -> Sequence[RowResult]:
             try:
                 async with places:
-                    return await self.send(provider, exchange(part))
+                    results = await self.send(provider, exchange(part))
             except (UserErrors, ProviderError) as error:
                 return [failed_row(error, self.request_id)] * len(part)
+            if observe is not None:
+                seen = map(observe, part, results)
+                await self.settle([each for each in seen if each is not None])
+            return results
 
         found = await asyncio.gather(*(batch(part) for part in batches(rows, per_call)))
         return [traced(row, self.request_id) for part in found for row in part]
@@ -233,18 +262,18 @@ class WriteDispatcher:
 
         return await asyncio.gather(*(one(row) for row in rows))
 
-    async def documents(self, refs: Sequence[Ref]) -> Mapping[Ref, bytes]:
-        """Read segments again after a write: their documents, as far as they can be read."""
+    async def written(self, refs: Sequence[Ref]) -> Mapping[Ref, Segment]:
+        """Read segments again after a write, as far as they can be read, with their documents."""
         found = await asyncio.gather(
             *(self.loaders.segment.load(ref) for ref in refs), return_exceptions=True
         )
-        documents = {}
+        segments = {}
         for ref, segment in zip(refs, found, strict=True):
             if isinstance(segment, Segment) and segment.raw is not None:
-                documents[ref] = bytes(segment.raw)
+                segments[ref] = segment
             elif isinstance(segment, BaseException) and not isinstance(segment, GatewayError):
                 raise segment
-        return documents
+        return segments
 
 
 def user_error(error: Refused, request_id: str) -> UserError:

@@ -46,7 +46,7 @@ async def recover(providers: Mapping[str, Provider], record: Store) -> int:
         if not claims:
             await settle_keys(record)
             return count
-        desk = WriteDispatcher(providers, RequestLoaders(providers, scope), scope)
+        desk = WriteDispatcher(providers, RequestLoaders(providers, scope), scope, record.changes)
         for claim in claims:
             provider = providers[claim.provider]
             adapter = provider.require(ReplacesTags, "ASSIGNMENT_REPLACE")

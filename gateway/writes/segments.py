@@ -1,7 +1,9 @@
 """Writes of single segments, and their order."""
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 
+from gateway.domain.change_log import ChangeKind
 from gateway.domain.entities import Ref, Segment
 from gateway.domain.mutations import Reason, SegmentChanges, SegmentDraft, UserError, Written
 from gateway.errors import settled
@@ -14,6 +16,7 @@ from gateway.providers.base.write_protocols import (
     UpsertsSegments,
 )
 from gateway.upstream.provider import Provider
+from gateway.writes import observations
 from gateway.writes.dispatch import UserErrors, WriteDispatcher
 from gateway.writes.receipts import DeletionReceipt, OrderReceipt, SegmentReceipt
 
@@ -39,7 +42,9 @@ class SegmentWrites:
         refuse([*known, *adapter.create_problems(draft)])
         draft = await self._desk.resolved(chosen, draft)
         written = await self._desk.send(chosen, adapter.create_segment(draft))
-        return await self._receipt(chosen, written, lambda: sent(chosen, written.key, draft))
+        return await self._receipt(
+            chosen, written, lambda: sent(chosen, written.key, draft), draft.customers or ()
+        )
 
     async def upsert(
         self, provider: str, draft: SegmentDraft, known: Sequence[UserError] = ()
@@ -81,6 +86,7 @@ class SegmentWrites:
         chosen = self._desk.provider(ref.provider, "id")
         adapter = self._desk.wanted(chosen, DeletesSegments, "SEGMENT_DELETE", "id")
         await self._desk.send(chosen, adapter.delete_segment(ref.key, force=force))
+        await self._desk.settle([observations.segment(ref, ChangeKind.DELETED)])
         return DeletionReceipt(ref=ref)
 
     async def reorder(self, provider: str, refs: Sequence[Ref]) -> OrderReceipt:
@@ -89,22 +95,40 @@ class SegmentWrites:
         adapter = self._desk.wanted(chosen, ReordersSegments, "SEGMENT_REORDER", "provider")
         refuse(order_problems(provider, refs))
         ranked = await self._desk.send(chosen, adapter.reorder_segments([r.key for r in refs]))
+        updated = {each.ref: each for each in ranked}
+        await self._desk.settle(
+            [observations.segment(ref, ChangeKind.UPDATED, updated.get(ref)) for ref in refs]
+        )
         return OrderReceipt(
             provider=provider,
             documents=tuple(bytes(each.raw) for each in ranked if each.raw is not None),
         )
 
     async def _receipt(
-        self, provider: Provider, written: Written, described: Callable[[], bytes | None]
+        self,
+        provider: Provider,
+        written: Written,
+        described: Callable[[], bytes | None],
+        customers: Sequence[str] = (),
     ) -> SegmentReceipt:
-        """Return the segment as it is now; `described` is what was sent, if it cannot be read."""
-        ref = Ref(provider.key, written.key)
-        told = written.segment
-        if told is not None and told.raw is not None:
-            document: bytes | None = bytes(told.raw)
-        else:
-            document = (await self._desk.documents([ref])).get(ref)
+        """Return the segment as it is now; `described` is what was sent, if it cannot be read.
+
+        The change log gets it with the version that it was read with, so that the provider's own
+        report of this write is no news; then the `customers` that it was made of.
+        """
+        ref, answered_at = Ref(provider.key, written.key), datetime.now(UTC)
+        segment = written.segment
+        if segment is None or segment.raw is None:
+            segment = (await self._desk.written([ref])).get(ref)
+        document = None if segment is None else bytes(segment.raw or b"")
         shown = described() if document is None else None
+        kind = ChangeKind.CREATED if written.is_new else ChangeKind.UPDATED
+        await self._desk.settle(
+            [
+                observations.segment(ref, kind, segment, answered_at),
+                *observations.members(ref, customers, answered_at),
+            ]
+        )
         return SegmentReceipt(ref=ref, document=document, sent=shown, is_new=written.is_new)
 
     async def _conflict(self, ref: Ref, version: int | None, error: UserErrors) -> UserErrors:
