@@ -4,6 +4,7 @@ import gc
 import os
 import ssl
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import httpx
@@ -15,6 +16,7 @@ from gateway.observability.logs import start_log
 from gateway.providers.base.settings import SANDBOX, AccountSettings
 from gateway.providers.registry import KINDS
 from gateway.settings import Settings, accounts, load
+from gateway.store.change_log import Retention
 from gateway.store.database_url import database_url
 from gateway.store.store import Store
 from gateway.upstream.client import UpstreamClient
@@ -78,7 +80,10 @@ def build(
     async def record() -> Store:
         place = database_url(settings.store.url, os.environ)
         timeout_s = settings.store.connect_timeout_s
-        return await Store.open(place, accounts=accounts(settings), connect_timeout_s=timeout_s)
+        opened = await Store.open(place, accounts=accounts(settings), connect_timeout_s=timeout_s)
+        keep = settings.changes
+        opened.changes.retention = Retention(timedelta(days=keep.keep_days), keep.keep_rows)
+        return opened
 
     async def providers(opened: Store) -> Sequence[Provider]:
         return await connect(settings, sandbox, opened)

@@ -91,6 +91,18 @@ class StoreSettings(BaseModel):
     """How long a start may wait for the database, and a request for a new connection."""
 
 
+class ChangeSettings(BaseModel):
+    """The `[changes]` table: how long the change log keeps an entry, and waits for subscribers."""
+
+    model_config = _FROZEN
+
+    keep_days: Annotated[float, Field(gt=0, le=3650)] = 7
+    keep_rows: Annotated[int, Field(ge=1)] = 1_000_000
+    """Of older ones beyond so many, the oldest are deleted."""
+    lag_s: Annotated[float, Field(gt=0, le=3600)] = 60
+    """A subscriber that takes nothing for so long loses its subscription."""
+
+
 class DocumentSettings(BaseModel):
     """The `[documents]` table."""
 
@@ -130,6 +142,7 @@ class Settings(BaseModel):
 
     server: ServerSettings = ServerSettings()
     store: StoreSettings = StoreSettings()
+    changes: ChangeSettings = ChangeSettings()
     auth: AuthSettings = AuthSettings()
     limits: LimitSettings = LimitSettings()
     documents: DocumentSettings = DocumentSettings()
@@ -143,6 +156,7 @@ class Settings(BaseModel):
 TABLES: Mapping[str, type[BaseModel]] = {
     "server": ServerSettings,
     "store": StoreSettings,
+    "changes": ChangeSettings,
     "auth": AuthSettings,
     "limits": LimitSettings,
     "documents": DocumentSettings,

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.permissions import Permission
+from gateway.changes.feed import ChangeFeed
 from gateway.context import Provider
 from gateway.errors import Unauthenticated
 from gateway.http.cors import OriginPolicy, address_of, authorization_of, check_has_host
@@ -150,7 +151,11 @@ class Gateway:
             for provider in await self._connect(store):
                 stack.push_async_callback(provider.close)
                 self.providers[provider.key] = provider
+            feed = ChangeFeed(store, self.providers)
+            await feed.start()
+            stack.push_async_callback(feed.close)
             self._runner.providers, self._runner.store = self.providers, store
+            self._runner.feed = feed
             if self._ready is not None:
                 self._ready()
             recovering = asyncio.create_task(keep_recovering(self.providers, store))

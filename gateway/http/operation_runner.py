@@ -11,6 +11,7 @@ import structlog
 from starlette.types import Receive
 
 from gateway.auth.permissions import Caller, Permission
+from gateway.changes.feed import ChangeFeed
 from gateway.context import Provider, RequestContext, Scope, languages_of, open_context
 from gateway.errors import LimitExceeded, Unauthenticated
 from gateway.http.disconnect import ShieldedWrites, watch_disconnect
@@ -83,6 +84,7 @@ class OperationRunner:
         """Cancel an operation after `timeout_s` seconds."""
         self.providers: Mapping[str, Provider] = {}
         self.store: Store | None = None
+        self.feed: ChangeFeed | None = None
         self._operations = operations
         self._persisted = persisted
         self._timeout_s = timeout_s
@@ -116,7 +118,12 @@ class OperationRunner:
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         scope = Scope(new_request_id(), deadline, caller)
         context = open_context(
-            self.providers, scope, options.languages, datetime.now(UTC), self.store
+            self.providers,
+            scope,
+            options.languages,
+            datetime.now(UTC),
+            self.store,
+            feed=self.feed,
         )
         result = self._operations.begin(document, request.variables, name, context)
         shows_calls = options.shows_calls and _may_see_calls(caller)

@@ -64,8 +64,8 @@ max_concurrency = 1.5
         (
             "servers",
             (
-                "is not a known table; known are server, store, auth, limits, documents, log, "
-                "fast_paths and [[providers]]"
+                "is not a known table; known are server, store, changes, auth, limits, documents, "
+                "log, fast_paths and [[providers]]"
             ),
         ),
         ("providers[0].key", "string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'"),

@@ -1,0 +1,1 @@
+"""The change log at work: following it, and reading it for clients."""

@@ -1,0 +1,183 @@
+"""Follow the change log: one reader per process, which drops caches before anybody hears of it.
+
+It reads when this process appended, when PostgreSQL notifies, and every second in any case.
+"""
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from gateway.domain.change_log import Cursor, Entry, provider_of
+from gateway.errors import CursorExpired
+from gateway.store.errors import StoreFailed, StoreState
+from gateway.store.store import Store
+from gateway.upstream.provider import Provider
+
+POLL_S: Final = 1.0
+"""The longest between two looks at the log: what a lost notification costs."""
+NOTIFY_S: Final = 0.02
+"""The least between two notifications of this process."""
+TAIL: Final = 10_000
+"""Entries that are kept in memory, for all subscribers of this process together."""
+BATCH: Final = 1000
+"""Entries of one read."""
+
+log = structlog.get_logger(__name__)
+
+Listener = Callable[[Sequence[Entry]], None]
+
+
+class ChangeFeed:
+    """What of the log has reached this process.
+
+    Subscribers have no queues. Each remembers a cursor: it takes what is behind it from `since`
+    (or, where that is None, from `Store.changes.entries`), and waits by `news`, or is called back
+    by `listen`. Whatever they get, the caches of its provider were dropped before.
+    """
+
+    def __init__(self, store: Store, providers: Mapping[str, Provider]) -> None:
+        """Follow this store's log, and drop the caches of these providers, by key."""
+        self._store = store
+        self._providers = providers
+        self._position: Cursor | None = None
+        self._tail: deque[Entry] = deque(maxlen=TAIL)
+        self._listeners: dict[Listener, None] = {}
+        self._news: asyncio.Event = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._appended = asyncio.Event()
+        self._newest = 0
+        self._reading = asyncio.Lock()
+        self._fails = False
+        self._tasks: Sequence[asyncio.Task[None]] = ()
+
+    async def start(self) -> None:
+        """Begin at the log's end: the caches of this process are empty. Raises `StoreFailed`."""
+        position = self._position = await self._store.changes.position()
+        self._store.changes.appended = self._note_appended
+        notifications = self._store.notifications
+        self._tasks = [
+            asyncio.create_task(self._follow()),
+            asyncio.create_task(self._notify(position.epoch)),
+            asyncio.create_task(notifications.listen(position.epoch, self._wake.set)),
+        ]
+
+    async def close(self) -> None:
+        """Stop following."""
+        self._store.changes.appended = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def position(self) -> Cursor:
+        """The newest entry whose caches this process has dropped. Raises `StoreFailed`."""
+        if self._position is None:
+            raise StoreFailed(StoreState.DOWN, "the change log was not opened")
+        return self._position
+
+    def since(self, after: Cursor) -> Sequence[Entry] | None:
+        """Return the entries behind a cursor, oldest first, from memory.
+
+        None where memory does not reach back to it: read `Store.changes.entries`, which raises
+        `CursorExpired` for a cursor that is no good. Pass on nothing beyond `position`.
+        """
+        if after == self._position:
+            return ()
+        count = self.position.position - after.position
+        if after.epoch != self.position.epoch or not 0 < count < len(self._tail):
+            return None
+        *newest, before = itertools.islice(reversed(self._tail), count + 1)
+        return newest[::-1] if before.cursor == after else None
+
+    async def news(self, after: Cursor) -> None:
+        """Wait until there is anything behind a cursor."""
+        while self.position == after:
+            await self._news.wait()
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with all new entries, in order, before `news` wakes anybody.
+
+        It must not block or raise. Returns what ends that. When the log was replaced under this
+        process (a restored database) it gets no entries: cursors expire.
+        """
+        self._listeners[listener] = None
+        return lambda: self._listeners.pop(listener, None)
+
+    async def reach(self, cursor: Cursor) -> None:
+        """Drop the caches for all entries up to a cursor that was read. Raises `StoreFailed`."""
+        if self.position.epoch != cursor.epoch or self.position.position < cursor.position:
+            await self._advance()
+
+    def _note_appended(self, position: int) -> None:
+        """Take in that this process appended: others are notified."""
+        self._newest = position
+        self._wake.set()
+        self._appended.set()
+
+    async def _notify(self, epoch: bytes) -> None:
+        while True:
+            await self._appended.wait()
+            self._appended.clear()
+            await self._store.notifications.notify(epoch, self._newest)
+            await asyncio.sleep(NOTIFY_S)
+
+    async def _follow(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._advance()
+            except StoreFailed as error:
+                if not self._fails:
+                    log.warning("the change log cannot be read", cause=error.cause)
+                self._fails = True
+                await asyncio.sleep(POLL_S)
+            except Exception:  # a bug, which must not leave this process behind for ever
+                log.exception("the change log cannot be followed")
+                await asyncio.sleep(POLL_S)
+            else:
+                self._fails = False
+
+    async def _advance(self) -> None:
+        """Read to the log's end."""
+        async with self._reading:
+            has_more = True
+            while has_more:
+                try:
+                    page = await self._store.changes.entries(self.position, BATCH)
+                except CursorExpired:
+                    await self._restart()
+                    return
+                has_more = page.has_more
+                if page.entries:
+                    self._take(page.entries)
+
+    def _take(self, entries: Sequence[Entry]) -> None:
+        for key in dict.fromkeys(map(provider_of, entries)):
+            if (provider := self._providers.get(key)) is not None:
+                provider.invalidate()
+        self._tail.extend(entries)
+        self._move(entries[-1].cursor)
+        for listener in [*self._listeners]:
+            listener(entries)
+
+    async def _restart(self) -> None:
+        """Begin again: the database was restored, or the log went on while it was unreadable."""
+        position = await self._store.changes.position()
+        for provider in self._providers.values():
+            provider.invalidate()
+        self._tail.clear()
+        self._move(position)
+        log.warning("the change log does not follow on what was read; starting at its end")
+
+    def _move(self, position: Cursor) -> None:
+        self._position = position
+        news, self._news = self._news, asyncio.Event()
+        news.set()
