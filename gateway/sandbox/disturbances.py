@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from starlette.responses import Response
@@ -16,6 +17,8 @@ PAGE = b"<!doctype html><title>502 Bad Gateway</title><h1>Bad Gateway</h1><hr>ng
 LEVELS = 100_000
 MEBIBYTE = 1024 * 1024
 BOMB_MEBIBYTES = 1024
+PAGE_SIZES = frozenset({"pageSize", "limit"})
+"""The parameters of the providers that say how many rows a page has."""
 
 
 class Fault(Protocol):
@@ -29,6 +32,8 @@ class Fault(Protocol):
     def retry_after_s(self) -> int | None: ...  # noqa: D102
     @property
     def every_s(self) -> float: ...  # noqa: D102
+    @property
+    def most_rows(self) -> int: ...  # noqa: D102
 
 
 class BufferedResponse(NamedTuple):
@@ -170,6 +175,23 @@ def _with_wrong_token(body: bytes) -> bytes:
     return body
 
 
+def _short_pages(fault: Fault, app: ASGIApp) -> ASGIApp:
+    """Lower the requested page size: pages are then numbered by what they hold."""
+
+    async def short_pages(scope: Scope, receive: Receive, send: Send) -> None:
+        query = [
+            (name, str(min(int(value), fault.most_rows)) if _is_size(name, value) else value)
+            for name, value in parse_qsl(scope["query_string"].decode(), keep_blank_values=True)
+        ]
+        await app({**scope, "query_string": urlencode(query).encode()}, receive, send)
+
+    return short_pages
+
+
+def _is_size(name: str, value: str) -> bool:
+    return name in PAGE_SIZES and value.isascii() and value.isdecimal()
+
+
 def _html(fault: Fault, app: ASGIApp) -> ASGIApp:
     del fault, app
     return sending(Response(PAGE, media_type="text/html"))
@@ -208,6 +230,7 @@ _KINDS: Mapping[str, Callable[[Any, ASGIApp], ASGIApp]] = {
     "deep": _replaced(lambda _: b"[" * LEVELS + b"]" * LEVELS),
     "bomb": _bomb,
     "wrong_token": _replaced(_with_wrong_token),
+    "short_pages": _short_pages,
 }
 
 

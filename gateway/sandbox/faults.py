@@ -30,6 +30,7 @@ Kind = Literal[
     "deep",
     "bomb",
     "wrong_token",
+    "short_pages",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 """For the command line's help."""
@@ -54,6 +55,7 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True):
     - `deep`: JSON nested 100,000 levels
     - `bomb`: a gigabyte of zeros, compressed
     - `wrong_token`: signing in succeeds, but the token is rejected
+    - `short_pages`: pages have up to `most_rows` rows, whatever size is requested
     """
 
     provider: Provider
@@ -69,6 +71,7 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True):
     status: Annotated[int, Meta(ge=200, le=599)] = 503
     retry_after_s: Annotated[int, Meta(ge=0, le=86_400)] | None = None
     every_s: Seconds = 0.1
+    most_rows: Annotated[int, Meta(ge=1, le=100_000)] = 100
     down_s: Seconds = 0
     up_s: Seconds = 0
     """Flapping: active for `down_s`, then inactive for `up_s`. Both 0: always active."""

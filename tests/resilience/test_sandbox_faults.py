@@ -91,6 +91,7 @@ async def test_a_fault_hits_its_provider_and_path_only() -> None:
         ("deep", 200, b"[" * 1000),
         ("bomb", 200, b"\x1f\x8b"),
         ("wrong_token", 200, b"[{"),
+        ("short_pages", 200, b"[{"),
     ],
 )
 async def test_what_each_kind_answers(kind: str, status: int, start: bytes) -> None:
@@ -210,5 +211,5 @@ def test_what_is_no_fault_of_the_command_line(text: str) -> None:
 
 def test_every_kind_is_made() -> None:
     """What the command line's help lists exists, and a bomb is small until it is opened."""
-    assert len(KINDS) == len(set(KINDS)) == 12
+    assert len(KINDS) == len(set(KINDS)) == 13
     assert gzip.decompress(gzip.compress(b"a") * 3) == b"aaa"

@@ -44,7 +44,8 @@ REPLACEMENT = {
 
 def created(name: str, **more: str) -> dict[str, Any]:
     """Return the input of a new segment at Voucherify."""
-    return {"provider": "voucherify", "name": name, "customerExternalIds": [], **more}
+    rule = {"native": {"city": {"conditions": {"$is": ["Bonn"]}}}}
+    return {"provider": "voucherify", "name": name, "rule": rule, **more}
 
 
 @contextlib.asynccontextmanager
