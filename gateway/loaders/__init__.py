@@ -1,1 +1,1 @@
-"""Batching for one request."""
+"""Batched, deduplicated reads for one request."""

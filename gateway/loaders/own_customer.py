@@ -1,8 +1,8 @@
-"""The own view: what a shop's end customer sees of one request, as if there were nothing else.
+"""Self-service access: an end customer can load only their own data.
 
-Their own record at each provider, their active assignments, the segments of those. What is asked
-of a provider follows from whose view it is and never from the id that was asked for: somebody
-else's and one that never was get the same answer by the same calls.
+This is their customer at each provider, their active assignments, and the segments of those. The
+upstream calls depend on the customer alone and never on the requested id, so the id of another
+customer and one that does not exist give the same result by the same calls.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ from gateway.request_scope import Scope
 from gateway.upstream.provider import Provider
 
 ALWAYS_ACTIVE = frozenset({Status.ACTIVE})
-"""The statuses of a provider whose segments cannot be switched off; it has no validity either."""
+"""The statuses of a provider whose segments cannot be inactive or expire."""
 
 
 class OwnCustomerLoaders(RequestLoaders):
-    """Loaders for which only one customer exists."""
+    """Loaders that can see only one customer."""
 
     def __init__(
         self,
@@ -39,36 +39,36 @@ class OwnCustomerLoaders(RequestLoaders):
         own: Mapping[str, str],
         now: datetime,
     ) -> None:
-        """Show the customer whom each provider knows by the key in `own`, as of `now`."""
+        """Load the customer that has the key in `own` at each provider, as of `now`."""
         super().__init__(providers, scope)
         self._own = own
         self._now = now
 
     def prime_segments(self, segments: Iterable[Segment]) -> None:
-        """Keep nothing: which segments exist is told by the customer's assignments alone."""
+        """Do nothing: only the customer's assignments decide which segments are visible."""
 
     async def _customers(self, refs: Sequence[Ref]) -> list[Customer | GatewayError | None]:
-        """Answer each ref that names the customer, by any of their keys; None for all others."""
-        asked = dict.fromkeys(ref.provider for ref in refs)
-        own = [Ref(key, self._own[key]) for key in asked if key in self._own]
-        found = dict(
+        """Return the customer for refs with any of their keys, None for all others, in order."""
+        providers = dict.fromkeys(ref.provider for ref in refs)
+        own = [Ref(key, self._own[key]) for key in providers if key in self._own]
+        customers = dict(
             zip((ref.provider for ref in own), await super()._customers(own), strict=True)
         )
-        return [_if_named(found.get(ref.provider), ref.key) for ref in refs]
+        return [_if_named(customers.get(ref.provider), ref.key) for ref in refs]
 
     async def _segments(self, refs: Sequence[Ref]) -> list[Segment | GatewayError | None]:
-        """Answer each ref of a segment that the customer is in; None for all others."""
+        """Return the segments that the customer is in, None for all others, in order."""
         assigned = await self._assigned(dict.fromkeys(ref.provider for ref in refs))
-        found = [_among(assigned[ref.provider], ref.key) for ref in refs]
-        told_in_part = [
-            place
-            for place, each in enumerate(found)
+        segments = [_find_segment(assigned[ref.provider], ref.key) for ref in refs]
+        partial = [
+            index
+            for index, each in enumerate(segments)
             if isinstance(each, Segment) and each.is_partial
         ]
-        whole = await super()._segments([refs[place] for place in told_in_part])
-        for place, segment in zip(told_in_part, whole, strict=True):
-            found[place] = segment
-        return found
+        whole = await super()._segments([refs[index] for index in partial])
+        for index, segment in zip(partial, whole, strict=True):
+            segments[index] = segment
+        return segments
 
     async def _assignments_of_one(self, ref: Ref) -> Walked[Assignment] | None:
         """Return the active assignments of the customer; None for all others."""
@@ -78,18 +78,18 @@ class OwnCustomerLoaders(RequestLoaders):
         rows = await super()._assignments_of_one(customer.ref) or Walked()
         may_be_inactive = self._providers[ref.provider].adapter.statuses != ALWAYS_ACTIVE
         unknown = [
-            place
-            for place, row in enumerate(rows)
+            index
+            for index, row in enumerate(rows)
             if row.segment is None or (row.segment.is_partial and may_be_inactive)
         ]
         read = await super()._segments(
-            [Ref(ref.provider, rows[place].ref.segment) for place in unknown]
+            [Ref(ref.provider, rows[index].ref.segment) for index in unknown]
         )
-        segments = {place: row.segment for place, row in enumerate(rows)}
-        for place, segment in zip(unknown, read, strict=True):
+        segments = {index: row.segment for index, row in enumerate(rows)}
+        for index, segment in zip(unknown, read, strict=True):
             if isinstance(segment, GatewayError):
                 raise segment
-            segments[place] = segment
+            segments[index] = segment
         return rows.but(
             msgspec.structs.replace(row, segment=segment)
             for row, segment in zip(rows, segments.values(), strict=True)
@@ -115,17 +115,22 @@ class OwnCustomerLoaders(RequestLoaders):
             rows = self.assignments_of.load(Ref(provider, self._own[provider]))
             return await settled(rows) or ()
 
-        asked = list(providers)
-        return dict(zip(asked, await asyncio.gather(*(at(key) for key in asked)), strict=True))
+        keys = list(providers)
+        return dict(zip(keys, await asyncio.gather(*(at(key) for key in keys)), strict=True))
 
 
-def _if_named(found: Customer | GatewayError | None, key: str) -> Customer | GatewayError | None:
-    if isinstance(found, Customer) and key not in {found.ref.key, *(k.value for k in found.keys)}:
+def _if_named(result: Customer | GatewayError | None, key: str) -> Customer | GatewayError | None:
+    if isinstance(result, Customer) and key not in {
+        result.ref.key,
+        *(k.value for k in result.keys),
+    }:
         return None
-    return found
+    return result
 
 
-def _among(rows: Sequence[Assignment] | GatewayError, key: str) -> Segment | GatewayError | None:
+def _find_segment(
+    rows: Sequence[Assignment] | GatewayError, key: str
+) -> Segment | GatewayError | None:
     if isinstance(rows, GatewayError):
         return rows
     return next((row.segment for row in rows if row.ref.segment == key), None)

@@ -18,7 +18,7 @@ from gateway.domain.entities import (
 )
 from gateway.domain.pages import Page, PageRequest
 from gateway.errors import BadInput, GatewayError, settled
-from gateway.loaders.questions import KIND_BY_MEMBERSHIP
+from gateway.loaders.reads_by_key import KIND_BY_MEMBERSHIP
 from gateway.providers.base.adapter import (
     ListsAssignmentsOfCustomers,
     ListsItems,

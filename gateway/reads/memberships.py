@@ -7,7 +7,7 @@ from typing import NamedTuple
 from gateway.domain.entities import Assignment, Origin, Ref
 from gateway.domain.pages import MOST_PAIRS, Page, PageRequest
 from gateway.errors import BadInput, GatewayError, Refused, settled
-from gateway.loaders.request_loaders import LARGEST_PAGE
+from gateway.loaders.request_fetches import LARGEST_PAGE
 from gateway.providers.base.adapter import ListsMembers, ListsSegmentsOfCustomer
 from gateway.reads.members import MemberReads
 from gateway.reads.source_rows import oldest

@@ -15,7 +15,8 @@ from gateway.domain.pages import Page, PageRequest
 from gateway.domain.queries import EVERY_SEGMENT, SegmentFilter
 from gateway.errors import Broken, GatewayError
 from gateway.loaders.dataloader import DataLoader, LoaderCache
-from gateway.loaders.request_loaders import LARGEST_PAGE, RequestLoaders
+from gateway.loaders.request_fetches import LARGEST_PAGE
+from gateway.loaders.request_loaders import RequestLoaders
 from gateway.providers.base.store_lookup import Lookup, Rows, TaggingRow
 from gateway.providers.registry import ADAPTERS
 from gateway.reads.base import Paging

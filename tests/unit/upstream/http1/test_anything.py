@@ -27,8 +27,8 @@ def test_any_bytes_are_an_answer_or_an_error_and_nobody_elses(
         transport = Http1Transport(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         async with asyncio.timeout(10), serving([ok()], [sent, *end]) as server:
             for number in range(4):
-                # Only the arbitrary bytes may leave the client waiting. The bound on all other calls
-                # never ends one, however busy the machine is.
+                # Only the arbitrary bytes may leave the client waiting: all other calls end by
+                # themselves, however busy the machine is.
                 timeout = {"read": 0.05 if number == 1 else 10}
                 request = httpx.Request(
                     method, f"{server.url}/{number}", extensions={"timeout": timeout}

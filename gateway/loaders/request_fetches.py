@@ -1,0 +1,125 @@
+"""Read from providers for one request: equal calls once, and lists to their end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from typing import Any, TypeVar, TypeVarTuple
+
+from gateway.domain.pages import Page, PageRequest, Walked
+from gateway.errors import GatewayError, Malformed
+from gateway.loaders.reads_by_key import MethodCall
+from gateway.providers.base.exchange import ReadPlan
+from gateway.request_scope import Scope
+from gateway.upstream.provider import Provider
+
+T = TypeVar("T")
+Q = TypeVarTuple("Q")
+
+LARGEST_PAGE = 500
+"""The page size when a list is read to its end; adapters lower it where they must."""
+
+MAX_PAGES = 200
+"""The number of pages after which a list without an end is `Malformed`."""
+
+
+class RequestFetches:
+    """Makes the reads of one request, equal ones once."""
+
+    def __init__(self, scope: Scope) -> None:
+        """Read for the request of this scope."""
+        self._scope = scope
+        self._sent: dict[Hashable, asyncio.Future[Any]] = {}
+
+    def fetch(
+        self, provider: Provider, method: Callable[[*Q], ReadPlan[T]], *args: *Q
+    ) -> Awaitable[T]:
+        """Read by the plan of an adapter's method; equal calls are made once."""
+        return self._once((method, args), self._fetch, provider)
+
+    async def fetch_all(
+        self,
+        provider: Provider,
+        method: Callable[[*Q], ReadPlan[T]],
+        calls: Iterable[tuple[*Q]],
+    ) -> Mapping[tuple[*Q], T | GatewayError]:
+        """Read by the plans for all these arguments concurrently, for later calls of `fetch`.
+
+        Returns the results of the calls that this request had not made before.
+        """
+        loop = asyncio.get_running_loop()
+        new = {each: loop.create_future() for each in calls if (method, each) not in self._sent}
+        self._sent.update(((method, each), future) for each, future in new.items())
+        try:
+            plans = [provider.plan(method, *each) for each in new]
+            results = await provider.read_all(plans, self._scope)
+        except BaseException:
+            for future in new.values():
+                future.cancel()  # a later `fetch` makes the call again
+            raise
+        for future, result in zip(new.values(), results, strict=True):
+            if isinstance(result, GatewayError):
+                future.set_exception(result)
+                future.exception()  # as in `_once`
+            else:
+                future.set_result(result)
+        return dict(zip(new, results, strict=True))
+
+    def _fetch(self, provider: Provider, call: MethodCall) -> Awaitable[Any]:
+        return provider.read(provider.plan(call[0], *call[1]), self._scope)
+
+    async def _once(
+        self,
+        call: MethodCall,
+        read: Callable[[Provider, MethodCall], Awaitable[Any]],
+        provider: Provider,
+    ) -> Any:
+        """Read, unless this request has made an equal call."""
+        future = self._sent.get(call)
+        if future is not None:
+            if not future.done():
+                await asyncio.wait((future,))  # cancelling one waiter leaves the others waiting
+            if not future.cancelled():
+                return future.result()
+            # The first caller was cancelled; make the call again.
+        future = self._sent[call] = asyncio.get_running_loop().create_future()
+        try:
+            result = await read(provider, call)
+        except Exception as error:
+            future.set_exception(error)
+            future.exception()  # retrieved: there may be no other waiter
+            raise
+        except BaseException:
+            future.cancel()
+            raise
+        future.set_result(result)
+        return result
+
+    async def walk(
+        self,
+        provider: Provider,
+        method: Callable[[*Q, PageRequest], ReadPlan[Page[T]]],
+        *args: *Q,
+        first: Page[T] | None = None,
+    ) -> Walked[T]:
+        """Read a list to its end; `first` is its first page, if it was read already.
+
+        Raises `Malformed` if the list does not advance or never ends.
+        """
+        rows = Walked[T](() if first is None else first.rows)
+        rows.skipped = 0 if first is None else first.skipped
+        position: str | None = None if first is None else first.goes_on_at
+        for _ in range(MAX_PAGES):
+            request = PageRequest(LARGEST_PAGE, position)
+            page = await self.fetch(provider, method, *args, request)
+            rows += page.rows
+            rows.skipped += page.skipped
+            if page.is_last:
+                return rows
+            if page.goes_on_at in {None, position}:
+                break
+            position = page.goes_on_at
+        operation = provider.plan(method, *args, request).operation
+        raise Malformed(provider.key, operation, detail="the list does not end")
+
+    def invalidate(self) -> None:
+        """Drop everything that was read: something was written."""
+        self._sent.clear()
