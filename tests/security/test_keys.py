@@ -228,19 +228,19 @@ def test_the_command_says_what_to_do_with_the_key() -> None:
     assert (
         done.stdout
         == f"""\
-The key, which is shown this once. Keep it as you keep a password:
+The key, which is shown only once. Store it like a password:
 
 {key}
 
-Put this into the configuration file, and restart the gateway. It holds no secret:
+Add this to the configuration file, and restart the gateway. It contains no secret:
 
 [[auth.keys]]
 name = "shop"
 hash = "{digest}"
 scopes = ["segments:read", "segments:write@acme"]
 
-The key goes with each request, in a header:  authorization: Bearer sgk_…
-To change a key, make one of another name: both serve until the old table is taken out.
+Send the key with each request, in a header:  authorization: Bearer sgk_…
+To replace a key, create one with another name: both are valid until the old table is removed.
 """
     )
 
@@ -282,7 +282,7 @@ def test_a_key_that_the_configuration_would_refuse_is_not_made(
     """All that is wrong at once, and no key."""
     done = create(*arguments)
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr == f"The key cannot be made:\n{text}"
+    assert done.stderr == f"The key cannot be created:\n{text}"
 
 
 @pytest.mark.parametrize("arguments", [("--name", "a"), ("--scope", "admin"), ()])

@@ -10,13 +10,14 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from gateway import __main__ as command_line
+from gateway.__main__ import cli
 from gateway.asgi import build
 from gateway.auth.addresses import is_local, is_loopback
 from gateway.auth.api_keys import make
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.permissions import Permission
 from gateway.auth.settings import AuthSettings, JwtSettings, KeySettings
+from gateway.cli import serve as command
 from gateway.settings import load
 from tests.e2e.serving import only_read
 from tests.security.signing import ASKED, ISSUER, REFUSED, asks, believing, guarded, refusal
@@ -44,7 +45,7 @@ jwks_url = "https://login.shop.example/keys"
 """
 CLOSED = "[server]\nallow_anonymous = false\n"
 OPEN = "[server]\nallow_anonymous = true\n"
-WARNING = "  Warning  everybody who reaches this address may ask everything"
+WARNING = "  Warning  anyone who reaches this address may read and write everything"
 OUTSIDE = ["0.0.0.0", "::", "192.0.2.1", "example.test"]  # noqa: S104  # what is refused
 NEAR = ["127.0.0.1", "::1", "localhost"]
 KEPT = KeySettings.model_validate({"name": "a", "hash": HASH, "scopes": ["admin"]})
@@ -55,7 +56,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Serve nothing; return what would have been."""
     runs: list[dict[str, Any]] = []
     monkeypatch.setattr("uvicorn.run", lambda app, **how: runs.append({"app": app, **how}))
-    monkeypatch.setattr(command_line, "free_or_fail", lambda *_: None)
+    monkeypatch.setattr(command, "check_port_or_fail", lambda *_: None)
     # Set, so that it is put back after a command that sets it as well.
     monkeypatch.setenv("GATEWAY_CONFIG", "")
     return runs
@@ -66,7 +67,7 @@ def serve(tmp_path: Path, text: str, host: str) -> Result:
     file = tmp_path / "gateway.toml"
     file.write_text(text + ACCOUNT, encoding="utf-8")
     return CliRunner().invoke(
-        command_line.cli, ("serve", "--config", str(file), "--host", host, "--port", "8000")
+        cli, ("serve", "--config", str(file), "--host", host, "--port", "8000")
     )
 
 
@@ -83,9 +84,10 @@ def test_others_are_let_in_only_if_that_is_said(
     result = serve(tmp_path, "", host)
     assert (result.exit_code, result.stdout, served) == (2, "", [])
     assert result.stderr == (
-        f"{host} can be reached from other machines, and everybody there could ask everything.\n"
-        "Make a key: gateway key create --name NAME --scope segments:read\n"
-        "Or say server.allow_anonymous = true if that is meant, or listen at 127.0.0.1.\n"
+        f"{host} can be reached from other machines, and anyone there could read and write "
+        "everything.\n"
+        "Create a key: gateway key create --name NAME --scope segments:read\n"
+        "Or set server.allow_anonymous = true if that is intended, or listen on 127.0.0.1.\n"
     )
 
 
@@ -97,9 +99,9 @@ def test_a_gateway_that_nobody_can_ask_is_not_served(
     result = serve(tmp_path, CLOSED, host)
     assert (result.exit_code, result.stdout, served) == (2, "", [])
     assert result.stderr == (
-        "Nobody can sign in: server.allow_anonymous is false, and the configuration file has no "
-        "key and no issuer of tokens.\n"
-        "Make a key: gateway key create --name NAME --scope segments:read\n"
+        "No caller can be accepted: server.allow_anonymous is false, and the configuration file "
+        "has neither a key nor a token issuer.\n"
+        "Create a key: gateway key create --name NAME --scope segments:read\n"
     )
 
 
@@ -112,8 +114,8 @@ def test_who_may_ask_is_said(
     result = serve(tmp_path, before + KEYS + JWT, host)
     assert (result.exit_code, result.stderr, len(served)) == (0, "", 1)
     assert about_callers(result) == [
-        "  Callers  who has a key: dashboards, old (expired)",
-        f"  Callers  who has a token of {ISSUER}",
+        "  Callers  with a key: dashboards, old (expired)",
+        f"  Callers  with a token of {ISSUER}",
         *([WARNING] if before is OPEN else []),
     ]
     assert "-H 'authorization: Bearer KEY'" in result.stdout
@@ -289,6 +291,7 @@ def test_this_machine_may_tell_keys_without_tls(tmp_path: Path, host: str) -> No
 def test_the_documentation_is_true(tmp_path: Path) -> None:
     """Its tables can be used as they stand, and its scopes are those that there are."""
     text = (Path(__file__).parents[2] / "docs" / "signing-in.md").read_text(encoding="utf-8")
+    permissions = (Path(__file__).parents[2] / "docs" / "permissions.md").read_text("utf-8")
     tables = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     file = tmp_path / "gateway.toml"
     file.write_text("".join(tables) + ACCOUNT, encoding="utf-8")
@@ -306,6 +309,8 @@ def test_the_documentation_is_true(tmp_path: Path) -> None:
         "scope_claim",
     }
     scopes = re.findall(
-        r"`([a-z]+(?::[a-z]+)?)`", text.partition("| Scope |")[2].partition("\n\n")[0]
+        r"^\| `([a-z]+(?::[a-z]+)?)`",
+        permissions.partition("| Scope |")[2].partition("\n\n")[0],
+        re.MULTILINE,
     )
     assert sorted(scopes) == sorted(Permission)

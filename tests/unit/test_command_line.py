@@ -15,7 +15,8 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from gateway import __main__ as command_line
+from gateway.__main__ import cli
+from gateway.cli import serve
 from gateway.errors import Denied, Unreachable
 from gateway.network_failures import EXPLANATIONS, NetworkFailure
 from gateway.providers.registry import SANDBOXED
@@ -71,7 +72,7 @@ def free() -> int:
 
 def run(*arguments: str) -> Result:
     """Run a command here."""
-    return CliRunner().invoke(command_line.cli, arguments)
+    return CliRunner().invoke(cli, arguments)
 
 
 def account(tmp_path: Path, *accounts: str, before: str = "") -> str:
@@ -89,7 +90,7 @@ def test_a_taken_port_is_refused_in_one_line(
     result = run(command, "--port", str(taken))
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
-        f"127.0.0.1 port {taken} is taken. Choose another: --port {taken + 1}, PORT={taken + 1}\n"
+        f"127.0.0.1 port {taken} is in use. Choose another: --port {taken + 1}, PORT={taken + 1}\n"
     )
     assert served == []
 
@@ -107,7 +108,7 @@ def test_serving_says_where_what_and_how(
 ) -> None:
     """The address, the providers, a call to copy; then the server is run with that."""
     (tmp_path / "index.html").touch()
-    monkeypatch.setattr(command_line, "PAGES", tmp_path)
+    monkeypatch.setattr(serve, "PAGES", tmp_path)
     monkeypatch.setattr("tempfile.mkdtemp", lambda prefix: f"{tmp_path}/{prefix}x")
     result = run("serve", "--port", str(free))
     assert (result.exit_code, result.stderr) == (0, "")
@@ -119,7 +120,7 @@ Segment gateway
   Open     {address}/graphql
   Serving  {", ".join(f"{kind} ({kind})" for kind in SANDBOXED)}
            no configuration file: the embedded sandbox
-  Record   {tmp_path}/segment-gateway-x/gateway.db (ends with this server)
+  Store    {tmp_path}/segment-gateway-x/gateway.db (deleted when this server stops)
   Try      the example tabs on that page, or:
            curl {address}/graphql -H 'content-type: application/json' \
 -d '{{"query":"{{ segments(first: 5) {{ nodes {{ name provider {{ key }} }} }} }}"}}'
@@ -135,7 +136,7 @@ def test_serving_a_file_hands_it_on_and_warns(
     free: int, served: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every worker reads the same file; an open door and missing pages are said."""
-    monkeypatch.setattr(command_line, "PAGES", tmp_path)
+    monkeypatch.setattr(serve, "PAGES", tmp_path)
     file = account(
         tmp_path,
         ACCOUNT.format(key="acme", base_url=NOWHERE, token=SECRET),
@@ -148,9 +149,9 @@ def test_serving_a_file_hands_it_on_and_warns(
         f"  Open     http://0.0.0.0:{free}/graphql",
         "  Serving  acme (stuut)",
         f"           {file}",
-        "  Warning  everybody who reaches this address may ask everything",
+        "  Warning  anyone who reaches this address may read and write everything",
         "  Missing  the pages are not built; build them with: make pages",
-        f"  Record   {tmp_path}/state/segment-gateway/gateway.db",
+        f"  Store    {tmp_path}/state/segment-gateway/gateway.db",
     ]
     assert os.environ["GATEWAY_CONFIG"] == file
     assert SECRET not in result.output
@@ -187,9 +188,9 @@ Sandbox of {len(SANDBOXED)} providers
 {addresses}
   Credentials: {address}/
   Try: curl -o gateway.toml {address}/gateway.toml && gateway serve --config gateway.toml
-  Calls so far: curl {address}/calls   (-X DELETE counts anew)
+  Calls so far: curl {address}/calls   (-X DELETE resets them)
   Faults: curl -X PUT {address}/faults -d '[{{"provider":"emporix","kind":"hang"}}]'   \
-(-X DELETE heals)
+(-X DELETE removes them)
   Stop: Ctrl+C
 """
     )
@@ -263,7 +264,7 @@ def test_a_check_of_the_sandbox_finds_all_well() -> None:
             ["instaleap", "instaleap", "not checked: it cannot be read"],
             ["emporix", "emporix", "ok"],
         ],
-        "All is well. Serve it with: gateway serve",
+        "Everything works. Serve it with: gateway serve",
     )
 
 
@@ -300,7 +301,7 @@ def test_a_check_names_who_fails_and_why(tmp_path: Path) -> None:
                 ],
                 ["well", "emporix", "ok"],
             ],
-            "Failed. Look at base_url and the credentials of these providers.",
+            "Failed. Check base_url and the credentials of these providers.",
         )
 
 

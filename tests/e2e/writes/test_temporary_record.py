@@ -125,5 +125,5 @@ def test_it_ends_with_the_server(
     server.send_signal(ends)
     shown = server.communicate(timeout=PATIENCE_S)[0].decode()
 
-    assert f"Record   {record}/gateway.db (ends with this server)" in shown
+    assert f"Store    {record}/gateway.db (deleted when this server stops)" in shown
     assert is_empty(folder)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from gateway import __main__ as command_line
+from gateway.cli import serve
 from gateway.settings import StoreSettings
 from gateway.store.database_url import database_url
 from gateway.store.store import Store
@@ -26,7 +26,7 @@ def line_of(url: str, capsys: pytest.CaptureFixture[str]) -> str:
     store = StoreSettings(url=url, connect_timeout_s=2)
     settings = four_settings().model_copy(update={"store": store})
     with pytest.raises(typer.Exit) as ended:
-        command_line.record_or_fail(settings)
+        serve.open_store_or_fail(settings)
     assert ended.value.exit_code == 2
     [line] = capsys.readouterr().err.splitlines()
     return line

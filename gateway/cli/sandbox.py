@@ -1,0 +1,73 @@
+"""`gateway sandbox`."""
+
+import sys
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from gateway.cli.console import Host, Port, check_port_or_fail, fail, out
+from gateway.providers.registry import SANDBOXED, sandboxes
+from gateway.sandbox.faults import KINDS
+from gateway.sandbox.faults import read as read_fault
+
+MANY_CUSTOMERS = 10_000
+FAULT = '[{"provider":"emporix","kind":"hang"}]'
+
+
+def sandbox(
+    host: Host = "127.0.0.1",
+    port: Port = 9000,
+    customers: Annotated[int, typer.Option(min=1, help="The number of customers.")] = 300,
+    latency_ms: Annotated[
+        float, typer.Option(min=0, help="The latency of every reply in ms.")
+    ] = 0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="PROVIDER:KIND[:name=value,…], for example voucherify:error:status=503,share=0.3;"
+            f" kinds are {', '.join(KINDS)}. May be repeated."
+        ),
+    ] = None,
+) -> None:
+    """Serve the providers' sandboxes alone over HTTP."""
+    check_port_or_fail(host, port)
+    if customers > MANY_CUSTOMERS:
+        out.print(f"Generating {customers} customers …")
+    try:
+        faults = [read_fault(each) for each in fault or ()]
+    except ValueError as error:
+        fail(f"--fault {error}")
+    from gateway.sandbox.app import Sandbox, SandboxOptions  # noqa: PLC0415  # 0.1 s
+
+    options = SandboxOptions(customers=customers, latency_ms=latency_ms)
+    server = Sandbox(sandboxes(), options)
+    server.faults.replace(faults)
+    address = f"http://{host}:{port}"
+    out.print(f"Sandbox of {len(SANDBOXED)} providers", style="bold")
+    for kind in SANDBOXED:
+        out.print(f"  {kind:<11} {address}/{kind}", markup=False)
+    out.print(f"  Credentials: {address}/", markup=False)
+    out.print(
+        f"  Try: curl -o gateway.toml {address}/gateway.toml"
+        " && gateway serve --config gateway.toml",
+        markup=False,
+    )
+    out.print(f"  Calls so far: curl {address}/calls   (-X DELETE resets them)", markup=False)
+    out.print(
+        f"  Faults: curl -X PUT {address}/faults -d '{FAULT}'   (-X DELETE removes them)",
+        markup=False,
+    )
+    out.print("  Stop: Ctrl+C")
+    sys.stdout.flush()
+    uvicorn.run(
+        server.asgi,
+        host=host,
+        port=port,
+        loop="auto",
+        http="httptools",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
