@@ -1,4 +1,4 @@
-"""What all reads share: whom they ask, and pages of one provider's list."""
+"""What all reads share: providers, loaders, and pages of one provider's list."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Paging(NamedTuple):
-    """What a caller asks of a connection."""
+    """The paging arguments of a connection."""
 
     first: int
     after: str | None = None
@@ -24,52 +24,55 @@ class Paging(NamedTuple):
 
 
 class RequestReads:
-    """The providers and loaders that the reads of one request ask."""
+    """The providers and loaders that the reads of one request use."""
 
     def __init__(
         self, providers: Mapping[str, Provider], loaders: RequestLoaders, languages: Sequence[str]
     ) -> None:
-        """Read from these providers, in their order, through the request's loaders."""
+        """Read from these providers, in this order, through the request's loaders."""
         self._providers = providers
         self._loaders = loaders
         self._languages = languages
 
-    def _known(self, key: str) -> str:
+    def _checked_key(self, key: str) -> str:
         if key not in self._providers:
             raise BadInput(f"No provider has the key {key!r}.")
         return key
 
-    def _scope(self, *wanted: Sequence[str] | None) -> Sequence[Provider]:
-        """Return the providers that stand in all given lists of keys, in configuration order."""
-        given = [set(keys) for keys in wanted if keys is not None]
-        for key in wanted[0] or ():
-            self._known(key)
+    def _select(self, *filters: Sequence[str] | None) -> Sequence[Provider]:
+        """Return the providers whose keys are in all of these lists, in configuration order.
+
+        None does not filter. Raises `BadInput` for an unknown key in the first list.
+        """
+        key_sets = [set(keys) for keys in filters if keys is not None]
+        for key in filters[0] or ():
+            self._checked_key(key)
         return [
             provider
             for key, provider in self._providers.items()
-            if all(key in keys for keys in given)
+            if all(key in keys for keys in key_sets)
         ]
 
-    async def _alone(
+    async def _page_of(
         self,
         provider: Provider,
         page: Callable[[PageRequest], Awaitable[Page[T]]],
         paging: Paging,
         of: Identity,
     ) -> Connection[T]:
-        """Page through one provider's list; what it fails with is raised."""
-        listing = ListSource(provider.key, page)
+        """Return a page of one provider's list. Raises its error."""
+        source = ListSource(provider.key, page)
         return await single_list(
-            listing, paging.first, paging.after, of=of, with_total=paging.with_total
+            source, paging.first, paging.after, of=of, with_total=paging.with_total
         )
 
 
 def first_page(
     provider: str, page: Page[T], size: int, of: Callable[[], str]
 ) -> Connection[T] | None:
-    """Return the first `size` rows of a list, where its provider's first answer is just these.
+    """Return the first `size` rows of a list if its provider's first page is exactly these.
 
-    As `single_list` does, at a fourth of its cost: operations show hundreds of lists.
+    Equal to `single_list` at a quarter of its cost: operations may read hundreds of lists.
     """
     rows, is_last = page.rows, page.is_last
     if not page.is_distinct or len(rows) > size or not (is_last or len(rows) == size):
@@ -99,7 +102,7 @@ def first_page(
     )
 
 
-def checked(paging: Paging) -> None:
+def check_paging(paging: Paging) -> None:
     """Raise `BadInput` when `first` is out of range."""
     if not 1 <= paging.first <= LARGEST_FIRST:
         raise BadInput(f"first is {paging.first}; it must be from 1 to {LARGEST_FIRST}.")

@@ -1,7 +1,7 @@
 """The composite cursor: how far each provider's part of a merged list has been shown.
 
-Opaque to callers: URL-safe base64 of JSON. It names the list it belongs to (a digest of what was
-asked), so that a cursor of another list is refused instead of misread.
+It is opaque to clients: URL-safe base64 of JSON. It contains a digest of the list's arguments, so
+that a cursor of another list is refused instead of misread.
 """
 
 import binascii
@@ -15,35 +15,35 @@ import msgspec
 
 from gateway.errors import BadInput
 
-LONGEST = 8192
-"""Characters of a cursor that are read at all."""
+MAX_LENGTH = 8192
+"""The length beyond which a cursor is refused without decoding."""
 
 
 class State(Enum):
-    """What is known of the part behind the position."""
+    """What is known about the rows after the position."""
 
     OPEN = 0
     DONE = 1
     FAILED = 2
-    """The provider failed when it was asked last; it is asked again, but promises no next page."""
+    """The provider's last call failed. It is called again, but does not imply a next page."""
 
 
 class Progress(NamedTuple):
     """How far one provider's list has been shown."""
 
     position: str | None = None
-    """In the adapter's own notation; None is the start."""
+    """In the adapter's notation; None is the start."""
     shown: int = 0
-    """Rows up to here."""
+    """The number of rows up to here."""
     total: int | None = None
-    """What the provider told of the whole, once."""
+    """The total that the provider reported."""
     state: State = State.OPEN
 
 
 START = Progress()
 
 
-# What a list can be long: beyond it GraphQL's Int could not say its total.
+# The largest length of a list: GraphQL's Int cannot represent a larger total.
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
@@ -55,20 +55,22 @@ class _Stored(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 _decoder = msgspec.json.Decoder(_Stored)
 
 
-def identity(*asked: Any) -> str:
-    """Return a digest of what was asked: equal questions, equal digests."""
-    return blake2s(msgspec.json.encode(asked, order="deterministic"), digest_size=6).hexdigest()
+def identity(*arguments: Any) -> str:
+    """Return a digest that identifies a list by its arguments."""
+    return blake2s(
+        msgspec.json.encode(arguments, order="deterministic"), digest_size=6
+    ).hexdigest()
 
 
 def write(of: str, parts: Mapping[str, Progress]) -> str:
-    """Return the cursor; what has not begun is left out."""
-    begun = {key: tuple(part) for key, part in parts.items() if part != START}
-    return urlsafe_b64encode(msgspec.json.encode([of, begun])).rstrip(b"=").decode()
+    """Return the cursor; parts still at their start are omitted."""
+    started = {key: tuple(part) for key, part in parts.items() if part != START}
+    return urlsafe_b64encode(msgspec.json.encode([of, started])).rstrip(b"=").decode()
 
 
 def read(of: str, cursor: str) -> Mapping[str, Progress]:
     """Read a cursor of this list. Raises `BadInput` for any other text."""
-    if len(cursor) > LONGEST:
+    if len(cursor) > MAX_LENGTH:
         raise BadInput("The cursor was not made by this gateway.")
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)

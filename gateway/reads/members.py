@@ -1,4 +1,4 @@
-"""Who and what is in a segment."""
+"""The members and items of segments."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -25,18 +25,18 @@ from gateway.providers.base.adapter import (
     ListsMembers,
     MatchesItems,
 )
-from gateway.reads.base import Paging, RequestReads, checked, first_page
+from gateway.reads.base import Paging, RequestReads, check_paging, first_page
 from gateway.reads.cursor import identity
 from gateway.reads.merged_list import Connection
 from gateway.reads.source_rows import LARGEST_INT
 from gateway.upstream.provider import Provider
 
 COUNTED_ROWS = 199
-"""Assignments that are looked at to count customers: with one to spare a page of Emporix."""
+"""Assignments read to count customers: one less than a page of Emporix."""
 
 
 class Tally(NamedTuple):
-    """How many there are; not exact: at least so many."""
+    """A count; a lower bound if it is not exact."""
 
     number: int
     is_exact: bool
@@ -48,22 +48,22 @@ class MemberReads(RequestReads):
     async def members(
         self, segments: Sequence[Segment], paging: Paging
     ) -> Sequence[Connection[Assignment] | GatewayError]:
-        """List the assignments of each segment; what a provider fails with stands for its own."""
-        checked(paging)
+        """List the assignments of each segment; an error affects only its provider's segments."""
+        check_paging(paging)
         pages = {} if paging.after is not None else await self._first_pages(segments, paging)
         lists = [self._first_members(each, pages.get(each.ref), paging) for each in segments]
-        waiting = [
+        remaining = [
             settled(self._members(segment, paging))
-            for segment, found in zip(segments, lists, strict=True)
-            if found is None
+            for segment, connection in zip(segments, lists, strict=True)
+            if connection is None
         ]
-        others = iter(await asyncio.gather(*waiting) if waiting else ())
-        return [next(others) if found is None else found for found in lists]
+        others = iter(await asyncio.gather(*remaining) if remaining else ())
+        return [next(others) if each is None else each for each in lists]
 
     async def _first_pages(
         self, segments: Sequence[Segment], paging: Paging
     ) -> Mapping[Ref, Page[Assignment] | GatewayError]:
-        """Read the first pages of all these at once; return those that nobody has asked for."""
+        """Read the first pages of these lists concurrently; return those not read before."""
         request = PageRequest(paging.first, None, paging.with_total)
         keys: dict[str, dict[str, None]] = {}
         for segment in segments:
@@ -72,11 +72,11 @@ class MemberReads(RequestReads):
 
         async def read(provider: Provider) -> None:
             if not provider.offers(ListsMembers):
-                return  # each list fails with that by itself
-            ask = provider.require(ListsMembers, "SEGMENT_MEMBERS").members
-            questions = [(segment, request) for segment in keys[provider.key]]
-            found = await self._loaders.fetch_all(provider, ask, questions)
-            pages.update((Ref(provider.key, key), page) for (key, _), page in found.items())
+                return  # reading the list by itself raises the error
+            method = provider.require(ListsMembers, "SEGMENT_MEMBERS").members
+            calls = [(segment, request) for segment in keys[provider.key]]
+            results = await self._loaders.fetch_all(provider, method, calls)
+            pages.update((Ref(provider.key, key), page) for (key, _), page in results.items())
 
         reads = [read(self._providers[key]) for key in keys]
         await (reads[0] if len(reads) == 1 else asyncio.gather(*reads))
@@ -85,62 +85,64 @@ class MemberReads(RequestReads):
     def _first_members(
         self, segment: Segment, page: Page[Assignment] | GatewayError | None, paging: Paging
     ) -> Connection[Assignment] | GatewayError | None:
-        """Return a list where its first page is all that it needs."""
+        """Return the connection if the first page suffices."""
         if page is None or isinstance(page, GatewayError):
             return page
         self._prime_customers_of(page)
         provider, of = segment.ref.provider, partial(identity, "members", segment.ref)
-        return first_page(provider, _of_kind(page, segment), paging.first, of)
+        return first_page(provider, _with_kinds(page, segment), paging.first, of)
 
     async def _members(self, segment: Segment, paging: Paging) -> Connection[Assignment]:
         provider = self._providers[segment.ref.provider]
 
         async def page(request: PageRequest) -> Page[Assignment]:
-            return _of_kind(
+            return _with_kinds(
                 await self._assignment_page(provider, segment.ref.key, request), segment
             )
 
-        return await self._alone(provider, page, paging, partial(identity, "members", segment.ref))
+        return await self._page_of(
+            provider, page, paging, partial(identity, "members", segment.ref)
+        )
 
     async def member_customers(self, ref: Ref, paging: Paging) -> Connection[Customer]:
-        """List the customers of a segment, each once. Raises what its provider fails with."""
-        checked(paging)
+        """List the customers of a segment, each once. Raises its provider's error."""
+        check_paging(paging)
         provider = self._providers[ref.provider]
         page = self._member_page(provider, ref.key)
-        return await self._alone(
+        return await self._page_of(
             provider, page, paging, partial(identity, "member customers", ref)
         )
 
     def _member_page(
-        self, provider: Provider, segment: str, *, is_sifted: bool = False
+        self, provider: Provider, segment: str, *, is_filtered: bool = False
     ) -> Callable[[PageRequest], Awaitable[Page[Customer]]]:
-        """Return the list of a segment's customers; `is_sifted`: the caller leaves some out."""
+        """Return a segment's list of customers; `is_filtered`: the caller omits some of them."""
 
         async def page(request: PageRequest) -> Page[Customer]:
-            found = await self._assignment_page(provider, segment, request)
-            first = await self._first_assignments(provider, segment, found.rows)
-            places = [
-                place
-                for place, row in enumerate(found.rows)
+            assignments = await self._assignment_page(provider, segment, request)
+            first = await self._first_assignments(provider, segment, assignments.rows)
+            indexes = [
+                index
+                for index, row in enumerate(assignments.rows)
                 if first.get(row.ref.customer, row.ref) == row.ref
             ]
             customers = await self._loaders.customer.load_many(
-                [Ref(provider.key, found.rows[place].ref.customer) for place in places]
+                [Ref(provider.key, assignments.rows[index].ref.customer) for index in indexes]
             )
-            kept = [
-                (place, customer)
-                for place, customer in zip(places, customers, strict=True)
+            shown = [
+                (index, customer)
+                for index, customer in zip(indexes, customers, strict=True)
                 if customer is not None
             ]
             return Page(
-                rows=[customer for _, customer in kept],
-                position_after=lambda i: found.position_after(kept[i][0]),
-                is_last=found.is_last,
-                total=None if is_sifted or first else found.total,
-                origin=found.origin,
-                fetched_at=found.fetched_at,
-                end=found.goes_on_at,
-                skipped=found.skipped,
+                rows=[customer for _, customer in shown],
+                position_after=lambda i: assignments.position_after(shown[i][0]),
+                is_last=assignments.is_last,
+                total=None if is_filtered or first else assignments.total,
+                origin=assignments.origin,
+                fetched_at=assignments.fetched_at,
+                end=assignments.goes_on_at,
+                skipped=assignments.skipped,
             )
 
         return page
@@ -148,18 +150,18 @@ class MemberReads(RequestReads):
     async def _first_assignments(
         self, provider: Provider, segment: str, rows: Sequence[Assignment]
     ) -> Mapping[str, AssignmentRef]:
-        """Return at which of their assignments customers are shown who may have several here.
+        """Return the assignment that represents each customer with possibly several.
 
-        In B2B a customer may be in a segment once for each legal entity, and the rows may stand
-        anywhere: which of them shows the customer must not depend on the page.
+        In B2B a customer may be in a segment once per legal entity, on any page of the list: which
+        row represents the customer must not depend on the page.
         """
         several = sorted({row.ref.customer for row in rows if row.ref.legal_entity is not None})
         if not several:
             return {}
         first: dict[str, AssignmentRef] = {}
         for row in await self._loaders.within(provider, segment, tuple(several)):
-            known = first.get(row.ref.customer)
-            if known is None or (row.ref.legal_entity or "") < (known.legal_entity or ""):
+            lowest = first.get(row.ref.customer)
+            if lowest is None or (row.ref.legal_entity or "") < (lowest.legal_entity or ""):
                 first[row.ref.customer] = row.ref
         return first
 
@@ -167,23 +169,23 @@ class MemberReads(RequestReads):
         self, provider: Provider, segment: str, request: PageRequest
     ) -> Page[Assignment]:
         adapter = provider.require(ListsMembers, "SEGMENT_MEMBERS")
-        found = await self._loaders.fetch(provider, adapter.members, segment, request)
-        self._prime_customers_of(found)
-        return found
+        page = await self._loaders.fetch(provider, adapter.members, segment, request)
+        self._prime_customers_of(page)
+        return page
 
     def _prime_customers_of(self, page: Page[Assignment]) -> None:
-        told = [row.customer for row in page.rows if row.customer is not None]
-        if told:
-            self._loaders.prime_customers(told)
+        customers = [row.customer for row in page.rows if row.customer is not None]
+        if customers:
+            self._loaders.prime_customers(customers)
 
     async def member_count(self, ref: Ref) -> Tally:
-        """Count the customers in a segment. Raises what its provider fails with."""
+        """Count the customers in a segment. Raises its provider's error."""
         provider = self._providers[ref.provider]
         adapter = provider.require(ListsMembers, "SEGMENT_MEMBERS")
         if not provider.offers(ListsAssignmentsOfCustomers):
             count = await self._loaders.fetch(provider, adapter.member_count, ref.key)
             return Tally(min(count, LARGEST_INT), is_exact=count <= LARGEST_INT)
-        # What such a provider counts are assignments: one page tells whether that is the same.
+        # Such a provider counts assignments: one page shows whether customers have several.
         page = await self._loaders.fetch(
             provider, adapter.members, ref.key, PageRequest(COUNTED_ROWS, None, with_total=True)
         )
@@ -193,21 +195,21 @@ class MemberReads(RequestReads):
         return Tally(max(customers, page.total or 0), is_exact=False)
 
     async def items(self, ref: Ref, kind: ItemKind | None, paging: Paging) -> Connection[Item]:
-        """List the items of a segment. Raises what its provider fails with."""
-        checked(paging)
+        """List the items of a segment. Raises its provider's error."""
+        check_paging(paging)
         provider = self._providers[ref.provider]
 
         async def page(request: PageRequest) -> Page[Item]:
             adapter = provider.require(ListsItems, "SEGMENT_ITEMS")
             return await self._loaders.fetch(provider, adapter.items, ref.key, kind, request)
 
-        return await self._alone(provider, page, paging, partial(identity, "items", ref, kind))
+        return await self._page_of(provider, page, paging, partial(identity, "items", ref, kind))
 
     async def match_items(
         self, provider: str, site: str, items: Sequence[str], segments: Sequence[Ref]
     ) -> Sequence[str]:
-        """Return the ids of those items that belong to any active segment of these."""
-        chosen = self._providers[self._known(provider)]
+        """Return the ids of the items that belong to any of these segments that is active."""
+        chosen = self._providers[self._checked_key(provider)]
         adapter = chosen.require(MatchesItems, "ITEM_MATCH")
         if any(ref.provider != provider for ref in segments):
             raise BadInput(f"segmentIds must all be segments of provider {provider!r}.")
@@ -215,8 +217,8 @@ class MemberReads(RequestReads):
         return await self._loaders.fetch(chosen, adapter.match_items, site, tuple(items), keys)
 
 
-def _of_kind(page: Page[Assignment], segment: Segment) -> Page[Assignment]:
-    """Return the assignments with the kind that their segment tells, where they do not."""
+def _with_kinds(page: Page[Assignment], segment: Segment) -> Page[Assignment]:
+    """Return the page with the kind of partial assignments taken from their segment."""
     kind = KIND_BY_MEMBERSHIP.get(segment.membership)
     if kind is None or not any([row.is_partial for row in page.rows]):  # noqa: C419  # half its time for few
         return page

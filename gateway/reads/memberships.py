@@ -1,4 +1,4 @@
-"""Whether customers are in segments: many pairs by as few calls as can be known to suffice."""
+"""The membership test: many pairs of customer and segment with as few calls as possible."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,26 +15,26 @@ from gateway.upstream.provider import Provider
 
 
 class Membership(NamedTuple):
-    """Whether a customer is in a segment; None: cannot be told."""
+    """Whether a customer is in a segment; None: unknown."""
 
     customer: Ref
     segment: Ref
     is_member: bool | None
     origin: Origin | None
-    """None when it cannot be told."""
+    """None if unknown."""
     error: GatewayError | None = None
 
 
 class _Members(NamedTuple):
-    """Who is in a segment, or which segments a customer is in; or why that is not known."""
+    """The customers in a segment, or the segments of a customer; or the error of reading them."""
 
     keys: frozenset[str] = frozenset()
     origin: Origin | None = None
     error: GatewayError | None = None
 
 
-class _Known(NamedTuple):
-    """What decides the pairs of one provider: their segment, or else their customer."""
+class _Evidence(NamedTuple):
+    """What decides the pairs of one provider: the segment's members, or else the customer's."""
 
     by_segment: Mapping[Ref, _Members]
     by_customer: Mapping[Ref, _Members]
@@ -46,9 +46,9 @@ class MembershipReads(MemberReads):
     async def memberships(
         self, customers: Sequence[Ref], segments: Sequence[Ref]
     ) -> Sequence[Membership]:
-        """Test every customer against every segment, customers first, in the order given.
+        """Test every customer against every segment, in order of customers, then segments.
 
-        Of a customer and a segment of different providers nothing is known.
+        The result for a customer and a segment of different providers is unknown.
         """
         if len(customers) * len(segments) > MOST_PAIRS:
             raise BadInput(
@@ -57,49 +57,53 @@ class MembershipReads(MemberReads):
             )
         read = await asyncio.gather(
             *(
-                self._known_of(provider, _of(provider, customers), _of(provider, segments))
+                self._evidence_of(provider, _of(provider, customers), _of(provider, segments))
                 for provider in self._providers.values()
             )
         )
-        known = dict(zip(self._providers, read, strict=True))
+        evidence = dict(zip(self._providers, read, strict=True))
         return [
-            _membership(known.get(customer.provider), customer, segment)
+            _membership(evidence.get(customer.provider), customer, segment)
             for customer in customers
             for segment in segments
         ]
 
-    async def _known_of(
+    async def _evidence_of(
         self, provider: Provider, customers: Sequence[Ref], segments: Sequence[Ref]
-    ) -> _Known:
-        """Read what decides each pair of one provider."""
+    ) -> _Evidence:
+        """Read what decides the pairs of one provider."""
         by_segment: Mapping[Ref, _Members] = {}
         if not customers or not segments:
-            return _Known(by_segment, {})
+            return _Evidence(by_segment, {})
         if _is_worth_listing(provider, len(customers), len(segments)):
-            by_segment = await self._listed(provider, segments, len(customers))
+            by_segment = await self._list_members(provider, segments, len(customers))
         if len(by_segment) == len(segments):
-            return _Known(by_segment, {})
-        found = await asyncio.gather(*(self._segments_of(each) for each in customers))
-        return _Known(by_segment, dict(zip(customers, found, strict=True)))
+            return _Evidence(by_segment, {})
+        by_customer = await asyncio.gather(*(self._segments_of(each) for each in customers))
+        return _Evidence(by_segment, dict(zip(customers, by_customer, strict=True)))
 
-    async def _listed(
-        self, provider: Provider, segments: Sequence[Ref], most: int
+    async def _list_members(
+        self, provider: Provider, segments: Sequence[Ref], max_calls: int
     ) -> Mapping[Ref, _Members]:
-        """List the members of those segments that take at most so many calls altogether.
+        """List the members of segments, in at most `max_calls` beyond the first page of each.
 
-        The first page of each tells how many more there are.
+        The first pages show how many calls the rest takes. Beyond the limit only the segments
+        with a single page are returned.
         """
-        ask = provider.require(ListsMembers, "SEGMENT_MEMBERS").members
+        method = provider.require(ListsMembers, "SEGMENT_MEMBERS").members
         request = PageRequest(LARGEST_PAGE, None, with_total=True)
         firsts = await asyncio.gather(
-            *(settled(self._loaders.fetch(provider, ask, each.key, request)) for each in segments)
+            *(
+                settled(self._loaders.fetch(provider, method, each.key, request))
+                for each in segments
+            )
         )
         members: dict[Ref, _Members] = {}
         longer: dict[Ref, Page[Assignment]] = {}
         calls = 0
         for segment, page in zip(segments, firsts, strict=True):
             if isinstance(page, Refused):
-                continue  # most likely no such segment: nobody is in it, as their customers tell
+                continue  # most likely there is no such segment: the customers' lists will show it
             if isinstance(page, GatewayError):
                 members[segment] = _Members(error=page)
             elif page.is_last:
@@ -107,15 +111,15 @@ class MembershipReads(MemberReads):
             elif page.total is not None and page.rows:
                 longer[segment] = page
                 calls += -(-(page.total - len(page.rows)) // len(page.rows))
-        if calls > most and provider.offers(ListsSegmentsOfCustomer):
+        if calls > max_calls and provider.offers(ListsSegmentsOfCustomer):
             return members
-        rest = await asyncio.gather(
+        remaining = await asyncio.gather(
             *(
-                settled(self._loaders.walk(provider, ask, segment.key, first=page))
+                settled(self._loaders.walk(provider, method, segment.key, first=page))
                 for segment, page in longer.items()
             )
         )
-        for (segment, page), rows in zip(longer.items(), rest, strict=True):
+        for (segment, page), rows in zip(longer.items(), remaining, strict=True):
             if isinstance(rows, GatewayError):
                 members[segment] = _Members(error=rows)
             else:
@@ -123,7 +127,7 @@ class MembershipReads(MemberReads):
         return members
 
     def _members_of(self, rows: Sequence[Assignment], origin: Origin | None) -> _Members:
-        """Return who is in a segment, by any key that their rows have."""
+        """Return the members of a segment, by all keys in the rows."""
         self._loaders.prime_customers(row.customer for row in rows if row.customer is not None)
         keys = {row.ref.customer for row in rows}
         for row in rows:
@@ -136,16 +140,16 @@ class MembershipReads(MemberReads):
         rows = await settled(self._loaders.rows_of(customer))
         if isinstance(rows, GatewayError):
             return _Members(error=rows)
-        of_none = self._providers[customer.provider].origin
+        default = self._providers[customer.provider].origin
         keys = frozenset(row.ref.segment for row in rows)
-        return _Members(keys, oldest([row.origin for row in rows] or [of_none]))
+        return _Members(keys, oldest([row.origin for row in rows] or [default]))
 
 
 def _is_worth_listing(provider: Provider, customers: int, segments: int) -> bool:
-    """Tell whether the segments' lists may decide the pairs by fewer calls than the customers.
+    """Return whether the segments' lists may decide the pairs in fewer calls than the customers'.
 
-    Of as many the lists come first where a provider takes an unknown customer for a known one:
-    a list names none of those.
+    With equal numbers the segments' lists are preferred if the provider does not distinguish
+    unknown customers: their lists contain none of those.
     """
     if not provider.offers(ListsMembers) or segments > customers:
         return False
@@ -158,14 +162,14 @@ def _of(provider: Provider, refs: Iterable[Ref]) -> Sequence[Ref]:
     return [ref for ref in dict.fromkeys(refs) if ref.provider == provider.key]
 
 
-def _membership(known: _Known | None, customer: Ref, segment: Ref) -> Membership:
+def _membership(evidence: _Evidence | None, customer: Ref, segment: Ref) -> Membership:
     if customer.provider != segment.provider:
         return Membership(customer, segment, None, None)
-    if known is None:  # of no provider that the caller sees
+    if evidence is None:  # the caller sees no such provider
         return Membership(customer, segment, is_member=False, origin=None)
-    found, key = known.by_segment.get(segment), customer.key
-    if found is None:
-        found, key = known.by_customer[customer], segment.key
-    if found.error is not None:
-        return Membership(customer, segment, None, None, found.error)
-    return Membership(customer, segment, key in found.keys, found.origin)
+    members, key = evidence.by_segment.get(segment), customer.key
+    if members is None:
+        members, key = evidence.by_customer[customer], segment.key
+    if members.error is not None:
+        return Membership(customer, segment, None, None, members.error)
+    return Membership(customer, segment, key in members.keys, members.origin)

@@ -1,8 +1,9 @@
 """Merge the lists of several providers into one, page by page, with one composite cursor.
 
-The first page asks every provider at once; a later one asks only those whose rows can stand on it,
-one after the other. No row appears twice, none is lost while nothing changes. A provider that
-fails contributes nothing, is named in the sources, and is asked again by the next page.
+The first page reads from every provider concurrently; a later one only from those whose rows can
+be on it, one after the other. No row appears twice, and none is lost while nothing changes. A
+provider that fails contributes nothing, is reported in the sources, and is called again for the
+next page.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from gateway.reads.source_rows import Source, countable, oldest, source_of
 T = TypeVar("T")
 
 FILTERED_PAGE = 250
-"""Rows asked for at a time when the gateway itself sifts them."""
+"""The page size when the gateway filters the rows itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,11 @@ class ListSource(Generic[T]):
     provider: str
     page: Callable[[PageRequest], Awaitable[Page[T]]]
     holds: Callable[[T], bool] | None = None
-    """What the gateway must still sift out of the provider's rows."""
+    """The filter that the gateway applies to the provider's rows; None: there is none."""
 
 
 def empty_list(provider: str) -> ListSource[Any]:
-    """Return the list of a provider that cannot have such rows: it need not be asked."""
+    """Return the list of a provider that cannot have such rows; it makes no call."""
 
     async def page(_: PageRequest) -> Page[Any]:
         return Page(rows=(), position_after=str, is_last=True, total=0, origin=None)
@@ -46,31 +47,31 @@ def empty_list(provider: str) -> ListSource[Any]:
 
 
 def settled_list(
-    provider: str, rows: Callable[[], Awaitable[Sequence[T]]], of_none: Origin = Origin.LIVE
+    provider: str, rows: Callable[[], Awaitable[Sequence[T]]], default: Origin = Origin.LIVE
 ) -> ListSource[T]:
-    """Return a list that is read as a whole and paged here; `of_none`: where no rows are from."""
+    """Return a list that is read whole and paged here; `default` is its origin without rows."""
 
-    async def page(request: PageRequest) -> Page[T]:
+    async def read_page(request: PageRequest) -> Page[T]:
         start = number(request.position)
-        read = await rows()
-        found = whole({ref_of(row): row for row in read}.values())
-        skipped = read.skipped if isinstance(read, Walked) else 0
-        told_at = (getattr(row, "fetched_at", None) for row in found.rows)
+        all_rows = await rows()
+        page = whole({ref_of(row): row for row in all_rows}.values())
+        skipped = all_rows.skipped if isinstance(all_rows, Walked) else 0
+        times = (getattr(row, "fetched_at", None) for row in page.rows)
         return Page(
-            rows=found.rows[start : start + request.size],
+            rows=page.rows[start : start + request.size],
             position_after=lambda i: str(start + i + 1),
-            is_last=start + request.size >= len(found.rows),
-            total=len(found.rows) + skipped,
-            origin=oldest([getattr(row, "origin", of_none) for row in found.rows] or [of_none]),
-            fetched_at=min((at for at in told_at if at is not None), default=None),
+            is_last=start + request.size >= len(page.rows),
+            total=len(page.rows) + skipped,
+            origin=oldest([getattr(row, "origin", default) for row in page.rows] or [default]),
+            fetched_at=min((at for at in times if at is not None), default=None),
             skipped=skipped,
         )
 
-    return ListSource(provider, page)
+    return ListSource(provider, read_page)
 
 
 class Connection(Generic[T]):
-    """One page of a list; what few queries show of it is made when asked for."""
+    """One page of a list. Cursors and sources are computed on demand: few queries select them."""
 
     def __init__(  # noqa: PLR0913  # parts of one page, most by name
         self,
@@ -84,99 +85,101 @@ class Connection(Generic[T]):
         total: int | None,
         failure: GatewayError | None = None,
     ) -> None:
-        """Show these rows; `total` is None when any provider in scope cannot tell."""
+        """Show these rows; `total` is None if any provider does not report it."""
         self.rows = rows
         self.cursor = cursor
-        """`cursor(i)` is where the list goes on behind row i."""
+        """`cursor(i)` is the cursor after row i."""
         self.has_next = has_next
         self.has_previous = has_previous
         self.total = total
         self.failure = failure
-        """What the first provider that failed did so with."""
+        """The error of the first provider that failed."""
         self._end_cursor = end_cursor
         self._sources = sources
 
     @cached_property
     def end_cursor(self) -> str | None:
-        """Where the list goes on behind the page."""
+        """The cursor after the page."""
         return self._end_cursor()
 
     @cached_property
     def sources(self) -> Sequence[Source]:
-        """What each provider in scope contributed."""
+        """What each provider contributed."""
         return self._sources()
 
 
 Identity: TypeAlias = str | Callable[[], str]
-"""What identifies a list (`cursors.identity`), or makes it: only cursors need it."""
+"""What identifies a list (`cursors.identity`), or computes it: only cursors need it."""
 
 
 def digest(of: Identity) -> str:
-    """Return what a cursor of the list begins with."""
+    """Return the digest that cursors of the list contain."""
     return of if isinstance(of, str) else of()
 
 
 @dataclass(slots=True)
 class Part(Generic[T]):
-    """One provider's part of a page that is being made."""
+    """One provider's part of a page."""
 
-    listing: ListSource[T]
+    list_source: ListSource[T]
     before: Progress
-    is_asked: bool = False
+    was_read: bool = False
     rows: Sequence[T] = ()
-    stretches: list[tuple[Page[T], Sequence[int]]] = field(default_factory=list)
-    """The pages that the rows are of, with their places there."""
+    pages: list[tuple[Page[T], Sequence[int]]] = field(default_factory=list)
+    """The provider's pages, each with the indexes of the rows that are shown."""
     is_done: bool = False
     stopped_at: str | None = None
-    """Where it was left when it had cost enough: behind its rows and what was sifted out."""
+    """The position after all rows read, if reading stopped at `MOST_CALLS`."""
     end: str | None = None
-    """Where its list goes on behind all that was read, rows that were left out included."""
+    """The position after all rows read, including those filtered out."""
     total: int | None = None
     origin: Origin | None = None
     fetched_at: datetime | None = None
     error: GatewayError | None = None
     used: int = 0
-    """How many of the rows stand on the page."""
+    """The number of rows on the page."""
     skipped: int = 0
-    """Rows that are left out, since their ids cannot be read."""
+    """The number of rows omitted because their ids cannot be read."""
 
-    async def ask(self, wanted: int, *, with_total: bool) -> None:
-        """Read up to `wanted` rows; a failure is kept."""
+    async def try_read(self, size: int, *, with_total: bool) -> None:
+        """Read up to `size` rows, and store an error in `error`."""
         try:
-            await self.read(wanted, with_total=with_total)
+            await self.read(size, with_total=with_total)
         except GatewayError as error:
             if isinstance(error, BadInput) and self.before.position is not None:
-                raise  # its first page was no bad question: the cursor is
-            # Its frames lead back to this part, which would wait for the garbage collector.
+                raise  # the first page was valid, so the cursor is not
+            # Its frames refer to this part, which would wait for the garbage collector.
             self.error = error.with_traceback(None)
 
-    async def read(self, wanted: int, *, with_total: bool) -> None:
-        """Read up to `wanted` rows; a failure is raised."""
-        self.is_asked = True
-        holds = self.listing.holds
+    async def read(self, size: int, *, with_total: bool) -> None:
+        """Read up to `size` rows. Raises the provider's error."""
+        self.was_read = True
+        holds = self.list_source.holds
         rows: list[T] = []
         seen: set[Any] = set()
         position = self.before.position
         for _ in range(MOST_CALLS):
-            size = FILTERED_PAGE if holds else wanted - len(rows)
-            page = await self.listing.page(
-                PageRequest(size, position, with_total and self.total is None)
+            page_size = FILTERED_PAGE if holds else size - len(rows)
+            page = await self.list_source.page(
+                PageRequest(page_size, position, with_total and self.total is None)
             )
             self._note(page)
             if self.total is None:
                 self.total = countable(page.total)
-            kept = self._kept(page, seen)
-            room = wanted - len(rows)
-            self.is_done = page.is_last and len(kept) <= room
-            self.end = page.goes_on_at if len(kept) <= room else None
-            kept = kept[:room]
-            is_whole = len(kept) == len(page.rows)
-            rows += page.rows if is_whole else [page.rows[i] for i in kept]
-            self.stretches.append((page, kept))
-            if self.is_done or len(rows) == wanted:
+            shown = self._filter(page, seen)
+            room = size - len(rows)
+            self.is_done = page.is_last and len(shown) <= room
+            self.end = page.goes_on_at if len(shown) <= room else None
+            shown = shown[:room]
+            is_whole = len(shown) == len(page.rows)
+            rows += page.rows if is_whole else [page.rows[i] for i in shown]
+            self.pages.append((page, shown))
+            if self.is_done or len(rows) == size:
                 break
             if page.goes_on_at in {None, position}:
-                raise Malformed(self.listing.provider, "list", detail="the list does not advance")
+                raise Malformed(
+                    self.list_source.provider, "list", detail="the list does not advance"
+                )
             position = page.goes_on_at
         else:
             self.stopped_at = position
@@ -184,32 +187,32 @@ class Part(Generic[T]):
         if self.total is None and self.is_done:
             self.total = self.before.shown + len(rows) + self.skipped
 
-    def _kept(self, page: Page[T], seen: set[Any]) -> Sequence[int]:
-        """Return the places of the rows that are wanted, each once, and add them to `seen`.
+    def _filter(self, page: Page[T], seen: set[Any]) -> Sequence[int]:
+        """Return the indexes of the matching rows, each row once, and add the rows to `seen`.
 
-        A provider may show a row twice, on one page or on two.
+        A provider may list a row twice, on one page or on two.
         """
-        holds = self.listing.holds
+        holds = self.list_source.holds
         if holds is None and len(page.refs) == len(page.rows) and seen.isdisjoint(page.refs):
             seen |= page.refs
             return range(len(page.rows))
-        kept = []
-        for place, row in enumerate(page.rows):
+        indexes = []
+        for index, row in enumerate(page.rows):
             if (holds is None or holds(row)) and (ref := ref_of(row)) not in seen:
                 seen.add(ref)
-                kept.append(place)
-        return kept
+                indexes.append(index)
+        return indexes
 
     def _after(self, row: int) -> str:
-        """Return where the provider's list goes on behind a row of this part."""
-        for page, kept in self.stretches:
-            if row < len(kept):
-                return page.position_after(kept[row])
-            row -= len(kept)
+        """Return the position in the provider's list after a row of this part."""
+        for page, indexes in self.pages:
+            if row < len(indexes):
+                return page.position_after(indexes[row])
+            row -= len(indexes)
         raise IndexError(row)
 
     def _note(self, page: Page[T]) -> None:
-        """Take in how old a page is: a part is as old as its oldest."""
+        """Record a page's age: a part is as old as its oldest page."""
         self.skipped += page.skipped
         if self.origin is None:
             self.origin = page.origin
@@ -219,41 +222,46 @@ class Part(Generic[T]):
             self.fetched_at = min(self.fetched_at or page.fetched_at, page.fetched_at)
 
     def progress(self, used: int) -> Progress:
-        """Return how far the list has been shown once `used` rows of this part were."""
+        """Return how far the list has been shown after `used` rows of this part."""
         before = self.before
         if self.error is not None:
             return before._replace(state=State.FAILED)
-        if not self.is_asked:
+        if not self.was_read:
             return before
         state, position = State.OPEN, self._after(used - 1) if used else before.position
         if used == len(self.rows):
             state = State.DONE if self.is_done else State.OPEN
             position = self.stopped_at or self.end or position
-            # What was left out was passed, too.
+            # Omitted rows count as shown.
             return Progress(position, before.shown + used + self.skipped, self.total, state)
         return Progress(position, before.shown + used, self.total, state)
 
     @property
     def has_more(self) -> bool:
-        """True when rows are known, or promised, to stand behind those used."""
+        """Whether there are rows after those on the page, as far as is known."""
         if self.error is not None:
             return False
-        if not self.is_asked:
+        if not self.was_read:
             return self.before.state is State.OPEN
         return self.used < len(self.rows) or not self.is_done
 
     @property
     def source(self) -> Source:
-        """What it contributes to the page."""
-        told = self.origin if self.error is None and self.is_asked else None
+        """What the provider contributes to the page."""
+        origin = self.origin if self.error is None and self.was_read else None
         total = None if self.error else self.total
         return source_of(
-            self.listing.provider, told, self.fetched_at, total, self.error, skipped=self.skipped
+            self.list_source.provider,
+            origin,
+            self.fetched_at,
+            total,
+            self.error,
+            skipped=self.skipped,
         )
 
 
 async def merge(
-    listings: Sequence[ListSource[T]],
+    sources: Sequence[ListSource[T]],
     first: int,
     after: str | None,
     *,
@@ -264,68 +272,66 @@ async def merge(
 
     `after` is a cursor of the same list.
     """
-    parts = _parts(listings, after, of)
+    parts = _parts(sources, after, of)
     if after is None and len(parts) > 1:
-        await asyncio.gather(*(part.ask(first, with_total=with_total) for part in parts))
+        await asyncio.gather(*(part.try_read(first, with_total=with_total) for part in parts))
     room = first
     for part in parts:
         if not room:
             break
-        if not part.is_asked and part.before.state is not State.DONE:
-            await part.ask(room, with_total=with_total)
+        if not part.was_read and part.before.state is not State.DONE:
+            await part.try_read(room, with_total=with_total)
         part.used = min(room, len(part.rows))
         room -= part.used
     return _page(parts, after, of)
 
 
 async def single_list(
-    listing: ListSource[T],
+    source: ListSource[T],
     first: int,
     after: str | None,
     *,
     of: Identity,
     with_total: bool = False,
 ) -> Connection[T]:
-    """Return the next `first` rows of one list; what its provider fails with is raised."""
-    (part,) = parts = _parts([listing], after, of)
+    """Return the next `first` rows of one list. Raises its provider's error."""
+    (part,) = parts = _parts([source], after, of)
     if part.before.state is not State.DONE:
         await part.read(first, with_total=with_total)
     part.used = len(part.rows)
     return _page(parts, after, of)
 
 
-def _parts(
-    listings: Sequence[ListSource[T]], after: str | None, of: Identity
-) -> Sequence[Part[T]]:
-    known: Mapping[str, Progress] = {} if after is None else cursors.read(digest(of), after)
-    befores = [known.get(listing.provider, START) for listing in listings]
+def _parts(sources: Sequence[ListSource[T]], after: str | None, of: Identity) -> Sequence[Part[T]]:
+    progress: Mapping[str, Progress] = {} if after is None else cursors.read(digest(of), after)
+    befores = [progress.get(source.provider, START) for source in sources]
     return [
-        Part(listing, before, total=before.total)
-        for listing, before in zip(listings, befores, strict=True)
+        Part(source, before, total=before.total)
+        for source, before in zip(sources, befores, strict=True)
     ]
 
 
 def _page(parts: Sequence[Part[T]], after: str | None, of: Identity) -> Connection[T]:
-    """Return the page of those rows of the parts that are used."""
+    """Return the page of the rows that the parts use."""
     rows = [row for part in parts for row in part.rows[: part.used]]
 
-    def behind(row: int) -> str:
+    def cursor(row: int) -> str:
         shown, left = {}, row + 1
         for part in parts:
             used = min(part.used, left)
-            shown[part.listing.provider] = part.progress(used)
+            shown[part.list_source.provider] = part.progress(used)
             left -= used
         return cursors.write(digest(of), shown)
 
     def end_cursor() -> str | None:
         is_stopped = any(part.stopped_at for part in parts)
-        return behind(len(rows) - 1) if rows or is_stopped else after
+        return cursor(len(rows) - 1) if rows or is_stopped else after
 
     totals = [None if part.error else part.total for part in parts]
     failed = [part.error for part in parts if part.error]
     return Connection(
         rows,
-        behind,
+        cursor,
         end_cursor,
         lambda: [part.source for part in parts],
         has_next=any([part.has_more for part in parts]),  # noqa: C419  # half its time for few

@@ -1,8 +1,7 @@
-"""Lists in an order of the gateway's own, over all providers.
+"""Lists of all providers, sorted by the gateway.
 
-Every provider's list is read to its end for every page. A cursor remembers where it stands by what
-the row before it was, not by how many came before: rows that are made or deleted between two pages
-are neither shown twice nor make others be missed.
+Every page reads every provider's list to its end. A cursor identifies the row before it, not a
+number of rows: rows created or deleted between two pages cause no duplicates and no gaps.
 """
 
 import asyncio
@@ -19,74 +18,77 @@ from gateway.reads.merged_list import Connection, Identity, ListSource, Part, di
 
 T = TypeVar("T")
 
-LONGEST_ORDERED = 20_000
-"""Rows of one provider that are ranked at most."""
+MAX_SORTED_ROWS = 20_000
+"""The largest number of rows of one provider that are sorted."""
 
-REMEMBERED = 3
-"""Rows that a cursor names, where only their place in a provider's list ranks them."""
+CURSOR_ROWS = 3
+"""The number of rows in a cursor when only their position in a list orders them."""
 
-LONGEST_VALUE = 500
-"""Characters of a text that rank a row: a cursor holds them."""
+MAX_VALUE_LENGTH = 500
+"""The number of characters of a text that are compared: a cursor contains them."""
 
-FORGED = "The cursor was not made by this gateway."
+INVALID_CURSOR = "The cursor was not made by this gateway."
 
 
 class Order(NamedTuple, Generic[T]):
-    """By what rows are ranked; rows without a value come last in both directions."""
+    """An order of rows; rows without a value come last in both directions."""
 
     by: Callable[[T], Any]
-    """Returns a text, a whole number or None."""
+    """Returns a text, an integer or None."""
     kind: type[str] | type[int]
     reverse: bool
     ref: Callable[[T], Ref]
-    """Names a row: of equal values the first provider's come first, then the lesser id."""
+    """Identifies a row: equal values are ordered by provider, then by id."""
 
 
-class _Place(NamedTuple):
-    """Where a row stands in an order."""
+class _SortKey(NamedTuple):
+    """What orders a row."""
 
     value: Any
     provider: int
     key: str
 
 
-async def ordered(
-    listings: Sequence[ListSource[T]],
+async def sorted_page(
+    sources: Sequence[ListSource[T]],
     first: int,
     after: str | None,
     *,
     of: Identity,
     order: Order[T],
 ) -> Connection[T]:
-    """Return the next `first` rows of all lists in one order; a list too long is refused."""
-    providers = {each.provider: place for place, each in enumerate(listings)}
-    behind = None if after is None else _read_place(after, of, order, providers)
-    parts = await _whole(listings)
-    places: list[tuple[_Place, T]] = []
+    """Return the next `first` rows of all lists in one order.
+
+    Raises `BadInput` if one of the lists is too long.
+    """
+    providers = {each.provider: index for index, each in enumerate(sources)}
+    last = None if after is None else _read_sort_key(after, of, order, providers)
+    parts = await _read_all(sources)
+    keyed: list[tuple[_SortKey, T]] = []
     for part in parts:
         for row in part.rows:
             value, ref = order.by(row), order.ref(row)
-            value = value[:LONGEST_VALUE] if isinstance(value, str) else value
-            places.append((_Place(value, providers[ref.provider], ref.key), row))
-    places.sort(key=lambda each: each[0][1:])
-    ranked = [each for each in places if each[0].value is not None]
+            value = value[:MAX_VALUE_LENGTH] if isinstance(value, str) else value
+            keyed.append((_SortKey(value, providers[ref.provider], ref.key), row))
+    keyed.sort(key=lambda each: each[0][1:])
+    ranked = [each for each in keyed if each[0].value is not None]
     ranked.sort(key=lambda each: each[0].value, reverse=order.reverse)
-    ranked += [each for each in places if each[0].value is None]
+    ranked += [each for each in keyed if each[0].value is None]
     start = 0
-    if behind is not None:
-        start = sum(not _is_behind(place, behind, reverse=order.reverse) for place, _ in ranked)
+    if last is not None:
+        start = sum(not _is_after(key, last, reverse=order.reverse) for key, _ in ranked)
 
     def cursor(row: int) -> Progress:
-        place = ranked[start + row][0]
-        provider = listings[place.provider].provider
-        return Progress(msgspec.json.encode((place.value, provider, place.key)).decode())
+        key = ranked[start + row][0]
+        provider = sources[key.provider].provider
+        return Progress(msgspec.json.encode((key.value, provider, key.key)).decode())
 
     rows = [row for _, row in ranked]
     return _page(parts, rows, start, first, after, of, cursor)
 
 
-async def backwards(
-    listings: Sequence[ListSource[T]],
+async def reversed_page(
+    sources: Sequence[ListSource[T]],
     first: int,
     after: str | None,
     *,
@@ -95,44 +97,44 @@ async def backwards(
 ) -> Connection[T]:
     """Return the next `first` rows of all lists one after the other, from their end.
 
-    A provider's order is its own: nothing but a row's neighbours tells where it stood. A cursor
-    names some, for the case that the last one is deleted.
+    In a provider's own order only its neighbours identify a row's position. A cursor contains
+    several rows, in case the last one is deleted.
     """
     progress = None if after is None else _progress(after, of)
-    named = () if progress is None else _decoded(progress, tuple[tuple[str, str], ...])
-    parts = await _whole(listings)
+    last_refs = () if progress is None else _decoded(progress, tuple[tuple[str, str], ...])
+    parts = await _read_all(sources)
     rows = [row for part in reversed(parts) for row in reversed(part.rows)]
-    places = {ref(row): place for place, row in enumerate(rows)}
+    indexes = {ref(row): index for index, row in enumerate(rows)}
     start = 0
     if progress is not None:
-        known = [places[Ref(*each)] for each in named if Ref(*each) in places]
-        # If all of them are gone, that many fewer rows stand in front.
-        gone = max(progress.shown - len(named), 0)
-        start = max(known) + 1 if known else min(gone, len(rows))
+        remaining = [indexes[Ref(*each)] for each in last_refs if Ref(*each) in indexes]
+        # If all of them were deleted, that many fewer rows come before.
+        before = max(progress.shown - len(last_refs), 0)
+        start = max(remaining) + 1 if remaining else min(before, len(rows))
 
     def cursor(row: int) -> Progress:
         end = start + row + 1
-        refs = [ref(each) for each in rows[max(end - REMEMBERED, 0) : end]]
-        named = [(each.provider, each.key) for each in refs]
-        return Progress(msgspec.json.encode(named).decode(), end)
+        refs = [ref(each) for each in rows[max(end - CURSOR_ROWS, 0) : end]]
+        pairs = [(each.provider, each.key) for each in refs]
+        return Progress(msgspec.json.encode(pairs).decode(), end)
 
     return _page(parts, rows, start, first, after, of, cursor)
 
 
-async def _whole(listings: Sequence[ListSource[T]]) -> Sequence[Part[T]]:
+async def _read_all(sources: Sequence[ListSource[T]]) -> Sequence[Part[T]]:
     """Read all lists to their ends. A provider that fails contributes nothing."""
-    parts = [Part(listing, START) for listing in listings]
-    await asyncio.gather(*(part.ask(LONGEST_ORDERED, with_total=False) for part in parts))
+    parts = [Part(source, START) for source in sources]
+    await asyncio.gather(*(part.try_read(MAX_SORTED_ROWS, with_total=False) for part in parts))
     for part in parts:
         if part.error is None and not part.is_done:
             raise BadInput(
-                f"Provider {part.listing.provider!r} has too many rows to be sorted here; "
+                f"Provider {part.list_source.provider!r} has too many rows to be sorted here; "
                 "use the order PROVIDER, or a filter."
             )
     return parts
 
 
-def _page(  # noqa: PLR0913, PLR0917  # what both orders have in common
+def _page(  # noqa: PLR0913, PLR0917  # the parts of both orders
     parts: Sequence[Part[T]],
     rows: Sequence[T],
     start: int,
@@ -160,29 +162,31 @@ def _page(  # noqa: PLR0913, PLR0917  # what both orders have in common
     )
 
 
-def _is_behind(place: _Place, other: _Place, *, reverse: bool) -> bool:
-    """Tell whether a place comes after another one."""
-    if place.value == other.value:
-        return place[1:] > other[1:]
-    if place.value is None or other.value is None:
-        return place.value is None
-    is_greater: bool = place.value > other.value
+def _is_after(key: _SortKey, other: _SortKey, *, reverse: bool) -> bool:
+    """Return whether a row with this key comes after one with the other."""
+    if key.value == other.value:
+        return key[1:] > other[1:]
+    if key.value is None or other.value is None:
+        return key.value is None
+    is_greater: bool = key.value > other.value
     return is_greater is not reverse
 
 
-def _read_place(after: str, of: Identity, order: Order[T], providers: Mapping[str, int]) -> _Place:
-    """Return the place that a cursor of this order remembers. Raises `BadInput`."""
+def _read_sort_key(
+    after: str, of: Identity, order: Order[T], providers: Mapping[str, int]
+) -> _SortKey:
+    """Return the sort key in a cursor of this order. Raises `BadInput`."""
     progress = _progress(after, of)
     value, provider, key = _decoded(progress, tuple[str | int | None, str, str])
     if (value is not None and type(value) is not order.kind) or provider not in providers:
-        raise BadInput(FORGED)
-    return _Place(value, providers[provider], key)
+        raise BadInput(INVALID_CURSOR)
+    return _SortKey(value, providers[provider], key)
 
 
 def _progress(after: str, of: Identity) -> Progress:
     progress = cursors.read(digest(of), after).get("")
     if progress is None:
-        raise BadInput(FORGED)
+        raise BadInput(INVALID_CURSOR)
     return progress
 
 
@@ -190,4 +194,4 @@ def _decoded(progress: Progress, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(progress.position or "", type=kind)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise BadInput(FORGED) from error
+        raise BadInput(INVALID_CURSOR) from error

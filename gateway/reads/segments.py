@@ -14,7 +14,7 @@ from gateway.providers.base.adapter import (
     ListsSegments,
 )
 from gateway.providers.base.write_protocols import ReordersSegments
-from gateway.reads.base import Paging, RequestReads, checked
+from gateway.reads.base import Paging, RequestReads, check_paging
 from gateway.reads.cursor import identity
 from gateway.reads.merged_list import (
     Connection,
@@ -23,7 +23,7 @@ from gateway.reads.merged_list import (
     merge,
     settled_list,
 )
-from gateway.reads.ordered_list import Order, backwards, ordered
+from gateway.reads.ordered_list import Order, reversed_page, sorted_page
 from gateway.upstream.provider import Provider
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,82 +47,82 @@ class SegmentReads(RequestReads):
 
     async def segments(
         self,
-        wanted: SegmentFilter,
+        filters: SegmentFilter,
         paging: Paging,
         sort: SortKey = SortKey.PROVIDER,
         *,
         reverse: bool = False,
     ) -> Connection[Segment]:
-        """List segments of all providers in scope; a failed one stands in the sources."""
-        checked(paging)
-        scope = self._scope(
-            wanted.providers,
-            None if wanted.refs is None else [ref.provider for ref in wanted.refs],
-            None if wanted.customer is None else [wanted.customer.provider],
-            None if wanted.native_of is None else [self._known(wanted.native_of)],
+        """List segments of the selected providers; failed ones are reported in the sources."""
+        check_paging(paging)
+        providers = self._select(
+            filters.providers,
+            None if filters.refs is None else [ref.provider for ref in filters.refs],
+            None if filters.customer is None else [filters.customer.provider],
+            None if filters.native_of is None else [self._checked_key(filters.native_of)],
         )
-        listings = [self._segments_of_provider(provider, wanted) for provider in scope]
+        sources = [self._segments_of_provider(provider, filters) for provider in providers]
         languages = self._languages if sort is SortKey.NAME else ()
         of = partial(
-            identity, "segments", [p.key for p in scope], wanted, sort, reverse, languages
+            identity, "segments", [p.key for p in providers], filters, sort, reverse, languages
         )
         if sort is SortKey.PROVIDER and not reverse:
             return await merge(
-                listings, paging.first, paging.after, of=of, with_total=paging.with_total
+                sources, paging.first, paging.after, of=of, with_total=paging.with_total
             )
         if sort is SortKey.PROVIDER:
-            return await backwards(listings, paging.first, paging.after, of=of, ref=_ref)
+            return await reversed_page(sources, paging.first, paging.after, of=of, ref=_ref)
         by, kind = SORTING[sort], str if sort is SortKey.NAME else int
         order = Order(lambda segment: by(segment, self._languages), kind, reverse, _ref)
-        return await ordered(listings, paging.first, paging.after, of=of, order=order)
+        return await sorted_page(sources, paging.first, paging.after, of=of, order=order)
 
     def _segments_of_provider(
-        self, provider: Provider, wanted: SegmentFilter
+        self, provider: Provider, filters: SegmentFilter
     ) -> ListSource[Segment]:
-        """Return one provider's part of the list of segments, asked in its cheapest way."""
-        key, adapter, query = provider.key, provider.adapter, wanted.query
+        """Return one provider's part of the list, by its cheapest calls."""
+        key, adapter, query = provider.key, provider.adapter, filters.query
         if (
             (query.membership is not None and not query.membership & adapter.memberships)
             or (query.status is not None and query.status not in adapter.statuses)
             or (query.site_code is not None and not adapter.has_sites)
         ):
             return empty_list(key)
-        # What all its segments are need not be asked for, nor stand in the way of its total.
+        # A filter that all its segments match is dropped: it would only hide the total.
         if query.membership is not None and query.membership >= adapter.memberships:
             query = msgspec.structs.replace(query, membership=None)
         if query.status is not None and adapter.statuses == {query.status}:
             query = msgspec.structs.replace(query, status=None)
 
-        if wanted.refs is not None or wanted.customer is not None:
+        if filters.refs is not None or filters.customer is not None:
             if query.native is not None:
                 raise BadInput("filter.native cannot be combined with ids or customerId.")
-            rows = partial(self._named_segments, provider, wanted, query)
+            rows = partial(self._named_segments, provider, filters, query)
             return settled_list(key, rows, provider.origin)
         holds = query.holds if query.is_local else None
         return ListSource(key, self._segment_page(provider, query), holds)
 
     async def _named_segments(
-        self, provider: Provider, wanted: SegmentFilter, query: SegmentQuery
+        self, provider: Provider, filters: SegmentFilter, query: SegmentQuery
     ) -> Sequence[Segment]:
-        """Read segments that are named by their ids, by a customer who is in them, or by both."""
+        """Read segments by their ids, by a customer in them, or by both."""
         refs: Sequence[Ref] | None = None
-        if wanted.refs is not None:
-            refs = [ref for ref in dict.fromkeys(wanted.refs) if ref.provider == provider.key]
-        if wanted.customer is not None:
-            rows = await self._loaders.assignments_of.load(wanted.customer) or ()
+        if filters.refs is not None:
+            refs = [ref for ref in dict.fromkeys(filters.refs) if ref.provider == provider.key]
+        if filters.customer is not None:
+            rows = await self._loaders.assignments_of.load(filters.customer) or ()
             within = [Ref(row.ref.provider, row.ref.segment) for row in rows]
             refs = within if refs is None else [ref for ref in refs if ref in within]
-        found = await self._loaders.segment.load_many(list(refs or ()))
-        return [segment for segment in found if segment is not None and query.holds(segment)]
+        segments = await self._loaders.segment.load_many(list(refs or ()))
+        return [segment for segment in segments if segment is not None and query.holds(segment)]
 
     def _segment_page(
         self, provider: Provider, query: SegmentQuery
     ) -> Callable[[PageRequest], Awaitable[Page[Segment]]]:
         async def page(request: PageRequest) -> Page[Segment]:
             adapter = provider.require(ListsSegments, "SEGMENT_LIST")
-            found = await self._loaders.fetch(provider, adapter.segments, query, request)
-            self._loaders.prime_segments(found.rows)
-            return found
+            segments = await self._loaders.fetch(provider, adapter.segments, query, request)
+            self._loaders.prime_segments(segments.rows)
+            return segments
 
         return page
 
@@ -130,33 +130,35 @@ class SegmentReads(RequestReads):
         self,
         ref: Ref,
         paging: Paging,
-        keep: Callable[[Segment], bool] | None = None,
+        is_shown: Callable[[Segment], bool] | None = None,
         *,
         whole: bool,
     ) -> Connection[Segment]:
-        """List a customer's segments; a provider that fails stands in the sources.
+        """List a customer's segments; a failed provider is reported in the sources.
 
-        `whole` reads what the provider tells only in part; without it a segment may be partial.
+        `whole` completes partial segments with further calls.
         """
-        checked(paging)
+        check_paging(paging)
 
         async def rows() -> Sequence[Segment]:
             assignments = await self._loaders.assignments_of.load(ref) or Walked()
-            told = [row.segment for row in assignments if row.segment is not None]
-            if len(told) < len(assignments) or (whole and any(each.is_partial for each in told)):
-                told = list(await self._whole(assignments))
-            return assignments.but(each for each in told if keep is None or keep(each))
+            segments = [row.segment for row in assignments if row.segment is not None]
+            if len(segments) < len(assignments) or (
+                whole and any(each.is_partial for each in segments)
+            ):
+                segments = list(await self._whole(assignments))
+            return assignments.but(each for each in segments if is_shown is None or is_shown(each))
 
         return await merge(
             [settled_list(ref.provider, rows, self._providers[ref.provider].origin)],
             paging.first,
             paging.after,
-            of=partial(identity, "segments of", ref, keep is None),
+            of=partial(identity, "segments of", ref, is_shown is None),
             with_total=paging.with_total,
         )
 
     async def primary_segment(self, ref: Ref) -> Segment | None:
-        """Return the customer's segment that wins by priority; None where none is ranked."""
+        """Return the customer's segment of highest priority; None if none has a priority."""
         provider = self._providers.get(ref.provider)
         if provider is None or not provider.offers(ReordersSegments):
             return None
@@ -169,11 +171,11 @@ class SegmentReads(RequestReads):
         return min(ranked, key=lambda segment: segment.priority or 0, default=None)
 
     async def _whole(self, assignments: Sequence[Assignment]) -> Sequence[Segment]:
-        """Return the segments of assignments, read whole where the answer told only a part."""
-        found = await self._loaders.segment.load_many(
+        """Return the complete segments of these assignments."""
+        segments = await self._loaders.segment.load_many(
             [Ref(each.ref.provider, each.ref.segment) for each in assignments]
         )
-        return [segment for segment in found if segment is not None]
+        return [segment for segment in segments if segment is not None]
 
 
 def _ref(segment: Segment) -> Ref:

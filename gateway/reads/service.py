@@ -7,14 +7,14 @@ from gateway.reads.segments import SegmentReads
 
 
 class ReadService(SegmentReads, CustomerReads, MembershipReads):
-    """Everything that one request may read beyond single things by their keys."""
+    """All reads of one request except those by key, which are the loaders'."""
 
     async def limit_used(self, provider: str, limit: str) -> int | None:
-        """Count what stands against a provider's limit; None when it cannot be asked."""
+        """Return how much of a provider's limit is used; None if it cannot be read."""
         chosen = self._providers[provider]
         if not chosen.offers(CountsLimits):
             return None
         used = chosen.require(CountsLimits, "LIMITS").used
         if chosen.plan(used, limit) is None:
             return None
-        return await self._loaders.fetch(chosen, used, limit)  # type: ignore[arg-type]  # it is not None
+        return await self._loaders.fetch(chosen, used, limit)  # type: ignore[arg-type]  # the plan is not None

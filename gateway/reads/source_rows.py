@@ -1,4 +1,4 @@
-"""The rows of `sources`: what each provider contributed to a page, and where that is from."""
+"""The rows of `sources`: what each provider contributed to a page, and its origin."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -12,12 +12,12 @@ LARGEST_INT = 2**31 - 1
 
 
 def oldest(origins: Iterable[Origin]) -> Origin:
-    """Return the origin that promises least; LIVE of none."""
-    return max(origins, key=AGING.index, default=Origin.LIVE)
+    """Return the least current of these origins; LIVE without any."""
+    return max(origins, key=ORIGINS.index, default=Origin.LIVE)
 
 
-AGING = (Origin.LIVE, Origin.RECORDED, Origin.CACHED, Origin.STALE)
-"""From what is surely so to what may have changed."""
+ORIGINS = (Origin.LIVE, Origin.RECORDED, Origin.CACHED, Origin.STALE)
+"""From the most to the least current."""
 
 
 class Source(NamedTuple):
@@ -25,12 +25,12 @@ class Source(NamedTuple):
 
     provider: str
     origin: Origin | None
-    """None when it failed, or when this page needed nothing of it."""
+    """None if it failed, or if the page needed nothing from it."""
     fetched_at: datetime | None
     total: int | None
     error: GatewayError | None
     skipped: int = 0
-    """Rows that are left out of the page, since their ids cannot be read."""
+    """The number of rows omitted because their ids cannot be read."""
 
 
 def source_of(  # noqa: PLR0913  # parts of one row, most by name
@@ -42,12 +42,12 @@ def source_of(  # noqa: PLR0913  # parts of one row, most by name
     *,
     skipped: int = 0,
 ) -> Source:
-    """Return a source; what is LIVE was read just now."""
+    """Return a source; a LIVE one was read now."""
     if origin is Origin.LIVE:
         fetched_at = datetime.now(UTC)
     return Source(provider, origin, fetched_at, countable(total), error, skipped)
 
 
 def countable(total: int | None) -> int | None:
-    """Return a total that a client can be shown; None for one beyond GraphQL's Int."""
+    """Return the total, or None if GraphQL's Int cannot represent it."""
     return total if total is not None and total <= LARGEST_INT else None

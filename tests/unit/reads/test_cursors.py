@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gateway.domain.entities import Membership
 from gateway.domain.queries import SegmentFilter, SegmentQuery
 from gateway.errors import BadInput
-from gateway.reads.cursor import LONGEST, START, Progress, State, identity, read, write
+from gateway.reads.cursor import MAX_LENGTH, START, Progress, State, identity, read, write
 from gateway.reads.merged_list import merge
 from tests.unit.reads.listings import FakeList, listings
 
@@ -96,7 +96,7 @@ def test_a_cursor_with_one_character_changed_is_refused_or_read(at: int, put: st
         pytest.param(packed(["list", {"a": [None, 0, 2**31, 0]}]), id="a total above Int"),
         pytest.param(packed(["list", {"a": [None, 0, None, 9]}]), id="a state that is none"),
         pytest.param(packed(["list", {"a": [5, 0, None, 0]}]), id="a position that is no text"),
-        pytest.param(packed(["list", {"a": ["x" * LONGEST, 0, None, 0]}]), id="too long"),
+        pytest.param(packed(["list", {"a": ["x" * MAX_LENGTH, 0, None, 0]}]), id="too long"),
         pytest.param(urlsafe_b64encode(b"[" * 6000).decode(), id="too deep"),
     ],
 )

@@ -13,7 +13,7 @@ from gateway.errors import BadInput, Broken
 from gateway.reads import ordered_list
 from gateway.reads.cursor import Progress, write
 from gateway.reads.merged_list import Connection, ListSource, merge, settled_list
-from gateway.reads.ordered_list import Order, backwards, ordered
+from gateway.reads.ordered_list import Order, reversed_page, sorted_page
 from tests.unit.reads.listings import FakeList, Row, every_row, listings
 
 steady = settings(deadline=None, max_examples=60)
@@ -74,7 +74,7 @@ async def test_a_walk_shows_each_row_once_by_rank(
     cursors: list[str] = []
     after, has_next = None, True
     while has_next:
-        page = await ordered(
+        page = await sorted_page(
             [settled("a", ranked("a", a)), settled("b", ranked("b", b))],
             first,
             after,
@@ -92,7 +92,7 @@ async def test_a_walk_shows_each_row_once_by_rank(
         after, has_next = page.end_cursor, page.has_next
     assert seen == expected
     for place, cursor in enumerate(cursors):
-        rest = await ordered(
+        rest = await sorted_page(
             [settled("a", ranked("a", a)), settled("b", ranked("b", b))],
             99,
             cursor,
@@ -150,7 +150,7 @@ async def test_rows_made_and_deleted_between_pages(
     """A row made in front is not shown twice, and a deleted one makes no other be missed."""
     order = by_value(reverse=reverse)
     rows = [*ranked("a", a), *ranked("b", b)]
-    walk = Walk(rows, lambda lists_, after: ordered(lists_, first, after, of="x", order=order))
+    walk = Walk(rows, lambda lists_, after: sorted_page(lists_, first, after, of="x", order=order))
     for _ in range(50):
         if not await walk.step():
             break
@@ -168,7 +168,7 @@ async def test_rows_made_and_deleted_between_pages_backwards(
     """In the opposite of the providers' own order likewise: the cursor names several rows."""
     rows = [*ranked("a", a), *ranked("b", b)]
     walk = Walk(
-        rows, lambda lists_, after: backwards(lists_, first, after, of="x", ref=ref_of_ranked)
+        rows, lambda lists_, after: reversed_page(lists_, first, after, of="x", ref=ref_of_ranked)
     )
     for _ in range(50):
         if not await walk.step():
@@ -182,9 +182,9 @@ async def test_rows_made_and_deleted_between_pages_backwards(
 async def test_backwards_when_all_remembered_rows_are_gone() -> None:
     """Then the list goes on by how many were shown before those."""
     rows = ranked("a", range(9))
-    page = await backwards([settled("a", rows)], 4, None, of="x", ref=ref_of_ranked)
+    page = await reversed_page([settled("a", rows)], 4, None, of="x", ref=ref_of_ranked)
     left = [*rows[:5], rows[8]]
-    rest = await backwards([settled("a", left)], 9, page.end_cursor, of="x", ref=ref_of_ranked)
+    rest = await reversed_page([settled("a", left)], 9, page.end_cursor, of="x", ref=ref_of_ranked)
 
     assert [row.name for row in page.rows] == ["a08", "a07", "a06", "a05"]
     assert [row.name for row in rest.rows] == ["a04", "a03", "a02", "a01", "a00"]
@@ -198,10 +198,12 @@ async def test_a_forged_place_is_refused(position: str | None) -> None:
     """A value of another kind could not be compared: it is no place of this order."""
     cursor = write("x", {"": Progress(position, 1)})
     with pytest.raises(BadInput) as refused:
-        await ordered([settled("a", [])], 4, cursor, of="x", order=by_value(reverse=False))
+        await sorted_page([settled("a", [])], 4, cursor, of="x", order=by_value(reverse=False))
     assert str(refused.value) == "The cursor was not made by this gateway."
     with pytest.raises(BadInput):
-        await ordered([settled("a", [])], 4, write("x", {}), of="x", order=by_value(reverse=False))
+        await sorted_page(
+            [settled("a", [])], 4, write("x", {}), of="x", order=by_value(reverse=False)
+        )
 
 
 async def test_long_texts_rank_by_their_beginning() -> None:
@@ -209,8 +211,8 @@ async def test_long_texts_rank_by_their_beginning() -> None:
     names = {"a00": "x" * 5000 + "b", "a01": "x" * 5000 + "a", "a02": "y" * 9000}
     order = Order[Ranked](lambda row: names[row.name], str, reverse=False, ref=ref_of_ranked)
     lists_ = [settled("a", ranked("a", [0, 0, 0]))]
-    first = await ordered(lists_, 1, None, of="x", order=order)
-    rest = await ordered(lists_, 9, first.end_cursor, of="x", order=order)
+    first = await sorted_page(lists_, 1, None, of="x", order=order)
+    rest = await sorted_page(lists_, 9, first.end_cursor, of="x", order=order)
 
     assert [row.name for row in [*first.rows, *rest.rows]] == ["a00", "a01", "a02"]
     assert len(first.end_cursor or "") < 1000
@@ -219,7 +221,7 @@ async def test_long_texts_rank_by_their_beginning() -> None:
 async def by_place(lists_: Sequence[FakeList], first: int = 9) -> Connection[Row]:
     """Return the first page by place, the highest first."""
     order = Order[Row](lambda row: row.place, int, reverse=True, ref=ref_of_row)
-    return await ordered(listings(lists_), first, None, of="x", order=order)
+    return await sorted_page(listings(lists_), first, None, of="x", order=order)
 
 
 async def test_a_failing_provider_costs_its_own_rows_and_the_total() -> None:
@@ -232,7 +234,7 @@ async def test_a_failing_provider_costs_its_own_rows_and_the_total() -> None:
 
 async def test_a_list_too_long_to_rank_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """One row more than is ranked at most: an error that says what to do, not a wrong order."""
-    monkeypatch.setattr(ordered_list, "LONGEST_ORDERED", 5)
+    monkeypatch.setattr(ordered_list, "MAX_SORTED_ROWS", 5)
     assert len((await by_place([FakeList("a", 5, largest=2)])).rows) == 5
     with pytest.raises(BadInput) as refused:
         await by_place([FakeList("a", 6, largest=2)])
@@ -244,8 +246,8 @@ async def test_a_list_too_long_to_rank_is_refused(monkeypatch: pytest.MonkeyPatc
 async def test_a_cursor_behind_the_end_shows_nothing() -> None:
     """A list that has lost all rows behind a cursor ends; the cursor stays the end."""
     order = Order[Row](lambda row: row.place, int, reverse=False, ref=ref_of_row)
-    page = await ordered(listings([FakeList("a", 5)]), 4, None, of="x", order=order)
-    rest = await ordered(listings([FakeList("a", 2)]), 4, page.end_cursor, of="x", order=order)
+    page = await sorted_page(listings([FakeList("a", 5)]), 4, None, of="x", order=order)
+    rest = await sorted_page(listings([FakeList("a", 2)]), 4, page.end_cursor, of="x", order=order)
 
     assert (rest.rows, rest.has_next, rest.end_cursor) == ([], False, page.end_cursor)
 
@@ -256,7 +258,7 @@ async def test_a_cursor_of_the_other_order_is_refused() -> None:
     page = await merge(listings(lists_), 2, None, of="in order of providers")
     assert every_row(lists_)[:2] == page.rows
     with pytest.raises(BadInput):
-        await ordered(
+        await sorted_page(
             listings(lists_),
             2,
             page.end_cursor,
