@@ -1,1 +1,1 @@
-"""Everything GraphQL and nothing else."""
+"""The GraphQL schema and its execution."""

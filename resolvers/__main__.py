@@ -1,4 +1,4 @@
-"""Prints the schema: `python -m resolvers > schema.graphql`."""
+"""Print the schema: `python -m resolvers > schema.graphql`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What the input of a mutation is about, for the audit log: ids, and nothing else of it."""
+"""The ids in the input of a mutation, for the audit log: nothing else of it is logged."""
 
 from typing import Any
 
@@ -10,70 +10,70 @@ from resolvers.inputs.filters import given
 from resolvers.inputs.mutation_inputs import CustomerSegmentsInput
 
 
-def targets(asked: Any) -> Targets:
-    """Return what an input names, as far as it names it rightly."""
-    found = Targets()
-    _note(found, asked)
+def targets(value: Any) -> Targets:
+    """Return the ids in an input, except malformed ones."""
+    result = Targets()
+    _note(result, value)
     for name in ("segments", "assignments", "customers"):
-        for row in _list(asked, name):
+        for row in _list(value, name):
             if not isinstance(row, str):
-                _note(found, row)
-    return found
+                _note(result, row)
+    return result
 
 
-def destinations(asked: Any) -> frozenset[str]:
-    """Return the keys of the providers that an input writes to, as far as it names them rightly.
+def destinations(value: Any) -> frozenset[str]:
+    """Return the keys of the providers that an input writes to, except from malformed ids.
 
-    Several only for a bulk of global ids.
+    Only a bulk mutation of global ids can have several.
     """
-    provider = getattr(asked, "provider", None)
+    provider = getattr(value, "provider", None)
     if provider:
         return frozenset({provider})
-    single = given(getattr(asked, "id", None)) or given(getattr(asked, "segment_id", None))
-    found = Targets()
-    for text in [single] if single else _list(asked, "ids"):
-        _note_id(found, text)
-    return frozenset(found.providers)
+    single = given(getattr(value, "id", None)) or given(getattr(value, "segment_id", None))
+    result = Targets()
+    for text in [single] if single else _list(value, "ids"):
+        _note_id(result, text)
+    return frozenset(result.providers)
 
 
-def _note(found: Targets, asked: Any) -> None:
-    """Take in one input, or one row of a bulk."""
+def _note(result: Targets, value: Any) -> None:
+    """Add the ids of an input, or of one row of a bulk mutation."""
     for name in ("id", "segment_id", "customer_id"):
-        _note_id(found, given(getattr(asked, name, None)))
+        _note_id(result, given(getattr(value, name, None)))
     for name in ("ids", "segment_ids", "customers"):
-        for text in _list(asked, name):
-            _note_id(found, text)
-    _note_own_ids(found, asked)
+        for text in _list(value, name):
+            _note_id(result, text)
+    _note_own_ids(result, value)
 
 
-def _note_own_ids(found: Targets, asked: Any) -> None:
-    """Take in the providers' own ids."""
-    if provider := getattr(asked, "provider", None):
-        found.providers[provider] = None
-    if external_id := given(getattr(asked, "external_id", None)):
-        of_customer = isinstance(asked, CustomerSegmentsInput)
-        (found.customers if of_customer else found.segments)[external_id] = None
-    if identity := given(getattr(asked, "identity", None)):
-        found.customers[identity.external_id] = None
-    found.customers.update(dict.fromkeys(_list(asked, "customer_external_ids")))
-    if isinstance(asked, CustomerSegmentsInput):
-        pairs = (f"{tag.type}:{tag.value}" for tag in _list(asked, "segments"))
-        found.segments.update(dict.fromkeys(pairs))
+def _note_own_ids(result: Targets, value: Any) -> None:
+    """Add the providers' own ids."""
+    if provider := getattr(value, "provider", None):
+        result.providers[provider] = None
+    if external_id := given(getattr(value, "external_id", None)):
+        of_customer = isinstance(value, CustomerSegmentsInput)
+        (result.customers if of_customer else result.segments)[external_id] = None
+    if identity := given(getattr(value, "identity", None)):
+        result.customers[identity.external_id] = None
+    result.customers.update(dict.fromkeys(_list(value, "customer_external_ids")))
+    if isinstance(value, CustomerSegmentsInput):
+        pairs = (f"{tag.type}:{tag.value}" for tag in _list(value, "segments"))
+        result.segments.update(dict.fromkeys(pairs))
 
 
-def _note_id(found: Targets, text: Any) -> None:
+def _note_id(result: Targets, text: Any) -> None:
     if not isinstance(text, str):
         return
     try:
         kind, (provider, *keys) = global_ids.read(text)
     except BadInput:
         return
-    found.providers[provider] = None
+    result.providers[provider] = None
     if kind in {Kind.SEGMENT, Kind.ASSIGNMENT}:
-        found.segments[keys[0]] = None
+        result.segments[keys[0]] = None
     if kind in {Kind.CUSTOMER, Kind.ASSIGNMENT}:
-        found.customers[keys[1 if kind is Kind.ASSIGNMENT else 0]] = None
+        result.customers[keys[1 if kind is Kind.ASSIGNMENT else 0]] = None
 
 
-def _list(asked: Any, name: str) -> list[Any]:
-    return given(getattr(asked, name, None)) or []
+def _list(value: Any, name: str) -> list[Any]:
+    return given(getattr(value, name, None)) or []

@@ -1,11 +1,11 @@
-"""How a field gets its value: one declaration for both executors.
+"""Declarations of fields: one declaration serves both executors.
 
-An object of the schema shows one value of the domain (a `View`), and its fields are declared by
-what they do with that value. graphql-core calls the resolver that is made of a declaration here;
-the compiled executor (`resolvers.execution`) reads the declaration itself and needs no views.
+An object type shows one domain value (it is a `View` of it), and its fields are declared by what
+they do with that value. graphql-core calls a resolver that is created from the declaration here;
+the compiled executor (`resolvers.execution`) uses the declaration itself, without views.
 
-Functions that take arguments beyond the value and `info` make them arguments of the field.
-`requirement` is what the field needs of its caller, where that is not what its type says.
+Parameters of a function after the value and `info` become arguments of the field. `requirement`
+overrides the requirement of the type.
 """
 
 import inspect
@@ -30,7 +30,7 @@ DECLARATION = "resolvers.field_declarations"
 
 
 class ResolverKind(Enum):
-    """What a declaration does."""
+    """How a field gets its value."""
 
     ATTRIBUTE = "attribute"
     COMPUTED = "computed"
@@ -39,47 +39,47 @@ class ResolverKind(Enum):
 
 
 class Shortcut(NamedTuple):
-    """How a field that is read is got of values that tell it themselves."""
+    """How a field is computed without a read, if the values already have what it needs."""
 
     of_all: Callable[[Sequence[Any]], bool]
-    """True if these values all do."""
+    """Return whether all of these values have it."""
     path: str
-    """The attribute that it is; empty where the function computes it."""
+    """The attribute path; empty if the function computes the value."""
     function: Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """How one field gets its value of a value."""
+    """How one field gets its value from a domain value."""
 
     kind: ResolverKind
     path: str
     function: Callable[..., Any]
     takes_info: bool
     parameters: Sequence[inspect.Parameter]
-    """Its arguments: what the function takes beyond the value and `info`."""
+    """Its arguments: the function's parameters after the value and `info`."""
     many: Callable[..., Sequence[Any]] | None = None
-    """Computes it for many values at once, in order, given what the function is."""
+    """Compute the field for many values at once, in order, with the function's other arguments."""
     shortcut: Shortcut | None = None
-    """Of a field that is read: how it is got without reading, if the values suffice."""
+    """For a field that is read: how to get it without a read."""
 
 
 class View:
-    """Shows one value; every object type with declared fields is one."""
+    """The base class of object types with declared fields: a view of one domain value."""
 
     value: Any
 
     def __init__(self, *, value: Any) -> None:
-        """Show a value; Strawberry makes this anew for each type."""
+        """Wrap a value; Strawberry generates this for each type."""
 
     @classmethod
     def of(cls, value: Any) -> Self:
-        """Show a value: the one crossing from the domain to the schema."""
+        """Wrap a domain value; the only way from the domain to the schema."""
         return cls(value=value)
 
 
 def attribute(path: str, description: str, requirement: Requirement | None = None) -> Any:
-    """Declare a field that is an attribute of the value, or one of those: `ref.key`."""
+    """Declare a field that is an attribute of the value; the path may be dotted: `ref.key`."""
     if not all(part.isidentifier() for part in path.split(".")):
         raise ValueError(path)
     declaration = Declaration(ResolverKind.ATTRIBUTE, path, attrgetter(path), False, ())  # noqa: FBT003  # it takes no `info`
@@ -106,11 +106,11 @@ def computed_all(
 ) -> Any:
     """Declare a field that is computed for many values at once. No I/O.
 
-    `(values, info, …) -> Sequence[value]`: one for each, in order, none depending on another.
+    `(values, info, …) -> Sequence[value]`: one per value, in order, independent of each other.
     """
 
-    def function(value: Any, *given: Any, **arguments: Any) -> Any:
-        return many((value,), *given, **arguments)[0]
+    def function(value: Any, *args: Any, **arguments: Any) -> Any:
+        return many((value,), *args, **arguments)[0]
 
     declaration = replace(_declared(ResolverKind.COMPUTED, many), function=function, many=many)
     return _field(declaration, description, requirement)
@@ -121,7 +121,7 @@ def read(
 ) -> Any:
     """Declare a field that is read for each value: `async (value, info, …) -> value`.
 
-    Whatever reads for many values at once belongs in `read_all`.
+    Use `read_all` for a function that can read for many values at once.
     """
     return _field(_declared(ResolverKind.READ, function), description, requirement)
 
@@ -134,8 +134,8 @@ def read_all(
 ) -> Any:
     """Declare a field that is read for all values of a level at once.
 
-    `async (values, info, …) -> Sequence[value | Exception]`: one answer for each, in order.
-    `shortcut` gives the same answers where the values tell them all themselves.
+    `async (values, info, …) -> Sequence[value | Exception]`: one result per value, in order.
+    `shortcut` gives the same results without a read, if the values have them.
     """
     return _field(
         replace(_declared(ResolverKind.READ_ALL, function), shortcut=shortcut),
@@ -159,80 +159,81 @@ def _field(declaration: Declaration, description: str, requirement: Requirement 
 
 
 def _resolver(declaration: Declaration) -> Callable[..., Any]:
-    """Return what graphql-core calls, with the arguments that Strawberry is to see."""
+    """Return the resolver for graphql-core, with the signature that Strawberry reads."""
     function, takes_info = declaration.function, declaration.takes_info
 
     def compute(self: Any, info: Info[RequestContext, Any], **arguments: Any) -> Any:
         field_info = (FieldInfo.of(info),) if takes_info else ()
-        return crossed(info, function(_value(self), *field_info, **arguments))
+        return wrap(info, function(_value(self), *field_info, **arguments))
 
     async def read_one(self: Any, info: Info[RequestContext, Any], **arguments: Any) -> Any:
         try:
-            return crossed(info, await function(_value(self), FieldInfo.of(info), **arguments))
+            return wrap(info, await function(_value(self), FieldInfo.of(info), **arguments))
         except Unsupported:
-            return _lacking(info)
+            return _unsupported(info)
 
     async def read_many(self: Any, info: Info[RequestContext, Any], **arguments: Any) -> Any:
-        # The same mentions of a field have the same arguments, wherever in the answer they stand.
-        mentions = tuple(id(node) for node in info._raw_info.field_nodes)  # noqa: SLF001  # as in selection.py
-        loader = info.context.batches.get(mentions)
+        # The same field nodes have the same arguments, wherever they occur in the response.
+        nodes = tuple(id(node) for node in info._raw_info.field_nodes)  # noqa: SLF001  # as in lookahead.py
+        loader = info.context.batches.get(nodes)
         if loader is None:
             field_info = FieldInfo.of(info)
 
             async def batch(values: list[Any]) -> list[Any]:
                 return list(await function(values, field_info, **arguments))
 
-            loader = info.context.batches[mentions] = DataLoader(batch, cache=False)
+            loader = info.context.batches[nodes] = DataLoader(batch, cache=False)
         try:
-            return crossed(info, await loader.load(_value(self)))
+            return wrap(info, await loader.load(_value(self)))
         except Unsupported:
-            return _lacking(info)
+            return _unsupported(info)
 
-    made: Callable[..., Any] = {ResolverKind.READ: read_one, ResolverKind.READ_ALL: read_many}.get(
-        declaration.kind, compute
-    )
-    own = list(inspect.signature(made).parameters.values())[:2]
+    resolver: Callable[..., Any] = {
+        ResolverKind.READ: read_one,
+        ResolverKind.READ_ALL: read_many,
+    }.get(declaration.kind, compute)
+    fixed = list(inspect.signature(resolver).parameters.values())[:2]
     named = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in declaration.parameters]
-    made.__signature__ = inspect.Signature([*own, *named])  # type: ignore[attr-defined]  # functions take attributes
-    made.__module__ = getattr(function, "__module__", None) or __name__
-    return made
+    resolver.__signature__ = inspect.Signature([*fixed, *named])  # type: ignore[attr-defined]  # functions take attributes
+    resolver.__module__ = getattr(function, "__module__", None) or __name__
+    return resolver
 
 
-def lacks(kind: GraphQLOutputType, is_root: bool) -> bool:  # noqa: FBT001  # both by place
-    """Tell whether a field of this type is null where its provider has no such thing.
+def is_null_if_unsupported(kind: GraphQLOutputType, is_root: bool) -> bool:  # noqa: FBT001  # both are positional
+    """Return whether a field of this type is null if the provider does not support it.
 
-    A provider that cannot do something by its nature has not failed: `capabilities` says so in
-    advance, and an error would cost clients the rest of their data. At the root it is an error:
-    there the caller has chosen the provider.
+    A provider without a capability has not failed: `capabilities` says so in advance, and an error
+    could cost clients the rest of their data. At the root it is an error: there the caller chose
+    the provider.
     """
     return not is_root and not isinstance(kind, GraphQLNonNull)
 
 
-def _lacking(info: Info[RequestContext, Any]) -> None:
-    """Return null for what a provider lacks, or raise what it raised: call it from `except`."""
-    raw = info._raw_info  # noqa: SLF001  # as in selection.py
-    if not lacks(raw.return_type, raw.parent_type is raw.schema.query_type):
+def _unsupported(info: Info[RequestContext, Any]) -> None:
+    """Return null for an unsupported field, or raise the error again: call it from `except`."""
+    raw = info._raw_info  # noqa: SLF001  # as in lookahead.py
+    if not is_null_if_unsupported(raw.return_type, raw.parent_type is raw.schema.query_type):
         raise  # noqa: PLE0704  # as the docstring says
 
 
-def _value(shown: Any) -> Any:
-    return shown.value if isinstance(shown, View) else shown
+def _value(view: Any) -> Any:
+    return view.value if isinstance(view, View) else view
 
 
-def crossed(info: Info[RequestContext, Any], value: Any) -> Any:
-    """Return a value as graphql-core wants it: in the view of the field's type, lists in depth."""
-    kind: GraphQLOutputType = info._raw_info.return_type  # noqa: SLF001  # as in selection.py
+def wrap(info: Info[RequestContext, Any], value: Any) -> Any:
+    """Wrap a value, or the values of a list at any depth, in the view of the field's type."""
+    kind: GraphQLOutputType = info._raw_info.return_type  # noqa: SLF001  # as in lookahead.py
     definition = get_named_type(kind).extensions.get("strawberry-definition")
     view = getattr(definition, "origin", None)
     if isinstance(view, type) and issubclass(view, View):
-        return _shown(view, value)
+        return _wrap(view, value)
     return value
 
 
-def _shown(view: type[View], value: Any) -> Any:
+def _wrap(view: type[View], value: Any) -> Any:
     if value is None or isinstance(value, (View, Exception)):
         return value
-    # Values of the domain may be tuples themselves: only lists of the schema are plain ones.
+    # Domain values may be named tuples: only plain lists and tuples are lists of the schema.
     if type(value) in {list, tuple}:
-        return [_shown(view, each) for each in value]
+        return [_wrap(view, each) for each in value]
     return view.of(value)

@@ -1,6 +1,7 @@
-"""Global ids: opaque to callers, the same for the same thing, decoded by `node(id)`.
+"""Global ids: opaque to callers, one per object, decoded by `node(id)`.
 
-URL-safe base64 of a JSON array: the type's letter and the parts of the reference.
+A global id is the URL-safe base64 of a JSON array: the letter of the type, then the parts of the
+ref.
 """
 
 import binascii
@@ -18,21 +19,21 @@ from gateway.errors import BadInput
 
 
 class Kind(Enum):
-    """What has a global id."""
+    """The kinds of objects with a global id."""
 
     PROVIDER = "p"
     SEGMENT = "s"
     CUSTOMER = "c"
     ASSIGNMENT = "a"
     LEGAL_ENTITY = "l"
-    """No node: its id is only unique."""
+    """Not a node: its id is unique, but `node` does not accept it."""
 
 
-LONGEST = 2048
-"""Characters of an id that are read at all."""
+MAX_CHARACTERS = 2048
+"""A longer id is refused unread."""
 
-MOST_READ = 1024
-"""Ids whose meaning is kept: of the same thing many ask at about one time."""
+CACHED_IDS = 1024
+"""Decoded ids in the cache: many requests at about the same time have the same ids."""
 
 _KINDS: Mapping[type[Any], Kind] = {
     entities.Segment: Kind.SEGMENT,
@@ -47,7 +48,7 @@ _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 def _write(parts: tuple[str, ...]) -> str:
-    # As `base64.urlsafe_b64encode`, in a third of its time: every row of a list may have an id.
+    # Like `base64.urlsafe_b64encode` in a third of its time: every row of a list may have an id.
     return binascii.b2a_base64(_encode(parts)).translate(_URL_SAFE, b"=\n").decode()
 
 
@@ -60,7 +61,7 @@ def of(value: Any) -> str:
 
 
 def of_each(values: Sequence[Any]) -> Sequence[str]:
-    """Return the id of each: in two thirds of the time where they are of one type."""
+    """Return the id of each value: in two thirds of the time of `of` if all are of one type."""
     kinds = {*map(type, values)}
     kind = _KINDS.get(kinds.pop()) if len(kinds) == 1 else None
     if kind is None:
@@ -76,23 +77,23 @@ def of_each(values: Sequence[Any]) -> Sequence[str]:
         ]
     else:
         parts = [(letter, ref.provider, ref.key) for ref in refs]
-    written = b"".join(map(binascii.b2a_base64, map(_encode, parts)))  # a line for each
+    written = b"".join(map(binascii.b2a_base64, map(_encode, parts)))  # one line per id
     return written.translate(_URL_SAFE, b"=").decode().split("\n")[:-1]
 
 
 def of_ref(kind: Kind, ref: Ref | AssignmentRef) -> str:
-    """Return the id of what a reference names."""
-    if type(ref) is Ref:  # of all ways to ask this the cheapest by far
+    """Return the id of a ref."""
+    if type(ref) is Ref:  # by far the cheapest test
         return _write((kind._value_, ref.provider, ref.key))
     parts = (kind._value_, ref.provider, ref.segment, ref.customer)
     return _write(parts if ref.legal_entity is None else (*parts, ref.legal_entity))
 
 
-@lru_cache(MOST_READ)
+@lru_cache(CACHED_IDS)
 def read(text: str) -> tuple[Kind, tuple[str, ...]]:
-    """Return the type and the parts of an id. Raises `BadInput` for what is no id of ours."""
+    """Return the kind and the parts of an id. Raises `BadInput` for an invalid id."""
     try:
-        if len(text) > LONGEST:
+        if len(text) > MAX_CHARACTERS:
             refuse()
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
         letter, *parts = _decoder.decode(urlsafe_b64decode(padded))
@@ -100,29 +101,29 @@ def read(text: str) -> tuple[Kind, tuple[str, ...]]:
     except (ValueError, binascii.Error, msgspec.MsgspecError):
         refuse()
     sizes = {Kind.PROVIDER: (1,), Kind.ASSIGNMENT: (3, 4)}.get(kind, (2,))
-    # Only the one spelling that we write is an id, so that equal things have equal ids.
+    # Only the canonical encoding is valid, so that equal objects have equal ids.
     if len(parts) not in sizes or not all(parts) or _write((letter, *parts)) != text:
         refuse()
     return kind, tuple(parts)
 
 
 def refuse() -> NoReturn:
-    """Raise the error for what is no id."""
+    """Raise the error for an invalid id."""
     raise BadInput("This is not an id of this gateway.") from None
 
 
 def segment(text: str) -> Ref:
-    """Read the id of a segment."""
+    """Decode the id of a segment."""
     return _ref(text, Kind.SEGMENT, "segment")
 
 
 def customer(text: str) -> Ref:
-    """Read the id of a customer."""
+    """Decode the id of a customer."""
     return _ref(text, Kind.CUSTOMER, "customer")
 
 
 def _ref(text: str, wanted: Kind, noun: str) -> Ref:
     kind, parts = read(text)
     if kind is not wanted:
-        raise BadInput(f"This is the id of another thing than a {noun}.")
+        raise BadInput(f"This is not the id of a {noun}.")
     return Ref(*parts)

@@ -1,4 +1,4 @@
-"""The scalar `JSON`: any JSON value, given by a variable or written out in a document."""
+"""The scalar `JSON`: any JSON value, from a variable or a literal."""
 
 from collections.abc import Mapping
 from math import isfinite
@@ -17,10 +17,10 @@ def _same(value: Any) -> Any:
 
 
 def _read_literal(node: ValueNode, variables: Mapping[str, Any] | None = None) -> Any:
-    """Return the JSON that a document spells out.
+    """Return the JSON value of a literal.
 
-    A variable without a value counts as in GraphQL's own inputs: it leaves out its member of an
-    object, and is null in a list. Raises `GraphQLError` for a number that JSON cannot carry on.
+    A variable without a value is treated as in GraphQL's input objects and lists: it omits the
+    member of an object, and is null in a list. Raises `GraphQLError` for a number outside of JSON.
     """
     value = value_from_ast_untyped(node, dict(variables) if variables else None)
     try:
@@ -34,8 +34,8 @@ def _json(value: Any) -> Any:
         return {key: _json(part) for key, part in value.items() if part is not Undefined}
     if isinstance(value, list):
         return [None if part is Undefined else _json(part) for part in value]
-    # A literal like 1e400 is infinite for Python, an integer of 5,000 digits not a number; JSON
-    # has no word for either, and null would be another value than the caller's.
+    # In Python, the literal 1e400 is infinite and an integer of 5,000 digits is not a number. JSON
+    # can represent neither, and null would silently change the value.
     if isinstance(value, float) and not isfinite(value):
         raise ValueError
     return value

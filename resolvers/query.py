@@ -1,4 +1,4 @@
-"""The root fields that read."""
+"""The queries."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,7 +14,7 @@ from gateway.errors import BadInput, GatewayError
 from resolvers import global_ids
 from resolvers.field_declarations import computed, read
 from resolvers.field_permissions import OPEN, Permission
-from resolvers.field_resolvers.segments import permitted
+from resolvers.field_resolvers.segments import check_filter
 from resolvers.global_ids import Kind
 from resolvers.inputs.filters import (
     CustomerFilter,
@@ -46,12 +46,12 @@ OppositeOrder = Annotated[
     bool | None, strawberry.argument(description="Whether to reverse the order.")
 ]
 
-RIGHT_TO_READ = {
+READ_PERMISSIONS = {
     Kind.SEGMENT: Permission.SEGMENTS_READ,
     Kind.CUSTOMER: Permission.CUSTOMERS_READ,
     Kind.ASSIGNMENT: Permission.ASSIGNMENTS_READ,
 }
-"""What a global id leads to only with this right, even where no field of it is shown."""
+"""The permission to look up a global id, even if no field of the object is selected."""
 
 GlobalId = Annotated[strawberry.ID, strawberry.argument(name="id", description="A global id.")]
 
@@ -65,63 +65,64 @@ class MatchedItem:
     external_id: str = strawberry.field(description="The provider's own id, unchanged.")
 
 
-Found = context.Provider | entities.Segment | entities.Customer | entities.Assignment
+NodeValue = context.Provider | entities.Segment | entities.Customer | entities.Assignment
 
 
-async def node(_: None, info: FieldInfo, global_id: GlobalId) -> Found | None:
-    """Return what a global id names; None when there is no such thing."""
-    found = (await _nodes([global_id], info))[0]
-    if isinstance(found, GatewayError):
-        raise found
-    return found
+async def node(_: None, info: FieldInfo, global_id: GlobalId) -> NodeValue | None:
+    """Return the object with a global id; None if it does not exist."""
+    result = (await _nodes([global_id], info))[0]
+    if isinstance(result, GatewayError):
+        raise result
+    return result
 
 
 async def nodes(
     _: None,
     info: FieldInfo,
-    wanted: Annotated[
+    ids: Annotated[
         list[strawberry.ID],
         strawberry.argument(name="ids", description=f"At most {MOST_NODES} global ids."),
     ],
-) -> Sequence[Found | GatewayError | None]:
-    """Return what each global id names; what fails is an error in its place alone."""
-    if len(wanted) > MOST_NODES:
-        raise BadInput(f"{len(wanted)} ids were given; at most {MOST_NODES} are read at once.")
-    return await _nodes(wanted, info)
+) -> Sequence[NodeValue | GatewayError | None]:
+    """Return the object with each global id, or its error."""
+    if len(ids) > MOST_NODES:
+        raise BadInput(f"{len(ids)} ids were given; at most {MOST_NODES} are read at once.")
+    return await _nodes(ids, info)
 
 
-async def _nodes(wanted: Sequence[str], info: FieldInfo) -> Sequence[Found | GatewayError | None]:
-    found: list[Found | GatewayError | None] = [None] * len(wanted)
+async def _nodes(ids: Sequence[str], info: FieldInfo) -> Sequence[NodeValue | GatewayError | None]:
+    results: list[NodeValue | GatewayError | None] = [None] * len(ids)
     loaders = info.context.loaders
-    places: dict[Kind, list[tuple[int, tuple[str, ...]]]] = {}
-    for place, text in enumerate(wanted):
+    by_kind: dict[Kind, list[tuple[int, tuple[str, ...]]]] = {}
+    for index, text in enumerate(ids):
         try:
             kind, parts = global_ids.read(text)
         except BadInput as error:
-            found[place] = error
+            results[index] = error
         else:
-            places.setdefault(kind, []).append((place, parts))
+            by_kind.setdefault(kind, []).append((index, parts))
 
-    async def fill(kind: Kind, read: Callable[[Any], Awaitable[Sequence[Any]]], ref: Any) -> None:
-        right = RIGHT_TO_READ[kind]
-        asked_for = [
-            (place, ref(*parts))
-            for place, parts in places.get(kind, ())
-            if info.context.may_show(right, parts[0])
-        ]
-        if asked_for:
-            answers = await read([each for _, each in asked_for])
-            for (place, _), answer in zip(asked_for, answers, strict=True):
-                found[place] = answer
+    async def load(
+        kind: Kind, load_results: Callable[[Any], Awaitable[Sequence[Any]]], ref: Any
+    ) -> None:
+        permission = READ_PERMISSIONS[kind]
+        refs = {
+            index: ref(*parts)
+            for index, parts in by_kind.get(kind, ())
+            if info.context.may_show(permission, parts[0])
+        }
+        if refs:
+            for index, result in zip(refs, await load_results([*refs.values()]), strict=True):
+                results[index] = result
 
-    for place, parts in places.get(Kind.PROVIDER, ()):
-        found[place] = info.context.providers.get(parts[0])
+    for index, parts in by_kind.get(Kind.PROVIDER, ()):
+        results[index] = info.context.providers.get(parts[0])
     await asyncio.gather(
-        fill(Kind.SEGMENT, loaders.segment.load_results, Ref),
-        fill(Kind.CUSTOMER, loaders.customer.load_results, Ref),
-        fill(Kind.ASSIGNMENT, loaders.assignment.load_results, AssignmentRef),
+        load(Kind.SEGMENT, loaders.segment.load_results, Ref),
+        load(Kind.CUSTOMER, loaders.customer.load_results, Ref),
+        load(Kind.ASSIGNMENT, loaders.assignment.load_results, AssignmentRef),
     )
-    return found
+    return results
 
 
 def providers(
@@ -132,9 +133,9 @@ def providers(
     ] = strawberry.UNSET,
 ) -> list[context.Provider]:
     """Return the configured providers."""
-    known = info.context.providers.values()
     wanted = given(keys)
-    return [each for each in known if wanted is None or each.key in wanted]
+    every = info.context.providers.values()
+    return [each for each in every if wanted is None or each.key in wanted]
 
 
 def provider(
@@ -166,7 +167,7 @@ async def segments(
 ) -> context.Connection[entities.Segment]:
     """List the segments of all providers."""
     return await info.context.reads.segments(
-        permitted(segment_filter(where), info),
+        check_filter(segment_filter(where), info),
         paging(info, first, after),
         sort_key or queries.SortKey.PROVIDER,
         reverse=bool(reverse),
@@ -209,11 +210,12 @@ async def customers(
     ] = strawberry.UNSET,
 ) -> context.Connection[entities.Customer]:
     """List the customers of all providers."""
-    wanted = customer_filter(where)
-    if wanted.segment is not None:
-        told = "filter.segmentId"
-        info.context.require(Permission.ASSIGNMENTS_READ, wanted.segment.provider, told)
-    return await info.context.reads.customers(wanted, paging(info, first, after))
+    conditions = customer_filter(where)
+    if conditions.segment is not None:
+        info.context.require(
+            Permission.ASSIGNMENTS_READ, conditions.segment.provider, "filter.segmentId"
+        )
+    return await info.context.reads.customers(conditions, paging(info, first, after))
 
 
 async def segment_memberships(
@@ -236,17 +238,17 @@ async def segment_memberships(
 async def segment_items_match(
     _: None,
     info: FieldInfo,
-    wanted: Annotated[
+    match: Annotated[
         SegmentItemsMatchInput,
         strawberry.argument(name="input", description="The items, and the segments to search."),
     ],
 ) -> list[MatchedItem]:
-    """Return those of the items that belong to any of the segments."""
-    refs = [global_ids.segment(each) for each in wanted.segment_ids]
-    found = await info.context.reads.match_items(
-        wanted.provider, wanted.site_code, wanted.item_ids, refs
+    """Return the items that belong to any of the segments."""
+    refs = [global_ids.segment(each) for each in match.segment_ids]
+    keys = await info.context.reads.match_items(
+        match.provider, match.site_code, match.item_ids, refs
     )
-    return [MatchedItem(external_id=key) for key in found]
+    return [MatchedItem(external_id=key) for key in keys]
 
 
 @strawberry.type(description="Everything that can be read.")

@@ -1,4 +1,4 @@
-"""Assembles the schema."""
+"""The schema."""
 
 import strawberry
 from strawberry.scalars import JSON
@@ -19,5 +19,5 @@ SCHEMA = strawberry.Schema(
 
 
 def sdl() -> str:
-    """Return the schema as `schema.graphql` has it."""
+    """Return the schema in the schema definition language, as in `schema.graphql`."""
     return SCHEMA.as_str().rstrip() + "\n"

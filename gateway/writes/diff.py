@@ -49,7 +49,7 @@ class AssignmentDiff:
 
     async def _replaced(self, entry: ReplacementEntry) -> RowOutcome:
         if not entry.customer:
-            text = "An id is not empty."
+            text = "An id must not be empty."
             error = UserError(text, Reason.REQUIRED, ("externalId",), self._provider.key)
             return RowOutcome(NOT_UPDATED, (error,))
         if entry.tags:

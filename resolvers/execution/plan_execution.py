@@ -15,7 +15,7 @@ from gateway.errors import Unsupported
 from resolvers.execution.completion import Failure, SlowPathCompletion
 from resolvers.execution.null_propagation import settle
 from resolvers.execution.planner import FieldPlan, Plan, SelectionPlan, fill
-from resolvers.field_declarations import ResolverKind, lacks
+from resolvers.field_declarations import ResolverKind, is_null_if_unsupported
 from resolvers.lookahead import FieldInfo
 
 
@@ -109,7 +109,9 @@ class PlanExecution:
                 results = await _gather(read(value, info, *arguments) for value in values)
         except Exception as error:  # noqa: BLE001  # a bug: every object of the level reports it
             results = [error] * len(values)
-        if Unsupported in {*map(type, results)} and lacks(field.type, self._is_root(field)):
+        if Unsupported in {*map(type, results)} and is_null_if_unsupported(
+            field.type, self._is_root(field)
+        ):
             results = [None if type(each) is Unsupported else each for each in results]
         self._put(field, results, objects)
         below = self._read(field.below)

@@ -1,1 +1,1 @@
-"""How fields get their values, by the type that they belong to."""
+"""Functions that compute or read the values of fields, by the type of their parent."""

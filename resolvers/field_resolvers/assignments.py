@@ -11,70 +11,72 @@ from gateway.domain.entities import Ref
 from gateway.errors import GatewayError
 from resolvers import global_ids
 from resolvers.field_declarations import Shortcut, read_all
-from resolvers.field_resolvers.segments import TOLD_IN_PART, Answers
+from resolvers.field_resolvers.segments import PARTIAL_SEGMENT_FIELDS, Results
 from resolvers.global_ids import Kind
 from resolvers.lookahead import FieldInfo
-from resolvers.value_types import (
-    LegalEntity,
-)
+from resolvers.value_types import LegalEntity
 
 
 async def assignment_segments(
     assignments: Sequence[entities.Assignment], info: FieldInfo
-) -> Answers[entities.Segment]:
-    """Return the segment of each; read where the assignment tells less of it than is shown."""
-    suffices = info.selection.names() <= TOLD_IN_PART
-    told = [
+) -> Results[entities.Segment]:
+    """Return the segment of each assignment; read those that lack a selected field."""
+    is_partial_enough = info.selection.names() <= PARTIAL_SEGMENT_FIELDS
+    known = [
         each.segment
-        if each.segment is not None and (suffices or not each.segment.is_partial)
+        if each.segment is not None and (is_partial_enough or not each.segment.is_partial)
         else None
         for each in assignments
     ]
-    wanted = [
+    missing = [
         Ref(each.ref.provider, each.ref.segment)
-        for each, segment in zip(assignments, told, strict=True)
+        for each, segment in zip(assignments, known, strict=True)
         if segment is None
     ]
-    if not wanted:
-        return told
-    read = iter(await info.context.loaders.segment.load_results(wanted))
-    return [next(read) if segment is None else segment for segment in told]
+    if not missing:
+        return known
+    loaded = iter(await info.context.loaders.segment.load_results(missing))
+    return [next(loaded) if segment is None else segment for segment in known]
 
 
 async def assignment_customers(
     assignments: Sequence[entities.Assignment], info: FieldInfo
-) -> Answers[entities.Customer]:
-    """Return the customer of each."""
+) -> Results[entities.Customer]:
+    """Return the customer of each assignment."""
     refs = [Ref(each.ref.provider, each.ref.customer) for each in assignments]
     return await info.context.loaders.customer.load_results(refs)
 
 
 def are_whole(assignments: Sequence[entities.Assignment]) -> bool:
-    """Tell whether nothing was left out of any of these."""
+    """Return whether all these assignments are complete."""
     return True not in [each.is_partial for each in assignments]
 
 
 def completed(of: str | Callable[[entities.Assignment], Any], description: str) -> Any:
-    """Declare an attribute, or what is computed, that a list of assignments may have left out."""
-    path, show = (of, attrgetter(of)) if isinstance(of, str) else ("", of)
+    """Declare a field that partial assignments lack: an attribute, or a function of them."""
+    path, value_of = (of, attrgetter(of)) if isinstance(of, str) else ("", of)
 
-    async def shown(assignments: Sequence[entities.Assignment], info: FieldInfo) -> Answers[Any]:
-        found = await info.context.loaders.complete(assignments)
+    async def complete(
+        assignments: Sequence[entities.Assignment], info: FieldInfo
+    ) -> Results[Any]:
+        results = await info.context.loaders.complete(assignments)
         return [
-            _known(show(own), each) if isinstance(each, GatewayError) else show(each)
-            for own, each in zip(assignments, found, strict=True)
+            _known_or(result, value_of(partial))
+            if isinstance(result, GatewayError)
+            else value_of(result)
+            for partial, result in zip(assignments, results, strict=True)
         ]
 
-    return read_all(shown, description, shortcut=Shortcut(are_whole, path, show))
+    return read_all(complete, description, shortcut=Shortcut(are_whole, path, value_of))
 
 
-def _known(value: Any, error: GatewayError) -> Any:
-    """Return what was told in part already; else why the rest could not be read."""
+def _known_or(error: GatewayError, value: Any) -> Any:
+    """Return the value of a partial assignment, or the error if it has none."""
     return error if value is None or value is entities.AssignmentKind.UNKNOWN else value
 
 
 def legal_entity(assignment: entities.Assignment) -> LegalEntity | None:
-    """Return the legal entity that the customer is assigned through."""
+    """Return the legal entity through which the customer is assigned."""
     key = assignment.ref.legal_entity
     if key is None:
         return None

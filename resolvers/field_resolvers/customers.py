@@ -8,25 +8,25 @@ from gateway import context
 from gateway.domain import entities
 from gateway.domain.entities import Ref
 from gateway.domain.pages import DEFAULT_FIRST
-from resolvers.field_resolvers.segments import TOLD_IN_PART, OnlyActive
+from resolvers.field_resolvers.segments import PARTIAL_SEGMENT_FIELDS, OnlyActive
 from resolvers.inputs.paging import After, First, paging
 from resolvers.lookahead import FieldInfo
 
 
 class Identity(NamedTuple):
-    """One name of a customer, and whose customer it is."""
+    """A key of a customer, with the customer's ref."""
 
     ref: Ref
     key: entities.CustomerKey
 
 
 def identities(customer: entities.Customer) -> list[Identity]:
-    """Return the names that a provider knows a customer by."""
+    """Return the keys by which the provider knows a customer."""
     return [Identity(customer.ref, key) for key in customer.keys]
 
 
 def unlinked(_: Identity) -> None:
-    """Return what made the link of an identity: there are no links yet."""
+    """Return None: identities are not linked across providers yet."""
 
 
 async def customer_assignments(
@@ -46,13 +46,13 @@ async def customer_segments(
     after: After = strawberry.UNSET,
     only_active: OnlyActive = False,
 ) -> context.Connection[entities.Segment]:
-    """List the segments of a customer, read whole only where the query shows more than a part."""
+    """List the segments of a customer; read them completely only if the selection requires it."""
     now = info.context.now
     return await info.context.reads.segments_of(
         customer.ref,
         paging(info, first, after),
         (lambda segment: segment.is_active(now)) if only_active else None,
-        whole=not info.selection.of_nodes <= TOLD_IN_PART,
+        whole=not info.selection.of_nodes <= PARTIAL_SEGMENT_FIELDS,
     )
 
 

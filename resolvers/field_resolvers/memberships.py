@@ -35,7 +35,7 @@ async def segments(
 
 
 def is_member(row: context.Membership) -> bool | None:
-    """Tell whether the customer is in the segment; raises what the provider failed with."""
+    """Return whether the customer is in the segment. Raises the error of the provider."""
     if isinstance(row.error, Unsupported):
         return None
     if row.error is not None:
@@ -44,5 +44,5 @@ def is_member(row: context.Membership) -> bool | None:
 
 
 def origin(row: context.Membership) -> entities.Origin | None:
-    """Return where the answer comes from."""
+    """Return where the membership comes from."""
     return row.origin

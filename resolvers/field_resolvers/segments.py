@@ -1,4 +1,4 @@
-"""What fields tell of segments, customers and assignments, beyond their plain attributes."""
+"""Fields of segments and their items, and helpers for other types."""
 
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, TypeVar
@@ -45,14 +45,16 @@ OnlyType = Annotated[
     ItemType | None, strawberry.argument(name="type", description="Only items of this type.")
 ]
 
-TOLD_IN_PART = frozenset({"__typename", "id", "provider", "externalId", "name", "names", "origin"})
-"""The fields of a segment that are known even where a provider tells it only in part."""
+PARTIAL_SEGMENT_FIELDS = frozenset(
+    {"__typename", "id", "provider", "externalId", "name", "names", "origin"}
+)
+"""The fields that a partial segment has."""
 
-Answers = Sequence[T | GatewayError | None]
+Results = Sequence[T | GatewayError | None]
 
 
 def document(value: Any) -> Any:
-    """Return a provider's own document. Raises `Malformed`: only here is all of it read."""
+    """Return a provider's own document. Raises `Malformed`: it is not decoded before."""
     if value.raw is None:
         return None
     if isinstance(value.raw, GatewayError):
@@ -72,12 +74,13 @@ def names(value: entities.Segment | entities.Item) -> list[Localized]:
     return localized(value.names)
 
 
-def permitted(wanted: queries.SegmentFilter, info: FieldInfo) -> queries.SegmentFilter:
-    """Return a filter; raise `Forbidden` for one that tells who is in a segment to who may not."""
-    if wanted.customer is not None:
-        told = "filter.customerId"
-        info.context.require(Permission.ASSIGNMENTS_READ, wanted.customer.provider, told)
-    return wanted
+def check_filter(value: queries.SegmentFilter, info: FieldInfo) -> queries.SegmentFilter:
+    """Return a filter. Raises `Forbidden` if it would reveal assignments to the caller."""
+    if value.customer is not None:
+        info.context.require(
+            Permission.ASSIGNMENTS_READ, value.customer.provider, "filter.customerId"
+        )
+    return value
 
 
 async def provider_segments(
@@ -87,31 +90,31 @@ async def provider_segments(
     after: After = strawberry.UNSET,
     where: SegmentsWhere = strawberry.UNSET,
 ) -> context.Connection[entities.Segment]:
-    """List a provider's segments. Raises what it fails with."""
-    wanted = permitted(segment_filter(where), info)
-    is_meant = wanted.providers is None or value.key in wanted.providers
-    wanted = msgspec.structs.replace(wanted, providers=(value.key,) if is_meant else ())
-    found = await info.context.reads.segments(wanted, paging(info, first, after))
-    if found.failure is not None:
-        raise found.failure
-    return found
+    """List a provider's segments. Raises the error of the provider."""
+    conditions = check_filter(segment_filter(where), info)
+    is_included = conditions.providers is None or value.key in conditions.providers
+    conditions = msgspec.structs.replace(conditions, providers=(value.key,) if is_included else ())
+    page = await info.context.reads.segments(conditions, paging(info, first, after))
+    if page.failure is not None:
+        raise page.failure
+    return page
 
 
 def segment_names(
     segments: Sequence[entities.Segment], info: FieldInfo, language: Language = strawberry.UNSET
 ) -> Sequence[str]:
-    """Return the name of each, or what there is instead."""
-    found = _best([each.names for each in segments], info, language)
-    told = [name for name in found if name]
-    if len(told) == len(segments):
-        return told
-    return [name or each.ref.key for name, each in zip(found, segments, strict=True)]
+    """Return the name of each segment, or its external id if it has none."""
+    best = _best([each.names for each in segments], info, language)
+    names = [name for name in best if name]
+    if len(names) == len(segments):
+        return names
+    return [name or each.ref.key for name, each in zip(best, segments, strict=True)]
 
 
 def segment_descriptions(
     segments: Sequence[entities.Segment], info: FieldInfo, language: Language = strawberry.UNSET
 ) -> Sequence[str | None]:
-    """Return the description of each."""
+    """Return the description of each segment."""
     return _best([each.descriptions for each in segments], info, language)
 
 
@@ -121,24 +124,24 @@ def descriptions(segment: entities.Segment) -> list[Localized]:
 
 
 def is_active(segment: entities.Segment, info: FieldInfo) -> bool:
-    """Tell whether a segment is switched on and valid now."""
+    """Return whether a segment is enabled and valid now."""
     return segment.is_active(info.context.now)
 
 
 def validity(segment: entities.Segment) -> Range | None:
-    """Return when a segment is valid; None when always."""
+    """Return the period of validity; None if always valid."""
     if segment.valid_from is None and segment.valid_to is None:
         return None
     return Range(segment.valid_from, segment.valid_to)
 
 
 def rule(segment: entities.Segment) -> SegmentRule | None:
-    """Return a segment's rule with its tests one by one."""
-    found = segment.rule
-    if found is None:
+    """Return a segment's rule with a flat list of its conditions."""
+    rule = segment.rule
+    if rule is None:
         return None
     return SegmentRule(
-        native=found.native,  # type: ignore[arg-type]  # any JSON is this scalar
+        native=rule.native,  # type: ignore[arg-type]  # any JSON is this scalar
         expression=None,
         conditions=[
             RuleCondition(
@@ -147,7 +150,7 @@ def rule(segment: entities.Segment) -> SegmentRule | None:
                 operator=each.operator,
                 values=list(each.values),
             )
-            for each in found.flatten(found.native)
+            for each in rule.flatten(rule.native)
         ],
     )
 
@@ -157,7 +160,7 @@ async def members(
     info: FieldInfo,
     first: First = DEFAULT_FIRST,
     after: After = strawberry.UNSET,
-) -> Answers[context.Connection[entities.Assignment]]:
+) -> Results[context.Connection[entities.Assignment]]:
     """List the assignments of each segment."""
     return await info.context.reads.members(segments, paging(info, first, after))
 
@@ -174,9 +177,9 @@ async def member_customers(
 
 async def member_count(segment: entities.Segment, info: FieldInfo) -> Count:
     """Count the members of a segment."""
-    found = await info.context.reads.member_count(segment.ref)
-    precision = CountPrecision.EXACT if found.is_exact else CountPrecision.AT_LEAST
-    return Count(count=found.number, precision=precision)
+    count = await info.context.reads.member_count(segment.ref)
+    precision = CountPrecision.EXACT if count.is_exact else CountPrecision.AT_LEAST
+    return Count(count=count.number, precision=precision)
 
 
 async def items(
@@ -187,8 +190,8 @@ async def items(
     kind: OnlyType = strawberry.UNSET,
 ) -> context.Connection[entities.Item]:
     """List the items of a segment."""
-    wanted = paging(info, first, after)
-    return await info.context.reads.items(segment.ref, kind or None, wanted)
+    page = paging(info, first, after)
+    return await info.context.reads.items(segment.ref, kind or None, page)
 
 
 def item_names(

@@ -1,1 +1,1 @@
-"""The input types of the schema, and their way to domain values."""
+"""The input types of the schema, and their conversion to domain values."""

@@ -178,7 +178,7 @@ def shown_name(id_: str) -> str | None:
         ({"providers": ["nobody"]}, "No provider has the key 'nobody'."),
         ({"externalId": ""}, "filter.externalId is empty."),
         ({"segmentId": "garbage"}, "This is not an id of this gateway."),
-        ({"segmentId": AT_EMPORIX}, "This is the id of another thing than a segment."),
+        ({"segmentId": AT_EMPORIX}, "This is not the id of a segment."),
     ],
     ids=str,
 )

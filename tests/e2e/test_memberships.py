@@ -235,8 +235,8 @@ async def test_repeated_memberships(front: Front) -> None:
     ("customers", "segments", "message"),
     [
         ([AT_EMPORIX] * 101, [B2B] * 100, "10100"),
-        ([B2B], [B2B], "This is the id of another thing than a customer."),
-        ([AT_EMPORIX], [AT_EMPORIX], "This is the id of another thing than a segment."),
+        ([B2B], [B2B], "This is not the id of a customer."),
+        ([AT_EMPORIX], [AT_EMPORIX], "This is not the id of a segment."),
         (["garbage"], [B2B], "This is not an id of this gateway."),
     ],
     ids=["too many", "segment for customer", "customer for segment", "garbage"],

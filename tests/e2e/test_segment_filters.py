@@ -207,12 +207,12 @@ async def test_sources_of_those_not_asked(front: Front) -> None:
         ({"ids": ["garbage"]}, "This is not an id of this gateway."),
         (
             {"ids": [customer_id("emporix", "1")]},
-            "This is the id of another thing than a segment.",
+            "This is not the id of a segment.",
         ),
         ({"customerId": "garbage"}, "This is not an id of this gateway."),
         (
             {"customerId": segment_id("emporix", "golden")},
-            "This is the id of another thing than a customer.",
+            "This is not the id of a customer.",
         ),
     ],
     ids=str,

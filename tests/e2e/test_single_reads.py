@@ -210,12 +210,12 @@ async def test_id_of_another_type(front: Front) -> None:
     assert answer["data"] == {"segment": None, "customer": None}
     assert [(e["message"], e["path"], e["extensions"]) for e in answer["errors"]] == [
         (
-            "This is the id of another thing than a segment.",
+            "This is not the id of a segment.",
             ["segment"],
             {"code": "BAD_USER_INPUT"},
         ),
         (
-            "This is the id of another thing than a customer.",
+            "This is not the id of a customer.",
             ["customer"],
             {"code": "BAD_USER_INPUT"},
         ),

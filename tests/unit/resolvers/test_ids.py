@@ -13,7 +13,7 @@ from gateway.domain.entities import Assignment, AssignmentRef, Customer, Members
 from gateway.domain.texts import NO_TEXTS
 from gateway.errors import BadInput
 from resolvers import global_ids
-from resolvers.global_ids import LONGEST, Kind
+from resolvers.global_ids import MAX_CHARACTERS, Kind
 
 steady = settings(deadline=None)
 parts = st.text(min_size=1, max_size=40)
@@ -34,9 +34,9 @@ def test_a_reference_comes_back(ref: Ref) -> None:
     segment, customer = global_ids.of_ref(Kind.SEGMENT, ref), global_ids.of_ref(Kind.CUSTOMER, ref)
     assert (global_ids.segment(segment), global_ids.customer(customer)) == (ref, ref)
     assert segment != customer
-    with pytest.raises(BadInput, match=r"^This is the id of another thing than a segment\.$"):
+    with pytest.raises(BadInput, match=r"^This is not the id of a segment\.$"):
         global_ids.segment(customer)
-    with pytest.raises(BadInput, match=r"^This is the id of another thing than a customer\.$"):
+    with pytest.raises(BadInput, match=r"^This is not the id of a customer\.$"):
         global_ids.customer(segment)
 
 
@@ -138,7 +138,7 @@ GOOD = global_ids.of_ref(Kind.SEGMENT, Ref("acme", "4711"))
         pytest.param(packed(["s", "acme", 1]), id="a number"),
         pytest.param(packed(["s", "acme", None]), id="null"),
         pytest.param(packed({"s": "acme"}), id="an object"),
-        pytest.param(packed(["s", "acme", "x" * LONGEST]), id="too long"),
+        pytest.param(packed(["s", "acme", "x" * MAX_CHARACTERS]), id="too long"),
         pytest.param(urlsafe_b64encode(b"[" * 900).decode(), id="too deep"),
         pytest.param(urlsafe_b64encode(b'["s","a","\xff"]').decode(), id="not UTF-8"),
     ],
@@ -156,6 +156,6 @@ def test_what_ids_mean_is_kept_within_bounds() -> None:
     with pytest.raises(BadInput):
         global_ids.read("4711")
     assert global_ids.read.cache_info().currsize == 0
-    for number in range(global_ids.MOST_READ + 1):
+    for number in range(global_ids.CACHED_IDS + 1):
         global_ids.segment(packed(["s", "acme", str(number)]))
-    assert global_ids.read.cache_info().currsize == global_ids.MOST_READ
+    assert global_ids.read.cache_info().currsize == global_ids.CACHED_IDS
