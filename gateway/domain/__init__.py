@@ -1,1 +1,1 @@
-"""Frozen values of the domain, and nothing else: no I/O, no provider."""
+"""Frozen domain values: no I/O, nothing specific to a provider."""

@@ -1,9 +1,9 @@
-"""What the gateway speaks of: segments, customers, assignments. Frozen values, no I/O.
+"""Segments, customers and assignments: frozen values, no I/O.
 
-Times are aware and in UTC. Empty is empty, unknown is None or UNKNOWN; nothing is guessed.
+Times are aware and in UTC. Unknown values are None or UNKNOWN, never guessed.
 
-A list makes thousands of these: structs cost a sixth of named tuples, and the garbage collector
-need not look at them, for none leads back to itself (`gc=False`).
+A list has thousands of them: structs cost a sixth of named tuples, and the garbage collector does
+not have to track them, since none refers back to itself (`gc=False`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ from gateway.domain.texts import NO_TEXTS, Texts
 
 @final
 class Ref(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One thing at one provider: the provider's key and the provider's own id of the thing."""
+    """An object at a provider: the provider's key and the provider's own id of the object."""
 
     provider: str
     key: str
@@ -34,7 +34,7 @@ class AssignmentRef(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Membership(StrEnum):
-    """How a segment gets its members. It has an order, so that a set of it has one spelling."""
+    """How a segment gets its members. Members are ordered, so that a set has one serialization."""
 
     MANUAL = "MANUAL"
     RULE = "RULE"
@@ -43,7 +43,7 @@ class Membership(StrEnum):
 
 
 class Status(Enum):
-    """Whether a segment is switched on. A provider without a switch has only ACTIVE segments."""
+    """Whether a segment is enabled. At a provider without such a status, all are ACTIVE."""
 
     ACTIVE = "ACTIVE"
     INACTIVE = "INACTIVE"
@@ -51,7 +51,7 @@ class Status(Enum):
 
 
 class Origin(Enum):
-    """Where a fact comes from: the provider now, a copy of it, or the gateway's own record."""
+    """Where data comes from: the provider, a cached reply, or the gateway's own store."""
 
     LIVE = "LIVE"
     CACHED = "CACHED"
@@ -60,7 +60,7 @@ class Origin(Enum):
 
 
 class AssignmentKind(Enum):
-    """Who made an assignment: a person, or a rule."""
+    """How an assignment came about: explicitly, or by a rule."""
 
     MANUAL = "MANUAL"
     AUTOMATIC = "AUTOMATIC"
@@ -68,7 +68,7 @@ class AssignmentKind(Enum):
 
 
 class AssignmentState(Enum):
-    """How sure it is: UNCONFIRMED was sent, and its outcome is unknown."""
+    """Whether the provider confirmed an assignment; UNCONFIRMED: sent, outcome unknown."""
 
     CONFIRMED = "CONFIRMED"
     PENDING = "PENDING"
@@ -76,7 +76,7 @@ class AssignmentState(Enum):
 
 
 class ItemKind(Enum):
-    """What an item of a segment is."""
+    """The type of an item of a segment."""
 
     PRODUCT = "PRODUCT"
     CATEGORY = "CATEGORY"
@@ -84,7 +84,7 @@ class ItemKind(Enum):
 
 
 class Condition(msgspec.Struct, frozen=True, gc=False):
-    """One test of a rule: `path` is a JSON Pointer (RFC 6901) into the provider's own document."""
+    """One condition of a rule; `path` is a JSON Pointer (RFC 6901) into the rule's document."""
 
     path: str
     field: str
@@ -93,7 +93,7 @@ class Condition(msgspec.Struct, frozen=True, gc=False):
 
 
 class Rule(msgspec.Struct, frozen=True, gc=False):
-    """What decides who belongs: the provider's own document, and how to read it as conditions."""
+    """A membership rule: the provider's own document, and how to flatten it into conditions."""
 
     native: Mapping[str, Any]
     flatten: Callable[[Mapping[str, Any]], Sequence[Condition]]
@@ -120,12 +120,12 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     raw: SupportsBytes | None = None
     origin: Origin = Origin.LIVE
     fetched_at: datetime | None = None
-    """When the provider told it; None: just now."""
+    """When it was fetched from the provider; None: during this request."""
     is_partial: bool = False
-    """Only `ref` and `names` were told; whoever needs more reads the segment itself."""
+    """Only `ref` and `names` are known; read the segment itself for the rest."""
 
     def is_active(self, now: datetime) -> bool:
-        """Tell whether the segment is switched on and valid at this moment, both ends included."""
+        """Return whether the segment is enabled and valid at this time, bounds included."""
         return (
             self.status is Status.ACTIVE
             and (self.valid_from is None or self.valid_from <= now)
@@ -134,14 +134,14 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class CustomerKey(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One name that a provider knows a customer by: `kind` is the provider's word for it."""
+    """A key by which a provider knows a customer; `kind` is the provider's name for the key."""
 
     kind: str
     value: str
 
 
 class Customer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A person or company at one provider. `ref` has the canonical one of the `keys`."""
+    """A person or company at one provider. `ref` has the canonical key out of `keys`."""
 
     ref: Ref
     keys: tuple[CustomerKey, ...]
@@ -152,13 +152,13 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     raw: SupportsBytes | None = None
     origin: Origin = Origin.LIVE
     fetched_at: datetime | None = None
-    """When the provider told it; None: just now."""
+    """When it was fetched from the provider; None: during this request."""
     acts_alone: bool = False
-    """Known to act for no legal entity: at most one assignment to each segment."""
+    """Known to have no legal entities: at most one assignment per segment."""
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The link between one customer and one segment, as far as the provider told it."""
+    """The link between one customer and one segment."""
 
     ref: AssignmentRef
     legal_entity_name: str | None = None
@@ -166,16 +166,16 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     state: AssignmentState = AssignmentState.CONFIRMED
     origin: Origin = Origin.LIVE
     fetched_at: datetime | None = None
-    """When the provider told it; None: just now."""
+    """When it was fetched from the provider; None: during this request."""
     created_at: datetime | None = None
     updated_at: datetime | None = None
     version: int | None = None
     segment: Segment | None = None
-    """The segment, when the same answer told it."""
+    """The segment, if the same reply has it."""
     customer: Customer | None = None
-    """The whole customer, when the same answer told it."""
+    """The complete customer, if the same reply has it."""
     is_partial: bool = False
-    """Only that the link exists was told, not how or when it came about."""
+    """Only the existence of the link is known, not how or when it came about."""
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -190,12 +190,12 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def ref(self) -> tuple[ItemKind, str]:
-        """What tells it from the segment's other items."""
+        """What identifies it among the items of the segment."""
         return self.kind, self.key
 
 
 class Limit(NamedTuple):
-    """A documented bound of a provider; `maximum` in things of the name."""
+    """A limit that a provider documents; `maximum` is in the unit of the name."""
 
     name: str
     maximum: int

@@ -1,6 +1,6 @@
-"""What callers want changed, and what came of it: values of the write side, no I/O.
+"""Requested changes and their results: values of the write side, no I/O.
 
-Paths in errors (`field`) name the caller's own input, from the input object down, in its words:
+The path of an error (`field`) starts in the input object of the mutation and uses its names:
 `("segments", "3", "externalId")`.
 """
 
@@ -20,7 +20,7 @@ RECEIPT_LIFETIME = timedelta(hours=24)
 
 
 class Reason(Enum):
-    """Why something was not done: the codes of user errors."""
+    """Why something was not written: the codes of user errors."""
 
     UNSUPPORTED = "UNSUPPORTED"
     REQUIRED = "REQUIRED"
@@ -37,32 +37,32 @@ class Reason(Enum):
 
 
 class UserError(msgspec.Struct, frozen=True):
-    """One thing that the caller can see to; the message is ours, never a provider's."""
+    """A mistake that the caller can correct; the message is ours, never a provider's."""
 
     message: str
     reason: Reason
     field: tuple[str, ...] | None = None
     provider: str | None = None
     request_id: str | None = None
-    """What to look for in the log, where a provider refused or failed."""
+    """The id to search for in the log, if a provider refused or failed."""
 
     def below(self, *path: str) -> "UserError":
-        """Return the same error with its field below a path."""
+        """Return the error with this path in front of its field."""
         return msgspec.structs.replace(self, field=(*path, *(self.field or ())))
 
 
 class Validity(NamedTuple):
-    """A stretch of time; an end that is None is open."""
+    """A period of time; a bound that is None is open."""
 
     since: datetime | None
     until: datetime | None
 
 
 class SegmentDraft(msgspec.Struct, frozen=True, kw_only=True):
-    """A segment as a caller wants it to be: created, upserted, or one row of a bulk.
+    """A segment to create or upsert, alone or as a row of a bulk mutation.
 
-    `name` is the text in the provider's default language, `names` the whole map of languages;
-    a draft has at most one of the two. None: not given.
+    `name` is in the provider's default language, `names` has all languages; a draft has at most
+    one of the two. None: not given.
     """
 
     key: str | None = None
@@ -81,14 +81,14 @@ class SegmentDraft(msgspec.Struct, frozen=True, kw_only=True):
     site_code: str | None = None
     attributes: Mapping[str, Any] | None = None
     version: int | None = None
-    """The version the caller has seen; the provider refuses when it is another by now."""
+    """The version that the caller expects; the provider refuses the write for any other."""
 
 
 class SegmentChanges(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to change of a segment: UNSET stays as it is, None is cleared.
+    """Changes to a segment: UNSET leaves a field unchanged, None clears it.
 
-    `names` and `descriptions` replace the whole map; `name` and `description` set the provider's
-    default language and keep the others.
+    `names` and `descriptions` replace all languages; `name` and `description` set the provider's
+    default language only.
     """
 
     name: str | UnsetType | None = UNSET
@@ -103,16 +103,16 @@ class SegmentChanges(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Written(NamedTuple):
-    """What a provider answered to a write of a segment."""
+    """The provider's reply to a write of a segment."""
 
     key: str
     is_new: bool
     segment: Segment | None = None
-    """The segment, where the answer tells it whole."""
+    """The segment, if the reply has all of it."""
 
 
 class Outcome(Enum):
-    """What became of one row of a bulk."""
+    """The outcome of one row of a bulk mutation."""
 
     CREATED = "CREATED"
     UPDATED = "UPDATED"
@@ -122,23 +122,23 @@ class Outcome(Enum):
 
 
 class RowResult(msgspec.Struct, frozen=True):
-    """One row of a provider's answer to a bulk, in the order of the request."""
+    """One row of a provider's reply to a bulk write, in the order of the request."""
 
     outcome: Outcome
     key: str | None = None
-    """The id, where the provider tells it."""
+    """The id, if the provider reports it."""
     error: UserError | None = None
 
 
 class Assignee(NamedTuple):
-    """Who is assigned: a customer, in B2B through one legal entity."""
+    """The customer to assign, in B2B through one legal entity."""
 
     customer: str
     legal_entity: str | None = None
 
 
 class Tag(NamedTuple):
-    """A segment of a provider that knows only pairs: `type` and `value`."""
+    """A segment of a provider whose segments are pairs of `type` and `value`."""
 
     type: str
     value: str
@@ -150,7 +150,7 @@ class Tag(NamedTuple):
 
 
 class Replacement(NamedTuple):
-    """All the tags that a customer is to have; none clears."""
+    """The new tags of a customer; an empty sequence removes all."""
 
     customer: str
     tags: Sequence[Tag]

@@ -1,4 +1,4 @@
-"""Pages of lists: their bounds, what is requested, and a stretch of a provider's list."""
+"""Pages of lists: limits, page requests, and pages of a provider's list."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -11,27 +11,27 @@ from gateway.domain.entities import Origin
 
 T = TypeVar("T")
 
-# The bounds of lists. What is accepted, what the schema's descriptions say and what an operation
+# The limits of lists. What is accepted, what the schema's descriptions say and what an operation
 # costs are derived from these.
 
 LARGEST_FIRST = 250
-"""The most rows of one page of a connection."""
+"""The largest page of a connection."""
 
 DEFAULT_FIRST = 50
-"""The rows of a page whose `first` is not given."""
+"""The page size if `first` is not given."""
 
 MOST_NODES = 250
-"""The most ids that `nodes` takes."""
+"""The most ids in one `nodes` query."""
 
 MOST_PAIRS = 10_000
 """The most rows of one membership test."""
 
 MOST_CALLS = 100
-"""The most calls to one provider for one page of a list that is filtered or sorted locally."""
+"""The most calls to one provider for one page of a locally filtered or sorted list."""
 
 
 class PageRequest(NamedTuple):
-    """What is asked of a list: at most `size` rows from `position` on (None: from the start)."""
+    """A requested page: at most `size` rows from `position` on (None: from the start)."""
 
     size: int
     position: str | None = None
@@ -39,11 +39,11 @@ class PageRequest(NamedTuple):
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True, dict=True):
-    """A stretch of a provider's list, in the provider's order.
+    """A page of a provider's list, in the provider's order.
 
-    It may be shorter than asked though more follows; `is_last` alone says that nothing does.
-    `position_after(i)` is where the list goes on behind row i, in the adapter's own notation.
-    `total` counts the whole list as the provider tells it, None when it does not.
+    It may be shorter than requested even if more rows follow; only `is_last` says that none do.
+    `position_after(i)` is the position after row i, in the adapter's own notation. `total` is the
+    size of the whole list as the provider reports it, None if it does not.
     """
 
     rows: Sequence[T]
@@ -51,57 +51,59 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True, dict=True):
     is_last: bool
     total: int | None = None
     origin: Origin | None = Origin.LIVE
-    """None when nobody was asked."""
+    """None if no provider was called."""
     fetched_at: datetime | None = None
-    """When the provider told it; None: just now."""
+    """When it was fetched from the provider; None: during this request."""
     end: str | None = None
-    """Where the list goes on behind the page, unless that is behind its last row."""
+    """The position after the page, unless it is the one after its last row."""
     skipped: int = 0
-    """Rows of the stretch that are left out, since their ids cannot be read."""
+    """The number of rows left out because their ids cannot be read."""
 
     @cached_property
     def refs(self) -> frozenset[Any]:
-        """What tells its rows apart; fewer than rows where one stands there twice."""
+        """The identities of its rows; fewer than rows if there are duplicates."""
         return frozenset(_refs(self.rows))
 
     @cached_property
     def is_distinct(self) -> bool:
-        """Whether none of its rows stands there twice."""
+        """Whether there are no duplicate rows."""
         return len(_refs(self.rows)) == len(self.rows)
 
     @property
     def goes_on_at(self) -> str | None:
-        """Where the list goes on behind this page; None where nothing tells."""
+        """The position after this page; None if unknown."""
         if self.end is not None:
             return self.end
         return self.position_after(len(self.rows) - 1) if self.rows else None
 
 
 def ref_of(row: Any) -> Any:
-    """Return what tells a row from the others of its list."""
+    """Return what identifies a row in its list."""
     return getattr(row, "ref", row)
 
 
 def _refs(rows: Iterable[Any]) -> set[Any]:
     try:
-        return {row.ref for row in rows}  # all but a few have one; a call for each is dear
+        return {
+            row.ref for row in rows
+        }  # almost all rows have one; a function call per row is expensive
     except AttributeError:
         return set(map(ref_of, rows))
 
 
 def whole(rows: Iterable[T]) -> Page[T]:
-    """Return a list that is known to its end as one page; positions are counts of rows."""
-    kept = tuple(rows)
-    return Page(rows=kept, position_after=lambda i: str(i + 1), is_last=True, total=len(kept))
+    """Return a complete list as one page; positions are counts of rows."""
+    every = tuple(rows)
+    return Page(rows=every, position_after=lambda i: str(i + 1), is_last=True, total=len(every))
 
 
 class Walked(list[T]):
-    """A list that was read to its end; `skipped` counts rows whose ids cannot be read."""
+    """A list that was read to its end; `skipped` counts the rows with unreadable ids."""
 
     skipped = 0
 
     def but(self, rows: Iterable[Any]) -> "Walked[Any]":
-        """Return what was made of these rows, of which as many are left out."""
-        made = Walked[Any](rows)
-        made.skipped = self.skipped
-        return made
+        """Return a list of other rows with the same number of skipped ones."""
+        walked = Walked[Any](rows)
+        walked.skipped = self.skipped
+        return walked

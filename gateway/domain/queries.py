@@ -1,4 +1,4 @@
-"""What a caller may look for in lists of segments and customers."""
+"""Filters and sort keys of lists of segments and customers."""
 
 from datetime import datetime
 from enum import Enum
@@ -9,10 +9,10 @@ from gateway.domain.entities import Membership, Ref, Segment, Status
 
 
 class SegmentQuery(msgspec.Struct, frozen=True):
-    """What listed segments must be like: all given parts must hold.
+    """Conditions on segments; all given ones must hold.
 
-    `name_contains` ignores case and looks at every language. `native` is the provider's own query
-    language. The two times are exclusive.
+    `name_contains` ignores case and searches every language. `native` is in the provider's own
+    query language. Both times are exclusive.
     """
 
     name_contains: str | None = None
@@ -24,7 +24,7 @@ class SegmentQuery(msgspec.Struct, frozen=True):
     native: str | None = None
 
     def holds(self, segment: Segment) -> bool:
-        """Tell whether a segment has all parts but `native`, which only the provider can judge."""
+        """Return whether a segment satisfies all conditions; `native` is not evaluated."""
         if self.membership is not None and segment.membership not in self.membership:
             return False
         if self.status is not None and segment.status is not self.status:
@@ -32,8 +32,8 @@ class SegmentQuery(msgspec.Struct, frozen=True):
         if self.site_code is not None and segment.site_code != self.site_code:
             return False
         if self.name_contains is not None:
-            wanted = self.name_contains.casefold()
-            if not any(wanted in text.casefold() for text in segment.names.by_language.values()):
+            part = self.name_contains.casefold()
+            if not any(part in text.casefold() for text in segment.names.by_language.values()):
                 return False
         created = segment.created_at
         if self.created_after is not None and (created is None or created <= self.created_after):
@@ -44,7 +44,7 @@ class SegmentQuery(msgspec.Struct, frozen=True):
 
     @property
     def is_local(self) -> bool:
-        """True when some part can be judged by `holds`."""
+        """True if `holds` can evaluate any of the conditions."""
         return any(getattr(self, name) is not None for name in self.__struct_fields__[:-1])
 
 
@@ -52,18 +52,18 @@ EVERY_SEGMENT = SegmentQuery()
 
 
 class SegmentFilter(msgspec.Struct, frozen=True):
-    """Which segments of which providers a list shows: all given parts must hold."""
+    """The segments and providers of a list; all given conditions must hold."""
 
     query: SegmentQuery = EVERY_SEGMENT
     providers: tuple[str, ...] | None = None
     refs: tuple[Ref, ...] | None = None
     customer: Ref | None = None
     native_of: str | None = None
-    """The provider whose language `query.native` is in."""
+    """The provider whose query language `query.native` is in."""
 
 
 class SortKey(Enum):
-    """By what listed segments are ranked; PROVIDER is each provider's own order."""
+    """The order of a list of segments; PROVIDER is each provider's own order."""
 
     PROVIDER = "PROVIDER"
     NAME = "NAME"
@@ -73,7 +73,7 @@ class SortKey(Enum):
 
 
 class CustomerQuery(msgspec.Struct, frozen=True):
-    """What listed customers must be like; the email is compared whole."""
+    """Conditions on customers; the email must match exactly."""
 
     email: str | None = None
 
@@ -82,10 +82,10 @@ EVERY_CUSTOMER = CustomerQuery()
 
 
 class CustomerFilter(msgspec.Struct, frozen=True):
-    """Which customers of which providers a list shows: all given parts must hold."""
+    """The customers and providers of a list; all given conditions must hold."""
 
     query: CustomerQuery = EVERY_CUSTOMER
     providers: tuple[str, ...] | None = None
     key: str | None = None
-    """Any key that the provider knows the customer by."""
+    """Any key by which the provider knows the customer."""
     segment: Ref | None = None

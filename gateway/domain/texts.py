@@ -1,4 +1,4 @@
-"""Texts in several languages, and the best one for a reader."""
+"""Texts in several languages, and the best match for preferred languages."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -6,55 +6,59 @@ from functools import lru_cache
 import msgspec
 
 UNDETERMINED = "und"
-"""BCP 47 for "not determined": what texts of providers without languages are filed under."""
+"""The BCP 47 tag for texts of providers without languages."""
 
 
 class Texts(msgspec.Struct, frozen=True, gc=False):
-    """One text in several languages: language tag (BCP 47) to text, and the provider's default."""
+    """A text by language (BCP 47 tag), and the provider's default language."""
 
     by_language: Mapping[str, str]
     default: str = UNDETERMINED
 
     def best(self, languages: Sequence[str]) -> str | None:
-        """Return the text in the first language there is: asked, its base, default, any."""
+        """Return the text in the first available language: preferred, its base, default, any."""
         texts = self.by_language
         if len(texts) > 1:
             for tag in _preferred(tuple(languages), tuple(texts)) if languages else ():
                 if texts[tag]:
                     return texts[tag]
-            if found := texts.get(self.default):
-                return found
+            if text := texts.get(self.default):
+                return text
         return next(iter(texts.values()), None)
 
 
 def best_texts(of: Iterable[Texts], languages: Sequence[str]) -> list[str | None]:
-    """Return the `best` of each: a list shows thousands, most alone or in the first language."""
-    wanted = languages[0] if languages else None
-    found: list[str | None] = []
+    """Return the `best` of each text; fast for one language, or the first preferred one."""
+    first = languages[0] if languages else None
+    best: list[str | None] = []
     for each in of:
         texts = each.by_language
         if len(texts) == 1:
             (text,) = texts.values()
-            found.append(text)
+            best.append(text)
         else:
-            found.append(texts.get(wanted or each.default) or each.best(languages))
-    return found
+            best.append(texts.get(first or each.default) or each.best(languages))
+    return best
 
 
-@lru_cache(maxsize=256)  # the rows of a list mostly have the same languages
-def _preferred(languages: tuple[str, ...], known: tuple[str, ...]) -> Sequence[str]:
-    """Return those of the known tags that are wanted, best first.
+@lru_cache(maxsize=256)  # the rows of a list usually have the same languages
+def _preferred(languages: tuple[str, ...], available: tuple[str, ...]) -> Sequence[str]:
+    """Return the available tags that match, best first.
 
-    The case of a tag does not matter (RFC 5646, 2.1.1), but where two differ in nothing else.
+    Tags are case-insensitive (RFC 5646, 2.1.1), unless two differ in nothing else.
     """
-    told = {tag.lower(): tag for tag in reversed(known)}
+    by_lower = {tag.lower(): tag for tag in reversed(available)}
     wanted = [tag for each in languages for tag in (each, each.partition("-")[0])]
-    return [tag if tag in known else told[tag.lower()] for tag in wanted if tag.lower() in told]
+    return [
+        tag if tag in available else by_lower[tag.lower()]
+        for tag in wanted
+        if tag.lower() in by_lower
+    ]
 
 
 NO_TEXTS = Texts({})
 
 
 def plain(text: str | None) -> Texts:
-    """Return a text of a provider that knows no languages."""
+    """Return a text of a provider without languages."""
     return Texts({UNDETERMINED: text}) if text is not None else NO_TEXTS
