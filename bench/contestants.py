@@ -33,7 +33,7 @@ HIVE_PACKAGES = (
     "@omnigraph/json-schema@0.112.4",
     "graphql@16",
 )
-# A registry may lack the newest version that Mesh asks for.
+# A registry may lack the newest version that Mesh requires.
 HIVE_OVERRIDES = '{"private":true,"overrides":{"@graphql-tools/batch-execute":"10.2.0"}}'
 TAILCALL_PACKAGE = "@tailcallhq/core-linux-x64-gnu@1.6.14"
 KEY, _HASH = make()
@@ -122,7 +122,7 @@ def _run(
         check=False,
     )
     if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines() or ["no reason told"]
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
         # Addresses of registries are nobody's business in a table of results.
         raise CannotRunError(re.sub(r"https?://\S+", "…", f"{command[0]}: {lines[0]}"))
     return done.stdout

@@ -71,7 +71,7 @@ async def _heads(
     """Measure requests with the same head as the one before, and with different heads."""
     one = await started(client)
     body = WORKLOADS[0].body(GATEWAY)
-    told = []
+    cpu_ms = []
     try:
         for traced in (False, True, False, True):
             point = await press(
@@ -83,10 +83,10 @@ async def _heads(
                 connections=16,
                 traced=traced,
             )
-            told.append(point.cpu_ms)
+            cpu_ms.append(point.cpu_ms)
     finally:
         one.server.stop()
-    same, other = (short(min(told[at::2])) for at in (0, 1))
+    same, other = (short(min(cpu_ms[at::2])) for at in (0, 1))
     show(f"Q1 with equal heads: {same} ms of CPU; with a header that differs: {other} ms\n")
 
 

@@ -98,7 +98,7 @@ def told_errors(value: Any) -> Iterator[Mapping[str, Any]]:
 
 def settings_at(sandbox: str, folder: str) -> Settings:
     """Return settings of accounts at the sandbox, with short times; the store in this folder."""
-    found = sandbox_settings()
+    defaults = sandbox_settings()
     accounts = tuple(
         each.model_copy(
             update={
@@ -109,11 +109,11 @@ def settings_at(sandbox: str, folder: str) -> Settings:
                 "stale_if_error_s": 2,
             }
         )
-        for each in found.providers
+        for each in defaults.providers
     )
-    server = found.server.model_copy(update={"cache_ttl_s": 0.5, "request_timeout_s": 2})
+    server = defaults.server.model_copy(update={"cache_ttl_s": 0.5, "request_timeout_s": 2})
     store = StoreSettings(url=f"sqlite:///{folder}/gateway.db")
-    return found.model_copy(update={"providers": accounts, "server": server, "store": store})
+    return defaults.model_copy(update={"providers": accounts, "server": server, "store": store})
 
 
 def some_faults(chance: random.Random) -> Sequence[Mapping[str, Any]]:
@@ -190,11 +190,11 @@ def memory_mib() -> float:
 
 def sockets() -> int:
     """Count the open sockets of this process."""
-    found = 0
+    count = 0
     for each in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
-            found += each.is_socket()
-    return found
+            count += each.is_socket()
+    return count
 
 
 async def soak(settings: Settings, sandbox: str, operations: int, seed: int) -> Findings:

@@ -49,10 +49,10 @@ async def replace(record: Store, part: list[Replacement]) -> tuple[float, float]
     """Begin and settle a batch; return the seconds that each took."""
     start = time.perf_counter()
     deadline = asyncio.get_running_loop().time() + 60
-    begun = await record.tags.begin(SHOP, part, "bench", deadline)
+    result = await record.tags.begin(SHOP, part, "bench", deadline)
     middle = time.perf_counter()
     await record.tags.settle(
-        begun.claim, {row.customer: Settlement.CONFIRMED for row in begun.claim.rows}
+        result.claim, {row.customer: Settlement.CONFIRMED for row in result.claim.rows}
     )
     return middle - start, time.perf_counter() - middle
 

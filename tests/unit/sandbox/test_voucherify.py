@@ -53,8 +53,8 @@ async def test_token_lives_900_seconds(
     voucherify: httpx.AsyncClient, voucherify_app: ASGIApp, clock: Any
 ) -> None:
     """A token is given, described, used, counted down, and dead after 900 seconds."""
-    asked = {"grant_type": "client_credentials", "scope": "segments customers"}
-    reply = await voucherify.post("/v1/oauth/token", data=asked)
+    form = {"grant_type": "client_credentials", "scope": "segments customers"}
+    reply = await voucherify.post("/v1/oauth/token", data=form)
     token = reply.json()
     access_token = token["access_token"]
     expires_at = int(clock.time.timestamp()) + 900
@@ -72,7 +72,7 @@ async def test_token_lives_900_seconds(
     async with client_of(voucherify_app, bearer) as other:
         assert (await other.get("/v1/segments")).status_code == 200
         assert (await other.get("/v1/customers")).status_code == 200
-        assert (await other.post("/v1/oauth/token", data=asked)).status_code == 401
+        assert (await other.post("/v1/oauth/token", data=form)).status_code == 401
 
         clock.forward(seconds=345)
         form = {"access_token": access_token}
@@ -91,8 +91,8 @@ async def test_token_opens_what_its_scope_names(
     """The scope `segments` does not open customers; `api` opens everything."""
     statuses = {}
     for scope in ("segments", "customers", "api", "vouchers"):
-        asked = {"grant_type": "client_credentials", "scope": scope}
-        token = (await voucherify.post("/v1/oauth/token", data=asked)).json()["access_token"]
+        form = {"grant_type": "client_credentials", "scope": scope}
+        token = (await voucherify.post("/v1/oauth/token", data=form)).json()["access_token"]
         async with client_of(voucherify_app, {"Authorization": f"Bearer {token}"}) as other:
             replies = [await other.get(path) for path in ("/v1/segments", "/v1/customers")]
         statuses[scope] = [reply.status_code for reply in replies]
@@ -112,8 +112,8 @@ async def test_token_opens_what_its_scope_names(
 
 async def test_revoked_token_is_dead(voucherify: httpx.AsyncClient) -> None:
     """Revoking returns 204 once, then 404 without a body."""
-    asked = {"grant_type": "client_credentials", "scope": "api"}
-    token = (await voucherify.post("/v1/oauth/token", data=asked)).json()["access_token"]
+    form = {"grant_type": "client_credentials", "scope": "api"}
+    token = (await voucherify.post("/v1/oauth/token", data=form)).json()["access_token"]
     replies = [
         await voucherify.post("/v1/oauth/token/revoke", data={"access_token": token})
         for _ in range(2)
@@ -161,14 +161,14 @@ async def test_oauth_refuses(
 
 async def test_project_has_at_most_1000_tokens(voucherify: httpx.AsyncClient, clock: Any) -> None:
     """The 1,001st living token is refused; dead ones make room."""
-    asked = {"grant_type": "client_credentials", "scope": "api"}
+    form = {"grant_type": "client_credentials", "scope": "api"}
     statuses = [
-        (await voucherify.post("/v1/oauth/token", data=asked)).status_code for _ in range(1001)
+        (await voucherify.post("/v1/oauth/token", data=form)).status_code for _ in range(1001)
     ]
     clock.forward(seconds=900)
 
     assert statuses == [200] * 1000 + [400]
-    assert (await voucherify.post("/v1/oauth/token", data=asked)).status_code == 200
+    assert (await voucherify.post("/v1/oauth/token", data=form)).status_code == 200
 
 
 async def test_minute_has_so_many_calls(clock: Any) -> None:

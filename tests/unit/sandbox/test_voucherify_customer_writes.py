@@ -42,7 +42,7 @@ def without_id(reply: httpx.Response) -> dict[str, Any]:
     return body
 
 
-async def found(client: httpx.AsyncClient, **query: str) -> list[dict[str, Any]]:
+async def list_customers(client: httpx.AsyncClient, **query: str) -> list[dict[str, Any]]:
     """Return the customers of one page."""
     reply = await client.get("/v1/customers", params=query)
     assert reply.status_code == 200, reply.text
@@ -84,7 +84,7 @@ async def test_post_creates_a_customer(voucherify: httpx.AsyncClient) -> None:
         **NOBODY,
     }
     assert (await voucherify.get("/v1/customers/shop%2F1")).json() == created
-    assert await found(voucherify, limit="1") == [created]
+    assert await list_customers(voucherify, limit="1") == [created]
     assert await segment_names(voucherify, "shop%2F1") == [
         "Never bought",
         "Birthday next month",
@@ -112,8 +112,8 @@ async def test_post_updates_who_is_known(
         "updated_at": "2026-11-23T10:00:00.123Z",
     }
     assert (await voucherify.get("/v1/customers/crm-00001")).json() == after
-    assert len(await found(voucherify, order="-updated_at", limit="1")) == 1
-    assert (await found(voucherify, order="-updated_at", limit="1"))[0] == after
+    assert len(await list_customers(voucherify, order="-updated_at", limit="1")) == 1
+    assert (await list_customers(voucherify, order="-updated_at", limit="1"))[0] == after
 
 
 async def test_id_beats_source_id(voucherify: httpx.AsyncClient) -> None:
@@ -133,7 +133,9 @@ async def test_put_changes_segments_at_once(voucherify: httpx.AsyncClient) -> No
         await voucherify.get("/v1/segments?filters[name][conditions][$is]=Gold members")
     ).json()
     gold_id = gold["data"][0]["id"]
-    members = {row["id"] for row in await found(voucherify, segment_id=gold_id, limit="100")}
+    members = {
+        row["id"] for row in await list_customers(voucherify, segment_id=gold_id, limit="100")
+    }
     change = {
         "source_id": "other",
         "email": "new@example.com",
@@ -141,16 +143,18 @@ async def test_put_changes_segments_at_once(voucherify: httpx.AsyncClient) -> No
         "metadata": {"tier": "Gold"},
     }
     reply = await voucherify.put("/v1/customers/crm-00001", json=change)
-    now_members = {row["id"] for row in await found(voucherify, segment_id=gold_id, limit="100")}
+    now_members = {
+        row["id"] for row in await list_customers(voucherify, segment_id=gold_id, limit="100")
+    }
 
     assert reply.status_code == 200
     assert reply.json()["source_id"] == "crm-00001"
     assert reply.json()["address"] is None
     assert now_members - members == {person(1).voucherify_id}
-    assert [row["id"] for row in await found(voucherify, email="new@example.com")] == [
+    assert [row["id"] for row in await list_customers(voucherify, email="new@example.com")] == [
         person(1).voucherify_id
     ]
-    assert await found(voucherify, email=person(1).email) == []
+    assert await list_customers(voucherify, email=person(1).email) == []
     assert await segment_names(voucherify, "crm-00001") == [
         "Before the relaunch or born before 1960",
         "Gold members",
@@ -164,7 +168,7 @@ async def test_days_pass(voucherify: httpx.AsyncClient, clock: Any) -> None:
     segment_id = listed.json()["data"][0]["id"]
     months = []
     for _ in range(3):
-        rows = await found(voucherify, segment_id=segment_id, limit="100")
+        rows = await list_customers(voucherify, segment_id=segment_id, limit="100")
         months.append({row["birthdate"][5:7] for row in rows})
         clock.forward(days=31)
 
@@ -207,7 +211,7 @@ async def test_deleted_customer_is_gone(voucherify: httpx.AsyncClient) -> None:
     listed = await voucherify.get("/v1/segments?filters[name][conditions][$contains]=board")
     board = listed.json()["data"][0]["id"]
     reply = await voucherify.delete("/v1/customers/crm-00012")
-    left = await found(voucherify, segment_id=board, order="source_id")
+    left = await list_customers(voucherify, segment_id=board, order="source_id")
     again = [
         (await voucherify.delete(f"/v1/customers/{key}")).status_code
         for key in ("crm-00012", person(12).voucherify_id)

@@ -98,7 +98,7 @@ def without_id(reply: httpx.Response) -> dict[str, Any]:
     return body
 
 
-async def found(client: httpx.AsyncClient, **query: object) -> list[dict[str, Any]]:
+async def list_customers(client: httpx.AsyncClient, **query: object) -> list[dict[str, Any]]:
     """Return the customers of one page."""
     names = {
         name.replace("_before", "[before]").replace("_after", "[after]"): str(value)
@@ -122,7 +122,9 @@ async def segment_names(client: httpx.AsyncClient, key: str) -> list[str]:
 
 async def test_every_customer_has_the_documented_shape(voucherify: httpx.AsyncClient) -> None:
     """All 240 customers of the cast of 300 are there, in the shape of the vendor's schema."""
-    rows = [row for page in (1, 2, 3) for row in await found(voucherify, limit=100, page=page)]
+    rows = [
+        row for page in (1, 2, 3) for row in await list_customers(voucherify, limit=100, page=page)
+    ]
     for row in rows:
         jsonschema.validate(row, CUSTOMER)
 
@@ -225,7 +227,7 @@ async def test_list_names_its_rows_and_counts_them(voucherify: httpx.AsyncClient
 )
 async def test_list_can_be_ordered(order: str, key: str, voucherify: httpx.AsyncClient) -> None:
     """Every documented order works; customers that were never updated sort by creation."""
-    rows = await found(voucherify, limit=100, order=order)
+    rows = await list_customers(voucherify, limit=100, order=order)
     values = [row.get(key, row["created_at"]) for row in rows]
 
     assert len(rows) == 100
@@ -235,13 +237,15 @@ async def test_list_can_be_ordered(order: str, key: str, voucherify: httpx.Async
 async def test_starting_after_walks_all(voucherify: httpx.AsyncClient) -> None:
     """A date leads from page to page: backwards by default, forwards by created_at."""
     everybody = [
-        row for page in (1, 2, 3) for row in await found(voucherify, limit=100, page=page)
+        row for page in (1, 2, 3) for row in await list_customers(voucherify, limit=100, page=page)
     ]
-    backwards = await found(voucherify, limit=100)
-    while rows := await found(voucherify, limit=100, starting_after=backwards[-1]["created_at"]):
+    backwards = await list_customers(voucherify, limit=100)
+    while rows := await list_customers(
+        voucherify, limit=100, starting_after=backwards[-1]["created_at"]
+    ):
         backwards += rows
-    forwards = await found(voucherify, limit=100, order="created_at")
-    while rows := await found(
+    forwards = await list_customers(voucherify, limit=100, order="created_at")
+    while rows := await list_customers(
         voucherify, limit=100, order="created_at", starting_after=forwards[-1]["created_at"]
     ):
         forwards += rows
@@ -263,32 +267,40 @@ async def test_list_can_be_filtered(voucherify: httpx.AsyncClient) -> None:
     """Exact values and date windows, edges excluded, narrow the list; together they all hold."""
     one = person(1)
     edge = "2023-01-03T15:00:00.001Z"
-    before = await found(voucherify, created_at_before=edge)
-    window = await found(
+    before = await list_customers(voucherify, created_at_before=edge)
+    window = await list_customers(
         voucherify, created_at_after="2023-01-03T14:00:00Z", created_at_before="2023-01-04"
     )
-    updated = await found(voucherify, updated_at_after="2023-01-01", limit=100)
+    updated = await list_customers(voucherify, updated_at_after="2023-01-01", limit=100)
 
-    assert await found(voucherify, email=one.email) == await found(
+    assert await list_customers(voucherify, email=one.email) == await list_customers(
         voucherify, name=one.name, city="Vienna", email=one.email
     )
-    assert [row["source_id"] for row in await found(voucherify, email=one.email)] == ["crm-00001"]
-    assert await found(voucherify, email=one.email, city="Berlin") == []
-    assert await found(voucherify, email=one.email.upper()) == []
-    assert {row["address"]["city"] for row in await found(voucherify, city="Vienna")} == {"Vienna"}
+    assert [row["source_id"] for row in await list_customers(voucherify, email=one.email)] == [
+        "crm-00001"
+    ]
+    assert await list_customers(voucherify, email=one.email, city="Berlin") == []
+    assert await list_customers(voucherify, email=one.email.upper()) == []
+    assert {row["address"]["city"] for row in await list_customers(voucherify, city="Vienna")} == {
+        "Vienna"
+    }
     assert [row["source_id"] for row in before] == ["crm-00000"]
     assert [row["source_id"] for row in window] == ["crm-00001"]
     assert len(updated) == 60
-    assert await found(voucherify, updated_at_before="2023-01-01") == []
+    assert await list_customers(voucherify, updated_at_before="2023-01-01") == []
 
 
 async def test_members_of_a_segment_are_listed(voucherify: httpx.AsyncClient) -> None:
     """`segment_id` lists the members of static and filtered segments; an unknown one has none."""
     listed = (await voucherify.get("/v1/segments", params={"limit": 100})).json()["data"]
     ids = {row["name"]: row["id"] for row in listed}
-    board = await found(voucherify, segment_id=ids["Customer advisory board"], order="source_id")
-    silver = await found(voucherify, segment_id=ids["Silver members"], limit=100)
-    in_vienna = await found(voucherify, segment_id=ids["Silver members"], city="Vienna", limit=100)
+    board = await list_customers(
+        voucherify, segment_id=ids["Customer advisory board"], order="source_id"
+    )
+    silver = await list_customers(voucherify, segment_id=ids["Silver members"], limit=100)
+    in_vienna = await list_customers(
+        voucherify, segment_id=ids["Silver members"], city="Vienna", limit=100
+    )
 
     assert [row["source_id"] for row in board] == [
         "crm-00000",
@@ -301,7 +313,7 @@ async def test_members_of_a_segment_are_listed(voucherify: httpx.AsyncClient) ->
     assert in_vienna == [
         row for row in silver if row["address"] and row["address"]["city"] == "Vienna"
     ]
-    assert await found(voucherify, segment_id="seg_unknown") == []
+    assert await list_customers(voucherify, segment_id="seg_unknown") == []
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_every_operator_means_what_it_says(
     """Each operator of the grammar holds for these values and for no other."""
     filter_ = {"junction": "and", "a": {"conditions": {operator: value}}}
 
-    assert [found for found in matching + others if holds(filter_, a=found)] == matching
+    assert [each for each in matching + others if holds(filter_, a=each)] == matching
 
 
 def test_junction_joins_the_fields() -> None:

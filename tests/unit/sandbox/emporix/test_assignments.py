@@ -39,8 +39,8 @@ ASSIGNMENT_RESPONSE = {  # CustomerAssignmentResponse of the vendor's file, 2026
 async def entities(service: httpx.AsyncClient, number: str) -> list[dict[str, str]]:
     """Return a customer's legal entities."""
     customer = (await service.get(f"{CUSTOMERS}/{number}")).json()
-    found: list[dict[str, str]] = customer["b2b"]["legalEntities"]
-    return found
+    entities: list[dict[str, str]] = customer["b2b"]["legalEntities"]
+    return entities
 
 
 async def test_shape_of_the_example(
@@ -156,9 +156,9 @@ async def test_refused_assignments(
     """An unknown segment, customer or legal entity, or a bad body, is 400 and named."""
     answer = await service.put(f"{SEGMENTS}/{path}", json=body)
 
-    found = answer.json()
-    assert (answer.status_code, found.pop("details")["field"]) == (400, field)
-    assert found == BAD_REQUEST
+    body = answer.json()
+    assert (answer.status_code, body.pop("details")["field"]) == (400, field)
+    assert body == BAD_REQUEST
 
 
 async def test_lists(service: httpx.AsyncClient) -> None:
@@ -287,12 +287,12 @@ async def test_groups(
         "metadata": FRESH | {"version": 2},
     }
     german = {"Accept-Language": "de"}
-    found = await service.post(
+    response = await service.post(
         f"{path}/search", json={"q": "group.id:grp-keyaccounts"}, headers=german
     )
     sort = {"sort": "group.id:ASC"}
     assert (await service.get(path, params=sort, headers=german)).json() == [row]
-    assert found.json() == [row]
+    assert response.json() == [row]
     assert (await service.get(f"{path}/grp-keyaccounts", headers=german)).json() == row
     assert (await service.get(f"{path}/grp-testers")).status_code == 404
 

@@ -175,9 +175,9 @@ async def test_lists_follow_writes(service: httpx.AsyncClient) -> None:
     assert numbers(await service.get(CUSTOMERS, params=params)) == ["last"]
     await service.patch(f"{CUSTOMERS}/last", json={"contactEmail": "aaa@example.com"})
     assert numbers(await service.get(CUSTOMERS, params=params)) == before
-    for email, found in (("zzz@example.com", []), ("aaa@example.com", ["last"])):
+    for email, expected in (("zzz@example.com", []), ("aaa@example.com", ["last"])):
         answer = await service.get(CUSTOMERS, params={"q": f"contactEmail:{email}"})
-        assert numbers(answer) == found
+        assert numbers(answer) == expected
 
 
 async def test_refused_parameters(service: httpx.AsyncClient) -> None:
@@ -286,8 +286,8 @@ async def test_writes_keep_the_rest(service: httpx.AsyncClient) -> None:
     await service.patch(path, json={"firstName": "Hiro"})
     after = (await service.get(path, params=expand)).json()
 
-    kept = ("addresses", "defaultAddress", "accounts", "metadataCreatedAt", "businessModel")
-    assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+    unchanged = ("addresses", "defaultAddress", "accounts", "metadataCreatedAt", "businessModel")
+    assert {name: after[name] for name in unchanged} == {name: before[name] for name in unchanged}
     assert after["b2b"] == before["b2b"] | {"companyRegistrationId": "HR-1"}
 
 
