@@ -1,4 +1,4 @@
-"""Composition root: settings + adapters + schema -> app. Nothing else joins the halves."""
+"""Composition root: combine settings, adapters and schema into the application."""
 
 import gc
 import os
@@ -28,18 +28,16 @@ from resolvers.schema import SCHEMA
 if TYPE_CHECKING:
     from gateway.sandbox.app import Sandbox
 
-# What not everybody needs is imported where it is needed: a third of the time of a start.
+# Optional parts are imported where they are used: that saves a third of the start-up time.
 
 
 async def connect(
-    settings: Settings, sandbox: "Sandbox | None" = None, record: Store | None = None
+    settings: Settings, sandbox: "Sandbox | None" = None, store: Store | None = None
 ) -> Sequence[Provider]:
-    """Return the configured providers, each with a client of its own.
+    """Return the configured providers, each with its own client. Nothing is sent yet.
 
-    `record` answers for those that cannot be read.
-
-    Those whose base URL is `sandbox:` get the embedded sandbox. Nothing is sent yet.
-    Async, because a pool belongs to the running loop.
+    `store` serves reads of providers that cannot be read. Providers with the base URL `sandbox:`
+    use the embedded sandbox. Async, because a connection pool belongs to the running loop.
     """
     embedded = {each.kind for each in settings.providers if each.base_url == SANDBOX}
     if sandbox is None and embedded:
@@ -48,7 +46,7 @@ async def connect(
         sandbox = Sandbox({kind: KINDS[kind].load_sandbox() for kind in embedded})
     trust = httpx.create_ssl_context()
     ttl_s = settings.server.cache_ttl_s
-    answer = None if record is None else record.answer
+    answer = None if store is None else store.answer
 
     def opened(account: AccountSettings) -> Provider:
         adapter = KINDS[account.kind].adapter(account)
@@ -75,9 +73,9 @@ def _transport(
 def build(
     settings: Settings, sandbox: "Sandbox | None" = None, ready: Callable[[], None] | None = None
 ) -> Starlette:
-    """Return the application for these settings; it calls `ready` when all is open."""
+    """Return the application for these settings; it calls `ready` when it is open."""
 
-    async def record() -> Store:
+    async def open_store() -> Store:
         place = database_url(settings.store.url, os.environ)
         timeout_s = settings.store.connect_timeout_s
         opened = await Store.open(place, accounts=accounts(settings), connect_timeout_s=timeout_s)
@@ -95,21 +93,21 @@ def build(
         most_calls={each.key: each.max_calls_per_operation for each in settings.providers},
         compiles=settings.fast_paths.compiled_queries,
     )
-    return Gateway(settings, operations, record, providers, ready).app()
+    return Gateway(settings, operations, open_store, providers, ready).app()
 
 
 def create() -> Starlette:
-    """Return the application as the environment configures it: what each worker runs."""
+    """Return the application for the configuration in the environment; each worker calls this."""
     settings = load(None, os.environ)
     start_log(settings.log)
-    return build(settings, ready=keep)
+    return build(settings, ready=tune_garbage_collection)
 
 
-def keep() -> None:
-    """Tell the garbage collector that what is there now stays, and to look less often.
+def tune_garbage_collection() -> None:
+    """Exempt all objects that exist now from garbage collection, and collect less often.
 
-    Else each full collection walks through all of it: a third of the time of a query of 200 rows.
-    A row is some five objects and in no cycle; by default every 700 new objects cause a look.
+    Otherwise each full collection visits them: a third of the time of a query for 200 rows. A row
+    is about five objects without cycles; by default every 700 new objects cause a collection.
     """
     gc.collect()
     gc.freeze()

@@ -1,6 +1,6 @@
-"""What one request may use: the providers, its loaders and reads, its caller's languages.
+"""What resolvers may use during one operation: providers, loaders, reads, writes, languages.
 
-The resolvers see of the gateway this module, the domain and the errors, and nothing else.
+Resolvers import only this module, the domain and the errors of the gateway.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ __all__ = [
 
 
 class RequestContext:
-    """One operation's view of the gateway. What it does not use is not made."""
+    """One operation's view of the gateway, created lazily."""
 
     def __init__(  # noqa: PLR0913  # the last one by name
         self,
@@ -54,61 +54,63 @@ class RequestContext:
         scope: Scope,
         languages: Sequence[str],
         now: datetime,
-        record: Store | None = None,
+        store: Store | None = None,
         *,
         feed: ChangeFeed | None = None,
     ) -> None:
         """Serve one operation inside the running loop.
 
-        `providers` are by key, in configuration order; `languages` best first, as the caller's
-        Accept-Language has them; `now` is the moment that "active now" means, one for all of it.
+        `providers` are by key, in configuration order; `languages` are those of Accept-Language,
+        best first; `now` is the time that "active now" refers to in the whole operation.
         """
         self.providers = providers
         self.scope = scope
         self.languages = languages
         self.now = now
         self.caller = scope.caller
-        self._record = record
+        self._store = store
         self._feed = feed
         self._own: Mapping[str, str] = {}
-        """In the own view: the caller's id at each provider."""
+        """With self-service access: the caller's id at each provider."""
         self.batches: dict[Any, DataLoader[Any, Any]] = {}
-        """What graphql-core collects of a field's values, by the field's mentions."""
+        """The batches of values that graphql-core resolves, by the field's nodes."""
         self._loaders: RequestLoaders | None = None
 
-    def admit(self, needs: Requirement) -> None:
-        """Narrow this to the providers at which the caller holds all that an operation needs.
+    def admit(self, requirement: Requirement) -> None:
+        """Limit this to the providers at which the caller fulfils an operation's requirement.
 
-        Where that is none, and `own:read` suffices: to the caller's own, at the providers that
-        know them. Raises `Forbidden`. Call it before anything is read.
+        If there are none and `own:read` suffices, limit it to the caller's own data at the
+        providers that know them. Raises `Forbidden`. Call it before anything is read.
         """
         caller = self.caller
         if caller.is_unrestricted:
             return
-        seen: _Seen | None = caller.seen.get(needs)
-        if seen is None or seen.known is not self.providers:
-            seen = caller.seen[needs] = _seen(caller, needs, self.providers)
-        if needs.permissions and not seen.allowed:
+        visible: _VisibleProviders | None = caller.seen.get(requirement)
+        if visible is None or visible.known is not self.providers:
+            visible = caller.seen[requirement] = _visible(caller, requirement, self.providers)
+        if requirement.permissions and not visible.allowed:
             raise Forbidden(
-                f"No provider grants you all of {', '.join(sorted(needs.permissions))}."
+                f"No provider grants you all of {', '.join(sorted(requirement.permissions))}."
             )
-        self.providers, self._own = seen.allowed, seen.own
+        self.providers, self._own = visible.allowed, visible.own
 
-    def may_show(self, right: Permission, provider: str) -> bool:
-        """Tell whether things of a provider that need this right to be read may be shown.
+    def may_show(self, permission: Permission, provider: str) -> bool:
+        """Return whether objects of a provider that require this permission may be shown.
 
-        In the own view they may: it has only the caller's own.
+        With self-service access they may: it contains only the caller's own data.
         """
-        return provider in self.providers and (bool(self._own) or self.caller.may(right, provider))
+        return provider in self.providers and (
+            bool(self._own) or self.caller.may(permission, provider)
+        )
 
-    def require(self, right: Permission, provider: str, what: str) -> None:
-        """Raise `Forbidden` where an argument needs a right that its field does not need always.
+    def require(self, permission: Permission, provider: str, what: str) -> None:
+        """Raise `Forbidden` if the caller lacks a permission that only an argument requires.
 
-        `what` names the argument. At a provider that this operation does not see, nothing is
-        said: there is no such provider.
+        `what` names the argument. For a provider that is not visible to this operation nothing is
+        raised: to the caller it does not exist.
         """
-        if provider in self.providers and not self.caller.may(right, provider):
-            raise Forbidden(f"{what} needs the scope {right}.")
+        if provider in self.providers and not self.caller.may(permission, provider):
+            raise Forbidden(f"{what} needs the scope {permission}.")
 
     @property
     def loaders(self) -> RequestLoaders:
@@ -128,29 +130,31 @@ class RequestContext:
 
     @cached_property
     def writes(self) -> WriteService:
-        """Everything that may be changed."""
-        if self._record is None:
-            raise GatewayError("This gateway was opened without its record.")
-        desk = WriteDispatcher(self.providers, self.loaders, self.scope, self._record.changes)
-        return WriteService(self.providers, desk, self._record, self.scope.deadline)
+        """All writes."""
+        if self._store is None:
+            raise GatewayError("This gateway was opened without its store.")
+        dispatcher = WriteDispatcher(self.providers, self.loaders, self.scope, self._store.changes)
+        return WriteService(self.providers, dispatcher, self._store, self.scope.deadline)
 
 
-class _Seen(NamedTuple):
-    """What a caller sees of the known providers by what an operation needs."""
+class _VisibleProviders(NamedTuple):
+    """The providers that are visible to a caller, for one requirement."""
 
     known: Mapping[str, Provider]
     allowed: Mapping[str, Provider]
     own: Mapping[str, str]
 
 
-def _seen(caller: Caller, needs: Requirement, known: Mapping[str, Provider]) -> _Seen:
-    allowed = caller.providers_for(needs.permissions, known)
+def _visible(
+    caller: Caller, requirement: Requirement, known: Mapping[str, Provider]
+) -> _VisibleProviders:
+    allowed = caller.providers_for(requirement.permissions, known)
     own: Mapping[str, str] = {}
-    if not allowed and needs.own:
+    if not allowed and requirement.own:
         allowed = own = caller.own_at(known)
     if allowed is known:
-        return _Seen(known, known, own)
-    return _Seen(known, {key: known[key] for key in allowed}, own)
+        return _VisibleProviders(known, known, own)
+    return _VisibleProviders(known, {key: known[key] for key in allowed}, own)
 
 
 def open_context(  # noqa: PLR0913  # the last one by name
@@ -158,18 +162,18 @@ def open_context(  # noqa: PLR0913  # the last one by name
     scope: Scope,
     languages: Sequence[str],
     now: datetime,
-    record: Store | None = None,
+    store: Store | None = None,
     *,
     feed: ChangeFeed | None = None,
 ) -> RequestContext:
     """Return the context of one operation. Call it inside the running loop."""
-    return RequestContext(providers, scope, languages, now, record, feed=feed)
+    return RequestContext(providers, scope, languages, now, store, feed=feed)
 
 
 def languages_of(accept: str | None) -> Sequence[str]:
-    """Return the languages of an Accept-Language header, best first; `*` and q=0 say nothing.
+    """Return the languages of an Accept-Language header (RFC 9110, 12.5.4), best first.
 
-    RFC 9110, 12.5.4. A part that cannot be read is passed over.
+    `*`, languages with q=0 and malformed parts are ignored.
     """
     if not accept:
         return ()

@@ -1,7 +1,7 @@
-"""Why no answer came over the network, in words of ours: for the log and for `gateway check`.
+"""Classify network failures, for the log and for `gateway check`.
 
-Libraries word these failures differently from version to version, and quote addresses and names.
-Clients see neither: `PROVIDER_UNREACHABLE` or `PROVIDER_TIMEOUT` is all they can act on.
+The messages of libraries change between versions, and contain addresses and names. Clients see
+neither, only `PROVIDER_UNREACHABLE` or `PROVIDER_TIMEOUT`.
 """
 
 import errno
@@ -15,14 +15,14 @@ import httpx
 
 
 class NetworkFailure(StrEnum):
-    """A class of failure, by what an operator does about it."""
+    """A class of failures with the same remedy."""
 
     NAME_NOT_RESOLVED = "name_not_resolved"
     CONNECTION_REFUSED = "connection_refused"
     NO_ROUTE = "no_route"
     CONNECT_TIMEOUT = "connect_timeout"
     NO_CONNECTION = "no_connection"
-    """Several addresses failed, each in its own way, or none of the other classes fits."""
+    """Several addresses failed in different ways, or no other class fits."""
     CERTIFICATE_EXPIRED = "certificate_expired"
     CERTIFICATE_NOT_YET_VALID = "certificate_not_yet_valid"
     CERTIFICATE_UNTRUSTED = "certificate_untrusted"
@@ -38,7 +38,7 @@ class NetworkFailure(StrEnum):
 
 
 class Explanation(NamedTuple):
-    """A failure for people: what happened, and what to do about it."""
+    """A description of a failure, and how to fix it."""
 
     what: str
     advice: str
@@ -134,16 +134,16 @@ PROXY_AUTHENTICATION_REQUIRED = 407
 
 
 class ProxyRefusedError(httpx.ProxyError):
-    """A proxy answers that it does not do what it was asked."""
+    """A proxy refused to connect."""
 
     def __init__(self, status: int) -> None:
-        """Keep the status of its answer."""
+        """Store the status of its response."""
         self.status = status
         super().__init__(f"status {status}")
 
 
 class NotHttpError(httpx.RemoteProtocolError):
-    """The head of an answer cannot be read as HTTP."""
+    """The head of a reply is not HTTP."""
 
 
 _KINDS: Mapping[type[Exception], NetworkFailure] = {
@@ -153,41 +153,41 @@ _KINDS: Mapping[type[Exception], NetworkFailure] = {
     httpx.ConnectError: NetworkFailure.NO_CONNECTION,
     NotHttpError: NetworkFailure.NOT_HTTP,
 }
-"""What an error means by its own type, the first that fits, where no cause says more."""
+"""The class of an error by its own type, the first that matches; used if no cause is specific."""
 
 
 class Progress:
-    """How far one call has come; it may be read while the call is under way."""
+    """The progress of one call; it may be read while the call is in progress."""
 
     __slots__ = ("is_connecting",)
 
     def __init__(self) -> None:
-        """Start with nothing done."""
+        """Start before the connection."""
         self.is_connecting = False
-        """A connection is being made for it, or was when it ended: nothing has been sent."""
+        """The call is waiting for its connection, or was when it ended: nothing has been sent."""
 
     @property
     def timeout(self) -> NetworkFailure:
-        """What it is when the time is up now."""
+        """The class of a timeout at this point."""
         if self.is_connecting:
             return NetworkFailure.CONNECT_TIMEOUT
         return NetworkFailure.ANSWER_TIMEOUT
 
 
 def network_failure(error: BaseException) -> NetworkFailure:
-    """Return the class of a transport's error: by types and codes, never by a message."""
+    """Return the class of a transport error, by types and codes, never by its message."""
     if isinstance(error, ProxyRefusedError):
-        wants_credentials = error.status == PROXY_AUTHENTICATION_REQUIRED
-        refused, unknown = NetworkFailure.PROXY_REFUSED, NetworkFailure.PROXY_CREDENTIALS
-        return unknown if wants_credentials else refused
+        if error.status == PROXY_AUTHENTICATION_REQUIRED:
+            return NetworkFailure.PROXY_CREDENTIALS
+        return NetworkFailure.PROXY_REFUSED
     if isinstance(error, httpx.ProxyError):
         return NetworkFailure.PROXY_UNREACHABLE
-    of_causes = (found for each in _causes(error) if (found := _of_cause(each)) is not None)
-    of_error = (failure for kind, failure in _KINDS.items() if isinstance(error, kind))
-    return next(of_causes, None) or next(of_error, NetworkFailure.CONNECTION_LOST)
+    by_cause = (failure for each in _causes(error) if (failure := _by_cause(each)) is not None)
+    by_type = (failure for kind, failure in _KINDS.items() if isinstance(error, kind))
+    return next(by_cause, None) or next(by_type, NetworkFailure.CONNECTION_LOST)
 
 
-def _of_cause(error: BaseException) -> NetworkFailure | None:
+def _by_cause(error: BaseException) -> NetworkFailure | None:
     if isinstance(error, ssl.SSLCertVerificationError):
         # aiohttp has errors of this type that lack the code; what caused them has it.
         code = getattr(error, "verify_code", None)
@@ -208,14 +208,14 @@ def _certificate_failure(code: int) -> NetworkFailure:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what caused it."""
-    known: set[int] = set()
+    """Yield an error and its causes."""
+    seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
         each = waiting.pop()
-        if each is None or id(each) in known:
+        if each is None or id(each) in seen:
             continue
-        known.add(id(each))
+        seen.add(id(each))
         yield each
         waiting.append(each.__cause__ or each.__context__)
         if isinstance(each, BaseExceptionGroup):

@@ -1,7 +1,7 @@
-"""The configuration file and the environment, read once into frozen values.
+"""Read the configuration file and the environment once, into frozen values.
 
-The only reader of both. Every problem is reported at once, by its path in the file; secrets are
-`SecretStr`, so that no repr shows them.
+No other module reads them. All problems are reported at once, each with its path in the file.
+Secrets are `SecretStr`, so that no repr shows them.
 """
 
 import re
@@ -33,7 +33,7 @@ PLAIN = {
     "missing": "is missing",
     "too_short": "must not be empty",
 }
-"""What pydantic's types of problem mean to an operator; the rest is said in its own words."""
+"""Plain texts for pydantic's error types; other errors keep pydantic's message."""
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -49,12 +49,12 @@ CORS_ALLOW_HEADERS = (
     *("traceparent", "tracestate", "baggage", "sentry-trace", "b3"),
     *("x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags"),
     *("x-request-id", "x-correlation-id"),
-    # Clients of GraphQL: Apollo's (web, mobile, its check against forged requests) and others'.
+    # GraphQL clients: Apollo's (web, mobile, its CSRF check) and others'.
     *("apollographql-client-name", "apollographql-client-version", "apollo-require-preflight"),
     *("x-apollo-operation-id", "x-apollo-operation-name", "x-apollo-operation-type"),
     *("graphql-client-name", "graphql-client-version", "x-requested-with"),
 )
-"""A page whose script sets a header that is not named here gets no answer at all."""
+"""Browsers block a page's request with any other header."""
 
 
 class ServerSettings(BaseModel):
@@ -63,22 +63,22 @@ class ServerSettings(BaseModel):
     model_config = _FROZEN
 
     allow_anonymous: bool | None = None
-    """None: on loopback only, and only where nobody can sign in."""
+    """None: from loopback only, and only while no credentials are configured."""
     hosts: tuple[str, ...] = ()
-    """The names that requests may be for (the Host header). None: on loopback its names."""
+    """The accepted host names (the Host header). Empty: see `gateway.http.cors`."""
     cors_origins: tuple[BrowserOrigin, ...] = ()
-    """Pages of these origins may ask, for example `https://shop.example`."""
+    """Pages of these origins are allowed, for example `https://shop.example`."""
     cors_allow_headers: tuple[HeaderName, ...] = CORS_ALLOW_HEADERS
     """Request headers that scripts of those pages may set."""
     trusted_proxies: tuple[str, ...] = ()
-    """Addresses or networks whose X-Forwarded-For is believed."""
+    """Addresses or networks whose X-Forwarded-For is trusted."""
     keep_alive_s: Annotated[int, Field(ge=1, le=86_400)] = 130
-    """How long an idle connection is kept: longer than proxies keep theirs, which would else send
+    """How long an idle connection stays open: longer than proxies keep theirs, or they could send
     a request just as the connection is closed."""
     request_timeout_s: Annotated[float, Field(gt=0, le=600)] = 10
     cache_ttl_s: Annotated[float, Field(ge=0, le=3600)] = 5
     worker_start_s: Annotated[float, Field(gt=0, le=3600)] = 60
-    """With `--workers`: a worker that takes longer to start, or to answer, is replaced."""
+    """With `--workers`: a worker that takes longer to start, or to respond, is replaced."""
 
 
 class StoreSettings(BaseModel):
@@ -88,7 +88,7 @@ class StoreSettings(BaseModel):
 
     url: Annotated[str, StringConstraints(pattern=r"^(sqlite|postgresql)://.+$")] | None = None
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5
-    """How long a start may wait for the database, and a request for a new connection."""
+    """How long a start may wait for the database, and an operation for a new connection."""
 
 
 class ChangeSettings(BaseModel):
@@ -109,20 +109,20 @@ class DocumentSettings(BaseModel):
     model_config = _FROZEN
 
     introspection: bool | None = None
-    """Also for suggestions in messages. None: for all but strangers."""
+    """Includes suggestions in error messages. None: except for remote anonymous callers."""
     automatic: bool = True
-    """Automatic persisted queries: a client names by its hash a document that it sent before."""
+    """Automatic persisted queries: clients send the hash of a document that they sent before."""
     manifest: Path | None = None
-    """Trusted documents: a JSON file, as Relay's or Apollo's tools write it."""
+    """Trusted documents: a JSON file, as written by Relay's or Apollo's tools."""
     only_manifest: bool = False
-    """Accept no other documents."""
+    """Reject all other documents."""
 
 
 class FastPathSettings(BaseModel):
-    """The `[fast_paths]` table: hot paths of our own in the place of a library's code.
+    """The `[fast_paths]` table: optimised replacements for code of libraries.
 
-    Each gives the same answers as what it replaces. Off, that code runs: slower, and the way out
-    when a hot path misbehaves.
+    Each gives the same results as the code that it replaces. Switched off, the library's code
+    runs: slower, but a workaround if a fast path misbehaves.
     """
 
     model_config = _FROZEN
@@ -130,13 +130,13 @@ class FastPathSettings(BaseModel):
     http1_client: bool = True
     """Calls to providers. Off: aiohttp."""
     direct_answers: bool = True
-    """Plain POSTs below ASGI, and answers in one write. Off: uvicorn alone."""
+    """Simple POSTs below ASGI, and responses in one write. Off: uvicorn alone."""
     compiled_queries: bool = True
     """Queries compiled to code. Off: graphql-core's executor."""
 
 
 class Settings(BaseModel):
-    """Everything an operator decides."""
+    """The whole configuration."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -150,7 +150,7 @@ class Settings(BaseModel):
     fast_paths: FastPathSettings = FastPathSettings()
     providers: tuple[AccountSettings, ...]
     source: str
-    """Where it comes from, for people."""
+    """The origin of the configuration, for people."""
 
 
 TABLES: Mapping[str, type[BaseModel]] = {
@@ -166,9 +166,9 @@ TABLES: Mapping[str, type[BaseModel]] = {
 
 
 def sandbox_settings() -> Settings:
-    """Return what is served without a configuration: all sandboxes, embedded.
+    """Return the settings without a configuration file: all sandboxes, embedded.
 
-    Their record is temporary: it shares nothing with that of real accounts.
+    Their store is temporary, and separate from that of real accounts.
     """
     document = {
         "providers": [{"key": kind, "kind": kind, "base_url": SANDBOX} for kind in SANDBOXED]
@@ -195,7 +195,7 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError([Problem(str(path), f"is not TOML: {error}")]) from error
     missing: list[Problem] = []
-    filled = _filled(document, environment, "", missing)
+    filled = _substitute(document, environment, "", missing)
     try:
         settings = _validated(filled, str(path))
     except SettingsError as error:
@@ -207,30 +207,32 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
     return settings
 
 
-def _filled(value: Any, environment: Mapping[str, str], path: str, missing: list[Problem]) -> Any:
-    """Return the document with every `${NAME}` replaced; what is missing is noted by its path."""
+def _substitute(
+    value: Any, environment: Mapping[str, str], path: str, missing: list[Problem]
+) -> Any:
+    """Return the document with every `${NAME}` replaced; add problems to `missing`."""
     if isinstance(value, dict):
         return {
-            key: _filled(part, environment, f"{path}.{key}" if path else key, missing)
+            key: _substitute(part, environment, f"{path}.{key}" if path else key, missing)
             for key, part in value.items()
         }
     if isinstance(value, list):
         return [
-            _filled(part, environment, f"{path}[{index}]", missing)
+            _substitute(part, environment, f"{path}[{index}]", missing)
             for index, part in enumerate(value)
         ]
     if not isinstance(value, str):
         return value
 
-    def replaced(found: re.Match[str]) -> str:
-        name = found[1]
+    def replace(match: re.Match[str]) -> str:
+        name = match[1]
         if not _NAME.fullmatch(name):
             missing.append(Problem(path, f"${{{name}}} is not the name of a variable"))
         elif name not in environment:
             missing.append(Problem(path, f"the environment variable {name} is not set"))
-        return environment.get(name, found[0])
+        return environment.get(name, match[0])
 
-    return _REFERENCE.sub(replaced, value)
+    return _REFERENCE.sub(replace, value)
 
 
 def _validated(document: Mapping[str, Any], source: str) -> Settings:
@@ -291,17 +293,17 @@ def _account(table: Mapping[str, Any], path: str) -> AccountSettings:
 
 
 def _problems(error: ValidationError, path: str) -> list[Problem]:
-    found = []
+    problems = []
     for each in error.errors(include_input=False, include_url=False, include_context=False):
         at = path + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in each["loc"])
         message = each["msg"].removeprefix("Value error, ")
         text = PLAIN.get(each["type"], message[:1].lower() + message[1:])
-        found.append(Problem(at, text))
-    return found
+        problems.append(Problem(at, text))
+    return problems
 
 
 def accounts(settings: Settings) -> Sequence[Account]:
-    """Return the accounts as the record knows them, to bind its rows to."""
+    """Return the accounts to which the store binds its rows."""
     return [
         Account.of(each.key, each.kind, each.base_url, each.account) for each in settings.providers
     ]
