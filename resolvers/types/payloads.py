@@ -9,33 +9,14 @@ from gateway.context import receipts
 from gateway.domain import entities
 from gateway.domain.entities import Ref
 from gateway.domain.mutations import Outcome as BulkOutcome
-from gateway.domain.mutations import Reason as UserErrorCode
 from gateway.errors import ProviderError
 from resolvers import global_ids
 from resolvers.field_permissions import OPEN
 from resolvers.global_ids import Kind
 from resolvers.types.nodes import Assignment, Context, Segment
+from resolvers.types.user_errors import UserError, user_errors
 from resolvers.value_types import describe
 
-describe(
-    UserErrorCode,
-    "UserErrorCode",
-    "Why something was not done.",
-    {
-        "UNSUPPORTED": "The provider does not support this operation or field.",
-        "REQUIRED": "A required value is missing.",
-        "INVALID": "A value is invalid.",
-        "TAKEN": "The id or name is already in use.",
-        "NOT_FOUND": "The object does not exist.",
-        "LIMIT_EXCEEDED": "A limit that the provider documents is exceeded.",
-        "VERSION_CONFLICT": "The version of the object differs from the expected one.",
-        "SEGMENT_IN_USE": "Customers or items are assigned to the segment; use `force`.",
-        "IDEMPOTENCY_KEY_REUSED": "The idempotency key was used with a different input.",
-        "PROVIDER_REFUSED": "The provider rejects it.",
-        "PROVIDER_FAILED": "The provider failed: not written, or the outcome is unknown.",
-        "STORE_UNAVAILABLE": "The gateway's own store is unavailable; repeat the request later.",
-    },
-)
 describe(
     BulkOutcome,
     "BulkOutcome",
@@ -68,38 +49,7 @@ class ReplaceOutcome(Enum):
     UNKNOWN = strawberry.enum_value("UNKNOWN", description="It was sent; the outcome is unknown.")
 
 
-@strawberry.type(description="A mistake in the input that the caller can correct.")
-class UserError:
-    """See the description."""
-
-    requirement = OPEN
-
-    field: list[str] | None = strawberry.field(
-        description="The path of the invalid value, starting in the input object."
-    )
-    message: str = strawberry.field(description="A human-readable message.")
-    code: UserErrorCode = strawberry.field(description="A machine-readable code.")
-    provider: str | None = strawberry.field(description="The provider's key.")
-    request_id: str | None = strawberry.field(
-        description="The id to search for in the server's log; null if no provider was called."
-    )
-
-
-def user_errors(value: Any) -> list[UserError]:
-    """Return the user errors of a receipt, or of one of its rows."""
-    return [
-        UserError(
-            field=None if each.field is None else list(each.field),
-            message=each.message,
-            code=each.reason,
-            provider=each.provider,
-            request_id=each.request_id,
-        )
-        for each in value.errors
-    ]
-
-
-def is_seen(info: Context, provider: str) -> bool:
+def is_visible(info: Context, provider: str) -> bool:
     """Return whether the caller may see a provider now; the receipt may be older than that."""
     return provider in info.context.providers
 
@@ -112,7 +62,7 @@ async def segment_of(
     If it still cannot be read, return it as it was sent: the write succeeded.
     """
     ref, writes = receipt.ref, info.context.writes
-    if ref is None or not is_seen(info, ref.provider):
+    if ref is None or not is_visible(info, ref.provider):
         return None
     if receipt.document is not None:
         return Segment(value=writes.restored(ref.provider, receipt.document))
@@ -130,7 +80,7 @@ async def segment_of(
 
 def assignment_of(info: Context, facts: receipts.AssignmentFacts | None) -> Assignment | None:
     """Return the assignment of a receipt."""
-    if facts is None or not is_seen(info, facts.ref.provider):
+    if facts is None or not is_visible(info, facts.ref.provider):
         return None
     fields = {name: getattr(facts, name) for name in facts.__struct_fields__}
     return Assignment(value=entities.Assignment(**fields))
@@ -276,7 +226,7 @@ class SegmentsReorderPayload(Payload):
     @strawberry.field(description="The segments with their new priorities.")
     def segments(self, info: Context) -> list[Segment] | None:
         """See the description."""
-        if self.value.documents is None or not is_seen(info, self.value.provider):
+        if self.value.documents is None or not is_visible(info, self.value.provider):
             return None
         restored = info.context.writes.restored
         return [
