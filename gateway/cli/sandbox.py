@@ -34,15 +34,14 @@ def sandbox(
     check_port_or_fail(host, port)
     if customers > MANY_CUSTOMERS:
         out.print(f"Generating {customers} customers …")
-    try:
-        faults = [read_fault(each) for each in fault or ()]
-    except ValueError as error:
-        fail(f"--fault {error}")
     from gateway.sandbox.app import Sandbox, SandboxOptions  # noqa: PLC0415  # 0.1 s
 
     options = SandboxOptions(customers=customers, latency_ms=latency_ms)
     server = Sandbox(sandboxes(), options)
-    server.faults.replace(faults)
+    try:
+        server.faults.replace([read_fault(each) for each in fault or ()])
+    except ValueError as error:
+        fail(f"--fault {error}")
     address = f"http://{host}:{port}"
     out.print(f"Sandbox of {len(SANDBOXED)} providers", style="bold")
     for kind in SANDBOXED:

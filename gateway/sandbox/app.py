@@ -73,7 +73,7 @@ class Sandbox:
         cast = tuple(people(self._options.customers))
         self.calls: deque[Call] = deque(maxlen=MAX_CALLS)
         self.counts = dict.fromkeys(providers, 0)
-        self.faults = Faults()
+        self.faults = Faults(tuple(providers))
         self._providers = {
             kind: self._instrumented(kind, each.build(cast, now))
             for kind, each in providers.items()

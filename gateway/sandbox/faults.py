@@ -7,7 +7,7 @@
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, get_args
 
@@ -34,7 +34,6 @@ Kind = Literal[
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 """For the command line's help."""
-Provider = Literal["stuut", "voucherify", "instaleap", "emporix"]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 P99 = 2.326
 """Standard deviations from the middle of a normal distribution to its 99th percentile."""
@@ -58,7 +57,7 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True):
     - `short_pages`: pages have up to `most_rows` rows, whatever size is requested
     """
 
-    provider: Provider
+    provider: str
     kind: Kind = "none"
     path: str = ""
     """Only paths with this prefix, below the provider's base URL."""
@@ -101,13 +100,19 @@ _decoder = msgspec.json.Decoder(list[Fault])
 class Faults:
     """The current faults, and when they were set."""
 
+    providers: Collection[str] = ()
+    """The kinds that can have faults."""
     clock: Callable[[], float] = time.monotonic
     chance: random.Random = field(default_factory=random.Random)
     current: Sequence[Fault] = ()
     _since: float = 0.0
 
     def replace(self, faults: Sequence[Fault]) -> None:
-        """Replace all faults with these."""
+        """Replace all faults with these. Raises ValueError for an unknown provider."""
+        for fault in faults:
+            if fault.provider not in self.providers:
+                known = ", ".join(self.providers)
+                raise ValueError(f"{fault.provider!r} is not one of the providers: {known}")
         self.current = tuple(faults)
         self._since = self.clock()
 
