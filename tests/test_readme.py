@@ -2,10 +2,14 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
+import typer
 
+from gateway.__main__ import cli
 from gateway.asgi import build
 from gateway.providers.base.capabilities import capabilities
 from gateway.providers.base.settings import AccountSettings
@@ -99,3 +103,23 @@ def test_the_error_codes_are_complete() -> None:
     """Every code that an error can have is listed."""
     documented = {row[0].strip("`") for row in table("Code | Meaning")}
     assert documented == set(CODES.values())
+
+
+def commands(command: Any, path: str) -> Iterator[tuple[str, set[str]]]:
+    """Yield the path of each command below this one, with its long options."""
+    if hasattr(command, "commands"):
+        for name, inner in command.commands.items():
+            yield from commands(inner, f"{path} {name}")
+    else:
+        options = {option for parameter in command.params for option in parameter.opts}
+        yield path, options
+
+
+def test_the_commands_are_complete() -> None:
+    """Every command is listed, with all of its options."""
+    documented = {
+        match[1]: set(re.findall(r"--[\w-]+", row[0]))
+        for row in table("Command | Purpose")
+        if (match := re.match(r"`(gateway(?: [a-z]+)+)", row[0]))
+    }
+    assert documented == dict(commands(typer.main.get_command(cli), "gateway"))
