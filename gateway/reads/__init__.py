@@ -1,1 +1,1 @@
-"""What can be read: each list and lookup of the schema, made of the providers' parts of it."""
+"""The lists and lookups of the schema, merged over the providers."""

@@ -1,4 +1,4 @@
-"""What all reads share: providers, loaders, and pages of one provider's list."""
+"""The providers, loaders and single lists that all reads build on."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar

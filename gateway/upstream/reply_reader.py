@@ -1,4 +1,4 @@
-"""Read a reply by its exchange: what it cannot be read as is `Malformed`."""
+"""Read a reply by its exchange; a reply that it cannot read is `Malformed`."""
 
 from typing import TypeVar
 

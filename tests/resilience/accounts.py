@@ -1,4 +1,4 @@
-"""Accounts at a made-up provider whose answers a test scripts, on the loop's clock."""
+"""Accounts at a fictitious provider with scripted replies, on the loop's clock."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ from gateway.upstream.client import UpstreamClient
 from tests.resilience.clockwork import now
 
 Step = httpx.Response | Exception | float
-"""What happens to a call: an answer, an error of the connection, or so many seconds of silence."""
+"""What happens to a call: a reply, a connection error, or seconds of silence."""
 
 
 @dataclass
 class Script(httpx.AsyncBaseTransport):
-    """Answers call after call by its steps, the last one for ever; keeps when each came."""
+    """Plays one step per call, the last one forever; records when each call arrived."""
 
     steps: Sequence[Step]
     takes_s: float = 0.0
@@ -31,7 +31,7 @@ class Script(httpx.AsyncBaseTransport):
     most: int = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one call."""
+        """Respond to one call."""
         del request
         step = self.steps[min(len(self.at), len(self.steps) - 1)]
         self.at.append(now())
@@ -44,13 +44,13 @@ class Script(httpx.AsyncBaseTransport):
         if isinstance(step, Exception):
             raise step
         if isinstance(step, float):
-            return told(200, "late")
+            return response(200, "late")
         # One response is read by one caller only.
         return httpx.Response(step.status_code, headers=step.headers, content=step.content)
 
 
-def told(status: int = 200, text: str = "well", **headers: str) -> httpx.Response:
-    """Return an answer."""
+def response(status: int = 200, text: str = "well", **headers: str) -> httpx.Response:
+    """Return a reply."""
     spelled = {name.replace("_", "-"): value for name, value in headers.items()}
     return httpx.Response(status, headers=spelled, text=text)
 
@@ -85,12 +85,12 @@ def circuit(upstream: UpstreamClient) -> str:
 
 
 def scope(seconds: float = 10, **parts: Any) -> Scope:
-    """Return the scope of a request that has so long to live."""
+    """Return the scope of a request with this time to live."""
     return Scope("request-1", now() + seconds, **parts)
 
 
 def things(path: str = "/things", method: str = "GET", **parts: Any) -> Exchange[str]:
-    """Return a call that reads the answer's body as text."""
+    """Return an exchange that reads the body as text."""
 
     def read(reply: Reply) -> str:
         check("acme", "things.list", reply)

@@ -26,7 +26,7 @@ class Held:
         providers.instead["instaleap"] = self.answer
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one call."""
+        """Respond to one call."""
         self.calls += 1
         self.arrived.set()
         await self.let_go.wait()
@@ -43,7 +43,7 @@ class Served(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def serving(url: str) -> AsyncIterator[Served]:
-    """Serve the gateway, with its record at this URL."""
+    """Serve the gateway, with its store at this URL."""
     providers = Providers()
     store = StoreSettings(url=url)
     app = build(settings_with().model_copy(update={"store": store}), providers)
@@ -58,11 +58,11 @@ async def serving(url: str) -> AsyncIterator[Served]:
 
 async def post(app: Starlette, body: Mapping[str, Any], gone: asyncio.Event) -> None:
     """Send a request as a server hands it on, from a client that is gone at some time."""
-    told: list[Message] = [{"type": "http.request", "body": json.dumps(body).encode()}]
+    messages: list[Message] = [{"type": "http.request", "body": json.dumps(body).encode()}]
 
     async def receive() -> Message:
-        if told:
-            return told.pop()
+        if messages:
+            return messages.pop()
         await gone.wait()
         return {"type": "http.disconnect"}
 

@@ -10,12 +10,12 @@ from structlog.testing import capture_logs
 from gateway.errors import Denied, ProviderError, Refused, TimedOut, Unavailable
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.resilience.circuit_breaker import MIN_CALLS, WINDOW, Circuit, CircuitBreaker
-from tests.resilience.accounts import Script, Step, account, circuit, scope, things, told
+from tests.resilience.accounts import Script, Step, account, circuit, response, scope, things
 from tests.resilience.clockwork import now, run
 
 
 async def outcomes(upstream: UpstreamClient, count: int, **within: Any) -> list[Any]:
-    """Make so many calls one after the other; return values and classes of errors."""
+    """Make sequential calls; return values and classes of errors."""
     found: list[Any] = []
     for _ in range(count):
         try:
@@ -28,16 +28,16 @@ async def outcomes(upstream: UpstreamClient, count: int, **within: Any) -> list[
 @pytest.mark.parametrize(
     ("step", "name"),
     [
-        (told(500), "Broken"),
-        (told(429), "RateLimited"),
-        (told(301), "Malformed"),
+        (response(500), "Broken"),
+        (response(429), "RateLimited"),
+        (response(301), "Malformed"),
         (httpx.ReadError("x"), "Unreachable"),
         (60.0, "TimedOut"),
     ],
     ids=["5xx", "429", "unreadable", "torn", "timeout"],
 )
 def test_opens_after_five_of_a_start(step: Step, name: str) -> None:
-    """Every way to be sick counts; then nothing is sent, and the answer comes at once."""
+    """Every kind of failure counts; then nothing is sent, and calls fail at once."""
 
     async def main() -> None:
         script = Script([step])
@@ -58,7 +58,7 @@ def test_the_callers_faults_do_not_count(status: int) -> None:
     """A provider that refuses is well."""
 
     async def main() -> None:
-        script = Script([told(status)])
+        script = Script([response(status)])
         upstream = account(script)
         meant = (Denied if status in {401, 403} else Refused).__name__
         assert await outcomes(upstream, 100) == [meant] * 100
@@ -68,10 +68,10 @@ def test_the_callers_faults_do_not_count(status: int) -> None:
 
 
 def test_one_call_probes_and_closes_it() -> None:
-    """After the rest one call goes, the others still fail at once; it heals, and all go."""
+    """After the interval one probe is sent, others still fail; once it succeeds all are sent."""
 
     async def main() -> None:
-        script = Script([told(500)] * 5 + [told()])
+        script = Script([response(500)] * 5 + [response()])
         upstream = account(script, retries=0, probe_interval_s=5)
         with capture_logs() as lines:
             await outcomes(upstream, 5)
@@ -86,8 +86,8 @@ def test_one_call_probes_and_closes_it() -> None:
             assert circuit(upstream) == "CLOSED"
             assert await outcomes(upstream, 20) == ["well"] * 20
         assert len(script.at) == 26
-        told_of = [line["event"] for line in lines if line["event"].startswith("circuit")]
-        assert told_of == ["circuit opened", "circuit closed"]
+        changes = [line["event"] for line in lines if line["event"].startswith("circuit")]
+        assert changes == ["circuit opened", "circuit closed"]
 
     run(main())
 
@@ -96,7 +96,7 @@ def test_a_failed_probe_is_another_rest() -> None:
     """Ten minutes of outage cost one call every five seconds, and no line in the log."""
 
     async def main() -> None:
-        script = Script([told(500)])
+        script = Script([response(500)])
         upstream = account(script, retries=0, probe_interval_s=5)
         await outcomes(upstream, 5)
         with capture_logs() as lines:
@@ -113,7 +113,7 @@ def test_a_probe_that_is_given_up_lets_the_next_one_probe() -> None:
     """A client that hangs up neither heals nor hurts the provider."""
 
     async def main() -> None:
-        script = Script([told(500)] * 5 + [4.0, told()])
+        script = Script([response(500)] * 5 + [4.0, response()])
         upstream = account(script, retries=0, probe_interval_s=5)
         await outcomes(upstream, 5)
         await asyncio.sleep(5)
@@ -130,8 +130,8 @@ def test_a_probe_that_is_given_up_lets_the_next_one_probe() -> None:
 
 def test_stragglers_of_before_say_nothing_of_now() -> None:
     """A call that was sent while the provider was well, and fails later, changes nothing."""
-    told_of: list[Circuit] = []
-    breaker = CircuitBreaker(told_of.append, probe_interval_s=5)
+    changes: list[Circuit] = []
+    breaker = CircuitBreaker(changes.append, probe_interval_s=5)
     late = [breaker.begin(0) for _ in range(10)]
     for generation in late[:5]:
         breaker.end(generation, 1, failed=True)
@@ -140,16 +140,16 @@ def test_stragglers_of_before_say_nothing_of_now() -> None:
         breaker.end(generation, 6, failed=True)
     assert breaker.circuit is Circuit.HALF_OPEN
     breaker.end(probe, 7, failed=False)
-    assert told_of == [Circuit.OPEN, Circuit.CLOSED]
+    assert changes == [Circuit.OPEN, Circuit.CLOSED]
 
 
 def test_a_share_of_failures_is_borne() -> None:
     """Below half of the newest twenty it stays closed, from half on it opens."""
-    told_of: list[Circuit] = []
-    breaker = CircuitBreaker(told_of.append, probe_interval_s=5)
+    changes: list[Circuit] = []
+    breaker = CircuitBreaker(changes.append, probe_interval_s=5)
     for place in range(1000):
         breaker.end(breaker.begin(0), 0, failed=place % 9 < 4 and place % 9 != 0)
-    assert told_of == []
+    assert changes == []
     for _ in range(WINDOW):
         breaker.end(breaker.begin(0), 0, failed=False)
     failures = 0
@@ -163,7 +163,7 @@ def test_time_that_others_used_up_is_not_the_providers() -> None:
     """Requests that have a tenth of a second left time out; the provider is not blamed."""
 
     async def main() -> None:
-        upstream = account(Script([told()], takes_s=0.2), timeout_s=5)
+        upstream = account(Script([response()], takes_s=0.2), timeout_s=5)
         assert await outcomes(upstream, 20, seconds=0.1) == [TimedOut.__name__] * 20
         assert circuit(upstream) == "CLOSED"
         assert await outcomes(upstream, 1) == ["well"]
@@ -172,10 +172,10 @@ def test_time_that_others_used_up_is_not_the_providers() -> None:
 
 
 def test_a_reader_does_not_wait_for_its_probe() -> None:
-    """Who causes the probe of a silent provider is told soon; the probe goes on, and heals."""
+    """The caller that causes a probe fails early; the probe continues and closes the circuit."""
 
     async def main() -> None:
-        script = Script([told(500)] * 5 + [3.0, told()])
+        script = Script([response(500)] * 5 + [3.0, response()])
         upstream = account(script, retries=0, probe_interval_s=5)
         await outcomes(upstream, 5)
         await asyncio.sleep(5)
@@ -193,10 +193,10 @@ def test_a_reader_does_not_wait_for_its_probe() -> None:
 
 
 def test_a_probe_that_answers_as_usual_is_the_answer() -> None:
-    """A provider that is back gives the first who asks what it asked for."""
+    """Once a provider is back, the first caller gets its result."""
 
     async def main() -> None:
-        script = Script([told(500)] * 5 + [told()], takes_s=0.1)
+        script = Script([response(500)] * 5 + [response()], takes_s=0.1)
         upstream = account(script, retries=0, probe_interval_s=5)
         await outcomes(upstream, 5)
         await asyncio.sleep(5)

@@ -35,7 +35,7 @@ def test_how_a_body_ends(
     cancelled_at_s: float | None,
     outcome: tuple[str, float],
 ) -> None:
-    """In time, by the deadline, or by somebody else: then as they wish."""
+    """In time, by the deadline, or cancelled from elsewhere, which stands."""
 
     async def main() -> None:
         started = now()

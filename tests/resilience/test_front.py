@@ -1,4 +1,4 @@
-"""At the front door: where facts come from, how long they may be kept, how providers do."""
+"""Over HTTP: origins of values, how long responses may be cached, providers' health."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ def shown(reply: httpx.Response) -> Any:
 
 
 async def test_live_then_cached_then_live_again() -> None:
-    """The second of two queries costs no call, says so, and may be kept for less long."""
+    """The second of two queries costs no call, says so, and stays fresh for less long."""
     async with serving(Providers(), settings_keeping(60)) as front:
         first = await asked(front)
         assert shown(first) == ({"LIVE"}, "LIVE", None)
@@ -70,14 +70,14 @@ async def test_a_failure_is_not_to_be_kept() -> None:
 
 
 async def test_health_is_not_to_be_kept() -> None:
-    """However long the rest of the answer stays good."""
+    """However long the remaining response stays fresh."""
     both = '{ provider(key: "stuut") { health { circuit } segments(first: 1) { totalCount } } }'
     async with serving(Providers(), settings_keeping(60)) as front:
         assert (await asked(front, both)).headers["cache-control"] == "no-store"
 
 
 async def test_a_list_that_is_read_as_a_whole_says_how_old_it_is() -> None:
-    """A customer's assignments, from memory: when the provider told them."""
+    """A customer's cached assignments have the time of the provider's reply."""
     query = """query($id: ID!) { customer(id: $id) {
       assignments { nodes { origin } sources { origin fetchedAt } }
     } }"""
@@ -86,17 +86,17 @@ async def test_a_list_that_is_read_as_a_whole_says_how_old_it_is() -> None:
         first, second = [
             (await front.data(query, mine))["customer"]["assignments"] for _ in range(2)
         ]
-    told = [each["sources"][0].pop("fetchedAt") for each in (first, second)]
+    times = [each["sources"][0].pop("fetchedAt") for each in (first, second)]
     assert [each["sources"] for each in (first, second)] == [
         [{"origin": "LIVE"}],
         [{"origin": "CACHED"}],
     ]
     assert {row["origin"] for row in second["nodes"]} == {"CACHED"}
-    assert told[1] <= told[0]
+    assert times[1] <= times[0]
 
 
 async def test_rows_that_a_provider_repeats_are_shown_once() -> None:
-    """Stuut answers half of its segments, each twice: they are there once, nothing failed."""
+    """Stuut lists half of its segments, each twice: they appear once, without an error."""
 
     async def doubled(scope: Scope, receive: Receive, send: Send) -> None:
         answer = await buffered(front.providers.real("stuut"), scope, receive)

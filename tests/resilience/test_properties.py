@@ -1,4 +1,4 @@
-"""Whatever a provider does, what is kept of it stays in order, and every answer has a code."""
+"""Whatever a provider does, the state about it stays consistent, and every error has a code."""
 
 import asyncio
 from typing import Any
@@ -26,15 +26,15 @@ from tests.resilience.accounts import (
     account,
     adapter_of,
     circuit,
+    response,
     scope,
     things,
-    told,
 )
 from tests.resilience.clockwork import now, run
 
 STEPS: st.SearchStrategy[Step] = st.one_of(
-    st.sampled_from([200, 301, 400, 401, 403, 404, 418, 429, 500, 502, 503, 504]).map(told),
-    st.sampled_from(["0", "1", "30", "never"]).map(lambda after: told(429, retry_after=after)),
+    st.sampled_from([200, 301, 400, 401, 403, 404, 418, 429, 500, 502, 503, 504]).map(response),
+    st.sampled_from(["0", "1", "30", "never"]).map(lambda after: response(429, retry_after=after)),
     st.floats(0, 20),
     st.sampled_from(
         [
@@ -61,10 +61,10 @@ ACTIONS = st.lists(
 def test_no_sequence_of_faults_leaves_anything_behind(
     steps: list[Step], actions: list[tuple[str, int, float]]
 ) -> None:
-    """After any, all places are free, no read is under way, and the account works again."""
+    """Afterwards all slots are free, no read is in flight, and the account works again."""
 
     async def main() -> None:
-        script = Script([*steps, told()], takes_s=0.01)
+        script = Script([*steps, response()], takes_s=0.01)
         upstream = account(script, max_concurrency=2, max_queue=3, cache_ttl_s=2)
         calls: list[asyncio.Task[str]] = []
         for action, number, pause_s in actions:
@@ -85,7 +85,7 @@ def test_no_sequence_of_faults_leaves_anything_behind(
         await asyncio.sleep(10)  # probes that nobody waits for end
         bulkhead = upstream.guard.bulkhead
         assert (bulkhead.in_use, bulkhead.waiting, len(upstream._in_flight)) == (0, 0, 0)  # noqa: SLF001  # what must be empty is nobody else's business
-        script.steps = [told(200, "again")]
+        script.steps = [response(200, "again")]
         upstream.invalidate()
         await asyncio.sleep(120)
         assert await upstream.read(things("/after"), scope()) == "again"
@@ -98,20 +98,20 @@ def test_no_sequence_of_faults_leaves_anything_behind(
 
 @settings(max_examples=200, deadline=None)
 @given(
-    places=st.integers(1, 3),
-    longest_queue=st.integers(0, 6),
+    max_concurrency=st.integers(1, 3),
+    max_queue=st.integers(0, 6),
     moves=st.lists(
         st.tuples(st.sampled_from(["enter", "leave", "cancel"]), st.integers(0, 3), st.booleans()),
         max_size=60,
     ),
 )
-def test_places_are_never_lost_nor_doubled(
-    places: int, longest_queue: int, moves: list[tuple[str, int, bool]]
+def test_slots_are_neither_lost_nor_doubled(
+    max_concurrency: int, max_queue: int, moves: list[tuple[str, int, bool]]
 ) -> None:
-    """Whoever comes, goes or gives up, in the same moment or later: so many inside, no more."""
+    """Whatever calls enter, leave or are cancelled: the limit is never exceeded."""
 
     async def main() -> None:
-        bulkhead, inside = Bulkhead(places, longest_queue), 0
+        bulkhead, inside = Bulkhead(max_concurrency, max_queue), 0
         leave = asyncio.Semaphore(0)
         calls: list[asyncio.Task[None]] = []
 
@@ -121,7 +121,7 @@ def test_places_are_never_lost_nor_doubled(
                 return
             inside += 1
             try:
-                assert inside <= places
+                assert inside <= max_concurrency
                 await leave.acquire()
             finally:
                 inside -= 1
@@ -136,7 +136,7 @@ def test_places_are_never_lost_nor_doubled(
                 calls[number % len(calls)].cancel()
             if pauses:
                 await asyncio.sleep(0)
-                assert bulkhead.waiting <= longest_queue
+                assert bulkhead.waiting <= max_queue
         for _ in calls:
             leave.release()
         found = await asyncio.gather(*calls, return_exceptions=True)
@@ -156,9 +156,9 @@ EVENTS = st.lists(
 @settings(max_examples=300, deadline=None)
 @given(events=EVENTS)
 def test_a_breaker_never_locks(events: list[tuple[str, float]]) -> None:
-    """It tells each opening and closing in turn; at most one probe is out; rest has an end."""
-    told_of: list[Circuit] = []
-    breaker = CircuitBreaker(told_of.append, probe_interval_s=5)
+    """It reports openings and closings alternately; at most one probe is out; it closes again."""
+    changes: list[Circuit] = []
+    breaker = CircuitBreaker(changes.append, probe_interval_s=5)
     out: list[tuple[int, Circuit]] = []
     now = 0.0
     for event, pause_s in events:
@@ -177,8 +177,8 @@ def test_a_breaker_never_locks(events: list[tuple[str, float]]) -> None:
     for generation, _ in out:
         breaker.end(generation, now, failed=None)
     assert breaker.refusal_s(now + 5) is None
-    turns = [Circuit.OPEN, Circuit.CLOSED] * len(told_of)
-    assert told_of == turns[: len(told_of)]
+    turns = [Circuit.OPEN, Circuit.CLOSED] * len(changes)
+    assert changes == turns[: len(changes)]
 
 
 def reads(kind: str) -> list[Exchange[Any]]:
@@ -229,7 +229,7 @@ def test_any_bytes_are_data_or_an_error_with_a_code(kind: str, body: bytes, stat
     async def main() -> None:
         for exchange in reads(kind):
             answer = httpx.Response(status, content=body)
-            script = Script([*([told(200, sign_in.decode())] * (kind == "emporix")), answer])
+            script = Script([*([response(200, sign_in.decode())] * (kind == "emporix")), answer])
             upstream = account(script, kind=kind, retries=0)
             try:
                 await upstream.read(exchange, scope())

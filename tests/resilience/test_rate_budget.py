@@ -11,7 +11,7 @@ from gateway.providers.base.adapter import RateLimitStatus
 from gateway.providers.base.exchange import Reply
 from gateway.providers.registry import ADAPTERS
 from gateway.upstream.resilience.rate_limit import RateLimit
-from tests.resilience.accounts import Script, account, scope, things, told
+from tests.resilience.accounts import Script, account, response, scope, things
 from tests.resilience.clockwork import run
 
 
@@ -25,10 +25,10 @@ def limits(limit: int, remaining: int, retry: float) -> dict[str, str]:
 
 
 def test_at_zero_nothing_is_sent_until_the_reset() -> None:
-    """The answer that used up the last call is the last call; the next fails with the time."""
+    """After the reply that reports no calls left, the next call fails with the time to wait."""
 
     async def main() -> None:
-        script = Script([told(200, "well", **limits(100, 0, time.time() + 30)), told()])
+        script = Script([response(200, "well", **limits(100, 0, time.time() + 30)), response()])
         upstream = account(script, kind="voucherify")
         assert await upstream.send(things(), scope()) == "well"
         with pytest.raises(RateLimited) as refused:
@@ -43,11 +43,11 @@ def test_at_zero_nothing_is_sent_until_the_reset() -> None:
 
 
 def test_background_work_yields_first() -> None:
-    """With less than a tenth left who is waited for goes on, nobody else, and nothing twice."""
+    """With less than a tenth left, background calls and retries are not made."""
 
     async def main() -> None:
         low = limits(100, 9, time.time())
-        script = Script([told(200, "well", **low), told(503, "no", **low)])
+        script = Script([response(200, "well", **low), response(503, "no", **low)])
         upstream = account(script, kind="voucherify")
         assert await upstream.send(things(), scope(is_background=True)) == "well"
         with pytest.raises(RateLimited):
@@ -60,7 +60,7 @@ def test_background_work_yields_first() -> None:
 
 
 def test_low_is_forgotten_in_a_minute() -> None:
-    """Without newer answers background work tries again after a minute."""
+    """Without newer replies background work tries again after a minute."""
     budget = RateLimit()
     budget.note(RateLimitStatus(100, 5, 1000), 1000, now=50)
     assert budget.refusal_s(50, is_background=True) == 60
@@ -70,7 +70,7 @@ def test_low_is_forgotten_in_a_minute() -> None:
 
 @pytest.mark.parametrize("resets_at", [0.0, 1e15])
 def test_a_reset_that_cannot_be(resets_at: float) -> None:
-    """Long gone: go on. In ages: a minute, then one call asks."""
+    """A reset in the past blocks nothing; one in the far future blocks for a minute."""
     budget = RateLimit()
     budget.note(RateLimitStatus(100, 0, resets_at), 1000, now=50)
     assert budget.refusal_s(50, is_background=False) == (None if resets_at == 0 else 60)

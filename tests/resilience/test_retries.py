@@ -12,10 +12,10 @@ from gateway.errors import Broken, ProviderError, RateLimited, Refused, TimedOut
 from gateway.providers.base.exchange import Exchange
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.resilience.retry import MAX_BUDGET, RetryPolicy
-from tests.resilience.accounts import Script, account, scope, things, told
+from tests.resilience.accounts import Script, account, response, scope, things
 from tests.resilience.clockwork import now, run
 
-WELL = told()
+WELL = response()
 
 
 async def failing(
@@ -30,10 +30,10 @@ async def failing(
 @pytest.mark.parametrize(
     "step",
     [
-        told(429),
-        told(502),
-        told(503),
-        told(504),
+        response(429),
+        response(502),
+        response(503),
+        response(504),
         httpx.ConnectError("refused"),
         httpx.ReadError("reset"),
         httpx.RemoteProtocolError("torn"),
@@ -54,10 +54,10 @@ def test_what_may_pass_is_tried_again(step: httpx.Response | Exception) -> None:
 @pytest.mark.parametrize(
     ("step", "meant"),
     [
-        (told(500), Broken),
-        (told(501), Broken),
-        (told(400), Refused),
-        (told(404), Refused),
+        (response(500), Broken),
+        (response(501), Broken),
+        (response(400), Refused),
+        (response(404), Refused),
         (60.0, TimedOut),
     ],
     ids=["500", "501", "400", "404", "no answer"],
@@ -65,7 +65,7 @@ def test_what_may_pass_is_tried_again(step: httpx.Response | Exception) -> None:
 def test_what_will_not_pass_is_not(
     step: httpx.Response | float, meant: type[ProviderError]
 ) -> None:
-    """Any other failure is the answer, after one call."""
+    """Any other failure is the result, after one call."""
 
     async def main() -> None:
         script = Script([step])
@@ -75,7 +75,7 @@ def test_what_will_not_pass_is_not(
     run(main())
 
 
-@pytest.mark.parametrize("step", [told(503), httpx.ConnectError("refused"), told(429)])
+@pytest.mark.parametrize("step", [response(503), httpx.ConnectError("refused"), response(429)])
 def test_what_is_not_idempotent_is_sent_once(step: httpx.Response | Exception) -> None:
     """A POST that creates is never sent again, whatever happened to it."""
 
@@ -92,7 +92,7 @@ def test_as_often_as_configured(retries: int) -> None:
     """`retries = 0` means one attempt."""
 
     async def main() -> None:
-        script = Script([told(503)])
+        script = Script([response(503)])
         await failing(account(script, retries=retries, probe_interval_s=600), things())
         # Five failures in a row open the circuit: the sixth call is not sent.
         assert len(script.at) == min(retries + 1, 5)
@@ -110,10 +110,10 @@ def test_waits_grow_and_scatter() -> None:
 
 
 def test_retry_after_is_obeyed_when_it_fits() -> None:
-    """The second call comes after so many seconds, and at most a tenth of one later."""
+    """The second call comes after this many seconds, and at most a tenth of one later."""
 
     async def main() -> None:
-        script = Script([told(429, retry_after="3"), WELL])
+        script = Script([response(429, retry_after="3"), WELL])
         assert await account(script).send(things(), scope()) == "well"
         assert 3.01 <= script.at[1] - script.at[0] <= 3.1
 
@@ -121,14 +121,14 @@ def test_retry_after_is_obeyed_when_it_fits() -> None:
 
 
 def test_retry_after_as_a_date_is_measured_by_the_providers_clock() -> None:
-    """A date two seconds after the answer's own Date is two seconds."""
+    """A date two seconds after the reply's own Date is two seconds."""
 
     async def main() -> None:
         headers = {
             "retry_after": "Sun, 22 Nov 2026 10:00:02 GMT",
             "date": "Sun, 22 Nov 2026 10:00:00 GMT",
         }
-        script = Script([told(503, **headers), WELL])
+        script = Script([response(503, **headers), WELL])
         assert await account(script).send(things(), scope()) == "well"
         assert 2.01 <= script.at[1] - script.at[0] <= 2.1
 
@@ -136,10 +136,10 @@ def test_retry_after_as_a_date_is_measured_by_the_providers_clock() -> None:
 
 
 def test_retry_after_that_does_not_fit_fails_at_once_with_the_number() -> None:
-    """30 s do not fit into 5: the caller is told, no time passes, and nobody asks meanwhile."""
+    """30 s exceed the deadline of 5 s: the caller fails at once, and no call is sent meanwhile."""
 
     async def main() -> None:
-        script = Script([told(429, retry_after="30")])
+        script = Script([response(429, retry_after="30")])
         upstream, started = account(script), now()
         error = await failing(upstream, things())
         assert (type(error), error.retry_after_s, now() - started) == (RateLimited, 30, 0)
@@ -170,17 +170,17 @@ def test_retry_after_of_ages_is_a_day() -> None:
     """400 digits are a number too."""
 
     async def main() -> None:
-        error = await failing(account(Script([told(429, retry_after="9" * 400)])), things())
+        error = await failing(account(Script([response(429, retry_after="9" * 400)])), things())
         assert error.retry_after_s == 86_400
 
     run(main())
 
 
 def test_no_retry_beyond_the_time_left() -> None:
-    """A wait that does not end before the deadline is not begun."""
+    """A wait that would exceed the deadline is not started."""
 
     async def main() -> None:
-        script = Script([told(503)])
+        script = Script([response(503)])
         started = now()
         await failing(account(script), things(), seconds=0.04)
         assert (len(script.at), now() - started) == (1, 0)
@@ -218,7 +218,9 @@ def test_a_date_without_a_date_is_measured_by_ours() -> None:
 
     async def main() -> None:
         past = datetime(2020, 1, 1, tzinfo=UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
-        error = await failing(account(Script([told(429, retry_after=past)]), retries=0), things())
+        error = await failing(
+            account(Script([response(429, retry_after=past)]), retries=0), things()
+        )
         assert error.retry_after_s == 0
 
     run(main())

@@ -20,12 +20,12 @@ from gateway.errors import (
 )
 from gateway.providers.base.exchange import Call, Exchange, Reply
 from gateway.upstream.response_cache import MAX_REPLIES, CachedReply, ResponseCache
-from tests.resilience.accounts import Script, account, scope, things, told
+from tests.resilience.accounts import Script, account, response, scope, things
 from tests.resilience.clockwork import now, run
 
 
 def people() -> Exchange[Page[Customer]]:
-    """Return a call that reads one customer from any answer of status 200."""
+    """Return an exchange that reads one customer from any reply of status 200."""
 
     def read(reply: Reply) -> Page[Customer]:
         if reply.status != 200:
@@ -36,10 +36,10 @@ def people() -> Exchange[Page[Customer]]:
 
 
 def test_equal_reads_under_way_are_one_call() -> None:
-    """A hundred requests that ask the same at the same time cost one call, and all are LIVE."""
+    """A hundred equal concurrent reads cost one call, and all are LIVE."""
 
     async def main() -> None:
-        script = Script([told(200, "ann")], takes_s=1)
+        script = Script([response(200, "ann")], takes_s=1)
         upstream = account(script)
         pages = await asyncio.gather(*(upstream.read(people(), scope()) for _ in range(100)))
         assert {page.origin for page in pages} == {Origin.LIVE}
@@ -50,10 +50,10 @@ def test_equal_reads_under_way_are_one_call() -> None:
 
 
 def test_a_failure_is_shared_but_not_kept() -> None:
-    """All who wait get it, as errors of their own; the next one asks again."""
+    """All waiting readers get their own copy of the error; the next read makes a call."""
 
     async def main() -> None:
-        script = Script([told(500), told()], takes_s=1)
+        script = Script([response(500), response()], takes_s=1)
         upstream = account(script, cache_ttl_s=5)
         found = await asyncio.gather(
             *(upstream.read(things(), scope()) for _ in range(10)), return_exceptions=True
@@ -67,10 +67,10 @@ def test_a_failure_is_shared_but_not_kept() -> None:
 
 
 def test_who_hangs_up_leaves_the_others_waiting_and_the_last_one_ends_the_call() -> None:
-    """The call goes on while one waits; when nobody does it is cancelled."""
+    """The call continues while one reader waits; it is cancelled with the last one."""
 
     async def main() -> None:
-        script = Script([told()], takes_s=2)
+        script = Script([response()], takes_s=2)
         upstream = account(script)
         first, second = (asyncio.create_task(upstream.read(things(), scope())) for _ in range(2))
         await asyncio.sleep(1)
@@ -89,10 +89,10 @@ def test_who_hangs_up_leaves_the_others_waiting_and_the_last_one_ends_the_call()
 
 
 def test_who_joins_keeps_his_own_deadline() -> None:
-    """One has little time and gives up; the one who had more gets the answer."""
+    """A reader with little time times out; one with more gets the value."""
 
     async def main() -> None:
-        upstream = account(Script([told()], takes_s=2))
+        upstream = account(Script([response()], takes_s=2))
         found = await asyncio.gather(
             upstream.read(things(), scope(1)),
             upstream.read(things(), scope(9)),
@@ -104,10 +104,10 @@ def test_who_joins_keeps_his_own_deadline() -> None:
 
 
 def test_an_answer_is_remembered_for_its_time() -> None:
-    """For five seconds it is CACHED with its time; then it is asked anew."""
+    """For five seconds it is CACHED with its time; then a new call is made."""
 
     async def main() -> None:
-        script = Script([told(200, "ann"), told(200, "bob")])
+        script = Script([response(200, "ann"), response(200, "bob")])
         upstream = account(script, cache_ttl_s=5)
         seen = []
         for _ in range(4):
@@ -130,7 +130,7 @@ def test_without_a_ttl_nothing_is_remembered() -> None:
     """`cache_ttl_s = 0` is off, also against failures."""
 
     async def main() -> None:
-        script = Script([told(), told(500)])
+        script = Script([response(), response(500)])
         upstream = account(script, cache_ttl_s=0)
         assert await upstream.read(things(), scope()) == "well"
         with pytest.raises(Broken):
@@ -141,14 +141,14 @@ def test_without_a_ttl_nothing_is_remembered() -> None:
 
 @pytest.mark.parametrize(
     "step",
-    [told(500), told(429), httpx.ReadError("x"), 60.0, told(301)],
+    [response(500), response(429), httpx.ReadError("x"), 60.0, response(301)],
     ids=["broken", "limited", "torn", "silent", "unreadable"],
 )
 def test_an_older_answer_stands_in_for_a_failure(step: Any) -> None:
     """Up to a minute beyond its time, and it says STALE; then the failure is shown."""
 
     async def main() -> None:
-        script = Script([told(200, "ann"), step])
+        script = Script([response(200, "ann"), step])
         upstream = account(
             script, cache_ttl_s=5, stale_if_error_s=60, retries=0, probe_interval_s=600
         )
@@ -170,10 +170,10 @@ def test_an_older_answer_stands_in_for_a_failure(step: Any) -> None:
 
 
 def test_no_older_answer_stands_in_for_a_lost_right() -> None:
-    """Who may no longer read is shown nothing old."""
+    """A denied reader is not served a stale value."""
 
     async def main() -> None:
-        upstream = account(Script([told(), told(403)]), cache_ttl_s=5)
+        upstream = account(Script([response(), response(403)]), cache_ttl_s=5)
         await upstream.read(things(), scope())
         await asyncio.sleep(6)
         with pytest.raises(Denied):
@@ -187,7 +187,9 @@ def test_a_write_drops_what_is_remembered(status: int) -> None:
     """Also when it failed: it may have been done. And also against failures."""
 
     async def main() -> None:
-        script = Script([told(200, "old"), told(status), told(200, "new"), told(500)])
+        script = Script(
+            [response(200, "old"), response(status), response(200, "new"), response(500)]
+        )
         upstream = account(script, cache_ttl_s=5, retries=0)
         assert await upstream.read(things(), scope()) == "old"
         await asyncio.gather(upstream.send(things(method="PUT"), scope()), return_exceptions=True)
@@ -203,7 +205,9 @@ def test_what_was_read_before_a_write_is_not_kept_after_it() -> None:
     """A slow read that began before the write is neither joined nor remembered."""
 
     async def main() -> None:
-        script = Script([told(200, "old"), told(200, "done"), told(200, "new")], takes_s=1)
+        script = Script(
+            [response(200, "old"), response(200, "done"), response(200, "new")], takes_s=1
+        )
         upstream = account(script, cache_ttl_s=5)
         slow = asyncio.create_task(upstream.read(things(), scope()))
         await asyncio.sleep(0.1)
@@ -221,7 +225,7 @@ def test_send_is_for_one_alone() -> None:
     """What must be true now is neither shared nor remembered."""
 
     async def main() -> None:
-        script = Script([told()], takes_s=1)
+        script = Script([response()], takes_s=1)
         upstream = account(script, cache_ttl_s=5)
         await upstream.read(things(), scope())
         await asyncio.gather(*(upstream.send(things(), scope()) for _ in range(3)))
@@ -231,10 +235,10 @@ def test_send_is_for_one_alone() -> None:
 
 
 def test_equal_calls_may_be_read_for_different_parts() -> None:
-    """Who joins, and who reads from memory, reads with his own function."""
+    """A reader that joins or uses the cache reads with its own function."""
 
     async def main() -> None:
-        script = Script([told(200, "abc")], takes_s=1)
+        script = Script([response(200, "abc")], takes_s=1)
         upstream = account(script, cache_ttl_s=5)
 
         def part(place: int) -> Exchange[str]:
@@ -251,7 +255,7 @@ def test_two_accounts_share_nothing() -> None:
     """The same call of another account is another call."""
 
     async def main() -> None:
-        script = Script([told()])
+        script = Script([response()])
         for _ in range(2):
             await account(script, cache_ttl_s=5).read(things(), scope())
         assert len(script.at) == 2
@@ -260,7 +264,7 @@ def test_two_accounts_share_nothing() -> None:
 
 
 def remembered(body: bytes) -> CachedReply[str]:
-    """Return an answer that came when the clocks began."""
+    """Return a reply that arrived at time zero."""
     return CachedReply(Reply(200, {}, body), 0, datetime.fromtimestamp(0, UTC), things(), "well")
 
 
@@ -279,10 +283,10 @@ def test_memory_is_bounded() -> None:
 
 
 def test_freshness_of_an_answer_is_that_of_its_oldest_part() -> None:
-    """What a request may be kept for is noted in its scope."""
+    """How long a response stays fresh is recorded in its scope."""
 
     async def main() -> None:
-        upstream = account(Script([told()]), cache_ttl_s=5)
+        upstream = account(Script([response()]), cache_ttl_s=5)
         await upstream.read(things(), scope())
         await asyncio.sleep(2)
         within = scope()
@@ -296,7 +300,7 @@ def test_freshness_of_an_answer_is_that_of_its_oldest_part() -> None:
 
 
 class Counted:
-    """An exchange that reads people, and how often it read an answer that went well."""
+    """An exchange that reads customers, and counts its reads of successful replies."""
 
     def __init__(self) -> None:
         self.reads = 0
@@ -310,10 +314,10 @@ class Counted:
 
 
 def test_what_one_exchange_reads_is_read_once() -> None:
-    """All who join by it get the very same page, and all from memory one copy of it."""
+    """All that join get the very same page, and all cached reads share one copy."""
 
     async def main() -> None:
-        upstream = account(Script([told(200, "ann")], takes_s=1), cache_ttl_s=5)
+        upstream = account(Script([response(200, "ann")], takes_s=1), cache_ttl_s=5)
         counted = Counted()
 
         async def read() -> Page[Customer]:
@@ -330,10 +334,10 @@ def test_what_one_exchange_reads_is_read_once() -> None:
 
 
 def test_what_is_remembered_grows_old_though_it_was_shown_young() -> None:
-    """The copy that says CACHED is not shown when the answer is STALE, nor the other way round."""
+    """The copy marked CACHED is not used for a STALE value, nor the other way round."""
 
     async def main() -> None:
-        upstream = account(Script([told(200, "ann"), told(500)]), cache_ttl_s=5, retries=0)
+        upstream = account(Script([response(200, "ann"), response(500)]), cache_ttl_s=5, retries=0)
         counted = Counted()
         seen = []
         for _ in range(4):
@@ -355,7 +359,7 @@ def test_what_cannot_be_read_fails_for_all_who_join() -> None:
     """Each gets an error of their own, though it was read once."""
 
     async def main() -> None:
-        upstream = account(Script([told(200, "ann")], takes_s=1), retries=0)
+        upstream = account(Script([response(200, "ann")], takes_s=1), retries=0)
         reads = []
 
         def read(reply: Reply) -> str:
@@ -373,10 +377,10 @@ def test_what_cannot_be_read_fails_for_all_who_join() -> None:
 
 
 def test_many_are_read_at_once_and_fail_one_by_one() -> None:
-    """Answers and failures stand in the order of the calls, and all are under way together."""
+    """Values and errors are in the order of the calls, and all calls run concurrently."""
 
     async def main() -> None:
-        script = Script([told(200, "a"), told(404), told(200, "c")], takes_s=1)
+        script = Script([response(200, "a"), response(404), response(200, "c")], takes_s=1)
         upstream = account(script)
         started = now()
         found = await upstream.read_all([things(f"/{n}") for n in "abc"], scope())
@@ -392,7 +396,7 @@ def test_the_same_call_may_stand_among_many_twice() -> None:
     """It is made once, and each reads its part of it."""
 
     async def main() -> None:
-        script = Script([told(200, "abc")], takes_s=1)
+        script = Script([response(200, "abc")], takes_s=1)
 
         def part(place: int) -> Exchange[str]:
             return Exchange("part", Call("GET", "/all"), lambda r: r.body.decode()[place])
@@ -404,10 +408,10 @@ def test_the_same_call_may_stand_among_many_twice() -> None:
 
 
 def test_who_gives_up_many_leaves_what_others_wait_for() -> None:
-    """Of three calls the second is somebody else's too: only that goes on."""
+    """Of three calls the second is shared with another reader: only that one continues."""
 
     async def main() -> None:
-        script = Script([told()], takes_s=2)
+        script = Script([response()], takes_s=2)
         upstream = account(script)
         many = asyncio.create_task(
             upstream.read_all([things(f"/{number}") for number in range(3)], scope())
@@ -426,10 +430,10 @@ def test_who_gives_up_many_leaves_what_others_wait_for() -> None:
 
 
 def test_many_share_one_deadline() -> None:
-    """What has come by then is told; the rest has timed out."""
+    """Calls done by then have values; all others have timed out."""
 
     async def main() -> None:
-        script = Script([told(200, "a"), 9.0], takes_s=0.5)
+        script = Script([response(200, "a"), 9.0], takes_s=0.5)
         found = await account(script, retries=0).read_all([things("/a"), things("/b")], scope(1))
         assert (found[0], type(found[1])) == ("a", TimedOut)
         assert len(script.at) == 2
@@ -441,7 +445,7 @@ def test_too_many_calls_fail_alone() -> None:
     """Those that one operation may still make are made."""
 
     async def main() -> None:
-        script = Script([told()])
+        script = Script([response()])
         upstream = account(script, max_calls_per_operation=2)
         found = await upstream.read_all([things(f"/{number}") for number in range(3)], scope())
         assert (*found[:2], type(found[2])) == ("well", "well", TooManyCalls)

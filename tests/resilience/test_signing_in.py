@@ -37,7 +37,7 @@ class Desk(httpx.AsyncBaseTransport):
 
 
 async def together(upstream: UpstreamClient, count: int) -> set[Any]:
-    """Read so many different things at once; return values and classes of errors."""
+    """Make different reads concurrently; return values and classes of errors."""
     found = await asyncio.gather(
         *(upstream.read(things(f"/{number}"), scope()) for number in range(count)),
         return_exceptions=True,
@@ -78,7 +78,7 @@ def test_refused_credentials_are_shown_once_in_a_while(status: int) -> None:
 
 
 def test_tokens_that_are_not_let_in_are_not_a_storm() -> None:
-    """Every new token fails as well: two sign-ins in five seconds, however many ask."""
+    """Every new token fails as well: two sign-ins in five seconds, whatever the load."""
 
     async def main() -> None:
         desk = Desk(lets_in=False)

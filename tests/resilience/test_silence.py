@@ -10,7 +10,7 @@ import pytest
 
 from gateway.errors import ProviderError, Unavailable
 from gateway.upstream.client import UpstreamClient
-from tests.resilience.accounts import Script, account, circuit, scope, things, told
+from tests.resilience.accounts import Script, account, circuit, response, scope, things
 from tests.resilience.clockwork import now, run
 
 HANGS = 600.0
@@ -54,7 +54,7 @@ def test_few_callers_are_no_evidence() -> None:
     """Four callers of a slow call wait to its end, and the circuit stays closed."""
 
     async def main() -> None:
-        upstream = account(Script([told()], takes_s=4.5))
+        upstream = account(Script([response()], takes_s=4.5))
         visits = await visit(upstream, 4, 1)
         assert [end for *_, end in visits] == ["well"] * 4
         assert circuit(upstream) == "CLOSED"
@@ -63,10 +63,10 @@ def test_few_callers_are_no_evidence() -> None:
 
 
 def test_an_answer_after_all_closes_it_again() -> None:
-    """A provider that was slow, not dead, is called again with its first answer, not a probe's."""
+    """A slow provider is called again after its first reply, without waiting for a probe."""
 
     async def main() -> None:
-        script = Script([told()], takes_s=4)
+        script = Script([response()], takes_s=4)
         upstream = account(script, probe_interval_s=60)
         visits = await visit(upstream, 39, 0.1)
         assert {type(end) for came, _, end in visits if came > 3} == {Unavailable}
@@ -79,10 +79,10 @@ def test_an_answer_after_all_closes_it_again() -> None:
 
 
 def test_one_that_answers_something_is_not_silent() -> None:
-    """While other calls are answered, one that hangs opens nothing before its time-out."""
+    """While other calls get replies, a hanging one does not open the circuit early."""
 
     async def main() -> None:
-        script = Script([HANGS, told()])
+        script = Script([HANGS, response()])
         upstream = account(script, cache_ttl_s=0)
         hanging = asyncio.create_task(visit(upstream, 1, 0))
         await asyncio.sleep(0.1)
@@ -112,10 +112,10 @@ def test_writes_count_as_callers() -> None:
 
 
 def test_the_wait_that_is_told_is_the_one_that_is_obeyed() -> None:
-    """Whoever comes back after `retryAfterMs` is let through; a moment earlier they are not."""
+    """A retry after `retryAfterMs` is sent; one a moment earlier is not."""
 
     async def main() -> None:
-        script = Script([told(500)] * 5 + [told()])
+        script = Script([response(500)] * 5 + [response()])
         upstream = account(script, retries=0, probe_interval_s=7)
         for _ in range(4):
             with pytest.raises(ProviderError) as failed:
@@ -135,10 +135,10 @@ def test_the_wait_that_is_told_is_the_one_that_is_obeyed() -> None:
 
 
 def test_a_readers_patience_with_a_probe_tells_the_next_probe() -> None:
-    """Who gives up on a probe that hangs is told when the next one is due."""
+    """A caller that gives up on a hanging probe learns when the next one is due."""
 
     async def main() -> None:
-        script = Script([told(500)] * 5 + [HANGS])
+        script = Script([response(500)] * 5 + [HANGS])
         upstream = account(script, retries=0, probe_interval_s=4)
         for _ in range(5):
             with pytest.raises(ProviderError):

@@ -23,7 +23,7 @@ STATES = """query($id: ID!) { customer(id: $id) {
 
 
 def hangs_up(asking: "asyncio.Task[None]", gone: asyncio.Event) -> None:
-    """Be gone, as a server tells it."""
+    """Disconnect, as the server reports it."""
     del asking
     gone.set()
 
@@ -36,7 +36,7 @@ def is_cancelled(asking: "asyncio.Task[None]", gone: asyncio.Event) -> None:
 
 @pytest.fixture
 def url(tmp_path: Any) -> str:
-    """Return where this test's record is."""
+    """Return the URL of this test's store."""
     return f"sqlite:///{tmp_path / 'gateway.db'}"
 
 
@@ -45,7 +45,7 @@ Leave = Callable[["asyncio.Task[None]", asyncio.Event], None]
 
 
 async def left_behind(served: Served, leave: Leave) -> "asyncio.Task[None]":
-    """Ask for a write, and be gone when the provider has it; return the request."""
+    """Send a write, and disconnect once the provider has it; return the request."""
     gone = asyncio.Event()
     body = {"query": document("customerSegmentsReplace"), "variables": {"m0": GIVEN}}
     asking = asyncio.create_task(post(served.app, body, gone))
@@ -56,7 +56,7 @@ async def left_behind(served: Served, leave: Leave) -> "asyncio.Task[None]":
 
 @WAYS
 async def test_a_write_goes_on_and_is_kept(url: str, leave: Leave) -> None:
-    """Asked again by its key it is answered by what came of it, and was sent once."""
+    """Repeated with its key it returns the stored result, and was sent once."""
     async with asyncio.timeout(20), serving(url) as served:
         asking = await left_behind(served, leave)
         again = asyncio.create_task(do(served.front, "customerSegmentsReplace", GIVEN))
@@ -74,7 +74,7 @@ async def test_a_write_goes_on_and_is_kept(url: str, leave: Leave) -> None:
 
 @WAYS
 async def test_a_server_that_stops_waits_for_writes(url: str, leave: Leave) -> None:
-    """What is under way is settled in the record before that is closed."""
+    """Writes under way are settled in the store before that is closed."""
     async with asyncio.timeout(20):
         async with serving(url) as served:
             asking = await left_behind(served, leave)
@@ -92,7 +92,7 @@ async def test_a_server_that_stops_waits_for_writes(url: str, leave: Leave) -> N
 
 
 def test_it_ends_with_its_deadline() -> None:
-    """A provider that is silent holds neither the operation nor who waits for its end."""
+    """A silent provider blocks neither the operation nor the shutdown."""
 
     async def main() -> None:
         writes, within = ShieldedWrites(), scope(3)

@@ -74,11 +74,11 @@ class Served:
         return [{k: v for k, v in line.items() if k != "timestamp"} for line in whole]
 
     def started(self) -> list[int]:
-        """Return the processes that have begun to serve."""
+        """Return the processes that have started to serve."""
         return [line["pid"] for line in self.log if line["event"] == "worker_started"]
 
     def is_up(self) -> bool:
-        """Tell whether somebody answers."""
+        """Return whether a server responds."""
         with contextlib.suppress(httpx.TransportError):
             return httpx.get(f"http://127.0.0.1:{self.port}/livez", trust_env=False).is_success
         return False
@@ -120,7 +120,7 @@ def wait_until(condition: Callable[[], bool], served: Served) -> None:
 
 
 def lives(pid: int) -> bool:
-    """Tell whether a process has not ended."""
+    """Return whether a process is running."""
     try:
         os.kill(pid, 0)
         stat = Path(f"/proc/{pid}/stat")
@@ -131,7 +131,7 @@ def lives(pid: int) -> bool:
 
 
 def test_workers_that_start_slowly_are_waited_for(serves: Serves) -> None:
-    """For longer than uvicorn waits; then they serve, and stop when they are told to."""
+    """For longer than uvicorn waits; then they serve, and stop on a signal."""
     served = serves()
     until = time.monotonic() + SLOW_S
     while time.monotonic() < until:
@@ -193,7 +193,7 @@ def test_deaths_and_orphans(serves: Serves) -> None:
 
 
 def test_workers_that_cannot_start_stop_the_gateway(serves: Serves, tmp_path: Path) -> None:
-    """Where none has ever served, to try again for ever would hide the fault."""
+    """If no process has ever served, restarting forever would hide the fault."""
     served = serves()
     wait_until((tmp_path / "go.waits").exists, served)
     (tmp_path / "gateway.toml").write_text("broken", encoding="utf-8")

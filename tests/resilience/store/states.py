@@ -101,7 +101,7 @@ def _moved(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _replaced(path: Path) -> Iterator[None]:
-    """Put a copy in its place, as whoever restores a backup does."""
+    """Replace it by a copy, as when a backup is restored."""
     copy = path.with_suffix(".copy")
     shutil.copyfile(path, copy)
     copy.replace(path)

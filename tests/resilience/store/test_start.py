@@ -1,4 +1,4 @@
-"""A start that cannot use its record ends in one line that says what is wrong, and in time."""
+"""A start without a usable store ends in time, with one line that says what is wrong."""
 
 import asyncio
 import os
@@ -39,7 +39,7 @@ def path(tmp_path: Path) -> Path:
 
 
 async def made(path: Path) -> None:
-    """Make a record there."""
+    """Create a store there."""
     record = await Store.open(database_url(f"sqlite:///{path}", {}))
     await record.close()
 
@@ -61,7 +61,7 @@ def test_damaged_file(path: Path, capsys: pytest.CaptureFixture[str], part: str)
 
 
 def test_half_a_file(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Tables without a version are of nobody knows which program: nothing is made of them."""
+    """Tables without a version belong to an unknown program and are not touched."""
     asyncio.run(made(path))
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP TABLE alembic_version")
@@ -84,7 +84,7 @@ def test_a_locked_file(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """Return a port that accepts connections and never answers."""
+    """Return a port that accepts connections and never responds."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -92,7 +92,7 @@ def silent() -> Iterator[int]:
 
 
 def test_a_silent_server(silent: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """A server that accepts and never answers is given up in time, its password is not shown."""
+    """A server that never responds is a timeout; its password is not shown."""
     line = line_of(f"postgresql://ada:s3cret@127.0.0.1:{silent}/shop", capsys)
     where = f"store.url: postgresql://ada:***@127.0.0.1:{silent}/shop cannot be used: "
     assert line.startswith(where)
@@ -100,7 +100,7 @@ def test_a_silent_server(silent: int, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_no_server(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where nobody listens the line has what the driver says."""
+    """If nothing listens, the line has the driver's message."""
     line = line_of("postgresql://ada:s3cret@127.0.0.1:1/shop", capsys)
     assert line.startswith("store.url: postgresql://ada:***@127.0.0.1:1/shop cannot be used: ")
     assert "Connection refused" in line

@@ -50,7 +50,7 @@ def created(name: str, **more: str) -> dict[str, Any]:
 
 @contextlib.asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Front]:
-    """Serve the gateway over a record that has something in it, which no connection remembers."""
+    """Serve the gateway over a store with rows, through new connections."""
     settings = settings_with()
     server = settings.server.model_copy(update={"request_timeout_s": TIMEOUT_S})
     settings = settings.model_copy(update={"server": server})
@@ -89,7 +89,7 @@ async def ready_becomes(front: Front, state: StoreState) -> None:
 
 
 async def start(url: str) -> str:
-    """Open the record as a gateway does that starts; return what keeps it from starting."""
+    """Open the store as at start; return the error that prevents it."""
     try:
         record = await Store.open(database_url(url, {}), connect_timeout_s=1)
     except GatewayError as error:
@@ -99,7 +99,7 @@ async def start(url: str) -> str:
 
 
 def assert_store_unavailable(answer: Mapping[str, Any], request_ids: set[str]) -> None:
-    """Assert that the one root field of an answer failed with the record."""
+    """Assert that a response's only root field failed because of the store."""
     [error] = answer["errors"]
     request_ids.add(error["extensions"].pop("requestId"))
     assert error["extensions"] == {"code": "STORE_UNAVAILABLE", "retryable": True}
@@ -193,7 +193,7 @@ def assert_logged(lines: list[Any], request_ids: set[str]) -> None:
 
 @pytest.mark.parametrize("name", SQLITE)
 async def test_sqlite(tmp_path: Path, name: str, record_property: Notes) -> None:
-    """What needs the record says so in time, the rest is whole, and nothing is sent."""
+    """Fields that need the store fail in time, all others succeed, and nothing is sent."""
     path = tmp_path / "gateway.db"
     url = f"sqlite:///{path}"
     async with opened(url) as front:
@@ -208,7 +208,7 @@ async def test_postgres(
     monkeypatch: pytest.MonkeyPatch,
     record_property: Notes,
 ) -> None:
-    """What needs the record says so in time, the rest is whole, and nothing is sent."""
+    """Fields that need the store fail in time, all others succeed, and nothing is sent."""
     monkeypatch.setattr(health, "DAMAGE_S", 2)
     url = cluster.url()
     async with opened(url) as front:

@@ -31,12 +31,12 @@ MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 async def unasked(request: httpx.Request) -> httpx.Response:
-    """Answer nothing."""
+    """Never respond."""
     raise AssertionError(request)
 
 
 def provider(kind: str, answers: Answers = unasked, record: Any = None) -> Provider:
-    """Return an account over a transport that a test answers."""
+    """Return a provider over a scripted transport."""
     secrets = SECRETS.get(kind, {"token": "t"})
     given = {"key": kind, "kind": kind, "base_url": "https://upstream.test", **secrets}
     settings = ADAPTERS[kind].Settings.model_validate(given)
@@ -71,7 +71,7 @@ async def test_a_list_that_one_answer_tells_may_be_longer_than_a_page() -> None:
 
 
 async def test_equal_lookups_may_be_read_for_different_things() -> None:
-    """Two assignments of one customer are found by one lookup, each for itself."""
+    """One lookup reads two assignments of one customer, as separate results."""
 
     async def record(_: str, lookup: Lookup, __: float) -> Rows[TaggingRow]:
         assert (lookup.what, lookup.keys) == ("assignments", (("ann",),))
@@ -97,7 +97,7 @@ class Segments:
         self.let_go = asyncio.Event()
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
-        """Answer one call."""
+        """Respond to one call."""
         del request
         self.calls += 1
         self.arrived.set()
@@ -116,7 +116,7 @@ class Segments:
     ("cancelled", "calls"), [(0, 2), (1, 1)], ids=["who asked first", "who joined"]
 )
 async def test_who_is_cancelled_leaves_the_answer_to_others(cancelled: int, calls: int) -> None:
-    """Of two who ask for the same in one request either may go, only the first with their call."""
+    """Of two equal reads in one request either may be cancelled without affecting the other."""
     segments = Segments()
     shop = provider("voucherify", segments)
     mine = loaders(shop)

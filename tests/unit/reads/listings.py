@@ -10,7 +10,7 @@ from gateway.reads.merged_list import ListSource
 
 
 class Row(NamedTuple):
-    """One row: whose, and its place in that list."""
+    """One row: its provider, and its index in that list."""
 
     provider: str
     place: int
@@ -24,7 +24,7 @@ class FakeList:
     length: int
     largest: int = 1000
     sees_its_end: bool = True
-    """False: a full page is never the last, as where a provider tells no total."""
+    """False: a full page is never the last, as without a total."""
     fails_at: frozenset[int] = frozenset()
     """The calls that fail, counted from 0."""
     total: int | None = None

@@ -38,7 +38,7 @@ def packed(value: Any) -> str:
 @steady
 @given(parts=st.dictionaries(st.text(max_size=8), progress, max_size=4))
 def test_what_was_written_is_read(parts: dict[str, Progress]) -> None:
-    """A cursor carries every part that has begun; it is made of URL-safe characters."""
+    """A cursor contains every started part; it consists of URL-safe characters."""
     cursor = write("list", parts)
     assert read("list", cursor) == {k: part for k, part in parts.items() if part != START}
     assert cursor.replace("-", "").replace("_", "").isalnum()
@@ -101,7 +101,7 @@ def test_a_cursor_with_one_character_changed_is_refused_or_read(at: int, put: st
     ],
 )
 def test_what_no_cursor_can_say_is_refused(forged: str) -> None:
-    """Each way to be no cursor has the same message, which tells nothing of what was given."""
+    """Every invalid cursor has the same message, which reveals nothing of the input."""
     with pytest.raises(BadInput, match=r"^The cursor was not made by this gateway\.$"):
         read("list", forged)
 

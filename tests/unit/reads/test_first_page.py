@@ -1,4 +1,4 @@
-"""A list's first page that one answer tells: the same page at a fourth of the cost."""
+"""A list's first page from a single reply: the same page at a quarter of the cost."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ from tests.unit.reads.listings import FakeList, Row
 async def test_a_first_answer_that_is_the_page_is_shown_as_the_list_would(
     fake: FakeList, first: int, *, knows_total: bool, origin: Origin
 ) -> None:
-    """The same page by the same cursors; None exactly where the list takes a second answer."""
+    """The same page with the same cursors; None exactly where the list needs a second call."""
     fake.total = fake.length if knows_total else None
     told = msgspec.structs.replace(
         await fake.page(PageRequest(first, None, with_total=True)),

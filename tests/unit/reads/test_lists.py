@@ -139,7 +139,7 @@ async def test_what_fails_now_and_then_still_comes_once(
 async def walked_on(
     lists_: Sequence[FakeList], first: int, after: str | None
 ) -> list[Connection[Row]]:
-    """Ask for the rest until a page comes that has nothing and names no failure."""
+    """Read the remaining pages until one is empty and reports no failure."""
     pages: list[Connection[Row]] = []
     while after is not None:
         page = await merge(listings(lists_), first, after, of="these")
@@ -169,7 +169,7 @@ async def test_the_first_page_asks_all_at_once_and_later_ones_only_whom_they_nee
 
 
 async def test_the_first_page_waits_for_no_provider_before_it_asks_the_next() -> None:
-    """All providers are asked before any has answered."""
+    """All providers are called before any has replied."""
     together = asyncio.Barrier(3)
 
     async def page(_: PageRequest) -> Page[Row]:
@@ -182,7 +182,7 @@ async def test_the_first_page_waits_for_no_provider_before_it_asks_the_next() ->
 
 
 async def test_a_failing_provider_stands_in_the_sources_alone() -> None:
-    """The page has the others' rows; the failed one is asked again by the next page, in place."""
+    """The page has the others' rows; the next page calls the failed provider again, in order."""
     a = FakeList("a", 2, fails_at=frozenset({0}), total=2)
     b = FakeList("b", 3, total=3)
     page = await merge(listings([a, b]), 2, None, of="x", with_total=True)
@@ -200,7 +200,7 @@ async def test_a_failing_provider_stands_in_the_sources_alone() -> None:
 
 
 async def test_when_all_fail_the_list_is_empty_and_promises_nothing() -> None:
-    """No rows, no next page, no total, every provider named; the start may be asked again."""
+    """No rows, no next page, no total, every provider reported; the start may be read again."""
     lists_ = [FakeList(key, 3, fails_at=frozenset({0})) for key in "ab"]
     page = await merge(listings(lists_), 5, None, of="x")
     assert (page.rows, page.has_next, page.end_cursor, page.total) == ([], False, None, None)
@@ -247,7 +247,7 @@ async def test_a_long_sift_ends_short_and_goes_on_where_it_stopped(
 
 
 async def test_the_total_is_asked_only_when_it_is_wanted_and_only_once() -> None:
-    """The provider is asked to count on the first call alone; the cursor carries what it said."""
+    """Only the first call requests a total; the cursor carries it."""
     a = FakeList("a", 9, largest=2, total=9)
     page = await merge(listings([a]), 4, None, of="x", with_total=True)
     assert page.total == 9
@@ -260,7 +260,7 @@ async def test_the_total_is_asked_only_when_it_is_wanted_and_only_once() -> None
 
 
 async def test_a_list_read_to_its_end_is_counted_by_that() -> None:
-    """Where a provider tells no total, the end does: rows shown before, and those of the page."""
+    """Without a provider's total the end gives it: rows shown before, and those of the page."""
     a = FakeList("a", 5)
     page = await merge(listings([a]), 3, None, of="x")
     assert page.total is None
@@ -271,7 +271,7 @@ async def test_a_list_read_to_its_end_is_counted_by_that() -> None:
 @given(length=st.integers(0, 12), first=sizes)
 @steady
 async def test_a_list_read_as_a_whole_is_paged_here(length: int, first: int) -> None:
-    """Its pages together are the list; its total is told from the first page on."""
+    """Its pages together are the list; its total is known from the first page on."""
 
     async def rows() -> list[int]:
         return list(range(length))
@@ -319,7 +319,7 @@ async def test_a_list_read_as_a_whole_shows_and_counts_repeated_rows_once() -> N
 
 
 async def test_a_list_read_as_a_whole_is_as_old_as_its_oldest_row() -> None:
-    """Kept answers say when they were told; what says nothing was told just now."""
+    """Cached replies state their time; others were read just now."""
     told = [None, datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)]
 
     async def rows() -> list[Customer]:

@@ -195,7 +195,7 @@ async def test_backwards_when_all_remembered_rows_are_gone() -> None:
     [None, "x", "[]", '["1","a","a01"]', '[1,"c","c01"]', '[1.5,"a","a01"]', '[true,"a","a01"]'],
 )
 async def test_a_forged_place_is_refused(position: str | None) -> None:
-    """A value of another kind could not be compared: it is no place of this order."""
+    """A value of another kind could not be compared: the cursor is refused."""
     cursor = write("x", {"": Progress(position, 1)})
     with pytest.raises(BadInput) as refused:
         await sorted_page([settled("a", [])], 4, cursor, of="x", order=by_value(reverse=False))

@@ -1,4 +1,4 @@
-"""A server on a socket that answers each request by a script, well or badly."""
+"""A server on a socket that responds to each request by a script, well or badly."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ Script = Sequence[bytes | Act]
 
 
 def ok(body: bytes = b"well", status: str = "200 OK", *headers: str) -> bytes:
-    """Return an answer as it should be."""
+    """Return a valid response."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
     return "\r\n".join(lines).encode("latin-1") + body
 
@@ -44,7 +44,7 @@ class Heard:
 
 @dataclass
 class Server:
-    """Answers the nth request, over whichever connection, by the nth script; later ones well."""
+    """Plays the nth script for the nth request on any connection; later ones succeed."""
 
     scripts: Sequence[Script]
     port: int = 0

@@ -1,4 +1,4 @@
-"""How deeply an answer may nest: counted exactly, whatever its rows look like."""
+"""How deeply a reply may nest: counted exactly, whatever its rows look like."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ ROW = {"id": "1", "name": {"en": "A", "de": "B"}, "tags": [["x"], []]}
 
 
 def nested(levels: int, inside: Any) -> Any:
-    """Return a value of so many more levels."""
+    """Return a value with this many more levels."""
     for _ in range(levels):
         inside = {"a": inside}
     return inside

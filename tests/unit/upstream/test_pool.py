@@ -11,7 +11,7 @@ from tests.unit.upstream.transports import LOST, ask
 
 
 async def test_a_refused_port_is_not_sent(transport: httpx.AsyncBaseTransport) -> None:
-    """Nobody listens: the call has certainly not been made."""
+    """Nothing listens: the call was certainly not made."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         with pytest.raises(httpx.ConnectError):
@@ -67,7 +67,7 @@ async def test_a_server_that_speaks_no_tls_is_not_sent_anything(
 async def test_a_call_that_was_sent_is_never_sent_again(
     transport: httpx.AsyncBaseTransport, method: str, act: Act, before: int
 ) -> None:
-    """No answer, on a fresh connection or a kept one: an error that says so, after one sending."""
+    """No response on a new or reused connection is an error that says so, after one attempt."""
     async with serving(*[[ok()]] * before, [act]) as server:
         for _ in range(before):
             await ask(transport, server.url)
@@ -159,7 +159,7 @@ async def test_a_target_arrives_byte_for_byte(
 async def test_a_cancelled_call_closes_its_connection(
     transport: httpx.AsyncBaseTransport, begun: list[bytes]
 ) -> None:
-    """The server sees the client hang up; the connection serves nobody else."""
+    """The server sees the client disconnect; the connection is not reused."""
     async with serving([*begun, Act.HANG]) as server:
         call = asyncio.create_task(ask(transport, server.url))
         await server.heard.wait()
@@ -182,7 +182,7 @@ async def test_connections_are_used_again(transport: httpx.AsyncBaseTransport) -
 async def test_many_cancelled_calls_leave_the_transport_whole(
     transport: httpx.AsyncBaseTransport,
 ) -> None:
-    """After calls that were given up at every possible moment, others are answered well."""
+    """After calls cancelled at every possible moment, others succeed."""
     async with serving() as server:
         for steps in range(60):
             call = asyncio.create_task(ask(transport, server.url))

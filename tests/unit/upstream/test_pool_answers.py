@@ -1,4 +1,4 @@
-"""Every transport against a server that answers badly: whole answers, or exact errors."""
+"""Every transport against a misbehaving server: complete replies or exact errors."""
 
 import asyncio
 import gzip
@@ -35,7 +35,7 @@ ZIPPED = "Content-Encoding: gzip"
 async def test_what_is_no_whole_answer_is_an_error(
     transport: httpx.AsyncBaseTransport, script: Script
 ) -> None:
-    """Never half an answer, never a second try, and the next call is well."""
+    """Never half a reply, never a second attempt, and the next call succeeds."""
     async with serving(script) as server:
         with pytest.raises(LOST):
             await ask(transport, server.url)
@@ -81,7 +81,7 @@ async def test_what_cannot_be_decompressed_is_an_error(
 async def test_an_answer_arrives_whole_in_whatever_form(
     transport: httpx.AsyncBaseTransport, script: Script, expected: bytes
 ) -> None:
-    """Framing and compression do not show; the call after it is well."""
+    """Framing and compression are invisible; the next call succeeds."""
     async with serving(script) as server:
         status, headers, body = await ask(transport, server.url)
         assert (status, body, "content-encoding" in headers) == (200, expected, False)
@@ -111,7 +111,7 @@ async def test_no_content_keeps_the_connection(transport: httpx.AsyncBaseTranspo
 
 
 async def test_nothing_is_kept_of_an_answer(transport: httpx.AsyncBaseTransport) -> None:
-    """Cookies do not come back, and redirects are an answer like any other."""
+    """Cookies are not returned, and redirects are replies like any other."""
     moved = ok(b"", "302 Found", "Location: /elsewhere", "Set-Cookie: sid=1; Path=/")
     async with serving([moved]) as server:
         url = f"http://localhost:{server.port}"  # an address would have no cookies anyway
@@ -123,7 +123,7 @@ async def test_nothing_is_kept_of_an_answer(transport: httpx.AsyncBaseTransport)
 
 
 async def test_bytes_behind_an_answer_are_no_answer(transport: httpx.AsyncBaseTransport) -> None:
-    """What a server sends unasked is never read as the answer of the next call."""
+    """Unsolicited data is never read as the reply to the next call."""
     async with serving([ok() + ok(b"poison")]) as server:
         bodies = [(await ask(transport, server.url))[2] for _ in range(2)]
     assert bodies == [b"well", b"well"]
@@ -144,7 +144,7 @@ async def test_a_silent_server_is_a_read_timeout(
 async def test_an_answer_that_is_not_read_to_its_end_closes_its_connection(
     transport: httpx.AsyncBaseTransport,
 ) -> None:
-    """A reader that stops is not followed by the rest of what it did not read."""
+    """The unread remainder of a body does not reach the next reader."""
     flood = b"HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n"
     async with serving([flood, Act.FLOOD]) as server:
         response = await transport.handle_async_request(httpx.Request("GET", server.url))
@@ -165,7 +165,7 @@ async def _measure(response: httpx.Response, sizes: list[int]) -> None:
 async def test_a_decompression_bomb_is_refused_in_small_parts(
     transport: httpx.AsyncBaseTransport,
 ) -> None:
-    """Nothing but zeros is given up after a megabyte, and of that no part is large."""
+    """A body of zeros is refused after a megabyte, and no part of that is large."""
     size = 32 * 1024 * 1024
     bomb = ok(gzip.compress(b"\0" * size, 1), "200 OK", ZIPPED)
     async with serving([bomb], [bomb]) as server:

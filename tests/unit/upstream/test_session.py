@@ -1,4 +1,4 @@
-"""Signing in: once for everybody who waits, early enough, and never again and again."""
+"""Signing in: once for all waiting calls, early enough, and without storms."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ ANY = Scope("request-1", 0)
 
 @dataclass
 class Desk:
-    """Gives tokens 1, 2, 3 … when it is open; fails as often as it was told to."""
+    """Issues tokens 1, 2, 3 … while open; fails a given number of times."""
 
     failures: list[ProviderError] = field(default_factory=list)
     asked: int = 0
@@ -26,7 +26,7 @@ class Desk:
     now: float = 1000.0
 
     async def sign_in(self, _: Scope, __: Progress) -> Token:
-        """Answer one sign-in."""
+        """Respond to one sign-in."""
         self.asked += 1
         number = self.asked
         await self.open.wait()
@@ -65,7 +65,7 @@ async def until(reached: Callable[[], bool]) -> None:
 
 
 async def test_all_who_wait_share_one_sign_in(desk: Desk) -> None:
-    """500 at once cost one call, and so does whoever comes while the token serves."""
+    """500 concurrent callers, and later ones while the token is valid, cost one call."""
     session = desk.session()
     tokens = await asyncio.gather(*(session.token(ANY) for _ in range(500)))
     assert {token.authorization for token in tokens} == {"Bearer 1"}
@@ -94,7 +94,7 @@ async def test_a_new_token_is_fetched_while_the_old_one_still_serves(desk: Desk)
 
 
 async def test_a_failed_renewal_costs_nothing_while_the_old_token_serves(desk: Desk) -> None:
-    """The old one is given out; the renewal is tried again by whoever comes later."""
+    """The old token stays in use; a later call tries the renewal again."""
     session = desk.session()
     await session.token(ANY)
     desk.failures = [Denied("acme", "oauth.token", status=401)]
@@ -109,7 +109,7 @@ async def test_a_failed_renewal_costs_nothing_while_the_old_token_serves(desk: D
 
 
 async def test_a_token_at_its_end_is_waited_for(desk: Desk) -> None:
-    """In its last second a token is given to nobody."""
+    """A token is not used in its last second."""
     session = desk.session()
     await session.token(ANY)
     desk.now += LIFETIME_S - 1
@@ -117,7 +117,7 @@ async def test_a_token_at_its_end_is_waited_for(desk: Desk) -> None:
 
 
 async def test_the_token_that_failed_is_replaced_once(desk: Desk) -> None:
-    """All who saw it fail get the same new one; who comes late with the old one does, too."""
+    """All calls that were denied get the same new token, late ones included."""
     session = desk.session()
     old = await session.token(ANY)
     new = await asyncio.gather(*(session.token(ANY, instead_of=old) for _ in range(50)))
@@ -127,7 +127,7 @@ async def test_the_token_that_failed_is_replaced_once(desk: Desk) -> None:
 
 
 async def test_a_refusal_reaches_all_and_stands_for_a_moment(desk: Desk) -> None:
-    """A burst of whatever shape asks once; a second later the next one asks again."""
+    """A burst of calls signs in once; a second later the next call tries again."""
     desk.failures = [Denied("acme", "oauth.token", status=401)]
     session = desk.session()
     together = await asyncio.gather(*(settled(session.token(ANY)) for _ in range(20)))
@@ -147,7 +147,7 @@ async def test_an_outage_is_asked_again_at_once(desk: Desk) -> None:
 
 
 async def test_who_hangs_up_does_not_hang_up_for_the_others(desk: Desk) -> None:
-    """The first one, who caused the sign-in, is cancelled; the second gets its token."""
+    """The call that caused the sign-in is cancelled; the second still gets the token."""
     desk.open.clear()
     session = desk.session()
     first, second = (asyncio.create_task(session.token(ANY)) for _ in range(2))
@@ -161,7 +161,7 @@ async def test_who_hangs_up_does_not_hang_up_for_the_others(desk: Desk) -> None:
 
 
 async def test_a_sign_in_has_the_providers_time(desk: Desk) -> None:
-    """A desk that never answers is a timeout of that provider."""
+    """A token endpoint that never responds is a timeout of that provider."""
     desk.open.clear()
     with pytest.raises(TimedOut) as failed:
         await desk.session(timeout_s=0.01).token(ANY)

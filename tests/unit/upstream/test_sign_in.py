@@ -28,7 +28,7 @@ def scope() -> Scope:
 
 
 async def outcomes(count: int, desk: SignInDesk) -> tuple[list[Any], Scope]:
-    """Send so many calls at once; return what came of each, and their scope."""
+    """Send this many concurrent calls; return the result of each, and their scope."""
     upstream, within = signing_account(desk), scope()
     async with asyncio.timeout(10):
         got = await asyncio.gather(
@@ -87,7 +87,7 @@ async def test_a_second_401_is_the_answer() -> None:
 
 
 async def test_a_lacking_right_is_no_reason_to_sign_in_again() -> None:
-    """403 is the answer of the first attempt."""
+    """403 is the result of the first attempt."""
     desk = SignInDesk()
 
     async def answers(request: httpx.Request) -> httpx.Response:
@@ -142,7 +142,7 @@ def whole(lines: Sequence[Mapping[str, object]]) -> str:
     ids=["refused sign-in", "broken sign-in", "refused token"],
 )
 async def test_no_secret_is_shown_though_the_provider_repeats_it(desk: SignInDesk) -> None:
-    """Not in a repr, a log line, an error or the list of calls, even when the answer has it."""
+    """Not in a repr, a log line, an error or the list of calls, even if the reply contains it."""
     upstream = signing_account(desk)
     within = scope()
     with capture_logs() as lines, pytest.raises(GatewayError) as failed:

@@ -25,17 +25,17 @@ from tests.unit.upstream.upstreams import TOKEN, open_account, things
 
 
 def scope(seconds: float = 60) -> Scope:
-    """Return the scope of a request that has so long to live."""
+    """Return the scope of a request with this time to live."""
     return Scope("request-1", asyncio.get_running_loop().time() + seconds)
 
 
 async def well(_: httpx.Request) -> httpx.Response:
-    """Answer that all is well."""
+    """Respond with success."""
     return httpx.Response(200, text="well")
 
 
 async def hang(_: httpx.Request) -> httpx.Response:
-    """Answer never."""
+    """Never respond."""
     await asyncio.Event().wait()
     raise AssertionError
 
@@ -50,7 +50,7 @@ async def failure(
 
 
 async def test_a_call_is_sent_as_it_is() -> None:
-    """Below the base URL, byte for byte, with the account's credentials and nothing unasked."""
+    """Below the base URL, byte for byte, with the account's credentials and no other headers."""
     seen: list[httpx.Request] = []
 
     async def answers(request: httpx.Request) -> httpx.Response:
@@ -113,7 +113,7 @@ async def test_the_shorter_time_ends_a_call(of_provider: float, of_request: floa
 
 
 async def test_a_slow_body_is_ended_like_a_slow_head() -> None:
-    """The time is that of the whole answer."""
+    """The timeout covers the whole reply."""
 
     class Drip(httpx.AsyncByteStream):
         async def __aiter__(self):  # type: ignore[no-untyped-def]  # noqa: ANN204  # httpx names no type
@@ -152,7 +152,7 @@ async def test_no_more_calls_are_under_way_than_allowed_and_no_fewer() -> None:
 
 
 async def test_waiting_for_a_place_counts_against_the_time() -> None:
-    """Who gets no place in time is answered like who gets no answer, and sends nothing."""
+    """A call that gets no slot in time fails like one without a reply, and is not sent."""
     upstream, within = open_account(hang, max_concurrency=1, timeout_s=60), scope(0.05)
     async with asyncio.timeout(5):
         both = await asyncio.gather(

@@ -1,4 +1,4 @@
-"""The transports there are, and how a test asks one."""
+"""All transports, and how a test sends a request over one."""
 
 import asyncio
 from typing import Any
@@ -20,7 +20,7 @@ Answered = tuple[int, httpx.Headers, bytes]
 async def ask(
     transport: httpx.AsyncBaseTransport, url: str, method: str = "GET", **parts: Any
 ) -> Answered:
-    """Send a request and read its answer to the end, which must be soon."""
+    """Send a request and read the whole response within a deadline."""
     request = httpx.Request(method, url, **parts)
     async with asyncio.timeout(SOON_S):
         response = await transport.handle_async_request(request)

@@ -1,4 +1,4 @@
-"""Accounts at made-up providers: real adapters over a transport that a test answers."""
+"""Accounts at fictitious providers: real adapters over a scripted transport."""
 
 import json
 from collections.abc import Callable, Coroutine
@@ -50,7 +50,7 @@ def _transport(answers: Answers | httpx.AsyncBaseTransport) -> httpx.AsyncBaseTr
 
 
 def things(path: str = "/things", **parts: Any) -> Exchange[str]:
-    """Return a call that reads the answer's body as text."""
+    """Return an exchange that reads the body as text."""
 
     def read(reply: Reply) -> str:
         check("acme", "things.list", reply)
@@ -61,7 +61,7 @@ def things(path: str = "/things", **parts: Any) -> Exchange[str]:
 
 @dataclass
 class SignInDesk:
-    """Answers like a provider with a token endpoint: only the newest token is let in."""
+    """Behaves like a provider with a token endpoint: only the newest token is accepted."""
 
     status: int = 200
     token: int = 0
@@ -72,7 +72,7 @@ class SignInDesk:
     """What came in, in order: `sign in`, or the number of the token shown."""
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
-        """Answer one call."""
+        """Respond to one call."""
         if request.url.path.endswith("/oauth/token"):
             self.heard.append("sign in")
             if self.status != httpx.codes.OK:

@@ -21,7 +21,7 @@ LOOPS = st.sampled_from([asyncio.new_event_loop, uvloop.new_event_loop])
 def test_any_bytes_are_an_answer_or_an_error_and_nobody_elses(
     sent: bytes, end: Script, method: str, new_loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
-    """On a socket: no hang, no other exception, and the next call gets its own answer."""
+    """On a socket: no hang, no other exception, and the next call gets its own reply."""
 
     async def check() -> None:
         transport = Http1Transport(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))

@@ -48,7 +48,7 @@ def test_any_cut_of_a_body_is_the_same_body(coding: bytes, sent: bytes) -> None:
 
 @pytest.mark.parametrize("coding", [b"gzip", b"deflate"])
 def test_a_body_without_a_byte_is_empty(coding: bytes) -> None:
-    """HEAD, 204 and 304 may tell of a coding."""
+    """Responses to HEAD, 204 and 304 may name a coding."""
     assert _whole(coding) == b""
 
 
@@ -62,7 +62,7 @@ def test_nothing_is_undone_unless_told(headers: list[tuple[bytes, bytes]]) -> No
     "codings", [[b"br"], [b"zstd"], [b"gzip, gzip"], [b"gzip", b"gzip"], [b""]]
 )
 def test_another_coding_is_an_error(codings: list[bytes]) -> None:
-    """It was not asked for, and the body could not be read."""
+    """The coding was not requested, and the body could not be read."""
     with pytest.raises(httpx.RemoteProtocolError):
         inflater([(b"content-encoding", coding) for coding in codings])
 
@@ -89,7 +89,7 @@ def test_rows_that_repeat_each_other_are_no_bomb() -> None:
 @pytest.mark.parametrize("members", [1, 20], ids=["one member", "several"])
 @pytest.mark.parametrize("cut", [100, 20_000], ids=["in small pieces", "in large ones"])
 def test_a_bomb_is_an_error_after_a_megabyte(members: int, cut: int) -> None:
-    """Twenty megabytes of nothing: who reads it has worked for one of them."""
+    """Reading twenty megabytes of zeros stops after one of them."""
     sent = gzip.compress(b"\0" * (20 * ALWAYS_ALLOWED_BYTES // members)) * members
     read: list[int] = []
     with pytest.raises(httpx.DecodingError):

@@ -30,7 +30,7 @@ class Wire(asyncio.Transport):
         self.written.append(bytes(data))
 
     def get_write_buffer_size(self) -> int:
-        """Tell how much the socket did not take."""
+        """Return the number of bytes not written to the socket."""
         return self.unsent
 
     def abort(self) -> None:
@@ -250,7 +250,7 @@ async def test_what_can_be_read_in_two_ways_is_an_error(answer: bytes) -> None:
     ],
 )
 async def test_what_is_no_body_is_bounded(parts: list[bytes]) -> None:
-    """A server cannot fill the memory with what the reader of the body does not see."""
+    """A server cannot fill the memory with framing that the reader of the body does not see."""
     connection, wire = await asked()
     for part in parts:
         hear(connection, part)
@@ -268,7 +268,7 @@ async def test_a_head_may_be_as_large_as_the_bound() -> None:
 
 @pytest.mark.parametrize("surplus", [b"x", OK + b"Content-Length: 6\r\n\r\npoison"])
 async def test_bytes_behind_an_answer_close_the_connection(surplus: bytes) -> None:
-    """At once or later; the answer before them is whole, and they are nobody's."""
+    """At once or later: the response before them is complete, and they are dropped."""
     answer = OK + b"Content-Length: 4\r\n\r\nwell"
     assert await answered(answer + surplus) == (200, [LENGTH], b"well", False)
     assert await answered(answer, surplus) == (200, [LENGTH], b"well", False)
@@ -276,7 +276,7 @@ async def test_bytes_behind_an_answer_close_the_connection(surplus: bytes) -> No
 
 @pytest.mark.parametrize("data", [b"HTTP/1.1 408 Timeout\r\n\r\n", b"SSH-2.0 hello\r\n"])
 async def test_what_nobody_asked_for_closes_a_free_connection(data: bytes) -> None:
-    """It is not the answer of the next call, which is not sent over it."""
+    """It is not taken for the next response, and no call is sent on that connection."""
     connection, wire = Connection(lambda _: None), Wire()
     connection.connection_made(wire)
     hear(connection, data)
@@ -285,7 +285,7 @@ async def test_what_nobody_asked_for_closes_a_free_connection(data: bytes) -> No
 
 
 async def test_an_answer_before_the_request_was_sent_ends_the_connection() -> None:
-    """The rest of the request would be read as the next one."""
+    """The remainder of the request would be read as the next one."""
     connection, wire = await asked()
     wire.unsent = 1
     hear(connection, OK + b"Content-Length: 4\r\n\r\nwell")
@@ -336,7 +336,7 @@ async def test_who_wants_the_whole_answer_is_woken_once(answer: bytes) -> None:
 
 
 async def test_who_wants_the_whole_of_a_large_answer_gets_most_of_it() -> None:
-    """What is kept in memory is bounded: the reader goes on by parts."""
+    """The buffer is bounded: the reader continues part by part."""
     connection, wire = await asked()
     reading = asyncio.create_task(connection.read_ahead())
     await asyncio.sleep(0)
@@ -382,7 +382,7 @@ ANYTHING = st.lists(FRAGMENTS | st.binary(max_size=6), max_size=12).map(b"".join
 @given(ANYTHING, st.lists(st.integers(0, 200), max_size=5), st.sampled_from(["GET", "HEAD"]))
 @example(OK + b"Upgrade: x\r\nConnection: upgrade\r\nContent-Length: 4\r\n\r\nwell", [9], "GET")
 def test_any_bytes_are_an_answer_or_an_error(sent: bytes, cuts: list[int], method: str) -> None:
-    """Whatever comes, and however it is cut; what is left over is never a second answer."""
+    """Whatever arrives, however it is split; surplus bytes are never a second response."""
 
     async def result(*parts: bytes) -> Outcome | type[httpx.TransportError]:
         try:

@@ -59,7 +59,7 @@ def trusting() -> ssl.SSLContext:
 
 
 async def ask(transport: Http1Transport, url: str, method: str = "GET", **parts: Any) -> bytes:
-    """Send a request and return the body of its answer."""
+    """Send a request and return the body of the response."""
     response = await transport.handle_async_request(httpx.Request(method, url, **parts))
     try:
         return await response.aread()
@@ -172,7 +172,7 @@ async def test_a_name_that_cannot_be_one_is_not_sent_anything(host: str) -> None
 
 
 async def test_head_has_no_body_and_its_connection_no_next_call() -> None:
-    """The length that it tells of is that of a GET."""
+    """Its length is that of the response to GET."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nContent-Encoding: gzip\r\n\r\n"
     async with serving([head]) as server, pool() as transport:
         assert await ask(transport, server.url, "HEAD") == b""

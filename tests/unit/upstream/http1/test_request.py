@@ -94,6 +94,6 @@ def test_an_origin_is_a_urls_scheme_host_and_port(url: str, origin: tuple[str, s
 
 @pytest.mark.parametrize("url", ["ftp://api.test/", "http:///path", "/path"])
 def test_only_http_has_an_origin(url: str) -> None:
-    """Another scheme, or no host, is no place to call."""
+    """Another scheme, or a missing host, is refused."""
     with pytest.raises(httpx.UnsupportedProtocol):
         HttpOrigin.of(httpx.URL(url))

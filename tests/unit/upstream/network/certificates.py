@@ -46,7 +46,7 @@ def certificate(folder: Path, *, host: str = "localhost", begins: int = -1, ends
 
 @contextlib.asynccontextmanager
 async def showing(shown: Path) -> AsyncIterator[int]:
-    """Serve TLS with a certificate, and answer nothing; yield the port."""
+    """Serve TLS with a certificate, and never respond; yield the port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(shown)
 

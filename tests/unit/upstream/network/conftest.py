@@ -1,4 +1,4 @@
-"""Both event loops: they differ in what they raise when no connection comes about."""
+"""Both event loops: they raise different errors when no connection is established."""
 
 from tests.unit.upstream.http1.conftest import pytest_asyncio_loop_factories
 

@@ -11,7 +11,7 @@ REFUSED = "HTTP/1.1 {} No\r\nContent-Length: 5\r\nX-Why: secret-4714\r\n\r\nword
 
 
 class Proxy(NamedTuple):
-    """A proxy, and the first lines of what it was asked."""
+    """A proxy, and the request lines that it received."""
 
     url: str
     asked: list[str]
@@ -19,7 +19,7 @@ class Proxy(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def proxy(status: int | None = 200) -> AsyncIterator[Proxy]:
-    """Answer each request with this status; 200: open the tunnel. None: answer nothing."""
+    """Respond to each request with this status; 200: open the tunnel. None: never respond."""
     asked: list[str] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -34,7 +34,7 @@ async def listening(serves: Serves, context: ssl.SSLContext | None = None) -> As
 
 
 async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-    """Answer nothing."""
+    """Never respond."""
     await reader.read(-1)
 
 

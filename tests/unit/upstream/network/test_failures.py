@@ -1,4 +1,4 @@
-"""Why no answer came: in our words, in the log, alike by both HTTP clients and through a proxy."""
+"""Classes of network failures in the log, equal for both HTTP clients and through a proxy."""
 
 import asyncio
 import contextlib
@@ -73,7 +73,7 @@ async def failed(
 def check(
     error: ProviderError, line: dict[str, Any], reason: NetworkFailure, *, was_sent: bool
 ) -> None:
-    """Check what is told to whom: clients nothing of the network, the log the class."""
+    """Check that clients learn nothing about the network, and the log has the class."""
     is_late = reason in {NetworkFailure.CONNECT_TIMEOUT, NetworkFailure.ANSWER_TIMEOUT}
     # A connection that the operating system gives up is late as well, and can be tried again.
     kind = type(error)
@@ -110,7 +110,7 @@ def trusting(*files: Path) -> ssl.SSLContext:
 
 @pytest.fixture
 def closed() -> Iterator[int]:
-    """Return a port where nobody listens."""
+    """Return a port on which nothing listens."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]
@@ -119,7 +119,7 @@ def closed() -> Iterator[int]:
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("way", DIRECT)
 async def test_a_closed_port(way: str, scheme: str, closed: int) -> None:
-    """Nobody listens there, at any address of the name."""
+    """Nothing listens there, at any address of the name."""
     for host in ("127.0.0.1", "localhost"):
         async with opened(way, trusting()) as transport:
             account = open_account(transport, base_url=f"{scheme}://{host}:{closed}")
@@ -223,7 +223,7 @@ async def test_a_connection_that_does_not_come_about(way: str) -> None:
 
 @pytest.mark.parametrize("way", DIRECT)
 async def test_a_sign_in_that_does_not_answer(way: str) -> None:
-    """The connection is there: it is the answer that is late."""
+    """The connection is established; the response is late."""
     async with serving([Act.HANG]) as server, opened(way, trusting()) as transport:
         account = signing_account(transport, base_url=server.url, timeout_s=SOON_S)
         check(*await failed(account, "POST"), NetworkFailure.ANSWER_TIMEOUT, was_sent=False)
@@ -238,7 +238,7 @@ PROXIES = {
 
 @pytest.mark.parametrize("status", PROXIES)
 async def test_a_proxy_that_refuses(status: int) -> None:
-    """It is asked for the tunnel alone; the provider is sent nothing."""
+    """The proxy is asked only for a tunnel; nothing is sent to the provider."""
     async with proxy(status) as between:
         transport = PooledTransport(trusting(), between.url)
         account = open_account(transport, base_url="https://upstream.test", timeout_s=LONG_S)
@@ -247,7 +247,7 @@ async def test_a_proxy_that_refuses(status: int) -> None:
 
 
 async def test_a_proxy_that_wants_credentials_for_plain_http() -> None:
-    """Without a tunnel its refusal looks like an answer of the provider's: it is none."""
+    """Without a tunnel its refusal looks like a response of the provider, but is not."""
     async with proxy(407) as between:
         transport = PooledTransport(trusting(), between.url)
         account = open_account(transport, base_url="http://upstream.test", timeout_s=LONG_S)
@@ -255,7 +255,7 @@ async def test_a_proxy_that_wants_credentials_for_plain_http() -> None:
 
 
 async def test_a_proxy_that_does_not_answer() -> None:
-    """The tunnel does not come about in time."""
+    """The tunnel is not established in time."""
     async with proxy(None) as between:
         transport = PooledTransport(trusting(), between.url)
         account = open_account(transport, base_url="https://upstream.test", timeout_s=SOON_S)
@@ -282,7 +282,7 @@ def test_every_failure_is_explained() -> None:
 
 
 def test_settings_that_are_named_exist() -> None:
-    """What an explanation tells an operator to look at is a setting of a provider."""
+    """Every setting that an explanation names is a setting of a provider."""
     text = " ".join(word for each in EXPLANATIONS.values() for word in each)
     for name in ("base_url", "timeout_s", "proxy"):
         assert name in text

@@ -1,4 +1,4 @@
-"""A client that hangs up, or a server that stops, ends what was asked for it alone."""
+"""A client that disconnects, or a server that stops, cancels only its own calls."""
 
 import asyncio
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from gateway.http.cache_control import cache_control
 from gateway.http.disconnect import WATCH_AFTER_S, ClientDisconnected, watch_disconnect
-from tests.resilience.accounts import Script, account, circuit, scope, things, told
+from tests.resilience.accounts import Script, account, circuit, response, scope, things
 from tests.resilience.clockwork import now, run
 
 
@@ -25,7 +25,7 @@ class Client:
 
 
 def test_all_calls_of_a_client_that_hangs_up_end() -> None:
-    """Those awaited by the operation, and those in tasks that nobody awaits."""
+    """Calls that the operation awaits, and calls in tasks that nothing awaits."""
 
     async def main() -> None:
         client, script, within = Client(), Script([60.0]), scope(60)
@@ -67,10 +67,10 @@ def test_when_a_client_that_hangs_up_is_heard(gone_after_s: float, ends_after_s:
 
 
 def test_what_others_wait_for_too_goes_on() -> None:
-    """One of two clients hangs up: the other one gets the answer of the one call."""
+    """One of two clients disconnects: the other gets the result of the shared call."""
 
     async def main() -> None:
-        client, script = Client(), Script([told()], takes_s=3)
+        client, script = Client(), Script([response()], takes_s=3)
         upstream = account(script)
         asyncio.get_running_loop().call_later(1, client.gone.set)
 
@@ -107,7 +107,7 @@ def test_a_server_that_stops_is_no_client_that_hangs_up() -> None:
 
 
 def test_an_answer_in_time_leaves_nothing() -> None:
-    """The listener ends, and so does what the answer did not wait for."""
+    """The listener ends, and so does what the response did not wait for."""
 
     async def main() -> None:
         client, within = Client(), scope()
@@ -122,10 +122,10 @@ def test_an_answer_in_time_leaves_nothing() -> None:
 
 
 def test_who_got_an_answer_as_all_ended_asks_for_nothing_more() -> None:
-    """The answer came, its reader has not run since: cancelled all the same."""
+    """The reply arrived, but its reader has not run since: it is cancelled all the same."""
 
     async def main() -> None:
-        script, within = Script([told()], takes_s=1), scope()
+        script, within = Script([response()], takes_s=1), scope()
         upstream = account(script)
 
         async def read_on() -> None:
@@ -154,7 +154,7 @@ def test_who_got_an_answer_as_all_ended_asks_for_nothing_more() -> None:
     ],
 )
 def test_cache_control(fresh_for_s: list[float], meant: str, *, has_errors: bool) -> None:
-    """As strict as the strictest part; nothing with an error is kept."""
+    """As strict as the strictest part; a response with an error is not cacheable."""
 
     async def main() -> None:
         within = scope()
