@@ -56,7 +56,7 @@ class CursorExpired(GatewayError):
     """The entry of a cursor is no longer in the change log: the client reads its list again."""
 
     def __init__(self) -> None:
-        """Say what follows."""
+        """Say how to continue."""
         super().__init__(
             "The change log no longer has the entry of this cursor; read your list again, and "
             "follow from a new changesCursor."
@@ -64,19 +64,19 @@ class CursorExpired(GatewayError):
 
 
 class Lagged(GatewayError):
-    """A subscriber took nothing for too long: its subscription ends."""
+    """A subscriber received nothing for too long: its subscription ends."""
 
     def __init__(self, cursor: str) -> None:
-        """`cursor` is where it may go on."""
+        """Continue from `cursor`."""
         self.cursor = cursor
         super().__init__("The subscription made no progress for too long; subscribe again.")
 
 
 class ShuttingDown(GatewayError):
-    """The server stops: a subscription ends, or is not begun."""
+    """The server is stopping: a subscription ends, or does not start."""
 
     def __init__(self, cursor: str) -> None:
-        """`cursor` is where it may go on, at another server."""
+        """Continue from `cursor` on another server."""
         self.cursor = cursor
         super().__init__("The server is stopping; subscribe again.")
 

@@ -74,7 +74,7 @@ EXPLANATIONS: Mapping[NetworkFailure, Explanation] = {
         "Check this machine's clock.",
     ),
     NetworkFailure.CERTIFICATE_UNTRUSTED: Explanation(
-        "The server's certificate was issued by nobody whom this machine trusts.",
+        "This machine does not trust the issuer of the server's certificate.",
         "Where a company's own authority or proxy issues certificates, name its certificates in"
         " SSL_CERT_FILE. Else have the server send its intermediate certificates.",
     ),
@@ -95,7 +95,7 @@ EXPLANATIONS: Mapping[NetworkFailure, Explanation] = {
         "Check the provider's setting proxy.",
     ),
     NetworkFailure.PROXY_CREDENTIALS: Explanation(
-        "The proxy requires credentials, or does not accept those that it was given (407).",
+        "The proxy requires credentials, or rejects those of the setting proxy (407).",
         "Put user and password into the provider's setting proxy.",
     ),
     NetworkFailure.PROXY_REFUSED: Explanation(
@@ -103,15 +103,15 @@ EXPLANATIONS: Mapping[NetworkFailure, Explanation] = {
         "Have the host and port allowed at the proxy.",
     ),
     NetworkFailure.ANSWER_TIMEOUT: Explanation(
-        "The connection was established, but no whole answer came within timeout_s.",
-        "Raise timeout_s if the provider is known to be slow; else ask the provider.",
+        "The connection was established, but no complete reply arrived within timeout_s.",
+        "Raise timeout_s if the provider is known to be slow; otherwise contact the provider.",
     ),
     NetworkFailure.CONNECTION_LOST: Explanation(
-        "The connection was closed before the answer was whole.",
-        "Try again; if that persists, ask the provider, or check what is in between.",
+        "The connection was closed before the reply was complete.",
+        "Try again; if it persists, contact the provider, or check the network in between.",
     ),
     NetworkFailure.NOT_HTTP: Explanation(
-        "What came back is not HTTP.",
+        "The reply is not HTTP.",
         "Check scheme and port of base_url: a port that speaks TLS needs https.",
     ),
 }

@@ -1,1 +1,1 @@
-"""Finds out who asks: API keys, JSON Web Tokens, and where nobody has to sign in."""
+"""Authentication by API keys and JSON Web Tokens, and anonymous access."""

@@ -181,7 +181,7 @@ class Gateway:
         is_ready = has_pages and store is StoreState.READY
         status = "ready" if has_pages else "pages are not built; run make serve"
         if store is not StoreState.READY:
-            status = f"the record cannot be used: {store.value}"
+            status = f"the store cannot be used: {store.value}"
         body: dict[str, Any] = {"status": status}
         headers = parse_headers(request.scope["headers"])
         with contextlib.suppress(Unauthenticated, RequestError):

@@ -1,4 +1,4 @@
-"""Callers with any rights, by what they write into their Authorization header."""
+"""Callers with any permissions, described by their Authorization header."""
 
 import contextlib
 import math
@@ -24,7 +24,7 @@ def signed(*scopes: str, **own: str) -> str:
 
 
 class Believing(Authenticator):
-    """Believes whatever a header says."""
+    """Accepts the caller that a header describes."""
 
     async def authenticate(self, authorization: str | None, address: str | None) -> Caller:
         """Return the caller that `signed` describes; without a header there is none."""
@@ -54,7 +54,7 @@ class Believing(Authenticator):
 async def guarded(
     providers: Providers | None = None, settings: Settings | None = None
 ) -> AsyncIterator[Front]:
-    """Serve a gateway that believes; it is signed in at its providers, and calls count anew."""
+    """Serve a gateway with `Believing`, signed in at its providers, its calls counted anew."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gateway.http.app.Authenticator", Believing)
         async with serving(providers, settings) as front:

@@ -1,4 +1,4 @@
-"""An issuer of tokens, a gateway that believes it, and who asks there."""
+"""A token issuer, a gateway that accepts its tokens, and a caller."""
 
 import contextlib
 import json

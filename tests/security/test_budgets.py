@@ -1,4 +1,4 @@
-"""What a caller may ask in a minute, by a clock that is handed in; and at the front door."""
+"""Budgets per caller and minute, with a fake clock and over HTTP."""
 
 import pytest
 
@@ -12,7 +12,7 @@ LIMITS = LimitSettings(requests_per_minute=60, cost_per_minute=600)
 
 
 def test_requests_refill_by_the_second() -> None:
-    """60 at once, then one a second; the error says when the next one is allowed."""
+    """60 at once, then one per second; the error says when the next one is allowed."""
     known = Budgets(LIMITS)
     for _ in range(60):
         known.count("a", 0)
@@ -29,7 +29,7 @@ def test_requests_refill_by_the_second() -> None:
 
 
 def test_cost_is_charged_before_and_settled_after() -> None:
-    """What was not used comes back, what was used beyond is charged, and may be a debt."""
+    """Unused cost is refunded, further cost is charged; the balance may be negative."""
     known = Budgets(LIMITS)
     assert known.spend("a", 500, 0) == 100
     assert known.settle("a", -200, 0) == 300
@@ -46,7 +46,7 @@ def test_cost_is_charged_before_and_settled_after() -> None:
 
 
 def test_who_asks_nothing_for_a_minute_is_forgotten() -> None:
-    """As good as new; a debt is not forgotten before it is paid."""
+    """A full budget is dropped; a negative balance is kept until it is full again."""
     known = Budgets(LIMITS)
     known.count("a", 0)
     known.settle("debtor", 1200, 0)
@@ -59,7 +59,7 @@ def test_who_asks_nothing_for_a_minute_is_forgotten() -> None:
 
 
 def test_a_flood_of_callers_has_one_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes no more memory, resets nobody's budget, and gets none of its own."""
+    """A flood of callers takes no more memory, resets no budget, and shares one."""
     monkeypatch.setattr(caller_budgets, "MOST_CALLERS", 3)
     known = Budgets(LIMITS)
     known.spend("victim", 600, 0)
@@ -78,7 +78,7 @@ def test_a_flood_of_callers_has_one_budget(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_too_many_requests_at_the_front_door() -> None:
-    """429, when to come again, and nothing called; refused documents count."""
+    """The status is 429 with Retry-After, and nothing is sent; refused documents count."""
     async with bounded(requests_per_minute=3) as front:  # one was asked to sign in
         assert (await asked(front, "{ nothing }")).status_code == 400
         assert (await asked(front, "{ providers { key } }")).status_code == 200
@@ -102,7 +102,7 @@ async def test_too_many_requests_at_the_front_door() -> None:
 
 
 async def test_too_much_cost_at_the_front_door() -> None:
-    """What one operation leaves is told, and what the next one lacks."""
+    """The response states the remaining budget, and the error states what is missing."""
     async with bounded(cost_per_minute=200) as front:
         reply = await asked(front, "{ segments(first: 100) { nodes { id } } }")
         cost = reply.json()["extensions"]["cost"]

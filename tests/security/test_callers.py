@@ -1,4 +1,4 @@
-"""What a caller holds, and at which providers."""
+"""The permissions of callers at providers."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +17,7 @@ EVERYWHERE = None
 
 
 def caller(own: Mapping[str, str] | None = None, **grants: Sequence[str] | None) -> Caller:
-    """Return a caller with rights, each at these providers."""
+    """Return a caller with these permissions, each at its providers."""
     return Caller(
         "caller",
         {
@@ -56,7 +56,7 @@ HELD: Mapping[str, tuple[Caller, str, Sequence[str]]] = {
 
 @pytest.mark.parametrize("case", HELD)
 def test_providers_for(case: str) -> None:
-    """The providers at which a caller holds every right that is needed, in their order."""
+    """The providers at which a caller has all required permissions, in their order."""
     who, needs, expected = HELD[case]
     rights = [Permission(each) for each in needs.split()]
     assert list(who.providers_for(rights, KNOWN)) == list(expected)
@@ -66,7 +66,7 @@ def test_providers_for(case: str) -> None:
 
 
 def test_may_everything() -> None:
-    """An administrator of all providers, and nobody else."""
+    """Only an administrator of all providers is unrestricted."""
     assert caller(admin=EVERYWHERE).is_unrestricted
     assert unrestricted_caller().is_unrestricted
     assert not caller(admin=KNOWN).is_unrestricted
@@ -77,7 +77,7 @@ def test_may_everything() -> None:
 
 
 def test_own_at() -> None:
-    """Where `own:read` is held and the caller's id is known."""
+    """The providers with `own:read` at which the caller's id is known."""
     ids = {"a": "x", "b": "", "d": "y"}
     assert caller(ids, own_read=EVERYWHERE).own_at(KNOWN) == {"a": "x"}
     assert caller(ids, own_read="bc").own_at(KNOWN) == {}

@@ -1,4 +1,4 @@
-"""What an operation needs of its caller, and who is admitted: told before anything is asked."""
+"""The permissions that an operation requires are checked before anything is sent."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -26,7 +26,7 @@ READER = signed("segments:read", "customers:read", "assignments:read")
 async def front(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Front]:
-    """Return the front door of a gateway that believes, with either executor."""
+    """Serve a gateway that accepts any described caller, with either executor."""
     if request.param == "graphql-core":
         monkeypatch.setattr(Document, "plan", lambda *_: None)
     async with guarded() as found:
@@ -37,7 +37,7 @@ async def front(
 
 
 def sites(text: str) -> tuple[Mapping[str, str], bool]:
-    """Return the scopes that a document's first operation needs, each with its field; and own."""
+    """Return the scopes that a document's first operation requires, with their fields; and own."""
     document = parse(text)
     assert validate(CORE, document) == []
     operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
@@ -112,13 +112,13 @@ NEEDED: Mapping[str, tuple[str, Mapping[str, str], bool]] = {
 
 @pytest.mark.parametrize("case", NEEDED)
 def test_needs_of_an_operation(case: str) -> None:
-    """Each scope with the first field that needs it, wherever it stands."""
+    """Each scope with the first field that requires it, at any depth."""
     text, scopes, own = NEEDED[case]
     assert sites(text) == (scopes, own)
 
 
 def test_fragments_are_looked_at_once() -> None:
-    """40 fragments that each spread the next twice: 2^40 fields, or 40."""
+    """40 fragments that each spread the next twice are visited 40 times, not 2^40 times."""
     fragments = "".join(
         f"fragment F{n} on Query {{ a: providers {{ key }} ...F{n + 1} ...F{n + 1} }} "
         for n in range(40)
@@ -134,7 +134,7 @@ def test_fragments_are_looked_at_once() -> None:
 
 
 def test_every_node_says_what_it_needs() -> None:
-    """A type with a global id does not get by with what any node needs."""
+    """A type with a global id requires more than `node` does."""
     with pytest.raises(TypeError):
         type("Forgotten", (Node,), {})
 
@@ -143,7 +143,7 @@ def test_every_node_says_what_it_needs() -> None:
 
 
 async def test_a_refusal_names_each_scope_and_its_field(front: Front) -> None:
-    """Nothing is asked, there is no data, and each error has its place in the document."""
+    """Nothing is sent, there is no data, and each error has its location in the document."""
     query = "{ segments { nodes { name customers { nodes { name raw } } } } }"
     body = await asked(front, signed("segments:read", "customers:read"), query)
     assert body == {
@@ -164,7 +164,7 @@ async def test_a_refusal_names_each_scope_and_its_field(front: Front) -> None:
 
 
 async def test_a_refusal_is_a_request_error(front: Front) -> None:
-    """GraphQL over HTTP: 400 for a client that can take it."""
+    """The status is 400 for clients that accept application/graphql-response+json."""
     sent = {"authorization": signed("customers:read"), "accept": GRAPHQL}
     reply = await front.client.post(
         "/graphql", json={"query": "{ segments { totalCount } }"}, headers=sent
@@ -173,7 +173,7 @@ async def test_a_refusal_is_a_request_error(front: Front) -> None:
 
 
 async def test_scopes_at_different_providers(front: Front) -> None:
-    """What needs two scopes needs both at one provider."""
+    """A field with two scopes requires both at the same provider."""
     query = "{ segments { nodes { raw } } }"
     body = await asked(front, signed("segments:read@stuut", "raw:read@emporix"), query)
     told = "At no provider you hold all that this needs: raw:read, segments:read."
@@ -182,7 +182,7 @@ async def test_scopes_at_different_providers(front: Front) -> None:
 
 
 async def test_only_the_operation_that_runs_counts(front: Front) -> None:
-    """What another operation of the document needs is no matter."""
+    """Other operations of the document do not matter."""
     query = "query A { providers { key } } query B { customers { totalCount } }"
     headers = {"authorization": signed("segments:read@stuut")}
     found = []
@@ -195,7 +195,7 @@ async def test_only_the_operation_that_runs_counts(front: Front) -> None:
 
 
 async def test_a_caller_without_scopes(front: Front) -> None:
-    """They are known, and there is nothing for them."""
+    """A caller without scopes is authenticated, but gets no data."""
     query = '{ __typename providers { key } provider(key: "stuut") { key } node(id: "%s") { id } }'
     assert await asked(front, "nobody=1", query % ANA) == {
         "data": {"__typename": "Query", "providers": [], "provider": None, "node": None}
@@ -210,7 +210,7 @@ NODES = {"segment": GOLDEN, "customer": ANA, "assignment": GOLDEN_ANA}
 
 @pytest.mark.parametrize("scope", ["segments:read", "customers:read", "assignments:read"])
 async def test_node_needs_the_scope_of_what_it_finds(front: Front, scope: str) -> None:
-    """Without it there is no such thing, and nothing is asked for it."""
+    """Without the scope for its type a node is null, and nothing is sent for it."""
     listed = ", ".join(f'"{each}"' for each in NODES.values())
     for kind, node in NODES.items():
         front.forget()
@@ -227,7 +227,7 @@ async def test_node_needs_the_scope_of_what_it_finds(front: Front, scope: str) -
 
 
 async def test_node_needs_it_at_the_provider_of_the_id(front: Front) -> None:
-    """A scope at one provider finds nothing at another."""
+    """A scope at one provider shows nothing of another."""
     who = signed("segments:read@emporix", "customers:read@stuut")
     query = f'{{ a: node(id: "{GOLDEN}") {{ id }} b: node(id: "{ANA}") {{ id }} }}'
     assert await asked(front, who, query) == {"data": {"a": {"id": GOLDEN}, "b": None}}
@@ -257,7 +257,7 @@ ARGUMENTS = {
 
 @pytest.mark.parametrize("case", ARGUMENTS)
 async def test_who_is_in_a_segment_is_not_told_by_a_filter(front: Front, case: str) -> None:
-    """A filter by membership needs `assignments:read` at the provider of its id."""
+    """A filter by membership requires `assignments:read` at the provider of its id."""
     who, query = ARGUMENTS[case]
     argument = case.partition(" ")[0]
     refused = await asked(front, who, query)
@@ -284,7 +284,7 @@ WITH_MEMBERS = {
 
 @pytest.mark.parametrize("case", WITH_MEMBERS)
 async def test_new_members_need_the_scope_to_assign(case: str) -> None:
-    """To make a segment with customers in it is to assign them."""
+    """Creating a segment with customers assigns them, and requires that permission."""
     field = case.partition(" ")[0]
     query = f"mutation {{ {field}(input: {{{WITH_MEMBERS[case]}}}) {{ userErrors {{ code }} }} }}"
     async with guarded(Providers()) as front:
@@ -300,7 +300,7 @@ async def test_new_members_need_the_scope_to_assign(case: str) -> None:
 
 
 async def test_a_write_needs_its_scope_at_its_provider() -> None:
-    """At any other provider there is nothing to write to."""
+    """A write to a provider without the scope is refused like one to an unknown provider."""
     query = """mutation($key: String!) { segmentCreate(input: {
       provider: $key, name: "New", priority: 1}) {
       segment { name } userErrors { message field code provider } } }"""
@@ -324,7 +324,7 @@ async def test_a_write_needs_its_scope_at_its_provider() -> None:
 
 
 async def test_an_administrator_of_one_provider(front: Front) -> None:
-    """All scopes there, none elsewhere."""
+    """`admin@provider` grants all scopes there, and none elsewhere."""
     query = "{ providers { key } segments { nodes { raw } sources { provider { key } } } }"
     found: dict[str, Any] = (await asked(front, signed("admin@voucherify"), query))["data"]
     assert found["providers"] == [{"key": "voucherify"}]

@@ -282,14 +282,14 @@ async def test_another_path() -> None:
 
 
 class OneKey(Authenticator):
-    """Knows one key, while it lasts."""
+    """Accept one key until it expires."""
 
     lasts = True
 
     def authenticate_now(
         self, authorization: str | None, address: str | None
     ) -> VerifiedCaller | None:
-        """Return its holder."""
+        """Return the caller of the key."""
         del address
         if authorization != "Bearer key" or not self.lasts:
             raise Unauthenticated("Sign in.")
@@ -298,7 +298,7 @@ class OneKey(Authenticator):
 
 @pytest.fixture
 def one_key(monkeypatch: pytest.MonkeyPatch) -> type[OneKey]:
-    """Let in who has the key."""
+    """Accept callers with the key."""
     monkeypatch.setattr("gateway.http.app.Authenticator", OneKey)
     monkeypatch.setattr(OneKey, "lasts", True)
     return OneKey

@@ -1,4 +1,4 @@
-"""The command line: what it prints, and what it refuses with a line that says how to go on."""
+"""The command line: its output, and its errors, which say how to fix them."""
 
 import asyncio
 import contextlib
@@ -40,7 +40,7 @@ NOWHERE = "http://upstream.invalid"
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Serve nothing; return what would have been."""
+    """Replace uvicorn.run; return its calls."""
     runs: list[dict[str, Any]] = []
     monkeypatch.setattr("uvicorn.run", lambda app, **how: runs.append({"app": app, **how}))
     return runs
@@ -54,7 +54,7 @@ def _no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def taken() -> Iterator[int]:
-    """Return a port at which somebody listens."""
+    """Return a port that is in use."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -71,7 +71,7 @@ def free() -> int:
 
 
 def run(*arguments: str) -> Result:
-    """Run a command here."""
+    """Run a command in this process."""
     return CliRunner().invoke(cli, arguments)
 
 
@@ -86,7 +86,7 @@ def account(tmp_path: Path, *accounts: str, before: str = "") -> str:
 def test_a_taken_port_is_refused_in_one_line(
     command: str, taken: int, served: list[dict[str, Any]]
 ) -> None:
-    """It says what to say instead; nothing is served."""
+    """The error suggests another port; nothing is served."""
     result = run(command, "--port", str(taken))
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
@@ -96,7 +96,7 @@ def test_a_taken_port_is_refused_in_one_line(
 
 
 def test_an_address_that_is_not_ours_is_refused(served: list[dict[str, Any]]) -> None:
-    """203.0.113.1 belongs to documentation, and to no machine that this runs on."""
+    """203.0.113.1 is reserved for documentation, so no machine has it."""
     result = run("sandbox", "--host", "203.0.113.1")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("203.0.113.1 port 9000 cannot be used: ")
@@ -106,7 +106,7 @@ def test_an_address_that_is_not_ours_is_refused(served: list[dict[str, Any]]) ->
 def test_serving_says_where_what_and_how(
     free: int, served: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The address, the providers, a call to copy; then the server is run with that."""
+    """Print the address, the providers and a call to copy, then run the server."""
     (tmp_path / "index.html").touch()
     monkeypatch.setattr(serve, "PAGES", tmp_path)
     monkeypatch.setattr("tempfile.mkdtemp", lambda prefix: f"{tmp_path}/{prefix}x")
@@ -135,7 +135,7 @@ Segment gateway
 def test_serving_a_file_hands_it_on_and_warns(
     free: int, served: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every worker reads the same file; an open door and missing pages are said."""
+    """Every worker reads the same file; open access and missing pages are reported."""
     monkeypatch.setattr(serve, "PAGES", tmp_path)
     file = account(
         tmp_path,
@@ -161,7 +161,7 @@ def test_serving_a_file_hands_it_on_and_warns(
 def test_everything_that_is_wrong_with_the_file_is_listed(
     command: str, tmp_path: Path, served: list[dict[str, Any]]
 ) -> None:
-    """One line each, by path, without a secret; nothing is started."""
+    """Each problem is one line with its path, without secrets; nothing is started."""
     text = ACCOUNT.format(key="a b", base_url="nowhere", token=SECRET) + "size = 1\n"
     result = run(command, "--config", account(tmp_path, text))
     assert (result.exit_code, result.stdout, served) == (2, "", [])
@@ -176,7 +176,7 @@ def test_everything_that_is_wrong_with_the_file_is_listed(
 
 
 def test_the_sandbox_says_where_it_is(free: int, served: list[dict[str, Any]]) -> None:
-    """The addresses, the credentials, and a configuration to serve them with."""
+    """Print the addresses, the credentials, and a configuration to use them."""
     result = run("sandbox", "--port", str(free))
     assert (result.exit_code, result.stderr, len(served)) == (0, "", 1)
     address = f"http://127.0.0.1:{free}"
@@ -197,7 +197,7 @@ Sandbox of {len(SANDBOXED)} providers
 
 
 def test_a_fault_that_there_is_not_is_refused(free: int, served: list[dict[str, Any]]) -> None:
-    """In one line, before anything is served."""
+    """The error is one line; nothing is served."""
     result = run("sandbox", "--port", str(free), "--fault", "emporix:bad mood")
     assert (result.exit_code, result.stdout, served) == (2, "", [])
     assert result.stderr.startswith("--fault ")
@@ -205,7 +205,7 @@ def test_a_fault_that_there_is_not_is_refused(free: int, served: list[dict[str, 
 
 
 def test_the_schema_is_the_one_that_is_checked_in() -> None:
-    """`gateway schema` prints schema.graphql to the letter."""
+    """`gateway schema` prints schema.graphql exactly."""
     result = run("schema")
     assert (result.exit_code, result.stdout) == (0, SDL.read_text())
 
@@ -222,7 +222,7 @@ def test_without_a_command_the_help_is_shown() -> None:
 
 
 def process(*arguments: str) -> Sequence[str]:
-    """Return how a command is run in a process of its own."""
+    """Return the command line of a separate process."""
     return (sys.executable, "-m", "gateway", *arguments)
 
 
@@ -255,7 +255,7 @@ def checked(*arguments: str) -> tuple[int, list[list[str]], str]:
 
 
 def test_a_check_of_the_sandbox_finds_all_well() -> None:
-    """One row for each provider; one that cannot be read is said to be so."""
+    """Each provider has a row; one that cannot be read is not checked."""
     assert checked() == (
         0,
         [
@@ -276,7 +276,7 @@ AWAY = (
 
 
 def test_a_check_names_who_fails_and_why(tmp_path: Path) -> None:
-    """A wrong secret, nobody there, and one that is well beside them; the secret is not shown."""
+    """A wrong secret, an unreachable provider and a working one; the secret is not shown."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{held.getsockname()[1]}"
@@ -306,7 +306,7 @@ def test_a_check_names_who_fails_and_why(tmp_path: Path) -> None:
 
 
 async def test_a_check_says_what_is_wrong_with_a_certificate(tmp_path: Path) -> None:
-    """The class, and what to do, as the documents show it."""
+    """The failure class and the remedy, as documented."""
     async with showing(certificate(tmp_path)) as port:
         url = f"https://localhost:{port}"
         file = account(tmp_path, ACCOUNT.format(key="away", base_url=url, token=SECRET))
@@ -318,7 +318,7 @@ async def test_a_check_says_what_is_wrong_with_a_certificate(tmp_path: Path) -> 
 
 
 def answered(server: subprocess.Popen[bytes], url: str) -> httpx.Response:
-    """Ask a server that is starting, again and again until it listens."""
+    """Retry a request until a starting server listens."""
     with httpx.Client(timeout=30, trust_env=False) as client:
         while True:
             try:
@@ -329,7 +329,7 @@ def answered(server: subprocess.Popen[bytes], url: str) -> httpx.Response:
 
 
 def test_a_server_answers_until_it_is_stopped(free: int) -> None:
-    """As a process of its own: it serves the sandbox over HTTP, and ends cleanly when told to."""
+    """A server process serves the sandbox over HTTP, and exits cleanly after SIGTERM."""
     server = subprocess.Popen(
         process("serve", "--port", str(free)), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )

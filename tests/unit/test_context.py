@@ -1,4 +1,4 @@
-"""What one request may use: the languages its caller reads."""
+"""The languages of a request."""
 
 import pytest
 from hypothesis import given, settings
@@ -28,12 +28,12 @@ from gateway.context import languages_of
     ],
 )
 def test_languages_are_read_best_first(accept: str | None, languages: list[str]) -> None:
-    """By weight, equal ones as they stand; what cannot be read is passed over; at most 20."""
+    """Sorted by weight, ties in order; malformed parts are ignored; at most 20."""
     assert list(languages_of(accept)) == languages
 
 
 @settings(deadline=None)
 @given(accept=st.text(max_size=100))
 def test_any_header_is_read(accept: str) -> None:
-    """Whatever a client sends, no error comes of it."""
+    """No header raises an error."""
     assert "*" not in languages_of(accept)

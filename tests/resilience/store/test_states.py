@@ -78,7 +78,7 @@ async def ready(front: Front) -> tuple[int, str]:
 
 async def ready_becomes(front: Front, state: StoreState) -> None:
     """Wait until /readyz says so."""
-    sentences = {f"the record cannot be used: {state.value}"}
+    sentences = {f"the store cannot be used: {state.value}"}
     if state is StoreState.READY:  # the second where only Python is tested
         sentences = {"ready", "pages are not built; run make serve"}
     async for _ in attempts(asyncio.get_running_loop().time() + LATE_S):
