@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 from aiodataloader import DataLoader
 
-from gateway.auth.permissions import Caller, Permission, Requirement
+from gateway.auth.permissions import NOWHERE, Caller, Permission, Requirement
 from gateway.changes.feed import ChangeFeed
+from gateway.changes.reading import ChangeReader
+from gateway.domain.change_log import Visibility
 from gateway.errors import Forbidden, GatewayError
 from gateway.loaders.own_customer import OwnCustomerLoaders
 from gateway.loaders.request_loaders import RequestLoaders
@@ -21,6 +23,7 @@ from gateway.reads.merged_list import Connection
 from gateway.reads.service import ReadService
 from gateway.reads.source_rows import Source
 from gateway.request_scope import Scope
+from gateway.store.change_log import ChangePage
 from gateway.store.store import Store
 from gateway.upstream.provider import Provider
 from gateway.writes import receipts
@@ -29,6 +32,7 @@ from gateway.writes.entries import ReplacementEntry
 from gateway.writes.service import WriteService
 
 __all__ = [
+    "ChangePage",
     "Connection",
     "Membership",
     "Paging",
@@ -43,6 +47,13 @@ __all__ = [
     "open_context",
     "receipts",
 ]
+
+
+CHANGES_REQUIRE: Mapping[str, Requirement] = {
+    "SegmentChange": Requirement(frozenset({Permission.SEGMENTS_READ})),
+    "AssignmentChange": Requirement(frozenset({Permission.ASSIGNMENTS_READ}), own=True),
+}
+"""What each sort of change needs at its provider, by the name of its type."""
 
 
 class RequestContext:
@@ -72,6 +83,8 @@ class RequestContext:
         self._feed = feed
         self._own: Mapping[str, str] = {}
         """With self-service access: the caller's id at each provider."""
+        self.change_requirements: Mapping[str, Requirement] = {}
+        """What the operation needs of each sort of change, by the name of its type."""
         self.batches: dict[Any, DataLoader[Any, Any]] = {}
         """The batches of values that graphql-core resolves, by the field's nodes."""
         self._loaders: RequestLoaders | None = None
@@ -111,6 +124,37 @@ class RequestContext:
         """
         if provider in self.providers and not self.caller.may(permission, provider):
             raise Forbidden(f"{what} needs the scope {permission}.")
+
+    @cached_property
+    def visibility(self) -> Visibility:
+        """Which changes the caller may see: each sort where they hold what it needs.
+
+        Raises `Forbidden` where that is none at any provider.
+        """
+        segments, assignments = (
+            self.change_requirements.get(name, requires)
+            for name, requires in CHANGES_REQUIRE.items()
+        )
+        if self._own:
+            own = frozenset(self._own if assignments.own else ())
+            found = Visibility(NOWHERE, own, self._own)
+        else:
+            caller, known = self.caller, self.providers
+            found = Visibility(
+                frozenset(caller.providers_for(segments.permissions, known)),
+                frozenset(caller.providers_for(assignments.permissions, known)),
+            )
+        if not found.providers:
+            needed = " or ".join(sorted(segments.permissions | assignments.permissions))
+            raise Forbidden(f"Changes need the scope {needed}.")
+        return found
+
+    @cached_property
+    def changes(self) -> ChangeReader:
+        """The change log, as far as it may be seen: see `visibility`."""
+        if self._store is None:
+            raise GatewayError("This gateway was opened without its store.")
+        return ChangeReader(self._store.changes, self._feed, self.scope)
 
     @property
     def loaders(self) -> RequestLoaders:

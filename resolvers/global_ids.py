@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from gateway.domain import entities
+from gateway.domain.change_log import AssignmentChange, SegmentChange
 from gateway.domain.entities import AssignmentRef, Ref
 from gateway.errors import BadInput
 
@@ -25,6 +26,7 @@ class Kind(Enum):
     SEGMENT = "s"
     CUSTOMER = "c"
     ASSIGNMENT = "a"
+    CHANGE = "h"
     LEGAL_ENTITY = "l"
     """Not a node: its id is unique, but `node` does not accept it."""
 
@@ -55,6 +57,8 @@ def _write(parts: tuple[str, ...]) -> str:
 def of(value: Any) -> str:
     """Return the id of a provider, a segment, a customer or an assignment."""
     kind = _KINDS.get(type(value))
+    if isinstance(value, AssignmentChange | SegmentChange):
+        return _write((Kind.CHANGE.value, value.cursor.text))
     if kind is None:
         return _write((Kind.PROVIDER.value, value.key))
     return of_ref(kind, value.ref)
@@ -100,7 +104,7 @@ def read(text: str) -> tuple[Kind, tuple[str, ...]]:
         kind = Kind(letter)
     except (ValueError, binascii.Error, msgspec.MsgspecError):
         refuse()
-    sizes = {Kind.PROVIDER: (1,), Kind.ASSIGNMENT: (3, 4)}.get(kind, (2,))
+    sizes = {Kind.PROVIDER: (1,), Kind.CHANGE: (1,), Kind.ASSIGNMENT: (3, 4)}.get(kind, (2,))
     # Only the canonical encoding is valid, so that equal objects have equal ids.
     if len(parts) not in sizes or not all(parts) or _write((letter, *parts)) != text:
         refuse()

@@ -2,20 +2,28 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 import strawberry
 
 from gateway import context
-from gateway.domain import entities, queries
+from gateway.domain import change_log, entities, queries
 from gateway.domain.entities import AssignmentRef, Ref
-from gateway.domain.pages import DEFAULT_FIRST, MOST_NODES, MOST_PAIRS
-from gateway.errors import BadInput, GatewayError
+from gateway.domain.pages import (
+    CHANGES_FIRST,
+    DEFAULT_FIRST,
+    LARGEST_FIRST,
+    MOST_NODES,
+    MOST_PAIRS,
+)
+from gateway.errors import BadInput, Forbidden, GatewayError
 from resolvers import global_ids
 from resolvers.field_declarations import computed, read
 from resolvers.field_permissions import OPEN, Permission
 from resolvers.field_resolvers.segments import check_filter
 from resolvers.global_ids import Kind
+from resolvers.inputs.changes import ChangeFilter, change_filter
 from resolvers.inputs.filters import (
     CustomerFilter,
     CustomerIdentityInput,
@@ -27,6 +35,7 @@ from resolvers.inputs.filters import (
 )
 from resolvers.inputs.paging import After, First, paging
 from resolvers.lookahead import FieldInfo
+from resolvers.types.changes import ChangeConnection
 from resolvers.types.membership import SegmentMembership
 from resolvers.types.nodes import (
     ASSIGNMENTS,
@@ -65,7 +74,13 @@ class MatchedItem:
     external_id: str = strawberry.field(description="The provider's own id, unchanged.")
 
 
-NodeValue = context.Provider | entities.Segment | entities.Customer | entities.Assignment
+NodeValue = (
+    context.Provider
+    | entities.Segment
+    | entities.Customer
+    | entities.Assignment
+    | change_log.Change
+)
 
 
 async def node(_: None, info: FieldInfo, global_id: GlobalId) -> NodeValue | None:
@@ -117,6 +132,9 @@ async def _nodes(ids: Sequence[str], info: FieldInfo) -> Sequence[NodeValue | Ga
 
     for index, parts in by_kind.get(Kind.PROVIDER, ()):
         results[index] = info.context.providers.get(parts[0])
+    for index, parts in by_kind.get(Kind.CHANGE, ()):
+        with suppress(Forbidden):  # then it is not there
+            results[index] = await info.context.changes.change(parts[0], info.context.visibility)
     await asyncio.gather(
         load(Kind.SEGMENT, loaders.segment.load_results, Ref),
         load(Kind.CUSTOMER, loaders.customer.load_results, Ref),
@@ -251,6 +269,40 @@ async def segment_items_match(
     return [MatchedItem(external_id=key) for key in keys]
 
 
+async def changes_cursor(_: None, info: FieldInfo) -> str:
+    """Return where the change log stands."""
+    return await info.context.changes.cursor()
+
+
+async def changes(
+    _: None,
+    info: FieldInfo,
+    first: Annotated[
+        int | None,
+        strawberry.argument(
+            description=f"The page size, from 1 to {LARGEST_FIRST}; {CHANGES_FIRST} if null."
+        ),
+    ] = CHANGES_FIRST,
+    after: Annotated[
+        str | None,
+        strawberry.argument(
+            description="Any cursor of the change log; if missing or empty, the oldest entry."
+        ),
+    ] = strawberry.UNSET,
+    where: Annotated[
+        ChangeFilter | None, strawberry.argument(name="filter", description="Conditions.")
+    ] = strawberry.UNSET,
+) -> context.ChangePage:
+    """Return a page of the change log."""
+    size = CHANGES_FIRST if first is None else first
+    if not 1 <= size <= LARGEST_FIRST:
+        raise BadInput(f"first is {size}; it must be from 1 to {LARGEST_FIRST}.")
+    visible = info.context.visibility
+    return await info.context.changes.page(
+        size, given(after) or None, change_filter(where), visible
+    )
+
+
 @strawberry.type(description="Everything that can be read.")
 class Query:
     """See the description."""
@@ -300,4 +352,16 @@ class Query:
         segment_items_match,
         "The items that belong to any of these active segments (Emporix).",
         requirement=SEGMENTS,
+    )
+    changes_cursor: str | None = read(
+        changes_cursor,
+        "The position of the change log now. Take it, read a list, then follow the changes from "
+        "it: none is missed in between.",
+        requirement=OPEN,
+    )
+    changes: ChangeConnection | None = read(
+        changes,
+        "The changes behind a cursor, oldest first. Needs `segments:read` or `assignments:read`; "
+        "changes that the caller may not see are left out.",
+        requirement=OPEN,
     )

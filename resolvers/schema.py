@@ -7,13 +7,14 @@ from strawberry.schema.config import StrawberryConfig
 from resolvers.json_scalar import JSON_SCALAR
 from resolvers.mutation import Mutation
 from resolvers.query import Query
+from resolvers.types.changes import AssignmentChange, SegmentChange
 from resolvers.types.nodes import Assignment, Customer, Provider, Segment
 from resolvers.value_types import DATE_TIME, DateTime
 
 SCHEMA = strawberry.Schema(
     query=Query,
     mutation=Mutation,
-    types=[Provider, Segment, Customer, Assignment],
+    types=[Provider, Segment, Customer, Assignment, AssignmentChange, SegmentChange],
     config=StrawberryConfig(scalar_map={DateTime: DATE_TIME, JSON: JSON_SCALAR}),
 )
 

@@ -20,6 +20,9 @@ LARGEST_FIRST = 250
 DEFAULT_FIRST = 50
 """The page size if `first` is not given."""
 
+CHANGES_FIRST = 100
+"""The same of the change log."""
+
 MOST_NODES = 250
 """The most ids in one `nodes` query."""
 

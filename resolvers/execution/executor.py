@@ -248,6 +248,7 @@ def narrow(
     requirements = document.requirements(name)
     try:
         context.admit(requirements.requirement)
+        context.change_requirements = requirements.changes
     except Forbidden:
         audit.denied(context.scope, document.mutations(name))
         return requirements.refusals(context.caller)

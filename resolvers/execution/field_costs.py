@@ -20,6 +20,7 @@ from graphql import (
 )
 
 from gateway.domain.pages import (
+    CHANGES_FIRST,
     DEFAULT_FIRST,
     LARGEST_FIRST,
     MOST_CALLS,
@@ -169,6 +170,11 @@ def _memberships(arguments: Arguments, _: int) -> FieldCost:
     return FieldCost(customers + min(customers, segments), size=pairs)
 
 
+def _changes(arguments: Arguments, _: int) -> FieldCost:
+    first = arguments.get("first")
+    return FieldCost(1, rows=CHANGES_FIRST if first is None else rows_of(arguments), sources=0)
+
+
 def _matches(arguments: Arguments, _: int) -> FieldCost:
     given = arguments.get("input")
     return FieldCost(1, size=length(given.get("itemIds")) if isinstance(given, dict) else 1)
@@ -208,6 +214,7 @@ COSTS: Mapping[str, Rule] = {
     "Query.customers": _customers,
     "Query.segmentMemberships": _memberships,
     "Query.segmentItemsMatch": _matches,
+    "Query.changes": _changes,
     "Provider.capabilities": lambda *_: FieldCost(size=20),
     "Provider.segments": _segments_of_one,
     "Segment.customers": _member_customers,

@@ -384,7 +384,7 @@ class SegmentItem(View):
     updated_at: DateTime | None = attribute("updated_at", "When the assignment was last updated.")
 
 
-NODES = {
+NODES: dict[type, type[Node]] = {
     context.Provider: Provider,
     entities.Segment: Segment,
     entities.Customer: Customer,

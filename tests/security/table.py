@@ -56,6 +56,25 @@ ROWS = (
     (ASSIGNMENTS, NOT_OWN, "SegmentMembership", "customerId segmentId isMember origin"),
     (f"{ASSIGNMENTS} {CUSTOMERS}", NOT_OWN, "SegmentMembership", "customer"),
     (f"{ASSIGNMENTS} {SEGMENTS}", NOT_OWN, "SegmentMembership", "segment"),
+    # The change log.
+    ("", OWN, "Query", "changesCursor changes"),
+    ("", OWN, "Change", "id cursor occurredAt recordedAt provider source kind"),
+    (
+        ASSIGNMENTS,
+        OWN,
+        "AssignmentChange",
+        "id cursor occurredAt recordedAt provider source kind segmentId customerId legalEntity",
+    ),
+    (SEGMENTS, OWN, "AssignmentChange", "segment"),
+    (CUSTOMERS, OWN, "AssignmentChange", "customer"),
+    (
+        SEGMENTS,
+        NOT_OWN,
+        "SegmentChange",
+        "id cursor occurredAt recordedAt provider source kind segmentId segment",
+    ),
+    ("", OWN, "ChangeConnection", "edges nodes pageInfo"),
+    ("", OWN, "ChangeEdge", "cursor node"),
     # What is changed.
     (
         "segments:write",

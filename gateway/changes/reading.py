@@ -1,0 +1,48 @@
+"""Read the change log for one request."""
+
+from gateway.changes.feed import ChangeFeed
+from gateway.domain.change_log import Change, ChangeFilter, Cursor, Visibility
+from gateway.request_scope import Scope
+from gateway.store.change_log import ChangeLog, ChangePage, parse
+
+
+class ChangeReader:
+    """Pages of changes. This process has dropped its caches of whatever they show."""
+
+    def __init__(self, log: ChangeLog, feed: ChangeFeed | None, scope: Scope) -> None:
+        """Read within the request's deadline."""
+        self._log = log
+        self._feed = feed
+        self._scope = scope
+
+    async def cursor(self) -> str:
+        """Return where the log stands now."""
+        self._scope.note_freshness(0)
+        return (await self._log.position(self._scope.deadline)).text
+
+    async def page(
+        self, first: int, after: str | None, wanted: ChangeFilter, visible: Visibility
+    ) -> ChangePage:
+        """Return the changes behind a cursor, or from the oldest entry on.
+
+        Raises `BadInput` for a text that is no cursor, and `CursorExpired`.
+        """
+        self._scope.note_freshness(0)
+        start = None if after is None else parse(after)
+        page = await self._log.read(start, wanted, visible, first, self._scope.deadline)
+        await self._reach(page.end)
+        return page
+
+    async def change(self, cursor: str, visible: Visibility) -> Change | None:
+        """Return a change while it is kept, if it may be seen."""
+        self._scope.note_freshness(0)
+        place = Cursor.parse(cursor)
+        found = None if place is None else await self._log.change(place, self._scope.deadline)
+        if found is None or not visible.shows(found):
+            return None
+        await self._reach(found.cursor)
+        return found
+
+    async def _reach(self, cursor: Cursor) -> None:
+        if self._feed is not None:
+            await self._feed.reach(cursor)

@@ -1,0 +1,144 @@
+"""Who sees which changes: each needs the scope of its own sort, at its own provider."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.settings import StoreSettings
+from resolvers.execution.documents import Document
+from tests.e2e.serving import Front, Providers, customer_id, segment_id, settings_with
+from tests.e2e.writes.asking import shoppers
+from tests.security.callers import asked, guarded, signed
+
+SEGMENT = segment_id("emporix", "fresh")
+ONE, TWO = shoppers(2)
+CREATE = """mutation($emporix: SegmentCreateInput!, $shop: CustomerSegmentsReplaceInput!) {
+  segmentCreate(input: $emporix) { userErrors { message } }
+  customerSegmentsReplace(input: $shop) { userErrors { message } }
+}"""
+VARIABLES = {
+    "emporix": {"provider": "emporix", "externalId": "fresh", "name": "A", "siteCode": "main"},
+    "shop": {
+        "provider": "instaleap",
+        "customers": [
+            {"externalId": each, "segments": [{"type": "t", "value": "v"}]} for each in (ONE, TWO)
+        ],
+    },
+}
+PLAIN = "{ changes { nodes { __typename id kind provider { key } } } }"
+NESTED = """{ changes { nodes {
+  ... on SegmentChange { segmentId segment { name } }
+  ... on AssignmentChange { customerId customer { name } }
+} } }"""
+FRAGMENTS = """query { changes { nodes { ...A ...S } } }
+fragment A on AssignmentChange { customerId customer { ...C } }
+fragment S on SegmentChange { segmentId }
+fragment C on Customer { name }"""
+
+S, A, B = "segment", ONE, TWO
+
+
+@pytest.fixture(params=["plan", "graphql-core"])
+async def front(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> AsyncIterator[Front]:
+    """Return a gateway in whose log a segment of Emporix and two members of Instaleap are."""
+    if request.param == "graphql-core":
+        monkeypatch.setattr(Document, "plan", lambda *_: None)
+    store = StoreSettings(url=f"sqlite:///{tmp_path / 'gateway.db'}")
+    settings = settings_with().model_copy(update={"store": store})
+    async with guarded(Providers(), settings) as served:
+        body = await asked(served, signed("admin"), CREATE, VARIABLES)
+        assert body == {
+            "data": {
+                "segmentCreate": {"userErrors": []},
+                "customerSegmentsReplace": {"userErrors": []},
+            }
+        }
+        yield served
+
+
+def visible(body: Any) -> list[str]:
+    """Return which of the changes an answer shows."""
+    assert "errors" not in body, body
+    names = {
+        customer_id("instaleap", ONE): ONE,
+        customer_id("instaleap", TWO): TWO,
+        SEGMENT: "segment",
+    }
+    nodes = body["data"]["changes"]["nodes"]
+    return [names[node.get("customerId") or node["segmentId"]] for node in nodes]
+
+
+SHOWN = (
+    "{ changes { nodes { ... on SegmentChange { segmentId } ... on AssignmentChange { %s } } } }"
+)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "expected"),
+    [
+        (["admin"], [S, A, B]),
+        (["segments:read"], [S]),
+        (["assignments:read"], [A, B]),
+        (["segments:read", "assignments:read"], [S, A, B]),
+        (["segments:read@stuut", "assignments:read@instaleap"], [A, B]),
+        (["segments:read", "assignments:read@emporix"], [S]),
+        (["segments:read@emporix"], [S]),
+        (["segments:read@stuut"], []),
+    ],
+)
+async def test_sorts(front: Front, scopes: list[str], expected: list[str]) -> None:
+    """A change is silence for who lacks its scope at its provider, in whatever way it is shown."""
+    body = await asked(front, signed(*scopes), SHOWN % "customerId")
+    assert visible(body) == expected
+    count = len((await asked(front, signed(*scopes), PLAIN))["data"]["changes"]["nodes"])
+    assert count == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "expected"),
+    [
+        (["segments:read", "assignments:read"], [S]),
+        (["segments:read", "assignments:read", "customers:read"], [S, A, B]),
+        (["segments:read", "assignments:read", "customers:read@emporix"], [S]),
+        (["assignments:read", "customers:read@instaleap"], [A, B]),
+    ],
+)
+@pytest.mark.parametrize("query", [NESTED, FRAGMENTS], ids=["inline", "fragments"])
+async def test_nested(front: Front, query: str, scopes: list[str], expected: list[str]) -> None:
+    """What is selected below a sort of change is needed for that sort alone."""
+    assert visible(await asked(front, signed(*scopes), query)) == expected
+
+
+@pytest.mark.parametrize("scopes", [["customers:read"], ["segments:write", "raw:read"]])
+async def test_forbidden(front: Front, scopes: list[str]) -> None:
+    """Who holds neither scope anywhere is refused."""
+    body = await asked(front, signed(*scopes), PLAIN)
+    assert [error["extensions"]["code"] for error in body["errors"]] == ["FORBIDDEN"]
+    assert body["data"] == {"changes": None}
+
+
+async def test_own(front: Front) -> None:
+    """A customer sees the changes of their own assignments, and no other."""
+    caller = signed("own:read", instaleap=TWO, emporix="somebody")
+    assert visible(await asked(front, caller, SHOWN % "customerId")) == [B]
+
+
+async def test_node(front: Front) -> None:
+    """By its id a change is there for who may see it, and for nobody else."""
+    nodes = (await asked(front, signed("admin"), PLAIN))["data"]["changes"]["nodes"]
+    query = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename } }"
+    ids = {"ids": [node["id"] for node in nodes]}
+
+    async def kinds(*scopes: str) -> list[str | None]:
+        body = await asked(front, signed(*scopes), query, ids)
+        return [each and each["__typename"] for each in body["data"]["nodes"]]
+
+    member = "AssignmentChange"
+    assert await kinds("admin") == ["SegmentChange", member, member]
+    assert await kinds("segments:read") == ["SegmentChange", None, None]
+    assert await kinds("assignments:read@instaleap") == [None, member, member]
+    assert await kinds("customers:read") == [None, None, None]
