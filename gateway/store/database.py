@@ -140,6 +140,19 @@ class Database:
                 work.check()
             yield connection
 
+    async def session(self) -> AsyncConnection:
+        """Open a connection of PostgreSQL for as long as its caller needs it, to be closed by it.
+
+        Each statement is a transaction of its own. Raises `StoreFailed`.
+        """
+        with self._failing():
+            connection = await self._writer.connect()
+            try:
+                return await connection.execution_options(isolation_level="AUTOCOMMIT")
+            except BaseException:
+                await connection.close()
+                raise
+
     def insert(self, table: Table) -> "postgresql.Insert | sqlite.Insert":
         """Return an INSERT that knows ON CONFLICT, in this database's dialect."""
         if self.is_sqlite:
@@ -213,7 +226,7 @@ def _postgres(
     # Nothing is prepared: plans would be kept from when the tables were empty, until
     # PostgreSQL analyses them; measured, a batch then took ten times as long.
     pool: dict[str, Any] = {
-        "pool_size": CONNECTIONS,
+        "pool_size": CONNECTIONS + 1,  # one is the session whose lock shows that the process lives
         "max_overflow": 0,
         "pool_timeout": None,  # each piece of work has a deadline
         "pool_pre_ping": True,

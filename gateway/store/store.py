@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +18,9 @@ from gateway.store.health import StoreHealth
 from gateway.store.idempotency import IdempotencyKeys
 from gateway.store.migrate import migrate
 from gateway.store.notifications import Notifications
+from gateway.store.owners import Owners
 from gateway.store.ownership import Hold, take_over
+from gateway.store.presence import FilePresence, Presence, SessionPresence
 from gateway.store.queries import StoreQueries
 from gateway.store.settling import Settling
 from gateway.store.write_intents import WriteIntents
@@ -37,6 +38,7 @@ class Store:
         self,
         database: Database,
         clock: Callable[[], datetime],
+        presence: Presence,
         hold: Hold | None = None,
         folder: Path | None = None,
     ) -> None:
@@ -47,11 +49,17 @@ class Store:
         self._lookups = StoreQueries(database)
         self._settling = Settling(database)
         self.answers = IdempotencyKeys(database, clock, self._settling)
+        self.owners = Owners(database, clock, presence)
         self.changes = ChangeLog(database, clock, self._settling)
-        self.tags = WriteIntents(database, clock, self._settling, self.changes)
+        new_claim = self.owners.new_claim
+        self.tags = WriteIntents(database, clock, self._settling, self.changes, new_claim)
         self.notifications = Notifications(database)
         self._health = StoreHealth(database)
-        self._watching = asyncio.create_task(self._health.watch())
+        self._presence = presence
+        self._watching = [
+            asyncio.create_task(self._health.watch()),
+            asyncio.create_task(self.owners.watch()),
+        ]
 
     @classmethod
     async def open(
@@ -72,6 +80,7 @@ class Store:
         """
         database = Database(place, connect_timeout_s)
         hold: Hold | None = None
+        presence: Presence | None = None
         try:
             await migrate(database, place, connect_timeout_s)
             await bind(database, accounts, clock())
@@ -82,20 +91,31 @@ class Store:
                 if hold.is_alone:
                     await take_over(database, clock())
                     await hold.share()
+                presence = FilePresence.take(place.path)
+            else:
+                presence = SessionPresence(database)
+            # Before anything is claimed: others are to see that its owner lives.
+            await database.read(
+                presence.look(), deadline=asyncio.get_running_loop().time() + connect_timeout_s
+            )
         except BaseException:
+            if presence is not None:
+                await presence.close()
             if hold is not None:
                 hold.close()
             await database.close()
             raise
         folder = place.path.parent if place.is_ours and place.path else None
-        return cls(database, clock, hold, folder)
+        return cls(database, clock, presence, hold, folder)
 
     async def close(self) -> None:
         """Finish what was begun, and close all connections."""
-        self._watching.cancel()
-        await asyncio.gather(self._watching, return_exceptions=True)
+        for task in self._watching:
+            task.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
         await self._health.close()
         await self._settling.close()
+        await self._presence.close()
         await self._database.close()
         if self._hold is not None:
             self._hold.close()
@@ -125,7 +145,11 @@ class Store:
         claim: str | None = None,
     ) -> bytes:
         """Run at most once for a key; see `IdempotencyKeys.once`. `claim`: one is made up."""
-        return await self.answers.once(key, digest, run, deadline, claim or uuid.uuid4().hex)
+        return await self.answers.once(key, digest, run, deadline, claim or self.new_claim())
+
+    def new_claim(self) -> str:
+        """Return a name for one run of an idempotency key; see `Owners.new_claim`."""
+        return self.owners.new_claim()
 
     async def sweep(self) -> int:
         """Forget what is of no use any more; return how many idempotency keys."""

@@ -7,7 +7,6 @@ before or after: the customer becomes UNCONFIRMED and the newest write is repeat
 
 import asyncio
 import itertools
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
@@ -85,10 +84,12 @@ class WriteIntents:
         clock: Callable[[], datetime],
         settling: Settling,
         changes: ChangeLog,
+        new_claim: Callable[[], str],
     ) -> None:
         """Keep them in this database; the clock is the wall's, in UTC."""
         self._changes = changes
         self._database = database
+        self._new_claim = new_claim
         self._clock = clock
         self._settling = settling
         self._turns = Turns()
@@ -168,7 +169,7 @@ class WriteIntents:
         has_key: bool,
     ) -> LeasedIntent:
         now = self._clock()
-        token, until = uuid.uuid4().hex, leased_until(now, deadline)
+        token, until = self._new_claim(), leased_until(now, deadline)
         async with self._database.writing() as connection:
             ledger = TagRows(self._database, connection, provider, now)
             await ledger.enter(sorted(wanted), write)
@@ -294,7 +295,7 @@ class WriteIntents:
 
     async def _overdue(self, provider: str, deadline: float, limit: int) -> LeasedIntent:
         now = self._clock()
-        token, until = uuid.uuid4().hex, leased_until(now, deadline)
+        token, until = self._new_claim(), leased_until(now, deadline)
         async with self._database.writing() as connection:
             ledger = TagRows(self._database, connection, provider, now)
             before = await ledger.due(limit)

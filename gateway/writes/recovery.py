@@ -1,4 +1,4 @@
-"""Finish what a crash or an outage left open in the record: at start, and every minute."""
+"""Finish what a crash or an outage left open: at start, every minute, when a process is gone."""
 
 import asyncio
 import uuid
@@ -76,7 +76,7 @@ def targets(claim: LeasedIntent) -> audit.Targets:
 
 
 async def keep_recovering(providers: Mapping[str, Provider], record: Store) -> None:
-    """Look at the record at once and then every minute, until cancelled."""
+    """Look at once, then every minute and when a process is gone, until cancelled."""
     while True:
         try:
             count = await recover(providers, record)
@@ -88,4 +88,4 @@ async def keep_recovering(providers: Mapping[str, Provider], record: Store) -> N
             log.warning("open writes could not be repeated", error=str(error), cause=cause)
         except Exception:  # a bug, which must not leave later writes open for ever
             log.exception("open writes could not be repeated")
-        await asyncio.sleep(EVERY_S)
+        await record.owners.freed(EVERY_S)

@@ -1,6 +1,5 @@
 """The write side of one request."""
 
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import blake2s
 from typing import Any, TypeVar
@@ -107,7 +106,7 @@ class WriteService:
             raise UserErrors(UserError(told, Reason.INVALID, ("idempotencyKey",)))
 
         failures: list[ProviderError] = []
-        claim = uuid.uuid4().hex
+        claim = self._record.new_claim()
 
         async def run() -> bytes:
             self._desk.key_claim = claim

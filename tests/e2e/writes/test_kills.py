@@ -104,7 +104,7 @@ class World:
         self.longest_s = 0.0
         """How long recovery took after a process served its first request."""
         port = at.getsockname()[1]
-        self._url = f"http://127.0.0.1:{port}/graphql"
+        self.url = f"http://127.0.0.1:{port}/graphql"
 
     @asynccontextmanager
     async def gateway(self, step: str, number: int) -> AsyncIterator[Process]:
@@ -130,7 +130,7 @@ class World:
         """Ask the gateway; the first who asks a new one waits until it serves."""
         async with httpx.AsyncClient(timeout=120, trust_env=False) as client:
             body = {"query": query, "variables": variables}
-            answer = (await client.post(self._url, json=body)).json()
+            answer = (await client.post(self.url, json=body)).json()
         assert "errors" not in answer, answer
         return answer["data"]
 

@@ -113,7 +113,11 @@ class History(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        """Open the record anew."""
+        """Open the record anew, in another process: nothing of the former one arrives any more.
+
+        What a provider still works on then may come after a newer write: decision 16.
+        """
+        self.under_way.clear()
         self.do(self.record.close())
         self.record = self.do(Store.open(self.place, self.clock))
 

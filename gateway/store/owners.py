@@ -1,0 +1,124 @@
+"""Ends the leases of processes that are gone, so that their writes can be repeated at once.
+
+A claim begins with the id of the process that made it. A process that was frozen still holds its
+lock; one that lost its connection and is believed gone settles late, which its claim shows.
+"""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+import structlog
+from sqlalchemy import ColumnElement, and_, func, select, update
+
+from gateway.store.database import Database
+from gateway.store.errors import StoreFailed
+from gateway.store.presence import Presence
+from gateway.store.tables import CUSTOMERS, KEYS
+
+EVERY_S: Final = 1.0
+"""Seconds between two looks."""
+ID_LENGTH: Final = 8
+
+log = structlog.get_logger(__name__)
+
+
+class Owners:
+    """Watches the processes that have the store open."""
+
+    def __init__(
+        self, database: Database, clock: Callable[[], datetime], presence: Presence
+    ) -> None:
+        """Watch with the help of this process's own lock; the clock is the wall's, in UTC."""
+        self._database = database
+        self._clock = clock
+        self._presence = presence
+        self._seen: set[str] = set()
+        self._missing: dict[str, float] = {}
+        """Since when, on the loop's clock."""
+        self._has_scanned = False
+        self._freed = asyncio.Event()
+
+    def new_claim(self) -> str:
+        """Return a name that no other claim has, with the id of this process."""
+        owner = self._presence.owner
+        return f"{owner}-{uuid.uuid4().hex}" if owner else uuid.uuid4().hex
+
+    async def freed(self, longest_s: float) -> None:
+        """Wait until leases of a process that is gone were ended; at most so long."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._freed.wait(), longest_s)
+        self._freed.clear()
+
+    async def watch(self) -> None:
+        """Look every second, until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except StoreFailed:
+                # Others may have lost it as well. What they did meanwhile was not seen.
+                self._missing.clear()
+                self._has_scanned = False
+            await asyncio.sleep(EVERY_S)
+
+    async def look(self) -> None:
+        """End the leases of processes whose locks have been missing for long enough."""
+        look = await self._database.read(self._presence.look())
+        if not self._has_scanned:
+            self._seen |= await self._database.read(self._owners_of_claims())
+            self._has_scanned = True
+        self._seen |= look.alive | look.gone
+        now = asyncio.get_running_loop().time()
+        self._missing = {owner: self._missing.get(owner, now) for owner in self._seen - look.alive}
+        for owner, since in list(self._missing.items()):
+            if now - since >= self._presence.grace_s:
+                await self._end(owner)
+
+    async def _end(self, owner: str) -> None:
+        count = await self._database.finish(self._end_leases(owner))
+        self._presence.forget(owner)
+        self._seen.discard(owner)
+        self._missing.pop(owner, None)
+        if count:
+            log.info("leases of a process that is gone were ended", count=count)
+            self._freed.set()
+
+    async def _owners_of_claims(self) -> set[str]:
+        found: set[str] = set()
+        async with self._database.reading() as connection:
+            for claim, is_held in (
+                (CUSTOMERS.c.claim, _IS_LEASED),
+                (KEYS.c.claim, _IS_RUNNING),
+            ):
+                owner = func.substr(claim, 1, ID_LENGTH)
+                # Claims of older versions have no owner: `-` is never at this place in them.
+                owned = func.substr(claim, ID_LENGTH + 1, 1) == "-"
+                rows = await connection.execute(select(owner).where(is_held, owned).distinct())
+                found.update(rows.scalars())
+        return found
+
+    async def _end_leases(self, owner: str) -> int:
+        now = self._clock()
+        count = 0
+        async with self._database.writing() as connection:
+            for statement in (
+                update(CUSTOMERS)
+                .where(_IS_LEASED, _is_of(CUSTOMERS.c.claim, owner))
+                .values(due_at=now),
+                update(KEYS)
+                .where(_IS_RUNNING, _is_of(KEYS.c.claim, owner))
+                .values(claimed_until=now),
+            ):
+                count += (await connection.execute(statement)).rowcount
+        return count
+
+
+_IS_LEASED: Final = and_(CUSTOMERS.c.due_at.is_not(None), CUSTOMERS.c.claim.is_not(None))
+_IS_RUNNING: Final = KEYS.c.answer.is_(None)
+
+
+def _is_of(claim: ColumnElement[str | None], owner: str) -> ColumnElement[bool]:
+    return func.substr(claim, 1, ID_LENGTH + 1) == f"{owner}-"

@@ -1,0 +1,175 @@
+"""Which processes have the store open: each holds a lock that ends with it, however it ends.
+
+On PostgreSQL it is an advisory lock of a session, on SQLite a lock (`flock`) on a file of its own
+beside the database. The server or the kernel releases it. A frozen process keeps its lock.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol, Self
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.store.database import Database
+from gateway.store.failures import failing
+
+GRACE_S: Final = 5.0
+"""How long a PostgreSQL session may be gone while its process connects again.
+
+All sessions are gone at once when the server restarts; each process looks every second.
+"""
+SUFFIX: Final = "-owners"
+LOCK_CLASS: Final = 0x5E63_6174
+"""The first key of our advisory locks; the second is the process."""
+
+_LOCK: Final = text("SELECT pg_try_advisory_lock(:class, :owner)")
+_HOLDERS: Final = text(
+    "SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2"
+    " AND classid = CAST(:class AS oid)"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
+
+class Look(NamedTuple):
+    """The processes that were seen in one look, by id."""
+
+    alive: frozenset[str]
+    gone: frozenset[str] = frozenset()
+    """Those that left a trace; others may be gone as well."""
+
+
+class Presence(Protocol):
+    """The lock of this process, and a way to see those of others."""
+
+    owner: str
+    """The id of this process; empty where it could not take a lock: its leases end by time."""
+    grace_s: float
+    """How long the lock of a process must be missing."""
+
+    async def look(self) -> Look:
+        """Return the processes that hold their locks. Raises `StoreFailed`."""
+        ...
+
+    def forget(self, owner: str) -> None:
+        """Remove the traces of a process that is gone."""
+        ...
+
+    async def close(self) -> None:
+        """Release the lock."""
+        ...
+
+
+class SessionPresence:
+    """Holds an advisory lock of a PostgreSQL session."""
+
+    grace_s = GRACE_S
+
+    def __init__(self, database: Database) -> None:
+        """Take the lock with the first look."""
+        self._number = secrets.randbelow(2**31)
+        self.owner = f"{self._number:08x}"
+        self._database = database
+        self._connection: AsyncConnection | None = None
+        self._is_locked = False
+        self._lock = asyncio.Lock()
+        """A connection does one thing at a time, and a cancelled look ends later."""
+
+    async def look(self) -> Look:
+        """Return the processes that hold their locks; take this one's again where it was lost."""
+        async with self._lock:
+            if self._connection is None:
+                self._connection = await self._database.session()
+            try:
+                with failing():
+                    return await self._look(self._connection)
+            except BaseException:
+                await self._end_session()
+                raise
+
+    async def _look(self, connection: AsyncConnection) -> Look:
+        keys = {"class": LOCK_CLASS, "owner": self._number}
+        if not self._is_locked:
+            # Not at once where the server still has the session that was lost.
+            self._is_locked = bool((await connection.execute(_LOCK, keys)).scalar_one())
+        numbers = (await connection.execute(_HOLDERS, {"class": LOCK_CLASS})).scalars()
+        return Look(frozenset(f"{int(number):08x}" for number in numbers))
+
+    def forget(self, owner: str) -> None:
+        """Do nothing: a session leaves no trace."""
+
+    async def close(self) -> None:
+        """End the session, once a look that was cancelled is over."""
+        async with self._lock:
+            await self._end_session()
+
+    async def _end_session(self) -> None:
+        # Not only its use: the lock would stay with a pooled connection.
+        connection, self._connection, self._is_locked = self._connection, None, False
+        if connection is not None:
+            with contextlib.suppress(Exception):  # it may be broken already
+                await connection.invalidate()
+            await connection.close()
+
+
+class FilePresence:
+    """Holds a lock on a file beside an SQLite database."""
+
+    grace_s = 0.0
+
+    def __init__(self, folder: Path, owner: str, descriptor: int) -> None:
+        """Use `take`."""
+        self.owner = owner
+        self._folder = folder
+        self._descriptor = descriptor
+
+    @classmethod
+    def take(cls, path: Path) -> Self:
+        """Lock a new file; where none can be made, the leases of this process end by time."""
+        folder = Path(os.path.realpath(path) + SUFFIX)
+        owner = secrets.token_hex(4)
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            descriptor = os.open(folder / owner, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return cls(folder, "", -1)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return cls(folder, owner, descriptor)
+
+    async def look(self) -> Look:
+        """Try every file's lock: that of a process that is gone can be had."""
+        with failing():
+            names = {each.name for each in self._folder.iterdir()} if self.owner else set()
+            gone = {name for name in names if name != self.owner and self._is_free(name)}
+        return Look(frozenset(names - gone), frozenset(gone))
+
+    def _is_free(self, name: str) -> bool:
+        try:
+            descriptor = os.open(self._folder / name, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(descriptor)
+        return True
+
+    def forget(self, owner: str) -> None:
+        """Remove the file of a process that is gone."""
+        with contextlib.suppress(OSError):
+            (self._folder / owner).unlink(missing_ok=True)
+
+    async def close(self) -> None:
+        """Release the lock, and remove its file."""
+        if self._descriptor != -1:
+            self.forget(self.owner)
+            os.close(self._descriptor)
+            self._descriptor = -1
+            with contextlib.suppress(OSError):  # others are there
+                self._folder.rmdir()

@@ -1,0 +1,157 @@
+"""What a process that is gone has claimed is free within seconds; of one that lives, nothing."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy import text
+
+from gateway.store import owners, presence
+from gateway.store.database import Database
+from gateway.store.database_url import DatabaseUrl, database_url
+from gateway.store.errors import OutcomeUnknown, StoreFailed
+from gateway.store.store import Store
+from gateway.store.write_intents import Settlement
+from tests.unit.store.telling import CONFIRMED, begin, overdue, settle, shown, soon, wanted
+from tests.unit.store.test_processes import process
+
+HOLD = """
+async def run():
+    await record.tags.begin("shop", [Replacement("ada", [Tag("t", "new")])], "write", deadline())
+    print("begun", flush=True)
+    await asyncio.Event().wait()
+
+async def main():
+    global record
+    record = await Store.open(place)
+    await record.once("key", "input", run, deadline())
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owners, "EVERY_S", 0.05)
+    monkeypatch.setattr(presence.SessionPresence, "grace_s", 0.3)
+
+
+@asynccontextmanager
+async def holder(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a process that is in the middle of a write, with an idempotency key."""
+    async with process(HOLD, url) as started:
+        assert started.stdin
+        assert started.stdout
+        started.stdin.write(b"go\n")
+        assert await started.stdout.readline() == b"begun\n"
+        yield started
+
+
+async def looks(record: Store, count: int = 12) -> None:
+    """Let the record look at its owners so many times."""
+    for _ in range(count):
+        await record.owners.look()
+        await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def other(place: DatabaseUrl) -> AsyncIterator[Store]:
+    """Return a store that is open in this process, by the right time."""
+    opened = await Store.open(place)
+    yield opened
+    await opened.close()
+
+
+async def test_killed(other: Store, url: str) -> None:
+    """Its customer can be taken over, and its key answers, long before the lease ends."""
+    async with holder(url) as started:
+        await looks(other)
+        assert await overdue(other) == {}
+        started.kill()
+        await other.owners.freed(30)
+        assert await overdue(other) == {"ada": {"new"}}
+        with pytest.raises(OutcomeUnknown):
+            await other.once("key", "input", never, soon())
+
+
+async def test_frozen_and_thawed(other: Store, url: str) -> None:
+    """A process that is stopped keeps its lock: its lease ends by time, not sooner."""
+    async with holder(url) as started:
+        os.kill(started.pid, signal.SIGSTOP)
+        try:
+            await looks(other)
+            assert await overdue(other) == {}
+        finally:
+            os.kill(started.pid, signal.SIGCONT)
+        await looks(other)
+        assert await overdue(other) == {}
+
+
+async def test_gone_before(url: str, place: DatabaseUrl) -> None:
+    """A process that was gone when this one started is noticed as well."""
+    # On SQLite a third process keeps the file, so that nobody is alone.
+    third = await Store.open(place)
+    async with holder(url) as started:
+        started.kill()
+        await started.wait()
+    late = await Store.open(place)
+    await late.owners.freed(30)
+    await third.close()
+    await late.close()
+    again = await Store.open(place)
+    assert await shown(again, "ada") is not None
+    assert await overdue(again) == {"ada": {"new"}}
+    await again.close()
+
+
+async def test_late_settlement(other: Store, place: DatabaseUrl) -> None:
+    """Who is believed gone and settles after another took over has lost: nothing is invented."""
+    lost = await Store.open(place)
+    mine = (await begin(lost, wanted("ada", "old"), deadline=soon(30))).claim
+    owner = mine.token[: owners.ID_LENGTH]
+    await other.owners._end_leases(owner)  # noqa: SLF001  # as if its lock were gone
+    theirs = (await begin(other, wanted("ada", "new"), deadline=soon(30))).claim
+    assert await settle(other, theirs, Settlement.CONFIRMED) == set()
+    assert await shown(other, "ada") == (CONFIRMED, {"new"})
+    assert await settle(lost, mine, Settlement.CONFIRMED) == {"ada"}
+    # Which of the two came last is not known, and the newest is repeated.
+    assert (await shown(other, "ada") or [None])[0] is not CONFIRMED
+    await lost.close()
+
+
+@pytest.mark.postgres
+async def test_a_lost_session(postgres_url: str) -> None:
+    """A process whose session was ended takes its lock again and keeps what it has claimed."""
+    place = database_url(postgres_url, {})
+    first, second = await Store.open(place), await Store.open(place)
+    mine = (await begin(first, wanted("ada", "new"), deadline=soon(30))).claim
+    number = int(mine.token[: owners.ID_LENGTH], 16)
+    database = Database(place)
+    async with database.writing() as connection:
+        ended = await connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks"
+                " WHERE locktype = 'advisory' AND objid = CAST(:number AS oid)"
+            ),
+            {"number": number},
+        )
+        assert ended.scalars().all() == [True]
+    await database.close()
+    for record in (first, second) * 10:
+        with contextlib.suppress(StoreFailed):  # the first over the connection that was ended
+            await record.owners.look()
+        await asyncio.sleep(0.05)
+    assert await overdue(second) == {}
+    assert await settle(first, mine, Settlement.CONFIRMED) == set()
+    assert await shown(second, "ada") == (CONFIRMED, {"new"})
+    await first.close()
+    await second.close()
+
+
+async def never() -> bytes:
+    """Fail: a key that another process has used is not run again."""
+    raise AssertionError
