@@ -156,8 +156,8 @@ class Mutation:
 
     segment_create = mutation(
         SegmentCreateInput,
-        lambda writes, new: writes.segments.create(
-            new.provider, *to_domain.new_segment(new, new.provider)
+        lambda writes, value: writes.segments.create(
+            value.provider, *to_domain.new_segment(value, value.provider)
         ),
         receipts.SegmentReceipt,
         SegmentCreatePayload,
@@ -167,7 +167,7 @@ class Mutation:
     )
     segment_update = mutation(
         SegmentUpdateInput,
-        lambda writes, changes: writes.segments.update(*to_domain.changes(changes)),
+        lambda writes, value: writes.segments.update(*to_domain.changes(value)),
         receipts.SegmentReceipt,
         SegmentUpdatePayload,
         "Change the given fields of a segment.",
@@ -175,8 +175,8 @@ class Mutation:
     )
     segment_upsert = mutation(
         SegmentUpsertInput,
-        lambda writes, whole: writes.segments.upsert(
-            whole.provider, *to_domain.whole_segment(whole)
+        lambda writes, value: writes.segments.upsert(
+            value.provider, *to_domain.whole_segment(value)
         ),
         receipts.SegmentReceipt,
         SegmentUpsertPayload,
@@ -185,8 +185,8 @@ class Mutation:
     )
     segment_delete = mutation(
         SegmentDeleteInput,
-        lambda writes, gone: writes.segments.delete(
-            to_domain.segment_ref(gone.id, "id"), force=bool(gone.force)
+        lambda writes, value: writes.segments.delete(
+            to_domain.segment_ref(value.id, "id"), force=bool(value.force)
         ),
         receipts.DeletionReceipt,
         SegmentDeletePayload,
@@ -195,8 +195,8 @@ class Mutation:
     )
     segment_bulk_create = mutation(
         SegmentBulkCreateInput,
-        lambda writes, new: writes.bulk.create(
-            new.provider, to_domain.rows(new.segments, new.provider)
+        lambda writes, value: writes.bulk.create(
+            value.provider, to_domain.rows(value.segments, value.provider)
         ),
         receipts.SegmentsReceipt,
         SegmentBulkPayload,
@@ -206,8 +206,8 @@ class Mutation:
     )
     segment_bulk_upsert = mutation(
         SegmentBulkUpsertInput,
-        lambda writes, whole: writes.bulk.upsert(
-            whole.provider, to_domain.rows(whole.segments, whole.provider)
+        lambda writes, value: writes.bulk.upsert(
+            value.provider, to_domain.rows(value.segments, value.provider)
         ),
         receipts.SegmentsReceipt,
         SegmentBulkPayload,
@@ -217,21 +217,21 @@ class Mutation:
     )
     segment_bulk_delete = mutation(
         SegmentBulkDeleteInput,
-        lambda writes, gone: writes.bulk.delete(
-            to_domain.segment_rows(gone.ids), force=bool(gone.force)
+        lambda writes, value: writes.bulk.delete(
+            to_domain.segment_rows(value.ids), force=bool(value.force)
         ),
         receipts.SegmentsReceipt,
         SegmentBulkPayload,
         "Delete any number of segments, of any providers.",
         SEGMENTS,
-        visible=lambda writes, gone, receipt: writes.bulk.visible(
-            receipt, to_domain.segment_rows(gone.ids)
+        visible=lambda writes, value, receipt: writes.bulk.visible(
+            receipt, to_domain.segment_rows(value.ids)
         ),
     )
     segments_reorder = mutation(
         SegmentsReorderInput,
-        lambda writes, order: writes.segments.reorder(
-            order.provider, to_domain.segment_refs(order.ids, "ids")
+        lambda writes, value: writes.segments.reorder(
+            value.provider, to_domain.segment_refs(value.ids, "ids")
         ),
         receipts.OrderReceipt,
         SegmentsReorderPayload,
@@ -240,7 +240,7 @@ class Mutation:
     )
     assignment_create = mutation(
         AssignmentCreateInput,
-        lambda writes, new: writes.assignments.create(*to_domain.assignment(new)),
+        lambda writes, value: writes.assignments.create(*to_domain.assignment(value)),
         receipts.AssignmentReceipt,
         AssignmentCreatePayload,
         "Assign a customer to a segment.",
@@ -248,7 +248,7 @@ class Mutation:
     )
     assignment_delete = mutation(
         AssignmentDeleteInput,
-        lambda writes, gone: writes.assignments.delete(*to_domain.assignment(gone)),
+        lambda writes, value: writes.assignments.delete(*to_domain.assignment(value)),
         receipts.AssignmentReceipt,
         AssignmentDeletePayload,
         "Remove a customer from a segment.",
@@ -256,7 +256,7 @@ class Mutation:
     )
     assignment_bulk_create = mutation(
         AssignmentBulkCreateInput,
-        lambda writes, new: writes.assignments.create_many(*to_domain.assignees(new)),
+        lambda writes, value: writes.assignments.create_many(*to_domain.assignees(value)),
         receipts.AssignmentsReceipt,
         AssignmentBulkPayload,
         "Assign any number of customers to a segment.",
@@ -264,7 +264,7 @@ class Mutation:
     )
     assignment_bulk_delete = mutation(
         AssignmentBulkDeleteInput,
-        lambda writes, gone: writes.assignments.delete_many(*to_domain.assignees(gone)),
+        lambda writes, value: writes.assignments.delete_many(*to_domain.assignees(value)),
         receipts.AssignmentsReceipt,
         AssignmentBulkPayload,
         "Remove any number of customers from a segment.",
@@ -272,8 +272,8 @@ class Mutation:
     )
     customer_segments_replace = mutation(
         CustomerSegmentsReplaceInput,
-        lambda writes, wanted: writes.replacing.replace(
-            wanted.provider, to_domain.replacements(wanted)
+        lambda writes, value: writes.replacing.replace(
+            value.provider, to_domain.replacements(value)
         ),
         receipts.ReplacementsReceipt,
         CustomerSegmentsReplacePayload,
@@ -283,7 +283,7 @@ class Mutation:
     )
     segment_items_bulk_assign = mutation(
         SegmentItemsBulkAssignInput,
-        lambda writes, new: writes.assignments.assign_items(*to_domain.items(new)),
+        lambda writes, value: writes.assignments.assign_items(*to_domain.items(value)),
         receipts.ItemsReceipt,
         SegmentItemsBulkPayload,
         "Assign any number of items to a segment (Emporix).",
@@ -291,7 +291,7 @@ class Mutation:
     )
     segment_items_bulk_unassign = mutation(
         SegmentItemsBulkAssignInput,
-        lambda writes, gone: writes.assignments.unassign_items(*to_domain.items(gone)),
+        lambda writes, value: writes.assignments.unassign_items(*to_domain.items(value)),
         receipts.ItemsReceipt,
         SegmentItemsBulkPayload,
         "Remove any number of items from a segment (Emporix).",

@@ -26,35 +26,35 @@ def in_dicts(answer: OperationResult) -> OperationResult:
 
 
 async def both(
-    operations: Executor, asked: Operation, planned: RequestContext, plain: RequestContext
+    operations: Executor, operation: Operation, planned: RequestContext, plain: RequestContext
 ) -> tuple[OperationResult, OperationResult]:
     """Return the answer of the plan, and that of graphql-core. There must be a plan."""
-    document = operations.document(asked.text)
+    document = operations.document(operation.text)
     assert document.node is not None, document.errors
-    assert document.plan(asked.name, asked.variables) is not None, "there is no plan"
+    assert document.plan(operation.name, operation.variables) is not None, "there is no plan"
     return (
-        in_dicts(await operations.run(document, asked.variables, asked.name, planned)),
-        await operations.run_on_graphql_core(document, asked.variables, asked.name, plain),
+        in_dicts(await operations.run(document, operation.variables, operation.name, planned)),
+        await operations.run_on_graphql_core(document, operation.variables, operation.name, plain),
     )
 
 
-def assert_equal(found: OperationResult, expected: OperationResult, asked: Operation) -> bool:
+def assert_equal(result: OperationResult, expected: OperationResult, operation: Operation) -> bool:
     """Compare data with the order of its keys, and errors with theirs.
 
     Where several fields that may not be null fail below one null, each explains it, and the plan
     shows the first in the order of the answer: graphql-core shows the first in time, and may show
     errors of the objects that went with it.
     """
-    told = f"\n{asked.text}\n{asked.variables}"
-    assert str(found.body["data"]) == str(expected.body["data"]), told
-    ours, theirs = found.body.get("errors", []), expected.body.get("errors", [])
+    message = f"\n{operation.text}\n{operation.variables}"
+    assert str(result.body["data"]) == str(expected.body["data"]), message
+    ours, theirs = result.body.get("errors", []), expected.body.get("errors", [])
     data = expected.body["data"]
     ours_by, theirs_by = _by_null(data, ours), _by_null(data, theirs)
-    assert list(ours_by) == list(theirs_by), told
+    assert list(ours_by) == list(theirs_by), message
     is_whole = True
     for null, errors in ours_by.items():
         if all(tuple(each["path"]) == null for each in theirs_by[null]):
-            assert errors == theirs_by[null], told
+            assert errors == theirs_by[null], message
         else:
             is_whole = False
     return is_whole
@@ -62,7 +62,7 @@ def assert_equal(found: OperationResult, expected: OperationResult, asked: Opera
 
 def _by_null(data: Any, errors: Sequence[Mapping[str, Any]]) -> dict[Path, list[Any]]:
     """Return errors by the place that is null because of them."""
-    found: dict[Path, list[Any]] = {}
+    result: dict[Path, list[Any]] = {}
     for error in errors:
         value: Any = data
         null: Path = ()
@@ -71,5 +71,5 @@ def _by_null(data: Any, errors: Sequence[Mapping[str, Any]]) -> dict[Path, list[
                 break
             value = value[part]
             null = (*null, part)
-        found.setdefault(null, []).append(error)
-    return found
+        result.setdefault(null, []).append(error)
+    return result

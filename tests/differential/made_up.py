@@ -205,19 +205,19 @@ async def read_one(thing: Thing, info: FieldInfo, step: int = 1) -> Any:  # noqa
     """Read one thing, after a while."""
     for _ in range((thing.number + step) % 3):
         await asyncio.sleep(0)
-    found = thing.wrong(17, thing.next(step))
-    if isinstance(found, Exception):
-        raise found
-    return found
+    result = thing.wrong(17, thing.next(step))
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 async def read_surely(thing: Thing, info: FieldInfo) -> Any:  # noqa: ARG001  # the form of such a function
     """Read what may not be missing."""
     await asyncio.sleep(0)
-    found = thing.wrong(18, thing.next(18))
-    if isinstance(found, Exception):
-        raise found
-    return found
+    result = thing.wrong(18, thing.next(18))
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 async def next_of(things: Sequence[Thing], info: FieldInfo) -> Sequence[Any]:  # noqa: ARG001  # the form of such a function
@@ -240,9 +240,9 @@ async def labelled(
 ) -> Sequence[Any]:
     """Read scalars for many at once."""
     return [
-        found
-        if isinstance(found := _settled(thing, 21), Exception) or found is None
-        else f"{prefix}{found.number}"
+        result
+        if isinstance(result := _settled(thing, 21), Exception) or result is None
+        else f"{prefix}{result.number}"
         for thing in things
     ]
 
@@ -287,10 +287,10 @@ def _settled_time(thing: Thing) -> Any:
 
 def _settled(thing: Thing, salt: int) -> Any:
     try:
-        found = thing.wrong(salt, thing.next(salt))
+        result = thing.wrong(salt, thing.next(salt))
     except (GatewayError, ZeroDivisionError) as error:
         return error
-    return found if isinstance(found, (Thing, Exception)) else None
+    return result if isinstance(result, (Thing, Exception)) else None
 
 
 @strawberry.interface

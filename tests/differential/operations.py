@@ -29,7 +29,7 @@ Choose = Callable[[Random, str, GraphQLNamedType], Any]
 
 
 class Operation(NamedTuple):
-    """What is asked: the document has one operation that `name` fits."""
+    """A request: the document has one operation of this `name`, if any."""
 
     text: str
     variables: Mapping[str, Any]
@@ -49,7 +49,7 @@ class Maker:
         width: int = 4,
         without: frozenset[str] = frozenset(),
     ) -> None:
-        """Go so deep and so wide; `without` are fields that are not asked."""
+        """Go so deep and so wide; `without` are fields that are never selected."""
         self._schema = schema
         self._choose = choose
         self._is_valid = is_valid
@@ -61,8 +61,8 @@ class Maker:
         """Return a valid operation."""
         random = Random(seed)  # noqa: S311  # it must be the same each time
         for _ in range(50):
-            made = _Draft(self._schema, self._choose, random, self._width, self._without)
-            operation = made.operation(self._depth)
+            parts = _Draft(self._schema, self._choose, random, self._width, self._without)
+            operation = parts.operation(self._depth)
             if len(operation.text) > LONGEST:
                 continue
             if self._is_valid(operation.text):
@@ -101,19 +101,19 @@ class _Draft:
 
     def _selections(self, parent: Any, depth: int) -> str:
         random = self._random
-        made = []
+        parts = []
         for _ in range(random.randint(1, self._width)):
             kind = random.random()
             if kind < 0.08:
-                made.append(random.choice(["", "kind: "]) + "__typename" + self._directives())
+                parts.append(random.choice(["", "kind: "]) + "__typename" + self._directives())
             elif kind < 0.2 and depth > 1:
-                made.append(self._inline(parent, depth))
+                parts.append(self._inline(parent, depth))
             elif kind < 0.28 and depth > 1:
-                made.append(self._spread(parent, depth))
+                parts.append(self._spread(parent, depth))
             else:
-                made.append(self._field(parent, depth))
+                parts.append(self._field(parent, depth))
         # Selections may all be skipped, but there must be one.
-        return "{ " + " ".join(each for each in made if each) + " __typename }"
+        return "{ " + " ".join(each for each in parts if each) + " __typename }"
 
     def _field(self, parent: Any, depth: int) -> str:
         random = self._random

@@ -30,7 +30,7 @@ WORDS = re.compile(r"[\w.%-]+")
 
 
 class Remembered(Provider):
-    """A provider that is asked everything once, and whose answers may fail."""
+    """A provider that counts its calls, and whose replies may fail."""
 
     def __init__(self, real: Provider) -> None:
         """Stand in for a provider."""
@@ -41,7 +41,7 @@ class Remembered(Provider):
         """Of 100 calls, how many fail."""
         self.seed = 0
         self.slow = False
-        """Answers come in another order than the calls were made."""
+        """Replies arrive in another order than the calls."""
 
     @property
     def health(self) -> Health:
@@ -97,9 +97,9 @@ async def remembered() -> Mapping[str, Remembered]:
 class Known:
     """What the providers hold, for arguments that hit something."""
 
-    def __init__(self, told: Mapping[str, Any]) -> None:
+    def __init__(self, data: Mapping[str, Any]) -> None:
         """Take the answer to `KNOWN`."""
-        lists = [told[name]["edges"] for name in ("segments", "customers")]
+        lists = [data[name]["edges"] for name in ("segments", "customers")]
         self.cursors = [edge["cursor"] for edges in lists for edge in edges][:6]
         self.nodes = [edge["node"]["id"] for edges in lists for edge in edges]
         for edge in lists[1]:
@@ -108,7 +108,7 @@ class Known:
         self.keys = [
             identity["externalId"] for edge in lists[1] for identity in edge["node"]["identities"]
         ]
-        self.nodes += [each["id"] for each in told["providers"]]
+        self.nodes += [each["id"] for each in data["providers"]]
 
     def choose(self, random: Random, name: str, kind: GraphQLNamedType) -> Any:
         """Choose a value that mostly means something."""

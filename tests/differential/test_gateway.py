@@ -54,7 +54,7 @@ class World:
         return open_context(self.providers, Scope("request", math.inf), ("de",), NOW)
 
     def calls(self) -> Mapping[str, Counter[Any]]:
-        """Return what each provider was asked."""
+        """Return the calls of each provider."""
         return {key: each.calls for key, each in self.providers.items()}
 
     def disturb(self, seed: int, faults: int, *, slow: bool) -> None:
@@ -62,20 +62,20 @@ class World:
         for each in self.providers.values():
             each.seed, each.faults, each.slow = seed, faults, slow
 
-    async def compare(self, asked: Operation) -> tuple[Any, Any]:
-        """Run an operation through both; return what each asked of the providers."""
-        document = self.operations.document(asked.text)
-        assert document.plan(asked.name, asked.variables) is not None, asked.text
-        await self.operations.run(document, asked.variables, asked.name, self.context())
+    async def compare(self, operation: Operation) -> tuple[Any, Any]:
+        """Run an operation through both; return the calls of each executor."""
+        document = self.operations.document(operation.text)
+        assert document.plan(operation.name, operation.variables) is not None, operation.text
+        await self.operations.run(document, operation.variables, operation.name, self.context())
         # From here on every answer is remembered, and comes in its turn.
         context = self.context()
-        found = await self.operations.run(document, asked.variables, asked.name, context)
+        result = await self.operations.run(document, operation.variables, operation.name, context)
         ours = self.calls()
         context = self.context()
         expected = await self.operations.run_on_graphql_core(
-            document, asked.variables, asked.name, context
+            document, operation.variables, operation.name, context
         )
-        if assert_equal(in_dicts(found), expected, asked):
+        if assert_equal(in_dicts(result), expected, operation):
             return ours, self.calls()
         return None, None
 
@@ -87,8 +87,8 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     operations = Executor(CORE, LimitSettings(cost=10**9))
     providers = await remembered()
     context = open_context(providers, Scope("request", math.inf), (), NOW)
-    told = await operations.run(operations.document(KNOWN), None, None, context)
-    yield World(operations, providers, Known(in_dicts(told).body["data"]))
+    known_objects = await operations.run(operations.document(KNOWN), None, None, context)
+    yield World(operations, providers, Known(in_dicts(known_objects).body["data"]))
     await asyncio.gather(*(each.close() for each in providers.values()))
 
 
@@ -129,10 +129,10 @@ async def test_generated_operations(world: World, group: int) -> None:
     with capture_logs():
         for seed in range(group, RUNS, GROUPS):
             world.disturb(seed, (0, 0, 20, 60)[seed // GROUPS % 4], slow=False)
-            asked = maker.make(seed)
-            ours, theirs = await world.compare(asked)
+            operation = maker.make(seed)
+            ours, theirs = await world.compare(operation)
             if ours != theirs:
-                assert not any(ours[key] - theirs[key] for key in ours), (seed, asked)
+                assert not any(ours[key] - theirs[key] for key in ours), (seed, operation)
                 spared += 1
     gc.collect()  # what graphql-core left behind is this test's
     # A list may come in just before what it tells is asked for by id, or just after.

@@ -47,7 +47,7 @@ async def test_generated_operations(group: int) -> None:
     maker = Maker(CORE, choose, partial(is_valid, operations), depth=4, width=4)
     with capture_logs():  # of the bugs that it is full of
         for seed in range(group, RUNS, GROUPS):
-            asked = maker.make(seed)
-            found, expected = await both(operations, asked, context(), context())
-            assert_equal(found, expected, asked)
+            operation = maker.make(seed)
+            result, expected = await both(operations, operation, context(), context())
+            assert_equal(result, expected, operation)
     gc.collect()  # what graphql-core left behind is this test's

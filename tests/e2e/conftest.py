@@ -24,7 +24,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture
 async def front() -> AsyncIterator[Front]:
     """Return the front door of a gateway that is signed in; calls count from here."""
-    async with serving() as found:
-        await found.data('{ provider(key: "emporix") { segments(first: 1) { totalCount } } }')
-        found.forget()
-        yield found
+    async with serving() as result:
+        await result.data('{ provider(key: "emporix") { segments(first: 1) { totalCount } } }')
+        result.forget()
+        yield result

@@ -1,4 +1,4 @@
-"""Ways in which a provider fails, and what a client must be told of each."""
+"""Ways in which a provider fails, and the error that a client gets for each."""
 
 import asyncio
 from collections.abc import Mapping
@@ -76,8 +76,8 @@ class Failure:
     timeout_s: float = 5
     """What the provider is given to answer."""
 
-    def told(self, key: str) -> Mapping[str, Any]:
-        """Return what a client is told of it, but for the request's id."""
+    def extensions(self, key: str) -> Mapping[str, Any]:
+        """Return the error for a client, except the request id."""
         return {
             "code": self.code,
             "message": f"Provider {key!r} {SENTENCES[self.code]}.",

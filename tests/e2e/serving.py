@@ -57,7 +57,7 @@ class Providers(Sandbox):
 
 @dataclass(frozen=True)
 class Front:
-    """The front door: asks the served gateway, and sees what its providers were asked."""
+    """A client of the served gateway that sees the calls to its providers."""
 
     client: httpx.AsyncClient
     providers: Providers
@@ -82,7 +82,7 @@ class Front:
 
     @property
     def calls(self) -> list[str]:
-        """What the providers were asked since the last `forget`: `METHOD /path?query`."""
+        """The calls to providers since the last `forget`: `METHOD /path?query`."""
         return [
             f"{call.method} {call.path}{'?' if call.query else ''}{call.query}"
             for call in self.providers.calls
@@ -139,7 +139,7 @@ async def serving(
 ) -> AsyncIterator[Front]:
     """Serve the gateway, over providers that are `only_read` unless others are given.
 
-    They are in order, and nothing has been asked of them yet.
+    They are in order, and have not been called yet.
     """
     providers = providers or only_read()
     providers.instead.clear()

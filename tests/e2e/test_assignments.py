@@ -137,17 +137,17 @@ async def test_pages_of_assignments(front: Front, key: str, first: int) -> None:
       segment(id: $id) { customersCount { count precision }
         assignments(first: $first, after: $after) {
           nodes { id } pageInfo { hasNextPage endCursor } } } }"""
-    found: list[str] = []
+    result: list[str] = []
     given: dict[str, Any] = {"id": segment_id(key, segment), "first": first}
     while True:
         shown = (await front.data(query, given))["segment"]
-        found += [node["id"] for node in shown["assignments"]["nodes"]]
+        result += [node["id"] for node in shown["assignments"]["nodes"]]
         if not shown["assignments"]["pageInfo"]["hasNextPage"]:
             break
         given["after"] = shown["assignments"]["pageInfo"]["endCursor"]
 
     total = 69 if key == "voucherify" else 40
-    assert len(found) == len(set(found)) == total
+    assert len(result) == len(set(result)) == total
     # Eight customers of Emporix are in it through two legal entities.
     customers = 69 if key == "voucherify" else 32
     assert shown["customersCount"] == {"count": customers, "precision": "EXACT"}
@@ -223,15 +223,15 @@ async def test_pages_of_a_customers_assignments(front: Front) -> None:
     cursor = first["pageInfo"]["endCursor"]
     second = (await front.data(OF_CUSTOMER, {**given, "after": cursor}))["customer"]["assignments"]
 
-    found = [row["segment"]["name"] for row in [*first["nodes"], *second["nodes"]]]
-    assert found == HIRO_IN["voucherify"]
+    result = [row["segment"]["name"] for row in [*first["nodes"], *second["nodes"]]]
+    assert result == HIRO_IN["voucherify"]
     assert len(first["nodes"]) == 3
     assert first["pageInfo"]["hasNextPage"] is True
     assert second["pageInfo"]["hasNextPage"] is False
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found"),
+    ("wanted", "result"),
     [
         (
             assignment_id("emporix", "b2b-partners", HIRO_AT["emporix"], stable_id(LOGISTICS)),
@@ -256,11 +256,11 @@ async def test_pages_of_a_customers_assignments(front: Front) -> None:
         (assignment_id("stuut", "seg_none", HIRO_AT["stuut"]), None),
     ],
 )
-async def test_one_assignment(front: Front, wanted: str, found: Mapping[str, Any] | None) -> None:
+async def test_one_assignment(front: Front, wanted: str, result: Mapping[str, Any] | None) -> None:
     """An assignment is found by its id, and only with the legal entity it was made through."""
     shown = await front.data(
         "query($id: ID!) { node(id: $id) { ... on Assignment { kind legalEntity { name } } } }",
         {"id": wanted},
     )
 
-    assert shown == {"node": found}
+    assert shown == {"node": result}

@@ -81,7 +81,7 @@ async def test_voucherify_customers_segments_whole(front: Front) -> None:
         for node in shown["customers"]["nodes"]
         for segment in node["segments"]["nodes"]
     } == {"MANUAL", "RULE"}
-    # Each customer's segments become known at another moment, but are asked for together.
+    # Each customer's segments become known at different times, but are read together.
     assert front.counts == {"voucherify": 1 + 50 + 1}
 
 
@@ -117,7 +117,7 @@ async def test_calls_in_flight_are_bounded(at_once: int) -> None:
 
 @pytest.mark.parametrize("key", READABLE)
 async def test_one_segment_under_three_aliases(front: Front, key: str) -> None:
-    """The same segment asked three times is read once, also as a node and by filter."""
+    """A segment that is selected three times is read once, also as a node and by filter."""
     id_ = segment_id(
         key, {"stuut": "seg_ChSVXpe3", "voucherify": APP_BETA, "emporix": "staff"}[key]
     )
@@ -155,7 +155,7 @@ async def test_one_segment_under_three_aliases(front: Front, key: str) -> None:
 async def test_several_segments_under_aliases(
     front: Front, key: str, segments: list[str], call: str
 ) -> None:
-    """Different segments of one provider, asked by different root fields, come in one call."""
+    """Different segments of one provider, selected by different root fields, come in one call."""
     fields = " ".join(
         f'f{place}: segment(id: "{segment_id(key, each)}") {{ externalId }}'
         for place, each in enumerate(segments)
@@ -168,7 +168,7 @@ async def test_several_segments_under_aliases(
 
 
 async def test_one_list_twice(front: Front) -> None:
-    """The same list under two aliases, with other fields, is asked of each provider once."""
+    """The same list under two aliases, with other fields, is read once from each provider."""
     shown = await front.data(
         """{
           a: segments(first: 10) { nodes { id } }
@@ -181,7 +181,7 @@ async def test_one_list_twice(front: Front) -> None:
 
 
 async def test_list_primes_what_is_below_it(front: Front) -> None:
-    """A segment or customer that a list has told whole is not read again by its id."""
+    """A segment or customer that a list has completely is not read again by its id."""
     await front.data(
         """{ segments(filter: {providers: ["voucherify"]}) {
           nodes { assignments(first: 2) { nodes { segment { status } customer { email } } } }

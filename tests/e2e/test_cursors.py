@@ -1,4 +1,4 @@
-"""Cursors and sizes of pages: what is refused, and that nothing is asked for it."""
+"""Invalid cursors and page sizes are refused without a call."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any

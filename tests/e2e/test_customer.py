@@ -27,7 +27,7 @@ IDENTITIES = {
     ("key", "name"), [(key, name) for key, told in IDENTITIES.items() for name in told]
 )
 async def test_customer_has_one_id(front: Front, key: str, name: str) -> None:
-    """By whatever key of the provider a customer is asked for, it has one id."""
+    """A customer has one id, whichever key of the provider it is read by."""
     expected = {
         "customer": {
             "id": customer_id(key, HIRO_AT[key]),
@@ -73,7 +73,7 @@ async def test_customer_has_one_id(front: Front, key: str, name: str) -> None:
 async def test_customer_by_neither_or_both(
     front: Front, given: Mapping[str, Any], message: str
 ) -> None:
-    """A customer is asked for in exactly one way."""
+    """A customer is identified in exactly one way."""
     answer = await front.ask(CUSTOMER, given)
 
     assert answer == {

@@ -37,7 +37,7 @@ SHOPPER = person(40)
 
 
 @pytest.mark.parametrize(
-    ("only_active", "found"),
+    ("only_active", "result"),
     [
         (
             False,
@@ -52,15 +52,15 @@ SHOPPER = person(40)
     ],
 )
 async def test_only_active_minds_validity(
-    front: Front, found: list[str], *, only_active: bool
+    front: Front, result: list[str], *, only_active: bool
 ) -> None:
     """`onlyActive` means switched on and valid now: the rest is neither row nor total."""
     given = {"id": customer_id("emporix", SHOPPER.emporix_id or ""), "onlyActive": only_active}
 
     shown = (await front.data(SEGMENTS, given))["customer"]["segments"]
 
-    assert names(shown) == found
-    assert shown["totalCount"] == len(found)
+    assert names(shown) == result
+    assert shown["totalCount"] == len(result)
 
 
 async def test_cursor_of_all_segments_is_none_of_the_active(front: Front) -> None:

@@ -35,7 +35,7 @@ B2B_PARTNERS = segment_id("emporix", "b2b-partners")
 
 
 def source(key: str, total: int | None, error: str | None = None) -> dict[str, Any]:
-    """Return the row of a provider that was asked."""
+    """Return the source of a provider that was called."""
     return {
         "provider": {"key": key},
         "origin": None if error else "LIVE",
@@ -50,13 +50,13 @@ NO_EMAIL = source("instaleap", None, "UNSUPPORTED")
 @pytest.mark.parametrize("first", [7, 50, 100, 250])
 async def test_pages(front: Front, first: int) -> None:
     """All 515 customers come once, provider after provider, whatever the size of a page."""
-    found: list[Any] = []
+    result: list[Any] = []
     after = None
     pages = 0
     while True:
         front.forget()
         page = (await front.data(LIST, {"first": first, "after": after}))["customers"]
-        found += page["nodes"]
+        result += page["nodes"]
         pages += 1
         for key, largest in (("stuut", 200), ("voucherify", 100), ("emporix", 200)):
             # A part that begins in the middle of a numbered page may need one call more.
@@ -67,13 +67,13 @@ async def test_pages(front: Front, first: int) -> None:
 
     whole = [(await front.data(LIST, {"filter": {"providers": [key]}})) for key in READABLE]
     assert pages == math.ceil(515 / first)
-    assert len(found) == len({node["id"] for node in found}) == 515
-    assert found == [node for part in whole for node in part["customers"]["nodes"]]
+    assert len(result) == len({node["id"] for node in result}) == 515
+    assert result == [node for part in whole for node in part["customers"]["nodes"]]
     assert [part["customers"]["totalCount"] for part in whole] == [75, 240, 200]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found", "sources", "counts"),
+    ("wanted", "result", "sources", "counts"),
     [
         (
             {"email": HIRO.email},
@@ -149,17 +149,17 @@ async def test_pages(front: Front, first: int) -> None:
 async def test_filter(
     front: Front,
     wanted: Mapping[str, Any],
-    found: Sequence[str],
+    result: Sequence[str],
     sources: Sequence[Any],
     counts: Mapping[str, int],
 ) -> None:
-    """All parts hold; who cannot find customers so is named in the sources."""
+    """All conditions hold; providers without this filter are reported in `sources`."""
     shown = (await front.data(LIST, {"filter": wanted}))["customers"]
 
     totals = [row["totalCount"] for row in sources]
     assert shown == {
         "totalCount": None if None in totals else sum(totals),
-        "nodes": [{"id": id_, "name": shown_name(id_)} for id_ in found],
+        "nodes": [{"id": id_, "name": shown_name(id_)} for id_ in result],
         "pageInfo": shown["pageInfo"],
         "sources": list(sources),
     }
@@ -183,7 +183,7 @@ def shown_name(id_: str) -> str | None:
     ids=str,
 )
 async def test_refused_filter(front: Front, wanted: Mapping[str, Any], message: str) -> None:
-    """A filter that names nothing of ours is refused, and nobody is asked."""
+    """A filter with an invalid id is refused without a call."""
     answer = await front.ask(LIST, {"filter": wanted})
 
     assert answer["data"] is None
@@ -218,7 +218,7 @@ async def test_customer_of_two_legal_entities_comes_once(
         f" {{ {page} }}",
         "segment": f"segment(id: $id) {{ customers(first: $first, after: $after) {{ {page} }} }}",
     }[field]
-    found: list[str] = []
+    result: list[str] = []
     after = None
     while True:
         shown = await front.data(
@@ -226,11 +226,11 @@ async def test_customer_of_two_legal_entities_comes_once(
             {"id": B2B_PARTNERS, "first": first, "after": after},
         )
         connection = shown.get("customers") or shown["segment"]["customers"]
-        found += [node["id"] for node in connection["nodes"]]
+        result += [node["id"] for node in connection["nodes"]]
         if not connection["pageInfo"]["hasNextPage"]:
             break
         after = connection["pageInfo"]["endCursor"]
 
     # 40 assignments of 32 customers, 8 of whom buy for two companies.
-    assert len(found) == len(set(found)) == 32
-    assert found[0] == AT_EMPORIX
+    assert len(result) == len(set(result)) == 32
+    assert result[0] == AT_EMPORIX

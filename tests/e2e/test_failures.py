@@ -47,7 +47,12 @@ query($s: ID!, $c: ID!, $cs: [ID!]!, $ss: [ID!]!, $key: String!, $healthy: Strin
 """
 SECRETS = [
     SECRET,
-    *(secret for told in CREDENTIALS.values() for secret in told.values() if len(secret) > 8),
+    *(
+        secret
+        for expected in CREDENTIALS.values()
+        for secret in expected.values()
+        if len(secret) > 8
+    ),
 ]
 
 
@@ -60,18 +65,20 @@ async def failing(key: str, failure: Failure) -> AsyncIterator[Front]:
         yield front
 
 
-async def asked(front: Front, query: str, variables: Mapping[str, Any] | None = None) -> Any:
+async def query_failing(
+    front: Front, query: str, variables: Mapping[str, Any] | None = None
+) -> Any:
     """Return the answer beside the request's id; no secret may stand in either."""
     reply = await front.client.post("/graphql", json={"query": query, "variables": variables})
     assert reply.status_code == 200
-    told = f"{reply.text} {reply.headers}"
-    assert [secret for secret in SECRETS if secret in told] == []
+    expected = f"{reply.text} {reply.headers}"
+    assert [secret for secret in SECRETS if secret in expected] == []
     return without_cost(reply.json()), reply.headers["x-request-id"]
 
 
 async def assert_stands_in_sources(front: Front, key: str, failure: Failure) -> None:
     """Assert that the failure stands in the sources alone, and that the rest is whole."""
-    answer, request_id = await asked(front, LIST)
+    answer, request_id = await query_failing(front, LIST)
 
     assert answer.keys() == {"data"}
     segments = answer["data"]["segments"]
@@ -84,7 +91,7 @@ async def assert_stands_in_sources(front: Front, key: str, failure: Failure) -> 
         "provider": {"key": key},
         "origin": None,
         "totalCount": None,
-        "error": {**failure.told(key), "requestId": request_id},
+        "error": {**failure.extensions(key), "requestId": request_id},
     }
     assert by_key == {
         each: {
@@ -102,7 +109,7 @@ async def assert_stands_at_paths(front: Front, key: str, failure: Failure) -> No
     """Assert that each field of the provider's is null with an error, and no other is."""
     healthy = next(each for each in READABLE if each != key)
     segment, customer = segment_id(key, "seg_1"), customer_id(key, "cust_1")
-    answer, request_id = await asked(
+    answer, request_id = await query_failing(
         front,
         EVERYWHERE,
         {
@@ -115,8 +122,8 @@ async def assert_stands_at_paths(front: Front, key: str, failure: Failure) -> No
         },
     )
 
-    told = dict(failure.told(key))
-    message = told.pop("message")
+    expected = dict(failure.extensions(key))
+    message = expected.pop("message")
     data, errors = answer["data"], answer["errors"]
     assert names(data.pop("healthy")["segments"]) == list(NAMES[healthy])
     assert data == {
@@ -133,7 +140,7 @@ async def assert_stands_at_paths(front: Front, key: str, failure: Failure) -> No
     ]
     for error in errors:
         assert error["message"] == message
-        assert error["extensions"] == {**told, "provider": key, "requestId": request_id}
+        assert error["extensions"] == {**expected, "provider": key, "requestId": request_id}
         assert error.keys() == {"message", "locations", "path", "extensions"}
 
 
@@ -144,7 +151,7 @@ async def test_failure(key: str, name: str) -> None:
     failure = FAILURES[name]
     async with failing(key, failure) as front:
         await assert_stands_in_sources(front, key, failure)
-    # Stuut's null is a partner without a segment; and who was told to wait is not asked again.
+    # Stuut's null is a partner without a segment; a provider that requests a delay is not called.
     if (key, name) != ("stuut", "null") and failure.retry_after_ms is None:
         async with failing(key, failure) as front:
             await assert_stands_at_paths(front, key, failure)
@@ -152,7 +159,7 @@ async def test_failure(key: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["unreachable", "500", "HTML"])
 async def test_failed_part_is_asked_again_by_the_next_page(name: str) -> None:
-    """A provider that failed promises no page; it is asked again when one is asked for."""
+    """A provider that failed has no next page; it is called again for the next request."""
     failure = FAILURES[name]
     query = """query($after: String) { segments(first: 30, after: $after) {
       nodes { name } pageInfo { hasNextPage endCursor } sources { error { code } }
@@ -207,7 +214,7 @@ async def test_failure_below_a_segment(front: Front, field: str, operation: str)
         await (broken if is_below else real)(scope, receive, send)
 
     front.providers.instead["emporix"] = partly
-    answer, request_id = await asked(
+    answer, request_id = await query_failing(
         front,
         f"query($id: ID!) {{ segment(id: $id) {{ name {field} }} }}",
         {"id": segment_id("emporix", "golden")},
@@ -215,8 +222,8 @@ async def test_failure_below_a_segment(front: Front, field: str, operation: str)
 
     path = ["segment", field.partition(" ")[0]]
     assert answer["data"] == {"segment": {"name": "Golden customers", path[1]: None}}
-    told = dict(FAILURES["500"].told("emporix"))
-    message = told.pop("message")
+    expected = dict(FAILURES["500"].extensions("emporix"))
+    message = expected.pop("message")
     assert [(e["path"], e["message"], e["extensions"]) for e in answer["errors"]] == [
-        (path, message, {**told, "provider": "emporix", "requestId": request_id})
+        (path, message, {**expected, "provider": "emporix", "requestId": request_id})
     ]

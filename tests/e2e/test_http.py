@@ -111,7 +111,7 @@ async def test_operations_that_there_are_not(front: Front, kind: str) -> None:
 
 
 async def test_mutation_by_get(front: Front) -> None:
-    """A mutation by GET is refused with 405, and told what would do."""
+    """A mutation by GET is refused with 405 and a message that names the right method."""
     reply = await front.client.get("/graphql", params={"query": "mutation { __typename }"})
 
     message = "GET is for queries; send a mutation by POST."
@@ -194,9 +194,9 @@ async def test_request_ids(front: Front) -> None:
     """Every answer to an operation has an id of its own, under which the log has it."""
     replies = [await post(front, {"query": query}) for query in (KEYS, KEYS, "{ x }")]
 
-    found = [reply.headers["x-request-id"] for reply in replies]
-    assert len(set(found)) == 3
-    assert all(len(each) == 32 and each.isalnum() for each in found)
+    result = [reply.headers["x-request-id"] for reply in replies]
+    assert len(set(result)) == 3
+    assert all(len(each) == 32 and each.isalnum() for each in result)
 
 
 async def test_errors_and_data_together(front: Front) -> None:

@@ -39,7 +39,7 @@ def row(customer: str, segment: str, *, is_member: bool | None) -> Mapping[str, 
 
 
 async def test_memberships(front: Front) -> None:
-    """One row for each pair in the order asked; null across providers; False for unknown."""
+    """One row per pair in the order given; null across providers; false for unknown."""
     shown = await front.data(
         MEMBERSHIPS,
         {
@@ -214,7 +214,7 @@ async def test_memberships_in_no_such_segment(front: Front) -> None:
 async def test_memberships_of_nothing(
     front: Front, customers: Sequence[str], segments: Sequence[str]
 ) -> None:
-    """Nothing asked, nothing told, nobody called."""
+    """An empty test returns no rows and makes no calls."""
     given = {"customers": customers, "segments": segments}
 
     assert await front.data(MEMBERSHIPS, given) == {"segmentMemberships": []}
@@ -222,7 +222,7 @@ async def test_memberships_of_nothing(
 
 
 async def test_repeated_memberships(front: Front) -> None:
-    """What is asked twice is told twice and read once."""
+    """A pair that is given twice is returned twice and read once."""
     given = {"customers": [AT_EMPORIX, AT_EMPORIX], "segments": [B2B, B2B]}
 
     shown = await front.data(MEMBERSHIPS, given)
@@ -262,7 +262,7 @@ query($input: SegmentItemsMatchInput!) { segmentItemsMatch(input: $input) { exte
 
 
 @pytest.mark.parametrize(
-    ("items", "segments", "found"),
+    ("items", "segments", "result"),
     [
         # p1003 and p1004 themselves; the others of espresso by their category.
         (["p1001", "p1003", "p1004", "p1012"], ["golden"], ["p1003", "p1004"]),
@@ -273,9 +273,9 @@ query($input: SegmentItemsMatchInput!) { segmentItemsMatch(input: $input) { exte
     ids=str,
 )
 async def test_items_match(
-    front: Front, items: Sequence[str], segments: Sequence[str], found: Sequence[str]
+    front: Front, items: Sequence[str], segments: Sequence[str], result: Sequence[str]
 ) -> None:
-    """Those items are told that are in any active segment of these, in one call."""
+    """The items in any of these active segments are returned, in one call."""
     given = {
         "provider": "emporix",
         "siteCode": "main",
@@ -285,7 +285,7 @@ async def test_items_match(
 
     shown = await front.data(MATCH, {"input": given})
 
-    assert shown["segmentItemsMatch"] == [{"externalId": key} for key in found]
+    assert shown["segmentItemsMatch"] == [{"externalId": key} for key in result]
     assert front.calls == ["POST /customer-segment/sandbox/segments/match"]
 
 

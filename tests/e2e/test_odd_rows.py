@@ -206,6 +206,6 @@ async def test_one_thing_without_an_id_opens_no_circuit(front: Front) -> None:
     query = """query ($id: ID!) { segment(id: $id) { name }
         provider(key: "emporix") { health { circuit } } }"""
     for _ in range(6):
-        told = await front.ask(query, {"id": segment_id("emporix", "seg_1")})
-    assert told["data"] == {"segment": None, "provider": {"health": {"circuit": "CLOSED"}}}
-    assert [each["extensions"]["code"] for each in told["errors"]] == ["PROVIDER_MALFORMED"]
+        response = await front.ask(query, {"id": segment_id("emporix", "seg_1")})
+    assert response["data"] == {"segment": None, "provider": {"health": {"circuit": "CLOSED"}}}
+    assert [each["extensions"]["code"] for each in response["errors"]] == ["PROVIDER_MALFORMED"]

@@ -115,8 +115,8 @@ async def counts(port: int) -> Mapping[str, int]:
             told = await client.get(f"http://127.0.0.1:{port}/calls")
         except httpx.TransportError:
             return {}
-    found: Mapping[str, int] = told.json()
-    return found
+    calls_by_path: Mapping[str, int] = told.json()
+    return calls_by_path
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
@@ -130,13 +130,13 @@ async def until_called(port: int, *kinds: str) -> None:
     """Wait until the sandbox is there and each of these providers has got a call."""
 
     async def holds() -> bool:
-        found = await counts(port)
-        return bool(found) and all(found[kind] for kind in kinds)
+        calls_by_path = await counts(port)
+        return bool(calls_by_path) and all(calls_by_path[kind] for kind in kinds)
 
     await until(holds)
 
 
-async def asked(client: httpx.AsyncClient) -> Any:
+async def list_segments(client: httpx.AsyncClient) -> Any:
     """Return the list, which never comes with an error."""
     reply = await client.post("/graphql", json={"query": LIST})
     assert reply.status_code == 200
@@ -177,21 +177,21 @@ async def test_providers_die_in_mid_flight_and_come_back(settings: Settings, por
         # In this sandbox every answer takes longer than the test waits for it.
         async with sandbox(port, "--latency-ms", "4000") as process:
             await until_called(port)
-            asking = asyncio.create_task(asked(client))
+            asking = asyncio.create_task(list_segments(client))
             await until_called(port, "stuut", "voucherify", "emporix")
             process.kill()
             in_flight = await asking
-        after = await asked(client)
+        after = await list_segments(client)
         alive = await client.get("/livez")
 
         async with sandbox(port):
             await until_called(port)
 
             async def is_whole() -> bool:
-                return bool((await asked(client))["sources"] == WHOLE)
+                return bool((await list_segments(client))["sources"] == WHOLE)
 
             await until(is_whole)
-            back = await asked(client)
+            back = await list_segments(client)
 
     assert in_flight == {"nodes": [], "sources": GONE}
     assert after == {"nodes": [], "sources": GONE}

@@ -81,8 +81,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         timeout=120,
     )
     assert run.returncode == 0, run.stderr
-    found = json.loads(run.stdout)
-    return {"sdl": found["sdl"], **dict(zip(QUERIES, found["answers"], strict=True))}
+    result = json.loads(run.stdout)
+    return {"sdl": result["sdl"], **dict(zip(QUERIES, result["answers"], strict=True))}
 
 
 def rows(answer: Any) -> int:

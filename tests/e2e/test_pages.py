@@ -42,7 +42,7 @@ async def test_graphiql(front: Front, pages: Path, accept: str) -> None:
 
 @pytest.mark.usefixtures("pages")
 async def test_pages_that_are_not_built(front: Front) -> None:
-    """Without the pages a browser is told what to do; the API works."""
+    """Without the built pages a browser gets instructions; the API works."""
     reply = await front.client.get("/graphql", headers={"accept": "text/html"})
 
     assert reply.status_code == 503

@@ -30,7 +30,7 @@ CANNOT = {
 
 
 async def test_capabilities_of_reading(front: Front) -> None:
-    """Each provider tells in advance what can be read of it; nobody is asked."""
+    """Capabilities are known in advance, without a call."""
     shown = await front.data("{ providers { key capabilities { operation supported } } }")
 
     assert {
@@ -45,7 +45,7 @@ async def test_capabilities_of_reading(front: Front) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "found"),
+    ("keys", "result"),
     [
         (None, PROVIDERS),
         (["emporix", "stuut"], ("stuut", "emporix")),
@@ -55,12 +55,12 @@ async def test_capabilities_of_reading(front: Front) -> None:
     ids=str,
 )
 async def test_providers_by_keys(
-    front: Front, keys: Sequence[str] | None, found: Sequence[str]
+    front: Front, keys: Sequence[str] | None, result: Sequence[str]
 ) -> None:
     """Those with these keys, in configuration order; no keys are none."""
     shown = await front.data("query($k: [String!]) { providers(keys: $k) { key } }", {"k": keys})
 
-    assert shown == {"providers": [{"key": key} for key in found]}
+    assert shown == {"providers": [{"key": key} for key in result]}
 
 
 async def test_provider_by_key(front: Front) -> None:
@@ -76,7 +76,7 @@ async def test_provider_by_key(front: Front) -> None:
 
 
 async def test_limits(front: Front) -> None:
-    """A bound is documented; how much of it is used is asked for only when selected."""
+    """The maximum is documented; the current usage is read only if selected."""
     bounds = await front.data("{ providers { key limits { name maximum } } }")
     assert front.calls == []
     used = await front.data('{ provider(key: "voucherify") { limits { name current } } }')
@@ -146,12 +146,12 @@ async def test_health_after_calls(front: Front) -> None:
         "emporix": "UP",
     }
     for key in ("stuut", "voucherify", "emporix"):
-        told = health[key]
-        assert 0 < told["latencyMsP50"] <= told["latencyMsP95"]
+        figures = health[key]
+        assert 0 < figures["latencyMsP50"] <= figures["latencyMsP95"]
         for name in ("latencyMsP50", "latencyMsP95"):
-            assert told[name] == round(told[name], 1)
-        assert told["lastSuccessAt"].endswith("Z")
-        assert told["lastError"] is None
+            assert figures[name] == round(figures[name], 1)
+        assert figures["lastSuccessAt"].endswith("Z")
+        assert figures["lastError"] is None
 
 
 PART = """query($key: String!, $filter: SegmentFilter, $first: Int, $after: String) {
@@ -162,7 +162,7 @@ PART = """query($key: String!, $filter: SegmentFilter, $first: Int, $after: Stri
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found"),
+    ("wanted", "result"),
     [
         ({}, EVERY_NAME[24:]),
         ({"siteCode": "outlet", "status": "INACTIVE"}, ("Staff discount",)),
@@ -173,12 +173,12 @@ PART = """query($key: String!, $filter: SegmentFilter, $first: Int, $after: Stri
     ids=str,
 )
 async def test_segments_of_one_provider(
-    front: Front, wanted: dict[str, Any], found: Sequence[str]
+    front: Front, wanted: dict[str, Any], result: Sequence[str]
 ) -> None:
     """A provider lists its own part; the parts of a filter all hold, `providers` too."""
     shown = await front.data(PART, {"key": "emporix", "filter": wanted})
 
-    assert names(shown["provider"]["segments"]) == list(found)
+    assert names(shown["provider"]["segments"]) == list(result)
     assert set(front.counts) <= {"emporix"}
 
 

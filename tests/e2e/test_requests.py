@@ -58,10 +58,10 @@ async def test_what_is_no_request(front: Front, body: bytes, message: str | None
     """A body that is no GraphQL request is refused with 400, in one sentence."""
     reply = await post(front, body)
 
-    status, media_type, told, code = refusal(reply)
+    status, media_type, actual, code = refusal(reply)
     assert (status, media_type, code) == (400, JSON, "BAD_USER_INPUT")
     if message is not None:
-        assert told == message
+        assert actual == message
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ query($id: ID!) {
 
 
 async def test_segment_of_stuut(front: Front) -> None:
-    """A segment of Stuut has a rule and a rank; no language is told."""
+    """A segment of Stuut has a rule and a rank; no language is known."""
     shown = await front.data(WHOLE, {"id": segment_id("stuut", DACH_STRATEGIC)})
 
     conditions = {
@@ -92,7 +92,7 @@ NEVER_BOUGHT_RULE = {"junction": "and", "summary.orders.total_count": {"conditio
 
 
 @pytest.mark.parametrize(
-    ("segment", "found"),
+    ("segment", "result"),
     [
         (
             NEVER_BOUGHT,
@@ -152,19 +152,21 @@ NEVER_BOUGHT_RULE = {"junction": "and", "summary.orders.total_count": {"conditio
     ],
     ids=["auto-update", "passive", "static"],
 )
-async def test_segment_of_voucherify(front: Front, segment: str, found: Mapping[str, Any]) -> None:
+async def test_segment_of_voucherify(
+    front: Front, segment: str, result: Mapping[str, Any]
+) -> None:
     """The three types of Voucherify's segments differ in rule and events."""
     shown = (await front.data(WHOLE, {"id": segment_id("voucherify", segment)}))["segment"]
 
     raw = shown.pop("raw")
     assert (raw["id"], raw["name"], raw["created_at"]) == (
         segment,
-        found["name"],
-        found["createdAt"],
+        result["name"],
+        result["createdAt"],
     )
     assert shown == {
         "externalId": segment,
-        "names": [{"language": "und", "text": found["name"]}],
+        "names": [{"language": "und", "text": result["name"]}],
         "description": None,
         "descriptions": [],
         "status": "ACTIVE",
@@ -177,7 +179,7 @@ async def test_segment_of_voucherify(front: Front, segment: str, found: Mapping[
         "attributes": None,
         "origin": "LIVE",
         "provider": {"key": "voucherify", "kind": "voucherify", "displayName": "Voucherify"},
-        **found,
+        **result,
     }
 
 
@@ -275,7 +277,7 @@ IN_GERMAN = "Die höchste Stufe des Treueprogramms"
 async def test_texts_by_language(
     front: Front, argument: str | None, header: str | None, name: str, description: str
 ) -> None:
-    """The language asked for, its base, what the caller accepts, the provider's default."""
+    """The requested language, its base, what the caller accepts, the provider's default."""
     query = """query($id: ID!, $language: String) {
       segment(id: $id) { name(language: $language) description(language: $language) }
     }"""
@@ -301,7 +303,7 @@ async def test_several_languages_in_one_query(front: Front) -> None:
 
 @pytest.mark.parametrize("key", READABLE)
 async def test_fragments_and_type_names(front: Front, key: str) -> None:
-    """A segment is a node, told apart by its type name, and shown through fragments."""
+    """A segment is a node, identified by its type name, and shown through fragments."""
     shown = await front.data(
         """query($id: ID!) { node(id: $id) { __typename id ...Named } }
         fragment Named on Segment { externalId ... { provider { key } } }""",

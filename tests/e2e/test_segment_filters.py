@@ -45,7 +45,7 @@ EMPORIX_ACTIVE = [name for name in EMPORIX if name not in EMPORIX_INACTIVE]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found", "counts"),
+    ("wanted", "result", "counts"),
     [
         ({}, [*STUUT, *VOUCHERIFY, *EMPORIX], ONE_EACH),
         ({"providers": ["emporix", "stuut"]}, [*STUUT, *EMPORIX], {"stuut": 1, "emporix": 1}),
@@ -108,7 +108,7 @@ EMPORIX_ACTIVE = [name for name in EMPORIX if name not in EMPORIX_INACTIVE]
             ["Customer advisory board"],
             ONE_EACH,
         ),
-        # A bound between two milliseconds, on which the provider cannot be asked.
+        # A bound between two milliseconds, which the provider cannot express.
         (
             {"createdBefore": "2023-05-15T14:02:08.077001Z"},
             ["App beta testers", "Customer advisory board"],
@@ -162,13 +162,13 @@ EMPORIX_ACTIVE = [name for name in EMPORIX if name not in EMPORIX_INACTIVE]
 async def test_filter(
     front: Front,
     wanted: Mapping[str, Any],
-    found: Sequence[str],
+    result: Sequence[str],
     counts: Mapping[str, int] | None,
 ) -> None:
-    """All parts hold; a provider that has no such segments is not asked."""
+    """All conditions hold; a provider without such segments is not called."""
     shown = (await front.data(LIST, {"filter": wanted}))["segments"]
 
-    assert names(shown) == list(found)
+    assert names(shown) == list(result)
     assert shown["pageInfo"] == {"hasNextPage": False}
     if counts is not None:
         assert front.counts == counts
@@ -218,7 +218,7 @@ async def test_sources_of_those_not_asked(front: Front) -> None:
     ids=str,
 )
 async def test_refused_filter(front: Front, wanted: Mapping[str, Any], message: str) -> None:
-    """A filter that names nothing of ours is refused, and nobody is asked."""
+    """A filter with an invalid id is refused without a call."""
     answer = await front.ask(LIST, {"filter": wanted})
 
     assert answer == {
@@ -236,7 +236,7 @@ async def test_refused_filter(front: Front, wanted: Mapping[str, Any], message: 
 
 
 @pytest.mark.parametrize(
-    ("native", "code", "asked"),
+    ("native", "code", "call_count"),
     [
         ({"provider": "voucherify", "q": "no JSON"}, "BAD_USER_INPUT", 0),
         ({"provider": "voucherify", "q": '{"junction": "or"}'}, "BAD_USER_INPUT", 0),
@@ -246,7 +246,7 @@ async def test_refused_filter(front: Front, wanted: Mapping[str, Any], message: 
     ids=str,
 )
 async def test_native_filter_that_its_provider_refuses(
-    front: Front, native: Mapping[str, Any], code: str, asked: int
+    front: Front, native: Mapping[str, Any], code: str, call_count: int
 ) -> None:
     """A query that one provider cannot take stands in its source."""
     shown = (await front.data(LIST, {"filter": {"native": native}}))["segments"]
@@ -258,7 +258,7 @@ async def test_native_filter_that_its_provider_refuses(
         ],
         "pageInfo": {"hasNextPage": False},
     }
-    assert len(front.calls) == asked
+    assert len(front.calls) == call_count
 
 
 @pytest.mark.parametrize("first", [1, 3])
@@ -269,17 +269,17 @@ async def test_pages_of_a_filter(front: Front, first: int) -> None:
         nodes { name } pageInfo { hasNextPage endCursor }
       }
     }"""
-    found: list[str] = []
+    result: list[str] = []
     after = None
     while True:
         page = (await front.data(query, {"first": first, "after": after}))["segments"]
-        found += names(page)
+        result += names(page)
         if not page["pageInfo"]["hasNextPage"]:
             break
         assert len(page["nodes"]) == first
         after = page["pageInfo"]["endCursor"]
 
-    assert found == [
+    assert result == [
         *(name for name in STUUT if "er" in name.casefold()),
         *(name for name in VOUCHERIFY if "er" in name.casefold()),
         *(
@@ -288,4 +288,4 @@ async def test_pages_of_a_filter(front: Front, first: int) -> None:
             if any("er" in name.casefold() for name in segment.name.values())
         ),
     ]
-    assert len(found) == 23
+    assert len(result) == 23

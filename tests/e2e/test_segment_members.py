@@ -51,11 +51,11 @@ async def test_items(front: Front) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "found"),
+    ("kind", "result"),
     [("PRODUCT", ["p1003", "p1004"]), ("CATEGORY", ["cat-espresso"])],
 )
 @pytest.mark.parametrize("first", [1, 250])
-async def test_items_of_a_type(front: Front, kind: str, found: Sequence[str], first: int) -> None:
+async def test_items_of_a_type(front: Front, kind: str, result: Sequence[str], first: int) -> None:
     """Only items of the type are listed and counted."""
     given: dict[str, Any] = {
         "id": segment_id("emporix", "golden"),
@@ -66,12 +66,12 @@ async def test_items_of_a_type(front: Front, kind: str, found: Sequence[str], fi
     while True:
         shown = (await front.data(ITEMS, given))["segment"]["items"]
         keys += [node["externalId"] for node in shown["nodes"]]
-        assert shown["totalCount"] == len(found)
+        assert shown["totalCount"] == len(result)
         if not shown["pageInfo"]["hasNextPage"]:
             break
         given["after"] = shown["pageInfo"]["endCursor"]
 
-    assert keys == list(found)
+    assert keys == list(result)
 
 
 @pytest.mark.parametrize("key", ["voucherify", "emporix"])

@@ -20,7 +20,7 @@ BY_UPDATE = (*EMPORIX[:6], "Summer sale 2025", *EMPORIX[7:])
 
 
 @pytest.mark.parametrize(
-    ("key", "reverse", "found"),
+    ("key", "reverse", "result"),
     [
         ("PROVIDER", False, EVERY_NAME),
         (None, None, EVERY_NAME),
@@ -32,18 +32,18 @@ BY_UPDATE = (*EMPORIX[:6], "Summer sale 2025", *EMPORIX[7:])
     ],
 )
 async def test_order(
-    front: Front, key: str | None, found: Sequence[str], *, reverse: bool | None
+    front: Front, key: str | None, result: Sequence[str], *, reverse: bool | None
 ) -> None:
     """Rows without a value come last in both directions, by provider and id."""
     shown = (await front.data(ORDER, {"key": key, "reverse": reverse}))["segments"]
 
-    assert names(shown)[: len(found)] == list(found)
+    assert names(shown)[: len(result)] == list(result)
     rest = [
         (PROVIDERS.index(node["provider"]["key"]), node["externalId"])
-        for node in shown["nodes"][len(found) :]
+        for node in shown["nodes"][len(result) :]
     ]
     assert rest == sorted(rest)
-    assert len(found) + len(rest) == len(EVERY_NAME)
+    assert len(result) + len(rest) == len(EVERY_NAME)
     assert front.counts == {"stuut": 1, "voucherify": 1, "emporix": 1}
 
 
@@ -62,17 +62,17 @@ async def test_order_by_name(front: Front, *, reverse: bool) -> None:
     """Names are compared ignoring case."""
     shown = await front.data(ORDER, {"key": "NAME", "reverse": reverse})
 
-    found = names(shown["segments"])
-    assert found == sorted(EVERY_NAME, key=str.casefold, reverse=reverse)
+    result = names(shown["segments"])
+    assert result == sorted(EVERY_NAME, key=str.casefold, reverse=reverse)
 
 
 async def test_order_by_name_in_the_callers_language(front: Front) -> None:
     """The names compared are those that the caller is shown."""
     shown = await front.data(ORDER, {"key": "NAME"}, accept_language="de-AT, en;q=0.5")
 
-    found = names(shown["segments"])
-    assert "Goldkunden" in found
-    assert found == sorted(found, key=str.casefold)
+    result = names(shown["segments"])
+    assert "Goldkunden" in result
+    assert result == sorted(result, key=str.casefold)
 
 
 @pytest.mark.parametrize("key", ["PROVIDER", "NAME", "CREATED_AT", "UPDATED_AT", "PRIORITY"])
@@ -80,17 +80,17 @@ async def test_pages_of_an_order(front: Front, key: str) -> None:
     """Its pages, backwards, are the list cut into pieces."""
     given = {"key": key, "reverse": True}
     whole = (await front.data(ORDER, given))["segments"]
-    found = []
+    result = []
     after = None
     for size in (7, 7, 7, 7, 7, 5):
         page = (await front.data(ORDER, {**given, "first": 7, "after": after}))["segments"]
         assert len(page["nodes"]) == size
         assert page["pageInfo"]["hasNextPage"] is (size == 7)
-        found += page["nodes"]
+        result += page["nodes"]
         after = page["pageInfo"]["endCursor"]
 
-    assert found == whole["nodes"]
-    assert len(found) == len(EVERY_NAME)
+    assert result == whole["nodes"]
+    assert len(result) == len(EVERY_NAME)
 
 
 @pytest.mark.parametrize("key", ["NAME", "PROVIDER"])
@@ -122,7 +122,7 @@ async def test_pages_while_segments_come_and_go(key: str) -> None:
 
 
 async def test_total_of_an_order(front: Front) -> None:
-    """What was counted anyway is told, on whatever page."""
+    """A total that is known anyway is returned on every page."""
     query = "{ segments(first: 1, sortKey: NAME) { totalCount } }"
 
     assert await front.data(query) == {"segments": {"totalCount": 40}}

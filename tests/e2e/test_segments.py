@@ -101,12 +101,12 @@ async def test_every_cursor_goes_on_behind_its_row(front: Front) -> None:
     """The list goes on behind any edge, not only behind a page's last."""
     edges = (await walked(front, 40))[0]["edges"]
 
-    found = [
+    result = [
         names((await front.data(PAGE, {"first": 3, "after": edges[row]["cursor"]}))["segments"])
         for row in (0, 6, 7, 8, 16, 22, 23, 24, 38, 39)
     ]
 
-    assert found == [
+    assert result == [
         list(EVERY_NAME[row + 1 : row + 4]) for row in (0, 6, 7, 8, 16, 22, 23, 24, 38, 39)
     ]
 
@@ -130,7 +130,7 @@ def source(key: str, origin: str | None, total: int | None) -> dict[str, Any]:
 
 
 async def test_sources(front: Front) -> None:
-    """Each page says of each provider where its rows come from; null when it was not asked."""
+    """Each page has the origin of each provider's rows; null if it was not called."""
     first = (await front.data(SOURCES, {"first": 12}))["segments"]
     cursor = first["pageInfo"]["endCursor"]
     second = (await front.data(SOURCES, {"first": 12, "after": cursor}))["segments"]
@@ -160,9 +160,9 @@ async def test_fetched_at_and_request_id_of_sources(front: Front) -> None:
     reply = await front.client.post("/graphql", json={"query": query})
     shown = reply.json()["data"]
 
-    told = [row["fetchedAt"] for row in shown["well"]["sources"]]
-    assert [moment is None for moment in told] == [False, False, True, False]
-    assert all(moment.endswith("Z") for moment in told if moment)
+    fetched = [row["fetchedAt"] for row in shown["well"]["sources"]]
+    assert [moment is None for moment in fetched] == [False, False, True, False]
+    assert all(moment.endswith("Z") for moment in fetched if moment)
     assert [row["error"] for row in shown["well"]["sources"]] == [None] * 4
     request_id = reply.headers["x-request-id"]
     assert shown["ill"]["sources"] == [{"fetchedAt": None, "error": {"requestId": request_id}}]

@@ -1,4 +1,4 @@
-"""Lists of providers that give smaller pages than they are asked for: all rows, none twice."""
+"""Providers that return smaller pages than requested: all rows, none twice."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -31,17 +31,17 @@ def cap(front: Front, provider: Any, rows: int) -> None:
 
 async def walked(front: Front, query: str, provider: str, first: int) -> Sequence[str]:
     """Return the ids of a list, read page by page to where it says that it ends."""
-    found: list[str] = []
+    result: list[str] = []
     after = None
     for _ in range(400):
         given = {"keys": [provider], "first": first, "after": after}
         page = (await front.data(query, given))["list"]
         assert [source["error"] for source in page["sources"]] == [None]
-        found += [node["id"] for node in page["nodes"]]
+        result += [node["id"] for node in page["nodes"]]
         after = page["pageInfo"]["endCursor"]
         assert len(page["nodes"]) == first or not page["pageInfo"]["hasNextPage"]
         if not page["pageInfo"]["hasNextPage"]:
-            return found
+            return result
     raise AssertionError("the list does not come to an end")
 
 

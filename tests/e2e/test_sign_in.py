@@ -27,9 +27,9 @@ def choosing(sign_in: ASGIApp, rest: ASGIApp) -> ASGIApp:
     return choose
 
 
-def token(**told: object) -> bytes:
+def token(**expected: object) -> bytes:
     """Return the answer to a sign-in."""
-    return msgspec.json.encode({"access_token": "t0k", "token_type": "Bearer", **told})
+    return msgspec.json.encode({"access_token": "t0k", "token_type": "Bearer", **expected})
 
 
 MALFORMED = [
@@ -72,7 +72,7 @@ async def test_refused_sign_in(name: str) -> None:
 
         assert shown["segments"] == {
             "nodes": [],
-            "sources": [{"error": failure.told("emporix")}],
+            "sources": [{"error": failure.extensions("emporix")}],
         }
         assert front.calls == []
 
@@ -123,8 +123,8 @@ async def test_token_that_fails_again_is_denied(front: Front) -> None:
     front.providers.instead["emporix"] = denying
     shown = await front.data(LIST)
 
-    told = Failure(denial, "PROVIDER_DENIED", 401).told("emporix")
-    assert shown["segments"] == {"nodes": [], "sources": [{"error": told}]}
+    expected = Failure(denial, "PROVIDER_DENIED", 401).extensions("emporix")
+    assert shown["segments"] == {"nodes": [], "sources": [{"error": expected}]}
     path = "/customer-segment/sandbox/segments"
     assert tried == [path, "/oauth/token", path]
 
@@ -138,7 +138,7 @@ async def test_credentials_go_where_they_belong() -> None:
             for kind, headers in front.providers.headers
         ]
 
-    bearer = next(told for kind, told in reversed(sent) if kind == "emporix")
+    bearer = next(expected for kind, expected in reversed(sent) if kind == "emporix")
     assert bearer["authorization"].startswith("Bearer ")
     assert sorted(sent, key=lambda pair: pair[0]) == [
         ("emporix", {}),

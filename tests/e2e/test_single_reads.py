@@ -55,7 +55,7 @@ async def test_node(front: Front, key: str, kind: str) -> None:
 
 
 async def test_provider_as_node(front: Front) -> None:
-    """A provider is a node, also one that cannot be read; nobody is asked."""
+    """A provider is a node, also one that cannot be read; no call is made."""
     shown = await front.data("{ providers { id } }")
     ids = [row["id"] for row in shown["providers"]]
 
@@ -180,7 +180,7 @@ def written(text: str) -> str:
     ids=lambda text: f"{text[:40]!r} of {len(text)}",
 )
 async def test_what_is_no_id(front: Front, wanted: str) -> None:
-    """Text that is no id of ours, or another spelling of one, is refused; nothing is asked."""
+    """Text that is no id of ours, or another spelling of one, is refused without a call."""
     query = (
         "query($id: ID!) { node(id: $id) { id } segment(id: $id) { id } customer(id: $id) { id } }"
     )

@@ -1,4 +1,4 @@
-"""A provider that cannot be reached: what the client is told, and what stands in the log."""
+"""A provider that cannot be reached: the error for the client, and the log."""
 
 import socket
 

@@ -52,7 +52,7 @@ async def test_wrong_literals(front: Front, arguments: str, message: str, column
     ],
 )
 async def test_wrong_variables(front: Front, kind: str, value: Any, message: str) -> None:
-    """A wrong variable is told in JSON's words; what the caller wrote stays as it is."""
+    """The error of an invalid variable has JSON null, true and false; quoted text is unchanged."""
     query = f"query($v: {kind}) {{ segments(filter: {{ids: $v}}) {{ totalCount }} }}"
 
     answer = await front.ask(query, {"v": value})

@@ -44,7 +44,7 @@ async def assert_fails_alone(
         assert error["path"] == ["m1"]
         told = {**error["extensions"], "message": error["message"]}
         assert len(told.pop("requestId")) == 32
-        expected = {**failure.told(provider), "provider": provider}
+        expected = {**failure.extensions(provider), "provider": provider}
         if field in ONCE and way in MAY_HAVE_ACTED:
             expected |= {"retryable": False, "retryAfterMs": None}
         if provider == "emporix" and way in {"HTML", "truncated JSON", "null"}:

@@ -10,7 +10,7 @@ BOTH = {"en": "Gold", "de-AT": "Gold (AT)", "de": "Gold (DE)"}
 
 
 @pytest.mark.parametrize(
-    ("by_language", "default", "asked", "shown"),
+    ("by_language", "default", "preferred", "shown"),
     [
         (BOTH, "en", (), "Gold"),
         (BOTH, "en", ("de",), "Gold (DE)"),
@@ -29,16 +29,16 @@ BOTH = {"en": "Gold", "de-AT": "Gold (AT)", "de": "Gold (DE)"}
     ],
 )
 def test_the_first_there_is(
-    by_language: Mapping[str, str], default: str, asked: Sequence[str], shown: str
+    by_language: Mapping[str, str], default: str, preferred: Sequence[str], shown: str
 ) -> None:
-    """Of those asked for, each before its base language; the default; any. Case means nothing."""
+    """Each preferred language before its base; then the default; then any. Case is ignored."""
     text = Texts(by_language, default)
-    assert text.best(asked) == shown
-    assert best_texts([text, NO_TEXTS, plain("A")], asked) == [shown, None, "A"]
+    assert text.best(preferred) == shown
+    assert best_texts([text, NO_TEXTS, plain("A")], preferred) == [shown, None, "A"]
 
 
 def test_no_text() -> None:
-    """Nothing is made up."""
+    """Nothing is invented."""
     assert (NO_TEXTS.best(("en",)), plain(None).best(()), plain("A").best(("en",))) == (
         None,
         None,

@@ -17,14 +17,14 @@ KINDS = [
 ]
 
 
-def told(name: str) -> Any:
+def client_file(name: str) -> Any:
     """Return what a file says."""
     return json.loads((FOLDER / name).read_text(encoding="utf-8"))
 
 
 def test_possible_types() -> None:
     """Every interface and union, with the types that may stand for it."""
-    assert told("possible-types.json") == {
+    assert client_file("possible-types.json") == {
         kind.name: sorted(each.name for each in CORE.get_possible_types(kind))
         for kind in CORE.type_map.values()
         if isinstance(kind, (GraphQLInterfaceType, GraphQLUnionType))
@@ -34,7 +34,7 @@ def test_possible_types() -> None:
 def test_types_without_id() -> None:
     """Every object type but the roots that has no `id`."""
     roots = {CORE.query_type, CORE.mutation_type}
-    assert told("types-without-id.json") == sorted(
+    assert client_file("types-without-id.json") == sorted(
         kind.name for kind in KINDS if kind not in roots and "id" not in kind.fields
     )
 
@@ -48,4 +48,4 @@ def test_connections() -> None:
                 assert {"first", "after"} <= field.args.keys()
                 rest = sorted(field.args.keys() - {"first", "after"})
                 expected.setdefault(kind.name, {})[name] = rest
-    assert told("connections.json") == expected
+    assert client_file("connections.json") == expected

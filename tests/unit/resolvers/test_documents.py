@@ -1,4 +1,4 @@
-"""Documents are parsed and checked once, and what is kept of them is bounded."""
+"""Documents are parsed and checked once, and their cache is limited."""
 
 import pytest
 from graphql import build_schema
@@ -19,7 +19,7 @@ def test_a_document_is_read_once() -> None:
     assert known.read("{ a }") is not known.read("{ a  }")
 
 
-def test_no_more_are_kept_than_allowed_and_the_longest_unused_goes(
+def test_the_cache_is_limited_and_evicts_the_least_recently_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Reading a document keeps it fresh."""
@@ -33,8 +33,8 @@ def test_no_more_are_kept_than_allowed_and_the_longest_unused_goes(
     assert known.read("{ b: a }") is not b
 
 
-def test_a_long_document_is_not_kept() -> None:
-    """One character more than is kept: it runs, and is forgotten."""
+def test_a_long_document_is_not_cached() -> None:
+    """One character beyond the limit: it runs, and is not cached."""
     known = Documents(SCHEMA)
     longest = "{ a }".ljust(MAX_CACHED_CHARACTERS)
     assert known.read(longest) is known.read(longest)
@@ -58,9 +58,9 @@ def test_a_long_document_is_not_kept() -> None:
 )
 def test_what_may_not_run_says_why(text: str) -> None:
     """An error and no document, whatever the text is."""
-    found = Documents(SCHEMA).read(text)
-    assert found.node is None
-    assert len(found.errors) >= 1
+    document = Documents(SCHEMA).read(text)
+    assert document.node is None
+    assert len(document.errors) >= 1
 
 
 def test_a_document_of_the_largest_size_runs() -> None:
@@ -87,5 +87,5 @@ def test_a_document_of_the_largest_size_runs() -> None:
     ids=["query", "named query", "named mutation", "which of both", "mutation", "no such name"],
 )
 def test_whether_an_operation_only_reads(text: str, name: str | None, *, is_query: bool) -> None:
-    """One that cannot be found changes nothing either."""
+    """Neither does an operation that does not exist."""
     assert Documents(SCHEMA).read(text).is_query(name) is is_query

@@ -76,7 +76,7 @@ def test_a_providers_failure_is_told_in_our_words(kind: type[Any]) -> None:
 
 
 def test_which_failures_may_be_repeated() -> None:
-    """What clients are told (retryable), and what the gateway's own retries obey (transient)."""
+    """`retryable` is for clients, `transient` for the gateway's own retries."""
     assert {each.__name__: (each.retryable, each.transient) for each in PROVIDER_ERRORS} == {
         "Unreachable": (True, True),
         "TimedOut": (True, False),

@@ -30,7 +30,7 @@ def packed(value: Any) -> str:
 @steady
 @given(ref=refs)
 def test_a_reference_comes_back(ref: Ref) -> None:
-    """What an id was made of is read from it, by the reader for its type alone."""
+    """An id decodes to the parts it was encoded from, by the decoder of its type only."""
     segment, customer = global_ids.of_ref(Kind.SEGMENT, ref), global_ids.of_ref(Kind.CUSTOMER, ref)
     assert (global_ids.segment(segment), global_ids.customer(customer)) == (ref, ref)
     assert segment != customer
@@ -151,7 +151,7 @@ def test_what_is_no_id_is_refused(forged: str) -> None:
 
 
 def test_what_ids_mean_is_kept_within_bounds() -> None:
-    """A flood of them does not fill the memory; what is refused is not kept."""
+    """A flood of ids does not fill the memory; invalid ids are not cached."""
     global_ids.read.cache_clear()
     with pytest.raises(BadInput):
         global_ids.read("4711")

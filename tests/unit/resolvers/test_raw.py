@@ -2,7 +2,7 @@
 
 from gateway.domain.entities import Membership, Ref, Segment
 from gateway.domain.texts import plain
-from tests.unit.resolvers.asking import NotingReads, ask
+from tests.unit.resolvers.executing import RecordingReads, ask
 
 
 async def test_a_document_is_shown_as_it_is_or_is_the_providers_fault() -> None:
@@ -12,13 +12,13 @@ async def test_a_document_is_shown_as_it_is_or_is_the_providers_fault() -> None:
         Segment(ref=Ref("a", "1"), names=plain("A"), membership=Membership.RULE, raw=document)
         for document in documents
     ]
-    found = await ask("{ segments { nodes { raw } } }", NotingReads(rows))
-    assert found["data"]["segments"]["nodes"] == [
+    response = await ask("{ segments { nodes { raw } } }", RecordingReads(rows))
+    assert response["data"]["segments"]["nodes"] == [
         {"raw": {"n": 1.5, "more": [None, "é"]}},
         {"raw": None},
         {"raw": None},
     ]
-    (error,) = found["errors"]
+    (error,) = response["errors"]
     assert (error["path"], error["extensions"]["code"]) == (
         ["segments", "nodes", 1, "raw"],
         "PROVIDER_MALFORMED",

@@ -1,10 +1,10 @@
-"""What a query selects below a field: so that only what is shown is asked of a provider."""
+"""Lookahead: providers are only asked for what a query selects."""
 
 import pytest
 from graphql import FieldNode, FragmentDefinitionNode, OperationDefinitionNode, parse
 
 from resolvers.lookahead import Lookahead
-from tests.unit.resolvers.asking import NotingReads, ask
+from tests.unit.resolvers.executing import RecordingReads, ask
 
 
 def selection(text: str) -> Lookahead:
@@ -80,6 +80,6 @@ TOTALS = [
 @pytest.mark.parametrize(("query", "wanted"), TOTALS, ids=[query for query, _ in TOTALS])
 async def test_a_total_is_asked_for_if_it_is_shown(query: str, *, wanted: bool) -> None:
     """By both executors; only then does a provider have to count."""
-    reads = NotingReads()
+    reads = RecordingReads()
     await ask(query, reads)
-    assert [paging.with_total for _, paging in reads.asked] == [wanted, wanted]
+    assert [paging.with_total for _, paging in reads.requests] == [wanted, wanted]

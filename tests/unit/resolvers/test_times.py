@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.domain.entities import Membership, Ref, Segment
 from gateway.domain.texts import plain
-from tests.unit.resolvers.asking import NotingReads, ask
+from tests.unit.resolvers.executing import RecordingReads, ask
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ async def test_a_moment_comes_out_in_utc_with_milliseconds(
     row = Segment(
         ref=Ref("a", "1"), names=plain("A"), membership=Membership.RULE, created_at=moment
     )
-    assert await ask("{ segments { nodes { createdAt } } }", NotingReads([row])) == {
+    assert await ask("{ segments { nodes { createdAt } } }", RecordingReads([row])) == {
         "data": {"segments": {"nodes": [{"createdAt": shown}]}}
     }
 
@@ -47,19 +47,19 @@ in_milliseconds = st.builds(
 
 @settings(deadline=None)
 @given(
-    told=st.sampled_from((moments, alike, in_milliseconds)).flatmap(
+    times=st.sampled_from((moments, alike, in_milliseconds)).flatmap(
         lambda each: st.lists(st.none() | each) | st.lists(each)
     )
 )
-async def test_moments_of_a_list_come_out_as_each_would(told: list[datetime | None]) -> None:
+async def test_moments_of_a_list_come_out_as_each_would(times: list[datetime | None]) -> None:
     """However alike they are: rows are completed together."""
     rows = [
         Segment(ref=Ref("a", "1"), names=plain("A"), membership=Membership.RULE, created_at=moment)
-        for moment in told
+        for moment in times
     ]
-    found = await ask("{ segments { nodes { createdAt } } }", NotingReads(rows))
-    shown = [row["createdAt"] for row in found["data"]["segments"]["nodes"]]
-    assert shown == [moment and written(moment) for moment in told]
+    response = await ask("{ segments { nodes { createdAt } } }", RecordingReads(rows))
+    shown = [row["createdAt"] for row in response["data"]["segments"]["nodes"]]
+    assert shown == [moment and written(moment) for moment in times]
 
 
 def written(moment: datetime) -> str:
@@ -84,11 +84,11 @@ IN = "query ($at: DateTime) { segments(filter: {createdAfter: $at}) { nodes { id
 )
 async def test_a_moment_is_read_with_any_offset(text: str | None, moment: datetime | None) -> None:
     """Without an offset it is UTC; as a variable and in the query alike."""
-    reads = NotingReads()
+    reads = RecordingReads()
     await ask(IN, reads, {"at": text})
     literal = "null" if text is None else f'"{text}"'
     await ask(f"{{ segments(filter: {{createdAfter: {literal}}}) {{ nodes {{ id }} }} }}", reads)
-    assert [wanted.query.created_after for wanted, _ in reads.asked] == [moment] * 4
+    assert [wanted.query.created_after for wanted, _ in reads.requests] == [moment] * 4
 
 
 @pytest.mark.parametrize(
@@ -106,10 +106,10 @@ async def test_a_moment_is_read_with_any_offset(text: str | None, moment: dateti
 )
 async def test_what_is_no_moment_is_the_callers_mistake(value: object) -> None:
     """Nothing is read, and the message says what a moment looks like."""
-    reads = NotingReads()
+    reads = RecordingReads()
     body = await ask(IN, reads, {"at": value})
     (error,) = body["errors"]
-    assert (list(body), error["extensions"], reads.asked) == (
+    assert (list(body), error["extensions"], reads.requests) == (
         ["errors"],
         {"code": "BAD_USER_INPUT"},
         [],

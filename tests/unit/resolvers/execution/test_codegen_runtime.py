@@ -1,4 +1,4 @@
-"""Rows that are made by column: what differs from making them one by one is not to be seen."""
+"""Rows completed by column are the same as rows completed one by one."""
 
 import math
 from datetime import UTC, datetime, timedelta, timezone
@@ -31,8 +31,8 @@ def context() -> RequestContext:
 async def answered(text: str) -> Any:
     """Return what a client reads of the answer: the same, whichever executor ran."""
     with capture_logs():  # of the bugs that it is full of
-        found, expected = await both(OPERATIONS, Operation(text, {}, None), context(), context())
-    assert_equal(found, expected, Operation(text, {}, None))
+        result, expected = await both(OPERATIONS, Operation(text, {}, None), context(), context())
+    assert_equal(result, expected, Operation(text, {}, None))
     SHOWN.clear()
     CALLS.clear()
     with capture_logs():
@@ -204,8 +204,8 @@ def test_lists_are_made_together_up_to_a_size(sizes: list[int], batches: list[in
         return runtime.split(tuple(-row for row in rows), lists)
 
     lists = [range(size) for size in sizes]
-    made = in_batches(complete, lists, sizes)
-    assert (made, seen) == ([[-row for row in each] for each in lists], batches)
+    completed = in_batches(complete, lists, sizes)
+    assert (completed, seen) == ([[-row for row in each] for each in lists], batches)
 
 
 @pytest.mark.parametrize("value", [None, "text", {"a": 1}, 1, BadInput("no list")], ids=repr)
@@ -216,6 +216,6 @@ def test_what_is_no_list(value: object) -> None:
 
 
 def test_one_for_each() -> None:
-    """A function of ours that forgets a row is found out."""
+    """A function that skips a row is detected."""
     with pytest.raises(ValueError, match="1"):
         runtime.check_length(["a"], ["a", "b"])

@@ -1,4 +1,4 @@
-"""Which operations have a plan, how long it is kept, and who runs the others."""
+"""Which operations have a plan, how long plans are cached, and what runs the others."""
 
 import math
 from datetime import UTC, datetime
@@ -25,11 +25,11 @@ def context() -> RequestContext:
     return open_context({}, Scope("request", math.inf), (), datetime(2026, 11, 22, tzinfo=UTC))
 
 
-def document(text: str) -> Document:
+def read_document(text: str) -> Document:
     """Return a document of the gateway's schema, which must be valid."""
-    found = Documents(CORE).read(text)
-    assert not found.errors
-    return found
+    document = Documents(CORE).read(text)
+    assert not document.errors
+    return document
 
 
 def reachable() -> list[str]:
@@ -53,8 +53,8 @@ def reachable() -> list[str]:
 def test_every_field_of_queries_is_declared(field: str) -> None:
     """A method in place of a declaration would send all queries with it to graphql-core."""
     kind, _, name = field.partition(".")
-    made: Any = CORE.type_map[kind]
-    strawberry_field = made.fields[name].extensions["strawberry-definition"]
+    object_type: Any = CORE.type_map[kind]
+    strawberry_field = object_type.fields[name].extensions["strawberry-definition"]
     assert strawberry_field.is_basic_field or DECLARATION in strawberry_field.metadata
 
 
@@ -67,9 +67,9 @@ def test_every_field_of_queries_is_declared(field: str) -> None:
 )
 async def test_introspection_has_no_plan(text: str) -> None:
     """It runs on graphql-core and is answered."""
-    asked = document(text)
-    assert asked.plan(None, None) is None
-    answer = await Executor(CORE).run(asked, None, None, context())
+    document = read_document(text)
+    assert document.plan(None, None) is None
+    answer = await Executor(CORE).run(document, None, None, context())
     assert list(answer.body) == ["data"]
 
 
@@ -91,29 +91,29 @@ def test_a_document_that_is_too_large_has_no_plan() -> None:
 
 def test_plans_differ_by_what_is_skipped() -> None:
     """One plan for each value of the variables in directives, and the same one again."""
-    asked = document(
+    document = read_document(
         "query ($a: Boolean!, $n: Int) { providers { key @skip(if: $a) } "
         "segments(first: $n) { totalCount } }"
     )
-    plans = [asked.plan(None, {"a": a, "n": n}) for a in (True, False) for n in (1, 2)]
+    plans = [document.plan(None, {"a": a, "n": n}) for a in (True, False) for n in (1, 2)]
     assert all(plans)
-    kept = [plan[0] for plan in plans if plan]
-    assert kept[0] is kept[1]
-    assert kept[2] is kept[3]
-    assert kept[0] is not kept[2]
+    reused = [plan[0] for plan in plans if plan]
+    assert reused[0] is reused[1]
+    assert reused[2] is reused[3]
+    assert reused[0] is not reused[2]
 
 
 def test_plans_and_documents_are_bounded() -> None:
     """A flood of distinct ones does not fill the memory."""
     names = [f"v{i}" for i in range(5)]
-    asked = document(
+    document = read_document(
         f"query ({', '.join(f'${name}: Boolean!' for name in names)}) {{ providers {{ "
         + " ".join(f"a{name}: key @skip(if: ${name})" for name in names)
         + " key } }"
     )
     for number in range(2**5):
-        asked.plan(None, {name: bool(number >> i & 1) for i, name in enumerate(names)})
-    assert 0 < len(asked._plans) <= MOST_PLANS  # noqa: SLF001  # nothing shows it
+        document.plan(None, {name: bool(number >> i & 1) for i, name in enumerate(names)})
+    assert 0 < len(document._plans) <= MOST_PLANS  # noqa: SLF001  # nothing shows it
     documents = Documents(CORE)
     for number in range(MAX_DOCUMENTS + 10):
         documents.read(f"{{ a{number}: __typename }}")
@@ -123,11 +123,11 @@ def test_plans_and_documents_are_bounded() -> None:
 async def test_wrong_variables_are_refused_as_by_graphql_core() -> None:
     """Nothing runs, and the answer has no data."""
     operations = Executor(CORE)
-    asked = document("query ($n: Int!) { segments(first: $n) { totalCount } }")
-    found = await operations.run(asked, {"n": "many"}, None, context())
-    expected = await operations.run_on_graphql_core(asked, {"n": "many"}, None, context())
-    assert found.is_request_error
-    assert found == expected
+    document = read_document("query ($n: Int!) { segments(first: $n) { totalCount } }")
+    result = await operations.run(document, {"n": "many"}, None, context())
+    expected = await operations.run_on_graphql_core(document, {"n": "many"}, None, context())
+    assert result.is_request_error
+    assert result == expected
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ async def test_wrong_variables_are_refused_as_by_graphql_core() -> None:
 )
 def test_which_field_is_read_alone(text: str, alone: list[str]) -> None:
     """The only one of the whole operation that is read at first: nobody else can ask with it."""
-    planned = document(text).plan(None, {"id": "x"})
+    planned = read_document(text).plan(None, {"id": "x"})
     assert planned is not None
     plan, _ = planned
     slots = [number for number, selection in plan.info_slots if selection.is_alone]
@@ -174,8 +174,8 @@ TAKEN = """query ($n: Int = 3, $t: Int = 0, $by: Int = 2, $p: String) {
 async def test_plain_variables_are_taken_as_they_are() -> None:
     """Each run has its own, missing ones their defaults, and null is as graphql-core has it."""
     operations, numbers = Executor(MADE_UP), []
-    asked = Documents(MADE_UP).read(TAKEN)
-    assert not asked.errors
+    document = Documents(MADE_UP).read(TAKEN)
+    assert not document.errors
     for given in (
         {"n": 4, "t": 0, "by": 5, "p": "a"},
         {},
@@ -186,9 +186,9 @@ async def test_plain_variables_are_taken_as_they_are() -> None:
         {"by": None, "p": "c"},
         {"n": 4, "t": 0, "by": 5, "p": "a"},
     ):
-        found = await operations.run(asked, given, None, context())
-        expected = await operations.run_on_graphql_core(asked, given, None, context())
-        assert in_dicts(found) == expected, given
+        result = await operations.run(document, given, None, context())
+        expected = await operations.run_on_graphql_core(document, given, None, context())
+        assert in_dicts(result) == expected, given
         thing = (expected.body["data"] or {}).get("thing") or {}
         numbers.append((thing.get("doubled"), thing.get("labels")))
     assert numbers == [
@@ -207,18 +207,18 @@ async def test_errors_at_their_places() -> None:
     """An error in the middle of a list, a null that takes its object, and the order of both."""
     operations = Executor(MADE_UP)
     text = "{ thing(number: 4, trouble: 40) { text must { own { sure } } some { number } } }"
-    found = await operations.run(Documents(MADE_UP).read(text), None, None, context())
+    result = await operations.run(Documents(MADE_UP).read(text), None, None, context())
     expected = await operations.run_on_graphql_core(
         Documents(MADE_UP).read(text), None, None, context()
     )
-    assert in_dicts(found) == expected
-    assert "errors" in found.body
+    assert in_dicts(result) == expected
+    assert "errors" in result.body
 
 
 async def test_one_call_for_a_level() -> None:
     """A field that reads for many is called once for all objects of its level."""
     made_up.CALLS.clear()
     text = "{ things(number: 3) { many { many { number } } } }"
-    found = await Executor(MADE_UP).run(Documents(MADE_UP).read(text), None, None, context())
-    assert "errors" not in found.body
+    result = await Executor(MADE_UP).run(Documents(MADE_UP).read(text), None, None, context())
+    assert "errors" not in result.body
     assert made_up.CALLS == [3, 3]

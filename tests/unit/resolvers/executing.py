@@ -1,4 +1,4 @@
-"""Run operations over reads that only note what they are asked for."""
+"""Run operations over reads that only record their requests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,15 +19,15 @@ NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
 
 @dataclass
-class NotingReads:
+class RecordingReads:
     """Answers every list of segments with these rows."""
 
     rows: Sequence[Segment] = ()
-    asked: list[tuple[SegmentFilter, Paging]] = field(default_factory=list)
+    requests: list[tuple[SegmentFilter, Paging]] = field(default_factory=list)
 
     async def segments(self, wanted: SegmentFilter, paging: Paging, *_: Any, **__: Any) -> Any:
-        """Note what is asked."""
-        self.asked.append((wanted, paging))
+        """Record the request."""
+        self.requests.append((wanted, paging))
         return Connection(
             rows=self.rows,
             cursor=str,
@@ -39,15 +39,15 @@ class NotingReads:
         )
 
 
-def context(reads: NotingReads) -> RequestContext:
+def context(reads: RecordingReads) -> RequestContext:
     """Return the context of an operation that reads there, of a gateway without providers."""
-    made = open_context({}, Scope("request-1", 0), (), NOW)
-    vars(made)["reads"] = reads
-    return made
+    request_context = open_context({}, Scope("request-1", 0), (), NOW)
+    vars(request_context)["reads"] = reads
+    return request_context
 
 
 async def ask(
-    text: str, reads: NotingReads, variables: Mapping[str, Any] | None = None
+    text: str, reads: RecordingReads, variables: Mapping[str, Any] | None = None
 ) -> Mapping[str, Any]:
     """Return the answer, the same from both executors."""
     document = OPERATIONS.document(text)
