@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from gateway.store.database_url import DatabaseUrl
 from gateway.store.deadlines import Work, current
 from gateway.store.errors import StoreFailed, StoreState
-from gateway.store.failures import failing
+from gateway.store.failures import failed, failing
 from gateway.store.file import StoreFile
 
 if TYPE_CHECKING:
@@ -107,6 +107,8 @@ class Database:
 
         `channel` is an identifier of ours.
         """
+        import psycopg  # noqa: PLC0415  # where there is one
+
         engine = _postgres(self._place, self._connect_timeout_s, poolclass=NullPool)
         try:
             with failing():
@@ -115,6 +117,8 @@ class Database:
                     await raw.set_autocommit(True)  # psycopg delivers outside transactions alone
                     await raw.execute(f"LISTEN {channel}")
                     yield raw.notifies()
+        except psycopg.Error as error:  # of the driver itself: nothing of SQLAlchemy is between
+            raise failed(error) from error
         finally:
             await engine.dispose()
 

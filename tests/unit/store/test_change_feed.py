@@ -1,0 +1,109 @@
+"""Processes that follow the log: caches are dropped first; lost notifications cost little."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from gateway.changes.feed import ChangeFeed
+from gateway.domain.change_log import Entry
+from gateway.store.database_url import DatabaseUrl, database_url
+from gateway.store.store import Store
+from tests.unit.store.conftest import POSTGRES, Clock
+from tests.unit.store.telling import SHOP
+from tests.unit.store.test_change_log import IN, append, member
+
+PATIENCE_S = 30
+
+
+class Cache:
+    """A provider of which only the cache matters."""
+
+    def __init__(self, events: list[str]) -> None:
+        """Write down in this list what happens."""
+        self._events = events
+
+    def invalidate(self) -> None:
+        """Drop everything."""
+        self._events.append("dropped")
+
+
+@asynccontextmanager
+async def following(store: Store) -> AsyncIterator[tuple[ChangeFeed, list[str]]]:
+    """Follow a store's log; return the feed, and what happens in it."""
+    events: list[str] = []
+    providers: Any = {SHOP: Cache(events), "other": Cache([])}
+    feed = ChangeFeed(store, providers)
+
+    def listener(entries: Sequence[Entry]) -> None:
+        events.extend(f"entry {entry.cursor.position}" for entry in entries)
+
+    feed.listen(listener)
+    await feed.start()
+    try:
+        yield feed, events
+    finally:
+        await feed.close()
+
+
+async def test_two_processes(record: Store, place: DatabaseUrl, clock: Clock) -> None:
+    """What one process appends, another drops from its caches before it passes it on."""
+    other = await Store.open(place, clock)
+    async with following(record), following(other) as (feed, events):
+        start = feed.position
+        cursor = (await append(record, member(IN, "ada"), member(IN, "bob"))).cursor
+        async with asyncio.timeout(PATIENCE_S):
+            while feed.position != cursor:
+                await feed.news(feed.position)
+        assert events == ["dropped", "entry 1", "entry 2"]
+        assert feed.since(feed.position) == ()
+        page = await other.changes.entries(start)
+        assert feed.since(page.entries[0].cursor) == page.entries[1:]
+        assert feed.since(start) is None, "memory does not reach back: the log does"
+    await other.close()
+
+
+async def test_reach(record: Store, place: DatabaseUrl, clock: Clock) -> None:
+    """Whoever read an entry itself has the caches dropped before it shows the entry."""
+    other = await Store.open(place, clock)
+    async with following(other) as (feed, events):
+        cursor = (await append(record, member(IN))).cursor
+        await feed.reach(cursor)
+        assert (events, feed.position) == (["dropped", "entry 1"], cursor)
+        await feed.reach(cursor)
+        assert events == ["dropped", "entry 1"]
+    await other.close()
+
+
+@pytest.mark.postgres
+async def test_listener_killed(postgres_url: str, clock: Clock) -> None:
+    """While no notification comes polling delivers, and the process listens again."""
+    place = database_url(postgres_url, {})
+    record = await Store.open(place, clock)
+    channel = f"change_log_{(await record.changes.position()).epoch.hex()}"
+    query = "SELECT pid FROM pg_stat_activity WHERE query = %s AND pid <> pg_backend_pid()"
+    async with (
+        await psycopg.AsyncConnection.connect(POSTGRES, autocommit=True) as server,
+        following(record) as (feed, _),
+    ):
+
+        async def listener(unlike: int | None = None) -> int:
+            while True:
+                rows = await (await server.execute(query, [f"LISTEN {channel}"])).fetchall()
+                found = [pid for (pid,) in rows if pid != unlike]
+                if found:
+                    return int(found[0])
+                await asyncio.sleep(0.02)
+
+        async with asyncio.timeout(PATIENCE_S):
+            first = await listener()
+            await server.execute("SELECT pg_terminate_backend(%s)", [first])
+            record.changes.appended = None  # nobody notifies, not even within the process
+            cursor = (await append(record, member(IN))).cursor
+            while feed.position != cursor:
+                await feed.news(feed.position)
+            assert await listener(first) != first
+    await record.close()
