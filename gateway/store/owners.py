@@ -87,11 +87,12 @@ class Owners:
             self._freed.set()
 
     async def _owners_of_claims(self) -> set[str]:
+        now = self._clock()
         found: set[str] = set()
         async with self._database.reading() as connection:
             for claim, is_held in (
-                (CUSTOMERS.c.claim, _IS_LEASED),
-                (KEYS.c.claim, _IS_RUNNING),
+                (CUSTOMERS.c.claim, _is_leased(now)),
+                (KEYS.c.claim, _is_running(now)),
             ):
                 owner = func.substr(claim, 1, ID_LENGTH)
                 # Claims of older versions have no owner: `-` is never at this place in them.
@@ -106,18 +107,23 @@ class Owners:
         async with self._database.writing() as connection:
             for statement in (
                 update(CUSTOMERS)
-                .where(_IS_LEASED, _is_of(CUSTOMERS.c.claim, owner))
+                .where(_is_leased(now), _is_of(CUSTOMERS.c.claim, owner))
                 .values(due_at=now),
                 update(KEYS)
-                .where(_IS_RUNNING, _is_of(KEYS.c.claim, owner))
+                .where(_is_running(now), _is_of(KEYS.c.claim, owner))
                 .values(claimed_until=now),
             ):
                 count += (await connection.execute(statement)).rowcount
         return count
 
 
-_IS_LEASED: Final = and_(CUSTOMERS.c.due_at.is_not(None), CUSTOMERS.c.claim.is_not(None))
-_IS_RUNNING: Final = KEYS.c.answer.is_(None)
+def _is_leased(now: datetime) -> ColumnElement[bool]:
+    return and_(CUSTOMERS.c.claim.is_not(None), CUSTOMERS.c.due_at > now)
+
+
+def _is_running(now: datetime) -> ColumnElement[bool]:
+    # A key without a plan never gets a result: its run is over once and for all.
+    return and_(KEYS.c.answer.is_(None), KEYS.c.claimed_until > now)
 
 
 def _is_of(claim: ColumnElement[str | None], owner: str) -> ColumnElement[bool]:
