@@ -13,7 +13,8 @@ from gateway.providers.base.write_protocols import AssignsCustomers, AssignsItem
 from gateway.upstream.provider import Provider
 from gateway.writes import observations
 from gateway.writes.bulk import WRITTEN, errors_of
-from gateway.writes.dispatch import UserErrors, WriteDispatcher
+from gateway.writes.dispatch import UserErrors, WriteDispatcher, failed_row
+from gateway.writes.existing_assignments import existing_assignment, existing_assignments
 from gateway.writes.receipts import (
     AssignmentFacts,
     AssignmentReceipt,
@@ -32,11 +33,15 @@ class AssignmentWrites:
         self._desk = desk
 
     async def create(self, segment: Ref, who: Assignee, field: str) -> AssignmentReceipt:
-        """Put a customer into a segment; `field` is where the caller named it."""
+        """Put a customer into a segment, unless they are in; `field` names it in the input."""
         chosen = self._desk.provider(segment.provider, field)
         adapter = self._desk.wanted(chosen, AssignsCustomers, "ASSIGNMENT_CREATE", field)
+        ref = reference(segment, who)
+        existing = await existing_assignment(self._desk, chosen, ref)
+        if existing is not None:
+            return AssignmentReceipt(assignment=facts(existing))
         await self._desk.send(chosen, adapter.assign(segment.key, who))
-        ref, answered_at = reference(segment, who), datetime.now(UTC)
+        answered_at = datetime.now(UTC)
         found = await settled(self._desk.loaders.assignment.load(ref))
         version = version_of(found) if isinstance(found, Assignment) else None
         await self._desk.settle(
@@ -98,30 +103,49 @@ class AssignmentWrites:
     async def create_many(
         self, segment: Ref, rows: Sequence[Assignee | UserError]
     ) -> AssignmentsReceipt:
-        """Put customers into a segment; a row that is an error already is not sent."""
+        """Put customers into a segment; a row that is an error or assigned already is not sent."""
         chosen = self._desk.provider(segment.provider, "segmentId")
         adapter = self._desk.wanted(chosen, AssignsCustomers, "ASSIGNMENT_CREATE", "segmentId")
-        good = [(index, row) for index, row in enumerate(rows) if isinstance(row, Assignee)]
-        found = await self._desk.rows(
-            chosen,
-            [who for _, who in good],
-            adapter.rows_per_call,
-            lambda part: adapter.assign_many(segment.key, part),
-            lambda who, result: (
-                observations.assignment(reference(segment, who), ChangeKind.ENTERED)
-                if result.outcome in WRITTEN
-                else None
-            ),
+        good = {
+            index: reference(segment, row)
+            for index, row in enumerate(rows)
+            if isinstance(row, Assignee)
+        }
+        existing = await existing_assignments(self._desk, chosen, segment, list(good.values()))
+        new = [
+            Assignee(ref.customer, ref.legal_entity)
+            for ref in good.values()
+            if ref not in existing
+        ]
+        written = iter(
+            await self._desk.rows(
+                chosen,
+                new,
+                adapter.rows_per_call,
+                lambda part: adapter.assign_many(segment.key, part),
+                lambda who, result: (
+                    observations.assignment(reference(segment, who), ChangeKind.ENTERED)
+                    if result.outcome in WRITTEN
+                    else None
+                ),
+            )
         )
-        done = {
-            index: AssignmentRow(
+        done = {}
+        for index, ref in good.items():
+            assignment = existing.get(ref)
+            if isinstance(assignment, Assignment):
+                result, shown = RowResult(Outcome.UPDATED), facts(assignment)
+            elif assignment is not None:
+                result, shown = failed_row(assignment, self._desk.request_id), None
+            else:
+                result = next(written)
+                shown = made(ref) if result.outcome in WRITTEN else None
+            done[index] = AssignmentRow(
                 index=index,
                 outcome=result.outcome,
-                assignment=made(reference(segment, who)) if result.outcome in WRITTEN else None,
+                assignment=shown,
                 errors=errors_of(result, "assignments", index),
             )
-            for (index, who), result in zip(good, found, strict=True)
-        }
         return AssignmentsReceipt(rows=joined(rows, done))
 
     async def delete_many(

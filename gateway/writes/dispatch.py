@@ -149,10 +149,14 @@ class WriteDispatcher:
             raise
         finally:
             self._scope.note_write(acted=acted, answered=answered)
-            self.loaders.invalidate()
-            provider.invalidate()
+            self.invalidate(provider)
             if is_unknown:  # other processes must not believe what they read before either
                 await self.settle([touched(provider.key)])
+
+    def invalidate(self, provider: Provider) -> None:
+        """Drop what this request has read, and the provider's cached replies."""
+        self.loaders.invalidate()
+        provider.invalidate()
 
     async def settle(self, observations: Sequence[Observation]) -> None:
         """Append to the change log what a write came to.
@@ -175,9 +179,7 @@ class WriteDispatcher:
             return await self.loaders.segment.load(ref)
         except ProviderError as error:
             self.note_unsent()
-            failed = error.copy()
-            failed.was_sent = False
-            raise failed from error
+            raise not_sent(error) from error
 
     async def resolved(self, provider: Provider, draft: SegmentDraft) -> SegmentDraft:
         """Return a draft whose members have the key that the provider makes a segment of.
@@ -210,9 +212,7 @@ class WriteDispatcher:
         for each in await self.loaders.customer.load_results(refs):
             if isinstance(each, ProviderError):
                 self.note_unsent()
-                failed = each.copy()
-                failed.was_sent = False
-                raise failed from each
+                raise not_sent(each) from each
             if isinstance(each, GatewayError):
                 raise each
             found.append(each)
@@ -282,6 +282,13 @@ def user_error(error: Refused, request_id: str) -> UserError:
     return UserError(
         refusal.message, Reason(refusal.reason), refusal.field, error.provider, request_id
     )
+
+
+def not_sent(error: ProviderError) -> ProviderError:
+    """Return the error of a read before a write, which was therefore not sent."""
+    error = error.copy()
+    error.was_sent = False
+    return error
 
 
 def traced(row: RowResult, request_id: str) -> RowResult:
