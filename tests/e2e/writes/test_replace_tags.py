@@ -70,8 +70,8 @@ async def test_whole_replacement(front: Front, shop: Shop) -> None:
     assert shop.has(THREE) == ["a b:c:d"]
     assert [shop.has(key) for key in (TWO, keys[3], keys[4])] == [[], [], []]
     assert await recorded(front, ONE) == [
-        ("affiliation:new%20customer", "CONFIRMED"),
         ("membership:GOLD", "CONFIRMED"),
+        ("affiliation:new%20customer", "CONFIRMED"),
     ]
     assert await recorded(front, THREE) == [("a%20b:c%3Ad", "CONFIRMED")]
     assert await recorded(front, TWO) == []
