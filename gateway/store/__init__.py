@@ -1,26 +1,26 @@
-"""The record: what the gateway itself must remember, in SQLite or PostgreSQL.
+"""The store: the gateway's own durable state, in SQLite or PostgreSQL.
 
-`record.Record` is the whole of it: opened and closed inside the running loop, by any number of
-processes at once. It survives being killed at any moment.
+Open and close `store.Store` inside the running loop. Any number of processes may share one
+database, and each may be killed at any moment.
 
-    place = located(settings.store.url, os.environ)    # location; place.shown is for people
-    record = await Record.open(place)                  # makes and migrates the database
-    await record.close()
+    location = database_url(settings.store.url, os.environ)
+    store = await Store.open(location)  # creates and migrates the database
+    await store.close()
 
-What providers that cannot be read were told (`tags`). The intent is committed before the provider
-is called and settled after:
+`tags` holds what was sent to providers that cannot be read. A write intent is committed before
+the provider is called, and settled afterwards:
 
     while rows:
-        begun = await record.tags.begin(provider, rows, write, deadline)
-        ...  # send begun.claim.rows, which may be fewer than asked: the others are being written
-        superseded = await record.tags.settle(begun.claim, {customer: Settlement.CONFIRMED, ...})
+        begun = await store.tags.begin(provider, rows, write, deadline)
+        ...  # send begun.claim.rows: fewer than `rows` if other writes have the other customers
+        superseded = await store.tags.settle(begun.claim, {customer: Settlement.CONFIRMED, ...})
         rows = begun.left
 
-    for claim in await record.tags.overdue(providers): ...  # send claim.rows again, and settle
+    for claim in await store.tags.overdue(providers): ...  # send claim.rows again, then settle
 
-What is read of it: `await record.answer(provider, lookup)` for the lookups of `exchange`,
-and `await record.wanted(provider, customer)` for whoever asks the gateway as the source.
+`await store.answer(provider, lookup)` answers the lookups of adapters, and
+`await store.wanted(provider, customer)` a reverse call.
 
-Idempotency keys: `await record.once(key, digest, run, deadline)`; `await record.sweep()` forgets
-the expired ones. Deadlines are on the event loop's clock, in seconds.
+`await store.once(key, digest, run, deadline)` runs a write at most once for an idempotency key;
+`await store.sweep()` deletes expired keys. Deadlines are on the event loop's clock, in seconds.
 """

@@ -1,8 +1,7 @@
-"""The engine under the record: connections, transactions, and their deadlines.
+"""Connections and transactions of the store's database, with deadlines.
 
-SQLite has one writer at a time. Here writers of one process queue for a single connection, first
-come, first served; processes wait for each other inside SQLite, until the deadline of whoever
-waits.
+SQLite has one writer at a time. Writers of one process queue for a single connection, first come,
+first served; processes wait for each other inside SQLite, until their own deadlines.
 """
 
 import asyncio
@@ -27,43 +26,45 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BUSY_S: Final = 10
-"""How long work without a deadline of its own may take, waiting included."""
+"""The deadline of work that has none of its own, waiting included."""
 LEAST_S: Final = 0.5
-"""What a write has at least: its deadline may be near when it comes to be recorded."""
+"""The least time that a write gets, even when its deadline is nearer."""
 CONNECTIONS: Final = 10
-"""Of one process: for everything on PostgreSQL, for reading on SQLite."""
+"""Connections of one process: for everything on PostgreSQL, for reading on SQLite."""
 CONNECT_TIMEOUT_S: Final = 5.0
 """The default of `store.connect_timeout_s`."""
 
 
 class Database:
-    """An open database."""
+    """The store's database."""
 
-    def __init__(self, place: DatabaseUrl, connect_timeout_s: float = CONNECT_TIMEOUT_S) -> None:
-        """Take what is there; nothing is opened before the first transaction."""
-        self.is_sqlite = place.path is not None
-        self._place = place
+    def __init__(
+        self, location: DatabaseUrl, connect_timeout_s: float = CONNECT_TIMEOUT_S
+    ) -> None:
+        """Create the engines; the first transaction opens a connection."""
+        self.is_sqlite = location.path is not None
+        self._location = location
         self._connect_timeout_s = connect_timeout_s
-        self.file = None if place.path is None else StoreFile(place.path)
+        self.file = None if location.path is None else StoreFile(location.path)
         self.committed_at = -math.inf
-        """When a write was committed last, on the loop's clock."""
+        """When a write was last committed, on the loop's clock."""
         self.write_failures = 0
-        """How many writes the database failed."""
+        """How many writes have failed."""
         self.damaged_at: float | None = None
-        """When it said that it is damaged, last."""
+        """When the database last reported damage, on the loop's clock."""
         self._unfinished: set[Work[Any]] = set()
         self._after_commit: dict[AsyncConnection, list[Callable[[], None]]] = {}
-        if place.path is None:
-            self._writer = self._reader = _postgres(place, connect_timeout_s)
+        if location.path is None:
+            self._writer = self._reader = _postgres(location, connect_timeout_s)
         else:
-            self._writer = _sqlite(place, 1, "BEGIN IMMEDIATE", connect_timeout_s)
-            self._reader = _sqlite(place, CONNECTIONS, "BEGIN", connect_timeout_s)
+            self._writer = _sqlite(location, 1, "BEGIN IMMEDIATE", connect_timeout_s)
+            self._reader = _sqlite(location, CONNECTIONS, "BEGIN", connect_timeout_s)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction that writes. Keep it short. Raises `StoreFailed`.
+        """Open a short transaction for writing. Raises `StoreFailed`.
 
-        It is committed unless the deadline of the work that it is part of has passed.
+        It is not committed after the deadline of the work that it is part of.
         """
         try:
             with self._failing():
@@ -74,7 +75,7 @@ class Database:
                             yield connection
                             if work := current():
                                 work.check()
-                                # Whether it was committed has to be known, however long it takes.
+                                # A cancelled commit would leave its outcome unknown.
                                 work.may_be_cancelled = False
                     finally:
                         del self._after_commit[connection]
@@ -86,14 +87,14 @@ class Database:
             callback()
 
     def after_commit(self, connection: AsyncConnection, callback: Callable[[], None]) -> None:
-        """Call this once the transaction of `writing` that this connection is in is committed."""
+        """Call `callback` after the connection's `writing` transaction is committed."""
         self._after_commit[connection].append(callback)
 
     @asynccontextmanager
     async def reading(self, *, is_snapshot: bool = False) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction that reads. Raises `StoreFailed`.
+        """Open a transaction for reading. Raises `StoreFailed`.
 
-        `is_snapshot`: all of its statements see the same state. On SQLite they always do.
+        With `is_snapshot` all of its statements see the same state; on SQLite they always do.
         """
         with self._failing():
             async with self._connected(self._reader) as connection:
@@ -103,18 +104,19 @@ class Database:
 
     @asynccontextmanager
     async def listening(self, channel: str) -> AsyncIterator[AsyncIterator[Any]]:
-        """Listen on a connection of its own (PostgreSQL). Raises `StoreFailed`, also when it ends.
+        """Listen on a separate PostgreSQL connection; yield an iterator of notifications.
 
-        `channel` is an identifier of ours.
+        `channel` must be a safe SQL identifier. Raises `StoreFailed`, also when the connection
+        is lost.
         """
         import psycopg  # noqa: PLC0415  # where there is one
 
-        engine = _postgres(self._place, self._connect_timeout_s, poolclass=NullPool)
+        engine = _postgres(self._location, self._connect_timeout_s, poolclass=NullPool)
         try:
             with failing():
                 async with engine.connect() as connection:
                     raw: Any = (await connection.get_raw_connection()).driver_connection
-                    await raw.set_autocommit(True)  # psycopg delivers outside transactions alone
+                    await raw.set_autocommit(True)  # psycopg delivers only outside transactions
                     await raw.execute(f"LISTEN {channel}")
                     yield raw.notifies()
         except psycopg.Error as error:  # of the driver itself: nothing of SQLAlchemy is between
@@ -139,15 +141,15 @@ class Database:
         work = current()
         async with engine.connect() as connection:
             if work is not None:
-                # Waiting for a connection can be cancelled, a thread of SQLite cannot.
+                # Waiting for a connection can be cancelled, SQLite's thread cannot.
                 work.may_be_cancelled = not self.is_sqlite
                 work.check()
             yield connection
 
     async def session(self) -> AsyncConnection:
-        """Open a connection of PostgreSQL for as long as its caller needs it, to be closed by it.
+        """Open a PostgreSQL connection in autocommit mode, which the caller must close.
 
-        Each statement is a transaction of its own. Raises `StoreFailed`.
+        Raises `StoreFailed`.
         """
         with self._failing():
             connection = await self._writer.connect()
@@ -158,7 +160,7 @@ class Database:
                 raise
 
     def insert(self, table: Table) -> "postgresql.Insert | sqlite.Insert":
-        """Return an INSERT that knows ON CONFLICT, in this database's dialect."""
+        """Return an INSERT that supports ON CONFLICT, in the database's dialect."""
         if self.is_sqlite:
             return sqlite.insert(table)
         from sqlalchemy.dialects import postgresql  # noqa: PLC0415  # where there is one
@@ -171,19 +173,18 @@ class Database:
         deadline: float | None = None,
         undo: Callable[[T], Coroutine[Any, Any, object]] | None = None,
     ) -> T:
-        """Do this until the deadline, also when the caller is cancelled; `close` waits for it.
+        """Run work that writes, even if the caller is cancelled; `close` waits for it.
 
-        Whatever writes goes through here. The deadline is on the event loop's clock; None is
-        `BUSY_S` from now. Raises `StoreFailed` at the deadline, and nothing is committed then,
-        unless the commit itself was under way: when that turns out to have come about, `undo` is
-        done with what the work returned.
+        `deadline` is on the event loop's clock; None is `BUSY_S` from now. At the deadline
+        `StoreFailed` is raised and nothing is committed afterwards, with one exception: a commit
+        that was in progress may still succeed. `undo` is then run with the work's result.
         """
         now = asyncio.get_running_loop().time()
         until = now + BUSY_S if deadline is None else max(deadline, now + LEAST_S)
         return await self._start(work, until, undo).result
 
     async def read(self, work: Coroutine[Any, Any, T], deadline: float | None = None) -> T:
-        """Do this until the deadline, or until the caller is cancelled, and change nothing."""
+        """Run work that only reads, until the deadline or until the caller is cancelled."""
         if deadline is None:
             deadline = asyncio.get_running_loop().time() + BUSY_S
         started = self._start(work, deadline)
@@ -210,7 +211,7 @@ class Database:
         return started
 
     async def close(self) -> None:
-        """Close all connections, once all work is over or its time is."""
+        """Wait for unfinished work, at most `2 * BUSY_S` seconds, and close all connections."""
         if self._unfinished:
             await asyncio.wait([work.task for work in self._unfinished], timeout=2 * BUSY_S)
         await self._writer.dispose()
@@ -218,34 +219,34 @@ class Database:
 
 
 def _postgres(
-    place: DatabaseUrl, connect_timeout_s: float, poolclass: type[Pool] | None = None
+    location: DatabaseUrl, connect_timeout_s: float, poolclass: type[Pool] | None = None
 ) -> AsyncEngine:
-    # A peer that vanished ends a connection after the same time as one that is not there.
+    # A connection to a peer that vanished fails after the same time as a new connection.
     timeouts = {
         "connect_timeout": math.ceil(connect_timeout_s),
         "tcp_user_timeout": math.ceil(connect_timeout_s * 1000),
     }
-    given = {name: value for name, value in timeouts.items() if name not in place.url.query}
-    # Connections are tried before use: a database that was restarted costs no request.
-    # Nothing is prepared: plans would be kept from when the tables were empty, until
-    # PostgreSQL analyses them; measured, a batch then took ten times as long.
+    defaults = {name: value for name, value in timeouts.items() if name not in location.url.query}
+    # Connections are tested before use, so that a restart of the database fails no request.
+    # Statements are not prepared: plans from when the tables were empty would stay in use until
+    # PostgreSQL analyses the tables; measured, a batch then took ten times as long.
     pool: dict[str, Any] = {
-        "pool_size": CONNECTIONS + 1,  # one is the session whose lock shows that the process lives
+        "pool_size": CONNECTIONS + 1,  # one is for the session of `SessionPresence`
         "max_overflow": 0,
         "pool_timeout": None,  # each piece of work has a deadline
         "pool_pre_ping": True,
     }
     return create_async_engine(
-        place.url,
-        connect_args={"prepare_threshold": None, **given},
+        location.url,
+        connect_args={"prepare_threshold": None, **defaults},
         **(pool if poolclass is None else {"poolclass": poolclass}),
     )
 
 
-def _sqlite(place: DatabaseUrl, connections: int, begin: str, timeout_s: float) -> AsyncEngine:
-    # The driver begins no transactions of its own (isolation_level None); see `begun` below.
+def _sqlite(location: DatabaseUrl, connections: int, begin: str, timeout_s: float) -> AsyncEngine:
+    # The driver begins no transactions of its own (isolation_level None); see `on_begin` below.
     engine = create_async_engine(
-        place.url,
+        location.url,
         pool_size=connections,
         max_overflow=0,
         pool_timeout=None,  # each piece of work has a deadline
@@ -253,15 +254,15 @@ def _sqlite(place: DatabaseUrl, connections: int, begin: str, timeout_s: float) 
     )
 
     @event.listens_for(engine.sync_engine, "connect")
-    def connected(connection: Any, _: Any) -> None:
-        # FULL: a commit is on the disk. NORMAL would survive a kill as well, but not a power
-        # failure, and then the record would not know of a call that the provider acted on.
+    def on_connect(connection: Any, _: Any) -> None:
+        # FULL: a commit is on the disk. NORMAL survives a kill, but not a power failure: the
+        # store could then lack a call that the provider acted on.
         connection.execute("PRAGMA synchronous = FULL")
 
     @event.listens_for(engine.sync_engine, "begin")
-    def begun(connection: Connection) -> None:
-        # Both in one go of the driver's thread. It ends before the deadline: SQLite says then who
-        # is to blame, and the thread is free again.
+    def on_begin(connection: Connection) -> None:
+        # Both statements in one turn of the driver's thread. SQLite stops waiting before the
+        # deadline, so that its own error is reported, and the thread is free again.
         work = current()
         left_s = timeout_s if work is None else max(work.left_s * 0.8, 0)
         script = f"PRAGMA busy_timeout = {math.ceil(left_s * 1000)}; {begin}"

@@ -1,4 +1,4 @@
-"""Where the record is kept: the setting `store.url`, or a file in the user's state directory."""
+"""Find the store's database: `store.url`, or a file in the user's state directory."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,30 +15,29 @@ SETTING = "store.url"
 
 
 class DatabaseUrl(NamedTuple):
-    """Where the record is."""
+    """The location of the store's database."""
 
     url: URL
-    """With the asynchronous driver."""
+    """The URL, with the asynchronous driver."""
     path: Path | None
     """The file; None for PostgreSQL."""
     is_ours: bool = False
-    """The file's folder is temporary, and to be removed by whoever closes the record."""
+    """The file is in a temporary folder, which must be removed when the store is closed."""
 
     @property
     def shown(self) -> str:
-        """For people: the file, or the URL without its password."""
+        """The file, or the URL without its password and query, for messages."""
         if self.path is not None:
             return str(self.path)
         return self.url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
 
 
 def database_url(url: str | None, environment: Mapping[str, str]) -> DatabaseUrl:
-    """Return the place that `store.url` names: `sqlite:///file` or `postgresql://…`.
+    """Return the location that `store.url` names: `sqlite:///file` or `postgresql://…`.
 
     None is `segment-gateway/gateway.db` in the state directory of the XDG Base Directory
     Specification: $XDG_STATE_HOME when it is absolute, else ~/.local/state. `TEMPORARY` is a file
-    in a folder that is made for it. Nothing is opened.
-    Raises `SettingsError`.
+    in a new temporary folder. Nothing is opened. Raises `SettingsError`.
     """
     if url == TEMPORARY:
         folder, is_ours = temporary_folder()
@@ -63,5 +62,5 @@ def database_url(url: str | None, environment: Mapping[str, str]) -> DatabaseUrl
 
 
 def _state_directory(environment: Mapping[str, str]) -> Path:
-    named = Path(environment.get("XDG_STATE_HOME", ""))
-    return named if named.is_absolute() else Path.home() / ".local" / "state"
+    path = Path(environment.get("XDG_STATE_HOME", ""))
+    return path if path.is_absolute() else Path.home() / ".local" / "state"

@@ -1,8 +1,8 @@
-"""Work on the database with a deadline: its caller is released on time, whatever the driver does.
+"""Run database work with a deadline that holds whatever the driver does.
 
-psycopg holds a cancellation back until the server answers, and a thread inside SQLite cannot be
+psycopg delays a cancellation until the server answers, and a thread inside SQLite cannot be
 cancelled at all. So each piece of work is a task of its own, and its caller waits for a future:
-at the deadline the future fails, and the task ends by itself, later, without a commit.
+at the deadline the future fails, and the task ends later, without a commit.
 """
 
 import asyncio
@@ -15,14 +15,14 @@ from gateway.store.errors import StoreFailed, StoreState
 T = TypeVar("T")
 
 PATIENCE_S: Final = 1.0
-"""How long a server has for ending a statement that was cancelled; then its connection is dropped.
+"""Seconds that a server has to end a cancelled statement before its connection is closed.
 
-The second cancellation makes psycopg close the connection (`AsyncConnection.wait`, 3.3.9).
+A second cancellation makes psycopg close the connection (`AsyncConnection.wait`, 3.3.9).
 """
 
 
 class Work(Generic[T]):
-    """A coroutine that runs in a task of its own, until its deadline on the loop's clock."""
+    """A coroutine in a task of its own, with a deadline on the loop's clock."""
 
     def __init__(
         self,
@@ -30,13 +30,13 @@ class Work(Generic[T]):
         deadline: float,
         ended: "Callable[[Work[T]], None]",
     ) -> None:
-        """Start it; `ended` is called when the task is over, which may be after the deadline."""
+        """Start the task; call `ended` when it is done, which may be after the deadline."""
         self._loop = asyncio.get_running_loop()
         self.deadline = deadline
         self.is_over = False
-        """Nobody waits any more: nothing may be committed."""
+        """The caller no longer waits: nothing may be committed."""
         self.may_be_cancelled = True
-        """False while SQLite's thread is at it, which would go on, and during a commit."""
+        """False during a commit, and while SQLite's thread runs, which cannot be stopped."""
         self.result: asyncio.Future[T] = self._loop.create_future()
         self._ended = ended
         context = copy_context()
@@ -47,22 +47,22 @@ class Work(Generic[T]):
 
     @property
     def is_late(self) -> bool:
-        """Tell whether it came about after its caller was told that it did not."""
+        """Whether it succeeded after its caller got an error."""
         is_done = self.task.done() and not self.task.cancelled()
         return self.is_over and is_done and self.task.exception() is None
 
     @property
     def left_s(self) -> float:
-        """Return the seconds until the deadline."""
+        """The seconds until the deadline."""
         return self.deadline - self._loop.time()
 
     def check(self) -> None:
-        """Raise when the time is over: before a commit, and before anything is begun."""
+        """Raise `StoreFailed` after the deadline; call this before the start and a commit."""
         if self.is_over:
             raise _late()
 
     def give_up(self) -> None:
-        """Release the caller, and end the task as far as its driver allows."""
+        """Fail the caller's future, and cancel the task as far as its driver allows."""
         self.is_over = True
         self._timer.cancel()
         if not self.result.done():

@@ -1,4 +1,4 @@
-"""Turn every error of the database and its driver into `StoreFailed`, with its cause."""
+"""Translate every error of the database and its driver into `StoreFailed`."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -42,10 +42,10 @@ _POSTGRES_STATES = {
 
 @contextmanager
 def failing() -> Iterator[None]:
-    """Raise `StoreFailed` in the place of whatever the database or its driver raises.
+    """Raise `StoreFailed` for any error of the database or its driver.
 
-    A value that no column can hold (ValueError, LookupError, TypeError, OverflowError while rows
-    are decoded) is damage too. The error itself is the cause, for the log.
+    ValueError, LookupError, TypeError and OverflowError come from decoding a value that no column
+    can hold: the database is damaged.
     """
     try:
         yield
@@ -62,7 +62,7 @@ def failing() -> Iterator[None]:
 
 
 def failed(error: Exception) -> StoreFailed:
-    """Return how the record failed; without values of rows or parameters."""
+    """Translate an error. The cause has no values of rows or parameters."""
     if isinstance(error, exc.TimeoutError):
         return StoreFailed(StoreState.FROZEN, "no connection became free in time")
     original = getattr(error, "orig", None) or error
@@ -83,7 +83,7 @@ def failed(error: Exception) -> StoreFailed:
 
 def _of_postgres(original: BaseException) -> StoreFailed:
     code = getattr(original, "sqlstate", None)
-    if code is None:  # no connection, or it broke: libpq says why, without the password
+    if code is None:  # no connection, or a lost one: libpq's message has no password
         return StoreFailed(StoreState.DOWN, " ".join(str(original).split()))
     state = _POSTGRES_STATES.get(code) or _POSTGRES_STATES.get(code[:2], StoreState.BROKEN)
     # Messages of class 22 (data exception) may quote a value.

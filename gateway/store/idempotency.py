@@ -65,7 +65,7 @@ class IdempotencyKeys:
         """
         # Keys are of any length and content, those of the table are not.
         key = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
-        has_broken_off = False
+        is_interrupted = False
         async for _ in attempts(deadline):
             kept = await self._database.finish(self._find(key), deadline)
             if kept is None:
@@ -79,10 +79,10 @@ class IdempotencyKeys:
                 raise IdempotencyKeyReused
             if kept.answer is not None:
                 return kept.answer
-            has_broken_off = not self._is_running(kept.claimed_until)
-            if has_broken_off and kept.plan is None:
+            is_interrupted = not self._is_running(kept.claimed_until)
+            if is_interrupted and kept.plan is None:
                 raise OutcomeUnknown
-        raise FirstAttemptRunning(has_broken_off=has_broken_off)
+        raise FirstAttemptRunning(is_interrupted=is_interrupted)
 
     async def plan(self, claim: str, plan: bytes, deadline: float) -> None:
         """Keep what a run is about to send, so that its key can be settled without it.

@@ -1,4 +1,4 @@
-"""What the record can hold: texts without NUL, together short enough for an index."""
+"""Limits of the store: texts without NUL, together short enough for an index."""
 
 from collections.abc import Iterable
 
@@ -12,9 +12,9 @@ PostgreSQL refuses index rows beyond 2,704 bytes, a third of a page, heads and p
 
 
 def size_of(texts: Iterable[str]) -> int | None:
-    """Return the bytes of all of them; None when one cannot be stored at all.
+    """Return the total size in bytes; None if a text cannot be stored at all.
 
-    PostgreSQL stores no NUL, and half of a surrogate pair is no text.
+    PostgreSQL stores no NUL, and a lone surrogate has no encoding.
     """
     size = 0
     for text in texts:
@@ -28,14 +28,14 @@ def size_of(texts: Iterable[str]) -> int | None:
 
 
 def unrecordable(provider: str, row: Replacement) -> str | None:
-    """Say what the record cannot hold of a replacement, as a sentence; None when it can hold all.
+    """Return a message if the store cannot hold a replacement, else None.
 
-    To be asked before anything is sent, so that one row costs no other its place.
+    Check every row before anything is sent, so that one row does not fail the others.
     """
     for tag in ((), *row.tags):
         size = size_of((provider, row.customer, *tag))
         if size is None:
-            return "A text holds a NUL or half of a surrogate pair, which cannot be recorded."
+            return "A text contains a NUL or a lone surrogate, which cannot be stored."
         if size > LONGEST:
-            return f"Id, type and value are longer than {LONGEST} bytes, the most recorded."
+            return f"Id, type and value together exceed {LONGEST} bytes, the most that is stored."
     return None

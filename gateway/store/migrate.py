@@ -1,4 +1,4 @@
-"""Brings a database to this program's schema, whoever else is starting at the same moment."""
+"""Create or upgrade the database's schema; several processes may start at the same moment."""
 
 import asyncio
 import sqlite3
@@ -17,38 +17,38 @@ from gateway.store.tables import CUSTOMERS
 from gateway.store.waiting import attempts
 
 NEWEST: Final = "0005"
-"""The step that this program's tables are at."""
+"""The schema version of this program."""
 
 CHECK_S: Final = 2.0
-"""How long SQLite may look for damage at start; of a larger file it sees a part."""
+"""The time limit of SQLite's check for damage at start; it may not reach all of a large file."""
 
-# Any number that no other program is likely to lock in the same database.
+# An arbitrary number that no other program is likely to lock in the same database.
 LOCK: Final = 0x5E61_47E3
 
 
 async def migrate(
-    database: Database, place: DatabaseUrl, connect_timeout_s: float = CONNECT_TIMEOUT_S
+    database: Database, location: DatabaseUrl, connect_timeout_s: float = CONNECT_TIMEOUT_S
 ) -> None:
-    """Make or upgrade the database. One process does it, the others wait and find it done.
+    """Create or upgrade the database; one process does, the others wait.
 
-    Raises `SettingsError` when it cannot be made, is damaged, or was written by a newer program,
-    and `RecordFailed` when it does not answer within `connect_timeout_s`.
+    Raises `SettingsError` if it cannot be created, is damaged, or was written by a newer version,
+    and `StoreFailed` if it does not answer within `connect_timeout_s`.
     """
     deadline = asyncio.get_running_loop().time() + connect_timeout_s
-    if place.path is not None:
-        await _make(place.path, deadline)
+    if location.path is not None:
+        await _create(location.path, deadline)
     if await database.read(_is_newest(database), deadline):
         return
     from gateway.store.upgrade import upgrade  # noqa: PLC0415  # alembic: seldom needed
 
     async with database.writing() as connection:
-        if place.path is None:  # a writing transaction of SQLite is a lock as it is
-            await _take_turns(connection, connect_timeout_s)
+        if location.path is None:  # SQLite's write transaction is a lock already
+            await _lock(connection, connect_timeout_s)
         await connection.run_sync(upgrade)
 
 
-async def _take_turns(connection: AsyncConnection, lock_timeout_s: float) -> None:
-    """Wait for another replica's upgrade, however long it takes; for foreign locks briefly."""
+async def _lock(connection: AsyncConnection, lock_timeout_s: float) -> None:
+    """Wait for another replica's upgrade without a limit, for other locks `lock_timeout_s`."""
     await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
     await connection.execute(
         text("SELECT set_config('lock_timeout', :timeout, true)"),
@@ -57,16 +57,16 @@ async def _take_turns(connection: AsyncConnection, lock_timeout_s: float) -> Non
 
 
 async def _is_newest(database: Database) -> bool:
-    """Tell whether nothing is to be done, without alembic: loading it takes 0.1 s."""
+    """Return whether the schema is current, without alembic: importing it takes 0.1 s."""
     async with database.reading() as connection:
         if not await connection.run_sync(_has_version):
             return False
-        found = await connection.scalar(text("SELECT version_num FROM alembic_version"))
-        return bool(found == NEWEST)
+        version = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+        return bool(version == NEWEST)
 
 
 def _has_version(connection: Connection) -> bool:
-    """Tell whether the database is one of ours. Raises `SettingsError` for half of one."""
+    """Return whether the database has a version. Raises `SettingsError` for tables without one."""
     tables = inspect(connection)
     if tables.has_table("alembic_version"):
         query = text("SELECT count(*) FROM alembic_version")
@@ -74,26 +74,26 @@ def _has_version(connection: Connection) -> bool:
             return True
     if tables.has_table(CUSTOMERS.name):
         problem = (
-            "has this program's tables and no version of them (alembic_version): restore a "
+            "has this program's tables but not their version (alembic_version): restore a "
             "backup, or name an empty database"
         )
         raise SettingsError([Problem(SETTING, problem)])
     return False
 
 
-async def _make(path: Path, deadline: float) -> None:
-    """Make an SQLite file that only its owner can read, in WAL mode, which it keeps."""
+async def _create(path: Path, deadline: float) -> None:
+    """Create an SQLite file that only its owner can read, in WAL mode, which is persistent."""
     try:
-        # While others open the file too, SQLite may say "locked" here without waiting.
+        # While other processes open the file, SQLite may report "locked" without waiting.
         async for _ in attempts(deadline):
-            if await asyncio.to_thread(_opened, path):
+            if await asyncio.to_thread(_open, path):
                 return
     except sqlite3.OperationalError as error:
         raise _unusable(path, str(error)) from error
     except sqlite3.DatabaseError as error:
         problem = str(error)
-        if getattr(error, "sqlite_errorname", "") != "SQLITE_NOTADB":  # that is no record at all
-            problem += "; restore a backup, or mend it as docs/store.md says"
+        if getattr(error, "sqlite_errorname", "") != "SQLITE_NOTADB":  # some other file
+            problem += "; restore a backup, or repair it as described in docs/store.md"
         raise _unusable(path, problem) from error
     except OSError as error:
         raise _unusable(path, str(error)) from error
@@ -104,8 +104,8 @@ def _unusable(path: Path, problem: str) -> SettingsError:
     return SettingsError([Problem(SETTING, f"cannot be opened: {path}: {problem}")])
 
 
-def _opened(path: Path) -> bool:
-    """Make the file, switch it to WAL and look for damage; False while somebody locks it."""
+def _open(path: Path) -> bool:
+    """Create the file, switch it to WAL and check it; return False while it is locked."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.touch(mode=0o600)
     with closing(sqlite3.connect(path, timeout=0.1)) as connection:
@@ -122,15 +122,15 @@ def _opened(path: Path) -> bool:
 
 
 def _check(connection: sqlite3.Connection) -> None:
-    """Raise `sqlite3.DatabaseError` when the file is damaged, as far as can be seen quickly."""
+    """Raise `sqlite3.DatabaseError` if `CHECK_S` seconds of checking show damage."""
     end = time.monotonic() + CHECK_S
     connection.set_progress_handler(lambda: time.monotonic() > end, 10_000)
     try:
-        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_INTERRUPT:
-            return  # a large file: the part that was looked at is sound
+            return  # a large file: the part that was checked is sound
         raise
-    if found != "ok":
+    if result != "ok":
         problem = "database disk image is malformed"
         raise sqlite3.DatabaseError(problem)

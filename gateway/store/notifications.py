@@ -1,6 +1,6 @@
-"""PostgreSQL's LISTEN and NOTIFY: other processes hear at once that the change log has grown.
+"""Notify other processes that the change log has grown, with PostgreSQL's LISTEN and NOTIFY.
 
-Nothing relies on them: whoever follows the log polls as well. SQLite has nothing of the kind.
+Notifications only save time: readers of the log poll as well. SQLite has no notifications.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from gateway.store.database import Database
 from gateway.store.errors import StoreFailed
 
 RECONNECT_S: Final = 1.0
-"""Between two attempts to listen."""
+"""Seconds between two attempts to listen."""
 
 _NOTIFY: Final = text("SELECT pg_notify(:channel, :position)")
 
@@ -22,26 +22,26 @@ log = structlog.get_logger(__name__)
 
 
 class Notifications:
-    """Tells other processes of new positions, and hears of theirs."""
+    """Sends the log's position to other processes, and listens for theirs."""
 
     def __init__(self, database: Database) -> None:
-        """Nothing is opened yet."""
+        """Open nothing yet."""
         self._database = database
 
-    async def listen(self, epoch: bytes, heard: Callable[[], None]) -> None:
-        """Call `heard` whenever the log has grown, until cancelled. On SQLite return at once."""
+    async def listen(self, epoch: bytes, callback: Callable[[], None]) -> None:
+        """Call `callback` when the log has grown, until cancelled. On SQLite, return at once."""
         while not self._database.is_sqlite:
             try:
                 async with self._database.listening(_channel(epoch)) as notifications:
-                    heard()  # what came before this connection was open
+                    callback()  # the log may have grown before this connection was open
                     async for _ in notifications:
-                        heard()
+                        callback()
             except StoreFailed as error:
                 log.warning("not listening to the change log; polling", cause=error.cause)
             await asyncio.sleep(RECONNECT_S)
 
     async def notify(self, epoch: bytes, position: int) -> None:
-        """Tell other processes where the log stands. A failure is passed over: they poll."""
+        """Send the log's newest position to other processes. A failure is logged: they poll."""
         if self._database.is_sqlite:
             return
 
@@ -53,9 +53,9 @@ class Notifications:
         try:
             await self._database.finish(work())
         except StoreFailed as error:
-            log.warning("a notification was not sent", cause=error.cause)
+            log.warning("notification of the change log not sent", cause=error.cause)
 
 
 def _channel(epoch: bytes) -> str:
-    """Return the channel of one log: schemas of one database share their channels."""
+    """Return the channel of one log: all schemas of a database share their channels."""
     return f"change_log_{epoch.hex()}"

@@ -58,7 +58,7 @@ class StoreQueries:
         }
 
     async def answer(self, provider: str, lookup: Lookup, deadline: float | None = None) -> Any:
-        """Return what `Lookup` says answers it. Raises `RecordFailed`, and `BadInput` for `after`.
+        """Return what `Lookup` says answers it. Raises `StoreFailed`, and `BadInput` for `after`.
 
         The deadline is on the event loop's clock.
 

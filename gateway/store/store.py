@@ -64,7 +64,7 @@ class Store:
     @classmethod
     async def open(
         cls,
-        place: DatabaseUrl,
+        location: DatabaseUrl,
         clock: Callable[[], datetime] = now,
         *,
         accounts: Sequence[Account] = (),
@@ -74,24 +74,24 @@ class Store:
 
         Who has an SQLite file alone takes over what a process before left open. The clocks of
         processes that share one must agree to within a few seconds. Raises `SettingsError` for a
-        place that cannot be used and for keys that mean other accounts than those that rows are
-        recorded of, `RecordFailed` for an unreachable one, within `connect_timeout_s`; upgrading
+        location that cannot be used and for keys that mean other accounts than those that rows are
+        recorded of, `StoreFailed` for an unreachable one, within `connect_timeout_s`; upgrading
         may take longer.
         """
-        database = Database(place, connect_timeout_s)
+        database = Database(location, connect_timeout_s)
         hold: Hold | None = None
         presence: Presence | None = None
         try:
-            await migrate(database, place, connect_timeout_s)
+            await migrate(database, location, connect_timeout_s)
             await bind(database, accounts, clock())
             if database.file is not None:
                 database.file.remember()
-            if place.path is not None:
-                hold = await Hold.take(place.path)
+            if location.path is not None:
+                hold = await Hold.take(location.path)
                 if hold.is_alone:
                     await take_over(database, clock())
                     await hold.share()
-                presence = FilePresence.take(place.path)
+                presence = FilePresence.take(location.path)
             else:
                 presence = SessionPresence(database)
             # Before anything is claimed: others are to see that its owner lives.
@@ -105,7 +105,7 @@ class Store:
                 hold.close()
             await database.close()
             raise
-        folder = place.path.parent if place.is_ours and place.path else None
+        folder = location.path.parent if location.is_ours and location.path else None
         return cls(database, clock, presence, hold, folder)
 
     async def close(self) -> None:

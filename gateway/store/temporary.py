@@ -1,4 +1,4 @@
-"""The record of a server without a configuration: a file of its own, which ends with it."""
+"""The temporary store of a server without a configuration: a file that ends with the server."""
 
 import contextlib
 import os
@@ -10,26 +10,25 @@ from pathlib import Path
 from types import FrameType
 
 TEMPORARY = "temporary:"
-"""What stands for `store.url` where there is no configuration."""
+"""The value of `store.url` where there is no configuration."""
 
 VARIABLE = "GATEWAY_TEMPORARY_RECORD"
-"""The folder that a server's processes share: named by the first of them, for its workers."""
+"""The folder that a server's processes share: the first process sets it for its workers."""
 
 
 def temporary_folder() -> tuple[Path, bool]:
-    """Return the folder of this server's record, and whether this process has to remove it."""
-    named = os.environ.get(VARIABLE)
-    if named:
-        return Path(named), False
+    """Return the folder of this server's store, and whether this process must remove it."""
+    shared = os.environ.get(VARIABLE)
+    if shared:
+        return Path(shared), False
     return Path(tempfile.mkdtemp(prefix="segment-gateway-")), True
 
 
 @contextlib.contextmanager
 def shared_folder(*, is_wanted: bool) -> Iterator[None]:
-    """Make a temporary folder for this process and its workers, and remove it in the end.
+    """Create a temporary folder for this process and its workers, and remove it at the end.
 
-    Also when the process is told to terminate: uvicorn stops in order, and then has the signal
-    take its course.
+    It is removed on SIGTERM as well: uvicorn raises the signal again after its orderly shutdown.
     """
     if not is_wanted:
         yield

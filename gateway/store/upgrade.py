@@ -1,4 +1,4 @@
-"""The steps from one schema of the record to the next, by alembic."""
+"""Upgrade the store's schema with alembic."""
 
 from pathlib import Path
 
@@ -13,28 +13,31 @@ from gateway.store.database_url import SETTING
 
 
 def _is_current(connection: Connection) -> bool:
-    """Tell whether nothing is to be done. Raises `SettingsError` for a newer database."""
-    found = MigrationContext.configure(connection).get_current_revision()
-    steps = ScriptDirectory.from_config(config())
-    known = {step.revision for step in steps.walk_revisions()}
-    if found is not None and found not in known:
-        problem = f"was written by a newer version of this program (step {found}); run that one"
+    """Return whether the schema is current. Raises `SettingsError` for a newer database."""
+    version = MigrationContext.configure(connection).get_current_revision()
+    scripts = ScriptDirectory.from_config(config())
+    known = {script.revision for script in scripts.walk_revisions()}
+    if version is not None and version not in known:
+        problem = (
+            f"was written by a newer version of this program (schema version {version}); "
+            "run that version"
+        )
         raise SettingsError([Problem(SETTING, problem)])
-    return found == steps.get_current_head()
+    return version == scripts.get_current_head()
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the database to the newest step. Raises `SettingsError` for a newer database."""
+    """Upgrade the database to the newest schema. Raises `SettingsError` for a newer database."""
     if not _is_current(connection):  # another process may have done it while this one waited
-        steps = config()
-        steps.attributes["connection"] = connection
-        command.upgrade(steps, "head")
+        alembic = config()
+        alembic.attributes["connection"] = connection
+        command.upgrade(alembic, "head")
 
 
 def config() -> Config:
-    """Return where alembic finds the steps."""
+    """Return alembic's configuration, with the folder of the migrations."""
     config = Config()
-    # A % would be read as the start of an interpolation.
+    # ConfigParser reads a single % as the start of an interpolation.
     folder = str(Path(__file__).parent / "migrations").replace("%", "%%")
     config.set_main_option("script_location", folder)
     config.set_main_option("path_separator", "os")

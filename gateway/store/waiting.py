@@ -1,4 +1,4 @@
-"""Waiting for another process: asking again after growing pauses."""
+"""Poll for the result of another process, with growing pauses."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ LONGEST_PAUSE_S: Final = 0.25
 
 
 async def attempts(deadline: float) -> AsyncIterator[None]:
-    """Yield at once, and again after growing pauses until the deadline, the last time at it.
+    """Yield at once, then after growing pauses, and a last time at the deadline.
 
     The deadline is on the event loop's clock, in seconds.
     """

@@ -46,7 +46,7 @@ async def made(path: Path) -> None:
 
 @pytest.mark.parametrize("part", ["overwritten", "truncated", "first page"])
 def test_damaged_file(path: Path, capsys: pytest.CaptureFixture[str], part: str) -> None:
-    """A damaged file is seen before anything is served, and how to mend it is said."""
+    """A damaged file is seen before anything is served, and the message says how to repair it."""
     asyncio.run(made(path))
     size = path.stat().st_size
     if part == "truncated":
@@ -57,7 +57,7 @@ def test_damaged_file(path: Path, capsys: pytest.CaptureFixture[str], part: str)
             file.write(b"\xa5" * (size - PAGE if part == "overwritten" else PAGE - 100))
     line = line_of(f"sqlite:///{path}", capsys)
     assert line.startswith(f"store.url: cannot be opened: {path}: ")
-    assert line.endswith("; restore a backup, or mend it as docs/store.md says")
+    assert line.endswith("; restore a backup, or repair it as described in docs/store.md")
 
 
 def test_half_a_file(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,7 +69,7 @@ def test_half_a_file(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 HALF = (
-    "store.url: has this program's tables and no version of them (alembic_version): restore a "
+    "store.url: has this program's tables but not their version (alembic_version): restore a "
     "backup, or name an empty database"
 )
 

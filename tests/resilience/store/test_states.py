@@ -178,7 +178,7 @@ async def assert_state(front: Front, url: str, way: Way, target: Any) -> dict[st
 def assert_logged(lines: list[Any], request_ids: set[str]) -> None:
     """Assert that the log has the cause under every id, and that nothing was sent."""
     causes = {
-        line["request_id"]: line["cause"] for line in lines if line["event"] == "record failed"
+        line["request_id"]: line["cause"] for line in lines if line["event"] == "store failed"
     }
     assert request_ids <= causes.keys()
     assert all(causes.values())

@@ -19,8 +19,8 @@ from tests.unit.store.telling import LOG_TABLES
 SHOP = Account.of("shop", "instaleap", "https://deadpool.instaleap.io", "")
 ACME = Account.of("acme", "emporix", "https://api.emporix.io", "acme")
 HINT = (
-    ": choose another key for this account, name another store.url, or see "
-    "docs/decisions/0018-accounts-of-the-record.md"
+    ": choose another key for this account, set another store.url, or see "
+    "docs/decisions/0018-accounts-of-the-store.md"
 )
 
 
@@ -62,7 +62,7 @@ async def test_another_account_under_a_key_is_refused(
         await opened(place, clock, SHOP, changed)
     await opened(place, clock, ACME, SHOP)
 
-    text_ = f"'acme' means another account than the record has rows of ({other}){HINT}"
+    text_ = f"'acme' belongs to another account in the store ({other}){HINT}"
     assert found.value.problems == (Problem("providers[1].key", text_),)
 
 

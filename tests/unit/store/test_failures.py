@@ -100,7 +100,7 @@ def test_state_and_cause(error: Exception, state: StoreState, cause: str) -> Non
     assert (raised.value.state, raised.value.cause) == (state, cause)
     assert raised.value.__cause__ is error
     assert str(raised.value) == (
-        f"The gateway's own record cannot be used at the moment: {state.value}."
+        f"The gateway's own store cannot be used at the moment: {state.value}."
     )
 
 

@@ -38,7 +38,7 @@ async def test_versions(
 ) -> None:
     """Tables of another version are seen while the gateway runs, and when they are put right."""
     monkeypatch.setattr(health, "EVERY_S", 0)
-    monkeypatch.setattr(health, "LOOK_S", 10)  # on a busy machine
+    monkeypatch.setattr(health, "CHECK_S", 10)  # on a busy machine
     assert await record.state() is StoreState.READY
     await set_version(place, version)
     with capture_logs() as lines:
@@ -47,22 +47,22 @@ async def test_versions(
         await set_version(place, NEWEST)
         assert await record.state() is StoreState.READY
     assert [(line["event"], line["log_level"]) for line in lines] == [
-        ("record cannot be used", "error"),
-        ("record can be used again", "info"),
+        ("store cannot be used", "error"),
+        ("store can be used again", "info"),
     ]
 
 
 async def test_one_look_for_all(record: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Probes at the same time share a look, and those of the next second its result."""
     looks = []
-    look = health.StoreHealth._look  # noqa: SLF001  # to count
+    look = health.StoreHealth._run_check  # noqa: SLF001  # to count
 
     async def counted(self: Any) -> StoreState:
         looks.append(self)
         return await look(self)
 
     monkeypatch.setattr(health, "EVERY_S", 1000)
-    monkeypatch.setattr(health.StoreHealth, "_look", counted)
+    monkeypatch.setattr(health.StoreHealth, "_run_check", counted)
     states = await asyncio.gather(*(record.state() for _ in range(50)))
     assert len(states) == 50
     await record.state()
@@ -80,11 +80,11 @@ async def test_a_file_that_goes_is_noticed_unasked(
     aside = place.path.with_suffix(".aside")
     with capture_logs() as lines:
         place.path.rename(aside)
-        await logged(lines, "record cannot be used")
+        await logged(lines, "store cannot be used")
         aside.rename(place.path)
-        await logged(lines, "record can be used again")
+        await logged(lines, "store can be used again")
     assert lines[0]["state"] == "REPLACED"
-    assert lines[0]["cause"] == "the file cannot be looked at: No such file or directory"
+    assert lines[0]["cause"] == "the file cannot be examined: No such file or directory"
     await record.close()
 
 

@@ -68,7 +68,8 @@ async def test_newer(record: Store, place: DatabaseUrl) -> None:
     assert found.value.problems == (
         Problem(
             "store.url",
-            "was written by a newer version of this program (step 9999); run that one",
+            "was written by a newer version of this program (schema version 9999); "
+            "run that version",
         ),
     )
     await database.close()
@@ -119,7 +120,7 @@ async def test_no_server() -> None:
     with pytest.raises(StoreFailed) as found:
         await Store.open(database_url("postgresql://ada:s3cret@127.0.0.1:1/shop", {}))
     assert str(found.value) == (
-        "The gateway's own record cannot be used at the moment: it cannot be reached."
+        "The gateway's own store cannot be used at the moment: it cannot be reached."
     )
 
 

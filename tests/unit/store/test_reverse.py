@@ -156,7 +156,7 @@ class Failing(Store):
             503,
             {
                 "code": "UNAVAILABLE",
-                "message": "The gateway's own record cannot be used at the moment: "
+                "message": "The gateway's own store cannot be used at the moment: "
                 "it cannot be reached.",
             },
         ),
@@ -174,7 +174,7 @@ class Failing(Store):
             },
         ),
     ],
-    ids=["record failed", "bug", "not open"],
+    ids=["store failed", "bug", "not open"],
 )
 async def test_failure(record_or_none: Store | None, status: int, error: dict[str, str]) -> None:
     """Whatever fails, the answer has the documented form and tells nothing of the cause."""
