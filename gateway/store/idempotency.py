@@ -1,4 +1,4 @@
-"""Idempotency keys: what a key was first answered is answered again, for a day."""
+"""Idempotency keys: the first result of a key is stored, and returned again for a day."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from gateway.store.tables import CUSTOMERS, KEYS, OUTCOMES
 from gateway.store.waiting import attempts
 
 SWEPT: Final = 1_000
-"""Expired keys that one transaction forgets."""
+"""The most keys that one transaction deletes."""
 
 
 class _StoredResult(NamedTuple):
@@ -26,22 +26,22 @@ class _StoredResult(NamedTuple):
     plan: bytes | None
 
 
-class BrokenRun(NamedTuple):
-    """A run that ended without an answer, all of whose writes are settled by now."""
+class InterruptedRun(NamedTuple):
+    """A run that ended without a result, and whose writes are all settled."""
 
     claim: str
     plan: bytes
     outcomes: Mapping[str, str | None]
-    """By customer, of those whose write was begun: the `Settlement`; None: it is not known."""
+    """The `Settlement` of each customer whose write was started; None: it is unknown."""
 
 
 class IdempotencyKeys:
-    """What was answered under which key."""
+    """The stored results by key."""
 
     def __init__(
         self, database: Database, clock: Callable[[], datetime], settling: Settling
     ) -> None:
-        """Keep them in this database; the clock is the wall's, in UTC."""
+        """Use this database; `clock` is the wall clock, in UTC."""
         self._database = database
         self._clock = clock
         self._settling = settling
@@ -54,49 +54,49 @@ class IdempotencyKeys:
         deadline: float,
         claim: str,
     ) -> bytes:
-        """Run and keep the answer, or return the one that is kept under this key.
+        """Run and store the result, or return the result that is stored under this key.
 
-        `digest` stands for the input; another one under the same key raises
-        `IdempotencyKeyReused`. `claim` names this run, and no other. `run` is to end by the
-        deadline (event loop's clock). While it runs others wait, until their own deadline
-        (`FirstAttemptRunning`). When it raises, the key is free again; when it is cancelled or its
-        process dies, the key answers `OutcomeUnknown` for the day, for what it did is not known;
-        unless it has a plan: then others wait until recovery settles it.
+        `digest` is of the input; another input with the same key raises `IdempotencyKeyReused`.
+        `claim` identifies this run. `run` should end by the deadline (event loop's clock).
+        Meanwhile other requests with the key wait until their own deadlines, then raise
+        `FirstAttemptRunning`. If `run` raises, the key is free again. If it is cancelled or its
+        process dies, the key raises `OutcomeUnknown` for a day, unless it has a plan: then others
+        wait until recovery settles it.
         """
-        # Keys are of any length and content, those of the table are not.
+        # Callers' keys have any length and content, those of the table do not.
         key = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
         is_interrupted = False
         async for _ in attempts(deadline):
-            kept = await self._database.finish(self._find(key), deadline)
-            if kept is None:
-                claimed = self._claim(key, digest, claim, deadline)
+            stored = await self._database.finish(self._stored(key), deadline)
+            if stored is None:
+                claiming = self._claim(key, digest, claim, deadline)
                 if not await self._database.finish(
-                    claimed, deadline, undo=lambda _: self._free(claim)
+                    claiming, deadline, undo=lambda _: self._free(claim)
                 ):
                     continue
                 return await self._run(key, claim, run, deadline)
-            if kept.digest != digest:
+            if stored.digest != digest:
                 raise IdempotencyKeyReused
-            if kept.answer is not None:
-                return kept.answer
-            is_interrupted = not self._is_running(kept.claimed_until)
-            if is_interrupted and kept.plan is None:
+            if stored.answer is not None:
+                return stored.answer
+            is_interrupted = not self._is_running(stored.claimed_until)
+            if is_interrupted and stored.plan is None:
                 raise OutcomeUnknown
         raise FirstAttemptRunning(is_interrupted=is_interrupted)
 
     async def plan(self, claim: str, plan: bytes, deadline: float) -> None:
-        """Keep what a run is about to send, so that its key can be settled without it.
+        """Store what a run will send, so that recovery can settle its key.
 
-        The writes of a run with a plan are begun under its claim.
+        The write intents of a run with a plan have the run's claim as their `write`.
         """
         statement = update(KEYS).where(KEYS.c.claim == claim).values(plan=plan)
         await self._database.finish(self._execute(statement), deadline)
 
-    async def broken(self) -> Sequence[BrokenRun]:
-        """Return runs that broke off and whose writes are all settled."""
-        return await self._database.read(self._broken())
+    async def interrupted(self) -> Sequence[InterruptedRun]:
+        """Return interrupted runs whose writes are all settled."""
+        return await self._database.read(self._interrupted())
 
-    async def _broken(self) -> Sequence[BrokenRun]:
+    async def _interrupted(self) -> Sequence[InterruptedRun]:
         now = self._clock()
         is_over = or_(KEYS.c.claimed_until <= now, KEYS.c.claimed_until > now + LONGEST_LEASE)
         statement = (
@@ -106,16 +106,16 @@ class IdempotencyKeys:
         )
         async with self._database.reading() as connection:
             runs = (await connection.execute(statement)).all()
-            found = []
+            settled = []
             for claim, plan in runs:
                 rows = (await connection.execute(_outcomes_of(claim))).all()
                 if not any(row.is_open and row.outcome is None for row in rows):
                     outcomes = {row.customer: row.outcome for row in rows}
-                    found.append(BrokenRun(claim, plan, outcomes))
-        return found
+                    settled.append(InterruptedRun(claim, plan, outcomes))
+        return settled
 
     async def conclude(self, claim: str, answer: bytes | None) -> None:
-        """Give the key of a broken run its answer; None: free it, for it has done nothing."""
+        """Store the result of an interrupted run; None frees its key, as nothing was done."""
         await self._database.finish(self._conclude(claim, answer))
 
     async def _conclude(self, claim: str, answer: bytes | None) -> None:
@@ -128,7 +128,7 @@ class IdempotencyKeys:
             await connection.execute(delete(OUTCOMES).where(OUTCOMES.c.write == claim))
 
     async def sweep(self) -> int:
-        """Forget expired keys; return how many."""
+        """Delete expired keys; return how many."""
         return await self._database.finish(self._sweep())
 
     async def _sweep(self) -> int:
@@ -150,22 +150,22 @@ class IdempotencyKeys:
             if len(rows) < SWEPT:
                 return count
 
-    async def _find(self, key: str) -> _StoredResult | None:
+    async def _stored(self, key: str) -> _StoredResult | None:
         statement = select(*(KEYS.c[name] for name in _StoredResult._fields)).where(
             KEYS.c.key == key, KEYS.c.expires_at > self._clock()
         )
         async with self._database.reading() as connection:
-            found = (await connection.execute(statement)).one_or_none()
-        return _StoredResult(*found) if found else None
+            row = (await connection.execute(statement)).one_or_none()
+        return _StoredResult(*row) if row else None
 
     async def _claim(self, key: str, digest: str, claim: str, deadline: float) -> bool:
-        """Take the key; False when somebody else was faster."""
+        """Claim the key; return False if another request has it."""
         now = self._clock()
         async with self._database.writing() as connection:
             await connection.execute(
                 delete(KEYS).where(KEYS.c.key == key, KEYS.c.expires_at <= now)
             )
-            taken = await connection.execute(
+            inserted = await connection.execute(
                 self._database.insert(KEYS)
                 .values(
                     key=key,
@@ -177,10 +177,10 @@ class IdempotencyKeys:
                 .on_conflict_do_nothing()
                 .returning(KEYS.c.key)
             )
-            return taken.one_or_none() is not None
+            return inserted.one_or_none() is not None
 
     async def _free(self, claim: str) -> None:
-        """Take back a key that was claimed too late: its caller was told that nothing is sent."""
+        """Free a key that was claimed after the deadline: its caller got an error already."""
         await self._execute(delete(KEYS).where(KEYS.c.claim == claim))
 
     def _is_running(self, claimed_until: datetime) -> bool:
@@ -196,8 +196,8 @@ class IdempotencyKeys:
         except Exception:
             await self._settle(claim, delete(KEYS).where(mine), deadline)
             raise
-        keep = update(KEYS).where(mine, KEYS.c.answer.is_(None)).values(answer=answer, plan=None)
-        await self._settle(claim, keep, deadline)
+        store = update(KEYS).where(mine, KEYS.c.answer.is_(None)).values(answer=answer, plan=None)
+        await self._settle(claim, store, deadline)
         return answer
 
     async def _settle(self, claim: str, statement: Executable, deadline: float) -> None:
@@ -212,8 +212,8 @@ class IdempotencyKeys:
 
 
 def _outcomes_of(claim: str) -> Executable:
-    """Select what the writes of a run came to; `is_open`: one of them still stands open."""
-    stands: ColumnElement[bool] = and_(
+    """Select the outcomes of a run's writes; `is_open`: the write is not settled yet."""
+    is_open: ColumnElement[bool] = and_(
         CUSTOMERS.c.provider == OUTCOMES.c.provider,
         CUSTOMERS.c.customer == OUTCOMES.c.customer,
         CUSTOMERS.c.write == OUTCOMES.c.write,
@@ -225,6 +225,6 @@ def _outcomes_of(claim: str) -> Executable:
             OUTCOMES.c.outcome,
             CUSTOMERS.c.customer.is_not(None).label("is_open"),
         )
-        .select_from(OUTCOMES.outerjoin(CUSTOMERS, stands))
+        .select_from(OUTCOMES.outerjoin(CUSTOMERS, is_open))
         .where(OUTCOMES.c.write == claim)
     )

@@ -1,6 +1,6 @@
-"""What is known of one customer's tags while a write is open: pure rules, no I/O.
+"""Track the states of one customer's tags while a write is open: pure functions, no I/O.
 
-Where no write is open the tags are `settled`; a customer is shown with every tag that has a mark.
+Without an open write the tags are `settled`. A customer is shown with every tag that has a state.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,27 +10,27 @@ from gateway.domain.mutations import Tag
 
 
 class TagState(NamedTuple):
-    """How one customer and one tag stand."""
+    """The state of one tag of one customer."""
 
     was: bool
-    """The provider had it before the open write, or, after unknown outcomes, may have it."""
+    """The provider had it before the open write, or may have it after unknown outcomes."""
     wanted: bool
-    """The open write wants it."""
+    """The open write sets it."""
     wanted_before: bool
-    """A write of unknown outcome, whose place the open one took, wanted it."""
+    """A write of unknown outcome, which the open one replaced, sets it."""
     position: int
-    """Its place in the order of the newest write that wanted it."""
+    """Its position in the newest write that sets it."""
     position_before: int
-    """Its place before the open write."""
+    """Its position before the open write."""
 
 
 TagStates = Mapping[Tag, TagState]
 
 
 def begun(marks: TagStates, wanted: Sequence[Tag], *, is_open: bool) -> TagStates:
-    """Return how the tags stand when a write begins, in the place of an open one if there is one.
+    """Return the states when a write starts; `is_open`: it replaces an open write.
 
-    After an open one everything that it wanted may be there.
+    Every tag that the replaced write sets may be there.
     """
     positions = {tag: position for position, tag in enumerate(dict.fromkeys(wanted))}
     absent = {tag: _absent(position) for tag, position in positions.items()}
@@ -57,14 +57,14 @@ def _absent(position: int) -> TagState:
 
 
 def confirmed(marks: TagStates) -> TagStates:
-    """Return how the tags stand when the provider did what was wanted."""
+    """Return the states after the provider confirmed the write."""
     return settled({tag: mark.position for tag, mark in marks.items() if mark.wanted})
 
 
 def undone(marks: TagStates, *, is_known: bool) -> TagStates:
-    """Return how the tags stand when the write did nothing: as if it had never been.
+    """Return the states after a write that was not applied: those before it.
 
-    `is_known`: no write of unknown outcome came before it; else that one is open again.
+    `is_known`: no write of unknown outcome came before it; otherwise that one is open again.
     """
     if is_known:
         return settled({tag: mark.position_before for tag, mark in marks.items() if mark.was})
@@ -82,16 +82,16 @@ def undone(marks: TagStates, *, is_known: bool) -> TagStates:
 
 
 def disturbed(marks: TagStates, late: Sequence[Tag]) -> TagStates:
-    """Return how the tags stand when a write that was given up reached the provider after all."""
-    may_be = {
+    """Return the states after a replaced write may have reached the provider late."""
+    possible = {
         tag: marks.get(tag, _absent(position))._replace(was=True)
         for position, tag in enumerate(late)
     }
-    return {**marks, **may_be}
+    return {**marks, **possible}
 
 
 def settled(positions: Mapping[Tag, int]) -> TagStates:
-    """Return how the tags stand when exactly these are there, in this order."""
+    """Return the states when the customer has exactly these tags, at these positions."""
     return {
         tag: TagState(
             was=True,
@@ -105,6 +105,6 @@ def settled(positions: Mapping[Tag, int]) -> TagStates:
 
 
 def in_order(marks: TagStates) -> Sequence[Tag]:
-    """Return the tags that the newest write wants, in its caller's order."""
+    """Return the tags that the newest write sets, in its caller's order."""
     wanted = ((mark.position, tag) for tag, mark in marks.items() if mark.wanted)
     return [tag for _, tag in sorted(wanted)]

@@ -1,7 +1,7 @@
-"""Ends the leases of processes that are gone, so that their writes can be repeated at once.
+"""End the leases of processes that are gone, so that their writes can be repeated at once.
 
-A claim begins with the id of the process that made it. A process that was frozen still holds its
-lock; one that lost its connection and is believed gone settles late, which its claim shows.
+A claim starts with the id of its process. A frozen process still holds its lock. One that lost
+its connection and was taken for gone settles late, which its claim shows.
 """
 
 import asyncio
@@ -32,23 +32,23 @@ class Owners:
     def __init__(
         self, database: Database, clock: Callable[[], datetime], presence: Presence
     ) -> None:
-        """Watch with the help of this process's own lock; the clock is the wall's, in UTC."""
+        """Watch other processes' locks with `presence`; `clock` is the wall clock, in UTC."""
         self._database = database
         self._clock = clock
         self._presence = presence
         self._seen: set[str] = set()
         self._missing: dict[str, float] = {}
-        """Since when, on the loop's clock."""
+        """When each lock was first missing, on the loop's clock."""
         self._has_scanned = False
         self._freed = asyncio.Event()
 
     def new_claim(self) -> str:
-        """Return a name that no other claim has, with the id of this process."""
+        """Return a unique claim that starts with the id of this process."""
         owner = self._presence.owner
         return f"{owner}-{uuid.uuid4().hex}" if owner else uuid.uuid4().hex
 
     async def freed(self, longest_s: float) -> None:
-        """Wait until leases of a process that is gone were ended; at most so long."""
+        """Wait until leases were ended, at most `longest_s` seconds."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._freed.wait(), longest_s)
         self._freed.clear()
@@ -59,7 +59,7 @@ class Owners:
             try:
                 await self.look()
             except StoreFailed:
-                # Others may have lost it as well. What they did meanwhile was not seen.
+                # Others may have lost the database as well, and were not seen meanwhile.
                 self._missing.clear()
                 self._has_scanned = False
             await asyncio.sleep(EVERY_S)
@@ -88,18 +88,18 @@ class Owners:
 
     async def _owners_of_claims(self) -> set[str]:
         now = self._clock()
-        found: set[str] = set()
+        owners: set[str] = set()
         async with self._database.reading() as connection:
             for claim, is_held in (
                 (CUSTOMERS.c.claim, _is_leased(now)),
                 (KEYS.c.claim, _is_running(now)),
             ):
                 owner = func.substr(claim, 1, ID_LENGTH)
-                # Claims of older versions have no owner: `-` is never at this place in them.
+                # Claims of older versions have no owner: they have no `-` at this position.
                 owned = func.substr(claim, ID_LENGTH + 1, 1) == "-"
                 rows = await connection.execute(select(owner).where(is_held, owned).distinct())
-                found.update(rows.scalars())
-        return found
+                owners.update(rows.scalars())
+        return owners
 
     async def _end_leases(self, owner: str) -> int:
         now = self._clock()

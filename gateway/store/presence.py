@@ -1,4 +1,4 @@
-"""Which processes have the store open: each holds a lock that ends with it, however it ends.
+"""Detect which processes have the store open: each holds a lock that ends with the process.
 
 On PostgreSQL it is an advisory lock of a session, on SQLite a lock (`flock`) on a file of its own
 beside the database. The server or the kernel releases it. A frozen process keeps its lock.
@@ -19,13 +19,13 @@ from gateway.store.database import Database
 from gateway.store.failures import failing
 
 GRACE_S: Final = 5.0
-"""How long a PostgreSQL session may be gone while its process connects again.
+"""Seconds that a PostgreSQL session may be missing while its process reconnects.
 
-All sessions are gone at once when the server restarts; each process looks every second.
+When the server restarts, all sessions end at once; each process looks every second.
 """
 SUFFIX: Final = "-owners"
 LOCK_CLASS: Final = 0x5E63_6174
-"""The first key of our advisory locks; the second is the process."""
+"""The first key of the advisory locks; the second identifies the process."""
 
 _LOCK: Final = text("SELECT pg_try_advisory_lock(:class, :owner)")
 _HOLDERS: Final = text(
@@ -36,27 +36,27 @@ _HOLDERS: Final = text(
 
 
 class Look(NamedTuple):
-    """The processes that were seen in one look, by id."""
+    """The ids of processes that one look showed."""
 
     alive: frozenset[str]
     gone: frozenset[str] = frozenset()
-    """Those that left a trace; others may be gone as well."""
+    """Those that left a file behind; others may be gone as well."""
 
 
 class Presence(Protocol):
-    """The lock of this process, and a way to see those of others."""
+    """The lock of this process, and a way to see the locks of others."""
 
     owner: str
-    """The id of this process; empty where it could not take a lock: its leases end by time."""
+    """The id of this process; empty if it could not take a lock: its leases end by time."""
     grace_s: float
-    """How long the lock of a process must be missing."""
+    """Seconds for which a lock must be missing before its process counts as gone."""
 
     async def look(self) -> Look:
         """Return the processes that hold their locks. Raises `StoreFailed`."""
         ...
 
     def forget(self, owner: str) -> None:
-        """Remove the traces of a process that is gone."""
+        """Remove what a process that is gone left behind."""
         ...
 
     async def close(self) -> None:
@@ -77,10 +77,10 @@ class SessionPresence:
         self._connection: AsyncConnection | None = None
         self._is_locked = False
         self._lock = asyncio.Lock()
-        """A connection does one thing at a time, and a cancelled look ends later."""
+        """A connection runs one statement at a time, and a cancelled look ends later."""
 
     async def look(self) -> Look:
-        """Return the processes that hold their locks; take this one's again where it was lost."""
+        """Return the processes that hold their locks; take this one's again if it was lost."""
         async with self._lock:
             if self._connection is None:
                 self._connection = await self._database.session()
@@ -94,13 +94,13 @@ class SessionPresence:
     async def _look(self, connection: AsyncConnection) -> Look:
         keys = {"class": LOCK_CLASS, "owner": self._number}
         if not self._is_locked:
-            # Not at once where the server still has the session that was lost.
+            # This fails as long as the server still has the lost session.
             self._is_locked = bool((await connection.execute(_LOCK, keys)).scalar_one())
         numbers = (await connection.execute(_HOLDERS, {"class": LOCK_CLASS})).scalars()
         return Look(frozenset(f"{int(number):08x}" for number in numbers))
 
     def forget(self, owner: str) -> None:
-        """Do nothing: a session leaves no trace."""
+        """Do nothing: a session leaves nothing behind."""
 
     async def close(self) -> None:
         """End the session, once a look that was cancelled is over."""
@@ -108,7 +108,7 @@ class SessionPresence:
             await self._end_session()
 
     async def _end_session(self) -> None:
-        # Not only its use: the lock would stay with a pooled connection.
+        # Invalidated, not just returned: a pooled connection would keep the lock.
         connection, self._connection, self._is_locked = self._connection, None, False
         if connection is not None:
             with contextlib.suppress(Exception):  # it may be broken already
@@ -122,14 +122,14 @@ class FilePresence:
     grace_s = 0.0
 
     def __init__(self, folder: Path, owner: str, descriptor: int) -> None:
-        """Use `take`."""
+        """Use `take` instead."""
         self.owner = owner
         self._folder = folder
         self._descriptor = descriptor
 
     @classmethod
     def take(cls, path: Path) -> Self:
-        """Lock a new file; where none can be made, the leases of this process end by time."""
+        """Lock a new file; if none can be created, the leases of this process end by time."""
         folder = Path(os.path.realpath(path) + SUFFIX)
         owner = secrets.token_hex(4)
         try:
@@ -141,7 +141,7 @@ class FilePresence:
         return cls(folder, owner, descriptor)
 
     async def look(self) -> Look:
-        """Try every file's lock: that of a process that is gone can be had."""
+        """Try the lock of every file: that of a process that is gone is free."""
         with failing():
             names = {each.name for each in self._folder.iterdir()} if self.owner else set()
             gone = {name for name in names if name != self.owner and self._is_free(name)}
@@ -171,5 +171,5 @@ class FilePresence:
             self.forget(self.owner)
             os.close(self._descriptor)
             self._descriptor = -1
-            with contextlib.suppress(OSError):  # others are there
+            with contextlib.suppress(OSError):  # other processes have files there
                 self._folder.rmdir()

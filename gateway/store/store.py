@@ -1,4 +1,4 @@
-"""The record as a whole: opened and closed with the server, inside the running loop."""
+"""The store as a whole: opened and closed with the server, inside the running loop."""
 
 import asyncio
 import shutil
@@ -27,12 +27,12 @@ from gateway.store.write_intents import WriteIntents
 
 
 def now() -> datetime:
-    """Return the moment, in UTC."""
+    """Return the current time, in UTC."""
     return datetime.now(UTC)
 
 
 class Store:
-    """What the gateway remembers. Any number of processes may have the same one open."""
+    """The gateway's durable state, which any number of processes may share."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Store:
         hold: Hold | None = None,
         folder: Path | None = None,
     ) -> None:
-        """Use `open`; this takes a database that has its tables. A `folder` goes with it."""
+        """Use `open` instead. `folder` is temporary, and removed by `close`."""
         self._database = database
         self._hold = hold
         self._folder = folder
@@ -70,13 +70,13 @@ class Store:
         accounts: Sequence[Account] = (),
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
     ) -> Self:
-        """Open the record, made or upgraded where needed, for these accounts.
+        """Open the store for these accounts; create or upgrade its database where needed.
 
-        Who has an SQLite file alone takes over what a process before left open. The clocks of
-        processes that share one must agree to within a few seconds. Raises `SettingsError` for a
-        location that cannot be used and for keys that mean other accounts than those that rows are
-        recorded of, `StoreFailed` for an unreachable one, within `connect_timeout_s`; upgrading
-        may take longer.
+        The only process that has an SQLite file open takes over the open writes of earlier ones.
+        The clocks of processes that share a store must agree to within a few seconds. Raises
+        `SettingsError` for an unusable location and for keys that are bound to other accounts,
+        and `StoreFailed` for an unreachable database within `connect_timeout_s`; an upgrade may
+        take longer.
         """
         database = Database(location, connect_timeout_s)
         hold: Hold | None = None
@@ -94,7 +94,7 @@ class Store:
                 presence = FilePresence.take(location.path)
             else:
                 presence = SessionPresence(database)
-            # Before anything is claimed: others are to see that its owner lives.
+            # Before anything is claimed, so that others see that the owner is alive.
             await database.read(
                 presence.look(), deadline=asyncio.get_running_loop().time() + connect_timeout_s
             )
@@ -109,7 +109,7 @@ class Store:
         return cls(database, clock, presence, hold, folder)
 
     async def close(self) -> None:
-        """Finish what was begun, and close all connections."""
+        """Finish unfinished work, and close all connections."""
         for task in self._watching:
             task.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)
@@ -123,7 +123,7 @@ class Store:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     async def state(self) -> StoreState:
-        """Return how the database is, as of the last second; see `gateway.store.health`."""
+        """Return the state of the database, at most a second old; see `StoreHealth`."""
         return await self._health.state()
 
     async def answer(self, provider: str, lookup: Lookup, deadline: float | None = None) -> Any:
@@ -133,7 +133,7 @@ class Store:
     async def wanted(
         self, provider: str, customer: str, deadline: float | None = None
     ) -> Sequence[Tag]:
-        """Return the tags a customer is to have; see `StoreQueries.wanted`."""
+        """Return the tags of a customer's newest write; see `StoreQueries.wanted`."""
         return await self._lookups.wanted(provider, customer, deadline)
 
     async def once(
@@ -144,15 +144,15 @@ class Store:
         deadline: float,
         claim: str | None = None,
     ) -> bytes:
-        """Run at most once for a key; see `IdempotencyKeys.once`. `claim`: one is made up."""
+        """Run once for a key; see `IdempotencyKeys.once`. `claim` defaults to a new one."""
         return await self.answers.once(key, digest, run, deadline, claim or self.new_claim())
 
     def new_claim(self) -> str:
-        """Return a name for one run of an idempotency key; see `Owners.new_claim`."""
+        """Return a unique claim; see `Owners.new_claim`."""
         return self.owners.new_claim()
 
     async def sweep(self) -> int:
-        """Forget what is of no use any more; return how many idempotency keys."""
+        """Delete expired changes and idempotency keys; return how many keys."""
         while await self.changes.sweep() == SWEPT:
             pass
         return await self.answers.sweep()

@@ -1,8 +1,7 @@
-"""The tables of the record. How they came to be so is in `migrations`; a test compares the two.
+"""The tables of the store. `migrations` creates them; a test compares the two.
 
-Who waits for whom: every transaction locks rows of `tagged_customers` first, then of `tags`, then
-of `tag_totals`, each in the order of their keys, and the row of `change_log_head` last. So none
-can deadlock.
+To avoid deadlocks, every transaction locks rows of `tagged_customers` first, then of `tags`, then
+of `tag_totals`, each in the order of their keys, and the row of `change_log_head` last.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -31,18 +30,18 @@ METADATA = MetaData()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-# By code points on both: PostgreSQL would take the database's locale, SQLite compares bytes.
+# Ordered by code points on both: SQLite compares bytes, PostgreSQL would use its locale.
 Name = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 class Moment(TypeDecorator[datetime]):
-    """An aware time as microseconds since 1970: SQLite has no type for it."""
+    """An aware datetime, stored as microseconds since 1970: SQLite has no type for it."""
 
     impl = BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, _: Dialect) -> int | None:
-        """Return what is stored."""
+        """Return the stored value."""
         return None if value is None else (value - _EPOCH) // _MICROSECOND
 
     def process_result_value(self, value: Any | None, _: Dialect) -> datetime | None:
@@ -50,22 +49,22 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else _EPOCH + timedelta(microseconds=value)
 
 
-# One row for each customer of whom anything is recorded. It is also the lock of their write.
+# One row for each customer with a write. Locking it locks the customer's writes.
 CUSTOMERS = Table(
     "tagged_customers",
     METADATA,
     Column("provider", Name, primary_key=True),
     Column("customer", Name, primary_key=True),
     Column("state", Enum(AssignmentState, native_enum=False, length=16), nullable=False),
-    # The newest write, as its caller names it.
+    # The newest write's name, chosen by its caller.
     Column("write", Name, nullable=False),
-    # Of an open write: who is at it; NULL when nobody is.
+    # The lease of an open write; NULL: no process works on it.
     Column("claim", Name),
-    # Of an open write: when it may be taken over, or is to be repeated. NULL: none is open.
+    # When an open write may be taken over or repeated. NULL: no write is open.
     Column("due_at", Moment),
-    # Earlier attempts of unknown outcome; while there are any, `was` is no more than possible.
+    # Earlier attempts of unknown outcome; while there are any, `was` means "possibly".
     Column("attempts", SmallInteger, nullable=False),
-    # When the provider last confirmed a write; NULL: never yet.
+    # When the provider last confirmed a write; NULL: never.
     Column("confirmed_at", Moment),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
@@ -79,7 +78,7 @@ Index(
     postgresql_where=CUSTOMERS.c.due_at.is_not(None),
 )
 
-# What customers have or may have; see gateway.store.marks.
+# The tags that customers have or may have; see gateway.store.marks.
 TAGGINGS = Table(
     "taggings",
     METADATA,
@@ -104,7 +103,7 @@ Index(
     TAGGINGS.c.customer,
 )
 
-# Counted as taggings come and go: counting the members of a large segment takes too long.
+# The count is updated with each tagging: counting the members of a large segment is too slow.
 TAGS = Table(
     "tags",
     METADATA,
@@ -128,22 +127,22 @@ TOTALS = Table(
 KEYS = Table(
     "idempotency_keys",
     METADATA,
-    # A digest: callers choose keys of any length and content.
+    # A digest of the caller's key, which may have any length and content.
     Column("key", Name, primary_key=True),
-    # Of the input that the key was used with.
+    # A digest of the input that the key was first used with.
     Column("digest", Name, nullable=False),
-    # Who runs it, and until when they are believed to.
+    # Identifies the run; its lease ends at `claimed_until`.
     Column("claim", Name, nullable=False),
     Column("claimed_until", Moment, nullable=False),
-    # NULL: not finished.
+    # The result; NULL: not finished.
     Column("answer", LargeBinary),
     Column("expires_at", Moment, nullable=False),
-    # What the run sends, as its caller has it, where recovery can find out what came of it.
+    # What the run will send, encoded by its caller, for writes that recovery can settle.
     Column("plan", LargeBinary),
 )
 Index("idempotency_keys_expired", KEYS.c.expires_at)
 
-# What the writes of idempotency keys that have a plan came to, until their key has its answer.
+# The outcomes of writes whose idempotency key has a plan, until the key has its result.
 OUTCOMES = Table(
     "write_outcomes",
     METADATA,
@@ -151,12 +150,12 @@ OUTCOMES = Table(
     Column("write", Name, primary_key=True),
     Column("provider", Name, primary_key=True),
     Column("customer", Name, primary_key=True),
-    # A value of `Settlement`; NULL: begun, and not settled yet.
+    # A value of `Settlement`; NULL: started, but not settled yet.
     Column("outcome", Name),
     sqlite_with_rowid=False,
 )
 
-# Which account each provider key means; see gateway.store.accounts.
+# The account that each provider key is bound to; see gateway.store.accounts.
 ACCOUNTS = Table(
     "accounts",
     METADATA,
@@ -168,17 +167,17 @@ ACCOUNTS = Table(
     sqlite_with_rowid=False,
 )
 
-# One row. Appending locks it until the commit, so that positions follow the order of commits.
+# A single row. Appending locks it until the commit, so that positions are in commit order.
 CHANGE_HEAD = Table(
     "change_log_head",
     METADATA,
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
-    # Random, made with the table: cursors of another database have another one.
+    # Random, created with the table: cursors of another database have another epoch.
     Column("epoch", LargeBinary, nullable=False),
-    # Of the newest entry, and its tag; 0 before the first.
+    # The position and tag of the newest entry; 0 before the first.
     Column("position", BigInteger, nullable=False),
     Column("tag", LargeBinary, nullable=False),
-    # Counts the transactions that reported observations, news or not.
+    # Counts the transactions that reported observations, new or not.
     Column("revision", BigInteger, nullable=False),
 )
 
@@ -186,9 +185,9 @@ CHANGES = Table(
     "change_log",
     METADATA,
     Column("position", BigInteger, primary_key=True, autoincrement=False),
-    # Random: it tells this entry from the one that a restored database has here later.
+    # Random: it differs from that of a later entry at this position of a restored database.
     Column("tag", LargeBinary, nullable=False),
-    # `assignment`, `segment`, or `provider`: what no `Change` describes.
+    # `assignment`, `segment`, or `provider` for anything that no `Change` describes.
     Column("subject", String(16), nullable=False),
     Column("kind", String(16)),
     Column("source", String(16), nullable=False),
@@ -201,7 +200,7 @@ CHANGES = Table(
 )
 Index("change_log_recorded", CHANGES.c.recorded_at)
 
-# What the newest observation of each assignment said; see gateway.store.known.
+# The newest observation of each assignment; see gateway.store.known.
 KNOWN_MEMBERS = Table(
     "known_members",
     METADATA,
@@ -211,11 +210,11 @@ KNOWN_MEMBERS = Table(
     # Empty: none.
     Column("legal_entity", Name, primary_key=True),
     Column("is_in", Boolean, nullable=False),
-    # At the provider, in this life of the assignment.
+    # The provider's version since the assignment was last created.
     Column("version", BigInteger),
     # The provider's time of the newest webhook.
     Column("event_at", Moment),
-    # Of `change_log_head` when something was last reported of it.
+    # The revision of `change_log_head` at the last report.
     Column("revision", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )

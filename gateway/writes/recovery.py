@@ -62,7 +62,7 @@ async def recover(providers: Mapping[str, Provider], record: Store) -> int:
 
 async def settle_keys(record: Store) -> None:
     """Give the idempotency keys of writes that broke off the real results, where all are known."""
-    for run in await record.answers.broken():
+    for run in await record.answers.interrupted():
         await record.answers.conclude(run.claim, concluded(run.plan, run.outcomes))
 
 
