@@ -6,7 +6,7 @@ Resolvers import only this module, the domain and the errors of the gateway.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from aiodataloader import DataLoader
 
@@ -15,6 +15,7 @@ from gateway.changes.feed import ChangeFeed
 from gateway.changes.reading import ChangeReader
 from gateway.domain.change_log import Visibility
 from gateway.errors import Forbidden, GatewayError
+from gateway.limits.settings import LimitSettings
 from gateway.loaders.own_customer import OwnCustomerLoaders
 from gateway.loaders.request_loaders import RequestLoaders
 from gateway.reads.base import Paging
@@ -49,6 +50,9 @@ __all__ = [
 ]
 
 
+COMPARE_MEMBERS: Final[int] = LimitSettings.model_fields["compare_members"].default
+"""The default of `limits.compare_members`."""
+
 CHANGES_REQUIRE: Mapping[str, Requirement] = {
     "SegmentChange": Requirement(frozenset({Permission.SEGMENTS_READ})),
     "AssignmentChange": Requirement(frozenset({Permission.ASSIGNMENTS_READ}), own=True),
@@ -68,6 +72,7 @@ class RequestContext:
         store: Store | None = None,
         *,
         feed: ChangeFeed | None = None,
+        compare_members: int = COMPARE_MEMBERS,
     ) -> None:
         """Serve one operation inside the running loop.
 
@@ -81,6 +86,7 @@ class RequestContext:
         self.caller = scope.caller
         self._store = store
         self._feed = feed
+        self._compare_members = compare_members
         self._own: Mapping[str, str] = {}
         """With self-service access: the caller's id at each provider."""
         self.change_requirements: Mapping[str, Requirement] = {}
@@ -170,7 +176,7 @@ class RequestContext:
     @cached_property
     def reads(self) -> ReadService:
         """Lists and lookups."""
-        return ReadService(self.providers, self.loaders, self.languages)
+        return ReadService(self.providers, self.loaders, self.languages, self._compare_members)
 
     @cached_property
     def writes(self) -> WriteService:
@@ -209,9 +215,12 @@ def open_context(  # noqa: PLR0913  # the last one by name
     store: Store | None = None,
     *,
     feed: ChangeFeed | None = None,
+    compare_members: int = COMPARE_MEMBERS,
 ) -> RequestContext:
     """Return the context of one operation. Call it inside the running loop."""
-    return RequestContext(providers, scope, languages, now, store, feed=feed)
+    return RequestContext(
+        providers, scope, languages, now, store, feed=feed, compare_members=compare_members
+    )
 
 
 def languages_of(accept: str | None) -> Sequence[str]:

@@ -233,6 +233,13 @@ async def customers(
         info.context.require(
             Permission.ASSIGNMENTS_READ, conditions.segment.provider, "filter.segmentId"
         )
+    for name, refs in (
+        ("filter.inAll", conditions.members.all_of),
+        ("filter.inAny", conditions.members.any_of),
+        ("filter.inNone", conditions.members.none_of),
+    ):
+        for ref in refs[:1]:  # all are of one provider
+            info.context.require(Permission.ASSIGNMENTS_READ, ref.provider, name)
     return await info.context.reads.customers(conditions, paging(info, first, after))
 
 

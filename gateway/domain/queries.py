@@ -1,5 +1,6 @@
 """Filters and sort keys of lists of segments and customers."""
 
+from collections.abc import Container, Sequence
 from datetime import datetime
 from enum import Enum
 
@@ -81,6 +82,38 @@ class CustomerQuery(msgspec.Struct, frozen=True):
 EVERY_CUSTOMER = CustomerQuery()
 
 
+class MemberConditions(msgspec.Struct, frozen=True):
+    """Conditions on the segments that a customer is in, all of one provider; all must hold.
+
+    An empty tuple is no condition.
+    """
+
+    all_of: tuple[Ref, ...] = ()
+    any_of: tuple[Ref, ...] = ()
+    none_of: tuple[Ref, ...] = ()
+
+    @property
+    def refs(self) -> Sequence[Ref]:
+        """The segments, each once."""
+        return [*dict.fromkeys((*self.all_of, *self.any_of, *self.none_of))]
+
+    @property
+    def judging(self) -> Sequence[Ref]:
+        """The segments without whose members nobody can be judged."""
+        return [*self.all_of, *self.none_of]
+
+    def hold(self, segments: Container[str]) -> bool:
+        """Return whether they hold for a customer who is in the segments with these keys."""
+        return (
+            all(ref.key in segments for ref in self.all_of)
+            and (not self.any_of or any(ref.key in segments for ref in self.any_of))
+            and not any(ref.key in segments for ref in self.none_of)
+        )
+
+
+UNCONDITIONAL = MemberConditions()
+
+
 class CustomerFilter(msgspec.Struct, frozen=True):
     """The customers and providers of a list; all given conditions must hold."""
 
@@ -89,3 +122,12 @@ class CustomerFilter(msgspec.Struct, frozen=True):
     key: str | None = None
     """Any key by which the provider knows the customer."""
     segment: Ref | None = None
+    members: MemberConditions = UNCONDITIONAL
+
+    @property
+    def conditions(self) -> MemberConditions:
+        """All conditions on segments, including `segment`."""
+        if self.segment is None:
+            return self.members
+        all_of = (self.segment, *self.members.all_of)
+        return msgspec.structs.replace(self.members, all_of=all_of)

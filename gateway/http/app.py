@@ -135,7 +135,9 @@ class Gateway:
         is_open = settings.auth.is_empty if is_open is None else is_open
         self._origins = OriginPolicy(server, is_open=is_open)
         persisted = PersistedDocuments(settings.documents, operations.trust)
-        self._runner = OperationRunner(operations, persisted, server.request_timeout_s)
+        self._runner = OperationRunner(
+            operations, persisted, server.request_timeout_s, settings.limits.compare_members
+        )
         self._open_store = store
         self._connect = connect
         self._ready = ready

@@ -79,7 +79,11 @@ class OperationRunner:
     """Run operations over the open store and providers."""
 
     def __init__(
-        self, operations: OperationExecutor, persisted: PersistedDocuments, timeout_s: float
+        self,
+        operations: OperationExecutor,
+        persisted: PersistedDocuments,
+        timeout_s: float,
+        compare_members: int,
     ) -> None:
         """Cancel an operation after `timeout_s` seconds."""
         self.providers: Mapping[str, Provider] = {}
@@ -88,6 +92,7 @@ class OperationRunner:
         self._operations = operations
         self._persisted = persisted
         self._timeout_s = timeout_s
+        self._compare_members = compare_members
         self._writes = ShieldedWrites()
 
     def begin(
@@ -124,6 +129,7 @@ class OperationRunner:
             datetime.now(UTC),
             self.store,
             feed=self.feed,
+            compare_members=self._compare_members,
         )
         result = self._operations.begin(document, request.variables, name, context)
         shows_calls = options.shows_calls and _may_see_calls(caller)

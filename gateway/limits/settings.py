@@ -61,6 +61,10 @@ class LimitSettings(BaseModel):
     requests_per_minute: Count = 60_000
     """Per caller and process."""
 
+    # Sets of members.
+    compare_members: Count = 50_000
+    """Members of one segment that is read whole: `CustomerFilter.inAll`, `inAny`, `inNone`."""
+
     # A WebSocket connection.
     message_bytes: Count = 256 * 1024
     operations_per_connection: Count = 50

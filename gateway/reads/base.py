@@ -27,12 +27,20 @@ class RequestReads:
     """The providers and loaders that the reads of one request use."""
 
     def __init__(
-        self, providers: Mapping[str, Provider], loaders: RequestLoaders, languages: Sequence[str]
+        self,
+        providers: Mapping[str, Provider],
+        loaders: RequestLoaders,
+        languages: Sequence[str],
+        compare_members: int,
     ) -> None:
-        """Read from these providers, in this order, through the request's loaders."""
+        """Read from these providers, in this order, through the request's loaders.
+
+        `compare_members` is the setting in `[limits]`.
+        """
         self._providers = providers
         self._loaders = loaders
         self._languages = languages
+        self._compare_members = compare_members
 
     def _checked_key(self, key: str) -> str:
         if key not in self._providers:

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from gateway.domain.entities import Origin
 from gateway.domain.pages import MOST_CALLS, Page, PageRequest, Walked, ref_of, whole
-from gateway.errors import BadInput, GatewayError, Malformed
+from gateway.errors import BadInput, GatewayError, LimitExceeded, Malformed
 from gateway.providers.base.numbered_pages import number
 from gateway.reads import cursor as cursors
 from gateway.reads.cursor import START, Progress, State
@@ -25,6 +25,12 @@ T = TypeVar("T")
 
 FILTERED_PAGE = 250
 """The page size when the gateway filters the rows itself."""
+
+
+class IncompletePage(Page[T], frozen=True, kw_only=True):
+    """A page of a list some of whose rows could not be read."""
+
+    error: GatewayError
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,9 @@ class Part(Generic[T]):
     origin: Origin | None = None
     fetched_at: datetime | None = None
     error: GatewayError | None = None
+    """Why nothing could be read."""
+    gap: GatewayError | None = None
+    """Why rows are missing among those read."""
     used: int = 0
     """The number of rows on the page."""
     skipped: int = 0
@@ -148,6 +157,8 @@ class Part(Generic[T]):
         except GatewayError as error:
             if isinstance(error, BadInput) and self.before.position is not None:
                 raise  # the first page was valid, so the cursor is not
+            if isinstance(error, LimitExceeded):
+                raise  # the request is too large, not the provider in trouble
             # Its frames refer to this part, which would wait for the garbage collector.
             self.error = error.with_traceback(None)
 
@@ -214,6 +225,8 @@ class Part(Generic[T]):
     def _note(self, page: Page[T]) -> None:
         """Record a page's age: a part is as old as its oldest page."""
         self.skipped += page.skipped
+        if isinstance(page, IncompletePage):
+            self.gap = page.error
         if self.origin is None:
             self.origin = page.origin
         elif page.origin is not None:
@@ -249,13 +262,13 @@ class Part(Generic[T]):
     def source(self) -> Source:
         """What the provider contributes to the page."""
         origin = self.origin if self.error is None and self.was_read else None
-        total = None if self.error else self.total
+        error = self.error or self.gap
         return source_of(
             self.list_source.provider,
             origin,
             self.fetched_at,
-            total,
-            self.error,
+            None if error else self.total,
+            error,
             skipped=self.skipped,
         )
 
@@ -327,7 +340,7 @@ def _page(parts: Sequence[Part[T]], after: str | None, of: Identity) -> Connecti
         is_stopped = any(part.stopped_at for part in parts)
         return cursor(len(rows) - 1) if rows or is_stopped else after
 
-    totals = [None if part.error else part.total for part in parts]
+    totals = [None if part.error or part.gap else part.total for part in parts]
     failed = [part.error for part in parts if part.error]
     return Connection(
         rows,

@@ -140,6 +140,9 @@ def _customers(arguments: Arguments, providers: int) -> FieldCost:
     scope = _in_scope(arguments, providers)
     if "externalId" in wanted:
         return FieldCost(2 * scope, rows=rows, sources=scope)
+    if sets := sum(length(wanted.get(name)) for name in ("inAll", "inAny", "inNone")):
+        # All are of one provider, and read to their end.
+        return FieldCost(MOST_CALLS * (sets + ("segmentId" in wanted)) + rows, rows=rows)
     if "segmentId" in wanted:
         members = _member_customers(arguments, 1)
         return members._replace(calls=members.calls * (MOST_CALLS if "email" in wanted else 1))

@@ -5,6 +5,7 @@ from typing import Annotated, Any, TypeVar
 import strawberry
 
 from gateway.domain import queries
+from gateway.domain.entities import Ref
 from gateway.errors import BadInput
 from resolvers import global_ids
 from resolvers.value_types import DateTime, MembershipKind, SegmentStatus
@@ -84,6 +85,24 @@ class CustomerFilter:
     segment_id: strawberry.ID | None = strawberry.field(
         default=strawberry.UNSET, description="Only members of the segment with this global id."
     )
+    in_all: list[strawberry.ID] | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Only members of all these segments, by global id; `inAll`, `inAny` and "
+        "`inNone` name segments of one provider, and an empty list is no condition. Members are "
+        "read up to `limits.compare_members` of each segment, and `totalCount` is exact. If a "
+        "segment cannot be read there are no nodes, and `sources` has the error.",
+    )
+    in_any: list[strawberry.ID] | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Only members of any of these segments. If one cannot be read, the members of "
+        "the others are listed, and `sources` has the error.",
+    )
+    in_none: list[strawberry.ID] | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Only customers that are in none of these segments; needs another condition "
+        "that selects customers, such as `inAll`. If a segment cannot be read there are no nodes, "
+        "and `sources` has the error.",
+    )
 
 
 @strawberry.input(description="A customer, identified by a key of a provider.")
@@ -149,4 +168,24 @@ def customer_filter(value: CustomerFilter | None) -> queries.CustomerFilter:
         None if providers is None else tuple(providers),
         key,
         None if segment is None else global_ids.segment(segment),
+        _member_conditions(value),
     )
+
+
+def _member_conditions(value: CustomerFilter) -> queries.MemberConditions:
+    conditions = queries.MemberConditions(
+        _segments(value.in_all), _segments(value.in_any), _segments(value.in_none)
+    )
+    if len({ref.provider for ref in conditions.refs}) > 1:
+        raise BadInput("filter.inAll, inAny and inNone must name segments of one provider.")
+    selects = (value.segment_id, value.external_id, value.email)
+    is_alone = not (conditions.all_of or conditions.any_of or any(map(given, selects)))
+    if conditions.none_of and is_alone:
+        raise BadInput(
+            "filter.inNone alone selects nobody: add inAll, inAny, segmentId, externalId or email."
+        )
+    return conditions
+
+
+def _segments(ids: list[strawberry.ID] | None) -> tuple[Ref, ...]:
+    return tuple(dict.fromkeys(map(global_ids.segment, given(ids) or ())))

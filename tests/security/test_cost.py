@@ -74,6 +74,15 @@ def cost_of(query: str, variables: Any = None, providers: Any = PROVIDERS) -> tu
         ("{ segments(first: 3) { nodes { customers(first: 7) { nodes { id } } } } }", 28, 29),
         ("{ segments(first: 3) { nodes { customersCount { count } } } }", 4 + 3, 8),
         ("{ customers(first: 3) { nodes { segments(first: 2) { nodes { id } } } } }", 10, 14),
+        ('{ customers(first: 3, filter: {inAny: ["a", "b"]}) { totalCount } }', 200 + 3, 2),
+        (
+            (
+                '{ customers(first: 3, filter: {inAll: "a", inNone: ["b"], segmentId: "c"}) '
+                "{ totalCount } }"
+            ),
+            300 + 3,
+            2,
+        ),
         ('{ nodes(ids: ["a", "b"]) { id } }', 6, 1 + 2),
         ('{ nodes(ids: "a") { id } }', 3, 1 + 1),
         (
@@ -264,6 +273,10 @@ HONEST: dict[str, tuple[str, Any]] = {
     "by segment": (
         "query($s: ID!) { customers(filter: {segmentId: $s}) { nodes { name } totalCount } }",
         {"s": SEGMENT[0]},
+    ),
+    "in sets": (
+        "query($s: [ID!]) { customers(filter: {inAny: $s}) { nodes { name } totalCount } }",
+        {"s": SEGMENT[:1]},
     ),
     "by key": ('{ customers(filter: {externalId: "crm-00000"}) { nodes { name } } }', None),
     "nested": (

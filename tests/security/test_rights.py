@@ -252,6 +252,13 @@ ARGUMENTS = {
         signed("customers:read"),
         f'{{ customers(filter: {{segmentId: "{GOLDEN}"}}) {{ nodes {{ name }} }} }}',
     ),
+    **{
+        f"filter.{name}": (
+            signed("customers:read"),
+            f'{{ customers(filter: {{{name}: "{GOLDEN}", externalId: "x"}}) {{ totalCount }} }}',
+        )
+        for name in ("inAll", "inAny", "inNone")
+    },
 }
 
 

@@ -195,7 +195,7 @@ async def test_a_request_leaves_nothing_to_the_garbage_collector() -> None:
 
     async def request() -> None:
         mine = loaders(shop)
-        reads = ReadService(mine._providers, mine, ())  # noqa: SLF001  # the same as the loaders'
+        reads = ReadService(mine._providers, mine, (), 1)  # noqa: SLF001  # the same as the loaders'
         page = await reads.segments(SegmentFilter(), Paging(10))
         assert await mine.segment.load(page.rows[0].ref) is page.rows[0]
         assert page.end_cursor is not None
