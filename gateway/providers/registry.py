@@ -1,4 +1,4 @@
-"""The kinds of provider, by the `kind` of the configuration."""
+"""The kinds of providers, by the `kind` of the configuration."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -19,7 +19,7 @@ class ProviderKind(NamedTuple):
     sandbox: str | None = None
 
     def load_sandbox(self) -> SandboxProvider:
-        """Import the sandbox, which takes up to 0.1 s and is seldom needed."""
+        """Import the sandbox. This takes up to 0.1 s, and most processes do not need it."""
         if self.sandbox is None:
             raise LookupError(f"The kind {self.adapter.kind} has no sandbox.")
         return cast("SandboxProvider", import_module(self.sandbox))
@@ -38,7 +38,7 @@ KINDS: Mapping[str, ProviderKind] = {
 ADAPTERS: Mapping[str, type[Adapter]] = {kind: each.adapter for kind, each in KINDS.items()}
 
 SANDBOXED = tuple(kind for kind, each in KINDS.items() if each.sandbox is not None)
-"""The kinds that have a sandbox: what is served without a configuration."""
+"""The kinds that have a sandbox. They are served if there is no configuration."""
 
 
 def sandboxes() -> Mapping[str, SandboxProvider]:

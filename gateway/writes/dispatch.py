@@ -188,7 +188,7 @@ class WriteDispatcher:
         """
         if not provider.offers(ResolvesMembers):
             return draft
-        names = provider.require(ResolvesMembers, "SEGMENT_CREATE").other_names(draft)
+        names = provider.require(ResolvesMembers, "SEGMENT_CREATE").members_to_resolve(draft)
         if len(names) > MOST_RESOLVED:
             text = f"{len(names)} customers are not named by id; at most {MOST_RESOLVED} may be."
             raise UserErrors(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.domain.pages import Page, Walked
 from gateway.providers.base.exchange import Exchange, Reply
+from gateway.providers.base.write_protocols import ReplacedCustomers
 from tests.contract.sample import Sample, plain, samples
 from tests.sizes import size
 
@@ -99,6 +100,8 @@ def shown(value: Any) -> list[Any]:
     """Return what was read of each row, which must be such as an answer can say."""
     if isinstance(value, Page):
         value = value.rows
+    if isinstance(value, ReplacedCustomers):
+        value = value.customers
     if isinstance(value, Mapping):
         value = value.values()
     found = [_without_raw(row) for row in value]

@@ -127,13 +127,13 @@ max_concurrency = 1.5
         pytest.param(
             ACCOUNT.replace("secret-1", "secret-1\\n"),
             "providers[0].token",
-            "has a line break, a space at an end, or a character beyond ASCII in it",
+            "contains a line break, leading or trailing spaces, or a non-ASCII character",
             id="a secret from a file with a line break",
         ),
         pytest.param(
             ACCOUNT.replace("https://upstream.test", "https:///path"),
             "providers[0].base_url",
-            "names no host",
+            "has no host",
             id="no host",
         ),
         pytest.param(

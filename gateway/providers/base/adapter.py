@@ -1,8 +1,9 @@
-"""What a provider may offer, as small protocols.
+"""The protocols of an adapter that read: one for each thing that a provider may support.
 
-An adapter is pure: each operation returns an `Exchange`, the call to make and how to read its
-reply; or a `Recall`, where the provider cannot be read and the gateway keeps a record of what it
-told it. It has methods only for what its provider can do; `OPERATIONS` derives the capabilities.
+An adapter does no I/O. Each method returns an `Exchange`, which is a call and the function that
+reads its reply. If the provider cannot be read, it returns a `Recall`, a lookup in the gateway's
+store. An adapter has methods only for what its provider supports: the capabilities are derived
+from them (`capabilities.OPERATIONS`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,57 +26,57 @@ from gateway.providers.base.settings import AccountSettings
 
 
 class Adapter(Protocol):
-    """What every adapter has; the rest is in the protocols below."""
+    """The attributes that every adapter has."""
 
     kind: ClassVar[str]
     label: ClassVar[str]
-    """How people call the provider; the default of `display_name`."""
+    """The provider's name for people; the default of `display_name`."""
     Settings: ClassVar[type[AccountSettings]]
     notes: ClassVar[Mapping[str, str]]
-    """What a caller should know of an operation, by its name in `OPERATIONS`."""
+    """Remarks for callers, by the name of the operation in `OPERATIONS`."""
     limits: ClassVar[Sequence[Limit]]
     memberships: ClassVar[frozenset[Membership]]
-    """The kinds of membership its segments can have: what it cannot have is never asked for."""
+    """The kinds of membership that its segments can have. A list of others makes no call."""
     statuses: ClassVar[frozenset[Status]]
-    """The statuses its segments can have; likewise."""
+    """The statuses that its segments can have. A list of others makes no call."""
     has_sites: ClassVar[bool]
-    """Whether its segments belong to sites; likewise."""
+    """Whether its segments belong to sites. If not, a list of one site makes no call."""
 
     def __init__(self, settings: Any) -> None:
-        """Take the account's settings, of the type `Settings`."""
+        """Store the account's settings, which are of the type `Settings`."""
 
     @property
     def secret_headers(self) -> Mapping[str, str]:
-        """Headers that carry the account's credentials with every call but the sign-in."""
+        """Headers with the account's credentials, for every call except the sign-in."""
 
 
 class RateLimitStatus(NamedTuple):
-    """How many calls a provider allows in a stretch of time, and how many are left of it."""
+    """A provider's rate limit, and the calls that remain of it."""
 
     limit: int
     remaining: int
     resets_at: float
-    """Unix seconds of the next call that is allowed."""
+    """When the next call is allowed, in Unix seconds."""
 
 
 @runtime_checkable
 class ReportsRateLimit(Protocol):
-    """Says in its answers how many more calls it allows."""
+    """Reports in its replies how many more calls it allows."""
 
     def rate_limit(self, reply: Reply) -> RateLimitStatus | None:
-        """Read it from any answer; None when this one does not say."""
+        """Read the rate limit from a reply of any operation; None if the reply has none."""
 
 
 @runtime_checkable
 class SignsIn(Protocol):
-    """Trades its credentials for a token that goes with every call."""
+    """Exchanges its credentials for a token, which every call carries."""
 
     def sign_in(self) -> Exchange[Token]:
-        """Ask for a new token."""
+        """Request a new token."""
 
 
 class ReadBatch(NamedTuple):
-    """One call that reads several things by key; those missing in the answer do not exist."""
+    """A call that reads objects by their keys; those that are not in its result do not exist."""
 
     keys: Sequence[str]
     exchange: ReadPlan[Mapping[str, Any]]
@@ -83,13 +84,14 @@ class ReadBatch(NamedTuple):
 
 @runtime_checkable
 class ListsSegments(Protocol):
-    """Has a list of its segments."""
+    """Lists its segments."""
 
     def segments(self, query: SegmentQuery, page: PageRequest) -> ReadPlan[Page[Segment]]:
-        """Read one stretch of the list.
+        """Read one page of the list.
 
-        The provider is asked for as much of the query as it can judge; rows may still be others,
-        so the caller applies `SegmentQuery.holds`. A total is told only if it is the query's.
+        The provider filters by as much of the query as it supports. The page may contain other
+        rows, which the gateway removes with `SegmentQuery.holds`. `Page.total` is None unless it
+        counts exactly the rows of the query.
         """
 
 
@@ -98,28 +100,28 @@ class ReadsSegments(Protocol):
     """Reads segments by their ids."""
 
     def segments_by_key(self, keys: Sequence[str]) -> Sequence[ReadBatch]:
-        """Read these segments in as few calls as the provider allows; each key in one batch."""
+        """Read these segments in as few calls as possible. Each key is in exactly one batch."""
 
 
 @runtime_checkable
 class RestoresSegments(Protocol):
-    """Reads a segment from the provider's own document of it, as `Segment.raw` keeps it."""
+    """Reads a segment from a document that `Segment.raw` had, for example in a stored receipt."""
 
     def segment_from(self, document: bytes) -> Segment:
-        """Return the segment. Raises `Malformed`."""
+        """Return the segment of this document. Raises `Malformed`."""
 
 
 @runtime_checkable
 class ListsCustomers(Protocol):
-    """Has a list of its customers."""
+    """Lists its customers."""
 
     def customers(self, query: CustomerQuery, page: PageRequest) -> ReadPlan[Page[Customer]]:
-        """Read one stretch of the list."""
+        """Read one page of the list."""
 
 
 @runtime_checkable
 class FindsCustomersByEmail(Protocol):
-    """Its `customers` judges `CustomerQuery.email`."""
+    """Its `customers` filters by `CustomerQuery.email`."""
 
     finds_by_email: ClassVar[bool]
 
@@ -129,15 +131,15 @@ class ReadsCustomers(Protocol):
     """Reads customers by any of their keys."""
 
     def customers_by_key(self, keys: Sequence[str]) -> Sequence[ReadBatch]:
-        """Read these customers in as few calls as the provider allows; each key in one batch."""
+        """Read these customers in as few calls as possible. Each key is in exactly one batch."""
 
 
 @runtime_checkable
 class ListsMembers(Protocol):
-    """Tells who is in a segment."""
+    """Lists the customers of a segment."""
 
     def members(self, segment: str, page: PageRequest) -> ReadPlan[Page[Assignment]]:
-        """Read one stretch of the assignments of a segment."""
+        """Read one page of the assignments of a segment."""
 
     def member_count(self, segment: str) -> ReadPlan[int]:
         """Count the assignments of a segment."""
@@ -145,58 +147,58 @@ class ListsMembers(Protocol):
 
 @runtime_checkable
 class ListsSegmentsOfCustomer(Protocol):
-    """Tells which segments a customer is in."""
+    """Lists the segments of a customer."""
 
     confirms_customer: ClassVar[bool]
-    """False when an unknown customer gets an answer that looks like a known one's."""
+    """False if the reply for an unknown customer looks like one for a known customer."""
 
     def segments_of(self, customer: str, page: PageRequest) -> ReadPlan[Page[Assignment]]:
-        """Read one stretch of a customer's assignments, each with its segment, maybe partial."""
+        """Read one page of a customer's assignments, each with its segment (may be partial)."""
 
 
 @runtime_checkable
 class ListsAssignmentsOfCustomers(Protocol):
-    """Keeps several assignments of one customer in one segment: through legal entities (B2B)."""
+    """Can have several assignments of a customer in a segment, through legal entities (B2B)."""
 
     def assignments_within(
         self, segment: str, customers: Sequence[str], page: PageRequest
     ) -> ReadPlan[Page[Assignment]]:
-        """Read one stretch of the assignments of these customers to a segment."""
+        """Read one page of the assignments of these customers to a segment."""
 
 
 @runtime_checkable
 class ReadsAssignments(Protocol):
-    """Reads one assignment by its two ends."""
+    """Reads one assignment by its segment and customer."""
 
     def assignment(
         self, segment: str, customer: str, legal_entity: str | None
     ) -> ReadPlan[Assignment | None]:
-        """Read one assignment; None when there is none."""
+        """Read one assignment; None if it does not exist."""
 
 
 @runtime_checkable
 class ListsItems(Protocol):
-    """Keeps items (products, categories) in segments."""
+    """Lists the items (products, categories) of a segment."""
 
     def items(
         self, segment: str, kind: ItemKind | None, page: PageRequest
     ) -> Exchange[Page[Item]]:
-        """Read one stretch of the items of a segment."""
+        """Read one page of the items of a segment, of one kind or of all."""
 
 
 @runtime_checkable
 class MatchesItems(Protocol):
-    """Tells which items belong to any of some segments."""
+    """Finds out which items belong to segments."""
 
     def match_items(
         self, site: str, items: Sequence[str], segments: Sequence[str]
     ) -> Exchange[Sequence[str]]:
-        """Return the ids of those items that belong to at least one active segment of these."""
+        """Return the ids of the items that belong to at least one of these segments, if active."""
 
 
 @runtime_checkable
 class CountsLimits(Protocol):
-    """Knows how much of a limit is used."""
+    """Counts how much of a limit is used."""
 
     def used(self, limit: str) -> Exchange[int] | None:
-        """Count what stands against a limit of `limits`; None when that cannot be asked."""
+        """Count what a limit of `limits` restricts; None if it cannot be counted."""

@@ -1,4 +1,4 @@
-"""Capabilities: each operation, and which protocols of an adapter make it possible."""
+"""Capabilities: the operations that an adapter supports, derived from its protocols."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -45,15 +45,15 @@ OPERATIONS: Mapping[str, tuple[type, ...]] = {
     "SEGMENT_REORDER": (ReordersSegments,),
     "ASSIGNMENT_CREATE": (AssignsCustomers,),
     "ASSIGNMENT_DELETE": (AssignsCustomers,),
-    # Where customers are only assigned one by one, the gateway computes the difference.
+    # If customers can only be assigned one by one, the gateway computes the difference.
     "ASSIGNMENT_REPLACE": (ReplacesTags, AssignsCustomers),
     "ITEM_ASSIGN": (AssignsItems,),
 }
-"""Each operation with the protocols that make it possible, any of them."""
+"""Each operation with its protocols; an adapter that implements any of them supports it."""
 
 
 class Capability(NamedTuple):
-    """Whether a provider can do an operation, and what a caller should know of it."""
+    """Whether a provider supports an operation, with a remark for callers."""
 
     operation: str
     supported: bool
@@ -61,7 +61,7 @@ class Capability(NamedTuple):
 
 
 def capabilities(adapter: Adapter) -> Sequence[Capability]:
-    """Return one row for each of `OPERATIONS`, in that order."""
+    """Return the capability for each of `OPERATIONS`, in that order."""
     return [
         Capability(name, isinstance(adapter, protocols), adapter.notes.get(name))
         for name, protocols in OPERATIONS.items()

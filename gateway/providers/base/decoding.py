@@ -1,4 +1,4 @@
-"""Read replies: status codes to errors, bodies to wire models, values to ours."""
+"""Read replies: map status codes to errors, bodies to wire models, and values to ours."""
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -17,87 +17,87 @@ from gateway.providers.base.lenient_decoding import (
     Rows,
     Unreadable,
     is_odd_row,
-    loaded,
+    parse_leniently,
+    parseable,
     read,
-    sound,
 )
 
 T = TypeVar("T")
 
 Id = Annotated[str, msgspec.Meta(min_length=1)]
-"""What nothing can be without: see `lenient_decoding`."""
+"""An id. An object without it cannot be read: see `lenient_decoding`."""
 
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
-"""All that a client can be shown: GraphQL's Int."""
+"""An integer that can be shown to clients: GraphQL's Int has 32 bits."""
 
 if TYPE_CHECKING:
     Documented: TypeAlias = T | None
-    """A part that the documents say is always there. Of an odd row it may be None."""
+    """A part that is always present according to the documents. In an odd row it may be None."""
 else:
 
     class Documented:
-        """Such a part, as the strict reading sees it: there, and of this form."""
+        """The same part for the strict decoder: it must be present and of this type."""
 
         def __class_getitem__(cls, form: Any) -> Any:
-            """Return the form."""
+            """Return the type."""
             return form
 
 
 OK = frozenset({HTTPStatus.OK})
 
-UNLIKE = (msgspec.MsgspecError, ValueError, RecursionError)
-"""What reading JSON into a model raises where it is of another form, or no JSON."""
+DECODING_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What the strict decoder raises if the body is not JSON or does not match the model."""
 
-LONGEST_WAIT_S = 86_400.0
-"""No provider is believed that it wants to be left alone for longer."""
+MAX_RETRY_AFTER_S = 86_400.0
+"""The longest time that a provider may ask the gateway to wait; longer ones are cut."""
 
 
 @cache
-def _made(form: Hashable) -> msgspec.json.Decoder[Any]:
+def _cached_decoder(form: Hashable) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(form)
 
 
 def _decoder(form: type[T]) -> msgspec.json.Decoder[T]:
-    return _made(form)  # type: ignore[arg-type]  # mypy holds that a class may be unhashable
+    return _cached_decoder(form)  # type: ignore[arg-type]  # mypy holds that a class may be unhashable
 
 
 def check(provider: str, operation: str, reply: Reply, ok: frozenset[HTTPStatus] = OK) -> None:
-    """Raise the error that a status outside `ok` stands for. Nowhere else are statuses judged."""
+    """Raise the error for a status that is not in `ok`. Only this function maps statuses."""
     status = reply.status
     if status in ok:
         return
     detail = reply.body[:2000].decode(errors="replace")
-    told: dict[str, Any] = {"status": status, "detail": detail}
+    details: dict[str, Any] = {"status": status, "detail": detail}
     if status in {
         HTTPStatus.UNAUTHORIZED,
         HTTPStatus.PAYMENT_REQUIRED,
         HTTPStatus.FORBIDDEN,
         HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
     }:
-        raise Denied(provider, operation, **told)
+        raise Denied(provider, operation, **details)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise RateLimited(provider, operation, retry_after_s=retry_after_s(reply), **told)
+        raise RateLimited(provider, operation, retry_after_s=retry_after_s(reply), **details)
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise Refused(provider, operation, **told)
+        raise Refused(provider, operation, **details)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise Broken(provider, operation, retry_after_s=retry_after_s(reply), **told)
+        raise Broken(provider, operation, retry_after_s=retry_after_s(reply), **details)
     # Neither a documented success nor an error: a redirect, or a 2xx of another kind.
-    raise Malformed(provider, operation, **told)
+    raise Malformed(provider, operation, **details)
 
 
 def retry_after_s(reply: Reply) -> float | None:
-    """Read Retry-After, seconds or a date (RFC 9110, 10.2.3), at most a day; None: not told.
+    """Return the seconds of Retry-After (RFC 9110, 10.2.3), at most a day; None: no such header.
 
-    A date is measured by the provider's own clock where the answer tells it.
+    A date is compared with the reply's own Date header, if it has one.
     """
     after = reply.headers.get("retry-after", "")
     if after.isascii() and after.isdecimal():
-        return min(float(after), LONGEST_WAIT_S)
+        return min(float(after), MAX_RETRY_AFTER_S)
     moment = _http_date(after)
     if moment is None:
         return None
     now = _http_date(reply.headers.get("date", "")) or datetime.now(UTC)
-    return min(max((moment - now).total_seconds(), 0.0), LONGEST_WAIT_S)
+    return min(max((moment - now).total_seconds(), 0.0), MAX_RETRY_AFTER_S)
 
 
 def _http_date(text: str) -> datetime | None:
@@ -114,28 +114,28 @@ def decode(
     form: type[T],
     ok: frozenset[HTTPStatus] = OK,
 ) -> T:
-    """Read a reply into a wire model: strictly, and where that fails as far as it can be read.
+    """Decode a reply into a wire model: strictly, or else as far as it can be read.
 
-    Odd parts are noted in the reply; lists are `Rows` then. What is not of the documented form at
-    all is `Malformed`, with its path.
+    In the second case, its odd parts are noted in the reply, and lists are `Rows`. Raises
+    `Malformed` with the path of a part that cannot be read, and what `check` raises.
     """
     check(provider, operation, reply, ok)
     return _decode(provider, operation, reply.body, form, reply.oddities.append)
 
 
 def decode_part(provider: str, operation: str, part: bytes, form: type[T]) -> T:
-    """Read a part of a reply that was kept as bytes; its odd parts were noted before."""
+    """Decode a part of a reply, or a stored document, without noting its odd parts."""
     return _decode(provider, operation, part, form, lambda _: None)
 
 
 def decode_strictly(
     provider: str, operation: str, reply: Reply, form: type[T], ok: frozenset[HTTPStatus] = OK
 ) -> T:
-    """Read a reply all of whose parts are needed; anything odd is `Malformed` with its path."""
+    """Decode a reply whose parts are all required. Raises `Malformed` if one is odd."""
     check(provider, operation, reply, ok)
     try:
         return _strictly(reply.body, form)
-    except UNLIKE as error:
+    except DECODING_ERRORS as error:
         raise Malformed(provider, operation, detail=str(error)) from error
 
 
@@ -147,23 +147,23 @@ def _strictly(body: bytes, form: type[T]) -> T:
 def _decode(provider: str, operation: str, body: bytes, form: type[T], note: Note) -> T:
     try:
         return _strictly(body, form)
-    except UNLIKE as error:
+    except DECODING_ERRORS as error:
         value: Any = None
         notes: list[str] = []
         try:
-            value, is_repaired = loaded(body, notes.append)
-            found = read(value, form, notes.append, is_repaired=is_repaired)
+            value, is_repaired = parse_leniently(body, notes.append)
+            result = read(value, form, notes.append, is_repaired=is_repaired)
         except (Unreadable, ValueError, RecursionError):
             malformed = Malformed(provider, operation, detail=str(error))
             malformed.is_of_one_row = is_odd_row(value, form)
             raise malformed from error
         for each in notes:
             note(each)
-        return found
+        return result
 
 
 class _List:
-    """The documents of a list: cut apart when one of them is looked at, which is seldom."""
+    """The documents of a list. They are split when the first is read, which is rare."""
 
     def __init__(self, body: bytes, name: str | None) -> None:
         self._body = body
@@ -177,58 +177,58 @@ class _List:
         return _decoder(list[msgspec.Raw]).decode(listed)
 
 
-class _Single(NamedTuple):
-    """One document, as if it stood in a list."""
+class _Split(NamedTuple):
+    """Documents that are split already."""
 
     documents: Sequence[bytes]
 
 
 class Document(msgspec.Struct, frozen=True, gc=False):
-    """A row of a list as the provider wrote it: `bytes(document)`."""
+    """A row of a list; `bytes(document)` is its JSON as the provider wrote it."""
 
-    of: _List | _Single
+    of: _List | _Split
     place: int
 
     def __bytes__(self) -> bytes:
-        """Return its JSON: repaired where it has parts that cannot be shown as they are."""
-        return sound(bytes(self.of.documents[self.place]))
+        """Return its JSON, repaired if it could not be parsed otherwise."""
+        return parseable(bytes(self.of.documents[self.place]))
 
 
 def documents(
     reply: Reply, rows: Sequence[Any], at: Iterable[int] | None = None, name: str | None = None
 ) -> Iterator[Document]:
-    """Return those of the rows that were read, as the provider wrote them; without `at` all.
+    """Return the JSON of the decoded rows, as the provider wrote it.
 
-    `name` is that of the list within the reply, None where it is the reply.
+    `at` selects rows by index; None: all. `name` is the key of the list in the reply; None: the
+    reply is the list.
     """
-    listed = _Single(rows.documents) if isinstance(rows, Rows) else _List(reply.body, name)
+    listed = _Split(rows.documents) if isinstance(rows, Rows) else _List(reply.body, name)
     return map(Document, repeat(listed), range(len(rows)) if at is None else at)
 
 
 def document(body: bytes) -> Document:
-    """Return a document that was read by itself."""
-    return Document(_Single((body,)), 0)
+    """Return the document of a reply that is one object."""
+    return Document(_Split((body,)), 0)
 
 
-def fault(reply: Reply, form: type[T]) -> T | None:
-    """Read the body of an error reply as far as it is documented; None when it is another."""
+def error_body(reply: Reply, form: type[T]) -> T | None:
+    """Decode the body of an error reply; None if it is not of the documented form."""
     try:
         return _decoder(form).decode(reply.body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except DECODING_ERRORS:
         return None
 
 
 def path_part(key: str) -> str:
-    """Return an id as one percent-encoded part of a path.
+    """Return an id as one percent-encoded segment of a path.
 
-    An id that is all dots would name another path to every client and proxy: its dots are encoded
-    as well.
+    Clients and proxies resolve the segments `.` and `..`, so their dots are encoded as well.
     """
     return key.replace(".", "%2E") if key in {".", ".."} else quoted(key)
 
 
 def pointer_part(name: str) -> str:
-    """Return a name as one part of a JSON Pointer (RFC 6901)."""
+    """Return a name as one token of a JSON Pointer (RFC 6901)."""
     return name.replace("~", "~0").replace("/", "~1")
 
 
@@ -237,7 +237,7 @@ def utc(moment: datetime) -> datetime: ...
 @overload
 def utc(moment: datetime | None) -> datetime | None: ...
 def utc(moment: datetime | None) -> datetime | None:
-    """Return a time in UTC; one without an offset is taken as UTC."""
+    """Return a time in UTC. A time without an offset is assumed to be in UTC."""
     if moment is None or moment.tzinfo is UTC:
         return moment
     if moment.tzinfo is None:
@@ -245,11 +245,11 @@ def utc(moment: datetime | None) -> datetime | None:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        # Somebody's "for ever", beyond the calendar's end by its offset.
+        # A time that means "forever": with its offset it is beyond the end of the calendar.
         first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
         return first if moment.year == first.year else last
 
 
 def iso(moment: datetime) -> str:
-    """Return a time as ISO 8601 in UTC with milliseconds and Z, as the providers print theirs."""
+    """Format a time in UTC as ISO 8601 with milliseconds and Z, as the providers do."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

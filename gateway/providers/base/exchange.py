@@ -1,6 +1,6 @@
-"""One HTTP exchange as plain values: the call and the only function that may read its reply.
+"""An HTTP exchange as plain values: a call, and the only function that may read its reply.
 
-No secret is part of a call, except of the call that signs in; no repr shows headers or bodies.
+Only the call that signs in contains a secret. No repr shows headers or bodies.
 """
 
 from collections.abc import Callable, Hashable, Mapping
@@ -14,13 +14,13 @@ from gateway.providers.base.store_lookup import Recall, T_co
 NO_HEADERS: Mapping[str, str] = {}
 
 UNRESERVED = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
-"""What stands for itself in every part of a URL (RFC 3986, 2.3)."""
+"""The characters that are never percent-encoded in a URL (RFC 3986, 2.3)."""
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A request, below the provider's base URL.
+    """A request, relative to the provider's base URL.
 
-    `path` is percent-encoded already; `query` keeps its order and may repeat a name.
+    `path` is percent-encoded. `query` is not; its order is kept, and a name may occur repeatedly.
     """
 
     method: str
@@ -31,7 +31,7 @@ class Call(msgspec.Struct, frozen=True):
 
     @property
     def identity(self) -> Hashable:
-        """What two calls have in common that get the same answer."""
+        """The parts that determine the reply: calls with equal ones can share it."""
         return (self.method, self.path, self.query, self.body, *self.headers.items())
 
     @property
@@ -39,22 +39,22 @@ class Call(msgspec.Struct, frozen=True):
         """The path with the query, percent-encoded."""
         if not self.query:
             return self.path
-        asked = "&".join([f"{quoted(name)}={quoted(value)}" for name, value in self.query])
-        return f"{self.path}?{asked}"
+        query = "&".join([f"{quoted(name)}={quoted(value)}" for name, value in self.query])
+        return f"{self.path}?{query}"
 
     def __repr__(self) -> str:
-        """Show method and path: query, headers and body may name people or hold a secret."""
+        """Show method and path: the rest may contain personal data or a secret."""
         return f"Call({self.method} {self.path})"
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """An answer: `headers` by lower-case name, `body` decompressed."""
+    """A provider's reply: `headers` by lower-case name, `body` decompressed."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     oddities: list[str] = msgspec.field(default_factory=list)
-    """Parts of the body that do not keep to the documents, noted by who reads it, for the log."""
+    """Parts of the body that deviate from the documents; the adapter notes them for the log."""
 
     def __repr__(self) -> str:
         """Show status and size."""
@@ -62,7 +62,11 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Exchange(msgspec.Struct, Generic[T_co], frozen=True):
-    """A call and how to read its reply; `operation` names it in errors, logs and traces."""
+    """A call and the function that reads its reply.
+
+    `operation` names the exchange in errors, logs and traces. `is_idempotent` is False if sending
+    the call twice has another effect than sending it once.
+    """
 
     operation: str
     call: Call
@@ -71,11 +75,11 @@ class Exchange(msgspec.Struct, Generic[T_co], frozen=True):
 
 
 ReadPlan: TypeAlias = Exchange[T_co] | Recall[T_co]
-"""What an adapter reads by: a call to the provider, or a lookup in the gateway's record of it."""
+"""How a value is read: by a call to the provider, or by a lookup in the gateway's store."""
 
 
 class Token(msgspec.Struct, frozen=True):
-    """What a sign-in gave: the value of the Authorization header, and for how long."""
+    """The result of a sign-in: the value of the Authorization header, and its lifetime."""
 
     authorization: str
     lifetime_s: float
@@ -86,16 +90,16 @@ class Token(msgspec.Struct, frozen=True):
 
 
 def quoted(text: str) -> str:
-    """Return a text as a part of a URL, percent-encoded but for `UNRESERVED`.
+    """Percent-encode a text for a URL, except for the `UNRESERVED` characters.
 
-    As `urllib.parse.quote` does with nothing safe, which takes forty times as long for a list of
-    ids: here all bytes that are alike are replaced at once.
+    The result is that of `urllib.parse.quote(text, safe="")`, which takes forty times as long for
+    a list of ids. Here, all equal bytes are replaced at once.
     """
     raw = text.encode()
     others = raw.translate(None, UNRESERVED)
     if not others:
         return text
-    # Each replacement brings new percent signs, so those that were there come first.
+    # Each replacement adds percent signs, so those of the text are replaced first.
     for byte in sorted(set(others), key=b"%"[0].__ne__):
         raw = raw.replace(bytes([byte]), b"%%%02X" % byte)
     return raw.decode("ascii")
@@ -109,9 +113,11 @@ def json_call(
     query: tuple[tuple[str, str], ...] = (),
     headers: Mapping[str, str] = NO_HEADERS,
 ) -> Call:
-    """Return a call that carries JSON. Raises `BadInput` for what JSON cannot say."""
+    """Return a call with a JSON body. Raises `BadInput` if the body cannot be encoded."""
     try:
         encoded = msgspec.json.encode(body)
     except (UnicodeEncodeError, RecursionError) as error:
-        raise BadInput("The input has half a character in it, or is nested too deep.") from error
+        raise BadInput(
+            "The input contains an incomplete character, or is nested too deeply."
+        ) from error
     return Call(method, path, query, {"content-type": "application/json", **headers}, encoded)

@@ -1,9 +1,9 @@
-"""Read replies that do not keep to their documents: as much of them as can be read.
+"""Decode replies that deviate from the documents, as far as they can be read.
 
-The strict reading of `decoding` comes first and is the fast one. Where it fails, one odd
-part must not cost the rest: a row keeps its place, its odd part is null, and a row whose id cannot
-be read is left out alone. A part is required for what it is part of where it is an id, or a thing
-or a list that has ids of its own; everything else may be null, whatever its model says.
+The strict decoder runs first and is much faster. If it fails, one odd part must not affect the
+rest: it becomes null, and only a row whose id cannot be read is left out. Essential parts are ids,
+lists, and objects with an id of their own: without them, what they are part of cannot be read.
+Every other part may be null, whatever its model says.
 """
 
 import json
@@ -21,28 +21,28 @@ import msgspec
 T = TypeVar("T")
 
 Note = Callable[[str], None]
-"""Takes the path of a part that is odd, and what became of it."""
+"""Called with the path of an odd part and what it became."""
 
 REPLACEMENT = "\ufffd"
 
-# A pair of escapes that is one character, half of such a pair, or any other escape.
+# A surrogate pair, half of one, or any other escape.
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     rb"|u(?P<half>[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
 _LEAP_SECOND = re.compile(r"(.*[Tt ]\d\d:\d\d):60(.*)")
-_MOST_DIGITS = 4300
-"""Python reads no longer number (`sys.int_info.default_max_str_digits`)."""
+_MAX_DIGITS = 4300
+"""Python parses no longer integers (`sys.int_info.default_max_str_digits`)."""
 
 
 class Rows(list[T]):
-    """The rows of a list that could be read."""
+    """The rows of a list that could be decoded."""
 
     def __init__(
         self, rows: Sequence[T], places: Sequence[int], length: int, documents: Sequence[bytes]
     ) -> None:
-        """Keep the rows, the place of each among the `length` rows of the reply, and its JSON."""
+        """Store the rows, their indices among the `length` rows of the reply, and their JSON."""
         super().__init__(rows)
         self.places = places
         self.length = length
@@ -50,62 +50,62 @@ class Rows(list[T]):
 
 
 def places(rows: Sequence[Any]) -> Sequence[int]:
-    """Return the place of each row that was read among the rows of the reply."""
+    """Return the index of each decoded row among the rows of the reply."""
     return rows.places if isinstance(rows, Rows) else range(len(rows))
 
 
 def length(rows: Sequence[Any]) -> int:
-    """Return how many rows the reply has, those included that could not be read."""
+    """Return the number of rows in the reply, including those that could not be decoded."""
     return rows.length if isinstance(rows, Rows) else len(rows)
 
 
 class Unreadable(Exception):
-    """What was asked for cannot be read, nor be left out. Carries its path."""
+    """An essential part cannot be read. The message is its path."""
 
 
-def loaded(body: bytes, note: Note) -> tuple[Any, bool]:
-    """Parse JSON that msgspec refuses, and whether texts had to be repaired for it.
+def parse_leniently(body: bytes, note: Note) -> tuple[Any, bool]:
+    """Parse JSON that msgspec refuses; return it, and whether texts had to be repaired.
 
-    Half a surrogate, and bytes that are no UTF-8, become U+FFFD; a number that no computer here
-    can hold becomes null. Raises `ValueError` for what is no JSON, `RecursionError` likewise.
+    Lone surrogates and invalid UTF-8 become U+FFFD, and numbers out of range become null. Raises
+    `ValueError` or `RecursionError` if the body is not JSON.
     """
-    repaired = _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], body)
+    repaired = _ESCAPE.sub(lambda match: rb"\ufffd" if match["half"] else match[0], body)
     text = repaired.decode(errors="replace")
     is_repaired = repaired != body or text.encode() != repaired
 
     def whole(digits: str) -> int | None:
-        return int(digits) if len(digits) <= _MOST_DIGITS else lost(digits)
+        return int(digits) if len(digits) <= _MAX_DIGITS else out_of_range(digits)
 
     def real(digits: str) -> float | None:
         number = float(digits)
-        return number if math.isfinite(number) else lost(digits)
+        return number if math.isfinite(number) else out_of_range(digits)
 
-    def lost(digits: str) -> Any:
-        note(f"a number of {len(digits)} characters, beyond all bounds: null")
+    def out_of_range(digits: str) -> Any:
+        note(f"a number of {len(digits)} characters, out of range: null")
         return None
 
     def constant(name: str) -> None:
-        raise ValueError(f"{name} is no JSON")
+        raise ValueError(f"{name} is not JSON")
 
     value = json.loads(text, parse_int=whole, parse_float=real, parse_constant=constant)
     return value, is_repaired
 
 
 def read(value: Any, form: type[T], note: Note, *, is_repaired: bool = False) -> T:
-    """Read a parsed document as far as it can be read. Raises `Unreadable`."""
-    found: T = _Reader(note, is_repaired=is_repaired).read(value, form, "")
-    return found
+    """Convert parsed JSON to this type as far as it can be read. Raises `Unreadable`."""
+    result: T = _Reader(note, is_repaired=is_repaired).read(value, form, "")
+    return result
 
 
 class _Reader:
-    """Reads one reply; where texts of it were repaired, those with the repair in them are odd."""
+    """Reads one reply. If it was repaired, texts that contain U+FFFD are odd."""
 
     def __init__(self, note: Note, *, is_repaired: bool) -> None:
         self._note = note
         self._is_repaired = is_repaired
 
     def read(self, value: Any, form: Any, path: str) -> Any:
-        """Return a value of this form. Raises `Unreadable`."""
+        """Return a value of this type. Raises `Unreadable`."""
         bare = get_args(form)[0] if get_origin(form) is Annotated else form
         origin = get_origin(bare) or bare
         if origin in {Union, UnionType}:
@@ -138,22 +138,22 @@ class _Reader:
             default = None if field.default is msgspec.NODEFAULT else field.default
             if field.encode_name not in value:
                 if field.required:
-                    self._lost(at, field.type, "missing")
+                    self._drop(at, field.type, "missing")
                 parts[field.name] = default
                 continue
             try:
                 parts[field.name] = self.read(value[field.encode_name], field.type, at)
             except Unreadable as error:
-                self._lost(at, field.type, "null", error)
+                self._drop(at, field.type, "null", error)
                 parts[field.name] = default
         origin = get_origin(form) or form
         return origin(**parts)
 
-    def _lost(self, path: str, form: Any, became: str, error: Unreadable | None = None) -> None:
-        """Note that a part cannot be read; raise where what it belongs to cannot be without it."""
+    def _drop(self, path: str, form: Any, result: str, error: Unreadable | None = None) -> None:
+        """Note that a part cannot be read. Raises `Unreadable` if it is essential."""
         if is_essential(form):
             raise error or Unreadable(path)
-        self._note(f"{path.lstrip('.')}: {became}")
+        self._note(f"{path.lstrip('.')}: {result}")
 
     def _list(self, value: Any, form: Any, path: str) -> Any:
         if not isinstance(value, list):
@@ -170,7 +170,7 @@ class _Reader:
         return Rows(rows, places, len(value), documents)
 
     def _row(self, value: Any, form: Any, path: str) -> Any:
-        """Read one row: most of a list are as documented, and read at once."""
+        """Read one row. Most rows are as documented, and msgspec can convert them."""
         if not self._is_repaired:
             with suppress(msgspec.ValidationError):
                 return msgspec.convert(value, form)
@@ -199,20 +199,20 @@ class _Reader:
         try:
             return msgspec.convert(value, form)
         except (msgspec.ValidationError, ValueError, OverflowError) as error:
-            moment = _of_leap_second(value) if bare is datetime else None
+            moment = _leap_second(value) if bare is datetime else None
             if moment is None:
                 raise Unreadable(path) from error
             self._note(f"{path.lstrip('.')}: a leap second")
             return moment
 
 
-def _of_leap_second(value: Any) -> datetime | None:
-    """Return the time of a second 60, which is the next minute's first, as POSIX counts."""
-    found = _LEAP_SECOND.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
+def _leap_second(value: Any) -> datetime | None:
+    """Return a time whose second is 60 as the first second of the next minute, as in POSIX."""
+    match = _LEAP_SECOND.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
         return None
     try:
-        before = msgspec.convert(f"{found[1]}:59{found[2]}", datetime)
+        before = msgspec.convert(f"{match[1]}:59{match[2]}", datetime)
         return before + timedelta(seconds=1)
     except (msgspec.ValidationError, OverflowError):
         return None
@@ -225,7 +225,7 @@ def _fields(form: Any) -> tuple[msgspec.structs.FieldInfo, ...]:
 
 @cache
 def is_essential(form: Any) -> bool:
-    """Tell whether nothing can be without a part of this form: an id, or what has ids itself."""
+    """Return whether parts of this type are essential: ids, lists, and objects with an id."""
     if get_origin(form) is Annotated:
         bare, *marks = get_args(form)
         is_id = bare is str and any(getattr(mark, "min_length", None) for mark in marks)
@@ -240,28 +240,28 @@ def is_essential(form: Any) -> bool:
 
 
 def is_odd_row(value: Any, form: Any) -> bool:
-    """Tell whether a document that cannot be read is one thing with an odd id, not a list."""
+    """Return whether a document that cannot be read is one object with an odd id, not a list."""
     origin = get_origin(form) or form
     if not isinstance(value, dict) or not issubclass(origin, msgspec.Struct):
         return False
-    needed = [each for each in msgspec.structs.fields(form) if is_essential(each.type)]
-    return any(each.encode_name in value for each in needed) and not any(
-        get_origin(each.type) is list for each in needed
+    essential = [each for each in msgspec.structs.fields(form) if is_essential(each.type)]
+    return any(each.encode_name in value for each in essential) and not any(
+        get_origin(each.type) is list for each in essential
     )
 
 
-def sound(document: bytes) -> bytes:
-    """Return a JSON document that can be parsed: itself, or repaired where it has odd parts."""
+def parseable(document: bytes) -> bytes:
+    """Return a JSON document, repaired if msgspec cannot parse it."""
     try:
         _anything.decode(document)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         with suppress(ValueError, RecursionError):
-            return msgspec.json.encode(loaded(document, _unheard)[0])
+            return msgspec.json.encode(parse_leniently(document, _ignore)[0])
     return document
 
 
 _anything = msgspec.json.Decoder()
 
 
-def _unheard(_: str) -> None:
-    """Take a note that the log has already."""
+def _ignore(_: str) -> None:
+    """Ignore a note: it was logged when the reply was read."""

@@ -10,29 +10,28 @@ from gateway.providers.base.lenient_decoding import length, places
 T = TypeVar("T")
 
 DIGITS = 9
-"""No list is longer than a number of so many digits can say."""
+"""The largest number of digits of a position; no list is that long."""
 
 ROUND = 50
-"""Providers that give smaller pages than they are asked for give round numbers of rows."""
+"""Providers that return smaller pages than requested return a multiple of this many rows."""
 
 
 class Position(NamedTuple):
-    """Where a numbered list goes on: behind so many rows.
+    """Where a numbered list continues: after `offset` rows.
 
-    `largest` is how many rows a page of this list turned out to have at most, where that is fewer
-    than were asked for.
+    `largest` is the provider's largest page, if it turned out to be smaller than requested.
     """
 
     offset: int = 0
     largest: int | None = None
 
     def __str__(self) -> str:
-        """Return it as `position` reads it."""
+        """Return the text that `position` parses."""
         return str(self.offset) if self.largest is None else f"{self.offset}/{self.largest}"
 
 
 def position(text: str | None) -> Position:
-    """Read a position; None is the start."""
+    """Parse a position; None is the start. Raises `BadInput`."""
     if text is None:
         return Position()
     offset, slash, largest = text.partition("/")
@@ -40,7 +39,7 @@ def position(text: str | None) -> Position:
 
 
 def number(position: str | None) -> int:
-    """Read a position that is a count of rows; None is the start."""
+    """Parse a position that is a number of rows; None is the start. Raises `BadInput`."""
     if position is None:
         return 0
     if not (position.isascii() and position.isdecimal() and len(position) <= DIGITS):
@@ -49,7 +48,7 @@ def number(position: str | None) -> int:
 
 
 class Window(NamedTuple):
-    """A numbered page that covers the rows wanted: `skip` rows of it come before them."""
+    """A numbered page that contains the requested rows, after `skip` others."""
 
     page: int
     size: int
@@ -57,12 +56,11 @@ class Window(NamedTuple):
 
 
 def window(offset: int, wanted: int, largest: int, highest: int | None = None) -> Window:
-    """Return the page, counted from 0, that shows most of the rows from `offset` on.
+    """Return the page, counted from 0, that contains most of the `wanted` rows from `offset` on.
 
-    Providers that number their pages can only be asked for rows n x size to (n + 1) x size. A size
-    is chosen so that all `wanted` rows stand on one page, the smallest such; where no size up to
-    `largest` does that, the one that shows most of them. No page above `highest` is chosen, if
-    `offset` stands on one up to it.
+    A numbered page consists of the rows n x size to (n + 1) x size. The smallest size is chosen
+    for which all `wanted` rows are on one page; if no size up to `largest` fits, the one with most
+    of them. No page above `highest` is chosen, unless `offset` is on none of the others.
     """
     wanted = min(wanted, largest)
     best = Window(offset // largest, largest, offset % largest)
@@ -79,66 +77,72 @@ def window(offset: int, wanted: int, largest: int, highest: int | None = None) -
 
 def numbered_page(  # noqa: PLR0913  # parts of one page, most by name
     rows: Sequence[T],
-    asked: Window,
-    at: Position,
+    requested: Window,
+    start: Position,
     wanted: int,
     total: int | None,
     *,
-    told: Sequence[Any] | None = None,
+    decoded: Sequence[Any] | None = None,
 ) -> Page[T]:
-    """Cut what was wanted out of a numbered page.
+    """Return the wanted rows of a numbered page.
 
-    A page that is not full is the last, unless `total`, the provider's own, says that more
-    follows: then its pages are smaller than was asked for, and the list goes on by what came.
-    Without a total a page of a round number of rows may have been cut, and the next one decides.
-    `told` are the rows as they were read, where some could not be.
+    A page that is not full is the last one, unless the provider's `total` says that more follow.
+    In that case its pages are smaller than requested, and the list continues after the rows that
+    were received. Without a total, a short page with a multiple of `ROUND` rows may have been cut,
+    so the next page is requested, too. `decoded` are the rows of the reply as they were decoded,
+    if some could not be.
     """
-    stands_at, came = (
-        (range(len(rows)), len(rows)) if told is None else (places(told), length(told))
-    )
-    start = asked.page * asked.size
+    indices, count = _received(rows, decoded)
+    first = requested.page * requested.size
     if total is None:
-        follows = came >= asked.size or (came > 0 and came % ROUND == 0)
+        follows = count >= requested.size or (count > 0 and count % ROUND == 0)
     else:
-        follows = total > start + came
-    is_cut = follows and 0 < came < asked.size
-    if is_cut and (asked.page or asked.skip >= came):
-        # It was numbered by another size than was asked for: ask again, for such pages.
+        follows = total > first + count
+    is_cut = follows and 0 < count < requested.size
+    if is_cut and (requested.page or requested.skip >= count):
+        # The provider numbers its pages by a smaller size: request the rows again by that size.
         return Page(
             rows=(),
             position_after=str,
             is_last=False,
             total=total,
-            end=str(Position(at.offset, came)),
+            end=str(Position(start.offset, count)),
         )
-    largest = came if is_cut else at.largest
-    end = min(asked.skip + wanted, max(came, asked.skip))
-    kept = [i for i, place in enumerate(stands_at) if asked.skip <= place < end]
-    is_last = end >= came and not follows
+    largest = count if is_cut else start.largest
+    end = min(requested.skip + wanted, max(count, requested.skip))
+    chosen = [i for i, index in enumerate(indices) if requested.skip <= index < end]
+    is_last = end >= count and not follows
     return Page(
-        rows=rows[kept[0] : kept[-1] + 1] if kept else rows[:0],
-        position_after=lambda i: str(Position(start + stands_at[kept[i]] + 1, largest)),
+        rows=rows[chosen[0] : chosen[-1] + 1] if chosen else rows[:0],
+        position_after=lambda i: str(Position(first + indices[chosen[i]] + 1, largest)),
         is_last=is_last,
         total=total,
-        end=str(Position(start + end, largest)) if kept or not is_last else None,
-        skipped=max(0, end - asked.skip) - len(kept),
+        end=str(Position(first + end, largest)) if chosen or not is_last else None,
+        skipped=max(0, end - requested.skip) - len(chosen),
     )
 
 
-def cut(rows: Sequence[T], page: PageRequest, told: Sequence[Any] | None = None) -> Page[T]:
-    """Cut what was wanted out of a list that one answer told as a whole; `told` as above."""
-    stands_at, came = (
-        (range(len(rows)), len(rows)) if told is None else (places(told), length(told))
-    )
+def page_of_whole_list(
+    rows: Sequence[T], page: PageRequest, decoded: Sequence[Any] | None = None
+) -> Page[T]:
+    """Return a page of a list that the reply contains as a whole; `decoded` as above."""
+    indices, count = _received(rows, decoded)
     offset = number(page.position)
-    end = min(offset + page.size, max(came, offset))
-    kept = [i for i, place in enumerate(stands_at) if offset <= place < end]
-    is_last = end >= came
+    end = min(offset + page.size, max(count, offset))
+    chosen = [i for i, index in enumerate(indices) if offset <= index < end]
+    is_last = end >= count
     return Page(
-        rows=rows[kept[0] : kept[-1] + 1] if kept else rows[:0],
-        position_after=lambda i: str(stands_at[kept[i]] + 1),
+        rows=rows[chosen[0] : chosen[-1] + 1] if chosen else rows[:0],
+        position_after=lambda i: str(indices[chosen[i]] + 1),
         is_last=is_last,
-        total=came,
-        end=str(end) if kept or not is_last else None,
-        skipped=end - offset - len(kept),
+        total=count,
+        end=str(end) if chosen or not is_last else None,
+        skipped=end - offset - len(chosen),
     )
+
+
+def _received(rows: Sequence[Any], decoded: Sequence[Any] | None) -> tuple[Sequence[int], int]:
+    """Return the index of each row in the reply, and the number of rows in the reply."""
+    if decoded is None:
+        return range(len(rows)), len(rows)
+    return places(decoded), length(decoded)

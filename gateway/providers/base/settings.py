@@ -1,4 +1,4 @@
-"""Settings that every provider account has."""
+"""The settings that every provider account has."""
 
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -13,13 +13,13 @@ from pydantic import (
 )
 
 SANDBOX = "sandbox:"
-"""The base URL that plugs the embedded sandbox in."""
+"""The base URL of the embedded sandbox."""
 
 
 class AccountSettings(BaseModel):
-    """What every `[[providers]]` table of the configuration file may say.
+    """The settings that every `[[providers]]` table of the configuration file may have.
 
-    An adapter adds its own in a subclass, secrets as `SecretStr`.
+    An adapter adds its own settings in a subclass, with secrets as `SecretStr`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -33,44 +33,44 @@ class AccountSettings(BaseModel):
     max_concurrency: Annotated[int, Field(ge=1, le=1000)] = 20
     retries: Annotated[int, Field(ge=0, le=10)] = 2
     cache_ttl_s: Annotated[float, Field(ge=0, le=3600)] | None = None
-    """None: the server's."""
+    """None: the server's setting."""
     stale_if_error_s: Annotated[float, Field(ge=0, le=86_400)] = 60
-    """How long beyond that an answer may stand in for one that fails; nothing without a cache."""
+    """How much longer a cached reply may be served if the provider fails."""
     max_queue: Annotated[int, Field(ge=0, le=100_000)] = 500
-    """Calls that wait for a place among `max_concurrency`."""
+    """The largest number of calls that wait because of `max_concurrency`."""
     max_calls_per_operation: Annotated[int, Field(ge=1, le=100_000)] = 1000
     max_answer_bytes: Annotated[int, Field(ge=1, le=1024**3)] = 16 * 1024 * 1024
-    """Of one answer, decompressed; a list page of any provider is far below it."""
+    """The largest reply, decompressed. A page of any provider's list is far smaller."""
     proxy: Annotated[str, StringConstraints(pattern=r"^http://[^\s]+$")] | None = None
-    """An HTTP proxy on the way to the provider."""
+    """The HTTP proxy for calls to the provider."""
     probe_interval_s: Annotated[float, Field(gt=0, le=600)] = 5
-    """How often a provider that failed too often is tried by one call."""
+    """The time between two probes while the circuit is open."""
 
     @property
     def account(self) -> str:
-        """What names the account at its provider beyond kind and base URL; empty: nothing does.
+        """What identifies the account beyond kind and base URL, such as a tenant; may be empty.
 
-        A secret that may be exchanged for another names none.
+        A secret identifies no account: it may be rotated.
         """
         return ""
 
     @field_validator("base_url")
     @classmethod
-    def _names_a_host(cls, url: str) -> str:
+    def _has_a_host(cls, url: str) -> str:
         parts = urlsplit(url)
-        # `port` itself raises ValueError for what is no port.
+        # `port` itself raises ValueError if it is not a port.
         if url != SANDBOX and (not parts.hostname or parts.port == 0):
-            raise ValueError("names no host")
+            raise ValueError("has no host")
         return url
 
     @field_validator("*")
     @classmethod
     def _fits_into_a_header(cls, value: Any) -> Any:
-        """Refuse what cannot be sent: often a line break at the end of a secret's file."""
+        """Refuse secrets that cannot be sent, often due to a line break at the end of a file."""
         if isinstance(value, SecretStr):
             secret = value.get_secret_value()
             if not (secret.isascii() and secret.isprintable() and secret == secret.strip()):
                 raise ValueError(
-                    "has a line break, a space at an end, or a character beyond ASCII in it"
+                    "contains a line break, leading or trailing spaces, or a non-ASCII character"
                 )
         return value

@@ -1,4 +1,4 @@
-"""What an adapter looks up in the gateway's own store, as plain values."""
+"""Lookups in the gateway's store, for providers that cannot be read, as plain values."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -12,33 +12,33 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Lookup(msgspec.Struct, frozen=True):
-    """A question to the gateway's own record: what it told a provider that cannot be read.
+    """A lookup of what the gateway wrote to a provider that cannot be read.
 
-    `what`, the `keys` it names, and what answers it:
+    `what`, its `keys`, and the result:
 
-    - `segments`: none; `Rows[TagRow]` by type and value, those that anybody has;
-    - `segment`: any number of (type, value); `Rows[TagRow]`, the ones there are, in any order;
+    - `segments`: no keys; `Rows[TagRow]` of the tags that any customer has, by type and value;
+    - `segment`: any number of (type, value); `Rows[TagRow]` of those that exist, in any order;
     - `members`: one (type, value); `Rows[TaggingRow]` by customer;
     - `member_count`: one (type, value); an int;
-    - `customers`: none; `Rows[CustomerRow]` by customer;
-    - `customer`: any number of (customer,); `Rows[CustomerRow]`, the known ones, in any order;
+    - `customers`: no keys; `Rows[CustomerRow]` by customer;
+    - `customer`: any number of (customer,); `Rows[CustomerRow]` of those that exist, in any order;
     - `assignments`: one (customer,); `Rows[TaggingRow]` as written, then by type and value.
 
-    Texts are ordered by their code points. Where keys are named, no keys mean no rows.
+    Texts are ordered by code points. If `what` has keys and none are given, there are no rows.
     """
 
     what: str
     keys: tuple[tuple[str, ...], ...] = ()
     after: tuple[str | int, ...] | None = None
-    """Behind which row: its type and value, of `assignments` its position, type and value, else
-    its customer; None is the start."""
+    """The row before the first one: its type and value (`segments`), its position, type and value
+    (`assignments`), or its customer. None is the start."""
     size: int = 0
-    """Rows wanted at most; 0 is all of them."""
+    """The largest number of rows; 0: all."""
     with_total: bool = False
 
 
 class TagRow(msgspec.Struct, frozen=True):
-    """A pair that customers have or may have; first recorded and last changed when."""
+    """A tag that customers have or may have, and when it was first stored and last changed."""
 
     type: str
     value: str
@@ -47,7 +47,7 @@ class TagRow(msgspec.Struct, frozen=True):
 
 
 class TaggingRow(msgspec.Struct, frozen=True):
-    """That a customer has a pair, or may have it; first recorded and last changed when."""
+    """A tag of a customer, confirmed or not, and when it was first stored and last changed."""
 
     customer: str
     type: str
@@ -56,17 +56,17 @@ class TaggingRow(msgspec.Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     position: int
-    """Its place in the order of the write."""
+    """Its index in the order of the write."""
 
 
 class CustomerRow(msgspec.Struct, frozen=True):
-    """A customer of whom anything is recorded, though it be that they have no pair."""
+    """A customer that was ever written, even if they have no tags now."""
 
     customer: str
 
 
 class Rows(msgspec.Struct, Generic[T_co], frozen=True):
-    """A stretch of the record; `total` counts the whole list, where that was asked."""
+    """A page of stored rows. `total` counts the whole list, if it was requested."""
 
     rows: Sequence[T_co]
     is_last: bool = True
@@ -74,7 +74,7 @@ class Rows(msgspec.Struct, Generic[T_co], frozen=True):
 
 
 class Recall(msgspec.Struct, Generic[T_co], frozen=True):
-    """A lookup and how to read what answers it: an exchange with the record, not the provider."""
+    """A lookup and the function that reads its result: an exchange with the store."""
 
     operation: str
     lookup: Lookup

@@ -1,9 +1,9 @@
-"""What a provider may offer on the write side, as small protocols beside those of `adapter`.
+"""The protocols of an adapter that write: one for each thing that a provider may support.
 
-`…_problems` check, before anything is sent, what the provider's documents state of the input
-itself: all problems at once, as user errors whose `field` is below the caller's input object. What
-depends on the provider's state is left to the provider: a reader raises `Refused` with a `Refusal`
-where the provider's answer says why in a documented way, and plain `Refused` elsewhere.
+The methods `…_problems` run before anything is sent. They check what the provider's documents
+state about the input alone, and return all problems at once, as user errors whose `field` is
+relative to the caller's input object. The provider decides what depends on its state: the function
+that reads its reply raises `Refused`, with a `Refusal` if the reply gives a documented reason.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -26,46 +26,50 @@ from gateway.providers.base.exchange import Exchange
 
 @runtime_checkable
 class CreatesSegments(Protocol):
-    """Makes segments."""
+    """Creates segments."""
 
     def create_problems(self, draft: SegmentDraft) -> Sequence[UserError]:
-        """Return what the documents forbid of this draft."""
+        """Return what is wrong with this draft according to the documents."""
 
     def create_segment(self, draft: SegmentDraft) -> Exchange[Written]:
-        """Make a segment. Not idempotent."""
+        """Create a segment. Not idempotent."""
 
 
 @runtime_checkable
 class ResolvesMembers(Protocol):
-    """Makes segments of customers by one of their keys alone, though it knows them by others."""
+    """Creates segments from customer ids, although customers have other keys as well."""
 
-    def other_names(self, draft: SegmentDraft) -> Sequence[str]:
-        """Return the members to look up first: those named by another key, or one to be sure."""
+    def members_to_resolve(self, draft: SegmentDraft) -> Sequence[str]:
+        """Return the members to look up before the segment is created.
+
+        These are the ones given by another key; if there are none, it may be one id, to make sure
+        that the segment gets a member.
+        """
 
 
 @runtime_checkable
 class DescribesWrites(Protocol):
-    """Says what a segment looks like after a write whose answer does not show it.
+    """Describes a segment after a write if the reply does not contain it.
 
-    Both return a document that `segment_from` reads: what was sent, over what was there before.
+    Both methods return a document for `segment_from`: the previous one with what was sent.
     """
 
     def sent_document(self, key: str, draft: SegmentDraft) -> bytes:
         """Return the document of a segment that was written as a whole."""
 
     def changed_document(self, current: Segment, changes: SegmentChanges) -> bytes:
-        """Return the document of a segment of which parts were changed."""
+        """Return the document of a segment after these changes."""
 
 
 @runtime_checkable
 class UpsertsSegments(Protocol):
-    """Writes whole segments, new or not."""
+    """Creates or replaces segments."""
 
     def upsert_problems(self, draft: SegmentDraft) -> Sequence[UserError]:
-        """Return what the documents forbid of this draft."""
+        """Return what is wrong with this draft according to the documents."""
 
     def upsert_segment(self, draft: SegmentDraft) -> Exchange[Written]:
-        """Write a segment as a whole."""
+        """Create a segment or replace it as a whole."""
 
 
 @runtime_checkable
@@ -73,10 +77,13 @@ class UpdatesSegments(Protocol):
     """Changes parts of segments."""
 
     def update_problems(self, changes: SegmentChanges) -> Sequence[UserError]:
-        """Return what the documents forbid of these changes."""
+        """Return what is wrong with these changes according to the documents."""
 
     def update_segment(self, current: Segment, changes: SegmentChanges) -> Exchange[None]:
-        """Change a segment that is known as it is now. With a version: only if it still has it."""
+        """Change a segment, which was read as `current`.
+
+        If `changes` have a version, the write succeeds only if the segment still has it.
+        """
 
 
 @runtime_checkable
@@ -84,95 +91,98 @@ class DeletesSegments(Protocol):
     """Deletes segments."""
 
     def delete_segment(self, key: str, *, force: bool) -> Exchange[None]:
-        """Delete a segment; `force`: with its assignments, where the provider asks for that."""
+        """Delete a segment. `force` deletes its assignments, too, if the provider requires it."""
 
 
 @runtime_checkable
 class WritesSegmentsInBulk(Protocol):
-    """Writes many segments in one call; every row stands alone."""
+    """Writes many segments in one call. Each row succeeds or fails by itself.
+
+    The methods return one result per row, in order.
+    """
 
     rows_per_call: ClassVar[int]
 
     def create_segments(self, drafts: Sequence[SegmentDraft]) -> Exchange[Sequence[RowResult]]:
-        """Make segments: one result a row, in order."""
+        """Create segments."""
 
     def upsert_segments(self, drafts: Sequence[SegmentDraft]) -> Exchange[Sequence[RowResult]]:
-        """Write whole segments: one result a row, in order."""
+        """Create segments or replace them as a whole."""
 
     def delete_segments(
         self, keys: Sequence[str], *, force: bool
     ) -> Exchange[Sequence[RowResult]]:
-        """Delete segments: one result a row, in order."""
+        """Delete segments."""
 
 
 @runtime_checkable
 class ReordersSegments(Protocol):
-    """Ranks its segments."""
+    """Orders its segments by priority."""
 
     def reorder_segments(self, keys: Sequence[str]) -> Exchange[Sequence[Segment]]:
-        """Give the segments the priorities 0, 1, … in this order; the answer is how they stand."""
+        """Give the segments the priorities 0, 1, … in this order; return them as they are now."""
 
 
 @runtime_checkable
 class AssignsCustomers(Protocol):
-    """Puts customers into segments and takes them out, one or many in a call."""
+    """Assigns customers to segments and removes them, one or many in a call."""
 
     rows_per_call: ClassVar[int]
 
-    def assign(self, segment: str, who: Assignee) -> Exchange[bool]:
-        """Put a customer into a segment; True when they were not there before."""
+    def assign(self, segment: str, assignee: Assignee) -> Exchange[bool]:
+        """Assign a customer to a segment; True if the assignment is new."""
 
-    def unassign(self, segment: str, who: Assignee) -> Exchange[None]:
-        """Take a customer out of a segment."""
+    def unassign(self, segment: str, assignee: Assignee) -> Exchange[None]:
+        """Remove a customer from a segment."""
 
     def assign_many(self, segment: str, rows: Sequence[Assignee]) -> Exchange[Sequence[RowResult]]:
-        """Put customers into a segment: one result a row, in order."""
+        """Assign customers to a segment; return one result per row, in order."""
 
     def unassign_many(
         self, segment: str, rows: Sequence[Assignee]
     ) -> Exchange[Sequence[RowResult]]:
-        """Take customers out of a segment: one result a row, in order."""
+        """Remove customers from a segment; return one result per row, in order."""
 
 
 @runtime_checkable
 class AssignsItems(Protocol):
-    """Puts items of one kind into a segment and takes them out."""
+    """Assigns items to segments and removes them."""
 
     rows_per_call: ClassVar[int]
 
     def assign_items(
         self, segment: str, kind: ItemKind, keys: Sequence[str]
     ) -> Exchange[Sequence[RowResult]]:
-        """Put items into a segment: one result a row, in order."""
+        """Assign items of one kind to a segment; return one result per row, in order."""
 
     def unassign_items(
         self, segment: str, kind: ItemKind, keys: Sequence[str]
     ) -> Exchange[Sequence[RowResult]]:
-        """Take items out of a segment: one result a row, in order."""
+        """Remove items of one kind from a segment; return one result per row, in order."""
 
 
-class Replaced(NamedTuple):
-    """The customers that a provider says it changed."""
+class ReplacedCustomers(NamedTuple):
+    """The customers whose tags were replaced, as the provider reports them."""
 
     customers: Sequence[str]
     is_whole: bool = True
-    """False when the reply names more that cannot be read: it may mean any of the others."""
+    """False if the reply has more ids, which cannot be read: any other customer may be meant."""
 
 
 @runtime_checkable
 class ReplacesTags(Protocol):
-    """Replaces all tags of customers at once; it cannot be read, so the gateway keeps a record."""
+    """Replaces all tags of customers. What was sent is stored, as the provider cannot be read."""
 
     rows_per_call: int
 
     def tag_of(self, key: str) -> Tag:
-        """Return the pair that an external id of a segment means; `BadInput` if none."""
+        """Return the tag with this external id. Raises `BadInput` if it is not one."""
 
     def replace_problems(self, rows: Sequence[Replacement]) -> Sequence[UserError]:
-        """Return what the documents forbid of these rows; `field` starts with the row's index."""
+        """Return what is wrong with these rows; `field` starts with the row's index."""
 
-    def replace_tags(self, rows: Sequence[Replacement]) -> Exchange[Replaced]:
-        """Replace; the answer names the customers that were changed. Idempotent."""
+    def replace_tags(self, rows: Sequence[Replacement]) -> Exchange[ReplacedCustomers]:
+        """Replace the tags of customers; return those that were changed. Idempotent."""
 
 
 INPUT_NAMES = {
@@ -180,15 +190,15 @@ INPUT_NAMES = {
     "emits_membership_events": "emitsMembershipEvents",
     "site_code": "siteCode",
 }
-"""Parts of a draft whose names in the caller's input are others."""
+"""The names in the caller's input of those parts of a draft that are called differently there."""
 
 
-def foreign_parts(
-    provider: str, label: str, draft: SegmentDraft, known: Collection[str]
+def unsupported_parts(
+    provider: str, label: str, draft: SegmentDraft, supported: Collection[str]
 ) -> list[UserError]:
-    """Return an error for each part given of a draft that a provider has no notion of."""
+    """Return an error for each part of a draft that is given and not among `supported`."""
     given = [name for name in draft.__struct_fields__ if getattr(draft, name) is not None]
-    fields = [INPUT_NAMES.get(name, name) for name in given if name not in known]
+    fields = [INPUT_NAMES.get(name, name) for name in given if name not in supported]
     return [
         UserError(
             f"A segment of {label} cannot have {field}.", Reason.UNSUPPORTED, (field,), provider
@@ -198,27 +208,30 @@ def foreign_parts(
 
 
 class OnlyText(NamedTuple):
-    """A text of a draft for a provider that keeps one, in no language; `field`: where it stood."""
+    """A text of a draft, for a provider whose texts have no language.
+
+    `field` is the input field that it comes from.
+    """
 
     text: str | None
     field: str
     languages: int = 1
 
     def problems(self, provider: str, label: str) -> list[UserError]:
-        """Return an error when there were several languages."""
+        """Return an error if the text was given in several languages."""
         if self.languages <= 1:
             return []
-        text = f"A segment of {label} has one text, not one in each language."
+        text = f"{label} does not support texts in several languages."
         return [UserError(text, Reason.UNSUPPORTED, (self.field,), provider)]
 
 
 def only_name(draft: SegmentDraft) -> OnlyText:
-    """Return the name of a draft, given without a language or in one."""
+    """Return the name of a draft, which was given without a language or in one."""
     return _only(draft.name, draft.names, "name")
 
 
 def only_description(draft: SegmentDraft) -> OnlyText:
-    """Return the description of a draft, given without a language or in one."""
+    """Return the description of a draft, which was given without a language or in one."""
     return _only(draft.description, draft.descriptions, "description")
 
 

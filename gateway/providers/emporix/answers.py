@@ -20,7 +20,7 @@ from gateway.domain.mutations import (
     UserError,
 )
 from gateway.errors import Malformed, Refusal, Refused
-from gateway.providers.base.decoding import Documented, Id, check, decode, decode_part, fault
+from gateway.providers.base.decoding import Documented, Id, check, decode, decode_part, error_body
 from gateway.providers.base.exchange import Reply
 from gateway.providers.base.lenient_decoding import length, places
 
@@ -112,7 +112,7 @@ class Single(NamedTuple):
 
     def _part_refused(self, reply: Reply) -> Refusal | None:
         """Return the part of the input that a refusal names; its notation is not documented."""
-        told = fault(reply, RefusalModel)
+        told = error_body(reply, RefusalModel)
         details = told.details if told else None
         detail = next(iter(details), None) if isinstance(details, list) else details
         word = _WORD.search(detail.field) if detail and detail.field else None

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from gateway.domain.entities import Status
 from gateway.domain.mutations import Reason, SegmentChanges, SegmentDraft, UserError
-from gateway.providers.base.write_protocols import foreign_parts
+from gateway.providers.base.write_protocols import unsupported_parts
 from gateway.providers.emporix.paths import BULK
 
 PARTS = frozenset(
@@ -92,7 +92,7 @@ def _of_draft(
     provider: str, draft: SegmentDraft, found: Sequence[UserError]
 ) -> Sequence[UserError]:
     ours = [replace(each, provider=provider) for each in found]
-    return [*foreign_parts(provider, "Emporix", draft, PARTS), *ours]
+    return [*unsupported_parts(provider, "Emporix", draft, PARTS), *ours]
 
 
 def _missing(draft: SegmentDraft) -> Iterator[UserError]:

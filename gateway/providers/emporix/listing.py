@@ -60,7 +60,7 @@ class Listed(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
             total = _total(reply, asked, came)
             if total is None and self.tells_count:
                 total = _count(reply, asked, came)
-            found = numbered_page(rows, asked, at, page.size, total, told=told)
+            found = numbered_page(rows, asked, at, page.size, total, decoded=told)
             if not came and not found.is_last:
                 raise Malformed(self.provider, operation, detail="does not advance")
             # What Emporix counts is another list where it judges a part of the question only.

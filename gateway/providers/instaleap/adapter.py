@@ -24,7 +24,7 @@ from gateway.providers.base.exchange import Exchange, Reply, json_call
 from gateway.providers.base.lenient_decoding import length
 from gateway.providers.base.settings import AccountSettings
 from gateway.providers.base.store_lookup import CustomerRow, Lookup, Recall, Rows, TaggingRow
-from gateway.providers.base.write_protocols import Replaced
+from gateway.providers.base.write_protocols import ReplacedCustomers
 from gateway.providers.instaleap.recorded import (
     AS_WRITTEN,
     BY_CUSTOMER,
@@ -111,7 +111,7 @@ class Instaleap:
             if not row.customer
         ]
 
-    def replace_tags(self, rows: Sequence[Replacement]) -> Exchange[Replaced]:
+    def replace_tags(self, rows: Sequence[Replacement]) -> Exchange[ReplacedCustomers]:
         """Replace all tags of customers, at least one; a pair that stands twice is sent once.
 
         The answer names those that were updated, in the order of the rows. Why another was not
@@ -129,12 +129,12 @@ class Instaleap:
             for row in rows
         ]
 
-        def read(reply: Reply) -> Replaced:
+        def read(reply: Reply) -> ReplacedCustomers:
             updated = decode(self.key, operation, reply, ReplacedModel, ANSWERED).updated
             named = frozenset(updated)
             # The example of the documents names a customer that is not in its request.
             customers = [row.customer for row in rows if row.customer in named]
-            return Replaced(customers, is_whole=length(updated) == len(updated))
+            return ReplacedCustomers(customers, is_whole=length(updated) == len(updated))
 
         call = json_call("POST", "/api/v3/customers/segments", {"customers": customers})
         return Exchange(operation, call, read)

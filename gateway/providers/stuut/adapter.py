@@ -26,7 +26,12 @@ from gateway.providers.base.decoding import (
 )
 from gateway.providers.base.exchange import Call, Exchange, Reply
 from gateway.providers.base.lenient_decoding import Rows, length
-from gateway.providers.base.numbered_pages import cut, numbered_page, position, window
+from gateway.providers.base.numbered_pages import (
+    numbered_page,
+    page_of_whole_list,
+    position,
+    window,
+)
 from gateway.providers.base.settings import AccountSettings
 from gateway.providers.stuut import writes
 from gateway.providers.stuut.model import (
@@ -124,18 +129,20 @@ class Stuut:
         def read(reply: Reply) -> Page[Assignment]:
             # What an unknown partner gets is not documented; 404 can mean nothing else here.
             if reply.status == HTTPStatus.NOT_FOUND:
-                return cut((), page)
+                return page_of_whole_list((), page)
             check(self.key, operation, reply)
             if reply.body.strip() == b"null":
-                return cut((), page)
+                return page_of_whole_list((), page)
             try:
                 told = decode(self.key, operation, reply, SegmentModel)
             except Malformed as error:
                 if not error.is_of_one_row:
                     raise
                 reply.oddities.append("id: the row is left out")
-                return cut((), page, Rows((), (), 1, ()))
-            return cut((assignment_of(self.key, customer, told, document(reply.body)),), page)
+                return page_of_whole_list((), page, Rows((), (), 1, ()))
+            return page_of_whole_list(
+                (assignment_of(self.key, customer, told, document(reply.body)),), page
+            )
 
         call = Call("GET", f"{SEGMENTS.path}/partners/{path_part(customer)}")
         return Exchange(operation, call, read)
@@ -167,7 +174,7 @@ class Stuut:
             told, found = rows(reply)
             if length(told) > asked.size:
                 raise Malformed(self.key, listed.operation, detail="more rows than asked for")
-            return numbered_page(found, asked, at, page.size, None, told=told)
+            return numbered_page(found, asked, at, page.size, None, decoded=told)
 
         paging = (("page", str(asked.page)), ("limit", str(asked.size)))
         return Exchange(listed.operation, Call("GET", listed.path, (*paging, *query)), read)

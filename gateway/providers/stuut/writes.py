@@ -12,9 +12,9 @@ import msgspec
 from gateway.domain.entities import Segment
 from gateway.domain.mutations import Reason, SegmentDraft, UserError, Written
 from gateway.errors import Refused
-from gateway.providers.base.decoding import decode, document, documents, fault
+from gateway.providers.base.decoding import decode, document, documents, error_body
 from gateway.providers.base.exchange import Exchange, Reply, json_call
-from gateway.providers.base.write_protocols import foreign_parts, only_description, only_name
+from gateway.providers.base.write_protocols import only_description, only_name, unsupported_parts
 from gateway.providers.stuut.model import SegmentModel, segments_of
 
 PATH = "/v2/customer-segments"
@@ -41,7 +41,7 @@ class Complaints(msgspec.Struct, frozen=True):
 def problems(provider: str, draft: SegmentDraft) -> Sequence[UserError]:
     """Return what the documents forbid of a segment."""
     name, description = only_name(draft), only_description(draft)
-    found = foreign_parts(provider, "Stuut", draft, PARTS)
+    found = unsupported_parts(provider, "Stuut", draft, PARTS)
 
     def add(reason: Reason, field: str, message: str) -> None:
         found.append(UserError(message, reason, (field,), provider))
@@ -116,7 +116,7 @@ def blame(error: Refused, reply: Reply, fields: dict[str, str]) -> None:
     """Say which input a 422 is about; `fields` are the caller's words for parts of the body."""
     if error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
         return
-    told = fault(reply, Complaints)
+    told = error_body(reply, Complaints)
     for complaint in told.detail if told else ():
         error.with_key(complaint.type)
         match complaint.loc:

@@ -28,7 +28,7 @@ from gateway.providers.base.decoding import (
 )
 from gateway.providers.base.exchange import NO_HEADERS, Call, Exchange, Reply, Token
 from gateway.providers.base.lenient_decoding import length
-from gateway.providers.base.numbered_pages import cut
+from gateway.providers.base.numbered_pages import page_of_whole_list
 from gateway.providers.base.settings import AccountSettings
 from gateway.providers.voucherify import writes
 from gateway.providers.voucherify.listing import (
@@ -179,7 +179,7 @@ class Voucherify:
         def read(reply: Reply) -> Page[Assignment]:
             told = self._whole(operation, reply, Listed[NamedSegmentModel])
             raw = documents(reply, told, name="data")
-            return cut(assignments_of(self.key, customer, told, raw), page, told)
+            return page_of_whole_list(assignments_of(self.key, customer, told, raw), page, told)
 
         call = Call("GET", f"/v1/customers/{path_part(customer)}/segments")
         return Exchange(operation, call, read)
@@ -195,9 +195,9 @@ class Voucherify:
         """Return what the documents forbid of a segment."""
         return writes.problems(self.key, draft)
 
-    def other_names(self, draft: SegmentDraft) -> Sequence[str]:
+    def members_to_resolve(self, draft: SegmentDraft) -> Sequence[str]:
         """Return the members that are named by a `source_id`, else one of them."""
-        return writes.other_names(draft)
+        return writes.members_to_resolve(draft)
 
     def create_segment(self, draft: SegmentDraft) -> Exchange[Written]:
         """Make a segment: static of customers, or by a filter."""

@@ -210,7 +210,7 @@ class Customers(NamedTuple, Generic[T]):
             told = body.customers
             if length(told) > asked.size:
                 raise Malformed(self.provider, self.operation, detail="more rows than asked for")
-            page = numbered_page(range(len(told)), asked, at, wanted, body.total, told=told)
+            page = numbered_page(range(len(told)), asked, at, wanted, body.total, decoded=told)
             if not length(told) and not page.is_last:
                 raise Malformed(self.provider, self.operation, detail="does not advance")
             edges = Stretch(self.provider, self.operation, None, wanted).edges(told)

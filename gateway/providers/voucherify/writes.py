@@ -13,9 +13,9 @@ import msgspec
 
 from gateway.domain.mutations import Reason, SegmentDraft, UserError, Written
 from gateway.errors import Refused
-from gateway.providers.base.decoding import check, decode, document, fault, path_part
+from gateway.providers.base.decoding import check, decode, document, error_body, path_part
 from gateway.providers.base.exchange import Call, Exchange, Reply, json_call
-from gateway.providers.base.write_protocols import foreign_parts, only_name
+from gateway.providers.base.write_protocols import only_name, unsupported_parts
 from gateway.providers.voucherify.model import (
     AUTO_UPDATE,
     PASSIVE,
@@ -44,7 +44,7 @@ class FaultModel(msgspec.Struct, frozen=True):
 def problems(provider: str, draft: SegmentDraft) -> Sequence[UserError]:
     """Return what the documents forbid of a segment."""
     name = only_name(draft)
-    found = foreign_parts(provider, "Voucherify", draft, PARTS)
+    found = unsupported_parts(provider, "Voucherify", draft, PARTS)
 
     def add(reason: Reason, field: str, message: str) -> None:
         found.append(UserError(message, reason, (field,), provider))
@@ -75,7 +75,7 @@ def problems(provider: str, draft: SegmentDraft) -> Sequence[UserError]:
     return found
 
 
-def other_names(draft: SegmentDraft) -> Sequence[str]:
+def members_to_resolve(draft: SegmentDraft) -> Sequence[str]:
     """Return the members that are looked up: those not named by Voucherify's own id, else one.
 
     Whether a new segment takes a `source_id` is not stated. Ids that it does not know it passes
@@ -138,7 +138,7 @@ def delete(provider: str, key: str) -> Exchange[None]:
 
 def fault_of(error: Refused, reply: Reply) -> tuple[int, str | None]:
     """Return the status and the documented key of a refusal, and keep the key for the log."""
-    told = fault(reply, FaultModel)
+    told = error_body(reply, FaultModel)
     error.with_key(told.key if told else None)
     return reply.status, error.key
 
@@ -148,7 +148,7 @@ def part_refused(reply: Reply, fields: Mapping[str, str]) -> str | None:
 
     "Property .redemption.quantity should be number,null" is the documented form of `details`.
     """
-    told = fault(reply, FaultModel)
+    told = error_body(reply, FaultModel)
     if reply.status != HTTPStatus.BAD_REQUEST or told is None or not told.details:
         return None
     named = _PROPERTY.match(told.details)

@@ -12,9 +12,9 @@ from gateway.providers.base.numbered_pages import (
     DIGITS,
     Position,
     Window,
-    cut,
     number,
     numbered_page,
+    page_of_whole_list,
     window,
 )
 
@@ -112,7 +112,7 @@ def test_no_page_is_asked_for_that_does_not_exist(
 @given(length=lengths, offset=offsets, size=sizes)
 def test_a_whole_list_is_cut(length: int, offset: int, size: int) -> None:
     """A list that is at hand is paged by counts of rows, and counted."""
-    page = cut(range(length), PageRequest(size, str(offset)))
+    page = page_of_whole_list(range(length), PageRequest(size, str(offset)))
     assert page.rows == range(length)[offset : offset + size]
     assert page.is_last == (offset + size >= length)
     assert page.total == length
