@@ -1,1 +1,1 @@
-"""Everything but GraphQL: what we know, whom we ask, how we serve."""
+"""The gateway without its GraphQL schema: HTTP server, reads, writes, store and providers."""

@@ -57,7 +57,7 @@ CHANGES_REQUIRE: Mapping[str, Requirement] = {
     "SegmentChange": Requirement(frozenset({Permission.SEGMENTS_READ})),
     "AssignmentChange": Requirement(frozenset({Permission.ASSIGNMENTS_READ}), own=True),
 }
-"""What each sort of change needs at its provider, by the name of its type."""
+"""The requirement of each type of change at its provider, by the type's name."""
 
 
 class RequestContext:
@@ -133,9 +133,9 @@ class RequestContext:
 
     @cached_property
     def visibility(self) -> Visibility:
-        """Which changes the caller may see: each sort where they hold what it needs.
+        """The providers whose changes the caller may see, by type of change.
 
-        Raises `Forbidden` where that is none at any provider.
+        Raises `Forbidden` if there are none.
         """
         segments, assignments = (
             self.change_requirements.get(name, requires)

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from gateway.auth.permissions import Caller, unrestricted_caller
 
 
-class SentCall(NamedTuple):
-    """One upstream call that a request caused: for traces, and for tests that count calls."""
+class CallAttempt(NamedTuple):
+    """One attempt of an upstream call: for `X-Show-Calls`, and for tests that count calls."""
 
     provider: str
     operation: str
@@ -48,7 +48,7 @@ class Scope:
     caller: Caller = UNRESTRICTED
     is_background: bool = False
     """No client is waiting: these calls yield first when a provider's rate limit runs low."""
-    calls: list[SentCall] = field(default_factory=list)
+    calls: list[CallAttempt] = field(default_factory=list)
     calls_by_provider: dict[str, int] = field(default_factory=dict)
     """Calls that were needed so far, by provider; cached replies are not counted."""
     writes: "WriteCounts | None" = None

@@ -28,7 +28,7 @@ _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-PLAIN = {
+ERROR_TEXTS = {
     "extra_forbidden": "is not a known setting",
     "missing": "is missing",
     "too_short": "must not be empty",
@@ -92,15 +92,15 @@ class StoreSettings(BaseModel):
 
 
 class ChangeSettings(BaseModel):
-    """The `[changes]` table: how long the change log keeps an entry, and waits for subscribers."""
+    """The `[changes]` table: the change log's retention, and its limit on slow subscribers."""
 
     model_config = _FROZEN
 
     keep_days: Annotated[float, Field(gt=0, le=3650)] = 7
     keep_rows: Annotated[int, Field(ge=1)] = 1_000_000
-    """Of older ones beyond so many, the oldest are deleted."""
+    """The largest number of entries; beyond it the oldest are deleted."""
     lag_s: Annotated[float, Field(gt=0, le=3600)] = 60
-    """A subscriber that takes nothing for so long loses its subscription."""
+    """A subscriber that does not read for this long loses its subscription."""
 
 
 class DocumentSettings(BaseModel):
@@ -297,7 +297,7 @@ def _problems(error: ValidationError, path: str) -> list[Problem]:
     for each in error.errors(include_input=False, include_url=False, include_context=False):
         at = path + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in each["loc"])
         message = each["msg"].removeprefix("Value error, ")
-        text = PLAIN.get(each["type"], message[:1].lower() + message[1:])
+        text = ERROR_TEXTS.get(each["type"], message[:1].lower() + message[1:])
         problems.append(Problem(at, text))
     return problems
 

@@ -22,7 +22,7 @@ from strawberry.types import Info
 
 from gateway.context import RequestContext
 from gateway.errors import Unsupported
-from resolvers.field_permissions import Requirement, declared
+from resolvers.field_permissions import Requirement, permission_metadata
 from resolvers.lookahead import FieldInfo
 
 DECLARATION = "resolvers.field_declarations"
@@ -154,7 +154,7 @@ def _field(declaration: Declaration, description: str, requirement: Requirement 
     return strawberry.field(
         resolver=_resolver(declaration),
         description=description,
-        metadata={DECLARATION: declaration, **declared(requirement)},
+        metadata={DECLARATION: declaration, **permission_metadata(requirement)},
     )
 
 

@@ -11,7 +11,14 @@ from graphql import GraphQLField, GraphQLInterfaceType, GraphQLObjectType
 
 from gateway.auth.permissions import OPEN, UNDECLARED, Permission, Requirement
 
-__all__ = ["OPEN", "Permission", "Requirement", "declared", "requirement_of", "requires"]
+__all__ = [
+    "OPEN",
+    "Permission",
+    "Requirement",
+    "permission_metadata",
+    "requirement_of",
+    "requires",
+]
 
 REQUIREMENT = "resolvers.field_permissions"
 """The key of a requirement in a Strawberry field's metadata."""
@@ -24,7 +31,7 @@ def requires(*permissions: Permission, own: bool = False) -> Requirement:
     return Requirement(frozenset(permissions), own)
 
 
-def declared(requirement: Requirement | None) -> Mapping[str, Any]:
+def permission_metadata(requirement: Requirement | None) -> Mapping[str, Any]:
     """Return the Strawberry metadata of a requirement; None: use the requirement of the type."""
     return {} if requirement is None else {REQUIREMENT: requirement}
 

@@ -1,4 +1,4 @@
-"""Lookahead: what a query selects below a field, so that providers are only asked for that."""
+"""Lookahead: what a query selects below a field, to request nothing else."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self

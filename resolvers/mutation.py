@@ -15,7 +15,7 @@ from gateway.context import UserErrors, WriteService, receipts
 from gateway.errors import Forbidden
 from gateway.observability import audit
 from resolvers.audit_targets import destinations, targets
-from resolvers.field_permissions import Permission, Requirement, declared, requires
+from resolvers.field_permissions import Permission, Requirement, permission_metadata, requires
 from resolvers.inputs import to_domain
 from resolvers.inputs.filters import given
 from resolvers.inputs.mutation_inputs import (
@@ -52,8 +52,8 @@ from resolvers.types.payloads import (
 I = TypeVar("I")  # noqa: E741  # an input type
 R = TypeVar("R", bound=audit.Receipt)
 
-SEGMENTS = requires(Permission.SEGMENTS_WRITE)
-ASSIGNMENTS = requires(Permission.ASSIGNMENTS_WRITE)
+SEGMENTS_WRITE = requires(Permission.SEGMENTS_WRITE)
+ASSIGNMENTS_WRITE = requires(Permission.ASSIGNMENTS_WRITE)
 INPUT = strawberry.argument(name="input", description="The input of this mutation.")
 
 
@@ -84,7 +84,9 @@ def mutation(
         "value": Annotated[input_type, INPUT],
         "return": payload | None,  # type: ignore[operator]  # a class
     }
-    return strawberry.field(resolve, description=description, metadata=declared(requirement))
+    return strawberry.field(
+        resolve, description=description, metadata=permission_metadata(requirement)
+    )
 
 
 async def write_once(
@@ -110,7 +112,7 @@ async def write_once(
 
     with audit.write(scope, info.field_name, targets(value), has_key=key is not None) as line:
         try:
-            receipt = await stored_or(first_write, info, value, key, receipt_type)
+            receipt = await load_or_write(first_write, info, value, key, receipt_type)
         except UserErrors as error:  # of the idempotency key
             is_repeated = False
             receipt = receipt_type(errors=error.errors)  # type: ignore[call-arg]  # as above
@@ -118,12 +120,16 @@ async def write_once(
     return receipt
 
 
-async def stored_or(
-    write: Callable[[], Awaitable[R]], info: Context, value: Any, key: str | None, form: type[R]
+async def load_or_write(
+    write: Callable[[], Awaitable[R]],
+    info: Context,
+    value: Any,
+    key: str | None,
+    receipt_type: type[R],
 ) -> R:
     """Return the stored receipt of an idempotency key, else write. Raises `UserErrors`."""
-    # A provider that the caller does not see is answered as one that does not exist: nothing is
-    # written there, and receipts from a time when they saw it are not shown.
+    # To the caller, a provider that is not visible does not exist: nothing is written there, and
+    # receipts from a time when it was visible are not shown.
     if key is None or destinations(value).isdisjoint(info.context.providers):
         return await write()
     # The input without the key itself, as text: equal inputs give equal texts.
@@ -132,7 +138,7 @@ async def stored_or(
         enc_hook=lambda part: None if part is strawberry.UNSET else str(part),
         order="deterministic",
     )
-    return await info.context.writes.once(key, fingerprint, write, form)
+    return await info.context.writes.once(key, fingerprint, write, receipt_type)
 
 
 def check_members(
@@ -162,7 +168,7 @@ class Mutation:
         receipts.SegmentReceipt,
         SegmentCreatePayload,
         "Create a segment.",
-        SEGMENTS,
+        SEGMENTS_WRITE,
         check=check_members,
     )
     segment_update = mutation(
@@ -171,7 +177,7 @@ class Mutation:
         receipts.SegmentReceipt,
         SegmentUpdatePayload,
         "Change the given fields of a segment.",
-        SEGMENTS,
+        SEGMENTS_WRITE,
     )
     segment_upsert = mutation(
         SegmentUpsertInput,
@@ -181,7 +187,7 @@ class Mutation:
         receipts.SegmentReceipt,
         SegmentUpsertPayload,
         "Create a segment, or replace it if it exists.",
-        SEGMENTS,
+        SEGMENTS_WRITE,
     )
     segment_delete = mutation(
         SegmentDeleteInput,
@@ -191,7 +197,7 @@ class Mutation:
         receipts.DeletionReceipt,
         SegmentDeletePayload,
         "Delete a segment.",
-        SEGMENTS,
+        SEGMENTS_WRITE,
     )
     segment_bulk_create = mutation(
         SegmentBulkCreateInput,
@@ -201,7 +207,7 @@ class Mutation:
         receipts.SegmentsReceipt,
         SegmentBulkPayload,
         "Create any number of segments of one provider.",
-        SEGMENTS,
+        SEGMENTS_WRITE,
         check=check_members,
     )
     segment_bulk_upsert = mutation(
@@ -212,7 +218,7 @@ class Mutation:
         receipts.SegmentsReceipt,
         SegmentBulkPayload,
         "Create or replace any number of segments of one provider.",
-        SEGMENTS,
+        SEGMENTS_WRITE,
         check=check_members,
     )
     segment_bulk_delete = mutation(
@@ -223,7 +229,7 @@ class Mutation:
         receipts.SegmentsReceipt,
         SegmentBulkPayload,
         "Delete any number of segments, of any providers.",
-        SEGMENTS,
+        SEGMENTS_WRITE,
         visible=lambda writes, value, receipt: writes.bulk.visible(
             receipt, to_domain.segment_rows(value.ids)
         ),
@@ -236,7 +242,7 @@ class Mutation:
         receipts.OrderReceipt,
         SegmentsReorderPayload,
         "Set the priorities of a provider's segments (Stuut).",
-        SEGMENTS,
+        SEGMENTS_WRITE,
     )
     assignment_create = mutation(
         AssignmentCreateInput,
@@ -244,7 +250,7 @@ class Mutation:
         receipts.AssignmentReceipt,
         AssignmentCreatePayload,
         "Assign a customer to a segment.",
-        ASSIGNMENTS,
+        ASSIGNMENTS_WRITE,
     )
     assignment_delete = mutation(
         AssignmentDeleteInput,
@@ -252,7 +258,7 @@ class Mutation:
         receipts.AssignmentReceipt,
         AssignmentDeletePayload,
         "Remove a customer from a segment.",
-        ASSIGNMENTS,
+        ASSIGNMENTS_WRITE,
     )
     assignment_bulk_create = mutation(
         AssignmentBulkCreateInput,
@@ -260,7 +266,7 @@ class Mutation:
         receipts.AssignmentsReceipt,
         AssignmentBulkPayload,
         "Assign any number of customers to a segment.",
-        ASSIGNMENTS,
+        ASSIGNMENTS_WRITE,
     )
     assignment_bulk_delete = mutation(
         AssignmentBulkDeleteInput,
@@ -268,7 +274,7 @@ class Mutation:
         receipts.AssignmentsReceipt,
         AssignmentBulkPayload,
         "Remove any number of customers from a segment.",
-        ASSIGNMENTS,
+        ASSIGNMENTS_WRITE,
     )
     customer_segments_replace = mutation(
         CustomerSegmentsReplaceInput,
@@ -279,7 +285,7 @@ class Mutation:
         CustomerSegmentsReplacePayload,
         "Replace all segments of customers by these: as many customers at once as the limits of a "
         "request allow (`limits.body_bytes`, `list_items`, `cost`).",
-        ASSIGNMENTS,
+        ASSIGNMENTS_WRITE,
     )
     segment_items_bulk_assign = mutation(
         SegmentItemsBulkAssignInput,
@@ -287,7 +293,7 @@ class Mutation:
         receipts.ItemsReceipt,
         SegmentItemsBulkPayload,
         "Assign any number of items to a segment (Emporix).",
-        SEGMENTS,
+        SEGMENTS_WRITE,
     )
     segment_items_bulk_unassign = mutation(
         SegmentItemsBulkAssignInput,
@@ -295,5 +301,5 @@ class Mutation:
         receipts.ItemsReceipt,
         SegmentItemsBulkPayload,
         "Remove any number of items from a segment (Emporix).",
-        SEGMENTS,
+        SEGMENTS_WRITE,
     )

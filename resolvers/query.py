@@ -11,11 +11,11 @@ from gateway import context
 from gateway.domain import change_log, entities, queries
 from gateway.domain.entities import AssignmentRef, Ref
 from gateway.domain.pages import (
-    CHANGES_FIRST,
-    DEFAULT_FIRST,
-    LARGEST_FIRST,
-    MOST_NODES,
-    MOST_PAIRS,
+    DEFAULT_CHANGES_PAGE_SIZE,
+    DEFAULT_PAGE_SIZE,
+    MAX_NODES,
+    MAX_PAGE_SIZE,
+    MAX_PAIRS,
 )
 from gateway.errors import BadInput, Forbidden, GatewayError
 from resolvers import global_ids
@@ -96,12 +96,12 @@ async def nodes(
     info: FieldInfo,
     ids: Annotated[
         list[strawberry.ID],
-        strawberry.argument(name="ids", description=f"At most {MOST_NODES} global ids."),
+        strawberry.argument(name="ids", description=f"At most {MAX_NODES} global ids."),
     ],
 ) -> Sequence[NodeValue | GatewayError | None]:
     """Return the object with each global id, or its error."""
-    if len(ids) > MOST_NODES:
-        raise BadInput(f"{len(ids)} ids were given; at most {MOST_NODES} are read at once.")
+    if len(ids) > MAX_NODES:
+        raise BadInput(f"{len(ids)} ids were given; at most {MAX_NODES} are read at once.")
     return await _nodes(ids, info)
 
 
@@ -175,7 +175,7 @@ async def segment(_: None, info: FieldInfo, global_id: GlobalId) -> entities.Seg
 async def segments(
     _: None,
     info: FieldInfo,
-    first: First = DEFAULT_FIRST,
+    first: First = DEFAULT_PAGE_SIZE,
     after: After = strawberry.UNSET,
     where: SegmentsWhere = strawberry.UNSET,
     sort_key: Annotated[
@@ -220,7 +220,7 @@ async def customer(
 async def customers(
     _: None,
     info: FieldInfo,
-    first: First = DEFAULT_FIRST,
+    first: First = DEFAULT_PAGE_SIZE,
     after: After = strawberry.UNSET,
     where: Annotated[
         CustomerFilter | None,
@@ -277,7 +277,7 @@ async def segment_items_match(
 
 
 async def changes_cursor(_: None, info: FieldInfo) -> str:
-    """Return where the change log stands."""
+    """Return the cursor at the end of the change log."""
     return await info.context.changes.cursor()
 
 
@@ -287,23 +287,26 @@ async def changes(
     first: Annotated[
         int | None,
         strawberry.argument(
-            description=f"The page size, from 1 to {LARGEST_FIRST}; {CHANGES_FIRST} if null."
+            description=f"The page size, from 1 to {MAX_PAGE_SIZE}; "
+            f"{DEFAULT_CHANGES_PAGE_SIZE} if null."
         ),
-    ] = CHANGES_FIRST,
+    ] = DEFAULT_CHANGES_PAGE_SIZE,
     after: Annotated[
         str | None,
         strawberry.argument(
-            description="Any cursor of the change log; if missing or empty, the oldest entry."
+            description="Any cursor of the change log; if missing or empty, start at the oldest "
+            "entry."
         ),
     ] = strawberry.UNSET,
     where: Annotated[
-        ChangeFilter | None, strawberry.argument(name="filter", description="Conditions.")
+        ChangeFilter | None,
+        strawberry.argument(name="filter", description="Only changes that match this filter."),
     ] = strawberry.UNSET,
 ) -> context.ChangePage:
     """Return a page of the change log."""
-    size = CHANGES_FIRST if first is None else first
-    if not 1 <= size <= LARGEST_FIRST:
-        raise BadInput(f"first is {size}; it must be from 1 to {LARGEST_FIRST}.")
+    size = DEFAULT_CHANGES_PAGE_SIZE if first is None else first
+    if not 1 <= size <= MAX_PAGE_SIZE:
+        raise BadInput(f"first is {size}; it must be from 1 to {MAX_PAGE_SIZE}.")
     visible = info.context.visibility
     return await info.context.changes.page(
         size, given(after) or None, change_filter(where), visible
@@ -352,7 +355,7 @@ class Query:
     segment_memberships: list[SegmentMembership] = read(
         segment_memberships,
         "Test many customers against many segments: one row per pair, customers first, in the "
-        f"order given; at most {MOST_PAIRS:,} rows.",
+        f"order given; at most {MAX_PAIRS:,} rows.",
         requirement=ASSIGNMENTS,
     )
     segment_items_match: list[MatchedItem] | None = read(
@@ -362,13 +365,13 @@ class Query:
     )
     changes_cursor: str | None = read(
         changes_cursor,
-        "The position of the change log now. Take it, read a list, then follow the changes from "
-        "it: none is missed in between.",
+        "The current end of the change log. To miss no change, query this first, then read a "
+        "list, then read the changes after this cursor.",
         requirement=OPEN,
     )
     changes: ChangeConnection | None = read(
         changes,
-        "The changes behind a cursor, oldest first. Needs `segments:read` or `assignments:read`; "
+        "The changes after a cursor, oldest first. Needs `segments:read` or `assignments:read`; "
         "changes that the caller may not see are left out.",
         requirement=OPEN,
     )

@@ -22,7 +22,7 @@ CACHED_S = 60.0
 """How long a verified token is accepted without a new verification. Hence a token whose key was
 withdrawn is accepted for this long, after at most `gateway.auth.jwks.FRESH_S`."""
 
-MOST_CACHED = 4096
+MAX_CACHED = 4096
 """Tokens in the cache, about 1 KiB each; the oldest are dropped first."""
 
 REJECTED_HEADERS = frozenset({"jwk", "jku", "x5u", "x5c", "crit", "b64"})
@@ -64,7 +64,7 @@ class TokenVerifier:
     def _store(self, token: str, verified: VerifiedCaller) -> None:
         key = digest(token)
         self._cache.pop(key, None)
-        while len(self._cache) >= MOST_CACHED:
+        while len(self._cache) >= MAX_CACHED:
             del self._cache[next(iter(self._cache))]
         until = min(verified.until, time.time() + CACHED_S)
         self._cache[key] = verified._replace(until=until)

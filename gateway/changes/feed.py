@@ -1,6 +1,6 @@
-"""Follow the change log: one reader per process, which drops caches before anybody hears of it.
+"""Follow the change log: one reader per process, which drops caches before it tells subscribers.
 
-It reads when this process appended, when PostgreSQL notifies, and every second in any case.
+It reads after this process appends, when PostgreSQL notifies, and at least once a second.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from gateway.store.store import Store
 from gateway.upstream.provider import Provider
 
 POLL_S: Final = 1.0
-"""The longest between two looks at the log: what a lost notification costs."""
+"""The interval of polling: the delay after a lost notification."""
 NOTIFY_S: Final = 0.02
-"""The least between two notifications of this process."""
+"""The shortest interval between two notifications by this process."""
 TAIL: Final = 10_000
-"""Entries that are kept in memory, for all subscribers of this process together."""
+"""Entries in memory, shared by all subscribers of this process."""
 BATCH: Final = 1000
 """Entries of one read."""
 
@@ -33,11 +33,11 @@ Listener = Callable[[Sequence[Entry]], None]
 
 
 class ChangeFeed:
-    """What of the log has reached this process.
+    """The part of the log that this process has read.
 
-    Subscribers have no queues. Each remembers a cursor: it takes what is behind it from `since`
-    (or, where that is None, from `Store.changes.entries`), and waits by `news`, or is called back
-    by `listen`. Whatever they get, the caches of its provider were dropped before.
+    Subscribers have no queues. Each has a cursor: it reads the entries after it with `since` (if
+    that returns None, with `Store.changes.entries`), and waits with `news`, or registers a
+    callback with `listen`. The caches of an entry's provider are dropped before it is visible.
     """
 
     def __init__(self, store: Store, providers: Mapping[str, Provider]) -> None:
@@ -56,7 +56,7 @@ class ChangeFeed:
         self._tasks: Sequence[asyncio.Task[None]] = ()
 
     async def start(self) -> None:
-        """Begin at the log's end: the caches of this process are empty. Raises `StoreFailed`."""
+        """Begin at the end of the log: this process has cached nothing. Raises `StoreFailed`."""
         position = self._position = await self._store.changes.position()
         self._store.changes.appended = self._note_appended
         notifications = self._store.notifications
@@ -81,10 +81,10 @@ class ChangeFeed:
         return self._position
 
     def since(self, after: Cursor) -> Sequence[Entry] | None:
-        """Return the entries behind a cursor, oldest first, from memory.
+        """Return the entries after a cursor, oldest first, from memory.
 
-        None where memory does not reach back to it: read `Store.changes.entries`, which raises
-        `CursorExpired` for a cursor that is no good. Pass on nothing beyond `position`.
+        None if the cursor is older than the entries in memory: read `Store.changes.entries`, which
+        raises `CursorExpired` for an unusable cursor. Deliver nothing beyond `position`.
         """
         if after == self._position:
             return ()
@@ -95,15 +95,15 @@ class ChangeFeed:
         return newest[::-1] if before.cursor == after else None
 
     async def news(self, after: Cursor) -> None:
-        """Wait until there is anything behind a cursor."""
+        """Wait until there are entries after a cursor."""
         while self.position == after:
             await self._news.wait()
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with all new entries, in order, before `news` wakes anybody.
+        """Call `listener` with all new entries, in order, before `news` returns.
 
-        It must not block or raise. Returns what ends that. When the log was replaced under this
-        process (a restored database) it gets no entries: cursors expire.
+        It must not block or raise. Returns a function that removes it. If the log is replaced
+        (a restored database), it is not called: cursors expire.
         """
         self._listeners[listener] = None
         return lambda: self._listeners.pop(listener, None)
@@ -114,7 +114,7 @@ class ChangeFeed:
             await self._advance()
 
     def _note_appended(self, position: int) -> None:
-        """Take in that this process appended: others are notified."""
+        """Record that this process appended an entry, and notify the others."""
         self._newest = position
         self._wake.set()
         self._appended.set()
@@ -139,7 +139,7 @@ class ChangeFeed:
                     log.warning("the change log cannot be read", cause=error.cause)
                 self._fails = True
                 await asyncio.sleep(POLL_S)
-            except Exception:  # a bug, which must not leave this process behind for ever
+            except Exception:  # a bug; this process must not stop following
                 log.exception("the change log cannot be followed")
                 await asyncio.sleep(POLL_S)
             else:
@@ -169,13 +169,15 @@ class ChangeFeed:
             listener(entries)
 
     async def _restart(self) -> None:
-        """Begin again: the database was restored, or the log went on while it was unreadable."""
+        """Begin again: the database was restored, or unread entries were deleted."""
         position = await self._store.changes.position()
         for provider in self._providers.values():
             provider.invalidate()
         self._tail.clear()
         self._move(position)
-        log.warning("the change log does not follow on what was read; starting at its end")
+        log.warning(
+            "the change log does not continue from the last entry read; starting at its end"
+        )
 
     def _move(self, position: Cursor) -> None:
         self._position = position

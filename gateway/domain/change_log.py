@@ -50,7 +50,7 @@ class Cursor(NamedTuple):
     position: int
     """0 is before the first entry."""
     tag: bytes
-    """Random, of the entry at this position: a restored database has another one there."""
+    """Random, one for each entry: in a restored database the same position has another."""
 
     @property
     def text(self) -> str:
@@ -80,11 +80,11 @@ class AssignmentObservation(msgspec.Struct, frozen=True, kw_only=True):
     kind: ChangeKind
     source: ChangeSource
     occurred_at: datetime | None = None
-    """WRITE: when the provider's answer came. WEBHOOK: the provider's time. DIFF: None."""
+    """WRITE: when the provider replied. WEBHOOK: the provider's time. DIFF: None."""
     version: int | None = None
     """The assignment's version at the provider, where the source knows it; see `version_of`."""
     is_stock: bool = False
-    """It is noted as known and never appended: what a first comparison sees."""
+    """Recorded as known, but never appended: the state at the first comparison."""
 
 
 class SegmentObservation(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +132,7 @@ class SegmentChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ProviderTouched(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An entry that only drops caches: readers pass over it."""
+    """An entry that only drops caches; readers skip it."""
 
     cursor: Cursor
     provider: str
@@ -153,7 +153,7 @@ def provider_of(entry: Entry | Observation) -> str:
 
 
 class ChangeFilter(NamedTuple):
-    """Which changes a caller wants. None is no condition, an empty set matches nothing."""
+    """Selects changes. None is no condition; an empty set matches nothing."""
 
     providers: frozenset[str] | None = None
     segments: frozenset[Ref] | None = None
@@ -189,7 +189,7 @@ EVERY_CHANGE: Final = ChangeFilter()
 
 
 class Visibility(NamedTuple):
-    """Which changes a caller may see: the providers for each sort of change."""
+    """Which changes a caller may see: the providers for each type of change."""
 
     segments: frozenset[str]
     """Providers whose segment changes may be seen."""
@@ -199,7 +199,7 @@ class Visibility(NamedTuple):
     """With `own:read` alone: by provider, the only customer whose changes may be seen."""
 
     def shows(self, entry: Entry) -> bool:
-        """Tell whether the caller may see this entry."""
+        """Return whether the caller may see this entry."""
         if isinstance(entry, AssignmentChange):
             if entry.ref.provider not in self.assignments:
                 return False
@@ -208,7 +208,7 @@ class Visibility(NamedTuple):
 
     @property
     def providers(self) -> frozenset[str]:
-        """Return the providers of which any change may be seen."""
+        """The providers at which any change may be seen."""
         return self.segments | self.assignments
 
 
@@ -217,7 +217,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def version_of(entity: Segment | Assignment) -> int | None:
-    """Return what orders the states of one object at one provider; None where nothing does.
+    """Return a number that orders the states of one object; None if the provider has none.
 
     It is the provider's version, else its time of the last change in microseconds.
     """

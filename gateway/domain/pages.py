@@ -14,22 +14,22 @@ T = TypeVar("T")
 # The limits of lists. What is accepted, what the schema's descriptions say and what an operation
 # costs are derived from these.
 
-LARGEST_FIRST = 250
+MAX_PAGE_SIZE = 250
 """The largest page of a connection."""
 
-DEFAULT_FIRST = 50
-"""The page size if `first` is not given."""
+DEFAULT_PAGE_SIZE = 50
+"""The page size of a connection if `first` is not given."""
 
-CHANGES_FIRST = 100
-"""The same of the change log."""
+DEFAULT_CHANGES_PAGE_SIZE = 100
+"""The page size of the change log if `first` is not given."""
 
-MOST_NODES = 250
+MAX_NODES = 250
 """The most ids in one `nodes` query."""
 
-MOST_PAIRS = 10_000
+MAX_PAIRS = 10_000
 """The most rows of one membership test."""
 
-MOST_CALLS = 100
+MAX_CALLS_PER_PAGE = 100
 """The most calls to one provider for one page of a locally filtered or sorted list."""
 
 
@@ -73,7 +73,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True, dict=True):
         return len(_refs(self.rows)) == len(self.rows)
 
     @property
-    def goes_on_at(self) -> str | None:
+    def next_position(self) -> str | None:
         """The position after this page; None if unknown."""
         if self.end is not None:
             return self.end
@@ -94,19 +94,19 @@ def _refs(rows: Iterable[Any]) -> set[Any]:
         return set(map(ref_of, rows))
 
 
-def whole(rows: Iterable[T]) -> Page[T]:
+def complete_page(rows: Iterable[T]) -> Page[T]:
     """Return a complete list as one page; positions are counts of rows."""
     every = tuple(rows)
     return Page(rows=every, position_after=lambda i: str(i + 1), is_last=True, total=len(every))
 
 
-class Walked(list[T]):
+class CompleteList(list[T]):
     """A list that was read to its end; `skipped` counts the rows with unreadable ids."""
 
     skipped = 0
 
-    def but(self, rows: Iterable[Any]) -> "Walked[Any]":
-        """Return a list of other rows with the same number of skipped ones."""
-        walked = Walked[Any](rows)
-        walked.skipped = self.skipped
-        return walked
+    def with_rows(self, rows: Iterable[Any]) -> "CompleteList[Any]":
+        """Return a list with these rows and the same number of skipped ones."""
+        result = CompleteList[Any](rows)
+        result.skipped = self.skipped
+        return result

@@ -19,7 +19,7 @@ PROXIED = "proxied"
 
 _HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re.IGNORECASE)
 
-MOST_CHECKED = 256
+MAX_CHECKED = 256
 """Host headers whose check is cached: a client can invent many, by their ports."""
 
 
@@ -58,7 +58,7 @@ class OriginPolicy:
         check_has_host(headers)
         if not self._is_served(host):
             raise RequestError(421, "This host name is not served here (server.hosts).")
-        if len(self._checked_hosts) < MOST_CHECKED:
+        if len(self._checked_hosts) < MAX_CHECKED:
             self._checked_hosts.add(host)
 
     def cors_headers(self, headers: Headers) -> Sequence[Header]:

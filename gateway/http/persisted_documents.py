@@ -18,8 +18,8 @@ from gateway.errors import Problem, SettingsError
 from gateway.http.graphql_over_http import GraphQLRequest, RequestError
 from gateway.settings import DocumentSettings
 
-MOST_CACHED = 1000
-MOST_CACHED_BYTES = 4 * 1024 * 1024
+MAX_CACHED = 1000
+MAX_CACHED_BYTES = 4 * 1024 * 1024
 """Limits of one process's automatic documents: a client can evict documents, but no more."""
 
 LONGEST_CACHED = 50_000
@@ -138,7 +138,7 @@ class _DocumentCache:
             return
         self._texts[name] = text
         self._bytes += sys.getsizeof(text)
-        while len(self._texts) > MOST_CACHED or self._bytes > MOST_CACHED_BYTES:
+        while len(self._texts) > MAX_CACHED or self._bytes > MAX_CACHED_BYTES:
             _, oldest = self._texts.popitem(last=False)
             self._bytes -= sys.getsizeof(oldest)
 

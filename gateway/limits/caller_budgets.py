@@ -13,7 +13,7 @@ MINUTE = 60.0
 STEP = 0.01
 """How often budgets are refilled, in seconds."""
 
-MOST_CALLERS = 10_000
+MAX_CALLERS = 10_000
 """Callers of the last minute with their own budget."""
 
 
@@ -99,7 +99,7 @@ class Budgets:
             if not self._is_full(oldest, now):
                 break
             self._callers.popitem(last=False)
-        if len(self._callers) < MOST_CALLERS:
+        if len(self._callers) < MAX_CALLERS:
             budget = self._callers[caller] = _Budget(self._limits, now)
             return budget
         if self._shared is None:

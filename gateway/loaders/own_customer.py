@@ -19,7 +19,7 @@ from gateway.domain.entities import (
     Segment,
     Status,
 )
-from gateway.domain.pages import Walked
+from gateway.domain.pages import CompleteList
 from gateway.errors import GatewayError, settled
 from gateway.loaders.request_loaders import RequestLoaders
 from gateway.request_scope import Scope
@@ -70,12 +70,12 @@ class OwnCustomerLoaders(RequestLoaders):
             segments[index] = segment
         return segments
 
-    async def _assignments_of_one(self, ref: Ref) -> Walked[Assignment] | None:
+    async def _assignments_of_one(self, ref: Ref) -> CompleteList[Assignment] | None:
         """Return the active assignments of the customer; None for all others."""
         customer = await self.customer.load(ref)
         if customer is None:
             return None
-        rows = await super()._assignments_of_one(customer.ref) or Walked()
+        rows = await super()._assignments_of_one(customer.ref) or CompleteList()
         may_be_inactive = self._providers[ref.provider].adapter.statuses != ALWAYS_ACTIVE
         unknown = [
             index
@@ -90,7 +90,7 @@ class OwnCustomerLoaders(RequestLoaders):
             if isinstance(segment, GatewayError):
                 raise segment
             segments[index] = segment
-        return rows.but(
+        return rows.with_rows(
             msgspec.structs.replace(row, segment=segment)
             for row, segment in zip(rows, segments.values(), strict=True)
             if segment is not None and segment.is_active(self._now)

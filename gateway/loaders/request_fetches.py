@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from typing import Any, TypeVar, TypeVarTuple
 
-from gateway.domain.pages import Page, PageRequest, Walked
+from gateway.domain.pages import CompleteList, Page, PageRequest
 from gateway.errors import GatewayError, Malformed
 from gateway.loaders.reads_by_key import MethodCall
 from gateway.providers.base.exchange import ReadPlan
@@ -99,14 +99,14 @@ class RequestFetches:
         method: Callable[[*Q, PageRequest], ReadPlan[Page[T]]],
         *args: *Q,
         first: Page[T] | None = None,
-    ) -> Walked[T]:
+    ) -> CompleteList[T]:
         """Read a list to its end; `first` is its first page, if it was read already.
 
         Raises `Malformed` if the list does not advance or never ends.
         """
-        rows = Walked[T](() if first is None else first.rows)
+        rows = CompleteList[T](() if first is None else first.rows)
         rows.skipped = 0 if first is None else first.skipped
-        position: str | None = None if first is None else first.goes_on_at
+        position: str | None = None if first is None else first.next_position
         for _ in range(MAX_PAGES):
             request = PageRequest(LARGEST_PAGE, position)
             page = await self.fetch(provider, method, *args, request)
@@ -114,9 +114,9 @@ class RequestFetches:
             rows.skipped += page.skipped
             if page.is_last:
                 return rows
-            if page.goes_on_at in {None, position}:
+            if page.next_position in {None, position}:
                 break
-            position = page.goes_on_at
+            position = page.next_position
         operation = provider.plan(method, *args, request).operation
         raise Malformed(provider.key, operation, detail="the list does not end")
 

@@ -17,7 +17,7 @@ from gateway.domain.entities import (
     Ref,
     Segment,
 )
-from gateway.domain.pages import Walked
+from gateway.domain.pages import CompleteList
 from gateway.domain.queries import EVERY_CUSTOMER, EVERY_SEGMENT
 from gateway.errors import GatewayError, settled
 from gateway.loaders.dataloader import DataLoader, LoaderCache
@@ -78,7 +78,7 @@ class RequestLoaders(RequestFetches):
         return DataLoader(self._assignments, self._caches["assignment"])
 
     @property
-    def assignments_of(self) -> DataLoader[Ref, Walked[Assignment]]:
+    def assignments_of(self) -> DataLoader[Ref, CompleteList[Assignment]]:
         """All assignments of a customer, by the customer's ref."""
         return DataLoader(self._assignments_of, self._caches["assignments_of"])
 
@@ -222,11 +222,11 @@ class RequestLoaders(RequestFetches):
 
     async def _assignments_of(
         self, refs: Sequence[Ref]
-    ) -> list[Walked[Assignment] | GatewayError | None]:
+    ) -> list[CompleteList[Assignment] | GatewayError | None]:
         """Return all assignments per customer, in order; None: no such customer."""
         return await asyncio.gather(*(settled(self._assignments_of_one(ref)) for ref in refs))
 
-    async def _assignments_of_one(self, ref: Ref) -> Walked[Assignment] | None:
+    async def _assignments_of_one(self, ref: Ref) -> CompleteList[Assignment] | None:
         provider = self._providers.get(ref.provider)
         if provider is None:
             return None
@@ -236,7 +236,7 @@ class RequestLoaders(RequestFetches):
         customer, rows = await asyncio.gather(self.customer.load(ref), self.rows_of(ref))
         return None if customer is None else rows
 
-    async def rows_of(self, ref: Ref) -> Walked[Assignment]:
+    async def rows_of(self, ref: Ref) -> CompleteList[Assignment]:
         """Return all assignments of a customer, without reading the customer.
 
         For an unknown customer the result depends on the provider: see `confirms_customer`.
@@ -247,7 +247,7 @@ class RequestLoaders(RequestFetches):
         self.prime_segments(row.segment for row in rows if row.segment is not None)
         return rows
 
-    async def every_assignment_of(self, ref: Ref) -> Walked[Assignment] | None:
+    async def every_assignment_of(self, ref: Ref) -> CompleteList[Assignment] | None:
         """Return all assignments of a customer, including several in one segment.
 
         None: no such customer.
@@ -260,7 +260,7 @@ class RequestLoaders(RequestFetches):
         if isinstance(customer, Customer) and customer.acts_alone:
             return rows
         parts = await asyncio.gather(*(self.each_within(provider, row) for row in rows))
-        return rows.but(each for part in parts for each in part)
+        return rows.with_rows(each for part in parts for each in part)
 
     async def each_within(self, provider: Provider, row: Assignment) -> Sequence[Assignment]:
         """Return the assignments of a row's customer in its segment, or else the row itself.

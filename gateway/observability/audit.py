@@ -19,7 +19,7 @@ from gateway.errors import ProviderError
 from gateway.observability.confidential import Personal
 from gateway.request_scope import NO_WRITES, Scope, WriteCounts
 
-MOST_IDS = 200
+MAX_IDS = 200
 """Ids per line: a larger write takes several lines, because log readers truncate long ones."""
 
 LONGEST_ID = 200
@@ -146,9 +146,9 @@ def _word(outcome: Enum | str) -> str:
 
 def _log(scope: Scope, operation: str, line: Line, *, has_key: bool) -> None:
     segments, customers = list(line.targets.segments), list(line.targets.customers)
-    parts = max(1, -(-max(len(segments), len(customers)) // MOST_IDS))
+    parts = max(1, -(-max(len(segments), len(customers)) // MAX_IDS))
     for part in range(parts):
-        ids = slice(part * MOST_IDS, (part + 1) * MOST_IDS)
+        ids = slice(part * MAX_IDS, (part + 1) * MAX_IDS)
         log.info(
             "write",
             logger="audit",

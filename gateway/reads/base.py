@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from gateway.domain.pages import LARGEST_FIRST, Page, PageRequest
+from gateway.domain.pages import MAX_PAGE_SIZE, Page, PageRequest
 from gateway.errors import BadInput
 from gateway.loaders.request_loaders import RequestLoaders
 from gateway.reads import cursor as cursors
@@ -112,5 +112,5 @@ def first_page(
 
 def check_paging(paging: Paging) -> None:
     """Raise `BadInput` when `first` is out of range."""
-    if not 1 <= paging.first <= LARGEST_FIRST:
-        raise BadInput(f"first is {paging.first}; it must be from 1 to {LARGEST_FIRST}.")
+    if not 1 <= paging.first <= MAX_PAGE_SIZE:
+        raise BadInput(f"first is {paging.first}; it must be from 1 to {MAX_PAGE_SIZE}.")

@@ -14,7 +14,7 @@ from gateway.providers.base.adapter import (
 from gateway.reads.base import Paging, check_paging
 from gateway.reads.cursor import identity
 from gateway.reads.member_sets import MemberSetReads
-from gateway.reads.merged_list import Connection, ListSource, merge, settled_list
+from gateway.reads.merged_list import Connection, ListSource, complete_list, merge
 from gateway.upstream.provider import Provider
 
 
@@ -50,7 +50,7 @@ class CustomerReads(MemberSetReads):
             return await self._with_conditions([customer], filters.conditions)
 
         if (key_filter := filters.key) is not None:
-            return settled_list(key, partial(by_key, key_filter), provider.origin)
+            return complete_list(key, partial(by_key, key_filter), provider.origin)
         if filters.members != UNCONDITIONAL:
             return self._conditional_list(provider, filters)
         if filters.segment is not None:
@@ -75,7 +75,7 @@ class CustomerReads(MemberSetReads):
             return await self._selected_page(provider, conditions, request)
 
         if filters.query.email is not None:
-            return settled_list(provider.key, by_email, provider.origin)
+            return complete_list(provider.key, by_email, provider.origin)
         return ListSource(provider.key, page)
 
     async def _with_conditions(
@@ -118,7 +118,7 @@ class CustomerReads(MemberSetReads):
             return await self._loaders.every_assignment_of(ref) or ()
 
         return await merge(
-            [settled_list(ref.provider, rows, self._providers[ref.provider].origin)],
+            [complete_list(ref.provider, rows, self._providers[ref.provider].origin)],
             paging.first,
             paging.after,
             of=partial(identity, "assignments", ref),

@@ -57,9 +57,9 @@ class MemberSetReads(MemberReads):
             self._check_size(ref, max(len(keys), page.total or 0))
             if page.is_last:
                 return MemberSet(keys, origin, as_of, skipped)
-            if page.goes_on_at in {None, request.position}:
+            if page.next_position in {None, request.position}:
                 raise Malformed(ref.provider, "members.list", detail="the list does not advance")
-            request = PageRequest(LARGEST_PAGE, page.goes_on_at)
+            request = PageRequest(LARGEST_PAGE, page.next_position)
 
     def _check_size(self, ref: Ref, size: int) -> None:
         most = self._compare_members

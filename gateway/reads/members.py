@@ -141,7 +141,7 @@ class MemberReads(RequestReads):
                 total=None if is_filtered or first else assignments.total,
                 origin=assignments.origin,
                 fetched_at=assignments.fetched_at,
-                end=assignments.goes_on_at,
+                end=assignments.next_position,
                 skipped=assignments.skipped,
             )
 

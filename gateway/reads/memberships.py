@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from gateway.domain.entities import Assignment, Origin, Ref
-from gateway.domain.pages import MOST_PAIRS, Page, PageRequest
+from gateway.domain.pages import MAX_PAIRS, Page, PageRequest
 from gateway.errors import BadInput, GatewayError, Refused, settled
 from gateway.loaders.request_fetches import LARGEST_PAGE
 from gateway.providers.base.adapter import ListsMembers, ListsSegmentsOfCustomer
@@ -50,10 +50,10 @@ class MembershipReads(MemberReads):
 
         The result for a customer and a segment of different providers is unknown.
         """
-        if len(customers) * len(segments) > MOST_PAIRS:
+        if len(customers) * len(segments) > MAX_PAIRS:
             raise BadInput(
                 f"customerIds x segmentIds is {len(customers) * len(segments)}; "
-                f"at most {MOST_PAIRS} pairs can be tested at once."
+                f"at most {MAX_PAIRS} pairs can be tested at once."
             )
         read = await asyncio.gather(
             *(

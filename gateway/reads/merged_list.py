@@ -14,7 +14,14 @@ from functools import cached_property
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from gateway.domain.entities import Origin
-from gateway.domain.pages import MOST_CALLS, Page, PageRequest, Walked, ref_of, whole
+from gateway.domain.pages import (
+    MAX_CALLS_PER_PAGE,
+    CompleteList,
+    Page,
+    PageRequest,
+    complete_page,
+    ref_of,
+)
 from gateway.errors import BadInput, GatewayError, LimitExceeded, Malformed
 from gateway.providers.base.numbered_pages import number
 from gateway.reads import cursor as cursors
@@ -52,7 +59,7 @@ def empty_list(provider: str) -> ListSource[Any]:
     return ListSource(provider, page)
 
 
-def settled_list(
+def complete_list(
     provider: str, rows: Callable[[], Awaitable[Sequence[T]]], default: Origin = Origin.LIVE
 ) -> ListSource[T]:
     """Return a list that is read whole and paged here; `default` is its origin without rows."""
@@ -60,8 +67,8 @@ def settled_list(
     async def read_page(request: PageRequest) -> Page[T]:
         start = number(request.position)
         all_rows = await rows()
-        page = whole({ref_of(row): row for row in all_rows}.values())
-        skipped = all_rows.skipped if isinstance(all_rows, Walked) else 0
+        page = complete_page({ref_of(row): row for row in all_rows}.values())
+        skipped = all_rows.skipped if isinstance(all_rows, CompleteList) else 0
         times = (getattr(row, "fetched_at", None) for row in page.rows)
         return Page(
             rows=page.rows[start : start + request.size],
@@ -135,7 +142,7 @@ class Part(Generic[T]):
     """The provider's pages, each with the indexes of the rows that are shown."""
     is_done: bool = False
     stopped_at: str | None = None
-    """The position after all rows read, if reading stopped at `MOST_CALLS`."""
+    """The position after all rows read, if reading stopped at `MAX_CALLS_PER_PAGE`."""
     end: str | None = None
     """The position after all rows read, including those filtered out."""
     total: int | None = None
@@ -169,7 +176,7 @@ class Part(Generic[T]):
         rows: list[T] = []
         seen: set[Any] = set()
         position = self.before.position
-        for _ in range(MOST_CALLS):
+        for _ in range(MAX_CALLS_PER_PAGE):
             page_size = FILTERED_PAGE if holds else size - len(rows)
             page = await self.list_source.page(
                 PageRequest(page_size, position, with_total and self.total is None)
@@ -180,18 +187,18 @@ class Part(Generic[T]):
             shown = self._filter(page, seen)
             room = size - len(rows)
             self.is_done = page.is_last and len(shown) <= room
-            self.end = page.goes_on_at if len(shown) <= room else None
+            self.end = page.next_position if len(shown) <= room else None
             shown = shown[:room]
             is_whole = len(shown) == len(page.rows)
             rows += page.rows if is_whole else [page.rows[i] for i in shown]
             self.pages.append((page, shown))
             if self.is_done or len(rows) == size:
                 break
-            if page.goes_on_at in {None, position}:
+            if page.next_position in {None, position}:
                 raise Malformed(
                     self.list_source.provider, "list", detail="the list does not advance"
                 )
-            position = page.goes_on_at
+            position = page.next_position
         else:
             self.stopped_at = position
         self.rows = rows

@@ -7,7 +7,7 @@ from functools import partial
 import msgspec
 
 from gateway.domain.entities import Assignment, Ref, Segment
-from gateway.domain.pages import Page, PageRequest, Walked
+from gateway.domain.pages import CompleteList, Page, PageRequest
 from gateway.domain.queries import SegmentFilter, SegmentQuery, SortKey
 from gateway.errors import BadInput
 from gateway.providers.base.adapter import (
@@ -19,9 +19,9 @@ from gateway.reads.cursor import identity
 from gateway.reads.merged_list import (
     Connection,
     ListSource,
+    complete_list,
     empty_list,
     merge,
-    settled_list,
 )
 from gateway.reads.ordered_list import Order, reversed_page, sorted_page
 from gateway.upstream.provider import Provider
@@ -97,7 +97,7 @@ class SegmentReads(RequestReads):
             if query.native is not None:
                 raise BadInput("filter.native cannot be combined with ids or customerId.")
             rows = partial(self._named_segments, provider, filters, query)
-            return settled_list(key, rows, provider.origin)
+            return complete_list(key, rows, provider.origin)
         holds = query.holds if query.is_local else None
         return ListSource(key, self._segment_page(provider, query), holds)
 
@@ -141,16 +141,18 @@ class SegmentReads(RequestReads):
         check_paging(paging)
 
         async def rows() -> Sequence[Segment]:
-            assignments = await self._loaders.assignments_of.load(ref) or Walked()
+            assignments = await self._loaders.assignments_of.load(ref) or CompleteList()
             segments = [row.segment for row in assignments if row.segment is not None]
             if len(segments) < len(assignments) or (
                 whole and any(each.is_partial for each in segments)
             ):
                 segments = list(await self._whole(assignments))
-            return assignments.but(each for each in segments if is_shown is None or is_shown(each))
+            return assignments.with_rows(
+                each for each in segments if is_shown is None or is_shown(each)
+            )
 
         return await merge(
-            [settled_list(ref.provider, rows, self._providers[ref.provider].origin)],
+            [complete_list(ref.provider, rows, self._providers[ref.provider].origin)],
             paging.first,
             paging.after,
             of=partial(identity, "segments of", ref, is_shown is None),

@@ -16,7 +16,7 @@ from gateway.network_failures import NetworkFailure, Progress
 from gateway.providers.base.adapter import Adapter, ReportsRateLimit, SignsIn
 from gateway.providers.base.exchange import Exchange, Reply, Token
 from gateway.providers.base.settings import SANDBOX, AccountSettings
-from gateway.request_scope import Scope, SentCall
+from gateway.request_scope import CallAttempt, Scope
 from gateway.upstream.failures import TRANSPORT_ERRORS, provider_error
 from gateway.upstream.health import Health
 from gateway.upstream.http.client import http_client
@@ -195,7 +195,7 @@ class CallSender:
             took_ms = (time.perf_counter() - started) * 1000
             if status is not None or failure is not None:
                 self.health.note(took_ms, failure)
-            call.scope.calls.append(SentCall(self.key, exchange.operation, status, took_ms))
+            call.scope.calls.append(CallAttempt(self.key, exchange.operation, status, took_ms))
 
     async def _exchange(
         self, exchange: Exchange[T], headers: Mapping[str, str], progress: Progress

@@ -35,7 +35,7 @@ PLAIN: dict[Any, type] = {
 }
 """Scalars whose values mostly need no serializing, and the type of those values."""
 
-LEAST_INT, MOST_INT = -(2**31), 2**31 - 1
+MIN_INT, MAX_INT = -(2**31), 2**31 - 1
 """The range of GraphQL's Int."""
 
 BATCH_ROWS = 512
@@ -96,7 +96,7 @@ def _int_column(are_common: Callable[[Iterable[type]], bool], each: Complete) ->
     def complete(values: Sequence[Any]) -> Sequence[Any]:
         numbers = non_null(values)
         fits = are_common(map(type, values)) and (
-            not numbers or (min(numbers) >= LEAST_INT and max(numbers) <= MOST_INT)
+            not numbers or (min(numbers) >= MIN_INT and max(numbers) <= MAX_INT)
         )
         return values if fits else each(values)
 

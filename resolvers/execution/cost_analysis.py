@@ -35,20 +35,27 @@ from graphql import (
 from graphql.utilities import value_from_ast_untyped
 
 from resolvers.execution import field_costs
-from resolvers.execution.field_costs import COSTS, FEW, TOGETHER, WEIGHED, FieldCost, Rule
+from resolvers.execution.field_costs import (
+    ASSUMED_LENGTH,
+    COST_ARGUMENTS,
+    COSTS,
+    SHARED_CALLS,
+    FieldCost,
+    Rule,
+)
 from resolvers.execution.planner import STRAWBERRY
 from resolvers.field_declarations import DECLARATION, ResolverKind
 
-CALL = 10
+CALL_COST = 10
 """The cost of an upstream call."""
 
-FIELDS = 10
+FIELDS_PER_OBJECT = 10
 """Fields that the cost of an object covers."""
 
-DOCUMENT = 10
+FIELDS_PER_DOCUMENT = 10
 """A provider document of any size counts as this many fields."""
 
-INTROSPECTION = 20
+INTROSPECTION_COST = 20
 """The cost of an introspection object: graphql-core builds it in about 50 us."""
 
 MAX_CACHED_COSTS = 64
@@ -163,7 +170,7 @@ class CostAnalysis:
         calls, objects = _sum(self._root, FieldCost(), len(providers), values)
         if most_calls is not None:
             calls = min(calls, sum(most_calls[key] for key in providers))
-        return Cost(CALL * calls + objects, calls)
+        return Cost(CALL_COST * calls + objects, calls)
 
 
 def _sum(
@@ -178,7 +185,7 @@ def _sum(
         cost = step.rule(given, providers)
         size = getattr(above, step.size_of) if step.size_of else cost.size
         sums = [_sum(each, cost, providers, values) for each in step.below]
-        highest = max(sums, key=lambda each: CALL * each[0] + each[1], default=(0, 0))
+        highest = max(sums, key=lambda each: CALL_COST * each[0] + each[1], default=(0, 0))
         calls += (0 if step.is_free else cost.calls) + size * highest[0]
         objects += cost.objects + size * highest[1]
     return calls, objects
@@ -211,18 +218,18 @@ class _Reader:
             if definition is None:
                 continue
             named = get_named_type(definition.type)
-            count += DOCUMENT if named.name == "JSON" else 1
+            count += FIELDS_PER_DOCUMENT if named.name == "JSON" else 1
             step = self._step(kind, definition, named, nodes)
             if step is None:
                 continue
             selected.steps.append(step)
-            group = TOGETHER.get(f"{kind.name}.{name}")
+            group = SHARED_CALLS.get(f"{kind.name}.{name}")
             if group is not None:
                 step.is_free = group in together
                 together.add(group)
-        selected.objects = 1 + max(count - 1, 0) // FIELDS
+        selected.objects = 1 + max(count - 1, 0) // FIELDS_PER_OBJECT
         if kind.name.startswith("__"):
-            selected.objects *= INTROSPECTION
+            selected.objects *= INTROSPECTION_COST
         return selected
 
     def _fields(
@@ -267,7 +274,7 @@ class _Reader:
             return None
         step = _Step(rule or _one, {}, {}, ())
         for argument in nodes[0].arguments or ():
-            if argument.name.value in WEIGHED:
+            if argument.name.value in COST_ARGUMENTS:
                 self._argument(step, argument.name.value, argument.value)
         if selections:
             kinds = [named] if is_object_type(named) else self._schema.get_possible_types(named)  # type: ignore[arg-type]  # what has selections is composite
@@ -329,7 +336,7 @@ def _call(*_: Any) -> FieldCost:
 
 
 def _few(*_: Any) -> FieldCost:
-    return FieldCost(size=FEW)
+    return FieldCost(size=ASSUMED_LENGTH)
 
 
 def _variables(value: ValueNode) -> Iterator[str]:

@@ -43,7 +43,7 @@ from resolvers.lookahead import Lookahead
 MAX_CACHED_CHARACTERS = 20_000
 """A longer document is not cached."""
 
-MOST_PLANS = 16
+MAX_PLANS = 16
 """Plans of one document: one per operation and per set of skipped fields."""
 
 MOST_ERRORS = 3
@@ -155,7 +155,7 @@ class Document:
         if self._directive_variables:
             key = (name, *(variables.coerced.get(each) for each in self._directive_variables))
         if key not in self._plans:
-            if len(self._plans) >= MOST_PLANS:
+            if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
             self._plans[key] = self._create_plan(operation, variables)
             if self.on_growth is not None:
@@ -233,7 +233,7 @@ class Documents:
             size = DocumentSize(node, self._limits)
             if size.introspects and not self._explores:
                 document = self._invalid(
-                    Forbidden("Introspection is not open to you: __schema and __type.")
+                    Forbidden("Introspection is not allowed: __schema and __type.")
                 )
             else:
                 document = self._validated(node)

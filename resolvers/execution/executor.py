@@ -16,7 +16,7 @@ from gateway.limits.caller_budgets import Budgets
 from gateway.limits.settings import LimitSettings
 from gateway.observability import audit
 from resolvers import error_codes
-from resolvers.execution.cost_analysis import CALL, Cost
+from resolvers.execution.cost_analysis import CALL_COST, Cost
 from resolvers.execution.document_limits import check_variables, exceeded
 from resolvers.execution.documents import MOST_ERRORS, Document, Documents
 from resolvers.execution.null_propagation import in_order
@@ -215,7 +215,7 @@ class Executor:
         if cost is not None:
             calls_by_provider = context.scope.calls_by_provider
             calls = sum(calls_by_provider.values()) if calls_by_provider else 0
-            body.update(self._charged(cost, context, CALL * (calls - cost.calls)))
+            body.update(self._charged(cost, context, CALL_COST * (calls - cost.calls)))
         return OperationResult(body, is_request_error=False)
 
     def _charged(self, cost: Cost, context: RequestContext, more: int) -> Mapping[str, Any]:
@@ -275,7 +275,7 @@ def formatted(error: GraphQLError, context: RequestContext) -> Mapping[str, Any]
         body["extensions"] = {"code": error_codes.INVALID}
     else:
         log.error("bug", request_id=request_id, path=error.path, exc_info=cause)
-        body["message"] = "The gateway has a fault of its own; its log has the cause."
+        body["message"] = "Internal error in the gateway; its log has the cause."
         body["extensions"] = {"code": error_codes.INTERNAL, "requestId": request_id}
     return body
 

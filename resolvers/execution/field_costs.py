@@ -20,21 +20,21 @@ from graphql import (
 )
 
 from gateway.domain.pages import (
-    CHANGES_FIRST,
-    DEFAULT_FIRST,
-    LARGEST_FIRST,
-    MOST_CALLS,
-    MOST_NODES,
-    MOST_PAIRS,
+    DEFAULT_CHANGES_PAGE_SIZE,
+    DEFAULT_PAGE_SIZE,
+    MAX_CALLS_PER_PAGE,
+    MAX_NODES,
+    MAX_PAGE_SIZE,
+    MAX_PAIRS,
 )
 
 Arguments = Mapping[str, Any]
-"""The given arguments out of `WEIGHED`, uncoerced: any JSON, valid or not.
+"""The given arguments out of `COST_ARGUMENTS`, uncoerced: any JSON, valid or not.
 
 Cost is computed before variables are coerced.
 """
 
-WEIGHED = frozenset(
+COST_ARGUMENTS = frozenset(
     {
         "after",
         "customerIds",
@@ -50,16 +50,16 @@ WEIGHED = frozenset(
 )
 """The arguments that affect costs; for `after`, only whether it is given."""
 
-PAGE = 100
+ROWS_PER_CALL = 100
 """Rows per call: the smallest page size of all providers (Voucherify)."""
 
-FEW = 5
+ASSUMED_LENGTH = 5
 """Assumed length of lists that only the provider knows: languages, identities, conditions."""
 
-IN_LIST = 3
+CALLS_PER_ITEM = 3
 """Calls per item of a mutation's lists, and for the mutation itself: read, write, read again."""
 
-IN_INPUT = 10
+INPUT_OBJECT_COST = 10
 """The cost of an object in a mutation's input: decoding and checking takes about 50 us."""
 
 
@@ -91,7 +91,7 @@ def rows_of(arguments: Arguments) -> int:
     first = arguments.get("first")
     if isinstance(first, float) and first.is_integer():
         first = int(first)  # GraphQL accepts 250.0 as an Int
-    return min(max(first, 0), LARGEST_FIRST) if type(first) is int else DEFAULT_FIRST
+    return min(max(first, 0), MAX_PAGE_SIZE) if type(first) is int else DEFAULT_PAGE_SIZE
 
 
 def pages(arguments: Arguments) -> int:
@@ -99,7 +99,7 @@ def pages(arguments: Arguments) -> int:
 
     Providers number their pages, and a cursor may point into the middle of a provider's page.
     """
-    return -(-rows_of(arguments) // PAGE) + bool(arguments.get("after"))
+    return -(-rows_of(arguments) // ROWS_PER_CALL) + bool(arguments.get("after"))
 
 
 def connection(arguments: Arguments, _: int) -> FieldCost:
@@ -124,7 +124,7 @@ def _segments_of_one(arguments: Arguments, _: int) -> FieldCost:
         return FieldCost(length(wanted.get("ids")) + 3 * ("customerId" in wanted), rows=rows)
     is_sorted = arguments.get("sortKey") not in ("PROVIDER", None)  # any JSON: no set
     if is_sorted or arguments.get("reverse") or wanted.keys() - {"providers"}:
-        return FieldCost(MOST_CALLS, rows=rows)
+        return FieldCost(MAX_CALLS_PER_PAGE, rows=rows)
     return FieldCost(pages(arguments), rows=rows)
 
 
@@ -142,10 +142,12 @@ def _customers(arguments: Arguments, providers: int) -> FieldCost:
         return FieldCost(2 * scope, rows=rows, sources=scope)
     if sets := sum(length(wanted.get(name)) for name in ("inAll", "inAny", "inNone")):
         # All are of one provider, and read to their end.
-        return FieldCost(MOST_CALLS * (sets + ("segmentId" in wanted)) + rows, rows=rows)
+        return FieldCost(MAX_CALLS_PER_PAGE * (sets + ("segmentId" in wanted)) + rows, rows=rows)
     if "segmentId" in wanted:
         members = _member_customers(arguments, 1)
-        return members._replace(calls=members.calls * (MOST_CALLS if "email" in wanted else 1))
+        return members._replace(
+            calls=members.calls * (MAX_CALLS_PER_PAGE if "email" in wanted else 1)
+        )
     return FieldCost(pages(arguments) * scope, rows=rows, sources=scope)
 
 
@@ -160,14 +162,14 @@ def _providers(arguments: Arguments, providers: int) -> FieldCost:
 
 
 def _nodes(arguments: Arguments, _: int) -> FieldCost:
-    count = min(length(arguments.get("ids")), MOST_NODES)
+    count = min(length(arguments.get("ids")), MAX_NODES)
     return FieldCost(_ASSIGNMENT * count, size=count)
 
 
 def _memberships(arguments: Arguments, _: int) -> FieldCost:
     customers, segments = length(arguments.get("customerIds")), length(arguments.get("segmentIds"))
     pairs = customers * segments
-    if pairs > MOST_PAIRS:
+    if pairs > MAX_PAIRS:
         return FieldCost()  # it is refused
     # The lists of the segments are tried first if they are fewer, then those of the customers.
     return FieldCost(customers + min(customers, segments), size=pairs)
@@ -175,7 +177,9 @@ def _memberships(arguments: Arguments, _: int) -> FieldCost:
 
 def _changes(arguments: Arguments, _: int) -> FieldCost:
     first = arguments.get("first")
-    return FieldCost(1, rows=CHANGES_FIRST if first is None else rows_of(arguments), sources=0)
+    return FieldCost(
+        1, rows=DEFAULT_CHANGES_PAGE_SIZE if first is None else rows_of(arguments), sources=0
+    )
 
 
 def _matches(arguments: Arguments, _: int) -> FieldCost:
@@ -202,7 +206,9 @@ def mutation(arguments: Arguments, _: int) -> FieldCost:
     given = arguments.get("input")
     count = items(given)
     return FieldCost(
-        IN_LIST * (1 + count), rows=max(count, 1), objects=IN_INPUT * max(objects(given) - 1, 0)
+        CALLS_PER_ITEM * (1 + count),
+        rows=max(count, 1),
+        objects=INPUT_OBJECT_COST * max(objects(given) - 1, 0),
     )
 
 
@@ -226,7 +232,7 @@ COSTS: Mapping[str, Rule] = {
     "Customer.assignments": lambda arguments, _: FieldCost(1, rows=rows_of(arguments)),
 }
 
-TOGETHER: Mapping[str, str] = dict.fromkeys(
+SHARED_CALLS: Mapping[str, str] = dict.fromkeys(
     (
         f"Assignment.{name}"
         for name in ("kind", "legalEntity", "createdAt", "updatedAt", "version")

@@ -48,7 +48,7 @@ from resolvers.lookahead import Lookahead
 STRAWBERRY = "strawberry-definition"
 """The key of Strawberry's definitions in graphql-core's `extensions`."""
 
-MOST_FIELDS = 1000
+MAX_FIELDS = 1000
 """Fields of one plan: nested fragments can expand to exponentially many."""
 
 PLAIN = frozenset({GraphQLID, GraphQLString, GraphQLInt, GraphQLBoolean})
@@ -205,7 +205,7 @@ class Planner:
         nodes = [each.node for each in details]
         directives = {d.name.value for node in nodes for d in node.directives or ()}
         definition = self._schema.get_field(parent, nodes[0].name.value)
-        if self._count > MOST_FIELDS or directives - ONLY_DIRECTIVES or definition is None:
+        if self._count > MAX_FIELDS or directives - ONLY_DIRECTIVES or definition is None:
             raise UnplannableError
         name = nodes[0].name.value
         field_plan = FieldPlan(key, parent, name, nodes, definition.type)

@@ -60,8 +60,8 @@ class OperationRequirements(NamedTuple):
             if not caller.holds(permission)
         }
         if not missing:
-            held = ", ".join(sorted(self.sites))
-            return [_refusal(f"At no provider you hold all that this needs: {held}.", ())]
+            names = ", ".join(sorted(self.sites))
+            return [_refusal(f"No provider grants you all of {names}.", ())]
         return [
             _refusal(f"{site.path} needs the scope {permission}.", [site.node])
             for permission, site in missing.items()

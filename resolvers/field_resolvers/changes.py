@@ -43,18 +43,18 @@ def customer_id(change: AssignmentChange) -> str:
 
 
 async def segments(changes: Sequence[Change], info: FieldInfo) -> Results[Segment]:
-    """Return the segment of each; None for those that the change deleted."""
-    is_there = [
+    """Return the segment of each change; None if the change deleted it."""
+    exists = [
         isinstance(each, AssignmentChange) or each.kind is not ChangeKind.DELETED
         for each in changes
     ]
-    refs = [segment_ref(each) for each, is_ in zip(changes, is_there, strict=True) if is_]
-    found = iter(await info.context.loaders.segment.load_results(refs) if refs else ())
-    return [next(found) if is_ else None for is_ in is_there]
+    refs = [segment_ref(each) for each, has_one in zip(changes, exists, strict=True) if has_one]
+    loaded = iter(await info.context.loaders.segment.load_results(refs) if refs else ())
+    return [next(loaded) if has_one else None for has_one in exists]
 
 
 async def customers(changes: Sequence[AssignmentChange], info: FieldInfo) -> Results[Customer]:
-    """Return the customer of each."""
+    """Return the customer of each change."""
     refs = [Ref(each.ref.provider, each.ref.customer) for each in changes]
     return await info.context.loaders.customer.load_results(refs)
 
@@ -81,7 +81,7 @@ def nodes(page: ChangePage) -> list[Change]:
 
 
 def page_info(page: ChangePage) -> PageInfo:
-    """Return where a page stands; its end is where the scan ended, also of an empty page."""
+    """Return the position of a page; its end is where the scan ended, even if it is empty."""
     return PageInfo(
         has_next_page=page.has_more,
         has_previous_page=page.start.position > 0,

@@ -7,7 +7,7 @@ import strawberry
 from gateway import context
 from gateway.domain import entities
 from gateway.domain.entities import Ref
-from gateway.domain.pages import DEFAULT_FIRST
+from gateway.domain.pages import DEFAULT_PAGE_SIZE
 from resolvers.field_resolvers.segments import PARTIAL_SEGMENT_FIELDS, OnlyActive
 from resolvers.inputs.paging import After, First, paging
 from resolvers.lookahead import FieldInfo
@@ -32,7 +32,7 @@ def unlinked(_: Identity) -> None:
 async def customer_assignments(
     customer: entities.Customer,
     info: FieldInfo,
-    first: First = DEFAULT_FIRST,
+    first: First = DEFAULT_PAGE_SIZE,
     after: After = strawberry.UNSET,
 ) -> context.Connection[entities.Assignment]:
     """List the assignments of a customer."""
@@ -42,7 +42,7 @@ async def customer_assignments(
 async def customer_segments(
     customer: entities.Customer,
     info: FieldInfo,
-    first: First = DEFAULT_FIRST,
+    first: First = DEFAULT_PAGE_SIZE,
     after: After = strawberry.UNSET,
     only_active: OnlyActive = False,
 ) -> context.Connection[entities.Segment]:

@@ -36,14 +36,14 @@ async def limit_used(limit: LimitOf, info: FieldInfo) -> int | None:
 def health(value: Provider, info: FieldInfo) -> ProviderHealth:
     """Return the health of a provider, and mark the response as not cacheable."""
     info.context.scope.note_freshness(0)
-    calls = value.health
+    recent = value.health
     return ProviderHealth(
-        status=HealthStatus(calls.status),
+        status=HealthStatus(recent.status),
         circuit=CircuitState(value.circuit),
-        latency_ms_p50=_rounded(calls.latency_ms(0.50)),
-        latency_ms_p95=_rounded(calls.latency_ms(0.95)),
-        last_success_at=calls.last_success_at,  # type: ignore[arg-type]  # a NewType
-        last_error=error_codes.CODES[calls.last_error] if calls.last_error else None,
+        latency_ms_p50=_rounded(recent.latency_ms(0.50)),
+        latency_ms_p95=_rounded(recent.latency_ms(0.95)),
+        last_success_at=recent.last_success_at,  # type: ignore[arg-type]  # a NewType
+        last_error=error_codes.CODES[recent.last_error] if recent.last_error else None,
     )
 
 

@@ -9,7 +9,7 @@ import strawberry
 from gateway import context
 from gateway.context import Provider
 from gateway.domain import entities, queries
-from gateway.domain.pages import DEFAULT_FIRST
+from gateway.domain.pages import DEFAULT_PAGE_SIZE
 from gateway.domain.texts import Texts, best_texts
 from gateway.errors import GatewayError, Malformed
 from resolvers.field_permissions import Permission
@@ -86,7 +86,7 @@ def check_filter(value: queries.SegmentFilter, info: FieldInfo) -> queries.Segme
 async def provider_segments(
     value: Provider,
     info: FieldInfo,
-    first: First = DEFAULT_FIRST,
+    first: First = DEFAULT_PAGE_SIZE,
     after: After = strawberry.UNSET,
     where: SegmentsWhere = strawberry.UNSET,
 ) -> context.Connection[entities.Segment]:
@@ -158,7 +158,7 @@ def rule(segment: entities.Segment) -> SegmentRule | None:
 async def members(
     segments: Sequence[entities.Segment],
     info: FieldInfo,
-    first: First = DEFAULT_FIRST,
+    first: First = DEFAULT_PAGE_SIZE,
     after: After = strawberry.UNSET,
 ) -> Results[context.Connection[entities.Assignment]]:
     """List the assignments of each segment."""
@@ -168,7 +168,7 @@ async def members(
 async def member_customers(
     segment: entities.Segment,
     info: FieldInfo,
-    first: First = DEFAULT_FIRST,
+    first: First = DEFAULT_PAGE_SIZE,
     after: After = strawberry.UNSET,
 ) -> context.Connection[entities.Customer]:
     """List the customers of a segment."""
@@ -185,7 +185,7 @@ async def member_count(segment: entities.Segment, info: FieldInfo) -> Count:
 async def items(
     segment: entities.Segment,
     info: FieldInfo,
-    first: First = DEFAULT_FIRST,
+    first: First = DEFAULT_PAGE_SIZE,
     after: After = strawberry.UNSET,
     kind: OnlyType = strawberry.UNSET,
 ) -> context.Connection[entities.Item]:

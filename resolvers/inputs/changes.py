@@ -1,4 +1,4 @@
-"""The change log's filter and its enums, and what they mean in the domain's words."""
+"""The change log's filter and enums, and their mapping to the domain."""
 
 import strawberry
 
@@ -29,38 +29,39 @@ describe(
     {
         "WRITE": "A write through this gateway.",
         "WEBHOOK": "A webhook of the provider.",
-        "DIFF": "A comparison with what was known.",
+        "DIFF": "A comparison with the last known state.",
     },
 )
 
 
 @strawberry.input(
-    description="Conditions on changes; all given ones must hold. An empty list matches nothing."
+    description="Selects changes; all given conditions must hold. An empty list matches nothing."
 )
 class ChangeFilter:
     """See the description."""
 
     providers: list[str] | None = strawberry.field(
-        default=strawberry.UNSET, description="Only of the providers with these keys."
+        default=strawberry.UNSET, description="Only changes at providers with these keys."
     )
     segment_ids: list[strawberry.ID] | None = strawberry.field(
         default=strawberry.UNSET,
-        description="Only of the segments with these global ids, their assignments included.",
+        description="Only changes to segments with these global ids, or to their assignments.",
     )
     customer_ids: list[strawberry.ID] | None = strawberry.field(
         default=strawberry.UNSET,
-        description="Only of assignments of the customers with these global ids.",
+        description="Only changes to assignments of customers with these global ids.",
     )
     kinds: list[ChangeKind] | None = strawberry.field(
-        default=strawberry.UNSET, description="Only of these kinds."
+        default=strawberry.UNSET, description="Only changes of these kinds."
     )
     since: DateTime | None = strawberry.field(
-        default=strawberry.UNSET, description="Recorded at this moment or later (`recordedAt`)."
+        default=strawberry.UNSET,
+        description="Only changes recorded at this time or later (`recordedAt`).",
     )
 
 
 def change_filter(value: ChangeFilter | None) -> change_log.ChangeFilter:
-    """Read a filter. Raises `BadInput` for an id that is none."""
+    """Read a filter. Raises `BadInput` for an invalid id."""
     if not value:
         return change_log.EVERY_CHANGE
     providers, kinds = given(value.providers), given(value.kinds)

@@ -5,14 +5,14 @@ from typing import Annotated
 import strawberry
 
 from gateway import context
-from gateway.domain.pages import DEFAULT_FIRST, LARGEST_FIRST
+from gateway.domain.pages import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from resolvers.inputs.filters import given
 from resolvers.lookahead import FieldInfo
 
 First = Annotated[
     int | None,
     strawberry.argument(
-        description=f"The page size, from 1 to {LARGEST_FIRST}; {DEFAULT_FIRST} if null."
+        description=f"The page size, from 1 to {MAX_PAGE_SIZE}; {DEFAULT_PAGE_SIZE} if null."
     ),
 ]
 
@@ -29,5 +29,5 @@ def paging(info: FieldInfo, first: int | None, after: str | None) -> context.Pag
 
     An empty cursor is no cursor: clients send it for the first page.
     """
-    size = DEFAULT_FIRST if first is None else first
+    size = DEFAULT_PAGE_SIZE if first is None else first
     return context.Paging(size, given(after) or None, info.selection.has_total)

@@ -1,7 +1,7 @@
 """Changes: the entries of the change log that clients see.
 
-What a field here needs counts for its own sort of change, at the provider of each change: see
-`resolvers.execution.required_permissions`.
+The requirement of a field here applies to its own type of change, at the provider of each change:
+see `resolvers.execution.required_permissions`.
 """
 
 from typing import Any
@@ -37,12 +37,13 @@ class Change(Node):
     value: strawberry.Private[Any]
 
     cursor: str = attribute(
-        "cursor.text", "The position of the change: give it as `after` to go on behind it."
+        "cursor.text",
+        "The position of the change: pass it as `after` to read the changes after it.",
     )
     occurred_at: DateTime | None = attribute(
         "occurred_at",
-        "When it happened: of a write when the provider answered, of a webhook the provider's "
-        "time; null for a difference that was noticed by comparing.",
+        "When it happened. `WRITE`: when the provider replied. `WEBHOOK`: the time that the "
+        "provider reports. `DIFF`: null.",
     )
     recorded_at: DateTime = attribute("recorded_at", "When the gateway recorded it.")
     provider: Provider = computed_all(providers.providers, "The provider.")
@@ -101,7 +102,7 @@ class ChangeEdge(View):
 
     value: strawberry.Private[changes.ChangeRow]
 
-    cursor: str = attribute("cursor", "Give this as `after` to go on behind this change.")
+    cursor: str = attribute("cursor", "Pass this as `after` to read the changes after this one.")
     node: Change = attribute("change", "The change.")
 
 
@@ -117,8 +118,8 @@ class ChangeConnection(View):
     nodes: list[Change] = computed(changes.nodes, "The changes.")
     page_info: PageInfo = computed(
         changes.page_info,
-        "The position of the page. `endCursor` is where the scan of the log ended, also if the "
-        "page is empty: with `hasNextPage` there is more behind it.",
+        "The position of the page. `endCursor` is where the scan of the log ended, even if the "
+        "page is empty: with `hasNextPage`, continue from there.",
     )
 
 

@@ -38,8 +38,8 @@ class SegmentMembership(View):
         memberships.is_member,
         "Whether the customer is in the segment. Null if that is unknown: the two belong to "
         "different providers, the provider cannot tell or (with an error) it fails. Customers are "
-        "not looked up: for an unknown customer and a rule segment, Voucherify may answer as for "
-        "a customer without any activity.",
+        "not looked up: for an unknown customer and a segment with a rule, Voucherify may return "
+        "the result of a customer without any activity.",
     )
     origin: DataOrigin | None = computed(
         memberships.origin, "Where this data comes from; null if `isMember` is unknown."

@@ -217,7 +217,7 @@ def _(value: Page, document: Any) -> Any:  # type: ignore[type-arg]  # dispatch 
     shown = {"rows": rows, "is_last": value.is_last, "total": value.total}
     if value.skipped:
         shown["skipped"] = value.skipped
-    return {**shown, "position_after": value.goes_on_at}
+    return {**shown, "position_after": value.next_position}
 
 
 @plain.register

@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.pages import Page, Walked
+from gateway.domain.pages import CompleteList, Page
 from gateway.providers.base.exchange import Exchange, Reply
 from gateway.providers.base.write_protocols import ReplacedCustomers
 from tests.contract.sample import Sample, plain, samples
@@ -198,7 +198,7 @@ def test_lists_of_every_kind_are_altered() -> None:
 
 def test_what_was_left_out_is_counted() -> None:
     """A list that was read to its end knows how many rows it lacks."""
-    rows = Walked([1, 2])
+    rows = CompleteList([1, 2])
     rows.skipped = 3
-    made = rows.but(["a"])
+    made = rows.with_rows(["a"])
     assert (made, made.skipped) == (["a"], 3)

@@ -81,7 +81,7 @@ def walked(
         keys += [row.ref.key for row in page.rows]
         if page.is_last:
             return keys, calls
-        position = page.goes_on_at
+        position = page.next_position
 
 
 @given(ages=st.lists(st.integers(0, 30), max_size=60), size=st.integers(1, 20))

@@ -44,11 +44,12 @@ json.dump({"sdl": sdl(), "answers": asyncio.run(main())}, sys.stdout)
 """
 
 CHANGED = {
-    "LARGEST_FIRST": 7,
-    "DEFAULT_FIRST": 3,
-    "MOST_NODES": 2,
-    "MOST_PAIRS": 1234,
-    "MOST_CALLS": 11,
+    "MAX_PAGE_SIZE": 7,
+    "DEFAULT_PAGE_SIZE": 3,
+    "DEFAULT_CHANGES_PAGE_SIZE": 5,
+    "MAX_NODES": 2,
+    "MAX_PAIRS": 1234,
+    "MAX_CALLS_PER_PAGE": 11,
 }
 
 PAIRS = (
@@ -109,11 +110,12 @@ def test_what_is_accepted_follows(served: dict[str, Any]) -> None:
 def test_what_the_schema_says_follows(served: dict[str, Any]) -> None:
     """Every description and default has the changed bounds, and none has the others."""
     sdl = served["sdl"]
-    assert sdl.count("from 1 to 7; 3 if null.") == sdl.count("  first: Int = 3")
-    assert sdl.count("  first: Int") == sdl.count("  first: Int = 3") > 0
+    assert sdl.count("from 1 to 7; 3 if null.") == sdl.count("  first: Int = 3") > 0
+    assert sdl.count("from 1 to 7; 5 if null.") == sdl.count("  first: Int = 5") > 0
+    assert sdl.count("  first: Int") == sdl.count("from 1 to 7; ")
     assert '"""At most 2 global ids."""' in sdl
     assert "at most 1,234 rows." in sdl
-    for bound in (pages.LARGEST_FIRST, f"{pages.MOST_PAIRS:,}"):
+    for bound in (pages.MAX_PAGE_SIZE, f"{pages.MAX_PAIRS:,}"):
         assert f" {bound}" not in sdl
 
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from gateway.domain.entities import Customer, Origin, Ref
-from gateway.domain.pages import Page, whole
+from gateway.domain.pages import Page, complete_page
 from gateway.errors import (
     Broken,
     Denied,
@@ -30,7 +30,7 @@ def people() -> Exchange[Page[Customer]]:
     def read(reply: Reply) -> Page[Customer]:
         if reply.status != 200:
             raise Broken("acme", "people", status=reply.status)
-        return whole([Customer(ref=Ref("acme", reply.body.decode()), keys=())])
+        return complete_page([Customer(ref=Ref("acme", reply.body.decode()), keys=())])
 
     return Exchange("people", Call("GET", "/people"), read)
 

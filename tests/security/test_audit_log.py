@@ -314,7 +314,7 @@ async def test_what_the_gateway_repeats_by_itself(front: Front, shop: Shop, url:
 
 def test_a_large_write_takes_several_lines() -> None:
     """Each id stands in one of them."""
-    count = 2 * audit.MOST_IDS + 1
+    count = 2 * audit.MAX_IDS + 1
     targets = audit.Targets(customers={f"c{n}": None for n in range(count)})
     targets.segments["x" * 1000] = None
     with logged(LogSettings(personal_data=True)) as log, audit.write(_scope(), "x", targets) as on:

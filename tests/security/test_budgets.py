@@ -60,7 +60,7 @@ def test_who_asks_nothing_for_a_minute_is_forgotten() -> None:
 
 def test_a_flood_of_callers_has_one_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood of callers takes no more memory, resets no budget, and shares one."""
-    monkeypatch.setattr(caller_budgets, "MOST_CALLERS", 3)
+    monkeypatch.setattr(caller_budgets, "MAX_CALLERS", 3)
     known = Budgets(LIMITS)
     known.spend("victim", 600, 0)
     for number in range(1000):

@@ -19,9 +19,9 @@ from gateway.providers.emporix import listing as emporix
 from gateway.providers.registry import ADAPTERS
 from gateway.providers.stuut.adapter import PARTNERS, SEGMENTS
 from gateway.providers.voucherify import listing as voucherify
-from resolvers.execution.cost_analysis import CALL, CostAnalysis
+from resolvers.execution.cost_analysis import CALL_COST, CostAnalysis
 from resolvers.execution.documents import Documents
-from resolvers.execution.field_costs import COSTS, FEW, PAGE, TOGETHER
+from resolvers.execution.field_costs import ASSUMED_LENGTH, COSTS, ROWS_PER_CALL, SHARED_CALLS
 from resolvers.schema import SCHEMA
 from tests.e2e.serving import Front, customer_id, segment_id
 from tests.security.bounded import asked, bounded, codes, told
@@ -39,7 +39,7 @@ def cost_of(query: str, variables: Any = None, providers: Any = PROVIDERS) -> tu
     pricing = document.cost_analysis(None)
     assert isinstance(pricing, CostAnalysis)
     cost = pricing.cost(variables, providers, None)
-    return cost.calls, cost.requested - CALL * cost.calls
+    return cost.calls, cost.requested - CALL_COST * cost.calls
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def cost_of(query: str, variables: Any = None, providers: Any = PROVIDERS) -> tu
             2 * 2 + 6,
             1 + 6 + 6,
         ),
-        ("{ providers { limits { current } } }", 4 * FEW, 1 + 4 + 4 * FEW),
+        ("{ providers { limits { current } } }", 4 * ASSUMED_LENGTH, 1 + 4 + 4 * ASSUMED_LENGTH),
         ("{ providers { capabilities { operation } } }", 0, 1 + 4 + 80),
         (
             (
@@ -197,7 +197,7 @@ def test_cost_with_variables(query: str, variables: Any, calls: int, objects: in
     assert pricing is not None
     for _ in range(2):  # the second time it may be known
         cost = pricing.cost(variables, PROVIDERS, None)
-        assert (cost.calls, cost.requested - CALL * calls) == (calls, objects)
+        assert (cost.calls, cost.requested - CALL_COST * calls) == (calls, objects)
 
 
 def test_cost_is_of_the_providers_in_sight() -> None:
@@ -363,7 +363,7 @@ async def test_the_bound_exactly() -> None:
 
 def test_prices_are_of_fields_that_there_are() -> None:
     """A field that is renamed takes its price along."""
-    for coordinate in (*COSTS, *TOGETHER):
+    for coordinate in (*COSTS, *SHARED_CALLS):
         kind, _, name = coordinate.partition(".")
         parent = CORE.get_type(kind)
         assert isinstance(parent, GraphQLObjectType)
@@ -386,13 +386,13 @@ def test_only_connections_are_called_so() -> None:
 
 def test_lists_of_known_length_are_no_longer() -> None:
     """What counts as few is few."""
-    assert all(len(adapter.limits) <= FEW for adapter in ADAPTERS.values())
+    assert all(len(adapter.limits) <= ASSUMED_LENGTH for adapter in ADAPTERS.values())
 
 
 def test_a_call_reads_as_many_rows_as_the_provider_with_the_smallest_pages() -> None:
     """The rows that the cost analysis expects of one call are those of the adapters."""
     largest = (SEGMENTS.largest, PARTNERS.largest, voucherify.LARGEST_PAGE, emporix.LARGEST_PAGE)
-    assert min(largest) == PAGE
+    assert min(largest) == ROWS_PER_CALL
 
 
 def test_equal_values_of_other_types_cost_their_own() -> None:
@@ -405,7 +405,7 @@ def test_equal_values_of_other_types_cost_their_own() -> None:
 
     dear, cheap = costs[0], costs[1]
     assert costs == [dear, cheap, cheap, dear, cheap]
-    assert (dear.requested, cheap.requested) == (4 * CALL + 52, 4 * CALL + 3)
+    assert (dear.requested, cheap.requested) == (4 * CALL_COST + 52, 4 * CALL_COST + 3)
 
 
 async def test_refused_value_makes_no_later_one_dear() -> None:
@@ -416,4 +416,4 @@ async def test_refused_value_makes_no_later_one_dear() -> None:
         reply = await asked(front, query, {"n": 1})
 
     assert codes(refused) == {"BAD_USER_INPUT"}
-    assert reply.json()["extensions"]["cost"]["requested"] == 4 * CALL + 3
+    assert reply.json()["extensions"]["cost"]["requested"] == 4 * CALL_COST + 3

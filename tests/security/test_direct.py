@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.auth.api_keys import make
 from gateway.auth.settings import AuthSettings, KeySettings
 from gateway.http.app import Application
-from gateway.http.server.repeated_heads import LONGEST_HEAD, MOST_HEADS, RepeatedHeads
+from gateway.http.server.repeated_heads import LONGEST_HEAD, MAX_HEADS, RepeatedHeads
 from gateway.settings import StoreSettings
 from tests.e2e.serving import Providers, only_read
 from tests.e2e.writes.asking import document, shoppers
@@ -260,7 +260,7 @@ async def test_a_request_in_pieces(seen: Seen) -> None:
 
 async def test_as_many_heads_are_known_as_are_allowed(seen: Seen) -> None:
     """The oldest goes for a new one."""
-    sent = [post(QUERY, b"a: %d" % number) for number in range(MOST_HEADS + 1)]
+    sent = [post(QUERY, b"a: %d" % number) for number in range(MAX_HEADS + 1)]
     async with really_serving() as server, server.line() as line:
         for each in [*sent, *reversed(sent)]:
             assert (await asked(line, each)).json["data"] == FOUND

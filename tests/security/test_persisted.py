@@ -339,14 +339,14 @@ def is_known(store: PersistedDocuments, text: str) -> bool:
 
 def test_automatic_documents_are_bounded_in_number() -> None:
     """However many are sent: the newest are known."""
-    texts = [f"{{ a{n} }}" for n in range(persisted_documents.MOST_CACHED + 2)]
-    assert kept(texts) == [False, False, *[True] * persisted_documents.MOST_CACHED]
+    texts = [f"{{ a{n} }}" for n in range(persisted_documents.MAX_CACHED + 2)]
+    assert kept(texts) == [False, False, *[True] * persisted_documents.MAX_CACHED]
 
 
 def test_automatic_documents_are_bounded_in_bytes() -> None:
     """Wide characters count as what they take."""
     long = persisted_documents.LONGEST_CACHED
-    fit = persisted_documents.MOST_CACHED_BYTES // (4 * long)
+    fit = persisted_documents.MAX_CACHED_BYTES // (4 * long)
     texts = ["🙂" * (long - 2) + f"{n:02}" for n in range(fit + 5)]
     assert sum(kept(texts)) == fit
 

@@ -176,7 +176,7 @@ async def test_scopes_at_different_providers(front: Front) -> None:
     """A field with two scopes requires both at the same provider."""
     query = "{ segments { nodes { raw } } }"
     body = await asked(front, signed("segments:read@stuut", "raw:read@emporix"), query)
-    told = "At no provider you hold all that this needs: raw:read, segments:read."
+    told = "No provider grants you all of raw:read, segments:read."
     assert body == {"errors": [{"message": told, "extensions": {"code": "FORBIDDEN"}}]}
     assert front.calls == []
 

@@ -409,7 +409,7 @@ async def test_few_tokens_are_kept(
     front: Front, verified: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest goes first."""
-    monkeypatch.setattr(jwt, "MOST_CACHED", 3)
+    monkeypatch.setattr(jwt, "MAX_CACHED", 3)
     several = [signed(claims(sub=f"person-{number}")) for number in range(4)]
     for token in several:
         assert await lets_in(front, token)

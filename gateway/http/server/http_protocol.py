@@ -29,7 +29,7 @@ from gateway.http.server.slow_clients import WriteTimeout
 from gateway.http.server.targets import origin_form
 from gateway.http.server.websocket_protocol import BoundedWebSocketProtocol
 
-MOST_PIPELINED = 10
+MAX_PIPELINED = 10
 """Requests of one connection that wait for the previous one (pipelining)."""
 
 LINGER_S = 1.0
@@ -196,7 +196,7 @@ class BoundedHttpProtocol(WriteTimeout, HalfClosed, FastPathProtocol):
         self._is_probe = self.url.partition(b"?")[0] in PROBES
         if not self._is_probe:
             self._check_concurrency()
-        if self.pipeline and len(self.pipeline) >= MOST_PIPELINED:
+        if self.pipeline and len(self.pipeline) >= MAX_PIPELINED:
             self._reject(NOT_HTTP)
 
     def start_websocket(self, rest: bytes) -> None:

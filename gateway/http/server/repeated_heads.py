@@ -8,7 +8,7 @@ head that differs in one byte, or a body of another length or in parts, goes to 
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
-MOST_HEADS = 8
+MAX_HEADS = 8
 """Heads in the cache of one connection; they differ by the length of the body."""
 
 LONGEST_HEAD = 4096
@@ -41,7 +41,7 @@ class RepeatedHeads:
         head = data[: len(data) - length]
         if len(head) > LONGEST_HEAD or head.find(END) != len(head) - len(END):
             return
-        if len(self._handlers) >= MOST_HEADS:
+        if len(self._handlers) >= MAX_HEADS:
             del self._handlers[next(iter(self._handlers))]
         self._handlers[head] = length, handler
 

@@ -188,7 +188,7 @@ class Emporix(SegmentWrites, AssignmentWrites):
             if len(rows) == len(found.rows):
                 return found
             return msgspec.structs.replace(
-                found, rows=rows, total=None, end=found.goes_on_at, position_after=str
+                found, rows=rows, total=None, end=found.next_position, position_after=str
             )
 
         return Exchange(exchange.operation, exchange.call, read)

@@ -1,1 +1,1 @@
-"""The HTTP client, behind one seam."""
+"""The HTTP client for calls to providers."""

@@ -11,10 +11,10 @@ from gateway.errors import Broken, ProviderError, RateLimited
 
 MIN_WAIT_S = 0.1
 MAX_WAIT_S = 2.0
-"""Both are guesses; the wait doubles with each retry."""
+"""Both are guesses. The wait starts at `MIN_WAIT_S` and doubles with each retry."""
 
 RETRIES_PER_CALL = 0.1
-"""What each call adds to the retry budget: retries add at most a tenth to an outage's calls."""
+"""What each call adds to the retry budget: an outage adds at most one retry per ten calls."""
 
 MAX_BUDGET = 10.0
 """The largest retry budget, and the initial one."""
@@ -30,7 +30,7 @@ def is_transient(error: ProviderError) -> bool:
     if isinstance(error, Broken):
         return error.transient and error.status in TRANSIENT_STATUSES
     if isinstance(error, RateLimited):
-        # Without a status the gateway itself held the call back.
+        # Without a status, the gateway's own rate limit refused the call.
         return error.transient and error.status is not None
     return error.transient
 

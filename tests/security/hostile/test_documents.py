@@ -208,7 +208,7 @@ async def test_a_stranger_may_not_introspect(query: str) -> None:
     assert known.is_good
     document = operations.document(query, explores=False)
     (error,) = document.errors
-    assert error.message == "Introspection is not open to you: __schema and __type."
+    assert error.message == "Introspection is not allowed: __schema and __type."
     assert isinstance(error.original_error, Forbidden)
     assert operations.document(query) is known
     assert operations.document("{ __typename }", explores=False).is_good

@@ -70,7 +70,7 @@ def test_a_list_of_pairs_is_read_to_its_end(recorded: set[Tag], size: int) -> No
         assert page.total == len(rows)
         if page.is_last:
             break
-        position = page.goes_on_at
+        position = page.next_position
     assert found == [Ref("shop", tag.key) for tag in sorted(recorded)]
 
 
@@ -96,7 +96,7 @@ def test_a_list_of_customers_is_read_to_its_end(what: str, recorded: set[str], s
         found += [ref.customer if isinstance(ref, AssignmentRef) else ref.key for ref in refs]
         if page.is_last:
             break
-        position = page.goes_on_at
+        position = page.next_position
     assert found == sorted(recorded)
 
 

@@ -13,7 +13,7 @@ from gateway.domain.entities import Customer, Origin, Ref
 from gateway.domain.pages import Page, PageRequest
 from gateway.errors import BadInput, Broken, Malformed
 from gateway.reads import merged_list
-from gateway.reads.merged_list import Connection, ListSource, merge, settled_list
+from gateway.reads.merged_list import Connection, ListSource, complete_list, merge
 from gateway.reads.source_rows import Source
 from tests.unit.reads.listings import FakeList, Row, every_row, listings
 
@@ -215,27 +215,27 @@ async def test_a_failure_inside_a_stretch_shows_nothing_of_it() -> None:
     assert [type(source.error) for source in page.sources] == [Broken]
 
 
-@pytest.mark.parametrize("goes_on_at", [None, "at 0"], ids=["nowhere", "where it was"])
-async def test_a_list_that_does_not_advance_is_malformed(goes_on_at: str | None) -> None:
+@pytest.mark.parametrize("next_position", [None, "at 0"], ids=["nowhere", "where it was"])
+async def test_a_list_that_does_not_advance_is_malformed(next_position: str | None) -> None:
     """An endless first page is noticed at once instead of being read for ever."""
     calls = 0
 
     async def page(_: PageRequest) -> Page[Row]:
         nonlocal calls
         calls += 1
-        return Page(rows=[], position_after=str, is_last=False, end=goes_on_at)
+        return Page(rows=[], position_after=str, is_last=False, end=next_position)
 
     found = await merge([ListSource("a", page)], 5, None, of="x")
     assert (found.rows, found.has_next) == ([], False)
     assert isinstance(found.sources[0].error, Malformed)
-    assert calls == (1 if goes_on_at is None else 2)
+    assert calls == (1 if next_position is None else 2)
 
 
 async def test_a_long_sift_ends_short_and_goes_on_where_it_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A page costs a provider a bounded number of calls, and the next never repeats them."""
-    monkeypatch.setattr(merged_list, "MOST_CALLS", 3)
+    monkeypatch.setattr(merged_list, "MAX_CALLS_PER_PAGE", 3)
     monkeypatch.setattr(merged_list, "FILTERED_PAGE", 10)
     a = FakeList("a", 100, holds=lambda row: row.place in {5, 95})
     pages = await walked([a], 4)
@@ -279,7 +279,7 @@ async def test_a_list_read_as_a_whole_is_paged_here(length: int, first: int) -> 
     seen: list[int] = []
     after, has_next = None, True
     while has_next:
-        page = await merge([settled_list("a", rows)], first, after, of="x")
+        page = await merge([complete_list("a", rows)], first, after, of="x")
         assert page.total == length
         seen += page.rows
         after, has_next = page.end_cursor, page.has_next
@@ -313,8 +313,8 @@ async def test_a_list_read_as_a_whole_shows_and_counts_repeated_rows_once() -> N
     async def rows() -> list[int]:
         return [1, 2, 1, 3, 3]
 
-    first = await merge([settled_list("a", rows)], 2, None, of="x")
-    second = await merge([settled_list("a", rows)], 2, first.end_cursor, of="x")
+    first = await merge([complete_list("a", rows)], 2, None, of="x")
+    second = await merge([complete_list("a", rows)], 2, first.end_cursor, of="x")
     assert (first.rows, second.rows, second.total, second.has_next) == ([1, 2], [3], 3, False)
 
 
@@ -333,7 +333,7 @@ async def test_a_list_read_as_a_whole_is_as_old_as_its_oldest_row() -> None:
             for place, at in enumerate(told)
         ]
 
-    found = await merge([settled_list("a", rows)], 5, None, of="x")
+    found = await merge([complete_list("a", rows)], 5, None, of="x")
     assert found.sources == [Source("a", Origin.CACHED, told[2], 3, None)]
 
 

@@ -12,7 +12,7 @@ from gateway.domain.entities import Ref
 from gateway.errors import BadInput, Broken
 from gateway.reads import ordered_list
 from gateway.reads.cursor import Progress, write
-from gateway.reads.merged_list import Connection, ListSource, merge, settled_list
+from gateway.reads.merged_list import Connection, ListSource, complete_list, merge
 from gateway.reads.ordered_list import Order, reversed_page, sorted_page
 from tests.unit.reads.listings import FakeList, Row, every_row, listings
 
@@ -50,7 +50,7 @@ def settled(provider: str, rows: Sequence[Ranked]) -> ListSource[Ranked]:
     async def read() -> Sequence[Ranked]:
         return rows
 
-    return settled_list(provider, read)
+    return complete_list(provider, read)
 
 
 def by_value(*, reverse: bool) -> Order[Ranked]:

@@ -8,7 +8,7 @@ import pytest
 from graphql import GraphQLObjectType
 
 from gateway.context import RequestContext, Scope, open_context
-from resolvers.execution.documents import MOST_PLANS, Document, Documents
+from resolvers.execution.documents import MAX_PLANS, Document, Documents
 from resolvers.execution.executor import Executor
 from resolvers.execution.slru_cache import MAX_DOCUMENTS
 from resolvers.field_declarations import DECLARATION
@@ -113,7 +113,7 @@ def test_plans_and_documents_are_bounded() -> None:
     )
     for number in range(2**5):
         document.plan(None, {name: bool(number >> i & 1) for i, name in enumerate(names)})
-    assert 0 < len(document._plans) <= MOST_PLANS  # noqa: SLF001  # nothing shows it
+    assert 0 < len(document._plans) <= MAX_PLANS  # noqa: SLF001  # nothing shows it
     documents = Documents(CORE)
     for number in range(MAX_DOCUMENTS + 10):
         documents.read(f"{{ a{number}: __typename }}")
