@@ -13,6 +13,7 @@ from aiodataloader import DataLoader
 from gateway.auth.permissions import NOWHERE, Caller, Permission, Requirement
 from gateway.changes.feed import ChangeFeed
 from gateway.changes.reading import ChangeReader
+from gateway.changes.webhooks import WebhookReport, webhook_report
 from gateway.domain.change_log import Visibility
 from gateway.errors import Forbidden, GatewayError
 from gateway.limits.settings import LimitSettings
@@ -161,6 +162,23 @@ class RequestContext:
         if self._store is None:
             raise GatewayError("This gateway was opened without its store.")
         return ChangeReader(self._store.changes, self._feed, self.scope)
+
+    async def webhooks(self, provider: Provider) -> WebhookReport:
+        """Return how a provider's webhooks arrive, as of the first time it is read."""
+        self.scope.note_freshness(0)
+        return await self._webhook_reports.load(provider.key)
+
+    @cached_property
+    def _webhook_reports(self) -> DataLoader[str, WebhookReport]:
+        store = self._store
+        if store is None:
+            raise GatewayError("This gateway was opened without its store.")
+
+        async def reports(keys: list[str]) -> list[WebhookReport]:
+            deadline = self.scope.deadline
+            return [await webhook_report(store, self.providers[key], deadline) for key in keys]
+
+        return DataLoader(reports)
 
     @property
     def loaders(self) -> RequestLoaders:

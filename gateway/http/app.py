@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.permissions import Permission
 from gateway.changes.feed import ChangeFeed
+from gateway.changes.webhooks import WebhookWorker
 from gateway.context import Provider
 from gateway.errors import Unauthenticated
 from gateway.http.cors import OriginPolicy, address_of, authorization_of, check_has_host
@@ -37,6 +38,7 @@ from gateway.http.operation_runner import OperationExecutor, OperationRunner
 from gateway.http.pages.examples import examples
 from gateway.http.persisted_documents import PersistedDocuments
 from gateway.http.server.repeated_heads import FastPathHandler
+from gateway.http.webhook_endpoint import WebhookEndpoint
 from gateway.http.websocket_endpoint import WebSocketEndpoint
 from gateway.settings import Settings
 from gateway.store.errors import StoreState
@@ -143,6 +145,7 @@ class Gateway:
         self._ready = ready
         self.providers: dict[str, Provider] = {}
         self._store: Store | None = None
+        self._webhooks: WebhookWorker | None = None
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -156,6 +159,10 @@ class Gateway:
             feed = ChangeFeed(store, self.providers)
             await feed.start()
             stack.push_async_callback(feed.close)
+            webhooks = WebhookWorker(store, self.providers)
+            await webhooks.start()
+            stack.push_async_callback(webhooks.close)
+            self._webhooks = webhooks
             self._runner.providers, self._runner.store = self.providers, store
             self._runner.feed = feed
             if self._ready is not None:
@@ -167,6 +174,10 @@ class Gateway:
                 await self._runner.close()
                 recovering.cancel()
                 await asyncio.gather(recovering, return_exceptions=True)
+
+    def _wake_webhooks(self) -> None:
+        if self._webhooks is not None:
+            self._webhooks.wake()
 
     async def alive(self, _: Request) -> Response:
         """Report that the process is alive."""
@@ -225,6 +236,12 @@ class Gateway:
                 lambda: self._store,
                 self.settings.server.request_timeout_s,
             ).route,
+            *WebhookEndpoint(
+                self.providers,
+                lambda: self._store,
+                self._wake_webhooks,
+                self.settings.server.request_timeout_s,
+            ).routes,
             Mount(
                 "/static/assets", gzipped(Immutable(directory=PAGES / "assets", check_dir=False))
             ),

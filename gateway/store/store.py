@@ -23,6 +23,7 @@ from gateway.store.ownership import Hold, take_over
 from gateway.store.presence import FilePresence, Presence, SessionPresence
 from gateway.store.queries import StoreQueries
 from gateway.store.settling import Settling
+from gateway.store.webhooks import WebhookInbox
 from gateway.store.write_intents import WriteIntents
 
 
@@ -51,6 +52,7 @@ class Store:
         self.answers = IdempotencyKeys(database, clock, self._settling)
         self.owners = Owners(database, clock, presence)
         self.changes = ChangeLog(database, clock, self._settling)
+        self.webhooks = WebhookInbox(database, clock, self.changes)
         new_claim = self.owners.new_claim
         self.tags = WriteIntents(database, clock, self._settling, self.changes, new_claim)
         self.notifications = Notifications(database)
@@ -152,7 +154,8 @@ class Store:
         return self.owners.new_claim()
 
     async def sweep(self) -> int:
-        """Delete expired changes and idempotency keys; return how many keys."""
-        while await self.changes.sweep() == SWEPT:
-            pass
+        """Delete expired changes, webhooks and idempotency keys; return how many keys."""
+        for sweep in (self.changes.sweep, self.webhooks.sweep):
+            while await sweep() == SWEPT:
+                pass
         return await self.answers.sweep()

@@ -199,6 +199,13 @@ CHANGES = Table(
     Column("recorded_at", Moment, nullable=False),
 )
 Index("change_log_recorded", CHANGES.c.recorded_at)
+Index(
+    "change_log_compared",
+    CHANGES.c.provider,
+    CHANGES.c.recorded_at,
+    sqlite_where=CHANGES.c.source == "DIFF",
+    postgresql_where=CHANGES.c.source == "DIFF",
+)
 
 # The newest observation of each assignment; see gateway.store.known.
 KNOWN_MEMBERS = Table(
@@ -227,5 +234,42 @@ KNOWN_SEGMENTS = Table(
     Column("version", BigInteger),
     Column("event_at", Moment),
     Column("revision", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Webhooks that were accepted; see gateway.store.webhooks.
+WEBHOOKS = Table(
+    "webhooks",
+    METADATA,
+    Column("provider", Name, primary_key=True),
+    # Equal for every delivery of the same event.
+    Column("dedupe_key", Name, primary_key=True),
+    Column("type", Name, nullable=False),
+    # The provider's time of the event.
+    Column("occurred_at", Moment),
+    Column("received_at", Moment, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    # One live read has to confirm it.
+    Column("needs_confirmation", Boolean, nullable=False),
+    # NULL: it has had no effect yet.
+    Column("applied_at", Moment),
+)
+Index("webhooks_received", WEBHOOKS.c.received_at)
+Index(
+    "webhooks_pending",
+    WEBHOOKS.c.received_at,
+    sqlite_where=WEBHOOKS.c.applied_at.is_(None),
+    postgresql_where=WEBHOOKS.c.applied_at.is_(None),
+)
+WEBHOOK_STATUS = Table(
+    "webhook_status",
+    METADATA,
+    Column("provider", Name, primary_key=True),
+    # When one was accepted last, repeats included.
+    Column("received_at", Moment),
+    Column("rejected_at", Moment),
+    Column("rejection", Name),
+    # Since one was accepted.
+    Column("refusals", Integer, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -1,1 +1,1 @@
-"""The logic of mutations, from the checked input to the receipt."""
+"""What can be changed: the logic of each mutation, from the checked input to its receipt."""

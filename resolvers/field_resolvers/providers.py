@@ -7,6 +7,7 @@ from gateway.context import Provider
 from resolvers import error_codes
 from resolvers.lookahead import FieldInfo
 from resolvers.value_types import CircuitState, HealthStatus, ProviderHealth
+from resolvers.webhook_types import ProviderWebhooks, WebhookState
 
 
 class LimitOf(NamedTuple):
@@ -44,6 +45,18 @@ def health(value: Provider, info: FieldInfo) -> ProviderHealth:
         latency_ms_p95=_rounded(recent.latency_ms(0.95)),
         last_success_at=recent.last_success_at,  # type: ignore[arg-type]  # a NewType
         last_error=error_codes.CODES[recent.last_error] if recent.last_error else None,
+    )
+
+
+async def webhooks(value: Provider, info: FieldInfo) -> ProviderWebhooks:
+    """Return how a provider's webhooks arrive."""
+    found = await info.context.webhooks(value)
+    return ProviderWebhooks(
+        state=WebhookState(found.state),
+        last_received_at=found.last_received_at,  # type: ignore[arg-type]  # a NewType
+        last_rejected_at=found.last_rejected_at,  # type: ignore[arg-type]  # a NewType
+        last_rejection=found.last_rejection,
+        received_last24h=found.received_last_24h,
     )
 
 

@@ -50,6 +50,7 @@ from resolvers.value_types import (
     SegmentStatus,
     SourceError,
 )
+from resolvers.webhook_types import ProviderWebhooks
 
 T = TypeVar("T")
 
@@ -190,6 +191,11 @@ class Provider(Node):
     segments: Connection["Segment"] | None = read(
         field_resolvers.provider_segments,
         "The provider's segments. Null if it cannot list them, or (with an error) if it fails.",
+        requirement=SEGMENTS,
+    )
+    webhooks: ProviderWebhooks | None = read(
+        providers.webhooks,
+        "The webhooks that it sends to this gateway. Null (with an error) while the store fails.",
         requirement=SEGMENTS,
     )
 

@@ -20,7 +20,7 @@ ROWS = (
     (ASSIGNMENTS, NOT_OWN, "Query", "segmentMemberships"),
     # Providers.
     ("", OWN, "Provider", "id key kind displayName"),
-    (SEGMENTS, NOT_OWN, "Provider", "capabilities limits health segments"),
+    (SEGMENTS, NOT_OWN, "Provider", "capabilities limits health segments webhooks"),
     (SEGMENTS, NOT_OWN, "ProviderLimit", "name maximum current"),
     # Segments.
     (
@@ -129,6 +129,12 @@ ROWS = (
         OWN,
         "ProviderHealth",
         "status circuit latencyMsP50 latencyMsP95 lastSuccessAt lastError",
+    ),
+    (
+        "",
+        OWN,
+        "ProviderWebhooks",
+        "state lastReceivedAt lastRejectedAt lastRejection receivedLast24h",
     ),
     ("", OWN, "RuleCondition", "path field operator values"),
     ("", OWN, "SegmentRule", "native expression conditions"),

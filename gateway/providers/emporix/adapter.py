@@ -48,9 +48,10 @@ from gateway.providers.emporix.model import (
 )
 from gateway.providers.emporix.query import EVERYTHING, Question, can_say, one_of, segments_asked
 from gateway.providers.emporix.segment_writes import SegmentWrites
+from gateway.providers.emporix.webhooks import EmporixWebhooks, EmporixWebhookSettings
 
 
-class EmporixSettings(AccountSettings):
+class EmporixSettings(EmporixWebhookSettings):
     """An account at Emporix: a tenant and the client that may read it."""
 
     kind: Literal["emporix"]
@@ -68,7 +69,7 @@ class EmporixSettings(AccountSettings):
         return self.tenant
 
 
-class Emporix(SegmentWrites, AssignmentWrites):
+class Emporix(SegmentWrites, AssignmentWrites, EmporixWebhooks):
     """One tenant of Emporix: what it reads is here, what it writes in the classes above it."""
 
     kind: ClassVar[str] = "emporix"
@@ -93,7 +94,7 @@ class Emporix(SegmentWrites, AssignmentWrites):
 
     def __init__(self, settings: EmporixSettings) -> None:
         self.key = settings.key
-        self._settings = settings
+        self._settings: EmporixSettings = settings
         self._account = Account(settings.key, settings.default_language)
         self._segments_path = f"/customer-segment/{settings.tenant}/segments"
         self._segments = Listed(

@@ -30,6 +30,7 @@ from gateway.providers.base.exchange import NO_HEADERS, Call, Exchange, Reply, T
 from gateway.providers.base.lenient_decoding import length
 from gateway.providers.base.numbered_pages import page_of_whole_list
 from gateway.providers.base.settings import AccountSettings
+from gateway.providers.base.webhooks import WebhookAccountSettings
 from gateway.providers.voucherify import writes
 from gateway.providers.voucherify.listing import (
     LARGEST_PAGE,
@@ -50,6 +51,7 @@ from gateway.providers.voucherify.model import (
     segments_of,
 )
 from gateway.providers.voucherify.query import filters
+from gateway.providers.voucherify.webhooks import VoucherifyWebhooks
 
 M = TypeVar("M", SegmentModel, NamedSegmentModel)
 
@@ -58,7 +60,7 @@ DIGITS = 15
 DYNAMIC = SegmentQuery(membership=frozenset({Membership.RULE}))
 
 
-class VoucherifySettings(AccountSettings):
+class VoucherifySettings(WebhookAccountSettings):
     """An account at Voucherify: a project's key pair, used as it is or traded for a token."""
 
     kind: Literal["voucherify"]
@@ -69,7 +71,7 @@ class VoucherifySettings(AccountSettings):
     """What a token is asked for, separated by spaces; only with `oauth`."""
 
 
-class Voucherify:
+class Voucherify(VoucherifyWebhooks):
     """One project at Voucherify. With `oauth` in its settings it is a `VoucherifyWithOAuth`."""
 
     kind: ClassVar[str] = "voucherify"
@@ -105,7 +107,7 @@ class Voucherify:
 
     def __init__(self, settings: VoucherifySettings) -> None:
         self.key = settings.key
-        self._settings = settings
+        self._settings: VoucherifySettings = settings
 
     @property
     def secret_headers(self) -> Mapping[str, str]:

@@ -10,8 +10,15 @@ from gateway.store.store import Store
 from gateway.store.write_intents import Begun, LeasedIntent, Settlement
 
 SHOP = "shop"
-LOG_TABLES = ("change_log", "change_log_head", "known_members", "known_segments")
-"""What step 0005 makes."""
+LOG_TABLES = (
+    "change_log",
+    "change_log_head",
+    "known_members",
+    "known_segments",
+    "webhooks",
+    "webhook_status",
+)
+"""What steps 0005 and 0006 make."""
 CONFIRMED = AssignmentState.CONFIRMED
 PENDING = AssignmentState.PENDING
 UNCONFIRMED = AssignmentState.UNCONFIRMED

@@ -1,0 +1,143 @@
+"""`POST /webhooks/{provider}`: providers report events, signed.
+
+Nothing of a webhook is acted on here. It is verified, stored, and answered after the commit;
+`gateway.changes.webhooks` applies it.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.http.graphql_over_http import new_request_id
+from gateway.providers.base.webhooks import InvalidWebhook, ReceivesWebhooks, WebhookRequest
+from gateway.store.errors import StoreFailed
+from gateway.store.reporting import report
+from gateway.store.store import Store
+from gateway.upstream.provider import Provider
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+UNSIGNED: Final = "The signature is missing or wrong."
+"""Also for an unknown provider or event type: strangers learn nothing of the configuration."""
+REFUSALS_APART_S: Final = 1.0
+"""Of refusals within this time only the first is written down."""
+
+log = structlog.get_logger()
+
+
+class WebhookEndpoint:
+    """Receive webhooks. No API key: the signature is the credential."""
+
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        store: Callable[[], Store | None],
+        wake: Callable[[], None],
+        timeout_s: float,
+    ) -> None:
+        """Receive for these providers, by key; `store` returns the open store, if it is open.
+
+        `wake` is called after each webhook that was stored; one fails after `timeout_s` seconds.
+        """
+        self._providers = providers
+        self._store = store
+        self._wake = wake
+        self._timeout_s = timeout_s
+        self._refused_at: dict[str, float] = {}
+
+    @property
+    def routes(self) -> list[Route]:
+        """The routes: with an event type where the provider has a URL for each."""
+        paths = ("/webhooks/{provider}", "/webhooks/{provider}/{event_type}")
+        return [Route(path, self.answer, methods=["POST"]) for path in paths]
+
+    async def answer(self, request: Request) -> Response:
+        """Return 204 once the webhook is stored, also for a repeat."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                body = await _read_body(request)
+            return await self._receive(request, body)
+        except _RefusedError as error:
+            return _error(error.status, str(error))
+        except TimeoutError:
+            return _error(408, "The body did not arrive in time.")
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except StoreFailed as error:
+            report(error, new_request_id())
+            return _error(503, str(error))
+        except Exception:
+            log.exception("webhook_failed")
+            return _error(500, "Internal error.")
+
+    async def _receive(self, request: Request, body: bytes) -> Response:
+        """Verify and store a webhook. Raises `_RefusedError`, `StoreFailed`."""
+        store = self._store()
+        if store is None:
+            raise _RefusedError(503, "The gateway is starting or shutting down.")
+        key = request.path_params["provider"]
+        provider = self._providers.get(key)
+        if provider is None or not provider.offers(ReceivesWebhooks):
+            raise _RefusedError(401, UNSIGNED)
+        adapter: ReceivesWebhooks = provider.adapter
+        received = WebhookRequest(request.path_params.get("event_type"), request.headers, body)
+        if not adapter.has_webhook_secret:
+            raise _RefusedError(401, UNSIGNED)
+        if adapter.verify_webhook(received, datetime.now(UTC)) is None:
+            await self._refuse(store, key, UNSIGNED)
+            raise _RefusedError(401, UNSIGNED)
+        try:
+            event = adapter.webhook_event(received)
+        except InvalidWebhook as error:
+            await self._refuse(store, key, str(error))
+            raise _RefusedError(400, str(error)) from error
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        if await store.webhooks.accept(key, event, body, deadline):
+            self._wake()
+        return Response(status_code=204, headers={"cache-control": "no-store"})
+
+    async def _refuse(self, store: Store, key: str, reason: str) -> None:
+        """Write a refusal down; unsigned requests cause one write a second."""
+        now = asyncio.get_running_loop().time()
+        if now - self._refused_at.get(key, -REFUSALS_APART_S) < REFUSALS_APART_S:
+            return
+        self._refused_at[key] = now
+        await store.webhooks.refuse(key, reason)
+
+
+class _RefusedError(Exception):
+    """The response is an error with this status and message."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+async def _read_body(request: Request) -> bytes:
+    """Return the body. Raises `_RefusedError`: 413 before 415."""
+    too_large = _RefusedError(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
+    if int(request.headers.get("content-length", "0")) > MAX_BODY_BYTES:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise too_large
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise _RefusedError(415, "Compressed bodies are not accepted.")
+    return bytes(body)
+
+
+def _error(status: int, message: str) -> Response:
+    return Response(
+        msgspec.json.encode({"error": message}),
+        status,
+        {"cache-control": "no-store"},
+        media_type="application/json; charset=utf-8",
+    )

@@ -1,0 +1,108 @@
+"""What an adapter offers whose provider sends webhooks. Pure: nothing is stored or sent here."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+import msgspec
+from pydantic import Field, SecretStr
+
+from gateway.domain.change_log import Observation
+from gateway.providers.base.settings import AccountSettings
+
+T = TypeVar("T")
+
+MAX_NAME: Final = 255
+"""The longest dedupe key or event type, in characters."""
+
+_NAME: Final = re.compile(rf"[!-~]{{1,{MAX_NAME}}}")
+
+EventTime = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time in a payload, always with its offset from UTC."""
+
+
+class WebhookAccountSettings(AccountSettings):
+    """The settings of an account whose provider sends webhooks."""
+
+    webhook_secret: Annotated[SecretStr, Field(min_length=1)] | None = None
+    """None: webhooks are refused."""
+    webhook_secret_old: Annotated[SecretStr, Field(min_length=1)] | None = None
+    """The secret before, while it is being rotated."""
+
+    @property
+    def webhook_secrets(self) -> Sequence[str]:
+        """Every accepted secret, the current one first; empty without a current one."""
+        if self.webhook_secret is None:
+            return ()
+        secrets = (self.webhook_secret, self.webhook_secret_old)
+        return [each.get_secret_value() for each in secrets if each is not None]
+
+
+class InvalidWebhook(Exception):
+    """The body is not the documented default payload. The message holds nothing of the body."""
+
+
+class WebhookRequest(NamedTuple):
+    """A webhook as it was received."""
+
+    event_type: str | None
+    """From the URL; None without one."""
+    headers: Mapping[str, str]
+    """By their names in lower case."""
+    body: bytes
+
+
+class WebhookEvent(NamedTuple):
+    """What identifies and orders one webhook."""
+
+    type: str
+    dedupe_key: str
+    """Equal for every delivery of the same event."""
+    occurred_at: datetime | None
+    """The provider's time of the event."""
+    needs_confirmation: bool = False
+    """The payload alone does not prove the event: one live read has to confirm it."""
+
+
+@runtime_checkable
+class ReceivesWebhooks(Protocol):
+    """The provider sends signed webhooks."""
+
+    @property
+    def has_webhook_secret(self) -> bool:
+        """Whether webhooks are set up; without a secret none is accepted."""
+
+    def verify_webhook(self, request: WebhookRequest, now: datetime) -> str | None:
+        """Return which form of the body the signature is of; None: it is not valid.
+
+        Also None for an event type in the URL that the provider does not have.
+        """
+
+    def webhook_event(self, request: WebhookRequest) -> WebhookEvent:
+        """Read a verified webhook. Raises `InvalidWebhook`."""
+
+    def webhook_observations(
+        self, event_type: str, occurred_at: datetime | None, body: bytes
+    ) -> Sequence[Observation]:
+        """Return what an event says; nothing for one that does not concern segments.
+
+        Raises `InvalidWebhook`.
+        """
+
+
+def read_payload(body: bytes, form: type[T]) -> T:
+    """Decode a payload. Raises `InvalidWebhook`."""
+    try:
+        return msgspec.json.decode(body, type=form)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        # msgspec's messages have paths and types, never values.
+        reason = str(error) if isinstance(error, msgspec.ValidationError) else "it is not JSON"
+        raise InvalidWebhook(f"This is not the documented default payload: {reason}.") from error
+
+
+def checked_name(text: Any, what: str) -> str:
+    """Return an id or a type that can be stored. Raises `InvalidWebhook`."""
+    if not isinstance(text, str) or not _NAME.fullmatch(text):
+        raise InvalidWebhook(f"{what} is not 1 to {MAX_NAME} printable ASCII characters.")
+    return text
