@@ -1,1 +1,1 @@
-"""What can be changed: the logic of each mutation, from the checked input to its receipt."""
+"""The logic of mutations, from the checked input to the receipt."""

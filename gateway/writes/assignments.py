@@ -1,4 +1,4 @@
-"""Writes of assignments and items: who and what belongs to a segment."""
+"""Mutations of assignments and items: the customers and items of a segment."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -16,115 +16,120 @@ from gateway.writes.bulk import WRITTEN, errors_of
 from gateway.writes.dispatch import UserErrors, WriteDispatcher, failed_row
 from gateway.writes.existing_assignments import existing_assignment, existing_assignments
 from gateway.writes.receipts import (
-    AssignmentFacts,
     AssignmentReceipt,
     AssignmentRow,
     AssignmentsReceipt,
     ItemRow,
     ItemsReceipt,
+    WrittenAssignment,
 )
 
 
 class AssignmentWrites:
-    """What can be done about who and what is in a segment."""
+    """Mutations of a segment's customers and items."""
 
-    def __init__(self, desk: WriteDispatcher) -> None:
-        """Work at this desk."""
-        self._desk = desk
+    def __init__(self, dispatcher: WriteDispatcher) -> None:
+        """Send writes with this dispatcher."""
+        self._dispatcher = dispatcher
 
-    async def create(self, segment: Ref, who: Assignee, field: str) -> AssignmentReceipt:
-        """Put a customer into a segment, unless they are in; `field` names it in the input."""
-        chosen = self._desk.provider(segment.provider, field)
-        adapter = self._desk.wanted(chosen, AssignsCustomers, "ASSIGNMENT_CREATE", field)
-        ref = reference(segment, who)
-        existing = await existing_assignment(self._desk, chosen, ref)
+    async def create(self, segment: Ref, assignee: Assignee, field: str) -> AssignmentReceipt:
+        """Assign a customer unless they are assigned; `field` is the input's name of `segment`."""
+        provider = self._dispatcher.provider(segment.provider, field)
+        adapter = self._dispatcher.adapter(provider, AssignsCustomers, "ASSIGNMENT_CREATE", field)
+        ref = reference(segment, assignee)
+        existing = await existing_assignment(self._dispatcher, provider, ref)
         if existing is not None:
-            return AssignmentReceipt(assignment=facts(existing))
-        await self._desk.send(chosen, adapter.assign(segment.key, who))
+            return AssignmentReceipt(assignment=written_assignment(existing))
+        await self._dispatcher.send(provider, adapter.assign(segment.key, assignee))
         answered_at = datetime.now(UTC)
-        found = await settled(self._desk.loaders.assignment.load(ref))
-        version = version_of(found) if isinstance(found, Assignment) else None
-        await self._desk.settle(
+        assignment = await settled(self._dispatcher.loaders.assignment.load(ref))
+        version = version_of(assignment) if isinstance(assignment, Assignment) else None
+        await self._dispatcher.settle(
             [observations.assignment(ref, ChangeKind.ENTERED, version, answered_at)]
         )
-        if isinstance(found, Assignment):
-            return AssignmentReceipt(assignment=facts(found))
-        return AssignmentReceipt(assignment=made(ref))
+        if isinstance(assignment, Assignment):
+            return AssignmentReceipt(assignment=written_assignment(assignment))
+        return AssignmentReceipt(assignment=unread_assignment(ref))
 
-    async def delete(self, segment: Ref, who: Assignee, field: str) -> AssignmentReceipt:
-        """Take a customer out of a segment; `field` is where the caller named it."""
-        chosen = self._desk.provider(segment.provider, field)
-        adapter = self._desk.wanted(chosen, AssignsCustomers, "ASSIGNMENT_DELETE", field)
-        await self._desk.send(chosen, adapter.unassign(segment.key, who))
-        left = (await self._left(chosen, segment, [who])).get(who)
-        if left is not None:
-            raise UserErrors(left)
-        ref = reference(segment, who)
-        await self._desk.settle([observations.assignment(ref, ChangeKind.LEFT)])
+    async def delete(self, segment: Ref, assignee: Assignee, field: str) -> AssignmentReceipt:
+        """Remove a customer from a segment; `field` is the input's name of `segment`."""
+        provider = self._dispatcher.provider(segment.provider, field)
+        adapter = self._dispatcher.adapter(provider, AssignsCustomers, "ASSIGNMENT_DELETE", field)
+        await self._dispatcher.send(provider, adapter.unassign(segment.key, assignee))
+        error = (await self._still_assigned(provider, segment, [assignee])).get(assignee)
+        if error is not None:
+            raise UserErrors(error)
+        ref = reference(segment, assignee)
+        await self._dispatcher.settle([observations.assignment(ref, ChangeKind.LEFT)])
         return AssignmentReceipt(deleted=ref)
 
-    async def _left(
-        self, provider: Provider, segment: Ref, gone: Sequence[Assignee]
+    async def _still_assigned(
+        self, provider: Provider, segment: Ref, removed: Sequence[Assignee]
     ) -> Mapping[Assignee, UserError]:
-        """Say who is in a segment still, though the provider answered that they are not.
+        """Return an error for each assignee who is still in a segment after a removal.
 
-        It says so, too, of an assignment that never was: of a customer who is in the segment
-        through legal entities. Where it cannot be looked at again, its answer is believed.
+        Emporix also reports success for an assignment that never existed, such as that of a
+        customer who is in the segment through legal entities. If the assignments cannot be read
+        again, its reply is believed.
         """
-        if not gone or not provider.offers(ListsAssignmentsOfCustomers):
+        if not removed or not provider.offers(ListsAssignmentsOfCustomers):
             return {}
-        customers = tuple(dict.fromkeys(who.customer for who in gone))
-        rows = await settled(self._desk.loaders.within(provider, segment.key, customers))
+        customers = tuple(dict.fromkeys(assignee.customer for assignee in removed))
+        rows = await settled(self._dispatcher.loaders.within(provider, segment.key, customers))
         if isinstance(rows, GatewayError):
             return {}
-        through: dict[str, list[str]] = {}
-        there = {row.ref for row in rows}
+        legal_entities: dict[str, list[str]] = {}
+        refs = {row.ref for row in rows}
         for row in rows:
             if row.ref.legal_entity is not None:
-                through.setdefault(row.ref.customer, []).append(row.ref.legal_entity)
-        left = {}
-        for who in gone:
-            entities = through.get(who.customer, ())
-            if reference(segment, who) in there:
-                text, reason = "The customer is in the segment still.", Reason.PROVIDER_FAILED
-            elif who.legal_entity is None and entities:
-                named = ", ".join(sorted(entities))
+                legal_entities.setdefault(row.ref.customer, []).append(row.ref.legal_entity)
+        errors = {}
+        for assignee in removed:
+            entities = legal_entities.get(assignee.customer, ())
+            if reference(segment, assignee) in refs:
+                text, reason = "The customer is still in the segment.", Reason.PROVIDER_FAILED
+            elif assignee.legal_entity is None and entities:
+                names = ", ".join(sorted(entities))
                 text = (
-                    f"The customer is in the segment through legal entities: name one of {named}."
+                    f"The customer is in the segment through legal entities: name one of {names}."
                 )
                 reason = Reason.NOT_FOUND
             else:
                 continue
-            left[who] = UserError(
-                text, reason, ("legalEntityId",), provider.key, self._desk.request_id
+            errors[assignee] = UserError(
+                text, reason, ("legalEntityId",), provider.key, self._dispatcher.request_id
             )
-        return left
+        return errors
 
     async def create_many(
         self, segment: Ref, rows: Sequence[Assignee | UserError]
     ) -> AssignmentsReceipt:
-        """Put customers into a segment; a row that is an error or assigned already is not sent."""
-        chosen = self._desk.provider(segment.provider, "segmentId")
-        adapter = self._desk.wanted(chosen, AssignsCustomers, "ASSIGNMENT_CREATE", "segmentId")
+        """Assign customers; a row that is an error or already assigned is not sent."""
+        provider = self._dispatcher.provider(segment.provider, "segmentId")
+        adapter = self._dispatcher.adapter(
+            provider, AssignsCustomers, "ASSIGNMENT_CREATE", "segmentId"
+        )
         good = {
             index: reference(segment, row)
             for index, row in enumerate(rows)
             if isinstance(row, Assignee)
         }
-        existing = await existing_assignments(self._desk, chosen, segment, list(good.values()))
+        existing = await existing_assignments(
+            self._dispatcher, provider, segment, list(good.values())
+        )
         new = [
             Assignee(ref.customer, ref.legal_entity)
             for ref in good.values()
             if ref not in existing
         ]
         written = iter(
-            await self._desk.rows(
-                chosen,
+            await self._dispatcher.send_batches(
+                provider,
                 new,
                 adapter.rows_per_call,
                 lambda part: adapter.assign_many(segment.key, part),
-                lambda who, result: (
-                    observations.assignment(reference(segment, who), ChangeKind.ENTERED)
+                lambda assignee, result: (
+                    observations.assignment(reference(segment, assignee), ChangeKind.ENTERED)
                     if result.outcome in WRITTEN
                     else None
                 ),
@@ -134,16 +139,16 @@ class AssignmentWrites:
         for index, ref in good.items():
             assignment = existing.get(ref)
             if isinstance(assignment, Assignment):
-                result, shown = RowResult(Outcome.UPDATED), facts(assignment)
+                result, now = RowResult(Outcome.UPDATED), written_assignment(assignment)
             elif assignment is not None:
-                result, shown = failed_row(assignment, self._desk.request_id), None
+                result, now = failed_row(assignment, self._dispatcher.request_id), None
             else:
                 result = next(written)
-                shown = made(ref) if result.outcome in WRITTEN else None
+                now = unread_assignment(ref) if result.outcome in WRITTEN else None
             done[index] = AssignmentRow(
                 index=index,
                 outcome=result.outcome,
-                assignment=shown,
+                assignment=now,
                 errors=errors_of(result, "assignments", index),
             )
         return AssignmentsReceipt(rows=joined(rows, done))
@@ -151,104 +156,110 @@ class AssignmentWrites:
     async def delete_many(
         self, segment: Ref, rows: Sequence[Assignee | UserError]
     ) -> AssignmentsReceipt:
-        """Take customers out of a segment; a row that is an error already is not sent."""
-        chosen = self._desk.provider(segment.provider, "segmentId")
-        adapter = self._desk.wanted(chosen, AssignsCustomers, "ASSIGNMENT_DELETE", "segmentId")
+        """Remove customers from a segment; a row that is an error is not sent."""
+        provider = self._dispatcher.provider(segment.provider, "segmentId")
+        adapter = self._dispatcher.adapter(
+            provider, AssignsCustomers, "ASSIGNMENT_DELETE", "segmentId"
+        )
         good = [(index, row) for index, row in enumerate(rows) if isinstance(row, Assignee)]
-        found = await self._desk.rows(
-            chosen,
-            [who for _, who in good],
+        results = await self._dispatcher.send_batches(
+            provider,
+            [assignee for _, assignee in good],
             adapter.rows_per_call,
             lambda part: adapter.unassign_many(segment.key, part),
         )
-        gone = [
-            who
-            for (_, who), result in zip(good, found, strict=True)
+        removed = [
+            assignee
+            for (_, assignee), result in zip(good, results, strict=True)
             if result.outcome is Outcome.DELETED
         ]
         answered_at = datetime.now(UTC)
-        left = await self._left(chosen, segment, gone)
+        errors = await self._still_assigned(provider, segment, removed)
         kind = ChangeKind.LEFT
-        await self._desk.settle(
+        await self._dispatcher.settle(
             [
-                observations.assignment(reference(segment, who), kind, occurred_at=answered_at)
-                for who in gone
-                if who not in left
+                observations.assignment(
+                    reference(segment, assignee), kind, occurred_at=answered_at
+                )
+                for assignee in removed
+                if assignee not in errors
             ]
         )
-        found = [
-            RowResult(Outcome.FAILED, error=left[who]) if who in left else result
-            for (_, who), result in zip(good, found, strict=True)
+        results = [
+            RowResult(Outcome.FAILED, error=errors[assignee]) if assignee in errors else result
+            for (_, assignee), result in zip(good, results, strict=True)
         ]
         done = {
             index: AssignmentRow(
                 index=index,
                 outcome=result.outcome,
-                deleted=reference(segment, who) if result.outcome is Outcome.DELETED else None,
+                deleted=reference(segment, assignee)
+                if result.outcome is Outcome.DELETED
+                else None,
                 errors=errors_of(result, "assignments", index),
             )
-            for (index, who), result in zip(good, found, strict=True)
+            for (index, assignee), result in zip(good, results, strict=True)
         }
         return AssignmentsReceipt(rows=joined(rows, done))
 
     async def assign_items(
         self, segment: Ref, items: Sequence[tuple[ItemKind, str]]
     ) -> ItemsReceipt:
-        """Put items into a segment."""
+        """Add items to a segment."""
         return await self._items(segment, items, "assign_items")
 
     async def unassign_items(
         self, segment: Ref, items: Sequence[tuple[ItemKind, str]]
     ) -> ItemsReceipt:
-        """Take items out of a segment."""
+        """Remove items from a segment."""
         return await self._items(segment, items, "unassign_items")
 
     async def _items(
         self, segment: Ref, items: Sequence[tuple[ItemKind, str]], method: str
     ) -> ItemsReceipt:
-        chosen = self._desk.provider(segment.provider, "segmentId")
-        adapter = self._desk.wanted(chosen, AssignsItems, "ITEM_ASSIGN", "segmentId")
+        provider = self._dispatcher.provider(segment.provider, "segmentId")
+        adapter = self._dispatcher.adapter(provider, AssignsItems, "ITEM_ASSIGN", "segmentId")
         write = getattr(adapter, method)
         done: dict[int, ItemRow] = {}
 
-        async def of(kind: ItemKind) -> None:
-            places = [index for index, (each, _) in enumerate(items) if each is kind]
-            found = await self._desk.rows(
-                chosen,
-                [items[index][1] for index in places],
+        async def send(kind: ItemKind) -> None:
+            indices = [index for index, (each, _) in enumerate(items) if each is kind]
+            results = await self._dispatcher.send_batches(
+                provider,
+                [items[index][1] for index in indices],
                 adapter.rows_per_call,
                 lambda part: write(segment.key, kind, part),
             )
-            for index, result in zip(places, found, strict=True):
+            for index, result in zip(indices, results, strict=True):
                 errors = errors_of(result, "items", index)
                 done[index] = ItemRow(index=index, outcome=result.outcome, errors=errors)
 
-        await asyncio.gather(*(of(kind) for kind in dict.fromkeys(kind for kind, _ in items)))
+        await asyncio.gather(*(send(kind) for kind in dict.fromkeys(kind for kind, _ in items)))
         if any(row.outcome not in {Outcome.FAILED, Outcome.UNKNOWN} for row in done.values()):
-            await self._desk.settle([observations.segment(segment, ChangeKind.UPDATED)])
+            await self._dispatcher.settle([observations.segment(segment, ChangeKind.UPDATED)])
         return ItemsReceipt(rows=tuple(done[index] for index in sorted(done)))
 
 
-def reference(segment: Ref, who: Assignee) -> AssignmentRef:
+def reference(segment: Ref, assignee: Assignee) -> AssignmentRef:
     """Return the reference of an assignment."""
-    return AssignmentRef(segment.provider, segment.key, who.customer, who.legal_entity)
+    return AssignmentRef(segment.provider, segment.key, assignee.customer, assignee.legal_entity)
 
 
-def made(ref: AssignmentRef) -> AssignmentFacts:
-    """Return what is known of an assignment that was just made and not read again."""
-    return AssignmentFacts(ref=ref, kind=AssignmentKind.MANUAL, is_partial=True)
+def unread_assignment(ref: AssignmentRef) -> WrittenAssignment:
+    """Return a new assignment that was not read back."""
+    return WrittenAssignment(ref=ref, kind=AssignmentKind.MANUAL, is_partial=True)
 
 
-def facts(assignment: Assignment) -> AssignmentFacts:
-    """Return what a receipt keeps of an assignment."""
-    told = {name: getattr(assignment, name) for name in AssignmentFacts.__struct_fields__}
-    return AssignmentFacts(**told)
+def written_assignment(assignment: Assignment) -> WrittenAssignment:
+    """Return the part of an assignment that a receipt stores."""
+    names = WrittenAssignment.__struct_fields__
+    return WrittenAssignment(**{name: getattr(assignment, name) for name in names})
 
 
 def joined(
     rows: Sequence[Assignee | UserError], done: dict[int, AssignmentRow]
 ) -> tuple[AssignmentRow, ...]:
-    """Return the rows that were sent and those that were not, in the order of the input."""
+    """Join the rows that were sent with those that were not, in the order of the input."""
     return tuple(
         AssignmentRow(
             index=index,

@@ -31,9 +31,9 @@ class Step(NamedTuple):
 class AssignmentDiff:
     """Replaces at one provider: reads what customers have, adds what is missing, then removes."""
 
-    def __init__(self, desk: WriteDispatcher, provider: Provider) -> None:
-        """Work at this desk with this provider."""
-        self._desk = desk
+    def __init__(self, dispatcher: WriteDispatcher, provider: Provider) -> None:
+        """Work at this dispatcher with this provider."""
+        self._dispatcher = dispatcher
         self._provider = provider
         self._adapter = provider.require(AssignsCustomers, "ASSIGNMENT_REPLACE")
         self._places = asyncio.Semaphore(AT_ONCE)
@@ -44,7 +44,7 @@ class AssignmentDiff:
         """Replace, some customers side by side; return what became of each."""
         told = await asyncio.gather(*(self._replaced(entry) for entry in entries))
         done = (self._done.get(entry.customer, ()) for entry in entries)
-        await self._desk.settle([each for steps in done for each in steps])
+        await self._dispatcher.settle([each for steps in done for each in steps])
         return {entry.customer: each for entry, each in zip(entries, told, strict=True)}
 
     async def _replaced(self, entry: ReplacementEntry) -> RowOutcome:
@@ -61,7 +61,7 @@ class AssignmentDiff:
     async def _brought(self, customer: str, wanted: set[str]) -> RowOutcome:
         has = await self._read(customer)
         if isinstance(has, GatewayError):
-            self._desk.note_unsent()
+            self._dispatcher.note_unsent()
             return RowOutcome(NOT_UPDATED, (self._error(str(has), Reason.PROVIDER_FAILED),))
         if has is None:
             text = "There is no such customer."
@@ -91,7 +91,7 @@ class AssignmentDiff:
         """Take a customer out of what they are in through legal entities, one by one."""
         steps: list[Step] = []
         for row in left:
-            found = await settled(self._desk.loaders.each_within(self._provider, row))
+            found = await settled(self._dispatcher.loaders.each_within(self._provider, row))
             if isinstance(found, GatewayError):
                 return self._verified(found, wanted)
             steps += [Step(REMOVE, row.ref.segment, assignee_of(each)) for each in found]
@@ -112,7 +112,7 @@ class AssignmentDiff:
 
     async def _read(self, customer: str) -> Sequence[Assignment] | GatewayError | None:
         ref = Ref(self._provider.key, customer)
-        return await settled(self._desk.loaders.assignments_of.load(ref))
+        return await settled(self._dispatcher.loaders.assignments_of.load(ref))
 
     async def _take(self, step: Step) -> None:
         ref = AssignmentRef(
@@ -120,10 +120,14 @@ class AssignmentDiff:
         )
         done = self._done.setdefault(step.who.customer, [])
         if step.verb == ADD:
-            await self._desk.send(self._provider, self._adapter.assign(step.segment, step.who))
+            await self._dispatcher.send(
+                self._provider, self._adapter.assign(step.segment, step.who)
+            )
             done.append(observations.assignment(ref, ChangeKind.ENTERED))
         else:
-            await self._desk.send(self._provider, self._adapter.unassign(step.segment, step.who))
+            await self._dispatcher.send(
+                self._provider, self._adapter.unassign(step.segment, step.who)
+            )
             left = sum(each.is_stock or each.kind is ChangeKind.LEFT for each in done)
             done.insert(left, observations.assignment(ref, ChangeKind.LEFT))
 
@@ -162,7 +166,7 @@ class AssignmentDiff:
 
     def _error(self, text: str, reason: Reason, *field: str) -> UserError:
         was_called = reason is not Reason.UNSUPPORTED
-        request_id = self._desk.request_id if was_called else None
+        request_id = self._dispatcher.request_id if was_called else None
         return UserError(text, reason, field or None, self._provider.key, request_id)
 
 

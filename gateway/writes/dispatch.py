@@ -1,4 +1,4 @@
-"""What all writes share: finding the provider, sending, turning refusals into user errors."""
+"""Send writes to providers, and turn their refusals into user errors."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -34,29 +34,29 @@ P = TypeVar("P")
 R = TypeVar("R")
 
 LARGEST_BATCH = 8 * 1024 * 1024
-"""Bytes of the rows of one call: below the 10 MB that Emporix takes (standard-practices)."""
+"""The most bytes of one call's rows: Emporix accepts 10 MB (standard-practices)."""
 
 MOST_RESOLVED = 100
-"""Members of a new segment that are looked up, each by a call."""
+"""The most members of a new segment that are looked up, each with a call."""
 
 AT_ONCE = 8
-"""Calls of one bulk under way: so that a long one leaves places for others."""
+"""The most concurrent calls of one bulk write, so that others can be sent meanwhile."""
 
 
 ANONYMOUS = "anonymous"
 
 
 class UserErrors(GatewayError):
-    """The caller's mistakes: the write ends here, with user errors and nothing sent."""
+    """The caller's mistakes: nothing was written, and the payload reports the user errors."""
 
     def __init__(self, *errors: UserError) -> None:
-        """Keep all of them."""
+        """Join their messages."""
         self.errors = errors
         super().__init__("; ".join(error.message for error in errors))
 
 
 class WriteDispatcher:
-    """Where the writes of one request meet the providers."""
+    """Sends the writes of one request to the providers."""
 
     def __init__(
         self,
@@ -71,43 +71,43 @@ class WriteDispatcher:
         self._scope = scope
         self.loaders = loaders
         self.key_claim: str | None = None
-        """Names the run of the idempotency key that is at work, if one is."""
+        """The claim of the current run, if the request has an idempotency key."""
 
     @property
     def counts(self) -> WriteCounts:
-        """How the calls of this request that write have ended so far."""
+        """The results of this request's write calls so far."""
         return self._scope.writes or NO_WRITES
 
     def note_unsent(self) -> None:
-        """Take in a write that came to nothing before its call was made."""
+        """Count a write that failed before its call was sent."""
         self._scope.note_write(acted=False, answered=False)
 
     @property
     def request_id(self) -> str:
-        """What finds this request in the log."""
+        """The request's id in the log."""
         return self._scope.request_id
 
     @property
     def owner(self) -> str:
-        """Whose idempotency keys these are: the caller's; who has no credentials shares them.
+        """The owner of the idempotency keys: the caller; anonymous callers share one.
 
-        The address would not do: it may be another when a client repeats a request.
+        An address would not do: it may change before a client repeats a request.
         """
         caller = self._scope.caller.id
         return ANONYMOUS if caller.partition(":")[0] == ANONYMOUS else caller
 
     def provider(self, key: str, *field: str, known: Sequence[UserError] = ()) -> Provider:
-        """Return a provider; `field` is where the caller named it.
+        """Return a provider; `field` is the input field that names it.
 
-        `known` are the caller's other mistakes, to be told with this one.
+        Raises `UserErrors` with `known`, the caller's other mistakes, if there is none.
         """
-        found = self._providers.get(key)
-        if found is None:
-            told = UserError(f"No provider has the key {key!r}.", Reason.INVALID, field or None)
-            raise UserErrors(told, *known)
-        return found
+        provider = self._providers.get(key)
+        if provider is None:
+            error = UserError(f"No provider has the key {key!r}.", Reason.INVALID, field or None)
+            raise UserErrors(error, *known)
+        return provider
 
-    def wanted(
+    def adapter(
         self,
         provider: Provider,
         protocol: type[P],
@@ -115,18 +115,18 @@ class WriteDispatcher:
         *field: str,
         known: Sequence[UserError] = (),
     ) -> P:
-        """Return the adapter as this protocol, or refuse what the provider cannot do."""
+        """Return the adapter as this protocol. Raises `UserErrors` if it does not support it."""
         try:
             return provider.require(protocol, operation)
         except Unsupported as error:
-            told = UserError(str(error), Reason.UNSUPPORTED, field or None, provider.key)
-            raise UserErrors(told, *known) from error
+            problem = UserError(str(error), Reason.UNSUPPORTED, field or None, provider.key)
+            raise UserErrors(problem, *known) from error
 
     async def send(self, provider: Provider, exchange: Exchange[T]) -> T:
-        """Make a call that writes; afterwards nothing read before it is believed.
+        """Send a call that writes, and invalidate everything that was read before.
 
-        A refusal of the provider becomes `UserErrors`; any other failure is raised as it is, with
-        `was_sent` False when the provider says that it did nothing.
+        A provider's refusal is raised as `UserErrors`, any other failure as it is, with
+        `was_sent` False if the provider reports that it did nothing.
         """
 
         def read(reply: Reply) -> T:
@@ -150,7 +150,7 @@ class WriteDispatcher:
         finally:
             self._scope.note_write(acted=acted, answered=answered)
             self.invalidate(provider)
-            if is_unknown:  # other processes must not believe what they read before either
+            if is_unknown:  # other processes must invalidate what they read, too
                 await self.settle([touched(provider.key)])
 
     def invalidate(self, provider: Provider) -> None:
@@ -159,22 +159,22 @@ class WriteDispatcher:
         provider.invalidate()
 
     async def settle(self, observations: Sequence[Observation]) -> None:
-        """Append to the change log what a write came to.
+        """Append a write's observations to the change log.
 
-        Where the store fails, the write is answered all the same, and this is tried again
-        without its caller.
+        If the store fails, the write succeeds all the same, and appending is repeated in the
+        background.
         """
         if observations:
             deadline = self._scope.deadline
             await self._changes.settle(observations, deadline, deadline + LEASE.total_seconds())
 
     def report(self, error: GatewayError) -> None:
-        """Log why the record failed, once for this request."""
+        """Log why the store failed, once for this request."""
         if isinstance(error, StoreFailed) and self._scope.is_first_report("", StoreFailed):
             report(error, self._scope.request_id)
 
     async def current(self, ref: Ref) -> Segment | None:
-        """Read the segment that is to be changed. A failure says that nothing was written."""
+        """Read the segment that is to be changed. `was_sent` of a failure is False."""
         try:
             return await self.loaders.segment.load(ref)
         except ProviderError as error:
@@ -182,9 +182,9 @@ class WriteDispatcher:
             raise not_sent(error) from error
 
     async def resolved(self, provider: Provider, draft: SegmentDraft) -> SegmentDraft:
-        """Return a draft whose members have the key that the provider makes a segment of.
+        """Replace the members' external ids with the provider's own keys.
 
-        Raises `UserErrors` for members that it does not know, and for more than may be looked up.
+        Raises `UserErrors` for unknown members, and for more than `MOST_RESOLVED`.
         """
         if not provider.offers(ResolvesMembers):
             return draft
@@ -195,30 +195,32 @@ class WriteDispatcher:
                 UserError(text, Reason.LIMIT_EXCEEDED, ("customerExternalIds",), provider.key)
             )
         refs = [Ref(provider.key, name) for name in names]
-        own = dict(zip(names, await self._customers(refs), strict=True))
-        unknown = [name for name, customer in own.items() if customer is None]
+        by_name = dict(zip(names, await self._customers(refs), strict=True))
+        unknown = [name for name, customer in by_name.items() if customer is None]
         if unknown:
             text = f"The provider does not know {len(unknown)} of the customers: {unknown[0]!r} …"
             raise UserErrors(
                 UserError(text, Reason.NOT_FOUND, ("customerExternalIds",), provider.key)
             )
-        keys = {name: customer.ref.key for name, customer in own.items() if customer is not None}
+        keys = {
+            name: customer.ref.key for name, customer in by_name.items() if customer is not None
+        }
         members = dict.fromkeys(keys.get(each, each) for each in draft.customers or ())
         return msgspec.structs.replace(draft, customers=tuple(members)) if keys else draft
 
     async def _customers(self, refs: Sequence[Ref]) -> Sequence[Customer | None]:
-        """Read customers before a write. A failure says that nothing was written."""
-        found: list[Customer | None] = []
-        for each in await self.loaders.customer.load_results(refs):
-            if isinstance(each, ProviderError):
+        """Read customers before a write. `was_sent` of a failure is False."""
+        customers: list[Customer | None] = []
+        for result in await self.loaders.customer.load_results(refs):
+            if isinstance(result, ProviderError):
                 self.note_unsent()
-                raise not_sent(each) from each
-            if isinstance(each, GatewayError):
-                raise each
-            found.append(each)
-        return found
+                raise not_sent(result) from result
+            if isinstance(result, GatewayError):
+                raise result
+            customers.append(result)
+        return customers
 
-    async def rows(
+    async def send_batches(
         self,
         provider: Provider,
         rows: Sequence[T],
@@ -226,49 +228,49 @@ class WriteDispatcher:
         exchange: Callable[[Sequence[T]], Exchange[Sequence[RowResult]]],
         observe: Callable[[T, RowResult], Observation | None] | None = None,
     ) -> Sequence[RowResult]:
-        """Write rows in the provider's batches, some side by side; one result a row, in order.
+        """Write rows in batches, `AT_ONCE` at a time; return a result for each row, in order.
 
-        What fails a whole batch stands in its rows, and spoils no other batch. `observe` returns
-        what a row changed; the change log gets it batch by batch.
+        The failure of a batch is the result of its rows only. `observe` returns what a row
+        changed; it is appended to the change log batch by batch.
         """
-        places = asyncio.Semaphore(AT_ONCE)
+        limit = asyncio.Semaphore(AT_ONCE)
 
-        async def batch(part: Sequence[T]) -> Sequence[RowResult]:
+        async def send_batch(batch: Sequence[T]) -> Sequence[RowResult]:
             try:
-                async with places:
-                    results = await self.send(provider, exchange(part))
+                async with limit:
+                    results = await self.send(provider, exchange(batch))
             except (UserErrors, ProviderError) as error:
-                return [failed_row(error, self.request_id)] * len(part)
+                return [failed_row(error, self.request_id)] * len(batch)
             if observe is not None:
-                seen = map(observe, part, results)
-                await self.settle([each for each in seen if each is not None])
+                observed = map(observe, batch, results)
+                await self.settle([each for each in observed if each is not None])
             return results
 
-        found = await asyncio.gather(*(batch(part) for part in batches(rows, per_call)))
-        return [traced(row, self.request_id) for part in found for row in part]
+        results = await asyncio.gather(*(send_batch(batch) for batch in batches(rows, per_call)))
+        return [traced(row, self.request_id) for batch in results for row in batch]
 
-    async def singly(
+    async def send_rows(
         self, rows: Sequence[T], write: Callable[[T], Awaitable[RowResult]]
     ) -> Sequence[RowResult]:
-        """Write rows by single calls, some side by side under the provider's bound."""
-        places = asyncio.Semaphore(AT_ONCE)
+        """Write each row with its own call, `AT_ONCE` at a time."""
+        limit = asyncio.Semaphore(AT_ONCE)
 
         async def one(row: T) -> RowResult:
             try:
-                async with places:
+                async with limit:
                     return await write(row)
             except (UserErrors, ProviderError) as error:
                 return failed_row(error, self.request_id)
 
         return await asyncio.gather(*(one(row) for row in rows))
 
-    async def written(self, refs: Sequence[Ref]) -> Mapping[Ref, Segment]:
-        """Read segments again after a write, as far as they can be read, with their documents."""
-        found = await asyncio.gather(
+    async def read_back(self, refs: Sequence[Ref]) -> Mapping[Ref, Segment]:
+        """Read segments again after a write; leave out those that cannot be read."""
+        results = await asyncio.gather(
             *(self.loaders.segment.load(ref) for ref in refs), return_exceptions=True
         )
         segments = {}
-        for ref, segment in zip(refs, found, strict=True):
+        for ref, segment in zip(refs, results, strict=True):
             if isinstance(segment, Segment) and segment.raw is not None:
                 segments[ref] = segment
             elif isinstance(segment, BaseException) and not isinstance(segment, GatewayError):
@@ -277,7 +279,7 @@ class WriteDispatcher:
 
 
 def user_error(error: Refused, request_id: str) -> UserError:
-    """Return a provider's refusal as the caller sees it."""
+    """Return the user error for a provider's refusal."""
     refusal = error.refusal or Refusal(Reason.PROVIDER_REFUSED.value, str(error))
     return UserError(
         refusal.message, Reason(refusal.reason), refusal.field, error.provider, request_id
@@ -292,7 +294,7 @@ def not_sent(error: ProviderError) -> ProviderError:
 
 
 def traced(row: RowResult, request_id: str) -> RowResult:
-    """Return a row that the provider answered, its error with what finds it in the log."""
+    """Add the request's id to the error of a row that has none."""
     if row.error is None or row.error.request_id is not None:
         return row
     error = msgspec.structs.replace(row.error, request_id=request_id)
@@ -300,22 +302,22 @@ def traced(row: RowResult, request_id: str) -> RowResult:
 
 
 def failed_row(error: UserErrors | ProviderError, request_id: str) -> RowResult:
-    """Return what a failed call means for one of its rows."""
+    """Return the result of each row of a failed call."""
     if isinstance(error, UserErrors):
         return RowResult(Outcome.FAILED, error=error.errors[0])
-    told = UserError(str(error), Reason.PROVIDER_FAILED, None, error.provider, request_id)
-    return RowResult(Outcome.UNKNOWN if error.was_sent else Outcome.FAILED, error=told)
+    problem = UserError(str(error), Reason.PROVIDER_FAILED, None, error.provider, request_id)
+    return RowResult(Outcome.UNKNOWN if error.was_sent else Outcome.FAILED, error=problem)
 
 
 def batches(rows: Sequence[T], per_call: int) -> Sequence[Sequence[T]]:
-    """Cut rows into batches of at most `per_call`, and of a size that a provider takes."""
-    cut: list[list[T]] = []
+    """Split rows into batches of at most `per_call` rows and `LARGEST_BATCH` bytes."""
+    parts: list[list[T]] = []
     size = LARGEST_BATCH
     for row in rows:
-        weight = len(msgspec.json.encode(row, enc_hook=str))
-        if size + weight > LARGEST_BATCH or len(cut[-1]) == per_call:
-            cut.append([])
+        row_size = len(msgspec.json.encode(row, enc_hook=str))
+        if size + row_size > LARGEST_BATCH or len(parts[-1]) == per_call:
+            parts.append([])
             size = 0
-        cut[-1].append(row)
-        size += weight
-    return cut
+        parts[-1].append(row)
+        size += row_size
+    return parts

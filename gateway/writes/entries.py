@@ -1,4 +1,4 @@
-"""The entries of a replacement, one customer each, and what becomes of them."""
+"""The entries of a replacement, one for each customer, and their outcomes."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,26 +15,26 @@ UNKNOWN = "UNKNOWN"
 
 
 class ReplacementEntry(msgspec.Struct, frozen=True):
-    """What one customer is to have: as pairs or as segments; neither clears."""
+    """A customer's new segments, as pairs or as refs; without either the customer has none."""
 
     customer: str
     tags: tuple[Tag, ...] | None = None
     segments: tuple[Ref, ...] | None = None
     errors: tuple[UserError, ...] = ()
-    """What is wrong with the entry by itself; such an entry is not sent."""
+    """Mistakes in the entry; such an entry is not sent."""
 
-    def strangers(self, provider: str) -> tuple[UserError, ...]:
+    def foreign_segments(self, provider: str) -> tuple[UserError, ...]:
         """Return an error for each segment of another provider than this one."""
-        told = f"This is no segment of provider {provider!r}."
+        message = f"This is not a segment of provider {provider!r}."
         return tuple(
-            UserError(told, Reason.INVALID, ("segmentIds", str(place)), provider)
-            for place, ref in enumerate(self.segments or ())
+            UserError(message, Reason.INVALID, ("segmentIds", str(index)), provider)
+            for index, ref in enumerate(self.segments or ())
             if ref.provider != provider
         )
 
 
 class RowOutcome(NamedTuple):
-    """What became of an entry; the fields of its errors are below it."""
+    """The outcome of an entry; the paths of its errors start below it."""
 
     outcome: str
     errors: Sequence[UserError] = ()

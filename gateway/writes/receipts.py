@@ -1,7 +1,7 @@
-"""What came of a write, as plain values: shown now, and kept to be shown again.
+"""Receipts: the results of writes, from which payloads are built, now or for a repeated request.
 
-A receipt holds a segment as the provider's own document, so that a repeated request (same
-idempotency key) is answered without asking the provider again.
+A receipt contains a segment as the provider's own document, so that a request that is repeated
+with its idempotency key needs no call to the provider.
 """
 
 from datetime import datetime
@@ -12,30 +12,30 @@ from gateway.domain.entities import AssignmentKind, AssignmentRef, AssignmentSta
 from gateway.domain.mutations import Outcome, UserError
 
 DONE, UNKNOWN = b"1", b"0"
-"""What is kept under a key: the receipt behind the one, or that nobody knows the outcome."""
+"""The first byte of a stored result: `DONE` precedes a receipt, `UNKNOWN` stands alone."""
 
 
 class SegmentReceipt(msgspec.Struct, frozen=True, kw_only=True):
-    """One segment after a write; without `ref` nothing was written."""
+    """One segment after a write; `ref` is None if nothing was written."""
 
     ref: Ref | None = None
     document: bytes | None = None
-    """The segment as the provider has it now; None where it could not be read again …"""
+    """The segment as it was read back; None if that failed."""
     sent: bytes | None = None
-    """… then what was sent, as `DescribesWrites` has it."""
+    """The document that was sent (`DescribesWrites`), if the segment could not be read back."""
     is_new: bool | None = None
     errors: tuple[UserError, ...] = ()
 
 
 class DeletionReceipt(msgspec.Struct, frozen=True, kw_only=True):
-    """The segment that is gone now, if it is."""
+    """The deleted segment; `ref` is None if it was not deleted."""
 
     ref: Ref | None = None
     errors: tuple[UserError, ...] = ()
 
 
 class SegmentRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a bulk of segments, at its place in the caller's input."""
+    """One row of a bulk of segments, with its index in the caller's input."""
 
     index: int
     outcome: Outcome
@@ -53,15 +53,15 @@ class SegmentsReceipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderReceipt(msgspec.Struct, frozen=True, kw_only=True):
-    """Segments as they are ranked now; None when nothing was changed."""
+    """Segments in their new order; `documents` is None if nothing was changed."""
 
     provider: str = ""
     documents: tuple[bytes, ...] | None = None
     errors: tuple[UserError, ...] = ()
 
 
-class AssignmentFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """An assignment as the provider has it now."""
+class WrittenAssignment(msgspec.Struct, frozen=True, kw_only=True):
+    """An assignment after a write."""
 
     ref: AssignmentRef
     legal_entity_name: str | None = None
@@ -74,19 +74,19 @@ class AssignmentFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AssignmentReceipt(msgspec.Struct, frozen=True, kw_only=True):
-    """One assignment after a write, or the one that is gone now."""
+    """One assignment after a write, or the one that was deleted."""
 
-    assignment: AssignmentFacts | None = None
+    assignment: WrittenAssignment | None = None
     deleted: AssignmentRef | None = None
     errors: tuple[UserError, ...] = ()
 
 
 class AssignmentRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a bulk of assignments, at its place in the caller's input."""
+    """One row of a bulk of assignments, with its index in the caller's input."""
 
     index: int
     outcome: Outcome
-    assignment: AssignmentFacts | None = None
+    assignment: WrittenAssignment | None = None
     deleted: AssignmentRef | None = None
     errors: tuple[UserError, ...] = ()
 
@@ -99,7 +99,7 @@ class AssignmentsReceipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ItemRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a bulk of items, at its place in the caller's input."""
+    """One row of a bulk of items, with its index in the caller's input."""
 
     index: int
     outcome: Outcome
@@ -114,7 +114,7 @@ class ItemsReceipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplacementRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one customer's replacement; `outcome` is a value of `ReplaceOutcome`."""
+    """One customer's replacement; `outcome` is a value of `ReplaceOutcome`."""
 
     index: int
     customer: str
@@ -123,11 +123,11 @@ class ReplacementRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PLANNED = ""
-"""The outcome of a row in a plan: it is sent now."""
+"""The outcome of a row that is about to be sent, in a plan."""
 
 
 class ReplacementsPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replacement is about to do, kept so that its key can be settled without it."""
+    """What a replacement will send, stored so that recovery can settle its key."""
 
     provider: str
     rows: tuple[ReplacementRow, ...]

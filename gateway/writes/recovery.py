@@ -32,7 +32,7 @@ OURSELVES = unrestricted_caller("gateway")
 log = structlog.get_logger(__name__)
 
 
-async def recover(providers: Mapping[str, Provider], record: Store) -> int:
+async def recover(providers: Mapping[str, Provider], store: Store) -> int:
     """Repeat every open write that nobody is at, and settle it; return how many customers.
 
     Replacing is idempotent, so it is repeated. No two processes repeat the same one.
@@ -42,16 +42,18 @@ async def recover(providers: Mapping[str, Provider], record: Store) -> int:
     while True:
         deadline = asyncio.get_running_loop().time() + LONGEST_S
         scope = Scope(uuid.uuid4().hex, deadline, OURSELVES)
-        claims = await record.tags.overdue(keys, scope.deadline)
+        claims = await store.tags.overdue(keys, scope.deadline)
         if not claims:
-            await settle_keys(record)
+            await settle_keys(store)
             return count
-        desk = WriteDispatcher(providers, RequestLoaders(providers, scope), scope, record.changes)
+        dispatcher = WriteDispatcher(
+            providers, RequestLoaders(providers, scope), scope, store.changes
+        )
         for claim in claims:
             provider = providers[claim.provider]
             adapter = provider.require(ReplacesTags, "ASSIGNMENT_REPLACE")
             with audit.write(scope, "recovery", targets(claim)) as line:
-                told = await carried_out(desk, provider, adapter, record, claim)
+                told = await carried_out(dispatcher, provider, adapter, store, claim)
                 rows = (
                     ReplacementRow(index=n, customer=who, outcome=each.outcome)
                     for n, (who, each) in enumerate(told.items())
@@ -60,10 +62,10 @@ async def recover(providers: Mapping[str, Provider], record: Store) -> int:
             count += len(claim.rows)
 
 
-async def settle_keys(record: Store) -> None:
+async def settle_keys(store: Store) -> None:
     """Give the idempotency keys of writes that broke off the real results, where all are known."""
-    for run in await record.answers.interrupted():
-        await record.answers.conclude(run.claim, concluded(run.plan, run.outcomes))
+    for run in await store.answers.interrupted():
+        await store.answers.conclude(run.claim, concluded(run.plan, run.outcomes))
 
 
 def targets(claim: LeasedIntent) -> audit.Targets:
@@ -75,12 +77,12 @@ def targets(claim: LeasedIntent) -> audit.Targets:
     )
 
 
-async def keep_recovering(providers: Mapping[str, Provider], record: Store) -> None:
+async def keep_recovering(providers: Mapping[str, Provider], store: Store) -> None:
     """Look at once, then every minute and when a process is gone, until cancelled."""
     while True:
         try:
-            count = await recover(providers, record)
-            await record.sweep()
+            count = await recover(providers, store)
+            await store.sweep()
             if count:
                 log.info("open writes were repeated", customers=count)
         except GatewayError as error:
@@ -88,4 +90,4 @@ async def keep_recovering(providers: Mapping[str, Provider], record: Store) -> N
             log.warning("open writes could not be repeated", error=str(error), cause=cause)
         except Exception:  # a bug, which must not leave later writes open for ever
             log.exception("open writes could not be repeated")
-        await record.owners.freed(EVERY_S)
+        await store.owners.freed(EVERY_S)

@@ -46,10 +46,10 @@ PENDING = RowOutcome(PLANNED)
 class SegmentReplacement:
     """Replaces at providers that can, and by the difference at those that assign one by one."""
 
-    def __init__(self, desk: WriteDispatcher, record: Store, deadline: float) -> None:
-        """Work at this desk, until the request's deadline on the loop's clock."""
-        self._desk = desk
-        self._record = record
+    def __init__(self, dispatcher: WriteDispatcher, store: Store, deadline: float) -> None:
+        """Work at this dispatcher, until the request's deadline on the loop's clock."""
+        self._dispatcher = dispatcher
+        self._store = store
         self._deadline = deadline
         left_s = max(deadline - asyncio.get_running_loop().time(), 0)
         self._latest = deadline - min(SENDING_S, left_s * SENDING_SHARE)
@@ -59,11 +59,11 @@ class SegmentReplacement:
         self, provider: str, entries: Sequence[ReplacementEntry]
     ) -> ReplacementsReceipt:
         """Replace, and return one row for each entry, in order."""
-        chosen = self._desk.provider(provider, "provider")
+        chosen = self._dispatcher.provider(provider, "provider")
         told: dict[int, RowOutcome] = {}
         places: dict[str, int] = {}
         for index, entry in enumerate(entries):
-            if errors := (*entry.errors, *entry.strangers(provider)):
+            if errors := (*entry.errors, *entry.foreign_segments(provider)):
                 told[index] = RowOutcome(NOT_UPDATED, errors)
             elif places.setdefault(entry.customer, index) != index:
                 told[index] = RowOutcome(DISCARDED_DUPLICATE)
@@ -73,7 +73,7 @@ class SegmentReplacement:
             told |= {places[customer]: each for customer, each in bad.items()}
             done = await self._by_tags(chosen, wanted, planned(provider, entries, told))
         elif chosen.offers(AssignsCustomers) and chosen.offers(ListsSegmentsOfCustomer):
-            done = await AssignmentDiff(self._desk, chosen).replace(good)
+            done = await AssignmentDiff(self._dispatcher, chosen).replace(good)
         else:
             text = f"Provider {provider!r} does not support ASSIGNMENT_REPLACE."
             raise UserErrors(UserError(text, Reason.UNSUPPORTED, ("provider",), provider))
@@ -85,10 +85,10 @@ class SegmentReplacement:
         self, provider: Provider, wanted: Sequence[Replacement], plan: bytes
     ) -> Mapping[str, RowOutcome]:
         adapter = provider.require(ReplacesTags, "ASSIGNMENT_REPLACE")
-        key_claim = self._desk.key_claim
+        key_claim = self._dispatcher.key_claim
         if key_claim is not None and wanted:
             try:
-                await self._record.answers.plan(key_claim, plan, self._deadline)
+                await self._store.answers.plan(key_claim, plan, self._deadline)
             except GatewayError as error:
                 return self._unsent(provider, wanted, error)
         places = asyncio.Semaphore(BATCHES_AT_ONCE)
@@ -109,7 +109,7 @@ class SegmentReplacement:
     ) -> Mapping[str, RowOutcome]:
         """Send one batch under the record's eyes; customers of other writes wait their turn."""
         done: dict[str, RowOutcome] = {}
-        tags, has_key = self._record.tags, self._desk.key_claim is not None
+        tags, has_key = self._store.tags, self._dispatcher.key_claim is not None
         with tags.queued(provider.key, rows) as turn:
             while rows:
                 try:
@@ -121,7 +121,7 @@ class SegmentReplacement:
                 done |= await self._carried_out(provider, adapter, begun.claim)
                 turn.leave([(provider.key, row.customer) for row in begun.claim.rows])
                 # What was read while the write was open is not believed either.
-                self._desk.loaders.invalidate()
+                self._dispatcher.loaders.invalidate()
                 rows = begun.left
         return done
 
@@ -129,18 +129,18 @@ class SegmentReplacement:
         self, provider: Provider, adapter: ReplacesTags, claim: LeasedIntent
     ) -> Mapping[str, RowOutcome]:
         if asyncio.get_running_loop().time() < self._deadline:
-            return await carried_out(self._desk, provider, adapter, self._record, claim)
+            return await carried_out(self._dispatcher, provider, adapter, self._store, claim)
         customers = [each.customer for each in claim.rows]
-        await self._record.tags.settle(claim, dict.fromkeys(customers, Settlement.NOT_APPLIED))
+        await self._store.tags.settle(claim, dict.fromkeys(customers, Settlement.NOT_APPLIED))
         return self._unsent(provider, claim.rows, StoreBusy(provider.key))
 
     def _unsent(
         self, provider: Provider, rows: Sequence[Replacement], error: GatewayError
     ) -> dict[str, RowOutcome]:
         """Return what is said of rows that were not sent."""
-        self._desk.note_unsent()
-        self._desk.report(error)
-        told = RowOutcome(NOT_UPDATED, (failed(error, provider, self._desk.request_id),))
+        self._dispatcher.note_unsent()
+        self._dispatcher.report(error)
+        told = RowOutcome(NOT_UPDATED, (failed(error, provider, self._dispatcher.request_id),))
         return {each.customer: told for each in rows}
 
 
@@ -215,30 +215,30 @@ def conclusion(
 
 
 async def carried_out(
-    desk: WriteDispatcher,
+    dispatcher: WriteDispatcher,
     provider: Provider,
     adapter: ReplacesTags,
-    record: Store,
+    store: Store,
     claim: LeasedIntent,
 ) -> Mapping[str, RowOutcome]:
     """Send what a claim of the record covers and settle it; also what recovery does."""
     customers = [each.customer for each in claim.rows]
     try:
-        replaced = await desk.send(provider, adapter.replace_tags(claim.rows))
+        replaced = await dispatcher.send(provider, adapter.replace_tags(claim.rows))
     except (UserErrors, ProviderError) as error:
         is_unknown = isinstance(error, ProviderError) and error.was_sent
         # A repeat that could not be sent says nothing of the first attempt.
         is_open = is_unknown or (claim.is_repeat and isinstance(error, ProviderError))
         settlement = Settlement.UNKNOWN if is_open else Settlement.NOT_APPLIED
-        await record.tags.settle(claim, dict.fromkeys(customers, settlement))
+        await store.tags.settle(claim, dict.fromkeys(customers, settlement))
         if isinstance(error, UserErrors):
             errors = error.errors
         else:
-            errors = (failed(error, provider, desk.request_id),)
+            errors = (failed(error, provider, dispatcher.request_id),)
         return dict.fromkeys(customers, RowOutcome(UNKNOWN if is_unknown else NOT_UPDATED, errors))
     confirmed = frozenset(replaced.customers)
     unnamed = Settlement.NOT_APPLIED if replaced.is_whole else Settlement.UNKNOWN
-    superseded = await record.tags.settle(
+    superseded = await store.tags.settle(
         claim,
         {
             customer: Settlement.CONFIRMED if customer in confirmed else unnamed
@@ -246,14 +246,14 @@ async def carried_out(
         },
     )
     left_out = (
-        RowOutcome(NOT_UPDATED, (silent(provider.key, desk.request_id),))
+        RowOutcome(NOT_UPDATED, (silent(provider.key, dispatcher.request_id),))
         if replaced.is_whole
-        else RowOutcome(UNKNOWN, (unreadable(provider.key, desk.request_id),))
+        else RowOutcome(UNKNOWN, (unreadable(provider.key, dispatcher.request_id),))
     )
     return {
         customer: left_out
         if customer not in confirmed
-        else RowOutcome(UNKNOWN, (overtaken(provider, desk.request_id),))
+        else RowOutcome(UNKNOWN, (overtaken(provider, dispatcher.request_id),))
         if customer in superseded
         else RowOutcome(UPDATED)
         for customer in customers

@@ -1,4 +1,4 @@
-"""The write side of one request."""
+"""The mutations of one request, with idempotency keys."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import blake2s
@@ -28,104 +28,104 @@ from gateway.writes.segments import SegmentWrites
 R = TypeVar("R")
 
 LONGEST_KEY = 255
-"""Characters of an idempotency key."""
+"""The most characters of an idempotency key."""
 
 
 class _NothingSent(Exception):
-    """A result in which nothing was sent, so that its key stays free."""
+    """Carries a receipt without any sent write, so that the key stays free."""
 
     def __init__(self, receipt: Any) -> None:
         self.receipt = receipt
 
 
 class WriteService:
-    """Everything that one request may change."""
+    """All mutations of one request."""
 
     def __init__(
         self,
         providers: Mapping[str, Provider],
-        desk: WriteDispatcher,
-        record: Store,
+        dispatcher: WriteDispatcher,
+        store: Store,
         deadline: float,
     ) -> None:
-        """Work at this desk, until the request's deadline on the loop's clock."""
+        """Send writes with `dispatcher` until `deadline`, on the event loop's clock."""
         self._providers = providers
-        self._record = record
-        self._desk = desk
+        self._store = store
+        self._dispatcher = dispatcher
         self._deadline = deadline
-        self.segments = SegmentWrites(desk)
-        self.bulk = BulkWrites(desk)
-        self.assignments = AssignmentWrites(desk)
-        self.replacing = SegmentReplacement(desk, record, deadline)
+        self.segments = SegmentWrites(dispatcher)
+        self.bulk = BulkWrites(dispatcher)
+        self.assignments = AssignmentWrites(dispatcher)
+        self.replacing = SegmentReplacement(dispatcher, store, deadline)
 
     def restored(self, provider: str, document: bytes) -> Segment:
-        """Return the segment that a receipt keeps as the provider's own document."""
+        """Decode a segment from the provider's own document in a receipt."""
         adapter = self._providers[provider].require(RestoresSegments, "SEGMENT_GET")
         return adapter.segment_from(document)
 
     def as_sent(self, ref: Ref, document: bytes, error: ProviderError | None) -> Segment:
-        """Return a segment that was written and cannot be read again: what was sent of it.
+        """Return a segment that could not be read back, from the document that was sent.
 
-        What the provider decides by itself is `error` there, which fails the fields that show it,
-        and no others; None: null.
+        The values that the provider sets itself are `error`, so that only their fields fail; with
+        None they are null.
         """
         segment = self.restored(ref.provider, document)
-        unread: Any = error
+        unknown: Any = error
         return msgspec.structs.replace(
             segment,
             ref=ref,
-            version=unread,
-            created_at=unread,
-            updated_at=unread,
-            raw=unread,
+            version=unknown,
+            created_at=unknown,
+            updated_at=unknown,
+            raw=unknown,
             origin=Origin.RECORDED,
         )
 
-    async def _recorded(
+    async def _once(
         self, key: str, digest: str, run: Callable[[], Awaitable[bytes]], claim: str
     ) -> bytes:
         try:
-            return await self._record.once(
-                f"{self._desk.owner}\0{key}", digest, run, self._deadline, claim
+            return await self._store.once(
+                f"{self._dispatcher.owner}\0{key}", digest, run, self._deadline, claim
             )
         except StoreFailed as error:
-            self._desk.report(error)
+            self._dispatcher.report(error)
             raise
 
     async def once(
-        self, key: str, asked: bytes, write: Callable[[], Awaitable[R]], form: type[R]
+        self, key: str, digest_input: bytes, write: Callable[[], Awaitable[R]], form: type[R]
     ) -> R:
-        """Do a write unless this key did it already; then return its receipt.
+        """Run a write once for an idempotency key, and return its receipt.
 
-        Each caller has keys of their own. The same key with another input raises `UserErrors`.
-        Receipts are kept for `RECEIPT_LIFETIME`, but for those of which nothing was sent, or
-        nothing done as the provider says: they may be tried again.
+        Each caller has their own keys. The same key with another input raises `UserErrors`.
+        Receipts are stored for `RECEIPT_LIFETIME`, except those of writes that were not sent or
+        that the provider refused: they may be tried again.
         """
         if not 1 <= len(key) <= LONGEST_KEY:
-            told = f"An idempotency key has 1 to {LONGEST_KEY} characters."
-            raise UserErrors(UserError(told, Reason.INVALID, ("idempotencyKey",)))
+            message = f"An idempotency key has 1 to {LONGEST_KEY} characters."
+            raise UserErrors(UserError(message, Reason.INVALID, ("idempotencyKey",)))
 
         failures: list[ProviderError] = []
-        claim = self._record.new_claim()
+        claim = self._store.new_claim()
 
         async def run() -> bytes:
-            self._desk.key_claim = claim
+            self._dispatcher.key_claim = claim
             try:
-                return DONE + msgspec.json.encode(await self._tried(write))
+                return DONE + msgspec.json.encode(await self._sent(write))
             except ProviderError as error:
                 if not error.was_sent:
                     raise
                 failures.append(error)
                 return UNKNOWN
             finally:
-                self._desk.key_claim = None
+                self._dispatcher.key_claim = None
 
-        digest = blake2s(asked).hexdigest()
+        digest = blake2s(digest_input).hexdigest()
         try:
-            kept = await self._recorded(key, digest, run, claim)
+            stored = await self._once(key, digest, run, claim)
         except _NothingSent as error:
-            unkept: R = error.receipt
-            return unkept
+            receipt: R = error.receipt
+            return receipt
         except IdempotencyKeyReused as error:
             reused = UserError(str(error), Reason.IDEMPOTENCY_KEY_REUSED, ("idempotencyKey",))
             raise UserErrors(reused) from error
@@ -133,20 +133,20 @@ class WriteService:
             raise UserErrors(unfinished(error)) from error
         if failures:
             raise failures[0]
-        if kept == UNKNOWN:
+        if stored == UNKNOWN:
             raise UserErrors(unfinished(OutcomeUnknown()))
-        return msgspec.json.decode(kept[len(DONE) :], type=form)
+        return msgspec.json.decode(stored[len(DONE) :], type=form)
 
-    async def _tried(self, write: Callable[[], Awaitable[R]]) -> R:
-        """Do a write; raise `_NothingSent` with a result that its key must not be bound to."""
-        before = self._desk.counts
+    async def _sent(self, write: Callable[[], Awaitable[R]]) -> R:
+        """Run a write; raise `_NothingSent` if its receipt must not be stored."""
+        before = self._dispatcher.counts
         receipt = await write()
-        counts = self._desk.counts.since(before)
+        counts = self._dispatcher.counts.since(before)
         if not counts.acted and (counts.undone or counts.unsent):
             raise _NothingSent(receipt)
         return receipt
 
 
 def unfinished(error: GatewayError) -> UserError:
-    """Say that a key was used before and that its outcome is not known, or not yet."""
+    """Return the error for a key whose outcome is unknown, or not known yet."""
     return UserError(str(error), Reason.PROVIDER_FAILED, ("idempotencyKey",))

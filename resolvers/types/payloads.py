@@ -78,7 +78,7 @@ async def segment_of(
     return Segment(value=segment) if segment else None
 
 
-def assignment_of(info: Context, facts: receipts.AssignmentFacts | None) -> Assignment | None:
+def assignment_of(info: Context, facts: receipts.WrittenAssignment | None) -> Assignment | None:
     """Return the assignment of a receipt."""
     if facts is None or not is_visible(info, facts.ref.provider):
         return None

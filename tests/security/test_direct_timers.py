@@ -28,7 +28,7 @@ class Direct:
         """Take nothing."""
         raise TypeError((scope, receive, send))
 
-    def again(self, _: Any) -> Any:
+    def fast_path_handler(self, _: Any) -> Any:
         """Take every head."""
         return self._answer
 

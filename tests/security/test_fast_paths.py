@@ -122,7 +122,7 @@ async def nobody() -> AsyncIterator[str]:
 @BOTH
 async def test_the_http_client(used: Used, *, is_on: bool) -> None:
     """Off, calls to providers go over aiohttp."""
-    used.watch(Http1Transport, "whole", "ours")
+    used.watch(Http1Transport, "exchange", "ours")
     used.watch(PooledTransport, "handle_async_request", "aiohttp")
     async with nobody() as url:
         settings = switched(settings_with(base_url=url), http1_client=is_on)

@@ -122,7 +122,7 @@ async def test_customers(told: Front) -> None:
             "identities": [
                 {"provider": {"key": "instaleap"}, "externalId": key, "key": "document_id"}
             ],
-            "segments": {"totalCount": 2, "nodes": [new, gold]}
+            "segments": {"totalCount": 2, "nodes": [gold, new]}
             if n < 2
             else {"totalCount": 1, "nodes": [gold]},
         }

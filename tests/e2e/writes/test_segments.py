@@ -272,7 +272,7 @@ async def test_version_conflict(front: Front, spring: str, field: str) -> None:
             {
                 "field": ["version"],
                 "code": "VERSION_CONFLICT",
-                "message": "The segment has version 2 by now; version 1 was given.",
+                "message": "The segment now has version 2; version 1 was given.",
                 "provider": "emporix",
             }
         ],
