@@ -20,6 +20,7 @@ from gateway.limits.settings import LimitSettings
 from gateway.loaders.own_customer import OwnCustomerLoaders
 from gateway.loaders.request_loaders import RequestLoaders
 from gateway.reads.base import Paging
+from gateway.reads.comparison import ComparedSegment, Comparison, Region
 from gateway.reads.memberships import Membership
 from gateway.reads.merged_list import Connection
 from gateway.reads.service import ReadService
@@ -35,10 +36,13 @@ from gateway.writes.service import WriteService
 
 __all__ = [
     "ChangePage",
+    "ComparedSegment",
+    "Comparison",
     "Connection",
     "Membership",
     "Paging",
     "Provider",
+    "Region",
     "ReplacementEntry",
     "RequestContext",
     "Scope",

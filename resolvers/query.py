@@ -36,6 +36,7 @@ from resolvers.inputs.filters import (
 from resolvers.inputs.paging import After, First, paging
 from resolvers.lookahead import FieldInfo
 from resolvers.types.changes import ChangeConnection
+from resolvers.types.comparison import COMPARES, SegmentsComparison
 from resolvers.types.membership import SegmentMembership
 from resolvers.types.nodes import (
     ASSIGNMENTS,
@@ -276,6 +277,18 @@ async def segment_items_match(
     return [MatchedItem(external_id=key) for key in keys]
 
 
+async def segments_compare(
+    _: None,
+    info: FieldInfo,
+    segment_ids: Annotated[
+        list[strawberry.ID],
+        strawberry.argument(description="From 2 to 6 global ids of segments of one provider."),
+    ],
+) -> context.Comparison:
+    """Compare the members of segments."""
+    return await info.context.reads.compare([global_ids.segment(each) for each in segment_ids])
+
+
 async def changes_cursor(_: None, info: FieldInfo) -> str:
     """Return the cursor at the end of the change log."""
     return await info.context.changes.cursor()
@@ -362,6 +375,13 @@ class Query:
         segment_items_match,
         "The items that belong to any of these active segments (Emporix).",
         requirement=SEGMENTS,
+    )
+    segments_compare: SegmentsComparison | None = read(
+        segments_compare,
+        "How the members of 2 to 6 segments overlap. All must be segments of one provider: "
+        "segments of several are `BAD_USER_INPUT`. Members are read up to "
+        "`limits.compare_members` of each segment.",
+        requirement=COMPARES,
     )
     changes_cursor: str | None = read(
         changes_cursor,

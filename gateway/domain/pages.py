@@ -29,6 +29,9 @@ MAX_NODES = 250
 MAX_PAIRS = 10_000
 """The most rows of one membership test."""
 
+MAX_COMPARED_SEGMENTS = 6
+"""The most segments in one comparison: six have up to 63 regions."""
+
 MAX_CALLS_PER_PAGE = 100
 """The most calls to one provider for one page of a locally filtered or sorted list."""
 

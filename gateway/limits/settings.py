@@ -63,7 +63,7 @@ class LimitSettings(BaseModel):
 
     # Sets of members.
     compare_members: Count = 50_000
-    """Members of one segment that is read whole: `CustomerFilter.inAll`, `inAny`, `inNone`."""
+    """Members of one segment that is read whole, to compare it with others."""
 
     # A WebSocket connection.
     message_bytes: Count = 256 * 1024

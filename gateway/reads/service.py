@@ -1,12 +1,13 @@
 """The read side of one request."""
 
 from gateway.providers.base.adapter import CountsLimits
+from gateway.reads.comparison import ComparisonReads
 from gateway.reads.customers import CustomerReads
 from gateway.reads.memberships import MembershipReads
 from gateway.reads.segments import SegmentReads
 
 
-class ReadService(SegmentReads, CustomerReads, MembershipReads):
+class ReadService(SegmentReads, CustomerReads, MembershipReads, ComparisonReads):
     """All reads of one request except those by key, which are the loaders'."""
 
     async def limit_used(self, provider: str, limit: str) -> int | None:

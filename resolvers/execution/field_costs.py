@@ -23,6 +23,7 @@ from gateway.domain.pages import (
     DEFAULT_CHANGES_PAGE_SIZE,
     DEFAULT_PAGE_SIZE,
     MAX_CALLS_PER_PAGE,
+    MAX_COMPARED_SEGMENTS,
     MAX_NODES,
     MAX_PAGE_SIZE,
     MAX_PAIRS,
@@ -175,6 +176,10 @@ def _memberships(arguments: Arguments, _: int) -> FieldCost:
     return FieldCost(customers + min(customers, segments), size=pairs)
 
 
+def _compared(arguments: Arguments, _: int) -> FieldCost:
+    return FieldCost((MAX_CALLS_PER_PAGE + 1) * length(arguments.get("segmentIds")))
+
+
 def _changes(arguments: Arguments, _: int) -> FieldCost:
     first = arguments.get("first")
     return FieldCost(
@@ -223,10 +228,14 @@ COSTS: Mapping[str, Rule] = {
     "Query.customers": _customers,
     "Query.segmentMemberships": _memberships,
     "Query.segmentItemsMatch": _matches,
+    "Query.segmentsCompare": _compared,
     "Query.changes": _changes,
     "Provider.capabilities": lambda *_: FieldCost(size=20),
     "Provider.segments": _segments_of_one,
     "Segment.customers": _member_customers,
+    "SegmentsComparison.sets": lambda *_: FieldCost(size=MAX_COMPARED_SEGMENTS),
+    "SegmentsComparison.regions": lambda *_: FieldCost(size=2**MAX_COMPARED_SEGMENTS - 1),
+    "ComparisonRegion.customers": _member_customers,
     # One call for the list; if that has the segments only in part, one more for all of them.
     "Customer.segments": lambda arguments, _: FieldCost(2, rows=rows_of(arguments)),
     "Customer.assignments": lambda arguments, _: FieldCost(1, rows=rows_of(arguments)),

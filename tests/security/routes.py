@@ -38,6 +38,7 @@ ARGUMENTS = {
     "Query.segmentMemberships": 'customerIds: ["%(customer)s"], segmentIds: ["%(segment)s"]',
     "Query.segmentItemsMatch": 'input: {provider: "emporix", siteCode: "main", '
     'itemIds: ["p1001"], segmentIds: ["%(segment)s"]}',
+    "Query.segmentsCompare": f'segmentIds: ["%(segment)s", "{segment_id("emporix", "vip-2026")}"]',
     "Mutation.segmentCreate": f"input: {{{NOWHERE}}}",
     "Mutation.segmentUpdate": f'input: {{id: "{NO_SEGMENT}", name: "x"}}',
     "Mutation.segmentUpsert": f'input: {{{NOWHERE}, externalId: "x"}}',

@@ -56,6 +56,12 @@ ROWS = (
     (ASSIGNMENTS, NOT_OWN, "SegmentMembership", "customerId segmentId isMember origin"),
     (f"{ASSIGNMENTS} {CUSTOMERS}", NOT_OWN, "SegmentMembership", "customer"),
     (f"{ASSIGNMENTS} {SEGMENTS}", NOT_OWN, "SegmentMembership", "segment"),
+    # Comparisons.
+    (f"{ASSIGNMENTS} {CUSTOMERS}", NOT_OWN, "Query", "segmentsCompare"),
+    (f"{ASSIGNMENTS} {CUSTOMERS}", NOT_OWN, "SegmentsComparison", "sets regions total asOf"),
+    (f"{ASSIGNMENTS} {CUSTOMERS}", NOT_OWN, "ComparedSegment", "count unlinked asOf"),
+    (f"{ASSIGNMENTS} {CUSTOMERS} {SEGMENTS}", NOT_OWN, "ComparedSegment", "segment"),
+    (f"{ASSIGNMENTS} {CUSTOMERS}", NOT_OWN, "ComparisonRegion", "segmentIds count customers"),
     # The change log.
     ("", OWN, "Query", "changesCursor changes"),
     ("", OWN, "Change", "id cursor occurredAt recordedAt provider source kind"),

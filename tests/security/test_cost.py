@@ -83,6 +83,15 @@ def cost_of(query: str, variables: Any = None, providers: Any = PROVIDERS) -> tu
             300 + 3,
             2,
         ),
+        ('{ segmentsCompare(segmentIds: ["a", "b"]) { sets { count } } }', 2 * 101, 1 + 1 + 6),
+        (
+            (
+                '{ segmentsCompare(segmentIds: ["a", "b"]) { regions { customers(first: 2) '
+                "{ nodes { id } } } } }"
+            ),
+            2 * 101 + 63 * 3,
+            1 + 1 + 63 + 63 + 2 * 63,
+        ),
         ('{ nodes(ids: ["a", "b"]) { id } }', 6, 1 + 2),
         ('{ nodes(ids: "a") { id } }', 3, 1 + 1),
         (
@@ -277,6 +286,13 @@ HONEST: dict[str, tuple[str, Any]] = {
     "in sets": (
         "query($s: [ID!]) { customers(filter: {inAny: $s}) { nodes { name } totalCount } }",
         {"s": SEGMENT[:1]},
+    ),
+    "comparison": (
+        (
+            "query($s: [ID!]!) { segmentsCompare(segmentIds: $s) { total asOf sets { count "
+            "segment { name } } regions { count customers { nodes { name } totalCount } } } }"
+        ),
+        {"s": [SEGMENT[0], segment_id("emporix", "golden")]},
     ),
     "by key": ('{ customers(filter: {externalId: "crm-00000"}) { nodes { name } } }', None),
     "nested": (

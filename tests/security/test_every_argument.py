@@ -64,6 +64,8 @@ PATHS: Mapping[str, str] = {
     "Customer": f'customer(id: "{HIRO}") {{{{ {{}} }}}}',
     "SegmentItem": f'segment(id: "{segment_id("emporix", "golden")}") '
     "{{ items {{ nodes {{ {} }} }} }}",
+    "ComparisonRegion": f'segmentsCompare(segmentIds: ["{segment_id("emporix", "golden")}", '
+    f'"{segment_id("emporix", "vip-2026")}"]) {{{{ regions {{{{ {{}} }}}} }}}}',
     "Mutation": "{}",
 }
 """How to reach the fields of each type that has fields with arguments."""

@@ -41,6 +41,8 @@ CUSTOMER = signed("own:read", **OWN_IDS)
 
 VARIES = {
     "Source.fetchedAt",
+    "SegmentsComparison.asOf",
+    "ComparedSegment.asOf",
     "ProviderHealth.latencyMsP50",
     "ProviderHealth.latencyMsP95",
     "ProviderHealth.lastSuccessAt",
