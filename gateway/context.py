@@ -3,7 +3,7 @@
 Resolvers import only this module, the domain and the errors of the gateway.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -12,9 +12,11 @@ from aiodataloader import DataLoader
 
 from gateway.auth.permissions import NOWHERE, Caller, Permission, Requirement
 from gateway.changes.feed import ChangeFeed
+from gateway.changes.health import HealthWatch
 from gateway.changes.reading import ChangeReader
+from gateway.changes.streams import EventSource, HealthStream
 from gateway.changes.webhooks import WebhookReport, webhook_report
-from gateway.domain.change_log import Visibility
+from gateway.domain.change_log import Change, Visibility
 from gateway.errors import Forbidden, GatewayError
 from gateway.limits.settings import LimitSettings
 from gateway.loaders.own_customer import OwnCustomerLoaders
@@ -39,6 +41,7 @@ __all__ = [
     "ComparedSegment",
     "Comparison",
     "Connection",
+    "EventSource",
     "Membership",
     "Paging",
     "Provider",
@@ -78,6 +81,7 @@ class RequestContext:
         *,
         feed: ChangeFeed | None = None,
         compare_members: int = COMPARE_MEMBERS,
+        health_watch: HealthWatch | None = None,
     ) -> None:
         """Serve one operation inside the running loop.
 
@@ -92,6 +96,9 @@ class RequestContext:
         self._store = store
         self._feed = feed
         self._compare_members = compare_members
+        self._health_watch = health_watch
+        self.last_event_id: str | None = None
+        """The cursor to resume a subscription from, instead of its argument `after`."""
         self._own: Mapping[str, str] = {}
         """With self-service access: the caller's id at each provider."""
         self.change_requirements: Mapping[str, Requirement] = {}
@@ -184,6 +191,20 @@ class RequestContext:
 
         return DataLoader(reports)
 
+    def health_stream(self, keys: Collection[str] | None) -> HealthStream:
+        """Follow the health of the visible providers, or of those with these keys."""
+        if self._feed is None or self._health_watch is None:
+            raise GatewayError("This gateway was opened without its change feed.")
+        followed = {k: each for k, each in self.providers.items() if keys is None or k in keys}
+        return HealthStream(self._health_watch, self._feed, followed)
+
+    def admits(self, source: EventSource, event: Change | Provider) -> bool:
+        """Return whether an event may be delivered to the caller. Raises `Forbidden`."""
+        if isinstance(event, Provider):
+            return event.key in self.providers
+        source.stream.visible = self.visibility
+        return self.visibility.shows(event)
+
     @property
     def loaders(self) -> RequestLoaders:
         """Batching and fan-out."""
@@ -238,10 +259,18 @@ def open_context(  # noqa: PLR0913  # the last one by name
     *,
     feed: ChangeFeed | None = None,
     compare_members: int = COMPARE_MEMBERS,
+    health_watch: HealthWatch | None = None,
 ) -> RequestContext:
     """Return the context of one operation. Call it inside the running loop."""
     return RequestContext(
-        providers, scope, languages, now, store, feed=feed, compare_members=compare_members
+        providers,
+        scope,
+        languages,
+        now,
+        store,
+        feed=feed,
+        compare_members=compare_members,
+        health_watch=health_watch,
     )
 
 

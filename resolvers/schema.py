@@ -7,6 +7,7 @@ from strawberry.schema.config import StrawberryConfig
 from resolvers.json_scalar import JSON_SCALAR
 from resolvers.mutation import Mutation
 from resolvers.query import Query
+from resolvers.subscription import Subscription
 from resolvers.types.changes import AssignmentChange, SegmentChange
 from resolvers.types.nodes import Assignment, Customer, Provider, Segment
 from resolvers.value_types import DATE_TIME, DateTime
@@ -14,6 +15,7 @@ from resolvers.value_types import DATE_TIME, DateTime
 SCHEMA = strawberry.Schema(
     query=Query,
     mutation=Mutation,
+    subscription=Subscription,
     types=[Provider, Segment, Customer, Assignment, AssignmentChange, SegmentChange],
     config=StrawberryConfig(scalar_map={DateTime: DATE_TIME, JSON: JSON_SCALAR}),
 )

@@ -1,7 +1,9 @@
 """Read the change log for one request."""
 
 from gateway.changes.feed import ChangeFeed
+from gateway.changes.streams import ChangeStream
 from gateway.domain.change_log import Change, ChangeFilter, Cursor, Visibility
+from gateway.errors import GatewayError
 from gateway.request_scope import Scope
 from gateway.store.change_log import ChangeLog, ChangePage, parse
 
@@ -42,6 +44,20 @@ class ChangeReader:
             return None
         await self._reach(found.cursor)
         return found
+
+    async def follow(self, after: str | None, wanted: ChangeFilter) -> ChangeStream:
+        """Return the changes behind a cursor, or from now on.
+
+        Raises `BadInput` for a text that is no cursor, and `CursorExpired`.
+        """
+        if self._feed is None:
+            raise GatewayError("This gateway was opened without its change feed.")
+        deadline = self._scope.deadline
+        start = await self._log.position(deadline) if after is None else parse(after)
+        stream = ChangeStream(self._log, self._feed, start, wanted)
+        if after is not None:
+            await stream.scan()
+        return stream
 
     async def _reach(self, cursor: Cursor) -> None:
         if self._feed is not None:

@@ -162,10 +162,14 @@ class ChangeFilter(NamedTuple):
     kinds: frozenset[ChangeKind] | None = None
     since: datetime | None = None
     """Recorded at this moment or later."""
+    sort: type[AssignmentChange] | type[SegmentChange] | None = None
+    """Only changes of this sort."""
 
     def matches(self, entry: Entry) -> bool:
         """Tell whether the caller wants this entry; never one that is no `Change`."""
         if isinstance(entry, ProviderTouched):
+            return False
+        if self.sort is not None and not isinstance(entry, self.sort):
             return False
         ref = entry.ref
         if isinstance(ref, AssignmentRef):

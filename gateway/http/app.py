@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.permissions import Permission
 from gateway.changes.feed import ChangeFeed
+from gateway.changes.health import HealthWatch
 from gateway.changes.webhooks import WebhookWorker
 from gateway.context import Provider
 from gateway.errors import Unauthenticated
@@ -38,6 +39,7 @@ from gateway.http.operation_runner import OperationExecutor, OperationRunner
 from gateway.http.pages.examples import examples
 from gateway.http.persisted_documents import PersistedDocuments
 from gateway.http.server.repeated_heads import FastPathHandler
+from gateway.http.subscriptions import Subscriptions
 from gateway.http.webhook_endpoint import WebhookEndpoint
 from gateway.http.websocket_endpoint import WebSocketEndpoint
 from gateway.settings import Settings
@@ -165,6 +167,8 @@ class Gateway:
             self._webhooks = webhooks
             self._runner.providers, self._runner.store = self.providers, store
             self._runner.feed = feed
+            health_watch = self._runner.health_watch = HealthWatch(self.providers)
+            stack.push_async_callback(health_watch.close)
             if self._ready is not None:
                 self._ready()
             recovering = asyncio.create_task(keep_recovering(self.providers, store))
@@ -248,10 +252,18 @@ class Gateway:
             Mount("/static", gzipped(StaticFiles(directory=PAGES, check_dir=False))),
         ]
         limits = self.settings.limits
+        subscriptions = Subscriptions(self._runner, limits, self.settings.changes.lag_s)
         endpoint = GraphQLEndpoint(
-            self._runner, self._authenticator, self._origins, limits.body_bytes, page
+            self._runner,
+            subscriptions,
+            self._authenticator,
+            self._origins,
+            limits.body_bytes,
+            page,
         )
-        websockets = WebSocketEndpoint(self._runner, self._authenticator, self._origins, limits)
+        websockets = WebSocketEndpoint(
+            self._runner, subscriptions, self._authenticator, self._origins, limits
+        )
         return Application(
             endpoint, websockets, self._origins, routes=routes, lifespan=self.lifespan
         )

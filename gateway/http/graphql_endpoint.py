@@ -54,6 +54,8 @@ from gateway.http.operation_runner import (
 )
 from gateway.http.server.repeated_heads import FastPathHandler, RawResponse
 from gateway.http.sse import events
+from gateway.http.sse_subscription import SseSubscriptions
+from gateway.http.subscriptions import Subscriptions, verifier
 
 METHODS = ((b"allow", b"GET, HEAD, POST"),)
 
@@ -84,9 +86,10 @@ class _Head:
 class GraphQLEndpoint:
     """Serve GraphQL over HTTP."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # composed in one place
         self,
         runner: OperationRunner,
+        subscriptions: Subscriptions,
         authenticator: Authenticator,
         origins: OriginPolicy,
         body_bytes: int,
@@ -97,6 +100,7 @@ class GraphQLEndpoint:
         Browsers that navigate here get the `page`.
         """
         self._runner = runner
+        self._sse = SseSubscriptions(subscriptions)
         self._authenticator = authenticator
         self._origins = origins
         self._body_bytes = body_bytes
@@ -129,6 +133,12 @@ class GraphQLEndpoint:
                 request = read_get(connection["query_string"])
             else:
                 request = await self._read_body(headers, receive)
+            if content_type == EVENTS and self._runner.is_subscription(request, caller):
+                verify = verifier(self._authenticator, *head.credentials)
+                await self._sse.serve(
+                    connection, receive, send, request, headers, verify, (VARY, *cors)
+                )
+                return
             running = self._runner.begin(request, caller, head.options, receive, only_query=is_get)
             response = running if isinstance(running, GraphQLResponse) else await running
         except ClientDisconnected:
@@ -160,6 +170,8 @@ class GraphQLEndpoint:
             cors = self._origins.cors_headers(headers)
             check_content(headers)
         except RequestError:
+            return None
+        if content_type == EVENTS:  # it may be a subscription
             return None
         return partial(self._respond, _Head(connection, headers, content_type, cors))
 

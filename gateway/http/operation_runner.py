@@ -12,8 +12,16 @@ from starlette.types import Receive
 
 from gateway.auth.permissions import Caller, Permission
 from gateway.changes.feed import ChangeFeed
-from gateway.context import Provider, RequestContext, Scope, languages_of, open_context
-from gateway.errors import LimitExceeded, Unauthenticated
+from gateway.changes.health import HealthWatch
+from gateway.context import (
+    EventSource,
+    Provider,
+    RequestContext,
+    Scope,
+    languages_of,
+    open_context,
+)
+from gateway.errors import GatewayError, LimitExceeded, Unauthenticated
 from gateway.http.disconnect import ShieldedWrites, watch_disconnect
 from gateway.http.graphql_over_http import GraphQLRequest, Headers, RequestError, new_request_id
 from gateway.http.persisted_documents import PersistedDocuments
@@ -45,6 +53,32 @@ class OperationExecutor(Protocol):
         context: RequestContext,
     ) -> Any:
         """Execute an operation of a document: return its result, or a coroutine if it waits."""
+
+    async def subscribe(
+        self,
+        document: Any,
+        variables: Mapping[str, Any] | None,
+        name: str | None,
+        context: RequestContext,
+    ) -> Any:
+        """Return the `EventSource` of a subscription, or the result that refuses it."""
+
+    async def deliver(  # noqa: PLR0913, PLR0917  # those of `begin`, and the event
+        self,
+        document: Any,
+        variables: Mapping[str, Any] | None,
+        name: str | None,
+        context: RequestContext,
+        source: EventSource,
+        event: Any,
+    ) -> Any:
+        """Execute a subscription for one event; None: the caller may not see the event.
+
+        Raises `Forbidden` and `LimitExceeded`.
+        """
+
+    def ended(self, error: GatewayError, cursor: str) -> Mapping[str, Any]:
+        """Return the error that ends a subscription, for a client that resumes at `cursor`."""
 
 
 class GraphQLResponse(NamedTuple):
@@ -89,7 +123,8 @@ class OperationRunner:
         self.providers: Mapping[str, Provider] = {}
         self.store: Store | None = None
         self.feed: ChangeFeed | None = None
-        self._operations = operations
+        self.health_watch: HealthWatch | None = None
+        self.operations = operations
         self._persisted = persisted
         self._timeout_s = timeout_s
         self._compare_members = compare_members
@@ -110,34 +145,56 @@ class OperationRunner:
         ends when the coroutine is cancelled. Raises `RequestError`, `ClientDisconnected`, and
         `LimitExceeded` if the caller's budget is used up.
         """
-        self._operations.count(caller)
-        text = self._persisted.text(request)
-        document = self._operations.document(text, explores=caller.may_explore)
-        if document.is_good:
-            self._persisted.keep(request, text)
+        self.operations.count(caller)
+        document = self.document(request, caller)
         name = request.operation_name or None
+        if document.is_subscription(name):
+            raise RequestError(
+                400, "Send a subscription by WebSocket, or accept text/event-stream."
+            )
         is_query = document.is_query(name)
         if only_query and not is_query:
             allow = ((b"allow", b"POST"),)
             raise RequestError(405, "GET is for queries; send a mutation by POST.", headers=allow)
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
-        scope = Scope(new_request_id(), deadline, caller)
-        context = open_context(
-            self.providers,
-            scope,
-            options.languages,
-            datetime.now(UTC),
-            self.store,
-            feed=self.feed,
-            compare_members=self._compare_members,
-        )
-        result = self._operations.begin(document, request.variables, name, context)
+        context = self.context(caller, options)
+        scope = context.scope
+        result = self.operations.begin(document, request.variables, name, context)
         shows_calls = options.shows_calls and _may_see_calls(caller)
         if not iscoroutine(result):
             return _response(result, scope, is_query=is_query, shows_calls=shows_calls)
         if is_query:
             return _read(result, receive, scope, shows_calls=shows_calls)
         return self._write(result, scope, shows_calls=shows_calls)
+
+    def document(self, request: GraphQLRequest, caller: Caller) -> Any:
+        """Return the document of a request. Raises `RequestError`."""
+        text = self._persisted.text(request)
+        document = self.operations.document(text, explores=caller.may_explore)
+        if document.is_good:
+            self._persisted.keep(request, text)
+        return document
+
+    def is_subscription(self, request: GraphQLRequest, caller: Caller) -> bool:
+        """Return whether a request subscribes; False if its document cannot be read."""
+        try:
+            document = self.document(request, caller)
+        except RequestError:
+            return False
+        return bool(document.is_subscription(request.operation_name or None))
+
+    def context(self, caller: Caller, options: RequestOptions) -> RequestContext:
+        """Return the context of one operation, or of one event of a subscription."""
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        return open_context(
+            self.providers,
+            Scope(new_request_id(), deadline, caller),
+            options.languages,
+            datetime.now(UTC),
+            self.store,
+            feed=self.feed,
+            compare_members=self._compare_members,
+            health_watch=self.health_watch,
+        )
 
     async def run(
         self, request: GraphQLRequest, caller: Caller, options: RequestOptions

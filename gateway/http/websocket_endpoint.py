@@ -28,6 +28,8 @@ from gateway.http.graphql_over_http import (
 )
 from gateway.http.operation_runner import OperationRunner, request_error, request_options
 from gateway.http.server.websocket_protocol import ACTIVITY, Activity
+from gateway.http.subscriptions import Subscriptions, verifier
+from gateway.http.websocket_subscriptions import ConnectionSubscriptions
 from gateway.limits.settings import LimitSettings
 
 PROTOCOL = "graphql-transport-ws"
@@ -63,12 +65,14 @@ class WebSocketEndpoint:
     def __init__(
         self,
         runner: OperationRunner,
+        subscriptions: Subscriptions,
         authenticator: Authenticator,
         origins: OriginPolicy,
         limits: LimitSettings,
     ) -> None:
         """Serve operations of authenticated callers."""
         self.runner = runner
+        self.subscriptions = subscriptions
         self.authenticator = authenticator
         self.limits = limits
         self.operations = 0
@@ -123,6 +127,9 @@ class WebSocketSession:
         self._is_initialised = False
         self._activity: Activity = connection.get("extensions", {}).get(ACTIVITY) or Activity()
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._subscriptions = ConnectionSubscriptions(
+            endpoint.subscriptions, self._options, self._activity, self._send_message, self._close
+        )
 
     async def serve(self, receive: Receive) -> None:
         """Handle messages until the client disconnects. Raises `ConnectionClosed`."""
@@ -151,7 +158,7 @@ class WebSocketSession:
         running = list(self._running.values())
         for task in running:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.gather(*running, self._subscriptions.stop(), return_exceptions=True)
 
     def _read(self, message: Mapping[str, Any]) -> ClientMessage:
         text = message.get("text")
@@ -169,6 +176,7 @@ class WebSocketSession:
             case "subscribe":
                 await self._subscribe(message)
             case "complete":
+                self._subscriptions.complete(_id_of(message))
                 task = self._running.pop(_id_of(message), None)
                 if task is not None:
                     task.cancel()
@@ -201,7 +209,8 @@ class WebSocketSession:
             return await self._endpoint.authenticator.authenticate(
                 self._authorization, self._address
             )
-        except Unauthenticated:
+        except Unauthenticated as error:
+            await self._subscriptions.refuse(error)
             raise ConnectionClosed(4403, "Forbidden") from None
 
     async def _subscribe(self, message: ClientMessage) -> None:
@@ -216,9 +225,13 @@ class WebSocketSession:
             raise ConnectionClosed(4400, _explained(error)) from error
         if request.query is None and not request.names_document:
             raise ConnectionClosed(4400, "The payload has neither a query nor a document id")
-        if name in self._running:
+        if name in self._running or name in self._subscriptions:
             raise ConnectionClosed(4409, f"Subscriber for {name} already exists")
         caller = await self._caller()
+        if self._endpoint.runner.is_subscription(request, caller):
+            verify = verifier(self._endpoint.authenticator, self._authorization, self._address)
+            await self._subscriptions.start(name, request, verify)
+            return
         most = self._endpoint.limits.operations_per_connection
         if len(self._running) >= most:
             text = f"operations_per_connection is {most + 1}; at most {most} are allowed"
@@ -261,6 +274,9 @@ class WebSocketSession:
 
     async def _fail(self, name: str, error: RequestError) -> None:
         await self._send_message({"id": name, "type": "error", "payload": [graphql_error(error)]})
+
+    async def _close(self, code: int, reason: str) -> None:
+        await self._send({"type": "websocket.close", "code": code, "reason": reason})
 
     async def _send_message(self, message: Mapping[str, Any]) -> None:
         await self._send({"type": "websocket.send", "text": _encode(message).decode()})

@@ -69,3 +69,9 @@ class LimitSettings(BaseModel):
     message_bytes: Count = 256 * 1024
     operations_per_connection: Count = 50
     init_timeout_s: Annotated[float, Field(gt=0, le=10)] = 5
+
+    # Subscriptions, which count in none of the limits on requests and operations.
+    subscriptions_per_connection: Count = 100
+    subscriptions_per_caller: Count = 1000
+    """Per process, like the next one."""
+    subscriptions: Count = 20_000

@@ -38,6 +38,9 @@ def conditions_of(
         found.append(columns.provider.in_(visible.providers))
     if wanted.providers is not None and len(wanted.providers) <= CHUNK:
         found.append(columns.provider.in_(wanted.providers))
+    if wanted.sort is not None:
+        subject = ASSIGNMENT if wanted.sort is AssignmentChange else SEGMENT
+        found.append(columns.subject == subject)
     if wanted.kinds is not None:
         found.append(columns.kind.in_([kind.value for kind in wanted.kinds]))
     if wanted.since is not None:

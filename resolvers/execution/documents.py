@@ -108,6 +108,11 @@ class Document:
         operation = self.operation(name)
         return operation is None or operation.operation is OperationType.QUERY
 
+    def is_subscription(self, name: str | None) -> bool:
+        """Return whether the operation is a subscription."""
+        operation = self.operation(name)
+        return operation is not None and operation.operation is OperationType.SUBSCRIPTION
+
     def mutations(self, name: str | None) -> Sequence[str]:
         """Return the names of the mutations in the operation."""
         operation = self.operation(name)

@@ -10,7 +10,7 @@ from graphql import ExecutionResult, GraphQLError, GraphQLSchema, execute
 from graphql.pyutils import is_awaitable
 
 from gateway.auth.permissions import Caller
-from gateway.context import RequestContext
+from gateway.context import EventSource, RequestContext
 from gateway.errors import Forbidden, GatewayError, LimitExceeded, ProviderError
 from gateway.limits.caller_budgets import Budgets
 from gateway.limits.settings import LimitSettings
@@ -22,6 +22,7 @@ from resolvers.execution.documents import MOST_ERRORS, Document, Documents
 from resolvers.execution.null_propagation import in_order
 from resolvers.execution.plan_execution import PlanExecution
 from resolvers.execution.planner import UnplannableError
+from resolvers.execution.subscriptions import subscribe
 
 log = structlog.get_logger(__name__)
 
@@ -139,19 +140,73 @@ class Executor:
             return cost
         return await self._on_graphql_core(document, variables, name, context, cost)
 
-    async def _on_graphql_core(
+    async def subscribe(
+        self,
+        document: Document,
+        variables: Mapping[str, Any] | None,
+        name: str | None,
+        context: RequestContext,
+    ) -> EventSource | OperationResult:
+        """Return the source of a subscription's events, or the response that refuses it."""
+        refusal = self._refusal(document, variables, name, context)
+        if refusal is not None or document.node is None:
+            return refusal or self._refused(document.errors, context)
+        cost = self._cost(document, variables, name, context)
+        if isinstance(cost, OperationResult):
+            return cost
+        source = await subscribe(
+            self._schema, document.node, variables, name, context, explores=document.explores
+        )
+        if not isinstance(source, EventSource):
+            return self._refused(source, context)
+        return source
+
+    async def deliver(  # those of `begin`, and the event
+        self,
+        document: Document,
+        variables: Mapping[str, Any] | None,
+        name: str | None,
+        context: RequestContext,
+        source: EventSource,
+        event: Any,
+    ) -> OperationResult | None:
+        """Execute a subscription for one event; None: the caller may not see the event.
+
+        Raises `Forbidden` if the caller has lost the permissions for all events, and
+        `LimitExceeded` if the budget of the caller is exhausted.
+        """
+        if narrow(document, name, context):
+            raise Forbidden("The permissions for this subscription were withdrawn.")
+        if not context.admits(source, event):
+            return None
+        cost = self._spend(document, variables, name, context)
+        if isinstance(cost, OperationResult):
+            return cost
+        root = source.view(event)
+        return await self._on_graphql_core(document, variables, name, context, cost, root)
+
+    def ended(self, error: GatewayError, cursor: str) -> Mapping[str, Any]:
+        """Return the error that ends a subscription, for a client that resumes at `cursor`."""
+        return {
+            "message": str(error),
+            "extensions": {"code": error_codes.code(error), "cursor": cursor},
+        }
+
+    async def _on_graphql_core(  # those of `begin`, and two
         self,
         document: Document,
         variables: Mapping[str, Any] | None,
         name: str | None,
         context: RequestContext,
         cost: Cost | None,
+        root: Any = None,
     ) -> OperationResult:
         if document.node is None:
             raise TypeError(document)
         result = execute(
             self._schema,
             document.node,
+            root_value=root,
             context_value=context,
             variable_values=dict(variables or {}),
             operation_name=name,
@@ -178,6 +233,17 @@ class Executor:
 
         None if there is no such operation: graphql-core reports that.
         """
+        refusal = self._refusal(document, variables, name, context)
+        return refusal or self._spend(document, variables, name, context)
+
+    def _refusal(
+        self,
+        document: Document,
+        variables: Mapping[str, Any] | None,
+        name: str | None,
+        context: RequestContext,
+    ) -> OperationResult | None:
+        """Return the response that refuses an operation, whatever it costs."""
         if document.node is None:
             return self._refused(document.errors, context)
         refusals = narrow(document, name, context)
@@ -187,19 +253,39 @@ class Executor:
             check_variables(variables, self._limits)
         except LimitExceeded as error:
             return self._refused([GraphQLError(str(error), original_error=error)], context)
+        return None
+
+    def _spend(
+        self,
+        document: Document,
+        variables: Mapping[str, Any] | None,
+        name: str | None,
+        context: RequestContext,
+    ) -> Cost | OperationResult | None:
+        """Charge an operation; return as `_admit` does. Raises `LimitExceeded`."""
+        cost = self._cost(document, variables, name, context)
+        if isinstance(cost, Cost) and self._budgets is not None:
+            self._budgets.spend(context.caller.id, cost.requested, self._clock())
+        return cost
+
+    def _cost(
+        self,
+        document: Document,
+        variables: Mapping[str, Any] | None,
+        name: str | None,
+        context: RequestContext,
+    ) -> Cost | OperationResult | None:
+        """Return the cost of an operation, or the response that refuses it as too high."""
         analysis = document.cost_analysis(name)
         if analysis is None:
             return None
         cost = analysis.cost(variables, context.providers, self._most_calls)
-        caller = context.caller.id
         if cost.requested > self._limits.cost:
             too_costly = exceeded("cost", cost.requested, self._limits.cost)
             refused = self._refused(
                 [GraphQLError(str(too_costly), original_error=too_costly)], context
             )
             return refused._replace(body={**refused.body, **self._charged(cost, context, 0)})
-        if self._budgets is not None:
-            self._budgets.spend(caller, cost.requested, self._clock())
         return cost
 
     def _result(

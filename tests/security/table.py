@@ -79,6 +79,9 @@ ROWS = (
         "SegmentChange",
         "id cursor occurredAt recordedAt provider source kind segmentId segment",
     ),
+    ("", OWN, "Subscription", "changed"),
+    (ASSIGNMENTS, OWN, "Subscription", "assignmentChanged"),
+    (SEGMENTS, NOT_OWN, "Subscription", "segmentChanged providerHealthChanged"),
     ("", OWN, "ChangeConnection", "edges nodes pageInfo"),
     ("", OWN, "ChangeEdge", "cursor node"),
     # What is changed.

@@ -41,7 +41,7 @@ READ = json.dumps(
 ).encode()
 LISTED = {"segments": {"nodes": [{"externalId": "seg_ChSVXpe3"}]}}
 UNKNOWN = b'{"query":"{ provider(key: \\"other\\") { key } }"}'
-EVENTS = b"accept: text/event-stream"
+
 GRAPHQL = b"accept: application/graphql-response+json"
 
 
@@ -144,11 +144,9 @@ def without_names(answer: Answer) -> tuple[int, Any, bytes]:
         pytest.param(post(QUERY, b"x-show-calls: 0"), id="no calls shown"),
         pytest.param(post(QUERY, b"x-show-calls: 1"), id="calls shown"),
         pytest.param(post(QUERY, b"accept-language: de"), id="language"),
-        pytest.param(post(QUERY, EVENTS), id="events"),
         pytest.param(post(QUERY, GRAPHQL), id="graphql"),
         pytest.param(post(b'{"query":"{ nothing }"}', GRAPHQL), id="invalid, graphql"),
         pytest.param(post(b'{"query":"{ nothing }"}'), id="invalid"),
-        pytest.param(post(b'{"query":"mutation { nothing }"}', EVENTS), id="invalid, events"),
         pytest.param(post(b'{"id":"' + b"0" * 64 + b'"}'), id="refused"),
         pytest.param(post(QUERY, b"origin: https://shop.example"), id="another page"),
     ],

@@ -70,7 +70,7 @@ async def test_several_at_once() -> None:
         ("{", "Syntax Error: Expected Name, found <EOF>."),
         (
             "subscription { segments }",
-            "The subscription operation is not supported by the schema.",
+            "Cannot query field 'segments' on type 'Subscription'.",
         ),
     ],
 )

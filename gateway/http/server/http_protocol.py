@@ -15,6 +15,7 @@ from gateway.http.graphql_over_http import PROBE_PATHS, RequestError, lines
 from gateway.http.server.connections import OpenConnections
 from gateway.http.server.fast_path import FastPathProtocol
 from gateway.http.server.half_closed import HalfClosed
+from gateway.http.server.held_responses import HoldsResponses
 from gateway.http.server.proxies import proxies_of
 from gateway.http.server.refusals import (
     HANDSHAKE_TOO_LARGE,
@@ -46,7 +47,7 @@ PROBES = frozenset(path.encode() for path in PROBE_PATHS)
 _PATH = re.compile(rb"/[!-~]*")
 
 
-class BoundedHttpProtocol(WriteTimeout, HalfClosed, FastPathProtocol):
+class BoundedHttpProtocol(HoldsResponses, WriteTimeout, HalfClosed, FastPathProtocol):
     """HTTP/1.1 with limits."""
 
     def __init__(
@@ -107,8 +108,8 @@ class BoundedHttpProtocol(WriteTimeout, HalfClosed, FastPathProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn closes, whatever is under way
         """Note the end of the client's data; return whether to keep the connection open."""
-        if self._is_free() or self._in_body:
-            return False
+        if self._is_free() or self._in_body or self.may_lag:
+            return False  # a subscription ends with its client, also one that could read on
         cycle: Any = self.cycle
         cycle.keep_alive = False
         self._set_read_timer(None)
@@ -177,6 +178,7 @@ class BoundedHttpProtocol(WriteTimeout, HalfClosed, FastPathProtocol):
             cycle: Any = self.cycle
             cycle.__class__ = SingleWriteCycle
             cycle.keep_alive_end, cycle.writes_once = self.keep_alive_end, self._writes_once
+            self.offer_hold(cycle.scope)
         if self._is_probe:
             self._count()
 
@@ -259,7 +261,7 @@ class BoundedHttpProtocol(WriteTimeout, HalfClosed, FastPathProtocol):
 
     def _count(self) -> None:
         """Count this connection's task, unless it waits for its client or serves a probe."""
-        is_exempt = self._in_body or self._is_probe
+        is_exempt = self._in_body or self._is_probe or self.may_lag
         if is_exempt and not (self.pipeline or self._is_free() or self._is_discarding):
             self._open.uncounted.add(self)
         else:

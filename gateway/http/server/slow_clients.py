@@ -15,6 +15,11 @@ class WriteTimeout:
     _left = 0
     _write_timer: asyncio.TimerHandle | None = None
 
+    @property
+    def may_lag(self) -> bool:
+        """Whether the application decides how long the client may take to read."""
+        return False
+
     def start_write_timer(self) -> None:
         """Require the client to read from now on."""
         if self._write_timer is None:
@@ -30,7 +35,7 @@ class WriteTimeout:
     def _check_progress(self) -> None:
         self._write_timer = None
         left = self.transport.get_write_buffer_size()
-        if left and left > self._left - MIN_PROGRESS:
+        if left and left > self._left - MIN_PROGRESS and not self.may_lag:
             self.transport.abort()
         elif left:
             self.start_write_timer()

@@ -1,6 +1,7 @@
 """uvicorn's WebSocket protocol with limits for clients that are slow or send too much."""
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -33,7 +34,15 @@ class Activity:
     """The activity of a connection."""
 
     operations = 0
+    subscriptions = 0
     has_worked = False
+    on_shutdown: Callable[[], None] | None = None
+    """Called when the server stops, to end the subscriptions and close the connection."""
+
+    @property
+    def only_subscribes(self) -> bool:
+        """Whether the connection has subscriptions, and no other operation in progress."""
+        return self.subscriptions > 0 and not self.operations
 
 
 class BoundedWebSocketProtocol(WriteTimeout, WebSocketsSansIOProtocol):
@@ -105,7 +114,8 @@ class BoundedWebSocketProtocol(WriteTimeout, WebSocketsSansIOProtocol):
 
     def waits_since(self) -> float | None:
         """Return since when the connection waits for its client; None: it is busy."""
-        if self._activity.operations and not self.transport.is_closing():
+        is_busy = self._activity.operations or self._activity.subscriptions
+        if is_busy and not self.transport.is_closing():
             return None
         return self._active_at
 
@@ -147,6 +157,25 @@ class BoundedWebSocketProtocol(WriteTimeout, WebSocketsSansIOProtocol):
             super().handle_cont(event)
         else:
             self.transport.abort()
+
+    @property
+    def may_lag(self) -> bool:
+        """Whether the application decides how long the client may take to read."""
+        return self._activity.only_subscribes
+
+    def keepalive_timeout(self) -> None:
+        """Close the connection unless the client has events to read before the ping."""
+        if self.may_lag and not self.writable.is_set():
+            self.pong_timer = self.loop.call_later(PING_S, self.keepalive_timeout)
+        else:
+            super().keepalive_timeout()
+
+    def shutdown(self) -> None:
+        """Close the connection; the application first ends its subscriptions."""
+        if self._activity.subscriptions and self._activity.on_shutdown is not None:
+            self._activity.on_shutdown()
+        else:
+            super().shutdown()
 
     def pause_writing(self) -> None:
         """Limit the time that the client takes to read."""

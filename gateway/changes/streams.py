@@ -1,0 +1,170 @@
+"""The event streams of subscriptions.
+
+A stream has no queue. It remembers a position in the change log, and reads on from there when its
+subscriber has taken the previous event: a slow subscriber costs no memory per event.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from itertools import islice
+from typing import Any, Final, Protocol
+
+from gateway.changes.feed import ChangeFeed
+from gateway.changes.health import HealthWatch, ProviderState
+from gateway.domain.change_log import Change, ChangeFilter, Cursor, Entry, Visibility
+from gateway.store.change_log import ChangeLog
+from gateway.store.errors import StoreFailed
+from gateway.upstream.provider import Provider
+
+AHEAD: Final = 50
+"""Changes that one subscription reads ahead."""
+RETRY_S: Final = 1.0
+"""The delay before the log is read again after a failure of the store."""
+
+
+class EventStream(Protocol):
+    """The events of one subscription, in order."""
+
+    has_ids: bool
+    """Whether each event has a position to resume from."""
+    visible: Visibility | None
+    """The changes that the subscriber may see, if known: the rest is passed over."""
+
+    @property
+    def cursor(self) -> str:
+        """The position behind the last event that was taken, or that was passed over."""
+
+    async def next(self, until: float) -> Any:
+        """Return the next event, without taking it; None: there is none yet.
+
+        Waits until the loop's clock reaches `until`. Raises `CursorExpired`.
+        """
+
+    def take(self) -> None:
+        """Move on behind the event that `next` returned."""
+
+
+class ChangeStream:
+    """The changes behind a cursor: first those in the log, then new ones as they happen."""
+
+    has_ids = True
+
+    def __init__(
+        self, log: ChangeLog, feed: ChangeFeed, start: Cursor, wanted: ChangeFilter
+    ) -> None:
+        """Start behind a cursor."""
+        self.visible: Visibility | None = None
+        self._log = log
+        self._feed = feed
+        self._position = start
+        self._wanted = wanted
+        self._ahead: deque[Change] = deque()
+        self._end = start
+        """The end of the scan that `_ahead` comes from."""
+
+    @property
+    def cursor(self) -> str:
+        """The position behind the last event that was taken, or that was passed over."""
+        return self._position.text
+
+    async def next(self, until: float) -> Change | None:
+        """Return the next change that is wanted. Raises `CursorExpired`."""
+        loop = asyncio.get_running_loop()
+        while not self._ahead:
+            try:
+                await self.scan()
+            except StoreFailed:
+                if loop.time() >= until:
+                    return None
+                await asyncio.sleep(min(RETRY_S, until - loop.time()))
+                continue
+            if self._ahead:
+                break
+            try:
+                async with asyncio.timeout_at(until):
+                    await self._feed.news(self._position)
+            except TimeoutError:
+                return None
+        return self._ahead[0]
+
+    def take(self) -> None:
+        """Move on behind the first change."""
+        change = self._ahead.popleft()
+        self._position = change.cursor if self._ahead else self._end
+
+    async def scan(self) -> None:
+        """Read on, from memory or from the log. Raises `CursorExpired` and `StoreFailed`."""
+        entries = self._feed.since(self._position)
+        if entries is None:
+            page = await self._log.read(self._position, self._wanted, self.visible, AHEAD)
+            # This process drops its caches first: nested fields must not show older values.
+            await self._feed.reach(page.end)
+            self._ahead.extend(page.changes)
+            self._end = page.end
+        elif entries:
+            wanted: list[Any] = list(islice(filter(self._shows, entries), AHEAD))
+            self._ahead.extend(wanted)
+            self._end = wanted[-1].cursor if len(wanted) == AHEAD else entries[-1].cursor
+        if not self._ahead:
+            self._position = self._end
+
+    def _shows(self, entry: Entry) -> bool:
+        return self._wanted.matches(entry) and (self.visible is None or self.visible.shows(entry))
+
+
+class HealthStream:
+    """Providers whose status or circuit changed. It starts with the next change."""
+
+    has_ids = False
+    visible: Visibility | None = None
+
+    def __init__(
+        self, watch: HealthWatch, feed: ChangeFeed, providers: Mapping[str, Provider]
+    ) -> None:
+        """Follow these providers, by key."""
+        self._watch = watch
+        self._feed = feed
+        self._providers = providers
+        self._seen = self._states()
+
+    @property
+    def cursor(self) -> str:
+        """The position of the change log: health itself has none."""
+        return self._feed.position.text
+
+    async def next(self, until: float) -> Provider | None:
+        """Return a provider whose state differs from the last event about it."""
+        while True:
+            states = self._states()
+            for key, state in states.items():
+                if state != self._seen[key]:
+                    return self._providers[key]
+            try:
+                async with asyncio.timeout_at(until):
+                    await self._watch.change()
+            except TimeoutError:
+                return None
+
+    def take(self) -> None:
+        """Remember the state of the first provider that differs."""
+        for key, state in self._states().items():
+            if state != self._seen[key]:
+                self._seen[key] = state
+                return
+
+    def _states(self) -> dict[str, ProviderState]:
+        return {key: self._watch.states[key] for key in self._providers}
+
+
+class EventSource:
+    """The source of a subscription's events, as its root field returns it to graphql-core."""
+
+    def __init__(self, stream: EventStream, view: Callable[[Any], Any]) -> None:
+        """Show each event of a stream by `view`."""
+        self.stream = stream
+        self.view = view
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        """Refuse: graphql-core only checks that it is async iterable, and `stream` is read."""
+        raise TypeError(self)

@@ -1,0 +1,243 @@
+"""Subscriptions, for all transports alike: limits, permissions, budgets, and how they end."""
+
+import asyncio
+import math
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from gateway.auth.authenticator import Authenticator
+from gateway.auth.permissions import VerifiedCaller
+from gateway.context import EventSource
+from gateway.errors import GatewayError, LimitExceeded, ShuttingDown
+from gateway.http.graphql_over_http import GraphQLRequest, graphql_error
+from gateway.http.operation_runner import (
+    GraphQLResponse,
+    OperationRunner,
+    RequestOptions,
+    request_error,
+)
+from gateway.limits.settings import LimitSettings
+
+RECHECK_S: Final = 30.0
+"""How often the credentials of an idle subscriber are checked, unless they expire earlier."""
+SHORTEST_CHECK_S: Final = 0.05
+BUDGET_WAIT_S: Final = 1.0
+"""The longest wait before delivery checks the caller's budget again."""
+
+Verify = Callable[[], Awaitable[VerifiedCaller]]
+"""Authenticate the caller again. Raises `Unauthenticated`."""
+
+
+class Event(NamedTuple):
+    """One event, ready to be sent."""
+
+    body: Mapping[str, Any]
+    cursor: str | None
+    """Its position; None: the events of this subscription have none."""
+
+
+def verifier(
+    authenticator: Authenticator, authorization: str | None, address: str | None
+) -> Verify:
+    """Return the function that authenticates the sender of these credentials."""
+
+    async def verify() -> VerifiedCaller:
+        verified = authenticator.authenticate_now(authorization, address)
+        if verified is not None:
+            return verified
+        caller = await authenticator.authenticate(authorization, address)
+        return VerifiedCaller(caller, time.time() + RECHECK_S)
+
+    return verify
+
+
+def too_many(limit: str, most: int) -> LimitExceeded:
+    """Return the refusal of a subscription beyond a limit."""
+    text = f"{limit} is {most + 1}; at most {most} are allowed (limits.{limit})."
+    return LimitExceeded(text)
+
+
+class Subscriptions:
+    """The subscriptions of this process."""
+
+    def __init__(self, runner: OperationRunner, limits: LimitSettings, lag_s: float) -> None:
+        """Allow as many as the limits do; end one whose client takes nothing for `lag_s`."""
+        self.runner = runner
+        self.limits = limits
+        self.lag_s = lag_s
+        self.is_stopping = False
+        """New ones are refused."""
+        self._count = 0
+        self._by_caller: Counter[str] = Counter()
+
+    async def open(
+        self,
+        request: GraphQLRequest,
+        verify: Verify,
+        options: RequestOptions,
+        last_event_id: str | None = None,
+    ) -> "Subscription | GraphQLResponse":
+        """Start a subscription, which must be closed; or return the response that refuses it.
+
+        Raises `RequestError`, and the `GatewayError` that refuses it.
+        """
+        verified = await verify()
+        self.runner.operations.count(verified.caller)
+        document = self.runner.document(request, verified.caller)
+        subscription = Subscription(self, request, document, verify, options, verified)
+        self._add(verified.caller.id)
+        is_open = False
+        try:
+            refusal = await subscription.start(last_event_id)
+            is_open = refusal is None
+        finally:
+            if not is_open:
+                self.remove(verified.caller.id)
+        return refusal or subscription
+
+    def _add(self, caller: str) -> None:
+        for limit, count in (
+            ("subscriptions_per_caller", self._by_caller[caller]),
+            ("subscriptions", self._count),
+        ):
+            most: int = getattr(self.limits, limit)
+            if count >= most:
+                raise too_many(limit, most)
+        self._by_caller[caller] += 1
+        self._count += 1
+
+    def refusal(self, error: Exception) -> Mapping[str, Any]:
+        """Return the error of a subscription that `open` refused."""
+        if isinstance(error, ShuttingDown):
+            return self.runner.operations.ended(error, error.cursor)
+        return graphql_error(request_error(error))
+
+    def remove(self, caller: str) -> None:
+        """Stop counting a subscription of a caller."""
+        self._count -= 1
+        self._by_caller[caller] -= 1
+        if not self._by_caller[caller]:
+            del self._by_caller[caller]
+
+
+class Subscription:
+    """One subscription."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  # all that an event needs
+        self,
+        subscriptions: Subscriptions,
+        request: GraphQLRequest,
+        document: Any,
+        verify: Verify,
+        options: RequestOptions,
+        verified: VerifiedCaller,
+    ) -> None:
+        """Prepare it; see `start`."""
+        self._subscriptions = subscriptions
+        self._runner = subscriptions.runner
+        self._operation = document, request.variables, request.operation_name or None
+        self._verify = verify
+        self._options = options
+        self._caller = verified.caller
+        self._counted_for = verified.caller.id
+        self._source: EventSource
+        self._task: asyncio.Task[Any] | None = None
+        self.ending: GatewayError | None = None
+        """Why the server ends it."""
+        self._check_at = 0.0
+        self._note_check(verified)
+
+    async def start(self, last_event_id: str | None) -> GraphQLResponse | None:
+        """Open the stream; return the response that refuses it, if any."""
+        context = self._runner.context(self._caller, self._options)
+        context.last_event_id = last_event_id
+        source = await self._runner.operations.subscribe(*self._operation, context)
+        if not isinstance(source, EventSource):
+            return GraphQLResponse(
+                source.body, context.scope, is_request_error=True, is_cacheable=False
+            )
+        if self._subscriptions.is_stopping:
+            raise ShuttingDown(source.stream.cursor)
+        self._source = source
+        self._task = asyncio.current_task()
+        return None
+
+    @property
+    def cursor(self) -> str:
+        """The position to resume from: behind everything that was sent."""
+        return self._source.stream.cursor
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether its events have a position to resume from."""
+        return self._source.stream.has_ids
+
+    async def next(self, until: float = math.inf) -> Event | None:
+        """Return the next event; call `sent` when the client has it.
+
+        Returns None if the loop's clock reaches `until` first. Raises `GatewayError` if the
+        subscription ends: `Unauthenticated`, `Forbidden`, `CursorExpired`.
+        """
+        loop = asyncio.get_running_loop()
+        stream = self._source.stream
+        while True:
+            event = await stream.next(min(until, self._check_at))
+            verified = await self._verify()
+            self._note_check(verified)
+            if verified.caller is not self._caller:
+                self._caller = verified.caller
+                stream.visible = None
+            if event is not None:
+                wait_s = await self._try(event)
+                if isinstance(wait_s, Event):
+                    return wait_s
+                await asyncio.sleep(wait_s)
+            if loop.time() >= until:
+                return None
+
+    async def _try(self, event: Any) -> Event | float:
+        """Return an event to send, or the seconds to wait because the budget is used up.
+
+        An event that the caller may not see is passed over: that is no wait.
+        """
+        stream = self._source.stream
+        context = self._runner.context(self._caller, self._options)
+        try:
+            result = await self._runner.operations.deliver(
+                *self._operation, context, self._source, event
+            )
+        except LimitExceeded as error:
+            return min(error.retry_after_s or BUDGET_WAIT_S, BUDGET_WAIT_S)
+        finally:
+            context.scope.close()
+        if result is None:
+            stream.take()
+            return 0
+        return Event(result.body, event.cursor.text if stream.has_ids else None)
+
+    def sent(self) -> None:
+        """Move on behind the event that `next` returned."""
+        self._source.stream.take()
+
+    def end(self, error: GatewayError) -> None:
+        """End it from another task: its own is cancelled, and finds the reason in `ending`."""
+        if self.ending is None and self._task is not None:
+            self.ending = error
+            self._task.cancel()
+
+    def error(self, error: Exception) -> Mapping[str, Any]:
+        """Return the error that ends it for the client, with the cursor to resume from."""
+        if isinstance(error, GatewayError):
+            return self._runner.operations.ended(error, self.cursor)
+        shown = graphql_error(request_error(error))
+        return {**shown, "extensions": {**shown["extensions"], "cursor": self.cursor}}
+
+    def close(self) -> None:
+        """Stop counting it."""
+        self._subscriptions.remove(self._counted_for)
+
+    def _note_check(self, verified: VerifiedCaller) -> None:
+        wait_s = min(max(verified.until - time.time(), SHORTEST_CHECK_S), RECHECK_S)
+        self._check_at = asyncio.get_running_loop().time() + wait_s
