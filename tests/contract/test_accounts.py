@@ -61,13 +61,13 @@ def test_an_adapter_can_read_what_its_provider_lets_it(kind: str) -> None:
 
 def test_a_write_only_provider_says_so() -> None:
     """Instaleap's notes tell where what is read of it comes from."""
-    text = "Instaleap cannot be read: what is shown of it is what this gateway recorded."
+    text = "Instaleap cannot be read: the gateway returns what it wrote, from its own store."
     notes = adapter("instaleap").notes
     assert {name: notes[name] for name in READS["instaleap"].split()} == dict.fromkeys(
         READS["instaleap"].split(), text
     )
     assert notes["CUSTOMER_SEARCH_EMAIL"] == (
-        "Instaleap cannot be read, and no email address is recorded."
+        "Instaleap cannot be read, and the store has no email addresses."
     )
 
 

@@ -32,7 +32,7 @@ from gateway.providers.base.decoding import decode, decode_part, decode_strictly
 from gateway.providers.base.exchange import NO_HEADERS, Call, Exchange, Reply, Token, json_call
 from gateway.providers.base.settings import AccountSettings
 from gateway.providers.emporix.assignment_writes import AssignmentWrites
-from gateway.providers.emporix.listing import ALL_LANGUAGES, Listed
+from gateway.providers.emporix.listing import ALL_LANGUAGES, NumberedList
 from gateway.providers.emporix.model import (
     Account,
     AssignmentModel,
@@ -46,13 +46,19 @@ from gateway.providers.emporix.model import (
     items_of,
     segments_of,
 )
-from gateway.providers.emporix.query import EVERYTHING, Question, can_say, one_of, segments_asked
+from gateway.providers.emporix.query import (
+    NO_FILTER,
+    ListFilter,
+    is_expressible,
+    one_of,
+    segment_filter,
+)
 from gateway.providers.emporix.segment_writes import SegmentWrites
 from gateway.providers.emporix.webhooks import EmporixWebhooks, EmporixWebhookSettings
 
 
 class EmporixSettings(EmporixWebhookSettings):
-    """An account at Emporix: a tenant and the client that may read it."""
+    """An account at Emporix: a tenant and the credentials of a client."""
 
     kind: Literal["emporix"]
     tenant: Annotated[
@@ -70,7 +76,7 @@ class EmporixSettings(EmporixWebhookSettings):
 
 
 class Emporix(SegmentWrites, AssignmentWrites, EmporixWebhooks):
-    """One tenant of Emporix: what it reads is here, what it writes in the classes above it."""
+    """One tenant of Emporix. The base classes have the writes."""
 
     kind: ClassVar[str] = "emporix"
     label: ClassVar[str] = "Emporix"
@@ -79,13 +85,13 @@ class Emporix(SegmentWrites, AssignmentWrites, EmporixWebhooks):
     statuses: ClassVar[frozenset[Status]] = frozenset(Status)
     has_sites: ClassVar[bool] = True
     notes: ClassVar[Mapping[str, str]] = {
-        "SEGMENT_MEMBERS": "Who belongs through an IAM group is neither listed nor counted.",
-        "ITEM_MATCH": "Needs the scope customersegment.segment_manage, although it only reads.",
-        "SEGMENT_CREATE": "Attributes are mixins; their schemas cannot be told through here.",
-        "SEGMENT_UPDATE": "With a version it is written as a whole: only then is that compared.",
-        "SEGMENT_UPSERT": "What is left out is removed; without a status it becomes INACTIVE.",
-        "SEGMENT_DELETE": "What has customers or items is deleted by force alone.",
-        "ASSIGNMENT_REPLACE": "Not at once: segments are added and removed one by one.",
+        "SEGMENT_MEMBERS": "Members through an IAM group are neither listed nor counted.",
+        "ITEM_MATCH": "Requires the scope customersegment.segment_manage, although it only reads.",
+        "SEGMENT_CREATE": "Attributes are mixins; their schemas cannot be set.",
+        "SEGMENT_UPDATE": "With a version, the segment is written as a whole.",
+        "SEGMENT_UPSERT": "Omitted fields are removed; without a status, it becomes INACTIVE.",
+        "SEGMENT_DELETE": "A segment with customers or items is deleted only with `force`.",
+        "ASSIGNMENT_REPLACE": "Not atomic: segments are added and removed one by one.",
     }
     rows_per_call: ClassVar[int] = 200
     limits: ClassVar[Sequence[Limit]] = (Limit("BULK_ROWS", rows_per_call),)
@@ -97,21 +103,21 @@ class Emporix(SegmentWrites, AssignmentWrites, EmporixWebhooks):
         self._settings: EmporixSettings = settings
         self._account = Account(settings.key, settings.default_language)
         self._segments_path = f"/customer-segment/{settings.tenant}/segments"
-        self._segments = Listed(
+        self._segments = NumberedList(
             provider=settings.key,
             path=self._segments_path,
             form=SegmentModel,
             show=partial(segments_of, self._account),
-            taken=frozenset({"bulk", "items", "match", "me", "search"}),
+            reserved=frozenset({"bulk", "items", "match", "me", "search"}),
         )
-        self._customers = Listed(
+        self._customers = NumberedList(
             provider=settings.key,
             path=f"/customer/{settings.tenant}/customers",
             form=CustomerModel,
             show=partial(customers_of, self._account),
-            # Without it a customer comes without its mixins.
+            # Without it, customers have no mixins.
             params=(("expand", "mixin:*"),),
-            tells_count=True,
+            always_counts=True,
         )
 
     @property
@@ -120,7 +126,7 @@ class Emporix(SegmentWrites, AssignmentWrites, EmporixWebhooks):
         return NO_HEADERS
 
     def sign_in(self) -> Exchange[Token]:
-        """Ask for a token by client credentials. There is no refresh for service tokens."""
+        """Request a token with client credentials. Service tokens cannot be refreshed."""
         settings = self._settings
         form = {
             "grant_type": "client_credentials",
@@ -138,58 +144,58 @@ class Emporix(SegmentWrites, AssignmentWrites, EmporixWebhooks):
         return Exchange("oauth.token", call, self._token)
 
     def segments(self, query: SegmentQuery, page: PageRequest) -> Exchange[Page[Segment]]:
-        """Read one stretch of the segments; see `segments_asked` for what Emporix judges."""
-        return self._segments.page("segments.list", page, segments_asked(query))
+        """Read one page of the segments; `segment_filter` has what Emporix filters by."""
+        return self._segments.page("segments.list", page, segment_filter(query))
 
     def segments_by_key(self, keys: Sequence[str]) -> Sequence[ReadBatch]:
-        """Read segments, up to a hundred at once; ids that `q` cannot say one by one."""
+        """Read segments, up to a hundred in one call; ids that `q` cannot express one by one."""
         return self._segments.by_key("segments", keys, lambda row: (row.ref.key,))
 
     def segment_from(self, document: bytes) -> Segment:
-        """Return the segment that Emporix's own document of it tells."""
-        told = decode_part(self.key, "segments.restore", document, SegmentModel)
-        (segment,) = segments_of(self._account, (told,), (document,))
+        """Return the segment of this document."""
+        model = decode_part(self.key, "segments.restore", document, SegmentModel)
+        (segment,) = segments_of(self._account, (model,), (document,))
         return segment
 
     def customers(self, query: CustomerQuery, page: PageRequest) -> Exchange[Page[Customer]]:
-        """Read one stretch of the customers, all or those of one email address."""
-        question = EVERYTHING
+        """Read one page of the customers, of all or of those with one email address."""
+        list_filter = NO_FILTER
         if query.email is not None:
-            if not can_say(query.email):
-                raise BadInput("Emporix cannot be asked for this email address.")
-            question = Question(f"contactEmail:{query.email}", is_whole=True)
-        return self._customers.page("customers.list", page, question)
+            if not is_expressible(query.email):
+                raise BadInput("Emporix cannot search for this email address.")
+            list_filter = ListFilter(f"contactEmail:{query.email}", is_whole=True)
+        return self._customers.page("customers.list", page, list_filter)
 
     def customers_by_key(self, keys: Sequence[str]) -> Sequence[ReadBatch]:
-        """Read customers, up to a hundred at once; ids that `q` cannot say one by one."""
+        """Read customers, up to a hundred in one call; ids that `q` cannot express one by one."""
         return self._customers.by_key(
             "customers", keys, lambda row: [key.value for key in row.keys]
         )
 
     def members(self, segment: str, page: PageRequest) -> Exchange[Page[Assignment]]:
-        """Read one stretch of the customers assigned to a segment."""
+        """Read one page of the customers assigned to a segment."""
         return self._members(segment).page("members.list", page)
 
     def assignments_within(
         self, segment: str, customers: Sequence[str], page: PageRequest
     ) -> Exchange[Page[Assignment]]:
-        """Read one stretch of these customers' assignments to a segment.
+        """Read one page of these customers' assignments to a segment.
 
-        That `q` takes `customer.id` here follows from its rules; no page shows it. What it cannot
-        name, or passes over, is left out here.
+        That `q` supports `customer.id` here follows from its rules, but is not documented. If `q`
+        cannot express a customer, or ignores them, the other rows are removed here.
         """
-        wanted, question = frozenset(customers), EVERYTHING
-        if all(map(can_say, customers)):
-            question = Question(one_of("customer.id", customers), is_whole=True)
-        exchange = self._members(segment).page("members.of_customers", page, question)
+        wanted, list_filter = frozenset(customers), NO_FILTER
+        if all(map(is_expressible, customers)):
+            list_filter = ListFilter(one_of("customer.id", customers), is_whole=True)
+        exchange = self._members(segment).page("members.of_customers", page, list_filter)
 
         def read(reply: Reply) -> Page[Assignment]:
-            found = exchange.read(reply)
-            rows = [row for row in found.rows if row.ref.customer in wanted]
-            if len(rows) == len(found.rows):
-                return found
+            received = exchange.read(reply)
+            rows = [row for row in received.rows if row.ref.customer in wanted]
+            if len(rows) == len(received.rows):
+                return received
             return msgspec.structs.replace(
-                found, rows=rows, total=None, end=found.next_position, position_after=str
+                received, rows=rows, total=None, end=received.next_position, position_after=str
             )
 
         return Exchange(exchange.operation, exchange.call, read)
@@ -199,28 +205,28 @@ class Emporix(SegmentWrites, AssignmentWrites, EmporixWebhooks):
         return self._members(segment).count("members.count")
 
     def segments_of(self, customer: str, page: PageRequest) -> Exchange[Page[Assignment]]:
-        """Read one stretch of a customer's segments; when they were assigned is not told."""
-        listed = Listed(
+        """Read one page of a customer's segments, without the times of the assignments."""
+        segments = NumberedList(
             provider=self.key,
             path=self._segments_path,
             form=SegmentModel,
             show=partial(self._assigned, customer),
             params=(("customerId", customer),),
         )
-        return listed.page("segments.of_customer", page)
+        return segments.page("segments.of_customer", page)
 
     def assignment(
         self, segment: str, customer: str, legal_entity: str | None
     ) -> Exchange[Assignment | None]:
-        """Read one assignment; None when Emporix answers 404."""
+        """Read one assignment; None if Emporix returns 404."""
         operation = "assignments.get"
 
         def read(reply: Reply) -> Assignment | None:
             if reply.status == HTTPStatus.NOT_FOUND:
                 return None
-            told = decode(self.key, operation, reply, AssignmentModel)
-            (found,) = assignments_of(self._account, segment, (told,))
-            return found
+            model = decode(self.key, operation, reply, AssignmentModel)
+            (assignment,) = assignments_of(self._account, segment, (model,))
+            return assignment
 
         path = f"{self._members(segment).path}/{path_part(customer)}"
         if legal_entity is not None:
@@ -230,28 +236,30 @@ class Emporix(SegmentWrites, AssignmentWrites, EmporixWebhooks):
     def items(
         self, segment: str, kind: ItemKind | None, page: PageRequest
     ) -> Exchange[Page[Item]]:
-        """Read one stretch of the products and categories of a segment, or of one of the two."""
+        """Read one page of a segment's items, of one kind or of both."""
         if kind is ItemKind.UNKNOWN:
-            raise BadInput("Items can be asked for by the kinds PRODUCT and CATEGORY.")
-        listed = Listed(
+            raise BadInput("The kind of an item is PRODUCT or CATEGORY.")
+        items = NumberedList(
             provider=self.key,
             path=f"{self._segments_path}/{path_part(segment)}/items",
             form=ItemAssignmentModel,
             show=partial(items_of, self._account),
         )
-        question = EVERYTHING if kind is None else Question(f"type:{kind.value}", is_whole=True)
-        return listed.page("items.list", page, question)
+        list_filter = (
+            NO_FILTER if kind is None else ListFilter(f"type:{kind.value}", is_whole=True)
+        )
+        return items.page("items.list", page, list_filter)
 
     def match_items(
         self, site: str, items: Sequence[str], segments: Sequence[str]
     ) -> Exchange[Sequence[str]]:
-        """Tell which products belong to an active segment of these, directly or by category."""
+        """Return the products that are in an active one of these segments, also by category."""
         operation = "items.match"
 
         def read(reply: Reply) -> Sequence[str]:
-            return [told.id for told in decode(self.key, operation, reply, list[MatchModel])]
+            return [match.id for match in decode(self.key, operation, reply, list[MatchModel])]
 
-        # The schema requires `site`, the example on the same page sends `siteCode`.
+        # The schema requires `site`, but the example on the same page has `siteCode`.
         body = {
             "siteCode": site,
             "site": site,
@@ -262,14 +270,14 @@ class Emporix(SegmentWrites, AssignmentWrites, EmporixWebhooks):
         return Exchange(operation, call, read)
 
     def _token(self, reply: Reply) -> Token:
-        # RFC 6749, 5.2: a token endpoint refuses a client or a scope with 400, too.
+        # RFC 6749, 5.2: token endpoints also refuse clients and scopes with 400.
         if reply.status == HTTPStatus.BAD_REQUEST:
             raise Denied(self.key, "oauth.token", status=reply.status)
-        told = decode_strictly(self.key, "oauth.token", reply, TokenModel)
-        return Token(f"Bearer {told.access_token}", told.expires_in)
+        token = decode_strictly(self.key, "oauth.token", reply, TokenModel)
+        return Token(f"Bearer {token.access_token}", token.expires_in)
 
-    def _members(self, segment: str) -> Listed[AssignmentModel, Assignment]:
-        return Listed(
+    def _members(self, segment: str) -> NumberedList[AssignmentModel, Assignment]:
+        return NumberedList(
             provider=self.key,
             path=f"{self._segments_path}/{path_part(segment)}/customers",
             form=AssignmentModel,
@@ -277,7 +285,7 @@ class Emporix(SegmentWrites, AssignmentWrites, EmporixWebhooks):
         )
 
     def _assigned(
-        self, customer: str, told: Sequence[SegmentModel], raw: Iterable[SupportsBytes]
+        self, customer: str, models: Sequence[SegmentModel], raw: Iterable[SupportsBytes]
     ) -> list[Assignment]:
         return [
             Assignment(
@@ -285,5 +293,5 @@ class Emporix(SegmentWrites, AssignmentWrites, EmporixWebhooks):
                 segment=segment,
                 is_partial=True,
             )
-            for segment in segments_of(self._account, told, raw)
+            for segment in segments_of(self._account, models, raw)
         ]

@@ -1,8 +1,8 @@
-"""What Emporix is sent: whole documents of segments, and patches of them.
+"""Build the documents and patches of segments that Emporix is sent.
 
 Facts: the OpenAPI file of the customer segment service and standard-practices/* in
-github.com/emporix/api-references, read 2026-11-21. Texts are maps of languages, as
-`Content-Language: *` asks for.
+github.com/emporix/api-references, read 2026-11-21. Texts are maps by language, as
+`Content-Language: *` requires.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from gateway.providers.emporix.model import Account
 
 
 def drafted(account: Account, draft: SegmentDraft) -> dict[str, Any]:
-    """Return the document of a draft, with its id where it has one."""
+    """Return the document of a draft, with its id if it has one."""
     return _given(
         {
             "id": draft.key,
@@ -35,7 +35,7 @@ def drafted(account: Account, draft: SegmentDraft) -> dict[str, Any]:
 
 
 def edited(account: Account, current: Segment, changes: SegmentChanges) -> dict[str, Any]:
-    """Return the fields that changes are of, each as it is to be; None clears it."""
+    """Return the new values of the fields that change; None clears a field."""
     status = changes.status
     frame = changes.validity
     fields: dict[str, Any] = {
@@ -52,28 +52,28 @@ def edited(account: Account, current: Segment, changes: SegmentChanges) -> dict[
 
 
 def patch(current: Segment, fields: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Return the JSON Patch (RFC 6902) that gives a segment these fields; None clears one.
+    """Return the JSON Patch (RFC 6902) that sets these fields of a segment; None clears a field.
 
-    Whole fields, since the documents show no operation within a text or a time frame. There is
-    none for what is absent already: a patch that removes or replaces it would fail.
+    Fields are patched as a whole, since the documents show no operation within a text or a time
+    frame. A field that is absent is not removed or replaced: such a patch would fail.
     """
     stored = _stored(current)
     operations: list[Mapping[str, Any]] = []
     for field, value in fields.items():
-        is_there = stored.get(field) is not None
+        is_present = stored.get(field) is not None
         if value is not None:
-            verb = "replace" if is_there else "add"
-            operations.append({"op": verb, "path": f"/{field}", "value": value})
-        elif is_there:
+            op = "replace" if is_present else "add"
+            operations.append({"op": op, "path": f"/{field}", "value": value})
+        elif is_present:
             operations.append({"op": "remove", "path": f"/{field}"})
     return operations
 
 
 def rewritten(current: Segment, fields: Mapping[str, Any], version: int) -> Mapping[str, Any]:
-    """Return a segment's whole document with these fields, for a write over this version.
+    """Return a segment's whole document with these fields, for a write that checks the version.
 
-    What a whole write leaves out is lost: the schemas of mixins are kept, beside those mixins
-    that stay.
+    Such a write removes what is left out. So the document contains the schemas of the mixins that
+    remain.
     """
     stored = _stored(current)
     written = {
@@ -90,7 +90,7 @@ def rewritten(current: Segment, fields: Mapping[str, Any], version: int) -> Mapp
 
 
 def merged(current: Segment, fields: Mapping[str, Any]) -> bytes:
-    """Return a segment's document with these fields instead of its own."""
+    """Return a segment's document with these fields replaced."""
     return msgspec.json.encode(_given({**_stored(current), **fields}))
 
 
@@ -118,7 +118,7 @@ def _merged(
     text: str | UnsetType | None,
     texts: Mapping[str, str] | UnsetType | None,
 ) -> Mapping[str, str] | UnsetType | None:
-    """Return a text in all its languages after a change of all or of the default one."""
+    """Return a text in all its languages after a change of all of them or of the default one."""
     if texts is not UNSET:
         return texts or None
     if text is UNSET:
@@ -132,7 +132,7 @@ def _merged(
 
 
 def _frame(validity: Validity | None) -> Mapping[str, str] | None:
-    """Return a time frame as Emporix has it; None when both its ends are open."""
+    """Return a time frame in Emporix's format; None if both its ends are open."""
     if validity is None:
         return None
     ends = {"from": validity.since, "to": validity.until}

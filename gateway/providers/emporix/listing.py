@@ -1,7 +1,7 @@
-"""Emporix's lists: numbered pages, several rows by their ids, one row by its path.
+"""Emporix's lists: read by numbered pages, by several ids, or one row by its path.
 
-All services work alike. Facts: the OpenAPI files of the customer segment and customer services and
-standard-practices/pagination in github.com/emporix/api-references, read 2026-11-21.
+All of its services work alike. Facts: the OpenAPI files of the customer segment and customer
+services and standard-practices/pagination in github.com/emporix/api-references, read 2026-11-21.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,10 +17,10 @@ from gateway.providers.base.decoding import decode, document, documents, path_pa
 from gateway.providers.base.exchange import Call, Exchange, Reply, json_call
 from gateway.providers.base.lenient_decoding import length
 from gateway.providers.base.numbered_pages import DIGITS, Window, numbered_page, position, window
-from gateway.providers.emporix.query import EVERYTHING, Question, fits_url, id_batches, one_of
+from gateway.providers.emporix.query import NO_FILTER, ListFilter, fits_url, id_batches, one_of
 
 LARGEST_PAGE = 200
-"""Rows of one page. No service states a bound; this is the one of its bulk calls, our guess."""
+"""The largest page. It is not documented: our guess is the limit of the bulk calls."""
 
 ALL_LANGUAGES: Mapping[str, str] = {"accept-language": "*"}
 COUNTED: Mapping[str, str] = {**ALL_LANGUAGES, "x-total-count": "true"}
@@ -29,48 +29,48 @@ M = TypeVar("M")
 T = TypeVar("T")
 
 
-class Listed(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
-    """One list of one account: where it is, what is in it, and how a row reads."""
+class NumberedList(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
+    """A list of one account: its path, its wire model, and how its rows are converted."""
 
     provider: str
     path: str
     form: type[M]
     show: Callable[[Sequence[M], Iterable[SupportsBytes]], list[T]]
-    """Makes the rows of what was told, and of the same as it was written."""
+    """Converts the decoded rows and their JSON."""
     params: tuple[tuple[str, str], ...] = ()
-    taken: frozenset[str] = frozenset()
-    """Ids that name another thing in a path: these are read through the list."""
-    tells_count: bool = False
-    """It tells a count unasked, in the header `Count`; the others `X-Total-Count` when asked."""
+    reserved: frozenset[str] = frozenset()
+    """Ids that mean something else in a path. Rows with such an id are read through the list."""
+    always_counts: bool = False
+    """Replies always have the header `Count`. Other lists have `X-Total-Count` on request."""
 
     def page(
-        self, operation: str, page: PageRequest, question: Question = EVERYTHING
+        self, operation: str, page: PageRequest, list_filter: ListFilter = NO_FILTER
     ) -> Exchange[Page[T]]:
-        """Read one stretch; a position is a count of rows."""
-        at = position(page.position)
-        largest = at.largest or LARGEST_PAGE
-        # One row more than wanted tells whether any follows, should there be no total.
-        asked = window(at.offset, min(page.size + 1, largest), largest)
+        """Read one page; a position is a number of rows."""
+        start = position(page.position)
+        largest = start.largest or LARGEST_PAGE
+        # One row more than wanted shows whether more follow, in case there is no total.
+        requested = window(start.offset, min(page.size + 1, largest), largest)
 
         def read(reply: Reply) -> Page[T]:
-            told, rows = self._rows(operation, reply)
-            came = length(told)
-            if came > asked.size:
-                raise Malformed(self.provider, operation, detail="more rows than asked for")
-            total = _total(reply, asked, came)
-            if total is None and self.tells_count:
-                total = _count(reply, asked, came)
-            found = numbered_page(rows, asked, at, page.size, total, decoded=told)
-            if not came and not found.is_last:
+            decoded, rows = self._rows(operation, reply)
+            count = length(decoded)
+            if count > requested.size:
+                raise Malformed(self.provider, operation, detail="more rows than requested")
+            total = _total(reply, requested, count)
+            if total is None and self.always_counts:
+                total = _count(reply, requested, count)
+            result = numbered_page(rows, requested, start, page.size, total, decoded=decoded)
+            if not count and not result.is_last:
                 raise Malformed(self.provider, operation, detail="does not advance")
-            # What Emporix counts is another list where it judges a part of the question only.
-            return found if question.is_whole else msgspec.structs.replace(found, total=None)
+            # If Emporix filters by a part of the query only, its total counts another list.
+            return result if list_filter.is_whole else msgspec.structs.replace(result, total=None)
 
-        call = self._asking(question.q, asked.page + 1, asked.size)
+        call = self._call(list_filter.q, requested.page + 1, requested.size)
         return Exchange(operation, call, read)
 
     def count(self, operation: str) -> Exchange[int]:
-        """Count the rows, of a list that tells their number when asked."""
+        """Count the rows of a list that has `X-Total-Count`."""
 
         def read(reply: Reply) -> int:
             rows = decode(self.provider, operation, reply, list[msgspec.Raw])
@@ -79,20 +79,20 @@ class Listed(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
                 raise Malformed(self.provider, operation, detail="no X-Total-Count")
             return total
 
-        return Exchange(operation, self._asking(None, 1, 1), read)
+        return Exchange(operation, self._call(None, 1, 1), read)
 
     def by_key(
         self, name: str, keys: Sequence[str], names: Callable[[T], Iterable[str]]
     ) -> Sequence[ReadBatch]:
-        """Read the rows of these ids, in as few calls as there can be.
+        """Read the rows with these ids, in as few calls as possible.
 
-        `name` begins the operations' names; `names` are the ids that a row answers to.
+        `name` is the prefix of the operations' names; `names` returns the ids of a row.
         """
         return [
             ReadBatch(
                 ids,
                 self._one(f"{name}.get", ids[0])
-                if len(ids) == 1 and ids[0] not in self.taken
+                if len(ids) == 1 and ids[0] not in self.reserved
                 else self._of_ids(f"{name}.of_ids", ids, names),
             )
             for ids in id_batches(keys)
@@ -102,37 +102,37 @@ class Listed(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
         self, operation: str, ids: Sequence[str], names: Callable[[T], Iterable[str]]
     ) -> Exchange[Mapping[str, T]]:
         def read(reply: Reply) -> Mapping[str, T]:
-            told, rows = self._rows(operation, reply)
-            came = length(told)
-            named = {name: row for row in rows for name in names(row)}
-            found = {key: named[key] for key in ids if key in named}
-            if len(found) + 1 < len(ids) <= came:
-                # Rows nobody asked for have taken the room of those that were. A single one may
-                # be a row whose id is odd, which costs no other its place.
+            decoded, rows = self._rows(operation, reply)
+            count = length(decoded)
+            by_id = {name: row for row in rows for name in names(row)}
+            result = {key: by_id[key] for key in ids if key in by_id}
+            if len(result) + 1 < len(ids) <= count:
+                # The page is full of rows that were not requested, so others may be missing. If
+                # there is only one, it may be a requested row with an odd id.
                 raise Malformed(self.provider, operation, detail="a full page of other rows")
-            total = _total(reply, Window(page=0, size=len(ids), skip=0), came)
-            if total is not None and came < min(total, len(ids)):
+            total = _total(reply, Window(page=0, size=len(ids), skip=0), count)
+            if total is not None and count < min(total, len(ids)):
                 raise Malformed(self.provider, operation, detail="fewer rows than its total")
-            return found
+            return result
 
-        call = self._asking(one_of("id", ids), 1, len(ids))
+        call = self._call(one_of("id", ids), 1, len(ids))
         return Exchange(operation, call, read)
 
     def _one(self, operation: str, key: str) -> Exchange[Mapping[str, T]]:
         def read(reply: Reply) -> Mapping[str, T]:
             if reply.status == HTTPStatus.NOT_FOUND:
                 return {}
-            told = decode(self.provider, operation, reply, self.form)
-            (row,) = self.show((told,), (document(reply.body),))
+            model = decode(self.provider, operation, reply, self.form)
+            (row,) = self.show((model,), (document(reply.body),))
             return {key: row}
 
         call = Call("GET", f"{self.path}/{path_part(key)}", self.params, ALL_LANGUAGES)
         return Exchange(operation, call, read)
 
-    def _asking(self, q: str | None, page: int, size: int) -> Call:
-        """Return the call for a page, from 1; a `q` too long for a URL goes into a body.
+    def _call(self, q: str | None, page: int, size: int) -> Call:
+        """Return the call for a page, counted from 1. A `q` too long for a URL is sent in a body.
 
-        The total is always asked for: only it tells a page that was cut short from the last one.
+        The total is always requested: only it distinguishes the last page from one that was cut.
         """
         headers = COUNTED
         params = (*self.params, ("pageNumber", str(page)), ("pageSize", str(size)))
@@ -143,32 +143,32 @@ class Listed(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
         return json_call("POST", f"{self.path}/search", {"q": q}, query=params, headers=headers)
 
     def _rows(self, operation: str, reply: Reply) -> tuple[Sequence[M], list[T]]:
-        """Return the rows as they were read, and what they show."""
-        told = decode(self.provider, operation, reply, list[self.form])  # type: ignore[name-defined]  # a form is a type
-        return told, self.show(told, documents(reply, told))
+        """Return the rows as decoded and as converted."""
+        decoded = decode(self.provider, operation, reply, list[self.form])  # type: ignore[name-defined]  # a form is a type
+        return decoded, self.show(decoded, documents(reply, decoded))
 
 
 def _header_number(reply: Reply, name: str) -> int | None:
-    told = reply.headers.get(name, "")
-    fits = told.isascii() and told.isdecimal() and len(told) <= DIGITS
-    return int(told) if fits else None
+    text = reply.headers.get(name, "")
+    is_number = text.isascii() and text.isdecimal() and len(text) <= DIGITS
+    return int(text) if is_number else None
 
 
-def _total(reply: Reply, asked: Window, rows: int) -> int | None:
-    """Return the length of the whole list; None when it is not told, or less than was shown."""
-    told = _header_number(reply, "x-total-count")
-    shown = asked.page * asked.size + rows if rows else 0
-    return told if told is not None and told >= shown else None
+def _total(reply: Reply, requested: Window, rows: int) -> int | None:
+    """Return `X-Total-Count`; None if it is absent, or too small for the rows of the reply."""
+    total = _header_number(reply, "x-total-count")
+    received = requested.page * requested.size + rows if rows else 0
+    return total if total is not None and total >= received else None
 
 
-def _count(reply: Reply, asked: Window, rows: int) -> int | None:
-    """Return the length of the whole list from `Count`, where that is what it must mean.
+def _count(reply: Reply, requested: Window, rows: int) -> int | None:
+    """Return the length of the whole list from `Count`, if that is what it means.
 
-    It is documented as "number of retrieved customers", of the list or of the page: the number
-    of rows on a full page is taken for the latter, since more may follow.
+    It is documented as "number of retrieved customers", which may be those of the list or of the
+    page. On a full page, the number of its rows is taken for the latter, since more may follow.
     """
-    told = _header_number(reply, "count")
-    is_doubtful = told == rows == asked.size
-    if told is None or is_doubtful or told < asked.page * asked.size + rows:
+    count = _header_number(reply, "count")
+    is_ambiguous = count == rows == requested.size
+    if count is None or is_ambiguous or count < requested.page * requested.size + rows:
         return None
-    return told
+    return count

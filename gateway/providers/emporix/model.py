@@ -1,8 +1,8 @@
-"""What Emporix answers, as wire models, and the domain values they become.
+"""Emporix's replies as wire models, and their conversion to domain values.
 
 Facts: the OpenAPI files of the customer segment, customer and OAuth services in
-github.com/emporix/api-references, read 2026-11-21. Parts that a segment or an assignment cannot
-be without are required; all others may be absent or null.
+github.com/emporix/api-references, read 2026-11-21. Parts that a segment or an assignment
+always has are required; all others may be absent or null.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,9 +27,9 @@ from gateway.domain.entities import (
 from gateway.domain.texts import NO_TEXTS, Texts
 from gateway.providers.base.decoding import Documented, Id, Int32, utc
 
-# A text comes in all its languages, as `Accept-Language: *` asks for. What a service does that
-# knows one language only is not stated; elsewhere at Emporix it is a plain string. In the map,
-# q-param knows of languages that are null.
+# A text comes in all its languages, as `Accept-Language: *` requests. Whether a text in one
+# language is a plain string, as in other services of Emporix, is not documented. According to
+# q-param, a language in the map may be null.
 Translated = str | dict[str, str | None]
 
 STATUSES: Mapping[str | None, Status] = {"ACTIVE": Status.ACTIVE, "INACTIVE": Status.INACTIVE}
@@ -44,22 +44,22 @@ ITEM_KINDS: Mapping[str | None, ItemKind] = {
 
 
 class Account(NamedTuple):
-    """Whose answers are read: the provider's key, and the language of texts that tell none."""
+    """The provider's key, and the language of texts that come without one."""
 
     key: str
     language: str
 
 
 class TokenModel(msgspec.Struct, frozen=True, gc=False):
-    """The answer of the token endpoint; `expires_in` in seconds."""
+    """The reply of the token endpoint; `expires_in` is in seconds."""
 
-    # The characters that RFC 6749, A.12, allows, without the blank: it goes into a header.
+    # The characters of RFC 6749, A.12, except the space: the token is sent in a header.
     access_token: Annotated[str, msgspec.Meta(pattern=r"^[!-~]+\Z")]
     expires_in: Annotated[float, msgspec.Meta(ge=0)]
 
 
 class Metadata(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """What Emporix itself keeps about a document."""
+    """What Emporix itself sets about a document."""
 
     created_at: datetime | None = None
     modified_at: datetime | None = None
@@ -70,7 +70,7 @@ NO_METADATA = Metadata()
 
 
 class Validity(msgspec.Struct, frozen=True, gc=False):
-    """A time frame, open where an end is absent."""
+    """A time frame; an end that is absent is open."""
 
     start: datetime | None = msgspec.field(name="from", default=None)
     end: datetime | None = msgspec.field(name="to", default=None)
@@ -93,7 +93,7 @@ class SegmentModel(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
 
 class CustomerModel(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """A customer, as the customer service tells it."""
+    """A customer of the customer service."""
 
     id: Id
     customer_number: str | None = None
@@ -108,14 +108,14 @@ class CustomerModel(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
 
 class NamedModel(msgspec.Struct, frozen=True, gc=False):
-    """A customer or legal entity inside an assignment: a copy, of which little is sure."""
+    """A customer or legal entity in an assignment: a copy, which may be incomplete."""
 
     id: Id
     name: str | None = None
 
 
 class AssignmentModel(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """The assignment of a customer to the segment whose path was asked."""
+    """The assignment of a customer to the segment in the path."""
 
     customer: NamedModel
     legal_entity: NamedModel | None = None
@@ -124,7 +124,7 @@ class AssignmentModel(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
 
 class ItemModel(msgspec.Struct, frozen=True, gc=False):
-    """A product or category inside an assignment: a copy."""
+    """A product or category in an assignment: a copy."""
 
     id: Id
     code: str | None = None
@@ -160,9 +160,9 @@ def _texts(language: str, told: Translated | None) -> Texts:
 
 
 def segments_of(
-    account: Account, told: Iterable[SegmentModel], raw: Iterable[SupportsBytes]
+    account: Account, models: Iterable[SegmentModel], raw: Iterable[SupportsBytes]
 ) -> list[Segment]:
-    """Return segments. All are lists kept by hand: Emporix has no rules."""
+    """Convert segments. All are maintained manually: Emporix has no rules."""
     key, language = account
     manual, unknown = Membership.MANUAL, Status.UNKNOWN
     return [
@@ -181,16 +181,16 @@ def segments_of(
             attributes=each.mixins,
             raw=document,
         )
-        for each, document in zip(told, raw, strict=True)
+        for each, document in zip(models, raw, strict=True)
         for metadata in (each.metadata or NO_METADATA,)
         for validity in (each.validity or ALWAYS,)
     ]
 
 
 def customers_of(
-    account: Account, told: Iterable[CustomerModel], raw: Iterable[SupportsBytes]
+    account: Account, models: Iterable[CustomerModel], raw: Iterable[SupportsBytes]
 ) -> list[Customer]:
-    """Return customers. The number of one is its id in every example; only another one is kept."""
+    """Convert customers. In every example the number is the id; it is a key only if it differs."""
     key = account.key
     return [
         Customer(
@@ -208,17 +208,17 @@ def customers_of(
             raw=document,
             acts_alone=each.business_model == "B2C",
         )
-        for each, document in zip(told, raw, strict=True)
+        for each, document in zip(models, raw, strict=True)
     ]
 
 
 def assignments_of(
     account: Account,
     segment: str,
-    told: Iterable[AssignmentModel],
+    models: Iterable[AssignmentModel],
     _raw: Iterable[SupportsBytes] = (),
 ) -> list[Assignment]:
-    """Return customers' assignments to this segment; the customers are read elsewhere."""
+    """Convert assignments to this segment, without their customers."""
     key, unknown = account.key, AssignmentKind.UNKNOWN
     return [
         Assignment(
@@ -229,16 +229,16 @@ def assignments_of(
             updated_at=at if (at := metadata.modified_at) is None or at.tzinfo is UTC else utc(at),
             version=metadata.version,
         )
-        for each in told
+        for each in models
         for metadata in (each.metadata or NO_METADATA,)
         for entity in (each.legal_entity,)
     ]
 
 
 def items_of(
-    account: Account, told: Iterable[ItemAssignmentModel], _raw: Iterable[SupportsBytes]
+    account: Account, models: Iterable[ItemAssignmentModel], _raw: Iterable[SupportsBytes]
 ) -> list[Item]:
-    """Return items of a segment, with the times of their assignments."""
+    """Convert items of a segment, with the times of their assignments."""
     unknown = ItemKind.UNKNOWN
     return [
         Item(
@@ -249,6 +249,6 @@ def items_of(
             created_at=utc(metadata.created_at),
             updated_at=utc(metadata.modified_at),
         )
-        for each in told
+        for each in models
         for metadata in (each.metadata or NO_METADATA,)
     ]

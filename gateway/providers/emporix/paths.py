@@ -1,22 +1,22 @@
-"""Where Emporix has one thing of a list to write to, and where many at once."""
+"""The paths for writes of one object of a list, and of many."""
 
 from gateway.errors import BadInput
 from gateway.providers.base.decoding import path_part
 
 BULK = "bulk"
-"""What many things at once are called where the id of one would stand."""
+"""The last segment of the path for a bulk, where an id would be otherwise."""
 
 
-def one(of: str, key: str) -> str:
-    """Return the path of one thing below its list's.
+def one(collection: str, key: str) -> str:
+    """Return the path of one object of a list.
 
-    Raises `BadInput` for an id that would make it a write of many.
+    Raises `BadInput` for an id that would be the path of a bulk.
     """
     if key == BULK:
-        raise BadInput(f"Emporix cannot be told to write to what has the id {BULK!r}.")
-    return f"{of}/{path_part(key)}"
+        raise BadInput(f"Objects with the id {BULK!r} cannot be written at Emporix.")
+    return f"{collection}/{path_part(key)}"
 
 
-def many(of: str) -> str:
-    """Return the path for writes of many things below their list's."""
-    return f"{of}/{BULK}"
+def many(collection: str) -> str:
+    """Return the path for writes of many objects of a list."""
+    return f"{collection}/{BULK}"

@@ -1,7 +1,7 @@
-"""Emporix's `q`: what it can say, and how much of a question fits into it.
+"""Emporix's query language, the parameter `q`.
 
 Facts: standard-practices/q-param and bulk-request-limits of github.com/emporix/api-references,
-read 2026-11-21. The language has no way to escape a character, so what it cannot say is left out.
+read 2026-11-21. Characters cannot be escaped, so some values cannot be expressed and are left out.
 """
 
 import re
@@ -14,54 +14,54 @@ from gateway.domain.queries import SegmentQuery
 from gateway.providers.base.decoding import iso
 from gateway.providers.base.exchange import quoted
 
-IDS_AT_ONCE = 100
-"""How many ids one `q` names; our choice, far below the largest page."""
+MAX_IDS = 100
+"""The largest number of ids in one `q`; our choice, far below the largest page."""
 
-LARGEST_IN_URL = 6000
-"""Percent-encoded characters of a `q` in a URL, which may have 10 KB in all."""
+MAX_URL_LENGTH = 6000
+"""The longest `q` in a URL, percent-encoded. The URL may have 10 KB in all."""
 
-# An apostrophe within a value has no meaning there: names and addresses have some.
-# Not as the first character: regular expressions and comparisons. Not anywhere: what separates
-# or groups. Not alone: words with a meaning of their own.
-_SAYABLE = re.compile(
+# Not allowed as the first character: operators of regular expressions and comparisons. Not allowed
+# anywhere: separators and brackets. Not allowed alone: keywords. An apostrophe within a value has
+# no meaning, and is part of names and addresses.
+_EXPRESSIBLE = re.compile(
     r"(?!(?i:null|exists|missing|and|or|true|false)\Z)"
     r"[^\s\x00-\x1f\x7f,()\"'`:\\~<>=!][^\s\x00-\x1f\x7f,()\"`:\\]*"
 )
 
 
-class Question(NamedTuple):
-    """What is asked of a list; `is_whole` when nothing of it is left for the caller to judge."""
+class ListFilter(NamedTuple):
+    """The `q` of a list; `is_whole` is False if the gateway must filter the rows further."""
 
     q: str | None
     is_whole: bool
 
 
-EVERYTHING = Question(None, is_whole=True)
+NO_FILTER = ListFilter(None, is_whole=True)
 
 
-def can_say(value: str) -> bool:
-    """Tell whether `q` can name this value as it is."""
-    return _SAYABLE.fullmatch(value) is not None
+def is_expressible(value: str) -> bool:
+    """Return whether `q` can contain this value."""
+    return _EXPRESSIBLE.fullmatch(value) is not None
 
 
 def fits_url(q: str) -> bool:
-    """Tell whether this `q` may stand in a URL."""
-    return len(quoted(q)) <= LARGEST_IN_URL
+    """Return whether this `q` is short enough for a URL."""
+    return len(quoted(q)) <= MAX_URL_LENGTH
 
 
 def one_of(field: str, values: Sequence[str]) -> str:
-    """Ask for those whose field is one of these values, all of which `q` can say."""
+    """Return the `q` for rows whose field is one of these values, which must be expressible."""
     return f"{field}:({','.join(values)})"
 
 
-def segments_asked(query: SegmentQuery) -> Question:
-    """Return as much of a query as `q` can say; `native` goes alone.
+def segment_filter(query: SegmentQuery) -> ListFilter:
+    """Return as much of a query as `q` can express. `native` is sent alone.
 
-    A name is not asked for: how a regular expression treats case is not documented, and it looks
-    at one language.
+    Names are not filtered by `q`: whether its regular expressions ignore case is not documented,
+    and each applies to one language only.
     """
     if query.native is not None:
-        return Question(query.native, not query.is_local)
+        return ListFilter(query.native, not query.is_local)
     parts = []
     is_whole = query.name_contains is None and (
         query.membership is None or Membership.MANUAL in query.membership
@@ -71,19 +71,19 @@ def segments_asked(query: SegmentQuery) -> Question:
     elif query.status is not None:
         parts.append(f"status:{query.status.value}")
     if query.site_code is not None:
-        if can_say(query.site_code):
+        if is_expressible(query.site_code):
             parts.append(f"siteCode:{query.site_code}")
         else:
             is_whole = False
     parts.extend(_created(query.created_after, query.created_before))
-    return Question(" ".join(parts) or None, is_whole)
+    return ListFilter(" ".join(parts) or None, is_whole)
 
 
 def _created(after: datetime | None, before: datetime | None) -> Iterator[str]:
-    """Say when it was made, both ends exclusive.
+    """Yield the condition on the creation time; both ends are exclusive.
 
-    Emporix keeps milliseconds and so do our bounds here: what was cut off an upper bound makes
-    the last millisecond before it belong.
+    Emporix has milliseconds, so microseconds of the bounds are cut off. If an upper bound had any,
+    the millisecond that it was cut to is included.
     """
     bounds = []
     if after is not None:
@@ -97,18 +97,18 @@ def _created(after: datetime | None, before: datetime | None) -> Iterator[str]:
 
 
 def id_batches(ids: Sequence[str]) -> list[list[str]]:
-    """Split ids into groups that one `q` can name; each id that it cannot say is alone."""
+    """Split ids into batches for one `q` each; an id that it cannot express is alone."""
     alone: list[list[str]] = []
     together: list[list[str]] = []
     room = 0
     for key in ids:
-        if not can_say(key):
+        if not is_expressible(key):
             alone.append([key])
             continue
         size = len(quoted(key)) + len("%2C")
-        if not together or len(together[-1]) == IDS_AT_ONCE or size > room:
+        if not together or len(together[-1]) == MAX_IDS or size > room:
             together.append([])
-            room = LARGEST_IN_URL - len(quoted(one_of("id", ())))
+            room = MAX_URL_LENGTH - len(quoted(one_of("id", ())))
         together[-1].append(key)
         room -= size
     return together + alone

@@ -1,8 +1,8 @@
 """Instaleap: the customers of one shop and the tags they have.
 
 Facts: dev-center.instaleap.io/reference (customer-segments, customer-segments-gateway), read
-2026-11-21. No page reads a customer, their segments or a segment's customers: what can be read
-here is the gateway's own record of what it wrote.
+2026-11-21. Customers, their segments and a segment's customers cannot be read: the gateway reads
+from its own store what it wrote.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,11 +25,11 @@ from gateway.providers.base.lenient_decoding import length
 from gateway.providers.base.settings import AccountSettings
 from gateway.providers.base.store_lookup import CustomerRow, Lookup, Recall, Rows, TaggingRow
 from gateway.providers.base.write_protocols import ReplacedCustomers
-from gateway.providers.instaleap.recorded import (
+from gateway.providers.instaleap.stored import (
     AS_WRITTEN,
     BY_CUSTOMER,
     BY_TAG,
-    Recorded,
+    StoredList,
     assignment_of,
     batches,
     customer_of,
@@ -38,7 +38,7 @@ from gateway.providers.instaleap.recorded import (
     tags,
 )
 
-RECORD = "Instaleap cannot be read: what is shown of it is what this gateway recorded."
+FROM_STORE = "Instaleap cannot be read: the gateway returns what it wrote, from its own store."
 READS = (
     "SEGMENT_LIST",
     "SEGMENT_GET",
@@ -48,22 +48,22 @@ READS = (
     "CUSTOMER_SEGMENTS",
 )
 
-# The number of the status is not printed. Those left out have no body, or not the whole of one.
-ANSWERED = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED})
+# The status code is not documented. Other codes of success have no body, or an incomplete one.
+SUCCESS = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED})
 
 
 class InstaleapSettings(AccountSettings):
-    """An account at Instaleap. `reverse_token` is what Instaleap shows when it asks us."""
+    """An account at Instaleap. Instaleap sends `reverse_token` with the reverse call."""
 
     kind: Literal["instaleap"]
     token: Annotated[SecretStr, Field(min_length=1)]
     reverse_token: Annotated[SecretStr, Field(min_length=1)] | None = None
-    # No largest batch is documented; this one is a guess.
+    # The largest batch is not documented; this is a guess.
     batch_size: Annotated[int, Field(ge=1, le=10_000)] = 100
 
 
 class ReplacedModel(msgspec.Struct, frozen=True):
-    """The answer to a replacement: the document ids of the customers that were updated."""
+    """The reply to a replacement: the document ids of the customers that were updated."""
 
     updated: list[Id] = msgspec.field(name="updatedCustomers")
 
@@ -75,8 +75,8 @@ class Instaleap:
     label: ClassVar[str] = "Instaleap"
     Settings: ClassVar[type[AccountSettings]] = InstaleapSettings
     notes: ClassVar[Mapping[str, str]] = {
-        **dict.fromkeys(READS, RECORD),
-        "CUSTOMER_SEARCH_EMAIL": "Instaleap cannot be read, and no email address is recorded.",
+        **dict.fromkeys(READS, FROM_STORE),
+        "CUSTOMER_SEARCH_EMAIL": "Instaleap cannot be read, and the store has no email addresses.",
         "ASSIGNMENT_REPLACE": "Customers that Instaleap does not know are not updated.",
     }
     limits: ClassVar[Sequence[Limit]] = ()
@@ -92,18 +92,18 @@ class Instaleap:
 
     @property
     def secret_headers(self) -> Mapping[str, str]:
-        """The token, as a bearer's."""
+        """The bearer token."""
         return {"authorization": f"Bearer {self._token.get_secret_value()}"}
 
     def tag_of(self, key: str) -> Tag:
-        """Return the pair that an id of a segment names. Raises `BadInput` if it names none."""
+        """Return the tag with this id. Raises `BadInput` if it is not one."""
         tag = tag_of(key)
         if tag is None:
-            raise BadInput("This is no id of a segment of Instaleap.")
+            raise BadInput("This is not the id of a segment of Instaleap.")
         return tag
 
     def replace_problems(self, rows: Sequence[Replacement]) -> Sequence[UserError]:
-        """Return what the documents forbid of these rows: types and values are free text."""
+        """Return what is wrong with these rows; types and values are free text."""
         text = "A customer of Instaleap needs a document id."
         return [
             UserError(text, Reason.REQUIRED, (str(index), "externalId"), self.key)
@@ -112,16 +112,16 @@ class Instaleap:
         ]
 
     def replace_tags(self, rows: Sequence[Replacement]) -> Exchange[ReplacedCustomers]:
-        """Replace all tags of customers, at least one; a pair that stands twice is sent once.
+        """Replace all tags of one or more customers; duplicate tags are sent once.
 
-        The answer names those that were updated, in the order of the rows. Why another was not
-        (maybe it is unknown) Instaleap does not say.
+        Returns those that were updated, in the order of the rows. Instaleap does not report why
+        others were not; they may be unknown.
         """
         operation = "tags.replace"
         customers = [
             {
                 "document_id": row.customer,
-                # Null is allowed as well; that it clears, like an empty list, is nowhere stated.
+                # Null is allowed as well, but whether it clears the tags is not documented.
                 "segments": [
                     {"type": tag.type, "value": tag.value} for tag in dict.fromkeys(row.tags)
                 ],
@@ -130,9 +130,9 @@ class Instaleap:
         ]
 
         def read(reply: Reply) -> ReplacedCustomers:
-            updated = decode(self.key, operation, reply, ReplacedModel, ANSWERED).updated
+            updated = decode(self.key, operation, reply, ReplacedModel, SUCCESS).updated
             named = frozenset(updated)
-            # The example of the documents names a customer that is not in its request.
+            # In the documented example, the reply has a customer that is not in the request.
             customers = [row.customer for row in rows if row.customer in named]
             return ReplacedCustomers(customers, is_whole=length(updated) == len(updated))
 
@@ -140,25 +140,25 @@ class Instaleap:
         return Exchange(operation, call, read)
 
     def segments(self, query: SegmentQuery, page: PageRequest) -> Recall[Page[Segment]]:
-        """Read one stretch of the recorded pairs, by type and value."""
+        """Read one page of the stored tags, by type and value."""
         if query.native is not None:
             raise BadInput("Instaleap has no query language.")
         show = partial(segment_of, self.key)
-        listed = Recorded("segments.list", "segments", BY_TAG, show)
-        # The record judges no part of the query: its total is of all pairs.
-        return listed.page(page._replace(with_total=page.with_total and not query.is_local))
+        stored = StoredList("segments.list", "segments", BY_TAG, show)
+        # The store does not filter: its total counts all tags.
+        return stored.page(page._replace(with_total=page.with_total and not query.is_local))
 
     def segments_by_key(self, keys: Sequence[str]) -> Sequence[ReadBatch]:
-        """Read recorded pairs."""
+        """Read stored tags."""
         return batches("segments.get", "segment", keys, tags, partial(segment_of, self.key))
 
     def customers(self, query: CustomerQuery, page: PageRequest) -> Recall[Page[Customer]]:
-        """Read one stretch of the recorded customers, by document id."""
-        del query  # No email address is recorded.
-        return Recorded("customers.list", "customers", BY_CUSTOMER, self._customer).page(page)
+        """Read one page of the stored customers, by document id."""
+        del query  # The store has no email addresses.
+        return StoredList("customers.list", "customers", BY_CUSTOMER, self._customer).page(page)
 
     def customers_by_key(self, keys: Sequence[str]) -> Sequence[ReadBatch]:
-        """Read recorded customers."""
+        """Read stored customers."""
         return batches(
             "customers.get",
             "customer",
@@ -168,13 +168,13 @@ class Instaleap:
         )
 
     def members(self, segment: str, page: PageRequest) -> Recall[Page[Assignment]]:
-        """Read one stretch of the customers recorded with a pair, by document id."""
+        """Read one page of the stored customers with a tag, by document id."""
         show = partial(assignment_of, self.key)
-        listed = Recorded("members.list", "members", BY_CUSTOMER, show, tags((segment,)))
-        return listed.page(page)
+        stored = StoredList("members.list", "members", BY_CUSTOMER, show, tags((segment,)))
+        return stored.page(page)
 
     def member_count(self, segment: str) -> Recall[int]:
-        """Count the customers recorded with a pair."""
+        """Count the stored customers with a tag."""
 
         def read(count: int) -> int:
             return count
@@ -182,19 +182,19 @@ class Instaleap:
         return Recall("members.count", Lookup("member_count", tags((segment,))), read)
 
     def segments_of(self, customer: str, page: PageRequest) -> Recall[Page[Assignment]]:
-        """Read one stretch of the pairs recorded of a customer, in the order of the write."""
+        """Read one page of a customer's stored tags, in the order of the write."""
         show, keys = partial(assignment_of, self.key), ((customer,),)
-        return Recorded("segments.of_customer", "assignments", AS_WRITTEN, show, keys).page(page)
+        return StoredList("segments.of_customer", "assignments", AS_WRITTEN, show, keys).page(page)
 
     def assignment(
         self, segment: str, customer: str, legal_entity: str | None
     ) -> Recall[Assignment | None]:
-        """Read whether a customer is recorded with a pair. Instaleap knows no legal entities."""
+        """Read one tag of a customer from the store. Instaleap has no legal entities."""
         keys = ((customer,),) if legal_entity is None else ()
 
-        def read(found: Rows[TaggingRow]) -> Assignment | None:
-            shown = (assignment_of(self.key, row) for row in found.rows)
-            return next((each for each in shown if each.ref.segment == segment), None)
+        def read(tags: Rows[TaggingRow]) -> Assignment | None:
+            assignments = (assignment_of(self.key, row) for row in tags.rows)
+            return next((each for each in assignments if each.ref.segment == segment), None)
 
         return Recall("assignments.get", Lookup("assignments", keys), read)
 

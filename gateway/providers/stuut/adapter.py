@@ -1,7 +1,7 @@
 """Stuut: the segments and partners of one organisation.
 
 Facts: docs.api.stuut.co/api-reference (customer-segments, partners), read 2026-11-21. There is no
-specification file; what is stated nowhere is marked as a guess.
+specification file; what is not documented is marked as a guess.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -45,18 +45,18 @@ from gateway.providers.stuut.model import (
 T = TypeVar("T")
 
 
-class Listed(NamedTuple):
-    """A list in numbered pages, from 0; `largest` is the most rows of one."""
+class PagedList(NamedTuple):
+    """A list in numbered pages, from 0; `largest` is the largest page."""
 
     operation: str
     path: str
     largest: int
 
 
-SEGMENTS = Listed("segments.list", "/v2/customer-segments", 500)
+SEGMENTS = PagedList("segments.list", "/v2/customer-segments", 500)
 
-# How partners are paged could not be read: a guess from contact suggestions, their sibling in v1.
-PARTNERS = Listed("customers.list", "/v1/partners", 200)
+# The paging of partners could not be read: a guess from contact suggestions, which are in v1, too.
+PARTNERS = PagedList("customers.list", "/v1/partners", 200)
 
 
 class StuutSettings(AccountSettings):
@@ -73,12 +73,12 @@ class Stuut:
     label: ClassVar[str] = "Stuut"
     Settings: ClassVar[type[AccountSettings]] = StuutSettings
     notes: ClassVar[Mapping[str, str]] = {
-        "SEGMENT_LIST": "`nameContains` is Stuut's `search`: what it compares is not documented.",
-        "SEGMENT_GET": "Stuut reads no single segment: its whole list is read.",
-        "CUSTOMER_GET": "Stuut reads no single partner: the whole list is read.",
-        "CUSTOMER_SEGMENTS": "At most one: of those that match, the one of the lowest priority.",
-        "SEGMENT_CREATE": "With a priority; `rule.native` is Stuut's `conditions`.",
-        "SEGMENT_REORDER": "Where segments go that are not named is not documented.",
+        "SEGMENT_LIST": "`nameContains` is Stuut's `search`; what it searches is not documented.",
+        "SEGMENT_GET": "Stuut has no call for one segment: the whole list is read.",
+        "CUSTOMER_GET": "Stuut has no call for one partner: the whole list is read.",
+        "CUSTOMER_SEGMENTS": "At most one: of those that match, the one with the lowest priority.",
+        "SEGMENT_CREATE": "Requires a priority; `rule.native` is Stuut's `conditions`.",
+        "SEGMENT_REORDER": "The new priorities of the other segments are not documented.",
     }
     limits: ClassVar[Sequence[Limit]] = ()
     memberships: ClassVar[frozenset[Membership]] = frozenset({Membership.RULE})
@@ -92,33 +92,33 @@ class Stuut:
 
     @property
     def secret_headers(self) -> Mapping[str, str]:
-        """The token, as a bearer's."""
+        """The bearer token."""
         return {"authorization": f"Bearer {self._token.get_secret_value()}"}
 
     def segments(self, query: SegmentQuery, page: PageRequest) -> Exchange[Page[Segment]]:
-        """Read one stretch of the segments. `native` is a text for Stuut's `search`."""
+        """Read one page of the segments. `native` is a text for Stuut's `search`."""
 
         def rows(reply: Reply) -> tuple[Sequence[Any], list[Segment]]:
-            told = decode(self.key, SEGMENTS.operation, reply, list[SegmentModel])
-            return told, segments_of(self.key, told, documents(reply, told))
+            models = decode(self.key, SEGMENTS.operation, reply, list[SegmentModel])
+            return models, segments_of(self.key, models, documents(reply, models))
 
         search = query.name_contains if query.native is None else query.native
         return self._page(SEGMENTS, page, rows, (("search", search),) if search else ())
 
     def segment_from(self, document: bytes) -> Segment:
-        """Return the segment that Stuut's own document of it tells."""
-        told = decode_part(self.key, "segments.restore", document, SegmentModel)
-        (segment,) = segments_of(self.key, (told,), (document,))
+        """Return the segment of this document."""
+        model = decode_part(self.key, "segments.restore", document, SegmentModel)
+        (segment,) = segments_of(self.key, (model,), (document,))
         return segment
 
     def customers(self, query: CustomerQuery, page: PageRequest) -> Exchange[Page[Customer]]:
-        """Read one stretch of the partners."""
-        del query  # Stuut judges no part of it.
+        """Read one page of the partners."""
+        del query  # Stuut cannot filter partners.
 
         def rows(reply: Reply) -> tuple[Sequence[Any], list[Customer]]:
-            told = decode(self.key, PARTNERS.operation, reply, PartnerList).data
-            raw = documents(reply, told, name="data")
-            return told, list(map(customer_of, repeat(self.key), told, raw))
+            models = decode(self.key, PARTNERS.operation, reply, PartnerList).data
+            raw = documents(reply, models, name="data")
+            return models, list(map(customer_of, repeat(self.key), models, raw))
 
         return self._page(PARTNERS, page, rows)
 
@@ -127,54 +127,54 @@ class Stuut:
         operation = "segments.of_customer"
 
         def read(reply: Reply) -> Page[Assignment]:
-            # What an unknown partner gets is not documented; 404 can mean nothing else here.
+            # The reply for an unknown partner is not documented; 404 can mean nothing else here.
             if reply.status == HTTPStatus.NOT_FOUND:
                 return page_of_whole_list((), page)
             check(self.key, operation, reply)
             if reply.body.strip() == b"null":
                 return page_of_whole_list((), page)
             try:
-                told = decode(self.key, operation, reply, SegmentModel)
+                model = decode(self.key, operation, reply, SegmentModel)
             except Malformed as error:
                 if not error.is_of_one_row:
                     raise
                 reply.oddities.append("id: the row is left out")
                 return page_of_whole_list((), page, Rows((), (), 1, ()))
             return page_of_whole_list(
-                (assignment_of(self.key, customer, told, document(reply.body)),), page
+                (assignment_of(self.key, customer, model, document(reply.body)),), page
             )
 
         call = Call("GET", f"{SEGMENTS.path}/partners/{path_part(customer)}")
         return Exchange(operation, call, read)
 
     def create_problems(self, draft: SegmentDraft) -> Sequence[UserError]:
-        """Return what the documents forbid of a segment."""
+        """Return what is wrong with a segment according to the documents."""
         return writes.problems(self.key, draft)
 
     def create_segment(self, draft: SegmentDraft) -> Exchange[Written]:
-        """Make a segment."""
+        """Create a segment."""
         return writes.create(self.key, draft)
 
     def reorder_segments(self, keys: Sequence[str]) -> Exchange[Sequence[Segment]]:
-        """Give segments the priorities 0, 1, …; where the others go is not documented."""
+        """Give segments the priorities 0, 1, …; those of the others are not documented."""
         return writes.reorder(self.key, keys)
 
     def _page(
         self,
-        listed: Listed,
+        listed: PagedList,
         page: PageRequest,
         rows: Callable[[Reply], tuple[Sequence[Any], Sequence[T]]],
         query: tuple[tuple[str, str], ...] = (),
     ) -> Exchange[Page[T]]:
-        at = position(page.position)
-        # Stuut tells no total: one row more than wanted tells whether any follows.
-        asked = window(at.offset, page.size + 1, at.largest or listed.largest)
+        start = position(page.position)
+        # Stuut has no total: one row more than wanted shows whether more follow.
+        requested = window(start.offset, page.size + 1, start.largest or listed.largest)
 
         def read(reply: Reply) -> Page[T]:
-            told, found = rows(reply)
-            if length(told) > asked.size:
-                raise Malformed(self.key, listed.operation, detail="more rows than asked for")
-            return numbered_page(found, asked, at, page.size, None, decoded=told)
+            decoded, converted = rows(reply)
+            if length(decoded) > requested.size:
+                raise Malformed(self.key, listed.operation, detail="more rows than requested")
+            return numbered_page(converted, requested, start, page.size, None, decoded=decoded)
 
-        paging = (("page", str(asked.page)), ("limit", str(asked.size)))
+        paging = (("page", str(requested.page)), ("limit", str(requested.size)))
         return Exchange(listed.operation, Call("GET", listed.path, (*paging, *query)), read)

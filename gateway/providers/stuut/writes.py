@@ -1,7 +1,7 @@
-"""What can be written at Stuut: new segments, and their order.
+"""The writes of Stuut: new segments, and their order.
 
-Facts: docs.api.stuut.co/api-reference/customer-segments, read 2026-11-21. No error body is
-documented: those of FastAPI are expected, whose wording the pages have, and none is relied on.
+Facts: docs.api.stuut.co/api-reference/customer-segments, read 2026-11-21. Error bodies are not
+documented. The pages suggest those of FastAPI, which are read if present, but never required.
 """
 
 from collections.abc import Sequence
@@ -21,45 +21,45 @@ PATH = "/v2/customer-segments"
 PARTS = frozenset({"name", "names", "description", "descriptions", "priority", "rule"})
 LONGEST_NAME = 128
 
-# "Successful Response" without a number.
-MADE = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
+# The documents say "Successful Response" without a status code.
+SUCCESS = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
 
 
-class Complaint(msgspec.Struct, frozen=True):
-    """What FastAPI finds wrong with a part of a request: `loc` is "body", then its path."""
+class ValidationError(msgspec.Struct, frozen=True):
+    """A validation error of FastAPI: `loc` is "body" followed by the path of the part."""
 
     loc: list[str | int]
     type: str | None = None
 
 
-class Complaints(msgspec.Struct, frozen=True):
+class ValidationErrors(msgspec.Struct, frozen=True):
     """The body of a 422."""
 
-    detail: list[Complaint]
+    detail: list[ValidationError]
 
 
 def problems(provider: str, draft: SegmentDraft) -> Sequence[UserError]:
-    """Return what the documents forbid of a segment."""
+    """Return what is wrong with a segment according to the documents."""
     name, description = only_name(draft), only_description(draft)
-    found = unsupported_parts(provider, "Stuut", draft, PARTS)
+    errors = unsupported_parts(provider, "Stuut", draft, PARTS)
 
     def add(reason: Reason, field: str, message: str) -> None:
-        found.append(UserError(message, reason, (field,), provider))
+        errors.append(UserError(message, reason, (field,), provider))
 
     if name.text is None:
         add(Reason.REQUIRED, name.field, "A segment of Stuut needs a name.")
     elif not 1 <= len(name.text) <= LONGEST_NAME:
-        text = f"A name at Stuut has 1 to {LONGEST_NAME} characters; this has {len(name.text)}."
+        text = f"A name at Stuut has 1 to {LONGEST_NAME} characters, not {len(name.text)}."
         add(Reason.INVALID, name.field, text)
     if draft.priority is None:
         add(Reason.REQUIRED, "priority", "A segment of Stuut needs a priority.")
     elif draft.priority < 0:
-        add(Reason.INVALID, "priority", "A priority at Stuut is not below 0.")
-    return [*found, *name.problems(provider, "Stuut"), *description.problems(provider, "Stuut")]
+        add(Reason.INVALID, "priority", "A priority at Stuut cannot be negative.")
+    return [*errors, *name.problems(provider, "Stuut"), *description.problems(provider, "Stuut")]
 
 
 def create(provider: str, draft: SegmentDraft) -> Exchange[Written]:
-    """Make a segment; parts that were not given are not sent."""
+    """Create a segment; parts that are not given are not sent."""
     operation = "segments.create"
     name, description = only_name(draft), only_description(draft)
     body = {
@@ -77,49 +77,49 @@ def create(provider: str, draft: SegmentDraft) -> Exchange[Written]:
 
     def read(reply: Reply) -> Written:
         try:
-            told = decode(provider, operation, reply, SegmentModel, MADE)
+            model = decode(provider, operation, reply, SegmentModel, SUCCESS)
         except Refused as error:
-            # The name is unique, ignoring case; nothing else of a new segment can conflict.
+            # Names are unique, ignoring case; nothing else in a new segment can conflict.
             if error.status == HTTPStatus.CONFLICT:
                 text = "Another segment of Stuut has this name."
                 error.with_refusal(Reason.TAKEN.value, text, (name.field,))
-            blame(error, reply, fields)
+            name_field(error, reply, fields)
             raise
-        (segment,) = segments_of(provider, (told,), (document(reply.body),))
-        return Written(told.id, is_new=True, segment=segment)
+        (segment,) = segments_of(provider, (model,), (document(reply.body),))
+        return Written(model.id, is_new=True, segment=segment)
 
     given = {part: value for part, value in body.items() if value is not None}
     return Exchange(operation, json_call("POST", PATH, given), read, is_idempotent=False)
 
 
 def reorder(provider: str, keys: Sequence[str]) -> Exchange[Sequence[Segment]]:
-    """Give segments the priorities 0, 1, …; the answer is how they stand."""
+    """Give segments the priorities 0, 1, …; return them as they are now."""
     operation = "segments.reorder"
 
     def read(reply: Reply) -> Sequence[Segment]:
         try:
-            told = decode(provider, operation, reply, list[SegmentModel])
+            models = decode(provider, operation, reply, list[SegmentModel])
         except Refused as error:
-            # What an id of nothing gets is not documented; 404 can mean nothing else here.
+            # The reply for an unknown id is not documented; 404 can mean nothing else here.
             if error.status == HTTPStatus.NOT_FOUND:
                 text = "Stuut does not have all of these segments."
                 error.with_refusal(Reason.NOT_FOUND.value, text, ("ids",))
-            blame(error, reply, {"segment_ids": "ids"})
+            name_field(error, reply, {"segment_ids": "ids"})
             raise
-        return segments_of(provider, told, documents(reply, told))
+        return segments_of(provider, models, documents(reply, models))
 
     call = json_call("POST", f"{PATH}/reorder", {"segment_ids": list(keys)})
     return Exchange(operation, call, read)
 
 
-def blame(error: Refused, reply: Reply, fields: dict[str, str]) -> None:
-    """Say which input a 422 is about; `fields` are the caller's words for parts of the body."""
+def name_field(error: Refused, reply: Reply, fields: dict[str, str]) -> None:
+    """Add the input field that a 422 names; `fields` has the caller's names by Stuut's."""
     if error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
         return
-    told = error_body(reply, Complaints)
-    for complaint in told.detail if told else ():
-        error.with_key(complaint.type)
-        match complaint.loc:
+    body = error_body(reply, ValidationErrors)
+    for each in body.detail if body else ():
+        error.with_key(each.type)
+        match each.loc:
             case ["body", str(part), *_] if part in fields:
                 field = fields[part]
                 error.with_refusal(

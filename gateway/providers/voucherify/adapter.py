@@ -41,8 +41,8 @@ from gateway.providers.voucherify.listing import (
 )
 from gateway.providers.voucherify.model import (
     CustomerModel,
-    Listed,
     NamedSegmentModel,
+    SegmentList,
     SegmentModel,
     TokenModel,
     assignments_of,
@@ -61,36 +61,36 @@ DYNAMIC = SegmentQuery(membership=frozenset({Membership.RULE}))
 
 
 class VoucherifySettings(WebhookAccountSettings):
-    """An account at Voucherify: a project's key pair, used as it is or traded for a token."""
+    """An account at Voucherify: a project's key pair, sent as it is or exchanged for a token."""
 
     kind: Literal["voucherify"]
     app_id: Annotated[SecretStr, Field(min_length=1)]
     app_token: Annotated[SecretStr, Field(min_length=1)]
     oauth: bool = False
     scope: Annotated[str, StringConstraints(min_length=1)] = "segments customers"
-    """What a token is asked for, separated by spaces; only with `oauth`."""
+    """The scopes of the token, separated by spaces; used only with `oauth`."""
 
 
 class Voucherify(VoucherifyWebhooks):
-    """One project at Voucherify. With `oauth` in its settings it is a `VoucherifyWithOAuth`."""
+    """One project at Voucherify. With the setting `oauth`, it is a `VoucherifyWithOAuth`."""
 
     kind: ClassVar[str] = "voucherify"
     label: ClassVar[str] = "Voucherify"
     Settings: ClassVar[type[AccountSettings]] = VoucherifySettings
     notes: ClassVar[Mapping[str, str]] = {
         "SEGMENT_MEMBERS": (
-            "Members are brought up to date some seconds after what moves them: the list of a"
-            " new segment may be short."
+            "Voucherify updates members some seconds after a change: the list of a new segment"
+            " may be incomplete."
         ),
         "SEGMENT_CREATE": (
-            "Either of customers (static; at most a hundred by `source_id`, others by id), or"
-            " with a rule, whose `native` is Voucherify's filter (auto-update where it emits"
-            " membership events, else passive)."
+            "Either with customers (static; at most a hundred by `source_id`, others by id), or"
+            " with a rule, whose `native` is Voucherify's filter (auto-update if it emits"
+            " membership events, otherwise passive)."
         ),
-        "SEGMENT_DELETE": "`force` makes no difference.",
+        "SEGMENT_DELETE": "`force` has no effect.",
     }
     limits: ClassVar[Sequence[Limit]] = (
-        Limit("STATIC_SEGMENT_CUSTOMERS", writes.MOST_CUSTOMERS),
+        Limit("STATIC_SEGMENT_CUSTOMERS", writes.MAX_CUSTOMERS),
         Limit(DYNAMIC_SEGMENTS, 100),
     )
     memberships: ClassVar[frozenset[Membership]] = frozenset(
@@ -102,7 +102,7 @@ class Voucherify(VoucherifyWebhooks):
     confirms_customer: ClassVar[bool] = False
 
     def __new__(cls, settings: VoucherifySettings) -> Self:
-        """Choose the adapter that signs in, where the settings say so."""
+        """Create a `VoucherifyWithOAuth` if the settings have `oauth`."""
         return super().__new__(cast("type[Self]", VoucherifyWithOAuth) if settings.oauth else cls)
 
     def __init__(self, settings: VoucherifySettings) -> None:
@@ -122,23 +122,23 @@ class Voucherify(VoucherifyWebhooks):
         }
 
     def rate_limit(self, reply: Reply) -> RateLimitStatus | None:
-        """Read the headers that every answer has (docs.voucherify.io/guides/limits)."""
-        told = [
+        """Read the headers that every reply has (docs.voucherify.io/guides/limits)."""
+        values = [
             reply.headers.get(f"x-rate-limit-{part}", "")
             for part in ("limit", "remaining", "retry")
         ]
-        # A number of more digits would be none of a limit.
-        if not all(text.isascii() and text.isdecimal() and len(text) <= DIGITS for text in told):
+        # Numbers with more digits are not plausible.
+        if not all(text.isascii() and text.isdecimal() and len(text) <= DIGITS for text in values):
             return None
-        limit, remaining, resets_at = map(int, told)
+        limit, remaining, resets_at = map(int, values)
         return RateLimitStatus(limit, remaining, resets_at)
 
     def segments(self, query: SegmentQuery, page: PageRequest) -> Exchange[Page[Segment]]:
-        """Read one stretch of the segments, newest first. `native` is a filter, as JSON."""
+        """Read one page of the segments, newest first. `native` is a filter, as JSON."""
         return segments_page(self.key, query, page)
 
     def segments_by_key(self, keys: Sequence[str]) -> Sequence[ReadBatch]:
-        """Read segments, up to a hundred at once."""
+        """Read segments, up to a hundred in one call."""
         batches = [keys[i : i + LARGEST_PAGE] for i in range(0, len(keys), LARGEST_PAGE)]
         return [
             ReadBatch(batch, self._listed(batch) if len(batch) > 1 else self._segment(batch[0]))
@@ -146,26 +146,26 @@ class Voucherify(VoucherifyWebhooks):
         ]
 
     def segment_from(self, document: bytes) -> Segment:
-        """Return the segment that Voucherify's own document of it tells."""
-        told = decode_part(self.key, "segments.restore", document, SegmentModel)
-        (segment,) = segments_of(self.key, (told,), (document,))
+        """Return the segment of this document."""
+        model = decode_part(self.key, "segments.restore", document, SegmentModel)
+        (segment,) = segments_of(self.key, (model,), (document,))
         return segment
 
     def customers(self, query: CustomerQuery, page: PageRequest) -> Exchange[Page[Customer]]:
-        """Read one stretch of the customers, newest first, all or those of one email address."""
-        chosen = () if query.email is None else (("email", query.email),)
+        """Read one page of the customers, newest first, of all or those with one email address."""
+        params = () if query.email is None else (("email", query.email),)
         show = partial(customers_of, self.key)
-        return Customers(self.key, "customers.list", show, chosen).page(page)
+        return Customers(self.key, "customers.list", show, params).page(page)
 
     def customers_by_key(self, keys: Sequence[str]) -> Sequence[ReadBatch]:
-        """Read customers by their `id` or `source_id`, one at a time."""
+        """Read customers by their `id` or `source_id`, one per call."""
         return [ReadBatch((key,), self._customer(key)) for key in keys]
 
     def members(self, segment: str, page: PageRequest) -> Exchange[Page[Assignment]]:
-        """Read one stretch of the customers in a segment, newest customer first."""
+        """Read one page of the customers in a segment, newest customer first."""
         show = partial(members_of, self.key, segment)
-        chosen = (("segment_id", segment),)
-        return Customers(self.key, "members.list", show, chosen).page(page)
+        params = (("segment_id", segment),)
+        return Customers(self.key, "members.list", show, params).page(page)
 
     def member_count(self, segment: str) -> Exchange[int]:
         """Count the customers in a segment."""
@@ -174,39 +174,40 @@ class Voucherify(VoucherifyWebhooks):
     def segments_of(self, customer: str, page: PageRequest) -> Exchange[Page[Assignment]]:
         """Read the segments that a customer is in.
 
-        Of an unknown customer Voucherify tells the segments that they would be in.
+        For an unknown customer, Voucherify returns the segments that they would be in.
         """
         operation = "segments.of_customer"
 
         def read(reply: Reply) -> Page[Assignment]:
-            told = self._whole(operation, reply, Listed[NamedSegmentModel])
-            raw = documents(reply, told, name="data")
-            return page_of_whole_list(assignments_of(self.key, customer, told, raw), page, told)
+            models = self._whole(operation, reply, SegmentList[NamedSegmentModel])
+            raw = documents(reply, models, name="data")
+            rows = assignments_of(self.key, customer, models, raw)
+            return page_of_whole_list(rows, page, models)
 
         call = Call("GET", f"/v1/customers/{path_part(customer)}/segments")
         return Exchange(operation, call, read)
 
     def used(self, limit: str) -> Exchange[int] | None:
-        """Count the segments that have a filter; the members of a segment stand for themselves."""
+        """Count the segments that have a filter; the other limit applies to each segment."""
         if limit != DYNAMIC_SEGMENTS:
             return None
         params = filters(DYNAMIC).params(None)
         return count(self.key, "segments.count", "/v1/segments", params)
 
     def create_problems(self, draft: SegmentDraft) -> Sequence[UserError]:
-        """Return what the documents forbid of a segment."""
+        """Return what is wrong with a segment according to the documents."""
         return writes.problems(self.key, draft)
 
     def members_to_resolve(self, draft: SegmentDraft) -> Sequence[str]:
-        """Return the members that are named by a `source_id`, else one of them."""
+        """Return the members that may be given by a `source_id`, or else one of all."""
         return writes.members_to_resolve(draft)
 
     def create_segment(self, draft: SegmentDraft) -> Exchange[Written]:
-        """Make a segment: static of customers, or by a filter."""
+        """Create a segment: a static one with customers, or one with a filter."""
         return writes.create(self.key, draft)
 
     def delete_segment(self, key: str, *, force: bool) -> Exchange[None]:
-        """Delete a segment. Voucherify has no notion of `force`."""
+        """Delete a segment. Voucherify does not have `force`."""
         del force
         return writes.delete(self.key, key)
 
@@ -216,8 +217,8 @@ class Voucherify(VoucherifyWebhooks):
         def read(reply: Reply) -> Mapping[str, Segment]:
             if reply.status == HTTPStatus.NOT_FOUND:
                 return {}
-            told = decode(self.key, operation, reply, SegmentModel)
-            (segment,) = segments_of(self.key, (told,), (document(reply.body),))
+            model = decode(self.key, operation, reply, SegmentModel)
+            (segment,) = segments_of(self.key, (model,), (document(reply.body),))
             return {key: segment}
 
         return Exchange(operation, Call("GET", f"/v1/segments/{path_part(key)}"), read)
@@ -226,17 +227,17 @@ class Voucherify(VoucherifyWebhooks):
         operation = "segments.of_ids"
 
         def read(reply: Reply) -> Mapping[str, Segment]:
-            told = self._whole(operation, reply, Listed[SegmentModel])
-            rows = segments_of(self.key, told, documents(reply, told, name="data"))
-            found = {row.ref.key: row for row in rows}
-            return {key: found[key] for key in keys if key in found}
+            models = self._whole(operation, reply, SegmentList[SegmentModel])
+            rows = segments_of(self.key, models, documents(reply, models, name="data"))
+            by_key = {row.ref.key: row for row in rows}
+            return {key: by_key[key] for key in keys if key in by_key}
 
         ids = tuple(("ids", key) for key in keys)
         query = (("limit", str(LARGEST_PAGE)), NEWEST_FIRST, *ids)
         return Exchange(operation, Call("GET", "/v1/segments", query), read)
 
-    def _whole(self, operation: str, reply: Reply, form: type[Listed[M]]) -> Sequence[M]:
-        """Return the rows of a list that must be told to its end."""
+    def _whole(self, operation: str, reply: Reply, form: type[SegmentList[M]]) -> Sequence[M]:
+        """Return the rows of a list that must be complete."""
         body = decode(self.key, operation, reply, form)
         if body.total is not None and length(body.data) < body.total:
             raise Malformed(self.key, operation, detail="fewer rows than its total")
@@ -248,15 +249,15 @@ class Voucherify(VoucherifyWebhooks):
         def read(reply: Reply) -> Mapping[str, Customer]:
             if reply.status == HTTPStatus.NOT_FOUND:
                 return {}
-            told = decode(self.key, operation, reply, CustomerModel)
-            (customer,) = customers_of(self.key, (told,), (document(reply.body),))
+            model = decode(self.key, operation, reply, CustomerModel)
+            (customer,) = customers_of(self.key, (model,), (document(reply.body),))
             return {key: customer}
 
         return Exchange(operation, Call("GET", f"/v1/customers/{path_part(key)}"), read)
 
 
 class VoucherifyWithOAuth(Voucherify):
-    """One project whose key pair is traded for a token of 15 minutes."""
+    """One project whose key pair is exchanged for a token, which is valid for 15 minutes."""
 
     @property
     def secret_headers(self) -> Mapping[str, str]:
@@ -264,15 +265,15 @@ class VoucherifyWithOAuth(Voucherify):
         return NO_HEADERS
 
     def sign_in(self) -> Exchange[Token]:
-        """Ask for a token by client credentials."""
+        """Request a token with client credentials."""
         form = {"grant_type": "client_credentials", "scope": self._settings.scope}
         headers = {"content-type": "application/x-www-form-urlencoded", **self._key_pair}
         call = Call("POST", "/v1/oauth/token", headers=headers, body=urlencode(form).encode())
         return Exchange("oauth.token", call, self._token)
 
     def _token(self, reply: Reply) -> Token:
-        # A scope or grant type that the key pair may not have is refused with 400.
+        # Scopes and grant types that the key pair may not use are refused with 400.
         if reply.status == HTTPStatus.BAD_REQUEST:
             raise Denied(self.key, "oauth.token", status=reply.status)
-        told = decode_strictly(self.key, "oauth.token", reply, TokenModel)
-        return Token(f"Bearer {told.access_token}", told.expires_in)
+        token = decode_strictly(self.key, "oauth.token", reply, TokenModel)
+        return Token(f"Bearer {token.access_token}", token.expires_in)

@@ -1,4 +1,4 @@
-"""Voucherify's two long lists, newest first: segments by creation time, customers by pages first.
+"""Voucherify's long lists, newest first: segments by creation time, customers by pages at first.
 
 Facts: docs.voucherify.io/api-reference (list segments, list customers, fetching data), API
 v2018-08-01, read 2026-11-21.
@@ -23,7 +23,7 @@ from gateway.providers.voucherify.model import (
     Counted,
     CustomerList,
     CustomerModel,
-    Listed,
+    SegmentList,
     SegmentModel,
     segments_of,
 )
@@ -32,12 +32,12 @@ from gateway.providers.voucherify.query import MILLISECOND, Params, filters
 LARGEST_PAGE = 100
 HIGHEST_PAGE = 99
 PAGED_ROWS = LARGEST_PAGE * HIGHEST_PAGE
-"""Rows of the list of customers that its pages reach."""
+"""The number of customers that can be read by pages."""
 
 NEWEST_FIRST = ("order", "-created_at")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_MS = 253_402_300_799_998
-"""The last millisecond of the calendar but one, since EPOCH."""
+"""The second last millisecond of the calendar, since EPOCH."""
 LAST = datetime.max.replace(tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -45,94 +45,94 @@ T = TypeVar("T")
 M = TypeVar("M", SegmentModel, CustomerModel)
 
 
-class Edge(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """Where a list goes on that can only be asked for what is older than a time.
+class TimePosition(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """Where a list continues that can only be read from a time on, towards older rows.
 
-    Two rows made in the same millisecond on both sides of the edge would be lost by asking for
-    what is older: so that millisecond is asked for again, and its rows that were shown are known.
+    Several rows may be created in the same millisecond, and a page may end between them. So that
+    millisecond is read again, and the ids of its rows that were shown are part of the position.
     """
 
     at_ms: Annotated[int, msgspec.Meta(ge=-62_135_596_800_000, le=LAST_MS)]
     shown: tuple[str, ...]
-    """Ids of the rows made at `at_ms` that have been shown."""
+    """The ids of the rows created at `at_ms` that have been shown."""
 
     @property
     def before(self) -> datetime:
-        """The time that all rows to come are older than."""
+        """All further rows are older than this time."""
         return EPOCH + timedelta(milliseconds=self.at_ms) + MILLISECOND
 
 
-def edge(position: str) -> Edge:
-    """Read a position that is an edge."""
+def time_position(position: str) -> TimePosition:
+    """Parse a `TimePosition`. Raises `BadInput`."""
     try:
-        return msgspec.json.decode(position, type=Edge)
+        return msgspec.json.decode(position, type=TimePosition)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadInput("The cursor was not made by this gateway.") from error
 
 
-class Stretch(NamedTuple):
-    """What is asked of a list behind an edge, or from its start."""
+class PageByTime(NamedTuple):
+    """A page of a list after a `TimePosition`, or from the start."""
 
     provider: str
     operation: str
-    behind: Edge | None
+    after: TimePosition | None
     wanted: int
 
     @property
     def limit(self) -> int:
-        """Rows to ask for: those wanted, those that come again, and one that says more follow."""
+        """The wanted rows, those that are read again, and one that shows whether more follow."""
         return min(self.wanted + len(self.shown) + 1, LARGEST_PAGE)
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """Ids of rows that may come again."""
-        return () if self.behind is None else self.behind.shown
+        """The ids of rows that may be read again."""
+        return () if self.after is None else self.after.shown
 
     def page(
         self,
-        told: Sequence[M],
+        decoded: Sequence[M],
         show: Callable[[Sequence[M], Iterable[int]], list[T]],
         *,
         is_end: bool,
         total: int | None = None,
     ) -> Page[T]:
-        """Cut what is new and wanted out of a reply; `is_end` when nothing follows the reply.
+        """Return the new rows of a reply, up to `wanted`; `is_end` if nothing follows the reply.
 
-        `show` makes the rows of those of `told` at these places in it.
+        `show` converts those of the decoded rows that have these indices.
         """
-        new = self.new(told)
-        at = new[: self.wanted]
-        kept = [told[i] for i in at]
-        if not kept and not is_end:
+        new = self.new(decoded)
+        chosen = new[: self.wanted]
+        models = [decoded[i] for i in chosen]
+        if not models and not is_end:
             raise Malformed(self.provider, self.operation, detail="does not advance")
-        # Of rows that came again the time may be what is odd: they can come once more.
-        again = [row.id for row in told if row.created_at is None and row.id in self.shown]
-        is_whole = len(kept) == len(new)
-        end = length(told) if is_whole else places(told)[at[-1]] + 1
+        # Rows that were read again and have no time may be read once more.
+        again = [row.id for row in decoded if row.created_at is None and row.id in self.shown]
+        is_whole = len(models) == len(new)
+        end = length(decoded) if is_whole else places(decoded)[chosen[-1]] + 1
         return Page(
-            rows=show(kept, at),
-            position_after=self.edges(kept, again),
+            rows=show(models, chosen),
+            position_after=self.positions(models, again),
             is_last=is_end and is_whole,
             total=total,
-            skipped=end - bisect_left(places(told), end),
+            skipped=end - bisect_left(places(decoded), end),
         )
 
-    def is_end(self, told: Sequence[M]) -> bool:
-        """Tell whether nothing follows a reply that does not say so: it is short, and old."""
-        return length(told) < self.limit and not self.new(told)
+    def is_end(self, decoded: Sequence[M]) -> bool:
+        """Return whether the list ends with a reply that does not say so: nothing in it is new."""
+        return length(decoded) < self.limit and not self.new(decoded)
 
-    def new(self, told: Sequence[M]) -> Sequence[int]:
-        """Return which of the rows have not been shown."""
-        known = self.shown
-        return (
-            [i for i, row in enumerate(told) if row.id not in known] if known else range(len(told))
-        )
+    def new(self, decoded: Sequence[M]) -> Sequence[int]:
+        """Return the indices of the rows that have not been shown."""
+        shown = self.shown
+        if not shown:
+            return range(len(decoded))
+        return [i for i, row in enumerate(decoded) if row.id not in shown]
 
-    def edges(self, rows: Sequence[M], again: Sequence[str] = ()) -> Callable[[int], str]:
-        """Return how to tell the position behind each of these rows.
+    def positions(self, rows: Sequence[M], again: Sequence[str] = ()) -> Callable[[int], str]:
+        """Return the function that returns the position after a row.
 
-        A row without a time is as old as the one before it, or older: the list goes on behind
-        that one, and the row is known when it comes again.
+        A row without a time is as old as the row before it, or older. So the list continues after
+        that one, and the position contains the id of the row without a time.
         """
         moments = [utc(row.created_at) for row in rows]
 
@@ -141,7 +141,7 @@ class Stretch(NamedTuple):
             if known is not None:
                 at_ms = min((known - EPOCH) // MILLISECOND, LAST_MS)
             else:
-                at_ms = LAST_MS if self.behind is None else self.behind.at_ms
+                at_ms = LAST_MS if self.after is None else self.after.at_ms
             first = EPOCH + timedelta(milliseconds=at_ms)
             last = LAST if at_ms == LAST_MS else first + MILLISECOND - MICROSECOND
             here: list[str] = [
@@ -149,9 +149,9 @@ class Stretch(NamedTuple):
                 for row, at in zip(rows[: i + 1], moments, strict=False)
                 if at is None or first <= at <= last
             ]
-            is_same = self.behind is not None and self.behind.at_ms == at_ms
+            is_same = self.after is not None and self.after.at_ms == at_ms
             before: Sequence[str] = self.shown if is_same else again
-            return msgspec.json.encode(Edge(at_ms, (*before, *here))).decode()
+            return msgspec.json.encode(TimePosition(at_ms, (*before, *here))).decode()
 
         return position_after
 
@@ -159,30 +159,30 @@ class Stretch(NamedTuple):
 def segments_page(
     provider: str, query: SegmentQuery, page: PageRequest
 ) -> Exchange[Page[Segment]]:
-    """Read one stretch of the segments. The list has no pages, only a bound on the age."""
+    """Read one page of the segments. The list has no pages, only a bound on the creation time."""
     operation = "segments.list"
-    behind = None if page.position is None else edge(page.position)
-    asked = Stretch(provider, operation, behind, page.size)
-    wanted = filters(query)
+    after = None if page.position is None else time_position(page.position)
+    requested = PageByTime(provider, operation, after, page.size)
+    chosen = filters(query)
 
     def read(reply: Reply) -> Page[Segment]:
-        body = decode(provider, operation, reply, Listed[SegmentModel])
+        body = decode(provider, operation, reply, SegmentList[SegmentModel])
         rows, total = body.data, body.total
-        return asked.page(
+        return requested.page(
             rows,
-            lambda told, at: segments_of(provider, told, documents(reply, rows, at, "data")),
+            lambda new, at: segments_of(provider, new, documents(reply, rows, at, "data")),
             # `total` counts what is older than the bound, not the whole list.
-            is_end=asked.is_end(rows) if total is None else length(rows) >= total,
-            total=total if behind is None and wanted.is_whole else None,
+            is_end=requested.is_end(rows) if total is None else length(rows) >= total,
+            total=total if after is None and chosen.is_whole else None,
         )
 
-    params = wanted.params(behind.before if behind else None)
-    call = Call("GET", "/v1/segments", (("limit", str(asked.limit)), NEWEST_FIRST, *params))
+    params = chosen.params(after.before if after else None)
+    call = Call("GET", "/v1/segments", (("limit", str(requested.limit)), NEWEST_FIRST, *params))
     return Exchange(operation, call, read)
 
 
 class Customers(NamedTuple, Generic[T]):
-    """The list of customers, or of those that `params` choose; `show` makes rows of them."""
+    """The list of customers, filtered by `params`; `show` converts its rows."""
 
     provider: str
     operation: str
@@ -190,70 +190,73 @@ class Customers(NamedTuple, Generic[T]):
     params: Params = ()
 
     def page(self, page: PageRequest) -> Exchange[Page[T]]:
-        """Read one stretch: by numbered pages as far as they reach, behind that by age.
+        """Read one page: by its number as far as possible, after that by creation time.
 
-        Pages come first because combining a segment with a bound "may return unexpected results".
+        Page numbers are preferred because a segment combined with a time "may return unexpected
+        results".
         """
         if page.position is not None and page.position.startswith("["):
-            return self._aged(edge(page.position), page.size)
+            return self._by_time(time_position(page.position), page.size)
         return self._numbered(position(page.position), page.size)
 
-    def _numbered(self, at: Position, wanted: int) -> Exchange[Page[T]]:
-        largest = min(at.largest or LARGEST_PAGE, LARGEST_PAGE)
+    def _numbered(self, start: Position, wanted: int) -> Exchange[Page[T]]:
+        largest = min(start.largest or LARGEST_PAGE, LARGEST_PAGE)
         reach = largest * HIGHEST_PAGE
-        if at.offset >= reach:
+        if start.offset >= reach:
             raise BadInput("The cursor was not made by this gateway.")
-        asked = window(at.offset, wanted, largest, HIGHEST_PAGE - 1)
+        requested = window(start.offset, wanted, largest, HIGHEST_PAGE - 1)
 
         def read(reply: Reply) -> Page[T]:
-            body = self._told(reply)
-            told = body.customers
-            if length(told) > asked.size:
-                raise Malformed(self.provider, self.operation, detail="more rows than asked for")
-            page = numbered_page(range(len(told)), asked, at, wanted, body.total, decoded=told)
-            if not length(told) and not page.is_last:
+            body = self._decode(reply)
+            models = body.customers
+            if length(models) > requested.size:
+                raise Malformed(self.provider, self.operation, detail="more rows than requested")
+            indices = range(len(models))
+            page = numbered_page(indices, requested, start, wanted, body.total, decoded=models)
+            if not length(models) and not page.is_last:
                 raise Malformed(self.provider, self.operation, detail="does not advance")
-            edges = Stretch(self.provider, self.operation, None, wanted).edges(told)
-            no_page = str(Position(reach, at.largest))
+            by_time = PageByTime(self.provider, self.operation, None, wanted).positions(models)
+            end_of_pages = str(Position(reach, start.largest))
 
-            def beyond(position: str | None, row: int) -> str | None:
-                """Go on by age where no page reaches what follows."""
-                return edges(row) if position == no_page and not page.is_last else position
+            def continued(position: str | None, row: int) -> str | None:
+                """Continue by creation time after the last page that has a number."""
+                return by_time(row) if position == end_of_pages and not page.is_last else position
 
             chosen = page.rows
-            rows = [told[i] for i in chosen]
+            rows = [models[i] for i in chosen]
             return Page(
-                rows=self.show(rows, documents(reply, told, chosen, "customers")),
-                position_after=lambda i: beyond(page.position_after(i), chosen[i]) or "",
+                rows=self.show(rows, documents(reply, models, chosen, "customers")),
+                position_after=lambda i: continued(page.position_after(i), chosen[i]) or "",
                 is_last=page.is_last,
                 total=page.total,
-                end=beyond(page.end, len(told) - 1),
+                end=continued(page.end, len(models) - 1),
                 skipped=page.skipped,
             )
 
-        paging = (("limit", str(asked.size)), ("page", str(asked.page + 1)), NEWEST_FIRST)
+        number, size = str(requested.page + 1), str(requested.size)
+        paging = (("limit", size), ("page", number), NEWEST_FIRST)
         return Exchange(self.operation, self._call(paging), read)
 
-    def _aged(self, behind: Edge, wanted: int) -> Exchange[Page[T]]:
-        asked = Stretch(self.provider, self.operation, behind, wanted)
+    def _by_time(self, after: TimePosition, wanted: int) -> Exchange[Page[T]]:
+        requested = PageByTime(self.provider, self.operation, after, wanted)
 
         def read(reply: Reply) -> Page[T]:
-            body = self._told(reply)
+            body = self._decode(reply)
             rows = body.customers
-            return asked.page(
+            return requested.page(
                 rows,
-                lambda told, at: self.show(told, documents(reply, rows, at, "customers")),
-                is_end=asked.is_end(rows) if body.has_more is None else not body.has_more,
+                lambda new, at: self.show(new, documents(reply, rows, at, "customers")),
+                is_end=requested.is_end(rows) if body.has_more is None else not body.has_more,
             )
 
-        # Alone it means "older than", newest first; with an order of created_at, "younger than".
-        paging = (("limit", str(asked.limit)), ("starting_after", iso(behind.before)))
+        # Alone it means "older than", newest first; with an order by created_at, "younger than".
+        paging = (("limit", str(requested.limit)), ("starting_after", iso(after.before)))
         return Exchange(self.operation, self._call(paging), read)
 
     def _call(self, paging: Params) -> Call:
         return Call("GET", "/v1/customers", (*paging, *self.params))
 
-    def _told(self, reply: Reply) -> CustomerList:
+    def _decode(self, reply: Reply) -> CustomerList:
         return decode(self.provider, self.operation, reply, CustomerList)
 
 

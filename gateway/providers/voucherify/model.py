@@ -1,7 +1,7 @@
-"""What Voucherify answers, as wire models, and the domain values they become.
+"""Voucherify's replies as wire models, and their conversion to domain values.
 
 Facts: docs.voucherify.io/api-reference and github.com/voucherifyio/voucherify-openapi, API
-v2018-08-01, read 2026-11-21. The schemas mark hardly a part as required: required here is what
+v2018-08-01, read 2026-11-21. The schemas mark hardly any part as required. Required here is what
 every example has and the gateway cannot do without.
 """
 
@@ -40,7 +40,7 @@ MEMBERSHIPS: Mapping[str | None, Membership] = {
 
 
 class SegmentModel(msgspec.Struct, frozen=True, gc=False):
-    """A segment. `initial_sync_status`, still in the examples, is gone since November 2025."""
+    """A segment. `initial_sync_status` is in the examples, but was removed in November 2025."""
 
     id: Id
     name: Documented[str]
@@ -51,13 +51,13 @@ class SegmentModel(msgspec.Struct, frozen=True, gc=False):
 
 
 class NamedSegmentModel(msgspec.Struct, frozen=True, gc=False):
-    """What the list of a customer's segments tells of each."""
+    """A segment in the list of a customer's segments."""
 
     id: Id
     name: Documented[str]
 
 
-class Listed(msgspec.Struct, Generic[M], frozen=True, gc=False):
+class SegmentList(msgspec.Struct, Generic[M], frozen=True, gc=False):
     """A list of segments. The schema calls its rows `segments`, every example `data`."""
 
     data: list[M]
@@ -77,7 +77,7 @@ class CustomerModel(msgspec.Struct, frozen=True, gc=False):
 
 
 class CustomerList(msgspec.Struct, frozen=True, gc=False):
-    """A list of customers; `has_more` is not always told."""
+    """A list of customers; `has_more` may be absent."""
 
     customers: list[CustomerModel]
     total: Documented[Count]
@@ -85,24 +85,24 @@ class CustomerList(msgspec.Struct, frozen=True, gc=False):
 
 
 class Counted(msgspec.Struct, frozen=True, gc=False):
-    """Any list, for its length alone."""
+    """Any list, without its rows."""
 
     total: Documented[Count]
 
 
 class TokenModel(msgspec.Struct, frozen=True, gc=False):
-    """The answer of the token endpoint; `expires_in` in seconds."""
+    """The reply of the token endpoint; `expires_in` is in seconds."""
 
-    # The characters that RFC 6749, A.12, allows, without the blank: it goes into a header.
+    # The characters of RFC 6749, A.12, except the space: the token is sent in a header.
     access_token: Annotated[str, msgspec.Meta(pattern=r"^[!-~]+\Z")]
     expires_in: Annotated[float, msgspec.Meta(ge=0)]
 
 
 def segments_of(
-    provider: str, told: Iterable[SegmentModel], raw: Iterable[SupportsBytes]
+    provider: str, models: Iterable[SegmentModel], raw: Iterable[SupportsBytes]
 ) -> list[Segment]:
-    """Return segments. Voucherify switches none off."""
-    # Naming an enum's member, or calling `utc`, for each costs 0.1 µs (Python 3.11).
+    """Convert segments. They are always active."""
+    # Accessing an enum's member, or calling `utc`, takes 0.1 µs per row (Python 3.11).
     unknown = Membership.UNKNOWN
     return [
         Segment(
@@ -115,14 +115,14 @@ def segments_of(
             updated_at=at if (at := each.updated_at) is None or at.tzinfo is UTC else utc(at),
             raw=document,
         )
-        for each, document in zip(told, raw, strict=True)
+        for each, document in zip(models, raw, strict=True)
     ]
 
 
 def customers_of(
-    provider: str, told: Iterable[CustomerModel], raw: Iterable[SupportsBytes]
+    provider: str, models: Iterable[CustomerModel], raw: Iterable[SupportsBytes]
 ) -> list[Customer]:
-    """Return customers. Voucherify takes either of the two ids of one wherever it takes one."""
+    """Convert customers. Voucherify accepts either of their two ids everywhere."""
     return [
         Customer(
             ref=Ref(provider, each.id),
@@ -137,31 +137,31 @@ def customers_of(
             attributes=each.metadata,
             raw=document,
         )
-        for each, document in zip(told, raw, strict=True)
+        for each, document in zip(models, raw, strict=True)
     ]
 
 
 def members_of(
-    provider: str, segment: str, told: Iterable[CustomerModel], raw: Iterable[SupportsBytes]
+    provider: str, segment: str, models: Iterable[CustomerModel], raw: Iterable[SupportsBytes]
 ) -> list[Assignment]:
-    """Return memberships; who made one depends on the segment's type, not told here."""
+    """Convert memberships, without their kind: it depends on the segment's type."""
     return [
         Assignment(
             ref=AssignmentRef(provider, segment, customer.ref.key),
             customer=customer,
             is_partial=True,
         )
-        for customer in customers_of(provider, told, raw)
+        for customer in customers_of(provider, models, raw)
     ]
 
 
 def assignments_of(
     provider: str,
     customer: str,
-    told: Iterable[NamedSegmentModel],
+    models: Iterable[NamedSegmentModel],
     raw: Iterable[SupportsBytes],
 ) -> list[Assignment]:
-    """Return a customer's memberships in segments of which only the names are told."""
+    """Convert a customer's memberships; of the segments only the names are known."""
     unknown = Membership.UNKNOWN
     return [
         Assignment(
@@ -175,15 +175,15 @@ def assignments_of(
             ),
             is_partial=True,
         )
-        for each, document in zip(told, raw, strict=True)
+        for each, document in zip(models, raw, strict=True)
     ]
 
 
 def conditions(native: Mapping[str, Any]) -> Sequence[Condition]:
-    """Return the tests in a segment's filter, in its order; a bare value counts as a list of one.
+    """Return the conditions in a segment's filter, in its order; a single value is a list of one.
 
-    The grammar of filters is known from examples only: what is not of the form `{field:
-    {"conditions": {operator: values}}}` is left to `Rule.native`.
+    The grammar of filters is known from examples only. What does not have the form `{field:
+    {"conditions": {operator: values}}}` is only in `Rule.native`.
     """
     return [
         Condition(

@@ -1,4 +1,4 @@
-"""Voucherify's `filters` for its list of segments, as query parameters.
+"""Voucherify's `filters` for the list of segments, as query parameters.
 
 Facts: github.com/voucherifyio/voucherify-openapi, list segments (`filters` is a deep object) and
 list publications (a list in it is numbered: `…[$in][0]=a&…[$in][1]=b`), read 2026-11-21.
@@ -25,35 +25,35 @@ LATEST = datetime.max.replace(microsecond=999_000, tzinfo=UTC)
 
 
 class Filters(NamedTuple):
-    """What Voucherify judges of a query, and whether that is the whole query."""
+    """The part of a query that Voucherify filters by; `is_whole` if that is the whole query."""
 
     conditions: Conditions
     before: datetime | None
-    """Set apart because paging moves it."""
+    """Separate, because paging changes it."""
     is_whole: bool
 
     def params(self, before: datetime | None) -> Params:
-        """Return the query parameters; `before` bounds the page, when paging does."""
+        """Return the query parameters; `before` is the bound of the page, if it has one."""
         bounds = [each for each in (self.before, before) if each is not None]
-        told = dict(self.conditions)
+        conditions = dict(self.conditions)
         if bounds:
-            told[BEFORE] = iso(min(bounds))
+            conditions[BEFORE] = iso(min(bounds))
         params = [
             param
-            for (field, name), value in told.items()
-            for param in _written(field, name, value)
+            for (field, name), value in conditions.items()
+            for param in _params_of(field, name, value)
         ]
-        if len(told) > 1:
+        if len(conditions) > 1:
             params.insert(0, ("filters[junction]", "and"))
         return tuple(params)
 
 
 def filters(query: SegmentQuery) -> Filters:
-    """Split a query into what Voucherify judges and the rest, which the caller must.
+    """Return the part of a query that Voucherify filters by.
 
-    Raises `BadInput` when `native` is not a filter, or one that cannot be paged through.
+    Raises `BadInput` if `native` is not a filter, or one that paging cannot be combined with.
     """
-    told = _native(query.native) if query.native is not None else {}
+    native = _native(query.native) if query.native is not None else {}
     wanted: dict[tuple[str, str], Any] = {}
     types: tuple[str, ...] = ()
     if query.membership is not None and query.membership <= TYPES.keys():
@@ -62,48 +62,48 @@ def filters(query: SegmentQuery) -> Filters:
         wanted["type", "$in"] = types
     if query.created_after is not None:
         wanted["created_at", "$after"] = iso(query.created_after)
-    # Whether `$contains` minds the case is not documented: it might leave out what it must not.
-    judged_here = (query.name_contains, query.status, query.site_code)
+    # Whether `$contains` ignores case is not documented, so it might omit rows that match.
+    filtered_locally = (query.name_contains, query.status, query.site_code)
     return Filters(
-        conditions={**wanted, **told},
+        conditions={**wanted, **native},
         before=None if query.created_before is None else _rounded_up(query.created_before),
-        is_whole=not (wanted.keys() & told.keys())
-        and all(part is None for part in judged_here)
+        is_whole=not (wanted.keys() & native.keys())
+        and all(part is None for part in filtered_locally)
         and (query.membership is None or bool(types)),
     )
 
 
 def _rounded_up(moment: datetime) -> datetime:
-    """Return the time in whole milliseconds, as Voucherify tells them, without losing a row."""
-    rest = timedelta(microseconds=moment.microsecond % 1000)
-    return min(moment - rest, LATEST - MILLISECOND) + MILLISECOND if rest else moment
+    """Return the time rounded up to milliseconds, which Voucherify has, so that no row is lost."""
+    remainder = timedelta(microseconds=moment.microsecond % 1000)
+    return min(moment - remainder, LATEST - MILLISECOND) + MILLISECOND if remainder else moment
 
 
 def _native(text: str) -> Conditions:
     try:
-        told = msgspec.json.decode(text, type=dict[str, Any])
+        native = msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadInput("A filter of Voucherify is a JSON object.") from error
-    if told.pop("junction", "and") != "and":
-        # A page is bounded by one more condition, which "or" would make void.
+    if native.pop("junction", "and") != "and":
+        # Paging adds a condition, which has no effect with "or".
         raise BadInput('A filter of Voucherify can only be used with the junction "and".')
-    found: dict[tuple[str, str], Any] = {}
-    for field, part in told.items():
-        named = part.get("conditions") if isinstance(part, dict) else None
-        if not isinstance(named, dict) or not named:
+    conditions: dict[tuple[str, str], Any] = {}
+    for field, part in native.items():
+        operators = part.get("conditions") if isinstance(part, dict) else None
+        if not isinstance(operators, dict) or not operators:
             raise BadInput(
                 'A filter of Voucherify has the form {field: {"conditions": {operator: value}}}.'
             )
-        for operator, value in named.items():
-            if not all(_can_say(each) for each in (field, operator)) or not _is_value(value):
-                raise BadInput("A filter of Voucherify has a part that no parameter can say.")
-            found[field, operator] = value
-    if BEFORE in found:
-        raise BadInput("Pages are bounded by created_at: ask for createdBefore instead.")
-    return found
+        for operator, value in operators.items():
+            if not all(_is_name(each) for each in (field, operator)) or not _is_value(value):
+                raise BadInput("The filter has a part that cannot be sent as a query parameter.")
+            conditions[field, operator] = value
+    if BEFORE in conditions:
+        raise BadInput("Paging uses created_at: use createdBefore instead.")
+    return conditions
 
 
-def _can_say(name: str) -> bool:
+def _is_name(name: str) -> bool:
     return bool(name) and not {"[", "]"} & set(name)
 
 
@@ -115,7 +115,7 @@ def _is_value(value: Any) -> bool:
     return isinstance(value, str | bool | int | float)
 
 
-def _written(field: str, operator: str, value: Any) -> Params:
+def _params_of(field: str, operator: str, value: Any) -> Params:
     name = f"filters[{field}][conditions][{operator}]"
     if isinstance(value, list | tuple):
         return tuple((f"{name}[{index}]", _text(each)) for index, each in enumerate(value))

@@ -1,4 +1,4 @@
-"""What can be written at Voucherify: segments are made and deleted, never changed.
+"""The writes of Voucherify: segments are created and deleted, never changed.
 
 Facts: docs.voucherify.io/api-reference (create segment, errors) and
 github.com/voucherifyio/voucherify-openapi, API v2018-08-01, read 2026-11-21.
@@ -25,7 +25,7 @@ from gateway.providers.voucherify.model import (
 )
 
 PARTS = frozenset({"name", "names", "customers", "rule", "emits_membership_events"})
-MOST_CUSTOMERS = 20_000
+MAX_CUSTOMERS = 20_000
 OWN_ID = "cust_"
 JUNCTION = "junction"
 FIELDS = {"customers": "customers", "filter": "rule", "type": "emitsMembershipEvents"}
@@ -42,22 +42,26 @@ class FaultModel(msgspec.Struct, frozen=True):
 
 
 def problems(provider: str, draft: SegmentDraft) -> Sequence[UserError]:
-    """Return what the documents forbid of a segment."""
+    """Return what is wrong with a segment according to the documents."""
     name = only_name(draft)
-    found = unsupported_parts(provider, "Voucherify", draft, PARTS)
+    problems = unsupported_parts(provider, "Voucherify", draft, PARTS)
 
     def add(reason: Reason, field: str, message: str) -> None:
-        found.append(UserError(message, reason, (field,), provider))
+        problems.append(UserError(message, reason, (field,), provider))
 
     if name.text is None:
         add(Reason.REQUIRED, name.field, "A segment of Voucherify needs a name.")
-    found += name.problems(provider, "Voucherify")
+    problems += name.problems(provider, "Voucherify")
     if draft.rule is None and draft.customers is None:
         add(Reason.REQUIRED, "rule", "A segment of Voucherify needs a rule or customers.")
     elif draft.rule is not None and draft.customers is not None:
-        add(Reason.INVALID, "rule", "A segment of Voucherify has a rule or customers, not both.")
+        add(
+            Reason.INVALID,
+            "rule",
+            "A segment of Voucherify has a rule or customers, not both.",
+        )
     if draft.rule is not None and not draft.rule.keys() - {JUNCTION}:
-        add(Reason.INVALID, "rule", "A filter of Voucherify has at least one condition.")
+        add(Reason.INVALID, "rule", "A filter of Voucherify needs at least one condition.")
     if draft.rule is not None and draft.rule.get(JUNCTION, "and") not in ("and", "or"):
         add(Reason.INVALID, "rule", 'The junction of a filter of Voucherify is "and" or "or".')
     if draft.emits_membership_events and draft.rule is None:
@@ -67,26 +71,24 @@ def problems(provider: str, draft: SegmentDraft) -> Sequence[UserError]:
         text = "A static segment of Voucherify needs a customer: none can be added later."
         add(Reason.REQUIRED, "customers", text)
     count = len(set(draft.customers or ()))
-    if count > MOST_CUSTOMERS:
-        text = (
-            f"A segment of Voucherify is made of {MOST_CUSTOMERS} customers at most, not {count}."
-        )
+    if count > MAX_CUSTOMERS:
+        text = f"A segment of Voucherify can have up to {MAX_CUSTOMERS} customers, not {count}."
         add(Reason.LIMIT_EXCEEDED, "customers", text)
-    return found
+    return problems
 
 
 def members_to_resolve(draft: SegmentDraft) -> Sequence[str]:
-    """Return the members that are looked up: those not named by Voucherify's own id, else one.
+    """Return the members that are not given by Voucherify's own id, or else the first one.
 
-    Whether a new segment takes a `source_id` is not stated. Ids that it does not know it passes
-    over: one member that is known makes sure that the segment, which never changes, is not empty.
+    Whether a new segment accepts a `source_id` is not documented. Unknown ids are ignored, and a
+    static segment never changes: one known member makes sure that it is not empty.
     """
     members = draft.customers or ()
     return [each for each in members if not each.startswith(OWN_ID)] or list(members[:1])
 
 
 def create(provider: str, draft: SegmentDraft) -> Exchange[Written]:
-    """Make a segment; a customer named twice is sent once."""
+    """Create a segment; duplicate customers are sent once."""
     operation = "segments.create"
     name = only_name(draft)
     body: dict[str, Any] = {"name": name.text}
@@ -98,19 +100,19 @@ def create(provider: str, draft: SegmentDraft) -> Exchange[Written]:
 
     def read(reply: Reply) -> Written:
         try:
-            told = decode(provider, operation, reply, SegmentModel)
+            model = decode(provider, operation, reply, SegmentModel)
         except Refused as error:
-            why = fault_of(error, reply)
-            # Documented for campaigns; that a segment's name is unique, the list's filter says.
-            if why == (HTTPStatus.CONFLICT, "duplicate_found"):
+            reason = refusal_reason(error, reply)
+            # Documented for campaigns. The list's filter shows that segments' names are unique.
+            if reason == (HTTPStatus.CONFLICT, "duplicate_found"):
                 text = "Another segment of Voucherify has this name."
                 error.with_refusal(Reason.TAKEN.value, text, (name.field,))
-            elif field := part_refused(reply, {**FIELDS, "name": name.field}):
+            elif field := refused_part(reply, {**FIELDS, "name": name.field}):
                 text = f"Voucherify does not accept the value of {field}."
                 error.with_refusal(Reason.INVALID.value, text, (field,))
             raise
-        (segment,) = segments_of(provider, (told,), (document(reply.body),))
-        return Written(told.id, is_new=True, segment=segment)
+        (segment,) = segments_of(provider, (model,), (document(reply.body),))
+        return Written(model.id, is_new=True, segment=segment)
 
     return Exchange(operation, json_call("POST", "/v1/segments", body), read, is_idempotent=False)
 
@@ -123,12 +125,12 @@ def delete(provider: str, key: str) -> Exchange[None]:
         try:
             check(provider, operation, reply, DELETED)
         except Refused as error:
-            why = fault_of(error, reply)
+            reason = refusal_reason(error, reply)
             if error.status == HTTPStatus.NOT_FOUND:
                 text = "Voucherify does not have this segment."
                 error.with_refusal(Reason.NOT_FOUND.value, text, ("id",))
-            # Documented for product collections: a guess for segments.
-            elif why == (HTTPStatus.BAD_REQUEST, "resource_in_use"):
+            # Documented for product collections; for segments, a guess.
+            elif reason == (HTTPStatus.BAD_REQUEST, "resource_in_use"):
                 text = "Voucherify does not delete a segment that is in use."
                 error.with_refusal(Reason.SEGMENT_IN_USE.value, text, ("id",))
             raise
@@ -136,20 +138,20 @@ def delete(provider: str, key: str) -> Exchange[None]:
     return Exchange(operation, Call("DELETE", f"/v1/segments/{path_part(key)}"), read)
 
 
-def fault_of(error: Refused, reply: Reply) -> tuple[int, str | None]:
-    """Return the status and the documented key of a refusal, and keep the key for the log."""
-    told = error_body(reply, FaultModel)
-    error.with_key(told.key if told else None)
+def refusal_reason(error: Refused, reply: Reply) -> tuple[int, str | None]:
+    """Return the status and the documented key of a refusal; add the key to the error."""
+    body = error_body(reply, FaultModel)
+    error.with_key(body.key if body else None)
     return reply.status, error.key
 
 
-def part_refused(reply: Reply, fields: Mapping[str, str]) -> str | None:
-    """Return what the caller calls the part of the body that a 400 is about, if it names one.
+def refused_part(reply: Reply, fields: Mapping[str, str]) -> str | None:
+    """Return the caller's name for the part of the body that a 400 names, if it does.
 
     "Property .redemption.quantity should be number,null" is the documented form of `details`.
     """
-    told = error_body(reply, FaultModel)
-    if reply.status != HTTPStatus.BAD_REQUEST or told is None or not told.details:
+    body = error_body(reply, FaultModel)
+    if reply.status != HTTPStatus.BAD_REQUEST or body is None or not body.details:
         return None
-    named = _PROPERTY.match(told.details)
-    return fields.get(named["part"]) if named else None
+    match = _PROPERTY.match(body.details)
+    return fields.get(match["part"]) if match else None

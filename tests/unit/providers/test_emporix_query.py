@@ -5,14 +5,14 @@ import pytest
 from gateway.domain.entities import Membership, Status
 from gateway.domain.queries import SegmentQuery
 from gateway.providers.emporix.query import (
-    IDS_AT_ONCE,
-    LARGEST_IN_URL,
-    Question,
-    can_say,
+    MAX_IDS,
+    MAX_URL_LENGTH,
+    ListFilter,
     fits_url,
     id_batches,
+    is_expressible,
     one_of,
-    segments_asked,
+    segment_filter,
 )
 
 SAYABLE = [
@@ -66,17 +66,17 @@ UNSAYABLE = [
 @pytest.mark.parametrize("value", SAYABLE, ids=ascii)
 def test_most_values_can_be_said(value: str) -> None:
     """What has no meaning of its own in `q` stands there as it is."""
-    assert can_say(value)
+    assert is_expressible(value)
 
 
 @pytest.mark.parametrize("value", UNSAYABLE, ids=ascii)
 def test_what_means_something_in_q_cannot_be_said(value: str) -> None:
     """There is no escaping, so such a value never gets into a `q`, alone or in a list."""
-    assert not can_say(value)
+    assert not is_expressible(value)
     assert id_batches([value]) == [[value]]
     assert id_batches(["a", value, "b"]) == [["a", "b"], [value]]
-    asked = segments_asked(SegmentQuery(site_code=value))
-    assert asked == Question(None, is_whole=False)
+    asked = segment_filter(SegmentQuery(site_code=value))
+    assert asked == ListFilter(None, is_whole=False)
 
 
 def moment(microsecond: int) -> datetime:
@@ -123,11 +123,11 @@ ASKED = {
 
 
 @pytest.mark.parametrize(("query", "q", "is_whole"), ASKED.values(), ids=ASKED)
-def test_as_much_as_q_can_say_is_asked_for(
+def test_as_much_as_q_is_expressible_is_asked_for(
     query: SegmentQuery, q: str | None, *, is_whole: bool
 ) -> None:
     """Emporix is asked for what it can judge; what is left over makes the question partial."""
-    assert segments_asked(query) == Question(q, is_whole)
+    assert segment_filter(query) == ListFilter(q, is_whole)
 
 
 def test_ids_are_asked_for_a_hundred_at_once() -> None:
@@ -136,7 +136,7 @@ def test_ids_are_asked_for_a_hundred_at_once() -> None:
     groups = id_batches(ids)
     assert [len(group) for group in groups] == [100, 100, 50]
     assert [key for group in groups for key in group] == ids
-    assert IDS_AT_ONCE == 100
+    assert MAX_IDS == 100
 
 
 @pytest.mark.parametrize("letter", ["x", "ü", "漢", "/"])
@@ -150,7 +150,7 @@ def test_long_ids_are_cut_to_what_a_url_may_hold(letter: str) -> None:
 
 def test_an_id_longer_than_a_url_is_alone() -> None:
     """An id that fits nowhere does not spoil the others."""
-    endless = "x" * (LARGEST_IN_URL + 1)
+    endless = "x" * (MAX_URL_LENGTH + 1)
     assert id_batches(["a", endless, "b"]) == [["a"], [endless], ["b"]]
 
 

@@ -150,6 +150,6 @@ def test_a_language_tag_is_taken(tag: str) -> None:
 def test_what_is_no_language_tag_is_refused(tag: str) -> None:
     """It is told which of the texts it is."""
     draft = SegmentDraft(names={"en": "A", tag: "A"}, site_code="main")
-    told = "This is no language tag (BCP 47), as en and pt-BR are."
+    told = "This is not a language tag (BCP 47) such as en or pt-BR."
     where = ("names", "1", "language")
     assert EMPORIX.create_problems(draft) == [UserError(told, Reason.INVALID, where, "acme")]

@@ -17,7 +17,7 @@ def test_a_static_segment_has_twenty_thousand_customers_at_most(
     """Those who are named twice count once."""
     named = tuple(f"cust_{number % distinct}" for number in range(customers))
     expected = UserError(
-        "A segment of Voucherify is made of 20000 customers at most, not 20001.",
+        "A segment of Voucherify can have up to 20000 customers, not 20001.",
         Reason.LIMIT_EXCEEDED,
         ("customers",),
         "loyalty",

@@ -1,7 +1,7 @@
-"""What the gateway recorded of Instaleap, and the domain values it becomes.
+"""Convert what the store has of Instaleap to domain values.
 
-Instaleap has no segments of their own: a segment is a pair (type, value) that customers have. Its
-id is the two parts percent-encoded, with a colon between.
+A segment at Instaleap is a tag, a pair (type, value) that customers have. Its id consists of the
+two percent-encoded parts with a colon between them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,23 +33,23 @@ T = TypeVar("T")
 Keys = tuple[tuple[str, ...], ...]
 
 LARGEST_LOOKUP = 500
-"""Keys of one lookup: our own choice, so that none takes long."""
+"""The largest number of keys in one lookup; our choice, so that none takes long."""
 
 
 def tag_of(key: str) -> Tag | None:
-    """Return the pair that an id names; an id spelled in any other way names none."""
+    """Return the tag with this id; None if the id is not in its canonical form."""
     type_, _, value = key.partition(":")
     tag = Tag(unquote(type_), unquote(value))
     return tag if tag.key == key else None
 
 
 def tags(keys: Sequence[str]) -> Keys:
-    """Return the pairs that some ids name, as the keys of a lookup."""
+    """Return the tags with these ids, as the keys of a lookup."""
     return tuple(tag for tag in map(tag_of, keys) if tag is not None)
 
 
 def segment_of(provider: str, row: TagRow) -> Segment:
-    """Return a segment; it has no name but its value."""
+    """Convert a tag to a segment, whose name is the tag's value."""
     return Segment(
         ref=Ref(provider, Tag(row.type, row.value).key),
         names=plain(row.value),
@@ -61,7 +61,7 @@ def segment_of(provider: str, row: TagRow) -> Segment:
 
 
 def customer_of(provider: str, document_id: str) -> Customer:
-    """Return a customer, of whom nothing but the document id is recorded."""
+    """Return a customer, of whom only the document id is known."""
     return Customer(
         ref=Ref(provider, document_id),
         keys=(CustomerKey("document_id", document_id),),
@@ -70,7 +70,10 @@ def customer_of(provider: str, document_id: str) -> Customer:
 
 
 def assignment_of(provider: str, row: TaggingRow) -> Assignment:
-    """Return an assignment; the times are its own, so of the segment only the name is told."""
+    """Convert a customer's tag to an assignment, with the name of its segment.
+
+    The times are those of the assignment.
+    """
     key = Tag(row.type, row.value).key
     segment = Segment(
         ref=Ref(provider, key),
@@ -92,12 +95,12 @@ def assignment_of(provider: str, row: TaggingRow) -> Assignment:
 
 
 class Order(NamedTuple):
-    """What a list of the record is ordered by, as positions in it."""
+    """The order of a list in the store, as positions in the list."""
 
     position: Callable[[Any], str]
-    """Where the list goes on behind a row."""
+    """Return the position after a row."""
     after: Callable[[str], tuple[str | int, ...]]
-    """The same as the record asks for it."""
+    """Convert a position for `Lookup.after`."""
 
 
 def _after_tag(position: str) -> Tag:
@@ -120,8 +123,8 @@ AS_WRITTEN = Order(
 BY_CUSTOMER = Order(lambda row: row.customer, lambda position: (position,))
 
 
-class Recorded(NamedTuple, Generic[R, T]):
-    """A list of the record; `show` makes a value of each row."""
+class StoredList(NamedTuple, Generic[R, T]):
+    """A list in the store; `show` converts a row."""
 
     operation: str
     what: str
@@ -130,16 +133,16 @@ class Recorded(NamedTuple, Generic[R, T]):
     keys: Keys = ()
 
     def page(self, page: PageRequest) -> Recall[Page[T]]:
-        """Read one stretch of the list."""
+        """Read one page of the list."""
         after = None if page.position is None else self.order.after(page.position)
         lookup = Lookup(self.what, self.keys, after, page.size, page.with_total)
 
-        def read(found: Rows[R]) -> Page[T]:
+        def read(stored: Rows[R]) -> Page[T]:
             return Page(
-                rows=[self.show(row) for row in found.rows],
-                position_after=lambda i: self.order.position(found.rows[i]),
-                is_last=found.is_last,
-                total=found.total,
+                rows=[self.show(row) for row in stored.rows],
+                position_after=lambda i: self.order.position(stored.rows[i]),
+                is_last=stored.is_last,
+                total=stored.total,
                 origin=Origin.RECORDED,
             )
 
@@ -150,13 +153,15 @@ def batches(
     operation: str,
     what: str,
     keys: Sequence[str],
-    named: Callable[[Sequence[str]], Keys],
+    keys_of: Callable[[Sequence[str]], Keys],
     show: Callable[[R], Segment | Customer],
 ) -> Sequence[ReadBatch]:
-    """Read things of the record by their ids; `named` is what a lookup calls them."""
+    """Read objects from the store by their ids; `keys_of` returns the keys of the lookup."""
 
-    def read(found: Rows[R]) -> Mapping[str, Segment | Customer]:
-        return {each.ref.key: each for each in map(show, found.rows)}
+    def read(stored: Rows[R]) -> Mapping[str, Segment | Customer]:
+        return {each.ref.key: each for each in map(show, stored.rows)}
 
     parts = [keys[i : i + LARGEST_LOOKUP] for i in range(0, len(keys), LARGEST_LOOKUP)]
-    return [ReadBatch(part, Recall(operation, Lookup(what, named(part)), read)) for part in parts]
+    return [
+        ReadBatch(part, Recall(operation, Lookup(what, keys_of(part)), read)) for part in parts
+    ]

@@ -22,7 +22,7 @@ from gateway.providers.base.store_lookup import (
     TagRow,
 )
 from gateway.providers.instaleap.adapter import Instaleap, InstaleapSettings
-from gateway.providers.instaleap.recorded import tag_of
+from gateway.providers.instaleap.stored import tag_of
 
 SHOP = Instaleap(
     InstaleapSettings.model_validate(

@@ -1,4 +1,4 @@
-"""What Emporix answers to writes: refusals, and one row for each of a bulk.
+"""Read Emporix's replies to writes: refusals, and the rows of a bulk.
 
 Facts: the OpenAPI file of the customer segment service in github.com/emporix/api-references,
 read 2026-11-21.
@@ -25,14 +25,14 @@ from gateway.providers.base.exchange import Reply
 from gateway.providers.base.lenient_decoding import length, places
 
 Reasons = Mapping[int, Refusal]
-"""Why something is refused, by the status or the code of a row that says so."""
+"""The reasons for refusals, by the status of the reply or the code of a row."""
 
-# 409 has two messages, "already exists" and "has changed": which one it is follows from the call.
+# 409 has two messages, "already exists" and "has changed": the call tells which one is meant.
 CREATING: Reasons = {
-    409: Refusal("TAKEN", "There is a segment with this id already.", ("externalId",))
+    409: Refusal("TAKEN", "A segment with this id already exists.", ("externalId",))
 }
 WRITING: Reasons = {
-    409: Refusal("VERSION_CONFLICT", "The segment was changed in the meantime.", ("version",))
+    409: Refusal("VERSION_CONFLICT", "The segment has been changed in the meantime.", ("version",))
 }
 CHANGING: Reasons = {404: Refusal("NOT_FOUND", "There is no such segment.", ("id",))}
 ASSIGNING: Reasons = {
@@ -40,7 +40,7 @@ ASSIGNING: Reasons = {
 }
 
 NEW: Mapping[int, Outcome] = {201: Outcome.CREATED}
-# Emporix calls 204 "OK" in its rows.
+# The status text of 204 is "OK" in the rows of a bulk.
 NEW_OR_NOT: Mapping[int, Outcome] = {
     201: Outcome.CREATED,
     200: Outcome.UPDATED,
@@ -51,7 +51,7 @@ GONE: Mapping[int, Outcome] = {200: Outcome.DELETED, 204: Outcome.DELETED}
 MULTI_STATUS = frozenset({HTTPStatus.MULTI_STATUS})
 
 Fields = Mapping[str, str]
-"""What Emporix calls a part of the input, and what the caller calls it."""
+"""The caller's name for each part of the input, by Emporix's name."""
 
 NO_FIELDS: Fields = {}
 ASSIGNMENT_FIELDS: Fields = {name: name for name in ("segmentId", "customerId", "legalEntityId")}
@@ -60,25 +60,25 @@ _WORD = re.compile(r"\w+")
 
 
 class CreatedModel(msgspec.Struct, frozen=True):
-    """The answer to a segment that is new."""
+    """The reply for a new segment."""
 
     id: Id
 
 
 class DetailModel(msgspec.Struct, frozen=True):
-    """What a refusal is about."""
+    """The part of the request that a refusal is about."""
 
     field: str | None = None
 
 
 class RefusalModel(msgspec.Struct, frozen=True):
-    """The body of a refusal; the customer service of Emporix has a list of details."""
+    """The body of a refusal. In Emporix's customer service, `details` is a list."""
 
     details: DetailModel | list[DetailModel] | None = None
 
 
 class RowModel(msgspec.Struct, frozen=True):
-    """One row of a bulk. Its `index` is of no use: in the examples it counts from 1."""
+    """One row of a bulk. `index` is not used: in the examples it starts at 1."""
 
     code: Documented[int]
     id: str | None = None
@@ -87,8 +87,8 @@ class RowModel(msgspec.Struct, frozen=True):
 ODD = RowModel(0)
 
 
-class Single(NamedTuple):
-    """How the answer to a write of one thing is judged; `fields` are those it may be about."""
+class SingleWrite(NamedTuple):
+    """Reads the reply to a write of one object; `fields` are those that a refusal may name."""
 
     provider: str
     operation: str
@@ -97,23 +97,23 @@ class Single(NamedTuple):
     fields: Fields = NO_FIELDS
 
     def accept(self, reply: Reply) -> None:
-        """Raise what a status outside `ok` stands for, with the reason where it is known."""
+        """Raise the error for a status that is not in `ok`, with the reason if it is known."""
         try:
             check(self.provider, self.operation, reply, self.ok)
         except Refused as refused:
             refused.refusal = self.reasons.get(reply.status)
             if refused.refusal is None and reply.status == HTTPStatus.BAD_REQUEST:
-                refused.refusal = self._part_refused(reply)
+                refused.refusal = self._refused_part(reply)
             raise
 
-    def id_told(self, reply: Reply) -> str:
-        """Return the id of what is new."""
+    def created_id(self, reply: Reply) -> str:
+        """Return the id of the new object."""
         return decode_part(self.provider, self.operation, reply.body, CreatedModel).id
 
-    def _part_refused(self, reply: Reply) -> Refusal | None:
-        """Return the part of the input that a refusal names; its notation is not documented."""
-        told = error_body(reply, RefusalModel)
-        details = told.details if told else None
+    def _refused_part(self, reply: Reply) -> Refusal | None:
+        """Return the part of the input that a refusal names. Its notation is not documented."""
+        body = error_body(reply, RefusalModel)
+        details = body.details if body else None
         detail = next(iter(details), None) if isinstance(details, list) else details
         word = _WORD.search(detail.field) if detail and detail.field else None
         field = self.fields.get(word[0]) if word else None
@@ -122,45 +122,45 @@ class Single(NamedTuple):
         return Refusal("INVALID", "Emporix does not accept this value.", (field,))
 
 
-class Bulk(NamedTuple):
-    """How the answer to a write of many things is read.
+class BulkWrite(NamedTuple):
+    """Reads the reply to a write of many objects.
 
-    `keys` are the ids of the rows, None where Emporix makes or tells none.
+    `keys` are the ids of the rows; None where Emporix creates the id, or does not return any.
     """
 
     provider: str
     operation: str
     keys: Sequence[str | None]
-    done: Mapping[int, Outcome]
+    outcomes: Mapping[int, Outcome]
     reasons: Reasons
 
     def read(self, reply: Reply) -> Sequence[RowResult]:
         """Return one result for each row of the request, in its order."""
         rows = decode(self.provider, self.operation, reply, list[RowModel], MULTI_STATUS)
         if length(rows) != len(self.keys):
-            told = f"{length(rows)} rows for {len(self.keys)}"
-            raise Malformed(self.provider, self.operation, detail=told)
-        by_place = dict(zip(places(rows), rows, strict=True))
-        return [self._result(key, by_place.get(at, ODD)) for at, key in enumerate(self.keys)]
+            detail = f"{length(rows)} rows for {len(self.keys)}"
+            raise Malformed(self.provider, self.operation, detail=detail)
+        by_index = dict(zip(places(rows), rows, strict=True))
+        return [self._result(key, by_index.get(i, ODD)) for i, key in enumerate(self.keys)]
 
     def _result(self, key: str | None, row: RowModel) -> RowResult:
         is_another = bool(key and row.id and key != row.id)
-        if row.code is not None and row.code in self.done and not is_another:
-            return RowResult(self.done[row.code], row.id or key)
+        if row.code is not None and row.code in self.outcomes and not is_another:
+            return RowResult(self.outcomes[row.code], row.id or key)
         is_refused = HTTPStatus.BAD_REQUEST <= (row.code or 0) < HTTPStatus.INTERNAL_SERVER_ERROR
         if is_another or not is_refused:
-            told = "The provider does not say what became of this row."
-            error = UserError(told, Reason.PROVIDER_FAILED, None, self.provider)
+            text = "The provider did not report the outcome of this row."
+            error = UserError(text, Reason.PROVIDER_FAILED, None, self.provider)
             return RowResult(Outcome.UNKNOWN, error=error)
-        why = self.reasons.get(row.code or 0) or Refusal(
+        refusal = self.reasons.get(row.code or 0) or Refusal(
             "PROVIDER_REFUSED", "The provider does not accept this row."
         )
-        error = UserError(why.message, Reason(why.reason), why.field, self.provider)
+        error = UserError(refusal.message, Reason(refusal.reason), refusal.field, self.provider)
         return RowResult(Outcome.FAILED, error=error)
 
 
 def segment_fields(given: SegmentDraft | SegmentChanges) -> Fields:
-    """Return the parts of a segment as the caller gave them: texts in one language or in many."""
+    """Return the caller's names for the parts of a segment; texts may be given by language."""
     texts = {"name": given.names, "description": given.descriptions}
     return {
         "id": "externalId",
@@ -173,11 +173,11 @@ def segment_fields(given: SegmentDraft | SegmentChanges) -> Fields:
 
 
 def deleting(*field: str, force: bool) -> Reasons:
-    """Return why a segment is not deleted; `field` is where the caller named it."""
-    there = field or None
-    missing = Refusal("NOT_FOUND", "There is no such segment.", there)
+    """Return the reasons why a segment is not deleted; `field` is its id in the input."""
+    id_field = field or None
+    missing = Refusal("NOT_FOUND", "There is no such segment.", id_field)
     if force:
         return {404: missing}
-    # The documents know of one 400 only: "has items or customers assigned to it".
-    told = "Customers or items are assigned to the segment; only force deletes it with them."
-    return {404: missing, 400: Refusal("SEGMENT_IN_USE", told, there)}
+    # The documents have one 400 only: "has items or customers assigned to it".
+    text = "The segment has customers or items. Set force to delete it together with them."
+    return {404: missing, 400: Refusal("SEGMENT_IN_USE", text, id_field)}
