@@ -1,4 +1,4 @@
-"""Replace the segments of customers where they are only assigned one by one: by the difference."""
+"""Replace the segments of customers at providers that only assign them one by one."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -21,33 +21,33 @@ ADD, REMOVE = "added", "removed"
 
 
 class Step(NamedTuple):
-    """One change of one customer; `verb` is what is said to be done to the segment."""
+    """One change of one customer; `verb` is used in messages."""
 
     verb: str
     segment: str
-    who: Assignee
+    assignee: Assignee
 
 
 class AssignmentDiff:
-    """Replaces at one provider: reads what customers have, adds what is missing, then removes."""
+    """Reads the segments of customers at one provider, adds missing ones, and removes others."""
 
     def __init__(self, dispatcher: WriteDispatcher, provider: Provider) -> None:
-        """Work at this dispatcher with this provider."""
+        """Send writes to `provider` with this dispatcher."""
         self._dispatcher = dispatcher
         self._provider = provider
         self._adapter = provider.require(AssignsCustomers, "ASSIGNMENT_REPLACE")
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._limit = asyncio.Semaphore(AT_ONCE)
         self._done: dict[str, list[AssignmentObservation]] = {}
-        """By customer what was done, for the change log: LEFT before ENTERED."""
+        """The changes of each customer for the change log, LEFT before ENTERED."""
 
     async def replace(self, entries: Sequence[ReplacementEntry]) -> Mapping[str, RowOutcome]:
-        """Replace, some customers side by side; return what became of each."""
-        told = await asyncio.gather(*(self._replaced(entry) for entry in entries))
+        """Replace the segments of `AT_ONCE` customers at a time; return the outcomes."""
+        outcomes = await asyncio.gather(*(self._replace(entry) for entry in entries))
         done = (self._done.get(entry.customer, ()) for entry in entries)
         await self._dispatcher.settle([each for steps in done for each in steps])
-        return {entry.customer: each for entry, each in zip(entries, told, strict=True)}
+        return {entry.customer: each for entry, each in zip(entries, outcomes, strict=True)}
 
-    async def _replaced(self, entry: ReplacementEntry) -> RowOutcome:
+    async def _replace(self, entry: ReplacementEntry) -> RowOutcome:
         if not entry.customer:
             text = "An id must not be empty."
             error = UserError(text, Reason.REQUIRED, ("externalId",), self._provider.key)
@@ -55,10 +55,10 @@ class AssignmentDiff:
         if entry.tags:
             text = f"Provider {self._provider.key!r} has segments, not pairs; give segmentIds."
             return RowOutcome(NOT_UPDATED, (self._error(text, Reason.UNSUPPORTED, "segments"),))
-        async with self._places:
-            return await self._brought(entry.customer, {ref.key for ref in entry.segments or ()})
+        async with self._limit:
+            return await self._update(entry.customer, {ref.key for ref in entry.segments or ()})
 
-    async def _brought(self, customer: str, wanted: set[str]) -> RowOutcome:
+    async def _update(self, customer: str, wanted: set[str]) -> RowOutcome:
         has = await self._read(customer)
         if isinstance(has, GatewayError):
             self._dispatcher.note_unsent()
@@ -73,60 +73,60 @@ class AssignmentDiff:
         ]
         for done, step in enumerate(steps):
             try:
-                await self._take(step)
+                await self._apply(step)
             except (UserErrors, ProviderError) as error:
-                return self._half_done(step, error, f"{done} of {len(steps)}")
+                return self._interrupted(step, error, f"{done} of {len(steps)}")
         if all(step.verb == ADD for step in steps):
             return RowOutcome(UPDATED)
         has = await self._read(customer)
         if not isinstance(has, GatewayError) and has is not None:
-            left = [each for each in has if each.ref.segment not in wanted]
-            if left and self._provider.offers(ListsAssignmentsOfCustomers):
-                return await self._without_entities(customer, wanted, left)
+            surplus = [each for each in has if each.ref.segment not in wanted]
+            if surplus and self._provider.offers(ListsAssignmentsOfCustomers):
+                return await self._remove_from_entities(customer, wanted, surplus)
         return self._verified(has, wanted)
 
-    async def _without_entities(
-        self, customer: str, wanted: set[str], left: Sequence[Assignment]
+    async def _remove_from_entities(
+        self, customer: str, wanted: set[str], surplus: Sequence[Assignment]
     ) -> RowOutcome:
-        """Take a customer out of what they are in through legal entities, one by one."""
+        """Remove a customer's assignments through legal entities, one by one."""
         steps: list[Step] = []
-        for row in left:
-            found = await settled(self._dispatcher.loaders.each_within(self._provider, row))
-            if isinstance(found, GatewayError):
-                return self._verified(found, wanted)
-            steps += [Step(REMOVE, row.ref.segment, assignee_of(each)) for each in found]
-            self._note_entities(row.ref, found)
+        for row in surplus:
+            rows = await settled(self._dispatcher.loaders.each_within(self._provider, row))
+            if isinstance(rows, GatewayError):
+                return self._verified(rows, wanted)
+            steps += [Step(REMOVE, row.ref.segment, assignee_of(each)) for each in rows]
+            self._note_entities(row.ref, rows)
         for done, step in enumerate(steps):
             try:
-                await self._take(step)
+                await self._apply(step)
             except (UserErrors, ProviderError) as error:
-                return self._half_done(step, error, f"{done} of {len(steps)}")
+                return self._interrupted(step, error, f"{done} of {len(steps)}")
         return self._verified(await self._read(customer), wanted)
 
-    def _note_entities(self, ref: AssignmentRef, found: Sequence[Assignment]) -> None:
-        """Take back that they left by themselves, and note through which entities they are in."""
+    def _note_entities(self, ref: AssignmentRef, rows: Sequence[Assignment]) -> None:
+        """Replace the removal of the direct assignment by the assignments through entities."""
         done = self._done[ref.customer]
-        by_themselves = msgspec.structs.replace(ref, legal_entity=None)
-        done[:] = [each for each in done if each.ref != by_themselves]
-        done[:0] = [observations.known_assignment(each.ref) for each in found]
+        direct = msgspec.structs.replace(ref, legal_entity=None)
+        done[:] = [each for each in done if each.ref != direct]
+        done[:0] = [observations.known_assignment(each.ref) for each in rows]
 
     async def _read(self, customer: str) -> Sequence[Assignment] | GatewayError | None:
         ref = Ref(self._provider.key, customer)
         return await settled(self._dispatcher.loaders.assignments_of.load(ref))
 
-    async def _take(self, step: Step) -> None:
+    async def _apply(self, step: Step) -> None:
         ref = AssignmentRef(
-            self._provider.key, step.segment, step.who.customer, step.who.legal_entity
+            self._provider.key, step.segment, step.assignee.customer, step.assignee.legal_entity
         )
-        done = self._done.setdefault(step.who.customer, [])
+        done = self._done.setdefault(step.assignee.customer, [])
         if step.verb == ADD:
             await self._dispatcher.send(
-                self._provider, self._adapter.assign(step.segment, step.who)
+                self._provider, self._adapter.assign(step.segment, step.assignee)
             )
             done.append(observations.assignment(ref, ChangeKind.ENTERED))
         else:
             await self._dispatcher.send(
-                self._provider, self._adapter.unassign(step.segment, step.who)
+                self._provider, self._adapter.unassign(step.segment, step.assignee)
             )
             left = sum(each.is_stock or each.kind is ChangeKind.LEFT for each in done)
             done.insert(left, observations.assignment(ref, ChangeKind.LEFT))
@@ -134,35 +134,34 @@ class AssignmentDiff:
     def _verified(
         self, has: Sequence[Assignment] | GatewayError | None, wanted: set[str]
     ) -> RowOutcome:
-        """Say where a customer is still in: through a legal entity or a group, as Emporix has it.
+        """Return an error for each segment that a customer is still in.
 
-        The list of a customer's segments does not tell such ways, and to take out who is not in
-        by oneself is no error there.
+        At Emporix they may be in it through a legal entity or a group. The list of a customer's
+        segments does not show that, and removing an assignment that does not exist succeeds.
         """
         if isinstance(has, GatewayError):
-            text = "All changes were made; what the customer has now could not be read."
+            text = "All changes were made, but the customer's segments could not be read again."
             return RowOutcome(UNKNOWN, (self._error(text, Reason.PROVIDER_FAILED),))
-        left = sorted({each.ref.segment for each in has or ()} - wanted)
+        surplus = sorted({each.ref.segment for each in has or ()} - wanted)
         errors = [
             self._error(
-                f"The customer is still in segment {key!r}: not by themselves, but through a "
-                "legal entity or a group.",
+                f"The customer is still in segment {key!r} through a legal entity or a group.",
                 Reason.PROVIDER_REFUSED,
                 "segmentIds",
             )
-            for key in left
+            for key in surplus
         ]
         return RowOutcome(NOT_UPDATED if errors else UPDATED, errors)
 
-    def _half_done(self, step: Step, error: UserErrors | ProviderError, done: str) -> RowOutcome:
-        """Say which step failed, and how many were done before."""
+    def _interrupted(self, step: Step, error: UserErrors | ProviderError, done: str) -> RowOutcome:
+        """Return which step failed, and how many were done before."""
         is_unknown = isinstance(error, ProviderError) and error.was_sent
         reason = (
             error.errors[0].reason if isinstance(error, UserErrors) else Reason.PROVIDER_FAILED
         )
         text = f"Segment {step.segment!r} was not {step.verb}; {done} changes were made before."
-        told = self._error(text, reason, "segmentIds")
-        return RowOutcome(UNKNOWN if is_unknown else NOT_UPDATED, (told,))
+        failure = self._error(text, reason, "segmentIds")
+        return RowOutcome(UNKNOWN if is_unknown else NOT_UPDATED, (failure,))
 
     def _error(self, text: str, reason: Reason, *field: str) -> UserError:
         was_called = reason is not Reason.UNSUPPORTED
@@ -171,5 +170,5 @@ class AssignmentDiff:
 
 
 def assignee_of(assignment: Assignment) -> Assignee:
-    """Return who an assignment is of."""
+    """Return the assignee of an assignment."""
     return Assignee(assignment.ref.customer, assignment.ref.legal_entity)

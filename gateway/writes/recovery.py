@@ -1,4 +1,4 @@
-"""Finish what a crash or an outage left open: at start, every minute, when a process is gone."""
+"""Finish interrupted writes: at start, every minute, and when a process is gone."""
 
 import asyncio
 import uuid
@@ -18,30 +18,30 @@ from gateway.store.write_intents import LeasedIntent
 from gateway.upstream.provider import Provider
 from gateway.writes.dispatch import WriteDispatcher
 from gateway.writes.receipts import ReplacementRow, ReplacementsReceipt
-from gateway.writes.replace_segments import carried_out, concluded
+from gateway.writes.replace_segments import conclusion, execute
 
 EVERY_S = 60.0
-"""Seconds between two looks at the record."""
+"""Seconds between two rounds."""
 
 LONGEST_S = 30.0
-"""Seconds that one claim may take."""
+"""The time limit of one round's calls, in seconds."""
 
-OURSELVES = unrestricted_caller("gateway")
-"""Who asks, in the audit log."""
+GATEWAY = unrestricted_caller("gateway")
+"""The caller in the audit log."""
 
 log = structlog.get_logger(__name__)
 
 
 async def recover(providers: Mapping[str, Provider], store: Store) -> int:
-    """Repeat every open write that nobody is at, and settle it; return how many customers.
+    """Repeat and settle every open write without a lease; return the number of customers.
 
-    Replacing is idempotent, so it is repeated. No two processes repeat the same one.
+    Replacing is idempotent, so it may be repeated. No two processes repeat the same write.
     """
     keys = [key for key, provider in providers.items() if provider.offers(ReplacesTags)]
     count = 0
     while True:
         deadline = asyncio.get_running_loop().time() + LONGEST_S
-        scope = Scope(uuid.uuid4().hex, deadline, OURSELVES)
+        scope = Scope(uuid.uuid4().hex, deadline, GATEWAY)
         claims = await store.tags.overdue(keys, scope.deadline)
         if not claims:
             await settle_keys(store)
@@ -53,23 +53,23 @@ async def recover(providers: Mapping[str, Provider], store: Store) -> int:
             provider = providers[claim.provider]
             adapter = provider.require(ReplacesTags, "ASSIGNMENT_REPLACE")
             with audit.write(scope, "recovery", targets(claim)) as line:
-                told = await carried_out(dispatcher, provider, adapter, store, claim)
+                outcomes = await execute(dispatcher, provider, adapter, store, claim)
                 rows = (
-                    ReplacementRow(index=n, customer=who, outcome=each.outcome)
-                    for n, (who, each) in enumerate(told.items())
+                    ReplacementRow(index=index, customer=customer, outcome=each.outcome)
+                    for index, (customer, each) in enumerate(outcomes.items())
                 )
                 line.note(ReplacementsReceipt(rows=tuple(rows)), is_repeated=False)
             count += len(claim.rows)
 
 
 async def settle_keys(store: Store) -> None:
-    """Give the idempotency keys of writes that broke off the real results, where all are known."""
+    """Store the real results of interrupted runs whose writes are all settled."""
     for run in await store.answers.interrupted():
-        await store.answers.conclude(run.claim, concluded(run.plan, run.outcomes))
+        await store.answers.conclude(run.claim, conclusion(run.plan, run.outcomes))
 
 
 def targets(claim: LeasedIntent) -> audit.Targets:
-    """Return what a claim is about."""
+    """Return the targets of a claim, for the audit log."""
     return audit.Targets(
         providers={claim.provider: None},
         segments={f"{tag.type}:{tag.value}": None for row in claim.rows for tag in row.tags},
@@ -78,7 +78,7 @@ def targets(claim: LeasedIntent) -> audit.Targets:
 
 
 async def keep_recovering(providers: Mapping[str, Provider], store: Store) -> None:
-    """Look at once, then every minute and when a process is gone, until cancelled."""
+    """Recover at once, then every minute and when a process is gone, until cancelled."""
     while True:
         try:
             count = await recover(providers, store)
@@ -88,6 +88,6 @@ async def keep_recovering(providers: Mapping[str, Provider], store: Store) -> No
         except GatewayError as error:
             cause = error.cause if isinstance(error, StoreFailed) else None
             log.warning("open writes could not be repeated", error=str(error), cause=cause)
-        except Exception:  # a bug, which must not leave later writes open for ever
+        except Exception:  # a bug must not leave later writes open for ever
             log.exception("open writes could not be repeated")
         await store.owners.freed(EVERY_S)

@@ -1,4 +1,4 @@
-"""Replace the segments of customers: what they have afterwards is what was given, nothing else."""
+"""Replace all segments of customers with those of the input."""
 
 import asyncio
 import uuid
@@ -34,81 +34,82 @@ from gateway.writes.receipts import (
 )
 
 BATCHES_AT_ONCE = 4
-"""Batches of one request under way: so that a long request leaves places for others."""
+"""The most concurrent batches of one request, so that others can be sent meanwhile."""
 
 
 SENDING_S, SENDING_SHARE = 1.0, 0.1
-"""What a call must have left of its request's time: a second, or a tenth if that is less."""
+"""The time reserved for a call: a second, or a tenth of the request's time if that is less."""
 
 PENDING = RowOutcome(PLANNED)
 
 
 class SegmentReplacement:
-    """Replaces at providers that can, and by the difference at those that assign one by one."""
+    """Replaces segments: with one call where supported, else assignment by assignment."""
 
     def __init__(self, dispatcher: WriteDispatcher, store: Store, deadline: float) -> None:
-        """Work at this dispatcher, until the request's deadline on the loop's clock."""
+        """Send writes with `dispatcher` until `deadline`, on the event loop's clock."""
         self._dispatcher = dispatcher
         self._store = store
         self._deadline = deadline
         left_s = max(deadline - asyncio.get_running_loop().time(), 0)
         self._latest = deadline - min(SENDING_S, left_s * SENDING_SHARE)
-        """Until when a customer's turn is waited for: nothing is sent without time left."""
+        """When to stop waiting for a customer's turn, so that time is left for the call."""
 
     async def replace(
         self, provider: str, entries: Sequence[ReplacementEntry]
     ) -> ReplacementsReceipt:
         """Replace, and return one row for each entry, in order."""
         chosen = self._dispatcher.provider(provider, "provider")
-        told: dict[int, RowOutcome] = {}
-        places: dict[str, int] = {}
+        outcomes: dict[int, RowOutcome] = {}
+        indices: dict[str, int] = {}
         for index, entry in enumerate(entries):
             if errors := (*entry.errors, *entry.foreign_segments(provider)):
-                told[index] = RowOutcome(NOT_UPDATED, errors)
-            elif places.setdefault(entry.customer, index) != index:
-                told[index] = RowOutcome(DISCARDED_DUPLICATE)
-        good = [entries[index] for index in places.values()]
+                outcomes[index] = RowOutcome(NOT_UPDATED, errors)
+            elif indices.setdefault(entry.customer, index) != index:
+                outcomes[index] = RowOutcome(DISCARDED_DUPLICATE)
+        good = [entries[index] for index in indices.values()]
         if chosen.offers(ReplacesTags):
-            bad, wanted = checked(chosen, good)
-            told |= {places[customer]: each for customer, each in bad.items()}
-            done = await self._by_tags(chosen, wanted, planned(provider, entries, told))
+            bad, replacements = checked(chosen, good)
+            outcomes |= {indices[customer]: each for customer, each in bad.items()}
+            plan = plan_of(provider, entries, outcomes)
+            sent = await self._replace_tags(chosen, replacements, plan)
         elif chosen.offers(AssignsCustomers) and chosen.offers(ListsSegmentsOfCustomer):
-            done = await AssignmentDiff(self._dispatcher, chosen).replace(good)
+            sent = await AssignmentDiff(self._dispatcher, chosen).replace(good)
         else:
             text = f"Provider {provider!r} does not support ASSIGNMENT_REPLACE."
             raise UserErrors(UserError(text, Reason.UNSUPPORTED, ("provider",), provider))
-        told |= {places[customer]: each for customer, each in done.items()}
-        rows = (row(index, entry, told[index]) for index, entry in enumerate(entries))
+        outcomes |= {indices[customer]: each for customer, each in sent.items()}
+        rows = (row(index, entry, outcomes[index]) for index, entry in enumerate(entries))
         return ReplacementsReceipt(rows=tuple(rows))
 
-    async def _by_tags(
-        self, provider: Provider, wanted: Sequence[Replacement], plan: bytes
+    async def _replace_tags(
+        self, provider: Provider, replacements: Sequence[Replacement], plan: bytes
     ) -> Mapping[str, RowOutcome]:
         adapter = provider.require(ReplacesTags, "ASSIGNMENT_REPLACE")
         key_claim = self._dispatcher.key_claim
-        if key_claim is not None and wanted:
+        if key_claim is not None and replacements:
             try:
                 await self._store.answers.plan(key_claim, plan, self._deadline)
             except GatewayError as error:
-                return self._unsent(provider, wanted, error)
-        places = asyncio.Semaphore(BATCHES_AT_ONCE)
+                return self._unsent(provider, replacements, error)
+        limit = asyncio.Semaphore(BATCHES_AT_ONCE)
         write = key_claim or uuid.uuid4().hex
 
-        async def batch(part: Sequence[Replacement]) -> Mapping[str, RowOutcome]:
-            async with places:
-                return await self._sent(provider, adapter, part, write)
+        async def send(batch: Sequence[Replacement]) -> Mapping[str, RowOutcome]:
+            async with limit:
+                return await self._send(provider, adapter, batch, write)
 
-        done: dict[str, RowOutcome] = {}
-        cut = batches(wanted, adapter.rows_per_call)
-        for part in await asyncio.gather(*(batch(each) for each in cut)):
-            done |= part
-        return done
+        outcomes: dict[str, RowOutcome] = {}
+        parts = batches(replacements, adapter.rows_per_call)
+        for sent in await asyncio.gather(*(send(batch) for batch in parts)):
+            outcomes |= sent
+        return outcomes
 
-    async def _sent(
+    async def _send(
         self, provider: Provider, adapter: ReplacesTags, rows: Sequence[Replacement], write: str
     ) -> Mapping[str, RowOutcome]:
-        """Send one batch under the record's eyes; customers of other writes wait their turn."""
-        done: dict[str, RowOutcome] = {}
+        """Send one batch with write intents; wait for other writes to the same customers."""
+        outcomes: dict[str, RowOutcome] = {}
         tags, has_key = self._store.tags, self._dispatcher.key_claim is not None
         with tags.queued(provider.key, rows) as turn:
             while rows:
@@ -117,19 +118,19 @@ class SegmentReplacement:
                         provider.key, rows, write, self._latest, has_key=has_key, turn=turn
                     )
                 except GatewayError as error:
-                    return done | self._unsent(provider, rows, error)
-                done |= await self._carried_out(provider, adapter, begun.claim)
+                    return outcomes | self._unsent(provider, rows, error)
+                outcomes |= await self._execute(provider, adapter, begun.claim)
                 turn.leave([(provider.key, row.customer) for row in begun.claim.rows])
-                # What was read while the write was open is not believed either.
+                # What was read while the write was open is invalid as well.
                 self._dispatcher.loaders.invalidate()
                 rows = begun.left
-        return done
+        return outcomes
 
-    async def _carried_out(
+    async def _execute(
         self, provider: Provider, adapter: ReplacesTags, claim: LeasedIntent
     ) -> Mapping[str, RowOutcome]:
         if asyncio.get_running_loop().time() < self._deadline:
-            return await carried_out(self._dispatcher, provider, adapter, self._store, claim)
+            return await execute(self._dispatcher, provider, adapter, self._store, claim)
         customers = [each.customer for each in claim.rows]
         await self._store.tags.settle(claim, dict.fromkeys(customers, Settlement.NOT_APPLIED))
         return self._unsent(provider, claim.rows, StoreBusy(provider.key))
@@ -137,97 +138,99 @@ class SegmentReplacement:
     def _unsent(
         self, provider: Provider, rows: Sequence[Replacement], error: GatewayError
     ) -> dict[str, RowOutcome]:
-        """Return what is said of rows that were not sent."""
+        """Return the outcomes of rows that were not sent."""
         self._dispatcher.note_unsent()
         self._dispatcher.report(error)
-        told = RowOutcome(NOT_UPDATED, (failed(error, provider, self._dispatcher.request_id),))
-        return {each.customer: told for each in rows}
+        outcome = RowOutcome(NOT_UPDATED, (failed(error, provider, self._dispatcher.request_id),))
+        return {each.customer: outcome for each in rows}
 
 
 def checked(
     provider: Provider, entries: Sequence[ReplacementEntry]
 ) -> tuple[dict[str, RowOutcome], Sequence[Replacement]]:
-    """Part the entries that may be sent from those that have mistakes, by their customer."""
+    """Return the outcomes of entries with mistakes, by customer, and the other entries."""
     adapter = provider.require(ReplacesTags, "ASSIGNMENT_REPLACE")
-    done: dict[str, RowOutcome] = {}
-    wanted: list[Replacement] = []
+    bad: dict[str, RowOutcome] = {}
+    good: list[Replacement] = []
     for entry in entries:
         try:
             tags = entry.tags or [adapter.tag_of(ref.key) for ref in entry.segments or ()]
         except BadInput as error:
-            told = UserError(str(error), Reason.INVALID, ("segmentIds",), provider.key)
-            done[entry.customer] = RowOutcome(NOT_UPDATED, (told,))
+            problem = UserError(str(error), Reason.INVALID, ("segmentIds",), provider.key)
+            bad[entry.customer] = RowOutcome(NOT_UPDATED, (problem,))
             continue
-        each = Replacement(entry.customer, tuple(dict.fromkeys(tags)))
-        if text := unrecordable(provider.key, each):
-            told = UserError(text, Reason.INVALID, None, provider.key)
-            done[entry.customer] = RowOutcome(NOT_UPDATED, (told,))
+        replacement = Replacement(entry.customer, tuple(dict.fromkeys(tags)))
+        if text := unrecordable(provider.key, replacement):
+            problem = UserError(text, Reason.INVALID, None, provider.key)
+            bad[entry.customer] = RowOutcome(NOT_UPDATED, (problem,))
         else:
-            wanted.append(each)
+            good.append(replacement)
     problems: dict[str, list[UserError]] = {}
-    for problem in adapter.replace_problems(wanted):
-        at, *rest = problem.field or ("0",)
-        moved = msgspec.structs.replace(problem, field=tuple(rest))
-        problems.setdefault(wanted[int(at)].customer, []).append(moved)
-    done |= {customer: RowOutcome(NOT_UPDATED, found) for customer, found in problems.items()}
-    return done, [each for each in wanted if each.customer not in problems]
+    for problem in adapter.replace_problems(good):
+        index, *field = problem.field or ("0",)
+        below_entry = msgspec.structs.replace(problem, field=tuple(field))
+        problems.setdefault(good[int(index)].customer, []).append(below_entry)
+    bad |= {customer: RowOutcome(NOT_UPDATED, errors) for customer, errors in problems.items()}
+    return bad, [each for each in good if each.customer not in problems]
 
 
-def planned(
-    provider: str, entries: Sequence[ReplacementEntry], told: Mapping[int, RowOutcome]
+def plan_of(
+    provider: str, entries: Sequence[ReplacementEntry], outcomes: Mapping[int, RowOutcome]
 ) -> bytes:
-    """Return the plan of a replacement: the rows that are decided, and those to be sent."""
-    rows = (row(index, entry, told.get(index, PENDING)) for index, entry in enumerate(entries))
+    """Encode the plan of a replacement: the rows with an outcome, and those to be sent."""
+    rows = (row(index, entry, outcomes.get(index, PENDING)) for index, entry in enumerate(entries))
     return msgspec.json.encode(ReplacementsPlan(provider=provider, rows=tuple(rows)))
 
 
-def concluded(plan: bytes, outcomes: Mapping[str, str | None]) -> bytes | None:
-    """Return what the key of a replacement that broke off is to answer, by what it came to.
+def conclusion(plan: bytes, outcomes: Mapping[str, str | None]) -> bytes | None:
+    """Return the result to store for the key of an interrupted replacement.
 
-    `outcomes` has the customers whose write was begun. None: nobody's was, so that nothing was
-    done, and the key may be used again.
+    `outcomes` contains the customers whose write was started. None: no write was started, so the
+    key may be used again.
     """
     if not outcomes:
         return None
-    read = msgspec.json.decode(plan, type=ReplacementsPlan)
+    decoded = msgspec.json.decode(plan, type=ReplacementsPlan)
     rows = tuple(
-        conclusion(each, read.provider, outcomes) if each.outcome == PLANNED else each
-        for each in read.rows
+        conclude_row(each, decoded.provider, outcomes) if each.outcome == PLANNED else each
+        for each in decoded.rows
     )
     return DONE + msgspec.json.encode(ReplacementsReceipt(rows=rows))
 
 
-def conclusion(
+def conclude_row(
     planned: ReplacementRow, provider: str, outcomes: Mapping[str, str | None]
 ) -> ReplacementRow:
-    """Return one row of it."""
+    """Return the final row of a planned one."""
     if planned.customer not in outcomes:
         text = "The gateway stopped before this was sent."
-        told = RowOutcome(NOT_UPDATED, (UserError(text, Reason.PROVIDER_FAILED, None, provider),))
+        error = UserError(text, Reason.PROVIDER_FAILED, None, provider)
+        outcome = RowOutcome(NOT_UPDATED, (error,))
     elif outcomes[planned.customer] == Settlement.CONFIRMED.value:
-        told = RowOutcome(UPDATED)
+        outcome = RowOutcome(UPDATED)
     elif outcomes[planned.customer] == Settlement.NOT_APPLIED.value:
-        told = RowOutcome(NOT_UPDATED, (silent(provider, None),))
+        outcome = RowOutcome(NOT_UPDATED, (not_named(provider, None),))
     else:
-        text = "The gateway stopped while this was under way; what came of it is not known."
-        told = RowOutcome(UNKNOWN, (UserError(text, Reason.PROVIDER_FAILED, None, provider),))
-    return row(planned.index, planned, told)
+        text = "The gateway stopped while this was in progress; the outcome is unknown."
+        error = UserError(text, Reason.PROVIDER_FAILED, None, provider)
+        outcome = RowOutcome(UNKNOWN, (error,))
+    return row(planned.index, planned, outcome)
 
 
-async def carried_out(
+async def execute(
     dispatcher: WriteDispatcher,
     provider: Provider,
     adapter: ReplacesTags,
     store: Store,
     claim: LeasedIntent,
 ) -> Mapping[str, RowOutcome]:
-    """Send what a claim of the record covers and settle it; also what recovery does."""
+    """Send the rows of a leased intent and settle it; recovery does this as well."""
     customers = [each.customer for each in claim.rows]
     try:
         replaced = await dispatcher.send(provider, adapter.replace_tags(claim.rows))
     except (UserErrors, ProviderError) as error:
         is_unknown = isinstance(error, ProviderError) and error.was_sent
-        # A repeat that could not be sent says nothing of the first attempt.
+        # If a repeat cannot be sent, the outcome of the first attempt is still unknown.
         is_open = is_unknown or (claim.is_repeat and isinstance(error, ProviderError))
         settlement = Settlement.UNKNOWN if is_open else Settlement.NOT_APPLIED
         await store.tags.settle(claim, dict.fromkeys(customers, settlement))
@@ -246,7 +249,7 @@ async def carried_out(
         },
     )
     left_out = (
-        RowOutcome(NOT_UPDATED, (silent(provider.key, dispatcher.request_id),))
+        RowOutcome(NOT_UPDATED, (not_named(provider.key, dispatcher.request_id),))
         if replaced.is_whole
         else RowOutcome(UNKNOWN, (unreadable(provider.key, dispatcher.request_id),))
     )
@@ -260,23 +263,25 @@ async def carried_out(
     }
 
 
-def row(index: int, entry: ReplacementEntry | ReplacementRow, told: RowOutcome) -> ReplacementRow:
-    """Return an entry's row; the fields of its errors are below its place in the input."""
-    errors = tuple(each.below("customers", str(index)) for each in told.errors)
+def row(
+    index: int, entry: ReplacementEntry | ReplacementRow, outcome: RowOutcome
+) -> ReplacementRow:
+    """Return an entry's row; its errors get their paths in the input."""
+    errors = tuple(each.below("customers", str(index)) for each in outcome.errors)
     return ReplacementRow(
-        index=index, customer=entry.customer, outcome=told.outcome, errors=errors
+        index=index, customer=entry.customer, outcome=outcome.outcome, errors=errors
     )
 
 
 def failed(error: GatewayError, provider: Provider, request_id: str) -> UserError:
-    """Say of a row what failed for all of its batch."""
-    is_record = isinstance(error, StoreFailed)
-    reason = Reason.STORE_UNAVAILABLE if is_record else Reason.PROVIDER_FAILED
+    """Return the error of each row of a failed batch."""
+    is_store = isinstance(error, StoreFailed)
+    reason = Reason.STORE_UNAVAILABLE if is_store else Reason.PROVIDER_FAILED
     return UserError(str(error), reason, None, provider.key, request_id)
 
 
-def silent(provider: str, request_id: str | None) -> UserError:
-    """Say what it means when the provider's answer leaves a customer out."""
+def not_named(provider: str, request_id: str | None) -> UserError:
+    """Return the error for a customer that the provider's reply does not name."""
     return UserError(
         "The provider did not update this customer and does not say why; it may not know them.",
         Reason.NOT_FOUND,
@@ -287,9 +292,9 @@ def silent(provider: str, request_id: str | None) -> UserError:
 
 
 def unreadable(provider: str, request_id: str) -> UserError:
-    """Say what it means when the answer may name a customer by an entry that cannot be read."""
+    """Return the error for a customer that an unreadable entry of the reply may name."""
     return UserError(
-        "A part of the provider's answer cannot be read: it may have updated this customer.",
+        "A part of the provider's reply cannot be read: it may have updated this customer.",
         Reason.PROVIDER_FAILED,
         None,
         provider,
@@ -298,9 +303,9 @@ def unreadable(provider: str, request_id: str) -> UserError:
 
 
 def overtaken(provider: Provider, request_id: str) -> UserError:
-    """Say what it means when another write took this one's place before it was settled."""
+    """Return the error for a write that another one replaced before it was settled."""
     return UserError(
-        "It took so long that another write of this customer took its place.",
+        "It took so long that another write to this customer replaced it.",
         Reason.PROVIDER_FAILED,
         None,
         provider.key,
