@@ -27,7 +27,7 @@ class TagState(NamedTuple):
 TagStates = Mapping[Tag, TagState]
 
 
-def begun(marks: TagStates, wanted: Sequence[Tag], *, is_open: bool) -> TagStates:
+def started(marks: TagStates, wanted: Sequence[Tag], *, is_open: bool) -> TagStates:
     """Return the states when a write starts; `is_open`: it replaces an open write.
 
     Every tag that the replaced write sets may be there.
@@ -61,7 +61,7 @@ def confirmed(marks: TagStates) -> TagStates:
     return settled({tag: mark.position for tag, mark in marks.items() if mark.wanted})
 
 
-def undone(marks: TagStates, *, is_known: bool) -> TagStates:
+def reverted(marks: TagStates, *, is_known: bool) -> TagStates:
     """Return the states after a write that was not applied: those before it.
 
     `is_known`: no write of unknown outcome came before it; otherwise that one is open again.
@@ -81,7 +81,7 @@ def undone(marks: TagStates, *, is_known: bool) -> TagStates:
     }
 
 
-def disturbed(marks: TagStates, late: Sequence[Tag]) -> TagStates:
+def possibly_applied(marks: TagStates, late: Sequence[Tag]) -> TagStates:
     """Return the states after a replaced write may have reached the provider late."""
     possible = {
         tag: marks.get(tag, _absent(position))._replace(was=True)

@@ -1,7 +1,7 @@
-"""Whether a process has an SQLite file to itself: then nobody else is at what stands open in it.
+"""Detect whether a process is the only one with an SQLite file: no other then has open writes.
 
-Each process holds a lock on a file beside the database as long as it lives: the kernel lets go of
-it however the process ends. Who gets it exclusively is alone.
+Each process holds a lock on a file beside the database while it lives; the kernel releases it
+however the process ends. The process that can lock it exclusively is alone.
 """
 
 import asyncio
@@ -20,26 +20,26 @@ from gateway.store.tables import CUSTOMERS, KEYS
 from gateway.store.waiting import attempts
 
 PATIENCE_S: Final = 10.0
-"""How long another process is waited for that looks after what stands open, at start as well."""
+"""Seconds to wait for another process that is taking over open writes at its start."""
 SUFFIX: Final = "-held"
 NOT_OPEN: Final = -1
 
 
 class Hold:
-    """A lock of this process on a database file; closed with the record."""
+    """This process's lock on a database file; closed with the store."""
 
     def __init__(self, descriptor: int, *, is_alone: bool) -> None:
-        """Use `take`."""
+        """Use `take` instead."""
         self._descriptor = descriptor
         self.is_alone = is_alone
-        """No other process had the file when this was taken, and none has before `share`."""
+        """No other process has the file, until `share` is called."""
 
     @classmethod
     async def take(cls, path: Path) -> Self:
-        """Take the lock of the database at this path: alone if nobody has it, else with others."""
+        """Lock the database at this path: exclusively if no other process has it, else shared."""
         try:
             descriptor = _opened(path)
-        except OSError:  # where nothing can be written, nothing stands open
+        except OSError:  # where nothing can be written, no write is open
             return cls(NOT_OPEN, is_alone=False)
         hold = cls(descriptor, is_alone=_lock(descriptor, fcntl.LOCK_EX))
         try:
@@ -51,34 +51,34 @@ class Hold:
         return hold
 
     async def share(self) -> None:
-        """Let others have it, too."""
+        """Share the lock with other processes."""
         self.is_alone = False
         async for _ in attempts(asyncio.get_running_loop().time() + PATIENCE_S):
             if _lock(self._descriptor, fcntl.LOCK_SH):
                 return
-        raise SettingsError([Problem(SETTING, "another process keeps the record to itself")])
+        raise SettingsError([Problem(SETTING, "another process has the store locked")])
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release the lock."""
         if self._descriptor != NOT_OPEN:
             os.close(self._descriptor)
             self._descriptor = NOT_OPEN
 
 
 def _opened(path: Path) -> int:
-    """Open the file beside the database, by whatever name that is called."""
+    """Open the lock file; links to the database share one."""
     file = os.path.realpath(path) + SUFFIX
     return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 async def take_over(database: Database, now: datetime) -> None:
-    """End all leases and pauses: only for who is alone, since nobody is at anything then."""
+    """End all leases and pauses. Only the only process may do this."""
     is_leased, is_running = CUSTOMERS.c.due_at.is_not(None), KEYS.c.answer.is_(None)
 
     async def look() -> bool:
         async with database.reading() as connection:
-            found = select(exists().where(is_leased) | exists().where(is_running))
-            return bool((await connection.execute(found)).scalar_one())
+            statement = select(exists().where(is_leased) | exists().where(is_running))
+            return bool((await connection.execute(statement)).scalar_one())
 
     async def end() -> None:
         async with database.writing() as connection:

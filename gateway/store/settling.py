@@ -1,7 +1,7 @@
-"""Writing down what came of a call, also when the database fails just then.
+"""Store the outcome of a call even if the database fails at that moment.
 
-What a provider has done cannot be taken back, so that its caller is answered all the same. The
-outcome is written again and again until it is there: nobody else may act on it meanwhile.
+What a provider has done cannot be undone, so the caller gets its result all the same. Storing the
+outcome is repeated until it succeeds; meanwhile the lease keeps other processes away.
 """
 
 import asyncio
@@ -17,17 +17,17 @@ from gateway.store.waiting import attempts
 T = TypeVar("T")
 
 ANSWERING_S: Final = 0.25
-"""What is left of a request's time for its answer when the database does not end."""
+"""Seconds of a request's time that are reserved for its response if the database hangs."""
 LEAST_S: Final = 0.1
-"""How long the first attempt is waited for at least."""
+"""The least number of seconds to wait for the first attempt."""
 CLOSING_S: Final = 2.0
-"""How long a server that stops waits for what is not written yet."""
+"""Seconds that a stopping server waits for outcomes that are not stored yet."""
 
 log = structlog.get_logger(__name__)
 
 
 class Settling:
-    """Transactions that have to come about, if need be after their caller was answered."""
+    """Transactions that must succeed, if necessary after the caller got its response."""
 
     def __init__(self, database: Database) -> None:
         """Write to this database."""
@@ -37,39 +37,40 @@ class Settling:
     async def attempt(
         self, work: Callable[[], Coroutine[Any, Any, T]], deadline: float, until: float
     ) -> T | None:
-        """Do this once; where that fails, go on without the caller until it is done.
+        """Run `work`; if it fails, return None and repeat it in the background.
 
-        Waits for the first attempt alone, and not beyond `deadline`; repeats it until `until`.
-        Both are on the event loop's clock. Returns None when it is not done yet. Goes on when its
-        caller is cancelled.
+        Waits for the first attempt only, until `deadline`, and repeats it until `until`; both are
+        on the event loop's clock. Continues if the caller is cancelled.
         """
         loop = asyncio.get_running_loop()
-        tried: asyncio.Future[Any] = loop.create_future()
-        task: asyncio.Future[Any] = asyncio.create_task(self._repeated(work, tried, until))
+        failed_once: asyncio.Future[Any] = loop.create_future()
+        task: asyncio.Future[Any] = asyncio.create_task(self._repeated(work, failed_once, until))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         left_s = max(deadline - ANSWERING_S - loop.time(), LEAST_S)
-        await asyncio.wait({task, tried}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            {task, failed_once}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+        )
         return task.result() if task.done() else None
 
     async def _repeated(
         self,
         work: Callable[[], Coroutine[Any, Any, T]],
-        tried: "asyncio.Future[Any]",
+        failed_once: "asyncio.Future[Any]",
         until: float,
     ) -> T | None:
         async for _ in attempts(until):
             try:
                 return await self._database.finish(work())
             except StoreFailed as error:
-                if not tried.done():
-                    log.warning("an outcome could not be recorded yet", cause=repr(error))
-                    tried.set_result(None)
-        log.error("an outcome was never recorded; recovery will settle it")
+                if not failed_once.done():
+                    log.warning("an outcome could not be stored yet", cause=repr(error))
+                    failed_once.set_result(None)
+        log.error("an outcome could not be stored; recovery will settle it")
         return None
 
     async def close(self) -> None:
-        """Wait a moment for what is not written yet, then give it up."""
+        """Wait up to `CLOSING_S` seconds for unfinished transactions, then cancel them."""
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=CLOSING_S)
             for task in late:

@@ -1,4 +1,4 @@
-"""What confirmed writes of tags report to the change log: pure rules, no I/O."""
+"""Observations of confirmed writes of tags, for the change log: pure functions, no I/O."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -21,13 +21,13 @@ def observations(
     entries: Mapping[str, CustomerEntry],
     occurred_at: datetime,
 ) -> Sequence[Observation]:
-    """Return what a call changed, in the order of its rows, per customer LEFT before ENTERED.
+    """Return what a call changed, in the order of its rows, LEFT before ENTERED.
 
-    `entries` are those whose write was confirmed, by customer, as they were before. Where that
-    is none, or nothing differs, the provider was written to all the same.
+    `entries` are the previous entries of customers whose write was confirmed. If nothing
+    differs, the only observation is that the provider was written to.
     """
 
-    def seen(customer: str, tag: Tag, kind: ChangeKind) -> AssignmentObservation:
+    def observation(customer: str, tag: Tag, kind: ChangeKind) -> AssignmentObservation:
         return AssignmentObservation(
             ref=AssignmentRef(provider, tag.key, customer),
             kind=kind,
@@ -35,20 +35,22 @@ def observations(
             occurred_at=occurred_at,
         )
 
-    found: list[Observation] = []
+    observed: list[Observation] = []
     for row in rows:
         entry = entries.get(row.customer)
         if entry is None:
             continue
         had = {tag for tag, mark in entry.marks.items() if mark.was}
         left = sorted(tag for tag in had if not entry.marks[tag].wanted)
-        # After attempts of unknown outcome `was` is no more than possible.
-        sure = set() if entry.attempts else had
-        found += [seen(row.customer, tag, ChangeKind.LEFT) for tag in left]
-        found += [
-            seen(row.customer, tag, ChangeKind.ENTERED) for tag in row.tags if tag not in sure
+        # After attempts of unknown outcome, `was` means only that the tag is possible.
+        certain = set() if entry.attempts else had
+        observed += [observation(row.customer, tag, ChangeKind.LEFT) for tag in left]
+        observed += [
+            observation(row.customer, tag, ChangeKind.ENTERED)
+            for tag in row.tags
+            if tag not in certain
         ]
     source = ChangeSource.WRITE
-    return found or [
+    return observed or [
         ProviderObservation(provider=provider, source=source, occurred_at=occurred_at)
     ]

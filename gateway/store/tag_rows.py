@@ -1,4 +1,4 @@
-"""One provider's tags within a transaction: locked, read, and changed by difference."""
+"""Lock, read and update one provider's tags within a transaction."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ from gateway.store.tables import CUSTOMERS, OUTCOMES, TAGGINGS, TAGS, TOTALS
 
 
 class CustomerEntry(NamedTuple):
-    """What is recorded of a customer; the columns are explained in `gateway.store.tables`."""
+    """A customer's row and tags; the columns are explained in `gateway.store.tables`."""
 
     customer: str
     state: AssignmentState
@@ -45,21 +45,21 @@ class CustomerEntry(NamedTuple):
 
     @property
     def is_void(self) -> bool:
-        """Whether nothing is recorded: the only write there was did nothing."""
+        """Whether the row can be deleted: no write was ever applied."""
         return not self.is_open and self.confirmed_at is None
 
 
 _FIELDS = CustomerEntry._fields[1:-1]
-"""What of an entry can change but its marks."""
+"""The fields that can change, without the tags."""
 
 
 class TagRows:
-    """One provider's part of the record, in one transaction that writes."""
+    """One provider's rows, in one transaction for writing."""
 
     def __init__(
         self, database: Database, connection: AsyncConnection, provider: str, now: datetime
     ) -> None:
-        """Work over this connection; `now` is the moment of all changes."""
+        """Use this connection; `now` is the time of all changes."""
         self._insert = database.insert
         self._connection = connection
         self._provider = provider
@@ -67,7 +67,7 @@ class TagRows:
         self._entered = 0
 
     async def enter(self, customers: Sequence[str], write: str) -> None:
-        """Make entries for those customers, in order, who have none."""
+        """Insert a row for each customer without one; `customers` must be sorted."""
         if not customers:
             return
         row = {
@@ -87,7 +87,7 @@ class TagRows:
         self._entered += len(new.all())
 
     async def free(self, customers: Sequence[str]) -> Sequence[CustomerEntry]:
-        """Lock and read the entries of these customers that no live claim holds."""
+        """Lock and read the entries of those customers that are not leased."""
         return await self._read(
             _entries(self._provider)
             .where(
@@ -99,7 +99,7 @@ class TagRows:
         )
 
     async def locked(self, customers: Sequence[str]) -> Sequence[CustomerEntry]:
-        """Lock and read the entries of these customers, waiting for whoever changes them."""
+        """Lock and read the entries of these customers, waiting for other transactions."""
         return await self._read(
             _entries(self._provider)
             .where(CUSTOMERS.c.customer.in_(customers))
@@ -108,7 +108,7 @@ class TagRows:
         )
 
     async def due(self, limit: int) -> Sequence[CustomerEntry]:
-        """Lock and read entries whose open write is due, those longest due first."""
+        """Lock and read the `limit` entries whose open write has been due longest."""
         return await self._read(
             _entries(self._provider)
             .where(CUSTOMERS.c.due_at.is_not(None), self._is_due)
@@ -118,7 +118,7 @@ class TagRows:
         )
 
     async def begin_outcomes(self, write: str, customers: Sequence[str]) -> None:
-        """Note for the idempotency key of a write that it was begun for these customers."""
+        """Store that the write of an idempotency key was started for these customers."""
         row = {"write": write, "provider": self._provider, "outcome": None}
         if customers:
             statement = self._insert(OUTCOMES).on_conflict_do_nothing()
@@ -126,7 +126,7 @@ class TagRows:
             await self._connection.execute(statement, rows)
 
     async def settle_outcomes(self, outcomes: Sequence[tuple[str, str, str]]) -> None:
-        """Note what writes came to, each for one customer; those without a key have no row."""
+        """Store outcomes by write and customer; writes without a key have no row."""
         if not outcomes:
             return
         statement = (
@@ -144,13 +144,13 @@ class TagRows:
 
     @property
     def _is_due(self) -> ColumnElement[bool]:
-        """Whether a lease or a pause is over, or was made by a clock that was wrong."""
+        """Whether a lease or a pause is over, or was written by a wrong clock."""
         due_at = CUSTOMERS.c.due_at
         return or_(due_at <= self._now, due_at > self._now + LONGEST_LEASE)
 
     async def _read(self, statement: Select[Any]) -> Sequence[CustomerEntry]:
-        found = (await self._connection.execute(statement)).all()
-        if not found:
+        rows = (await self._connection.execute(statement)).all()
+        if not rows:
             return []
         tags = await self._connection.execute(
             select(
@@ -160,18 +160,18 @@ class TagRows:
                 *(TAGGINGS.c[name] for name in TagState._fields),
             ).where(
                 TAGGINGS.c.provider == self._provider,
-                TAGGINGS.c.customer.in_([row.customer for row in found]),
+                TAGGINGS.c.customer.in_([row.customer for row in rows]),
             )
         )
-        marks: dict[str, dict[Tag, TagState]] = {row.customer: {} for row in found}
+        marks: dict[str, dict[Tag, TagState]] = {row.customer: {} for row in rows}
         for customer, kind, value, *mark in tags:
             marks[customer][Tag(kind, value)] = TagState(*mark)
-        return [CustomerEntry._make((*row, marks[row.customer])) for row in found]
+        return [CustomerEntry._make((*row, marks[row.customer])) for row in rows]
 
     async def change(
         self, before: Sequence[CustomerEntry], after: Sequence[CustomerEntry]
     ) -> None:
-        """Write the differences between entries that were read and as they should be."""
+        """Write the differences between the entries that were read and the new ones."""
         await self._change_customers(before, after)
         tags = await self._change_taggings(before, after)
         await self._add_up(self._entered - sum(entry.is_void for entry in after), tags)
@@ -201,7 +201,7 @@ class TagRows:
     async def _change_taggings(
         self, before: Sequence[CustomerEntry], after: Sequence[CustomerEntry]
     ) -> int:
-        """Return by how much the number of tags grows."""
+        """Write the differences of tags; return the change in the number of tags."""
         added, changed, removed = [], [], []
         counts: Counter[Tag] = Counter()
         for old, new in zip(before, after, strict=True):
@@ -239,7 +239,7 @@ class TagRows:
         return await self._count(counts)
 
     async def _count(self, counts: Mapping[Tag, int]) -> int:
-        """Count members up and down, in the order of the tags, and forget tags that have none."""
+        """Update the member counts in the order of the tags, and delete tags without members."""
         rows = [
             {
                 "provider": self._provider,
@@ -254,7 +254,7 @@ class TagRows:
         if not rows:
             return 0
         statement = self._insert(TAGS)
-        counted = await self._connection.execute(
+        updated = await self._connection.execute(
             statement.on_conflict_do_update(
                 index_elements=[TAGS.c.provider, TAGS.c.type, TAGS.c.value],
                 set_={
@@ -264,20 +264,20 @@ class TagRows:
             ).returning(TAGS.c.type, TAGS.c.value, TAGS.c.members),
             rows,
         )
-        members = {Tag(kind, value): number for kind, value, number in counted}
+        members = {Tag(kind, value): number for kind, value, number in updated}
         new = sum(1 for tag, number in members.items() if number == counts[tag])
-        gone = [_of(tag) for tag, number in members.items() if not number]
-        if gone:
-            statement_of_gone = delete(TAGS).where(
+        empty = [_of(tag) for tag, number in members.items() if not number]
+        if empty:
+            delete_empty = delete(TAGS).where(
                 TAGS.c.provider == self._provider,
                 TAGS.c.type == bindparam("of_type"),
                 TAGS.c.value == bindparam("of_value"),
             )
-            await self._connection.execute(statement_of_gone, gone)
-        return new - len(gone)
+            await self._connection.execute(delete_empty, empty)
+        return new - len(empty)
 
     async def _add_up(self, customers: int, tags: int) -> None:
-        """Count the provider's customers and tags up and down."""
+        """Update the provider's totals by these differences."""
         if not customers and not tags:
             return
         statement = self._insert(TOTALS).values(

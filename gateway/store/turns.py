@@ -1,6 +1,6 @@
-"""Turns of this process's writes to one customer: first come, first served.
+"""Queue this process's writes to one customer: first come, first served.
 
-The database alone would let whoever looks at the right moment go next. Between processes it does.
+Between processes the database decides, and the one that polls at the right moment is next.
 """
 
 import asyncio
@@ -10,27 +10,27 @@ from contextlib import contextmanager
 
 
 class Turn:
-    """One write's places in the queues of its customers."""
+    """One write in the queues of its customers."""
 
     def __init__(self, queues: "Turns", keys: Iterable[Hashable]) -> None:
-        """Use `Turns.queued`."""
+        """Use `Turns.queued` instead."""
         self._queues = queues
         self.keys = dict.fromkeys(keys)
         self.event = asyncio.Event()
 
     def is_first(self, key: Hashable) -> bool:
-        """Tell whether it is this one's turn with a customer."""
+        """Return whether this write is next for a customer."""
         return self._queues.first(key) is self
 
     def leave(self, keys: Iterable[Hashable]) -> None:
-        """Let the next ones have their turns."""
+        """Leave the queues of these customers."""
         for key in keys:
             if key in self.keys:
                 del self.keys[key]
                 self._queues.leave(key, self)
 
     async def changed(self, longest_s: float) -> bool:
-        """Wait until it may be this one's turn; False: not before so long had passed."""
+        """Wait until this write may be next; return False after `longest_s` seconds."""
         try:
             async with asyncio.timeout(longest_s):
                 await self.event.wait()
@@ -41,15 +41,15 @@ class Turn:
 
 
 class Turns:
-    """The queues of all customers that somebody waits for."""
+    """The queues of all customers with waiting writes."""
 
     def __init__(self) -> None:
-        """Start with none."""
+        """Start without queues."""
         self._queues: dict[Hashable, deque[Turn]] = {}
 
     @contextmanager
     def queued(self, keys: Sequence[Hashable]) -> Iterator[Turn]:
-        """Stand in the queues of these customers, each as long as `Turn.leave` is not called."""
+        """Wait in the queues of these customers until the block ends or `Turn.leave` is called."""
         turn = Turn(self, keys)
         for key in turn.keys:
             self._queues.setdefault(key, deque()).append(turn)
@@ -59,12 +59,12 @@ class Turns:
             turn.leave(list(turn.keys))
 
     def first(self, key: Hashable) -> Turn | None:
-        """Return whose turn it is."""
+        """Return the write that is next for a customer."""
         queue = self._queues.get(key)
         return queue[0] if queue else None
 
     def leave(self, key: Hashable, turn: Turn) -> None:
-        """Take one out of a queue, and wake the next where it was the first."""
+        """Remove a write from a queue; if it was the first, wake the next."""
         queue = self._queues[key]
         was_first = queue[0] is turn
         queue.remove(turn)

@@ -1,8 +1,8 @@
-"""What providers that cannot be read were told: intents, committed before a call, settled after.
+"""Write intents for providers that cannot be read: committed before a call, settled after it.
 
-A customer has at most one open write. Whoever has claimed it may send it until its lease ends;
-then anybody may take it over, and if the first settles after all, what it did is not known to be
-before or after: the customer becomes UNCONFIRMED and the newest write is repeated.
+A customer has at most one open write. The process with its lease may send it; when the lease
+ends, another may take it over. If the first one settles after all, the order of the two calls is
+unknown: the customer becomes UNCONFIRMED, and the newest write is repeated.
 """
 
 import asyncio
@@ -22,7 +22,14 @@ from gateway.store.database import Database
 from gateway.store.errors import StoreBusy, Unrecordable
 from gateway.store.leases import LEASE, leased_until
 from gateway.store.limits import unrecordable
-from gateway.store.marks import TagStates, begun, confirmed, disturbed, in_order, undone
+from gateway.store.marks import (
+    TagStates,
+    confirmed,
+    in_order,
+    possibly_applied,
+    reverted,
+    started,
+)
 from gateway.store.settling import Settling
 from gateway.store.tag_observations import observations
 from gateway.store.tag_rows import CustomerEntry, TagRows
@@ -31,48 +38,48 @@ from gateway.store.waiting import FIRST_PAUSE_S, LONGEST_PAUSE_S
 
 FIRST_PAUSE: Final = timedelta(minutes=1)
 LONGEST_PAUSE: Final = timedelta(minutes=15)
-"""A write of unknown outcome is due at once, then after one minute, two, four, … to this."""
+"""A write of unknown outcome is due at once, then after one minute, two, four, … up to this."""
 REVOKED: Final = ""
-"""The claim in the place of one that cannot tell the outcome any more, until its lease ends."""
+"""Replaces a claim that can no longer settle its write, until its lease ends."""
 MOST_ROWS: Final = 10_000
-"""Of one transaction."""
+"""The most rows of one transaction."""
 
 
 class Settlement(Enum):
-    """What is known of a call for one customer."""
+    """The outcome of a call for one customer."""
 
     CONFIRMED = "CONFIRMED"
-    """The provider says that it did it."""
+    """The provider confirmed it."""
     NOT_APPLIED = "NOT_APPLIED"
-    """The provider says that it did not, or the call was certainly not sent."""
+    """The provider refused it, or the call was certainly not sent."""
     UNKNOWN = "UNKNOWN"
 
 
 class LeasedIntent(msgspec.Struct, frozen=True, kw_only=True):
-    """The right to send the open writes of some customers, and nobody else's meanwhile."""
+    """A lease on the open writes of some customers: only its holder may send them."""
 
     provider: str
     token: str
     rows: tuple[Replacement, ...]
-    """In the order given (of recovery: by customer), tags in the order of whoever wrote them."""
+    """The rows in the caller's order (longest due first for recovery), tags in their order."""
     until: datetime
-    """When the lease ends: nothing may be sent after."""
+    """When the lease ends: nothing may be sent later."""
     deadline: float
-    """The caller's, on the event loop's clock."""
+    """The caller's deadline, on the event loop's clock."""
     is_repeat: bool
-    """An earlier attempt is of unknown outcome."""
+    """The outcome of an earlier attempt is unknown."""
 
     def __repr__(self) -> str:
-        """Show provider and size: the rows name people."""
-        return f"Claim({self.provider!r}, {len(self.rows)} customers)"
+        """Show the provider and the number of rows, as rows contain personal data."""
+        return f"LeasedIntent({self.provider!r}, {len(self.rows)} customers)"
 
 
 class Begun(NamedTuple):
-    """What of a write may be sent now, and what is to be begun afterwards."""
+    """The rows of a write that may be sent now, and those that must wait."""
 
     claim: LeasedIntent
     left: tuple[Replacement, ...]
-    """Rows whose customers are being written by somebody else, in the order given."""
+    """Rows whose customers have another open write, in the caller's order."""
 
 
 class WriteIntents:
@@ -86,7 +93,7 @@ class WriteIntents:
         changes: ChangeLog,
         new_claim: Callable[[], str],
     ) -> None:
-        """Keep them in this database; the clock is the wall's, in UTC."""
+        """Use this database; `clock` is the wall clock, in UTC."""
         self._changes = changes
         self._database = database
         self._new_claim = new_claim
@@ -104,14 +111,14 @@ class WriteIntents:
         has_key: bool = False,
         turn: Turn | None = None,
     ) -> Begun:
-        """Record what customers are to have, before it is sent; `write` names it.
+        """Commit the intent to replace the tags of customers, before it is sent.
 
-        `has_key`: it is the claim of an idempotency key's run that has a plan. `turn`: the
-        caller's places in the queues of these customers, from `queued`.
+        `write` names the write; with `has_key` it is the claim of an idempotency key's run that
+        has a plan. `turn` is the caller's place in the queues of these customers (`queued`).
 
-        Waits only while all of these customers are being written by others. `deadline`, on the
-        event loop's clock, is the caller's for the whole write: the lease outlasts it. A customer
-        occurs once at most, duplicate tags count once. Raises `StoreBusy`, `Unrecordable`.
+        Waits only while all of these customers have other open writes. `deadline` is the caller's
+        for the whole write, on the event loop's clock; the lease lasts longer. A customer may
+        occur only once; duplicate tags count once. Raises `StoreBusy` and `Unrecordable`.
         """
         wanted = {row.customer: row for row in rows}
         if len(wanted) < len(rows):
@@ -135,13 +142,13 @@ class WriteIntents:
         raise StoreBusy(provider)
 
     def queued(self, provider: str, rows: Sequence[Replacement]) -> AbstractContextManager[Turn]:
-        """Stand in the queues of these customers: this process's writes take turns in order."""
+        """Wait in the queues of these customers, with other writes of this process."""
         return self._turns.queued([(provider, row.customer) for row in rows])
 
     async def _turns_of(
         self, turn: Turn, provider: str, wanted: Mapping[str, Replacement], deadline: float
     ) -> AsyncIterator[Mapping[str, Replacement]]:
-        """Yield the rows whose turn it is, whenever they may be free, until the deadline."""
+        """Yield the rows that are next, whenever they may be free, until the deadline."""
         loop = asyncio.get_running_loop()
         pause = FIRST_PAUSE_S
         while True:
@@ -155,7 +162,7 @@ class WriteIntents:
             left_s = deadline - loop.time()
             if left_s <= 0:
                 return
-            # Another process may have it: then it is looked for again after growing pauses.
+            # Another process may have the customer: look again after growing pauses.
             has_changed = await turn.changed(min(pause, left_s) if mine else left_s)
             pause = FIRST_PAUSE_S if has_changed else min(pause * 1.5, LONGEST_PAUSE_S)
 
@@ -171,9 +178,9 @@ class WriteIntents:
         now = self._clock()
         token, until = self._new_claim(), leased_until(now, deadline)
         async with self._database.writing() as connection:
-            ledger = TagRows(self._database, connection, provider, now)
-            await ledger.enter(sorted(wanted), write)
-            before = await ledger.free(sorted(wanted))
+            tag_rows = TagRows(self._database, connection, provider, now)
+            await tag_rows.enter(sorted(wanted), write)
+            before = await tag_rows.free(sorted(wanted))
             after = [
                 entry._replace(
                     state=AssignmentState.PENDING,
@@ -181,7 +188,7 @@ class WriteIntents:
                     claim=token,
                     due_at=until,
                     attempts=entry.attempts + entry.is_open,
-                    marks=begun(
+                    marks=started(
                         entry.marks,
                         wanted[entry.customer].tags,
                         is_open=entry.is_open,
@@ -189,19 +196,19 @@ class WriteIntents:
                 )
                 for entry in before
             ]
-            await ledger.change(before, after)
+            await tag_rows.change(before, after)
             if has_key:
-                await ledger.begin_outcomes(write, [entry.customer for entry in after])
-        begun_for = {entry.customer for entry in after}
+                await tag_rows.begin_outcomes(write, [entry.customer for entry in after])
+        leased = {entry.customer for entry in after}
         rows = [
             Replacement(row.customer, list(dict.fromkeys(row.tags)))
             for row in wanted.values()
-            if row.customer in begun_for
+            if row.customer in leased
         ]
         return _claim(provider, token, until, deadline, rows)
 
     async def _withdraw(self, claim: LeasedIntent) -> None:
-        """Take back what was begun too late: its caller was told that nothing is sent."""
+        """Undo an intent that was committed after the deadline: its caller got an error."""
         outcomes = dict.fromkeys((row.customer for row in claim.rows), Settlement.NOT_APPLIED)
         await self._settle(claim, outcomes, None)
 
@@ -211,14 +218,14 @@ class WriteIntents:
         settlements: Mapping[str, Settlement],
         answered_at: datetime | None = None,
     ) -> frozenset[str]:
-        """Record what came of a claim, for all of its customers or for some.
+        """Store the outcomes of all or some customers of a claim.
 
-        What was confirmed is appended to the change log in the same transaction; it occurred when
-        the provider's answer came, `answered_at`.
+        Confirmed writes are appended to the change log in the same transaction; they occurred at
+        `answered_at`, the time of the provider's reply.
 
-        Returns those whose write somebody else has taken over: their outcome is UNKNOWN. Goes on
-        when its caller is cancelled, and, where the database fails, after it has returned, until
-        the lease ends; then the writes are taken over.
+        Returns the customers whose write another process has taken over: their outcome is
+        UNKNOWN. Continues if the caller is cancelled. If the database fails, it is repeated in
+        the background until the lease ends; then the writes are taken over.
         """
         if not settlements.keys() <= {row.customer for row in claim.rows}:
             raise ValueError("A customer is not of this claim.")
@@ -227,7 +234,7 @@ class WriteIntents:
             claim.deadline,
             claim.deadline + LEASE.total_seconds(),
         )
-        # Nobody takes over what is not settled yet: the lease goes on.
+        # If it is not stored yet, nothing was taken over: the lease has not ended.
         return superseded or frozenset()
 
     async def _settle(
@@ -239,8 +246,8 @@ class WriteIntents:
         now = self._clock()
         sent = {row.customer: row.tags for row in claim.rows}
         async with self._database.writing() as connection:
-            ledger = TagRows(self._database, connection, claim.provider, now)
-            before = await ledger.locked(sorted(settlements))
+            tag_rows = TagRows(self._database, connection, claim.provider, now)
+            before = await tag_rows.locked(sorted(settlements))
             after = []
             for entry in before:
                 settlement = settlements[entry.customer]
@@ -251,12 +258,12 @@ class WriteIntents:
                 elif settlement is Settlement.UNKNOWN or claim.is_repeat:
                     after.append(_unconfirmed(entry, entry.marks, now))
                 elif entry.attempts:
-                    after.append(_unconfirmed(entry, undone(entry.marks, is_known=False), now))
+                    after.append(_unconfirmed(entry, reverted(entry.marks, is_known=False), now))
                 else:
-                    marks = undone(entry.marks, is_known=True)
+                    marks = reverted(entry.marks, is_known=True)
                     after.append(_settled(entry, marks, entry.confirmed_at))
-            await ledger.change(before, after)
-            await ledger.settle_outcomes(
+            await tag_rows.change(before, after)
+            await tag_rows.settle_outcomes(
                 [
                     (entry.write, entry.customer, outcome.value)
                     for entry in before
@@ -272,20 +279,20 @@ class WriteIntents:
                     if entry.claim == claim.token
                     and settlements[entry.customer] is Settlement.CONFIRMED
                 }
-                seen = observations(
+                observed = observations(
                     claim.provider, claim.rows, confirmed_entries, answered_at or now
                 )
-                await self._changes.append(connection, seen)
+                await self._changes.append(connection, observed)
         mine = {entry.customer for entry in before if entry.claim == claim.token}
         return frozenset(settlements) - mine
 
     async def overdue(
         self, providers: Sequence[str], deadline: float, limit: int = 100
     ) -> Sequence[LeasedIntent]:
-        """Claim open writes that nobody is at, to be sent again: a claim a provider at most.
+        """Lease open writes that are due, to be sent again: at most one claim for each provider.
 
-        Those longest due come first, `limit` customers of a provider. No two callers anywhere get
-        the same one. `deadline` as in `begin`.
+        A claim has the `limit` customers that have been due longest. No two callers in any
+        process get the same one. `deadline` is as in `begin`.
         """
         claims = [
             await self._database.finish(self._overdue(provider, deadline, limit))
@@ -297,13 +304,13 @@ class WriteIntents:
         now = self._clock()
         token, until = self._new_claim(), leased_until(now, deadline)
         async with self._database.writing() as connection:
-            ledger = TagRows(self._database, connection, provider, now)
-            before = await ledger.due(limit)
+            tag_rows = TagRows(self._database, connection, provider, now)
+            before = await tag_rows.due(limit)
             after = [
                 entry._replace(claim=token, due_at=until, attempts=entry.attempts + 1)
                 for entry in before
             ]
-            await ledger.change(before, after)
+            await tag_rows.change(before, after)
         rows = [Replacement(entry.customer, in_order(entry.marks)) for entry in after]
         return _claim(provider, token, until, deadline, rows, is_repeat=True)
 
@@ -322,7 +329,7 @@ def _settled(
 
 
 def _unconfirmed(entry: CustomerEntry, marks: TagStates, now: datetime) -> CustomerEntry:
-    """Leave the write open, to be repeated: at once, then after growing pauses."""
+    """Leave the write open, to be repeated at once, then after growing pauses."""
     pause = timedelta()
     if entry.attempts:
         pause = min(FIRST_PAUSE * 2 ** min(entry.attempts - 1, 10), LONGEST_PAUSE)
@@ -334,23 +341,23 @@ def _unconfirmed(entry: CustomerEntry, marks: TagStates, now: datetime) -> Custo
 def _late(
     entry: CustomerEntry, settlement: Settlement, sent: Sequence[Tag], now: datetime
 ) -> CustomerEntry:
-    """Take in the outcome of a write whose place another one took while it was on its way.
+    """Return the entry after the late outcome of a write that another one replaced.
 
-    Whether it reached the provider before or after the other is unknown. So what the other wants,
-    or wanted and got, is repeated; where the other is still at it, when its lease ends.
+    Which of the two calls reached the provider first is unknown. So the other write is repeated,
+    even if it was confirmed; if it is still leased, when its lease ends.
     """
     if settlement is Settlement.NOT_APPLIED:
         return entry
-    marks = disturbed(entry.marks, sent)
+    marks = possibly_applied(entry.marks, sent)
     if entry.claim is not None and entry.due_at is not None and entry.due_at > now:
         return entry._replace(state=AssignmentState.UNCONFIRMED, claim=REVOKED, marks=marks)
     return _unconfirmed(entry._replace(attempts=max(entry.attempts, 1)), marks, now)
 
 
 def _outcome(claim: LeasedIntent, settlement: Settlement) -> Settlement | None:
-    """Return what the idempotency key of a write is told; None: nothing yet.
+    """Return the outcome for the idempotency key of a write; None: not known yet.
 
-    A repeat that was not sent, or that the provider did not do, says nothing of the first attempt.
+    If a repeat was not applied, the outcome of the first attempt is still unknown.
     """
     if settlement is Settlement.NOT_APPLIED and claim.is_repeat:
         return Settlement.UNKNOWN

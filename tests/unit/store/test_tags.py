@@ -312,4 +312,4 @@ async def test_cancelled(record: Store) -> None:
 async def test_no_names(record: Store) -> None:
     """A claim's repr names no customer."""
     mine = await claim(record, wanted("ada", "x"))
-    assert repr(mine) == "Claim('shop', 1 customers)"
+    assert repr(mine) == "LeasedIntent('shop', 1 customers)"
