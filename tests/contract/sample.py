@@ -7,9 +7,9 @@
 - `given`: the adapter's `method` and its `args` (a list, or by name), as JSON of the annotated
   types. `settings` go over those of `tests/samples/<kind>/settings.json`. Where a method answers
   batches, `batches` are the keys of each (left out: one of all keys), `batch` is the one shown.
-- `call`: what must be sent; left out when the arguments are refused or nothing can be asked.
+- `call`: what must be sent; left out when the arguments are refused or no call can be built.
 - `reply`: `status`, `headers`, and a `body` of JSON or else a `text`.
-- `lookup` and `recalled`, in place of the two, for what the gateway's own record is asked.
+- `lookup` and `recalled`, in place of the two, for lookups in the gateway's store.
 - `expect`: the `value`, or an `error` by its class name, with any of its attributes; of a method
   that only checks, the `problems`, where none is the success.
 
@@ -60,11 +60,11 @@ RECALLED: Mapping[str, Any] = {
     "customer": Rows[CustomerRow],
     "assignments": Rows[TaggingRow],
 }
-"""What the record answers to each lookup."""
+"""The result of each lookup in the store."""
 
 
 class Given(msgspec.Struct, forbid_unknown_fields=True):
-    """What the adapter is asked."""
+    """The method and its arguments."""
 
     method: str
     args: list[Any] | dict[str, Any] = {}
@@ -150,7 +150,7 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True):
         return batches[self.given.batch].exchange
 
     def found(self) -> Any:
-        """Return what the exchange is to read: a reply, or the record's answer."""
+        """Return what the exchange is to read: a reply, or the result of a lookup."""
         if self.lookup is None:
             return self.answer()
         return msgspec.convert(self.recalled, RECALLED[self.lookup.what])

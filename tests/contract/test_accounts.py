@@ -60,7 +60,7 @@ def test_an_adapter_can_read_what_its_provider_lets_it(kind: str) -> None:
 
 
 def test_a_write_only_provider_says_so() -> None:
-    """Instaleap's notes tell where what is read of it comes from."""
+    """Instaleap's notes say that its values come from the store."""
     text = "Instaleap cannot be read: the gateway returns what it wrote, from its own store."
     notes = adapter("instaleap").notes
     assert {name: notes[name] for name in READS["instaleap"].split()} == dict.fromkeys(
@@ -110,7 +110,7 @@ def test_voucherify_signs_in_where_the_settings_say_so() -> None:
 def test_settings_that_cannot_be_used_are_refused(
     kind: str, changed: dict[str, Any], at: str
 ) -> None:
-    """Each mistake is told at its own setting."""
+    """Each mistake is reported at its own setting."""
     with pytest.raises(ValidationError) as raised:
         settings(kind, changed)
     assert [error["loc"] for error in raised.value.errors()] == [(at,)]

@@ -1,1 +1,1 @@
-"""Emporix: commerce, with hand-kept segments of customers and items."""
+"""Emporix: commerce, with manually maintained segments of customers and items."""

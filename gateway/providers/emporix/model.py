@@ -132,7 +132,7 @@ class ItemModel(msgspec.Struct, frozen=True, gc=False):
 
 
 class ItemAssignmentModel(msgspec.Struct, frozen=True, gc=False):
-    """The assignment of an item to the segment whose path was asked."""
+    """The assignment of an item to the segment in the path."""
 
     item: ItemModel
     type: Documented[str]
@@ -145,18 +145,18 @@ class MatchModel(msgspec.Struct, frozen=True, gc=False):
     id: Id
 
 
-def _texts(language: str, told: Translated | None) -> Texts:
-    if isinstance(told, dict):
-        texts: Mapping[str, Any] = told
+def _texts(language: str, value: Translated | None) -> Texts:
+    if isinstance(value, dict):
+        texts: Mapping[str, Any] = value
         if None in texts.values():
             texts = {tag: text for tag, text in texts.items() if text is not None}
         return Texts(texts, language)
-    return NO_TEXTS if told is None else Texts({language: told}, language)
+    return NO_TEXTS if value is None else Texts({language: value}, language)
 
 
-# Rows are made all in one go, for a call for each costs as much as what is in it. Naming a member
-# of an enum costs 0.1 µs (Python 3.11), so that is done outside the loop; so does calling `utc`,
-# so that is done only for times that are in another zone.
+# Rows are converted in one comprehension: a call per row would take as long as the conversion.
+# Accessing an enum's member takes 0.1 µs (Python 3.11), so that is done outside the loop. Calling
+# `utc` takes as long, so that is done only for times with another offset.
 
 
 def segments_of(

@@ -21,14 +21,14 @@ LIST = b"[" + b" ,\n".join(ROWS) + b"]"
 )
 def test_rows_are_cut_out_byte_for_byte(body: bytes, name: str | None) -> None:
     """In the order of the list, in any order of asking, as often as wanted."""
-    found = list(documents(Reply(200, {}, body), ROWS, name=name))
-    assert [bytes(found[place]) for place in (2, 0, 3, 1, 2)] == [
+    rows = list(documents(Reply(200, {}, body), ROWS, name=name))
+    assert [bytes(rows[place]) for place in (2, 0, 3, 1, 2)] == [
         ROWS[place] for place in (2, 0, 3, 1, 2)
     ]
 
 
 def test_rows_of_which_none_is_looked_at_are_not_cut() -> None:
     """The list is read once for its rows; a second time only for what they say beyond."""
-    (found,) = documents(Reply(200, {}, b"[1"), (1,))
+    (row,) = documents(Reply(200, {}, b"[1"), (1,))
     with pytest.raises(msgspec.DecodeError):
-        bytes(found)
+        bytes(row)

@@ -37,10 +37,10 @@ SEGMENTS = "/customer-segment/acme/segments"
 
 
 def serve(call: Call, length: int) -> Reply:
-    """Answer as a list of segments of this length does, whose ids count from 0."""
-    asked = dict(call.query)
-    first = (int(asked["pageNumber"]) - 1) * int(asked["pageSize"])
-    ids = range(first, min(first + int(asked["pageSize"]), length))
+    """Return the reply of a list of this length, whose ids count from 0."""
+    query = dict(call.query)
+    first = (int(query["pageNumber"]) - 1) * int(query["pageSize"])
+    ids = range(first, min(first + int(query["pageSize"]), length))
     rows = [{"id": str(number), "name": {"en": "x"}, "siteCode": "main"} for number in ids]
     headers = {"x-total-count": str(length)} if "x-total-count" in call.headers else {}
     return Reply(200, headers, msgspec.json.encode(rows))
@@ -106,8 +106,8 @@ def test_a_segment_named_like_a_route_is_read_through_the_list(route: str) -> No
 def _sent(batch: ReadBatch) -> tuple[Any, ...]:
     assert isinstance(batch.exchange, Exchange)
     call = batch.exchange.call
-    asked = dict(call.query)
-    return list(batch.keys), call.path, asked.get("q"), asked.get("pageSize")
+    query = dict(call.query)
+    return list(batch.keys), call.path, query.get("q"), query.get("pageSize")
 
 
 WRONG = {

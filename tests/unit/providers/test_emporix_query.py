@@ -75,8 +75,8 @@ def test_what_means_something_in_q_cannot_be_said(value: str) -> None:
     assert not is_expressible(value)
     assert id_batches([value]) == [[value]]
     assert id_batches(["a", value, "b"]) == [["a", "b"], [value]]
-    asked = segment_filter(SegmentQuery(site_code=value))
-    assert asked == ListFilter(None, is_whole=False)
+    list_filter = segment_filter(SegmentQuery(site_code=value))
+    assert list_filter == ListFilter(None, is_whole=False)
 
 
 def moment(microsecond: int) -> datetime:
@@ -84,7 +84,7 @@ def moment(microsecond: int) -> datetime:
     return datetime(2026, 1, 2, 3, 4, 5, microsecond, tzinfo=UTC)
 
 
-ASKED = {
+FILTERS = {
     "everything": (SegmentQuery(), None, True),
     "active": (SegmentQuery(status=Status.ACTIVE), "status:ACTIVE", True),
     "inactive": (SegmentQuery(status=Status.INACTIVE), "status:INACTIVE", True),
@@ -122,11 +122,11 @@ ASKED = {
 }
 
 
-@pytest.mark.parametrize(("query", "q", "is_whole"), ASKED.values(), ids=ASKED)
+@pytest.mark.parametrize(("query", "q", "is_whole"), FILTERS.values(), ids=FILTERS)
 def test_as_much_as_q_is_expressible_is_asked_for(
     query: SegmentQuery, q: str | None, *, is_whole: bool
 ) -> None:
-    """Emporix is asked for what it can judge; what is left over makes the question partial."""
+    """Emporix filters by what `q` can express; anything else makes the filter partial."""
     assert segment_filter(query) == ListFilter(q, is_whole)
 
 

@@ -148,8 +148,8 @@ def test_a_language_tag_is_taken(tag: str) -> None:
     ["", "e", "en_US", "en-", "-en", "en US", "english", "*", "en-x", "en-a", "1", "en\n", "дe"],
 )
 def test_what_is_no_language_tag_is_refused(tag: str) -> None:
-    """It is told which of the texts it is."""
+    """The error names the text."""
     draft = SegmentDraft(names={"en": "A", tag: "A"}, site_code="main")
-    told = "This is not a language tag (BCP 47) such as en or pt-BR."
+    message = "This is not a language tag (BCP 47) such as en or pt-BR."
     where = ("names", "1", "language")
-    assert EMPORIX.create_problems(draft) == [UserError(told, Reason.INVALID, where, "acme")]
+    assert EMPORIX.create_problems(draft) == [UserError(message, Reason.INVALID, where, "acme")]

@@ -23,9 +23,9 @@ offsets = st.integers(0, 450)
 sizes = st.integers(1, 60)
 
 
-def served(length: int, asked: Window) -> range:
+def served(length: int, requested: Window) -> range:
     """Return what a provider with a list of the numbers from 0 shows on a page."""
-    return range(length)[asked.page * asked.size : (asked.page + 1) * asked.size]
+    return range(length)[requested.page * requested.size : (requested.page + 1) * requested.size]
 
 
 def shown(
@@ -36,9 +36,9 @@ def shown(
     calls = 0
     while True:
         at, missing = offset + len(rows), wanted - len(rows)
-        asked = window(at, missing, largest)
+        requested = window(at, missing, largest)
         total = length if is_counted else None
-        page = numbered_page(served(length, asked), asked, Position(at), missing, total)
+        page = numbered_page(served(length, requested), requested, Position(at), missing, total)
         calls += 1
         rows += page.rows
         if page.is_last or len(rows) == wanted:
@@ -49,7 +49,7 @@ def shown(
 def test_no_row_is_lost_or_comes_twice(
     length: int, offset: int, wanted: int, largest: int, *, is_counted: bool
 ) -> None:
-    """Any stretch is read exactly, in one call more than its rows need at most."""
+    """Any part of the list is read exactly, in at most one call more than its rows need."""
     rows, page, calls = shown(length, offset, wanted, largest, is_counted=is_counted)
     assert rows == list(range(length)[offset : offset + wanted])
     assert calls <= ceil(wanted / largest) + 1
@@ -69,7 +69,7 @@ def test_a_counted_list_ends_where_it_ends(
 def test_an_uncounted_list_never_ends_early(
     length: int, offset: int, wanted: int, largest: int
 ) -> None:
-    """Without a total a page that is called the last has nothing behind it."""
+    """Without a total a page that is called the last has nothing after it."""
     _, page, _ = shown(length, offset, wanted, largest, is_counted=False)
     assert not page.is_last or offset + wanted >= length
 
@@ -78,17 +78,17 @@ def test_an_uncounted_list_never_ends_early(
 def test_one_row_more_tells_whether_any_follows(
     length: int, offset: int, wanted: int, largest: int
 ) -> None:
-    """A page asked with a row to spare is the last if and only if nothing follows it."""
-    asked = window(offset, wanted + 1, largest)
-    page = numbered_page(served(length, asked), asked, Position(offset), wanted, None)
-    if asked.size - asked.skip > wanted:
+    """A page requested with one more row is the last if and only if nothing follows it."""
+    requested = window(offset, wanted + 1, largest)
+    page = numbered_page(served(length, requested), requested, Position(offset), wanted, None)
+    if requested.size - requested.skip > wanted:
         assert page.rows == range(length)[offset : offset + wanted]
         assert page.is_last == (offset + wanted >= length)
 
 
 @given(length=lengths, wanted=sizes, largest=sizes)
 def test_each_row_tells_where_the_list_goes_on(length: int, wanted: int, largest: int) -> None:
-    """Going on behind any row of a page shows the row after it first."""
+    """A list continued after any row of a page starts with the next row."""
     rows, page, _ = shown(length, 0, wanted, largest, is_counted=True)
     first = len(rows) - len(page.rows)
     for index, row in enumerate(page.rows):
@@ -102,11 +102,11 @@ def test_no_page_is_asked_for_that_does_not_exist(
     """A list whose pages end is read by pages up to the last that there is, and no further."""
     reach = (highest + 1) * largest
     offset %= reach
-    asked = window(offset, wanted, largest, highest)
-    assert asked.page <= highest
-    assert 1 <= asked.size <= largest
-    assert asked.page * asked.size + asked.skip == offset
-    assert asked.skip < asked.size
+    requested = window(offset, wanted, largest, highest)
+    assert requested.page <= highest
+    assert 1 <= requested.size <= largest
+    assert requested.page * requested.size + requested.skip == offset
+    assert requested.skip < requested.size
 
 
 @given(length=lengths, offset=offsets, size=sizes)

@@ -22,8 +22,8 @@ def test_a_static_segment_has_twenty_thousand_customers_at_most(
         ("customers",),
         "loyalty",
     )
-    found = writes.problems("loyalty", SegmentDraft(name="All", customers=named))
-    assert found == ([expected] if is_too_many else [])
+    problems = writes.problems("loyalty", SegmentDraft(name="All", customers=named))
+    assert problems == ([expected] if is_too_many else [])
 
 
 def test_only_what_changes_nothing_the_second_time_may_be_repeated() -> None:
