@@ -1,1 +1,1 @@
-"""The change log at work: following it, and reading it for clients."""
+"""Follow the change log, and read it for clients."""

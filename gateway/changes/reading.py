@@ -9,7 +9,7 @@ from gateway.store.change_log import ChangeLog, ChangePage, parse
 
 
 class ChangeReader:
-    """Pages of changes. This process has dropped its caches of whatever they show."""
+    """Reads pages of changes, after dropping this process's caches of what they show."""
 
     def __init__(self, log: ChangeLog, feed: ChangeFeed | None, scope: Scope) -> None:
         """Read within the request's deadline."""
@@ -18,16 +18,16 @@ class ChangeReader:
         self._scope = scope
 
     async def cursor(self) -> str:
-        """Return where the log stands now."""
+        """Return the cursor of the newest entry."""
         self._scope.note_freshness(0)
         return (await self._log.position(self._scope.deadline)).text
 
     async def page(
         self, first: int, after: str | None, wanted: ChangeFilter, visible: Visibility
     ) -> ChangePage:
-        """Return the changes behind a cursor, or from the oldest entry on.
+        """Return the changes after a cursor, or from the oldest entry.
 
-        Raises `BadInput` for a text that is no cursor, and `CursorExpired`.
+        Raises `CursorExpired`, and `BadInput` if `after` is not a cursor.
         """
         self._scope.note_freshness(0)
         start = None if after is None else parse(after)
@@ -36,14 +36,16 @@ class ChangeReader:
         return page
 
     async def change(self, cursor: str, visible: Visibility) -> Change | None:
-        """Return a change while it is kept, if it may be seen."""
+        """Return a change if it still exists and the caller may see it."""
         self._scope.note_freshness(0)
-        place = Cursor.parse(cursor)
-        found = None if place is None else await self._log.change(place, self._scope.deadline)
-        if found is None or not visible.shows(found):
+        position = Cursor.parse(cursor)
+        if position is None:
             return None
-        await self._reach(found.cursor)
-        return found
+        change = await self._log.change(position, self._scope.deadline)
+        if change is None or not visible.shows(change):
+            return None
+        await self._reach(change.cursor)
+        return change
 
     async def follow(self, after: str | None, wanted: ChangeFilter) -> ChangeStream:
         """Return the changes behind a cursor, or from now on.

@@ -1,8 +1,7 @@
-"""The change log: one durable order of everything that changed, read by cursor.
+"""The change log: one durable order of all changes, read by cursor.
 
-Appending is part of the transaction that settles a write, stores a webhook or compares: it locks
-one row until the commit, so that positions follow the order of commits and a reader behind a
-cursor misses nothing.
+Appending is part of the transaction that settles a write, stores a webhook or compares. It locks
+one row until the commit, so that positions are in commit order and a reader misses nothing.
 """
 
 import os
@@ -42,9 +41,9 @@ from gateway.store.settling import Settling
 from gateway.store.tables import CHANGE_HEAD, CHANGES, KNOWN_MEMBERS
 
 SCANNED: Final = 50_000
-"""Positions that one read looks through at most; a page that finds less says where it ended."""
+"""The most positions that one read scans; a shorter page reports where its scan ended."""
 SWEPT: Final = 10_000
-"""Entries that one transaction of retention deletes at most."""
+"""The most entries that one transaction deletes."""
 
 _ROW: Final = CHANGE_HEAD.c.id == 1
 
@@ -57,30 +56,30 @@ class Retention(NamedTuple):
 
 
 class Appended(NamedTuple):
-    """What appending came to."""
+    """The result of appending."""
 
     cursor: Cursor
-    """Where the log stands now."""
+    """The newest entry of the log."""
     kinds: Sequence[ChangeKind | None]
-    """For each observation, in order, the kind of the change that it is; None: no news."""
+    """The kind of change of each observation, in order; None: it was known already."""
 
 
 class EntryPage(NamedTuple):
-    """A stretch of the log."""
+    """A page of the log."""
 
     entries: Sequence[Entry]
     end: Cursor
-    """Where the scan ended: behind the last entry that was looked at."""
+    """The last entry that was scanned."""
     has_more: bool
-    """The log goes on behind `end`."""
+    """The log has entries after `end`."""
 
 
 class ChangePage(NamedTuple):
-    """A stretch of the log, only with what one caller wants and may see."""
+    """A page of the changes that match a filter and that the caller may see."""
 
     changes: Sequence[Change]
     start: Cursor
-    """Behind which the scan began."""
+    """The scan started after this entry."""
     end: Cursor
     has_more: bool
 
@@ -91,7 +90,7 @@ class ChangeLog:
     def __init__(
         self, database: Database, clock: Callable[[], datetime], settling: Settling
     ) -> None:
-        """Keep it in this database; the clock is the wall's, in UTC."""
+        """Use this database; `clock` is the wall clock, in UTC."""
         self._database = database
         self._clock = clock
         self._settling = settling
@@ -106,11 +105,11 @@ class ChangeLog:
         *,
         read_since: int | None = None,
     ) -> Appended:
-        """Append what is news among these, in order, as part of a transaction that writes.
+        """Append the new ones of these observations, in order, within a write transaction.
 
-        Call it last: it locks a row until the commit. A write leaves an entry in any case, which
-        drops caches in every process. `read_since` is the `revision` at which a comparison began
-        to read: it passes over what was reported since.
+        Call it last: it locks a row until the commit. A write always adds an entry, which drops
+        caches in every process. `read_since` is the `revision` at which a comparison started to
+        read: objects that were reported since are skipped.
         """
         head = (await connection.execute(select(CHANGE_HEAD).where(_ROW).with_for_update())).one()
         revision = head.revision + 1
@@ -128,8 +127,8 @@ class ChangeLog:
         rows += touched_by_writes(recordable, rows)
         await known.save(self._database, connection)
         recorded_at = self._clock()
-        for place, row in enumerate(rows, 1):
-            position, tag = head.position + place, os.urandom(TAG_BYTES)
+        for offset, row in enumerate(rows, 1):
+            position, tag = head.position + offset, os.urandom(TAG_BYTES)
             row |= {"position": position, "tag": tag, "recorded_at": recorded_at}
         cursor = Cursor(head.epoch, head.position, head.tag)
         if rows:
@@ -150,11 +149,10 @@ class ChangeLog:
     async def settle(
         self, observations: Sequence[Observation], deadline: float, until: float
     ) -> Appended | None:
-        """Append in a transaction of its own what a write came to, also while the store fails.
+        """Append a write's observations in a separate transaction; see `Settling.attempt`.
 
-        Raises nothing: what a provider did cannot be taken back. Waits for the first attempt
-        alone, and not beyond `deadline`; repeats it until `until`, both on the event loop's
-        clock. Returns None where it is not done yet.
+        Raises nothing if the store fails, as a provider's action cannot be undone. Returns None
+        if it is not done yet.
         """
 
         async def work() -> Appended:
@@ -164,7 +162,7 @@ class ChangeLog:
         return await self._settling.attempt(work, deadline, until)
 
     async def position(self, deadline: float | None = None) -> Cursor:
-        """Return where the log stands now: behind its newest entry."""
+        """Return the cursor of the newest entry."""
 
         async def look() -> Cursor:
             async with self._database.reading() as connection:
@@ -173,22 +171,22 @@ class ChangeLog:
         return await self._database.read(look(), deadline)
 
     async def revision(self, deadline: float | None = None) -> int:
-        """Return what a comparison gives as `read_since`; take it before reading anything."""
+        """Return the `read_since` of a comparison; call this before it reads anything."""
 
         async def look() -> int:
             async with self._database.reading() as connection:
-                found = await connection.execute(select(CHANGE_HEAD.c.revision).where(_ROW))
-                return int(found.scalar_one())
+                result = await connection.execute(select(CHANGE_HEAD.c.revision).where(_ROW))
+                return int(result.scalar_one())
 
         return await self._database.read(look(), deadline)
 
     async def entries(
         self, after: Cursor, limit: int = 1000, deadline: float | None = None
     ) -> EntryPage:
-        """Return all entries behind a cursor, for readers that follow the log.
+        """Return all entries after a cursor, for readers that follow the log.
 
-        Raises `CursorExpired` for a cursor of another database, of one restored from a backup,
-        and of an entry that is no longer kept.
+        Raises `CursorExpired` for a cursor of another or a restored database, and of an entry
+        that was deleted.
         """
 
         async def look() -> EntryPage:
@@ -219,10 +217,10 @@ class ChangeLog:
         limit: int = 100,
         deadline: float | None = None,
     ) -> ChangePage:
-        """Return changes behind a cursor that are wanted and may be seen, oldest first.
+        """Return changes after a cursor that match a filter and are visible, oldest first.
 
-        Without a cursor from the oldest entry kept. `visible` None: everything. Looks through
-        `SCANNED` positions at most. Raises `CursorExpired`, as `entries` does.
+        Without a cursor it starts at the oldest entry. `visible` None means everything. Scans at
+        most `SCANNED` positions. Raises `CursorExpired`, as `entries` does.
         """
 
         async def look() -> ChangePage:
@@ -239,13 +237,12 @@ class ChangeLog:
         return await self._database.read(look(), deadline)
 
     async def change(self, cursor: Cursor, deadline: float | None = None) -> Change | None:
-        """Return the change at a position while it is kept; None when it is not, or never was."""
+        """Return the change at a position; None if it was deleted or never existed."""
 
         async def look() -> Change | None:
             async with self._database.reading() as connection:
                 head = await _head(connection)
-                found = await connection.execute(_at(cursor))
-                row = found.one_or_none()
+                row = (await connection.execute(_at(cursor))).one_or_none()
             if row is None or head.epoch != cursor.epoch:
                 return None
             entry = entry_of(row, head.epoch)
@@ -265,14 +262,17 @@ class ChangeLog:
             )
             async with self._database.reading() as connection:
                 rows = (await connection.execute(query)).all()
-            return [AssignmentRef(provider, segment, who, entity or None) for who, entity in rows]
+            return [
+                AssignmentRef(provider, segment, customer, entity or None)
+                for customer, entity in rows
+            ]
 
         return await self._database.read(look(), deadline)
 
     async def sweep(self) -> int:
-        """Delete entries that are no longer kept, never the newest; return how many.
+        """Delete expired entries, but never the newest; return how many.
 
-        To be called again while it returns `SWEPT`.
+        Call it again while it returns `SWEPT`.
         """
 
         async def work() -> int:
@@ -295,7 +295,7 @@ class ChangeLog:
 
 
 def parse(text: str) -> Cursor:
-    """Read a cursor that a client gives. Raises `BadInput` for a text that is no cursor."""
+    """Parse a client's cursor. Raises `BadInput` if it is not a cursor."""
     cursor = Cursor.parse(text)
     if cursor is None:
         raise BadInput("This is not a cursor of the change log.")
@@ -304,10 +304,10 @@ def parse(text: str) -> Cursor:
 
 async def _head(connection: AsyncConnection) -> Cursor:
     columns = CHANGE_HEAD.c
-    found = await connection.execute(
+    result = await connection.execute(
         select(columns.epoch, columns.position, columns.tag).where(_ROW)
     )
-    return Cursor(*found.one())
+    return Cursor(*result.one())
 
 
 def _at(cursor: Cursor) -> Any:
@@ -330,7 +330,7 @@ async def _check(connection: AsyncConnection, after: Cursor, head: Cursor) -> No
 
 
 async def _oldest(connection: AsyncConnection, head: Cursor) -> Cursor:
-    """Return the cursor before the oldest entry. It has no tag where that entry is deleted."""
+    """Return the cursor before the oldest entry; its tag is zero."""
     first = await connection.scalar(select(func.min(CHANGES.c.position)))
     return Cursor(head.epoch, (head.position + 1 if first is None else first) - 1, bytes(8))
 
@@ -358,7 +358,7 @@ async def _page(  # noqa: PLR0913, PLR0917  # all of one read
         for row in rows:
             entry = entry_of(row, head.epoch)
             if wanted.matches(entry) and (visible is None or visible.shows(entry)):
-                changes.append(entry)  # type: ignore[arg-type]  # `matches` takes changes alone
+                changes.append(entry)  # type: ignore[arg-type]  # `matches` only accepts changes
         position = rows[-1].position if len(rows) > limit else last
     if len(changes) > limit:
         end = changes[limit - 1].cursor

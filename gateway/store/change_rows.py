@@ -1,4 +1,4 @@
-"""Rows of the change log: from observations, to entries, and which of them a filter selects."""
+"""Convert observations to rows of the change log, rows to entries, and filters to conditions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,31 +31,31 @@ ASSIGNMENT, SEGMENT, PROVIDER = "assignment", "segment", "provider"
 def conditions_of(
     wanted: ChangeFilter, visible: Visibility | None
 ) -> Sequence[ColumnElement[bool]]:
-    """Return conditions that pass at least what matches: long lists are judged here alone."""
+    """Return conditions that every match fulfils. Long lists have none: check rows as well."""
     columns = CHANGES.c
-    found: list[ColumnElement[bool]] = [columns.subject != PROVIDER]
+    conditions: list[ColumnElement[bool]] = [columns.subject != PROVIDER]
     if visible is not None:
-        found.append(columns.provider.in_(visible.providers))
+        conditions.append(columns.provider.in_(visible.providers))
     if wanted.providers is not None and len(wanted.providers) <= CHUNK:
-        found.append(columns.provider.in_(wanted.providers))
+        conditions.append(columns.provider.in_(wanted.providers))
     if wanted.sort is not None:
         subject = ASSIGNMENT if wanted.sort is AssignmentChange else SEGMENT
-        found.append(columns.subject == subject)
+        conditions.append(columns.subject == subject)
     if wanted.kinds is not None:
-        found.append(columns.kind.in_([kind.value for kind in wanted.kinds]))
+        conditions.append(columns.kind.in_([kind.value for kind in wanted.kinds]))
     if wanted.since is not None:
-        found.append(columns.recorded_at >= wanted.since)
+        conditions.append(columns.recorded_at >= wanted.since)
     if wanted.segments is not None and len(wanted.segments) <= CHUNK:
         pairs = [(ref.provider, ref.key) for ref in wanted.segments]
-        found.append(tuple_(columns.provider, columns.segment).in_(pairs))
+        conditions.append(tuple_(columns.provider, columns.segment).in_(pairs))
     customers = wanted.customers
     if visible is not None and visible.own is not None:
         own = frozenset(Ref(*pair) for pair in visible.own.items())
         customers = own if customers is None else customers & own
     if customers is not None and len(customers) <= CHUNK:
         pairs = [(ref.provider, ref.key) for ref in customers]
-        found.append(tuple_(columns.provider, columns.customer).in_(pairs))
-    return found
+        conditions.append(tuple_(columns.provider, columns.customer).in_(pairs))
+    return conditions
 
 
 def entry_of(row: Any, epoch: bytes) -> Entry:
@@ -91,7 +91,7 @@ def entry_of(row: Any, epoch: bytes) -> Entry:
 
 
 def row_of(seen: Observation, kind: ChangeKind | None) -> dict[str, Any]:
-    """Return the row of an observation that is appended, but for its place in the log."""
+    """Return the row of an observation, without its position in the log."""
     row: dict[str, Any] = {
         "subject": PROVIDER,
         "kind": None if kind is None else kind.value,
@@ -115,9 +115,9 @@ def row_of(seen: Observation, kind: ChangeKind | None) -> dict[str, Any]:
 def touched_by_writes(
     observations: Sequence[Observation], rows: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Return an entry for each provider that was written to and has none among these rows.
+    """Return a row for each provider that was written to and has none among these rows.
 
-    What is known may be wrong, and the write changed something after all.
+    The known state may be wrong, so that the write did change something.
     """
     written = {
         provider_of(each): each for each in observations if each.source is ChangeSource.WRITE
@@ -128,14 +128,14 @@ def touched_by_writes(
 
 
 def touch(seen: Observation) -> ProviderObservation:
-    """Return of an observation only that something changed at its provider."""
+    """Reduce an observation to the fact that something changed at its provider."""
     return ProviderObservation(
         provider=provider_of(seen), source=seen.source, occurred_at=seen.occurred_at
     )
 
 
 def is_recordable(seen: Observation) -> bool:
-    """Tell whether the database can hold the ids of an observation; see `gateway.store.limits`."""
+    """Return whether the database can store the ids of an observation; see `store.limits`."""
     if isinstance(seen, ProviderObservation):
         return True
     texts = (getattr(seen.ref, name) for name in seen.ref.__struct_fields__)

@@ -1,7 +1,8 @@
-"""What is known of segments and their members, and so whether an observation is news.
+"""Decide whether an observation of a segment or its members is a change.
 
-Known is what writes, webhooks and comparisons reported. Where nothing is known, every observation
-is news. Event times are compared only between webhooks; versions within one life of an object.
+It is compared with the newest report of a write, a webhook or a comparison; without one it is a
+change. Event times are only compared between webhooks, and versions only until the object is
+deleted.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -24,19 +25,19 @@ from gateway.store.database import Database
 from gateway.store.tables import KNOWN_MEMBERS, KNOWN_SEGMENTS
 
 CHUNK: Final = 500
-"""Keys of one statement: each is three parameters, and SQLite takes 32,766."""
+"""The most keys of one statement: each has three parameters, and SQLite accepts 32,766."""
 
 
 class Known(NamedTuple):
     """The newest report of one segment or one assignment."""
 
     holds: bool
-    """The segment is there; the customer is in."""
+    """The segment exists; the customer is in it."""
     version: int | None
     event_at: datetime | None
     """The provider's time of the newest webhook."""
     revision: int
-    """Of the log when something was last reported, news or not."""
+    """The log's revision at the last report, changed or not."""
 
 
 class MemberKey(NamedTuple):
@@ -48,7 +49,7 @@ class MemberKey(NamedTuple):
 
 
 class KnownState:
-    """What is known of the objects of some observations, within one transaction that appends."""
+    """The known state of the objects of some observations, within one append."""
 
     def __init__(
         self,
@@ -57,9 +58,9 @@ class KnownState:
         revision: int,
         read_since: int | None,
     ) -> None:
-        """Start from what the tables hold; the transaction is this `revision` of the log.
+        """Start from the stored state; `revision` is that of the append.
 
-        `read_since` is the revision at which a comparison began to read, for `DIFF`.
+        `read_since` is the revision at which a comparison started to read, for `DIFF`.
         """
         self._segments = dict(segments)
         self._members = {key: dict(known) for key, known in members.items()}
@@ -70,7 +71,7 @@ class KnownState:
         self._emptied: set[Ref] = set()
 
     def news(self, observation: AssignmentObservation | SegmentObservation) -> ChangeKind | None:
-        """Take in an observation. Return what it changed of what was known; None: nothing."""
+        """Apply an observation, and return the change to the known state; None: no change."""
         if isinstance(observation, SegmentObservation):
             return self._of_segment(observation)
         return self._of_member(observation)
@@ -100,7 +101,7 @@ class KnownState:
         segment = self._segments.get(Ref(ref.provider, ref.segment))
         ended = segment if segment is not None and not segment.holds else None
         related = [each for each in (known, ended) if each is not None]
-        if seen.source is ChangeSource.DIFF:  # it compares customers, not their legal entities
+        if seen.source is ChangeSource.DIFF:  # compares customers, not their legal entities
             related += entities.values()
         if any(self._is_outdated(seen, each) for each in related):
             return None
@@ -128,7 +129,7 @@ class KnownState:
         )
 
     def _is_newer(self, known: Known) -> bool:
-        """Tell whether something was reported since the comparison began to read."""
+        """Return whether there was a report after the comparison started to read."""
         return self._read_since is not None and known.revision > self._read_since
 
     def _note_segment(
@@ -161,7 +162,7 @@ class KnownState:
         return Known(holds, version if holds else None, event_at, self._revision)
 
     def _forget_members(self, segment: Ref) -> None:
-        """Forget the members: a new segment of the same id starts without any."""
+        """Delete the members: a new segment with the same id starts without any."""
         self._emptied.add(segment)
         for key in self._members:
             if (key.provider, key.segment) == (segment.provider, segment.key):
@@ -171,7 +172,7 @@ class KnownState:
                 del self._changed_members[ref]
 
     async def save(self, database: Database, connection: AsyncConnection) -> None:
-        """Write what changed."""
+        """Store the changed state."""
         for segment in self._emptied:
             await connection.execute(
                 delete(KNOWN_MEMBERS).where(
@@ -200,7 +201,7 @@ class KnownState:
 def _entered(
     seen: AssignmentObservation, known: Known | None, *, has_others: bool
 ) -> ChangeKind | None:
-    """Return what it changes that a customer is in, maybe through another legal entity too."""
+    """Return the change when a customer is in a segment; `has_others`: through others already."""
     if known is not None and known.holds:
         if seen.kind is ChangeKind.ENTERED or _has_version(known, seen.version):
             return None
@@ -245,7 +246,7 @@ async def load(
     revision: int,
     read_since: int | None,
 ) -> KnownState:
-    """Read what is known of the objects of these observations."""
+    """Read the known state of the objects of these observations."""
     segments: dict[Ref, Known] = {}
     members: dict[MemberKey, dict[str, Known]] = {}
     refs = {
@@ -255,18 +256,18 @@ async def load(
         for each in observations
         if isinstance(each, SegmentObservation | AssignmentObservation)
     }
-    found = _lookup(connection, KNOWN_SEGMENTS, {(ref.provider, ref.key) for ref in refs})
-    async for provider, segment, *known in found:
+    rows = _lookup(connection, KNOWN_SEGMENTS, {(ref.provider, ref.key) for ref in refs})
+    async for provider, segment, *known in rows:
         segments[Ref(provider, segment)] = Known(*known)
     keys = {
         (each.ref.provider, each.ref.segment, each.ref.customer)
         for each in observations
         if isinstance(each, AssignmentObservation)
     }
-    found = _lookup(connection, KNOWN_MEMBERS, keys)
-    async for provider, segment, customer, entity, *known in found:
-        of = members.setdefault(MemberKey(provider, segment, customer), {})
-        of[entity] = Known(*known)
+    rows = _lookup(connection, KNOWN_MEMBERS, keys)
+    async for provider, segment, customer, entity, *known in rows:
+        by_entity = members.setdefault(MemberKey(provider, segment, customer), {})
+        by_entity[entity] = Known(*known)
     return KnownState(segments, members, revision, read_since)
 
 
@@ -275,11 +276,11 @@ async def _lookup(
 ) -> AsyncIterator[Any]:
     """Yield the rows whose first columns are one of these keys.
 
-    By a join: of `(a, b) IN (…)` SQLite makes a scan of the table.
+    It uses a join, as SQLite scans the table for `(a, b) IN (…)`.
     """
-    rest = sorted(keys)
-    while part := rest[:CHUNK]:
-        del rest[:CHUNK]
+    remaining = sorted(keys)
+    while part := remaining[:CHUNK]:
+        del remaining[:CHUNK]
         columns = list(table.columns)[: len(part[0])]
         wanted = values(*(column(each.name, Text) for each in columns), name="wanted").data(part)
         cte = wanted.cte("wanted")

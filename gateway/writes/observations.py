@@ -1,4 +1,4 @@
-"""What writes report to the change log: it occurred when the provider's answer came, just now."""
+"""Observations of writes for the change log; they occur when the provider's reply arrives."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ def assignment(
     version: int | None = None,
     occurred_at: datetime | None = None,
 ) -> AssignmentObservation:
-    """Return that a customer entered or left a segment."""
+    """Observe that a customer entered or left a segment."""
     return AssignmentObservation(
         ref=ref,
         kind=kind,
@@ -31,7 +31,7 @@ def assignment(
 
 
 def known_assignment(ref: AssignmentRef) -> AssignmentObservation:
-    """Return that a customer is in a segment, which is no change."""
+    """Observe that a customer is in a segment, which is not a change."""
     return AssignmentObservation(
         ref=ref, kind=ChangeKind.ENTERED, source=ChangeSource.WRITE, is_stock=True
     )
@@ -40,7 +40,7 @@ def known_assignment(ref: AssignmentRef) -> AssignmentObservation:
 def members(
     segment: Ref, customers: Sequence[str], occurred_at: datetime
 ) -> Sequence[AssignmentObservation]:
-    """Return that a segment was made of these customers."""
+    """Observe that a segment was created with these customers."""
     return [
         assignment(
             AssignmentRef(segment.provider, segment.key, customer),
@@ -57,7 +57,7 @@ def segment(
     written: Segment | None = None,
     occurred_at: datetime | None = None,
 ) -> SegmentObservation:
-    """Return that a segment was created, updated or deleted; `written` is as it is now."""
+    """Observe that a segment was created, updated or deleted; `written` is its new state."""
     return SegmentObservation(
         ref=ref,
         kind=kind,
@@ -68,7 +68,7 @@ def segment(
 
 
 def touched(provider: str) -> ProviderObservation:
-    """Return that a write may have changed something, without knowing what."""
+    """Observe that a write may have changed something unknown at a provider."""
     return ProviderObservation(
         provider=provider, source=ChangeSource.WRITE, occurred_at=datetime.now(UTC)
     )
