@@ -1,8 +1,8 @@
-"""The command line: `gateway serve`, `sandbox`, `check`, `key`, `schema`."""
+"""The command line: `gateway serve`, `sandbox`, `check`, `key`, `webhooks`, `schema`."""
 
 import typer
 
-from gateway.cli import check, key, sandbox, schema, serve
+from gateway.cli import check, key, sandbox, schema, serve, webhooks
 
 cli = typer.Typer(
     help="One GraphQL endpoint over the customer segments of several providers.",
@@ -14,6 +14,7 @@ cli.command()(serve.serve)
 cli.command()(sandbox.sandbox)
 cli.command()(check.check)
 cli.add_typer(key.commands, name="key")
+cli.add_typer(webhooks.commands, name="webhooks")
 cli.command()(schema.schema)
 
 

@@ -22,6 +22,7 @@ from gateway.store.reporting import report
 from gateway.store.store import Store
 from gateway.upstream.provider import Provider
 
+PATHS: Final = ("/webhooks/{provider}", "/webhooks/{provider}/{event_type}")
 MAX_BODY_BYTES: Final = 1024 * 1024
 UNSIGNED: Final = "The signature is missing or wrong."
 """Also for an unknown provider or event type: strangers learn nothing of the configuration."""
@@ -54,8 +55,7 @@ class WebhookEndpoint:
     @property
     def routes(self) -> list[Route]:
         """The routes: with an event type where the provider has a URL for each."""
-        paths = ("/webhooks/{provider}", "/webhooks/{provider}/{event_type}")
-        return [Route(path, self.answer, methods=["POST"]) for path in paths]
+        return [Route(path, self.answer, methods=["POST"]) for path in PATHS]
 
     async def answer(self, request: Request) -> Response:
         """Return 204 once the webhook is stored, also for a repeat."""

@@ -90,6 +90,9 @@ class ReceivesWebhooks(Protocol):
         Raises `InvalidWebhook`.
         """
 
+    def webhook_setup(self, url: str) -> Sequence[str]:
+        """Return, for the operator, what to set up at the provider for this URL, with secrets."""
+
 
 def read_payload(body: bytes, form: type[T]) -> T:
     """Decode a payload. Raises `InvalidWebhook`."""

@@ -85,6 +85,23 @@ class VoucherifyWebhooks:
         """Whether webhooks are set up."""
         return bool(self._settings.webhook_secrets)
 
+    def webhook_setup(self, url: str) -> Sequence[str]:
+        """Return the steps in Voucherify's dashboard, which makes the secret itself."""
+        return [
+            "At Voucherify, for each segment to follow:",
+            (
+                '1. Create a distribution for "Customer entered segment" and one for'
+                ' "Customer left segment".'
+            ),
+            f"2. Add a webhook with the default payload to each: {url}",
+            "3. In the project settings, compare the webhook secret with webhook_secret.",
+            (
+                "Optional: a project webhook for customer.created, customer.updated and"
+                f" customer.deleted: {url}"
+            ),
+            "A passive segment in a distribution becomes an auto-update segment for good.",
+        ]
+
     def verify_webhook(self, request: WebhookRequest, _now: datetime) -> str | None:
         """Return `compact` or `raw`, the signed form of the body; None: not valid.
 
