@@ -12,7 +12,7 @@ from types import FrameType
 TEMPORARY = "temporary:"
 """The value of `store.url` where there is no configuration."""
 
-VARIABLE = "GATEWAY_TEMPORARY_RECORD"
+VARIABLE = "GATEWAY_TEMPORARY_STORE"
 """The folder that a server's processes share: the first process sets it for its workers."""
 
 

@@ -119,7 +119,7 @@ def test_every_ability_has_a_success_and_a_failure(kind: str) -> None:
     asked = [adapter(kind), *(adapter(kind, each.given.settings) for each in told)]
     wanted = {name for each in asked for name in abilities(each)}
     shown = {(name, each.is_success) for each in told for name in shown_by(each)}
-    # What the gateway's own record answers cannot fail for an adapter.
+    # What the gateway's own store answers cannot fail for an adapter.
     shown |= {(name, False) for each in told if each.lookup for name in shown_by(each)}
     assert {(name, is_success) for name in wanted for is_success in (True, False)} - shown == set()
 

@@ -12,7 +12,7 @@ from tests.e2e.serving import Front, serving
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Make once for all gateways what takes longer than a test: their record and their trust.
 
-    The record is empty and stays so: these tests write nothing.
+    The store is empty and stays so: these tests write nothing.
     """
     trust = httpx.create_ssl_context()
     with pytest.MonkeyPatch.context() as patch:

@@ -116,7 +116,7 @@ def settings_with(**changed: Any) -> Settings:
         each.model_copy(update={"retries": 0, **changed}) for each in settings.providers
     )
     server = settings.server.model_copy(update={"cache_ttl_s": 0})
-    # The record is that of the session, where a test has none of its own: see conftest.
+    # The store is that of the session, where a test has none of its own: see conftest.
     return settings.model_copy(
         update={
             "providers": accounts,

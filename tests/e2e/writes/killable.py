@@ -108,7 +108,7 @@ def stop_after_change(locks: Method, pause: Pause) -> None:
 
 
 def set_ahead(later_s: float) -> None:
-    """Set the record's clock ahead."""
+    """Set the store's clock ahead."""
     opened = Store.open
 
     def clock() -> datetime:

@@ -16,7 +16,7 @@ SIGN_IN = '{ provider(key: "emporix") { segments(first: 1) { pageInfo { hasNextP
 async def serving(
     providers: Providers, url: str, settings: Settings | None = None
 ) -> AsyncIterator[Front]:
-    """Serve the gateway over these providers, with the record at this URL; calls count anew."""
+    """Serve the gateway over these providers, with the store at this URL; calls count anew."""
     store = StoreSettings(url=url)
     app = build((settings or settings_with()).model_copy(update={"store": store}), providers)
     async with (

@@ -36,7 +36,7 @@ ARRIVED = "call arrived"
 DONE = "call done"
 EVERY_STEP = (*STEPS, ARRIVED, DONE)
 LEASE_S = 100
-"""How much later each process starts, by the record's clock: longer than any lease."""
+"""How much later each process starts, by the store's clock: longer than any lease."""
 CONFIGURATION = """
 [store]
 url = "{url}"
@@ -92,7 +92,7 @@ async def shop_served(at: socket.socket) -> AsyncIterator[Shop]:
 
 
 class World:
-    """The shop, the record, and one gateway after the other between them."""
+    """The shop, the store, and one gateway after the other between them."""
 
     def __init__(self, shop: Shop, at: socket.socket, configuration: Path, *, waits: bool) -> None:
         """Start with nothing told; `waits`: each process starts later, see `LEASE_S`."""
@@ -146,7 +146,7 @@ class World:
         return found
 
     async def verified(self, keys: Sequence[str]) -> int:
-        """Assert that the record is the provider's state or says that it is in doubt.
+        """Assert that the store is the provider's state or says that it is in doubt.
 
         Waits until recovery has settled what was left open; returns how many are in doubt.
         """
@@ -213,7 +213,7 @@ def replacement(dice: random.Random, number: int) -> dict[str, Any]:
 async def test_killed(
     store: str, sockets: tuple[socket.socket, socket.socket], tmp_path: Path
 ) -> None:
-    """After each kill and restart the record equals the provider, and every key has its result.
+    """After each kill and restart the store equals the provider, and every key has its result.
 
     On SQLite the clock is right: the next process takes over what the killed one left. On
     PostgreSQL others may be at it, so that the next one starts when the leases are over.

@@ -29,7 +29,7 @@ def a_day_later() -> datetime:
 
 
 async def opened(providers: Providers, url: str) -> tuple[Mapping[str, Provider], Store]:
-    """Return the providers and the record of a process that starts a day later."""
+    """Return the providers and the store of a process that starts a day later."""
     record = await Store.open(database_url(url, {}), a_day_later)
     found = await connect(settings_with(), providers, record)
     return {each.key: each for each in found}, record

@@ -202,7 +202,7 @@ NOT_DONE = {"unreachable", "401", "403", "429", "400", "422"}
     [*sorted(NOT_DONE), "silent", "timeout", "broken connection", "500", "503", "HTML", "null"],
 )
 async def test_outage(providers: Providers, url: str, way: str) -> None:
-    """A failure stands in the rows, and the record says what is known: nothing new, or doubt."""
+    """A failure stands in the rows, and the store says what is known: nothing new, or doubt."""
     failure = FAILURES[way]
     async with serving(providers, url, settings_with(timeout_s=2)) as front:
         shop = Shop(providers)

@@ -1,4 +1,4 @@
-"""The record fails while a write is settled; and many writes to one customer at once."""
+"""The store fails while a write is settled; and many writes to one customer at once."""
 
 import asyncio
 from typing import Any
@@ -45,7 +45,7 @@ async def test_a_key_that_cannot_be_kept_at_once(
 async def test_a_replacement_that_cannot_be_settled_at_once(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was updated, as the provider says; the record says so as soon as it can."""
+    """It was updated, as the provider says; the store says so as soon as it can."""
     failing(monkeypatch, WriteIntents, "_settle", 3)
     given = {"provider": "instaleap", "customers": [entry(ADA, "a:new")]}
     assert (await do(front, REPLACE, given))["updatedCustomerIds"] == [ADA]

@@ -1,4 +1,4 @@
-"""How the record is, for /readyz: one look a second, shared, and never for long."""
+"""How the store is, for /readyz: one look a second, shared, and never for long."""
 
 import asyncio
 from typing import Any

@@ -17,7 +17,7 @@ from gateway.store.database_url import database_url
     ids=["unset", "empty", "relative", "absolute"],
 )
 def test_default(environment: dict[str, str], folder: Path) -> None:
-    """Without a setting the record is in the user's state directory."""
+    """Without a setting the store is in the user's state directory."""
     place = database_url(None, environment)
     assert place.path == folder / "segment-gateway/gateway.db"
     assert place.shown == str(place.path)

@@ -52,7 +52,7 @@ async def holder(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 async def looks(record: Store, count: int = 12) -> None:
-    """Let the record look at its owners so many times."""
+    """Let the store look at its owners so many times."""
     for _ in range(count):
         await record.owners.look()
         await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Every statement of the record uses an index, and their number does not grow with the rows."""
+"""Every statement of the store uses an index, and their number does not grow with the rows."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What the record says of the customers is true after any history of writes and crashes."""
+"""What the store says of the customers is true after any history of writes and crashes."""
 
 import asyncio
 import tempfile
@@ -113,7 +113,7 @@ class History(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        """Open the record anew, in another process: nothing of the former one arrives any more.
+        """Open the store anew, in another process: nothing of the former one arrives any more.
 
         What a provider still works on then may come after a newer write: decision 16.
         """

@@ -1,4 +1,4 @@
-"""Without a configuration the record is a temporary file of the server's own."""
+"""Without a configuration the store is a temporary file of the server's own."""
 
 import os
 import signal

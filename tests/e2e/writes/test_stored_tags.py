@@ -37,7 +37,7 @@ async def told(front: Front) -> Front:
 
 
 async def test_segments(told: Front) -> None:
-    """The pairs in use are segments, with their members counted in the record."""
+    """The pairs in use are segments, with their members counted in the store."""
     data = await told.data("""{ provider(key: "instaleap") { segments { totalCount
       nodes { id externalId name membership status origin emitsMembershipEvents version
         customersCount { count precision } }
@@ -132,7 +132,7 @@ async def test_customers(told: Front) -> None:
 
 
 async def test_memberships_and_nodes(told: Front) -> None:
-    """Membership tests and global ids answer from the record as well."""
+    """Membership tests and global ids answer from the store as well."""
     mine = assignment_id("instaleap", "affiliation:new", KEYS[0])
     data = await told.data(
         """query($customers: [ID!]!, $segments: [ID!]!, $ids: [ID!]!) {
@@ -192,7 +192,7 @@ async def test_pending(front: Front) -> None:
 
 
 async def test_writers_of_one_customer(front: Front) -> None:
-    """Replacements of one customer come one by one: the record is what the provider has."""
+    """Replacements of one customer come one by one: the store is what the provider has."""
     shop, key = Shop(front.providers), KEYS[0]
 
     def given(n: int) -> Mapping[str, Any]:
@@ -223,7 +223,7 @@ async def test_seen_in_the_same_document(front: Front) -> None:
 
 
 async def test_a_client_that_hangs_up(front: Front) -> None:
-    """A write whose caller is gone stays open in the record, and is never said to be done."""
+    """A write whose caller is gone stays open in the store, and is never said to be done."""
     shop, key = Shop(front.providers), KEYS[0]
     shop.hold = asyncio.Event()
     given = {"provider": "instaleap", "customers": [entry(key, "a:new")]}
