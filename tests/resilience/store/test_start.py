@@ -133,7 +133,7 @@ class TestPostgres:
         assert line == (
             f"store.url: {cluster.url('reader')} cannot be used: the gateway lacks a permission "
             f"there (SQLSTATE {cause}). Its user needs CREATE "
-            "and USAGE on the schema, and owns the tables."
+            "and USAGE on the schema, and must own the tables."
         )
 
     def test_read_only(self, cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,8 +141,8 @@ class TestPostgres:
         url = f"{cluster.url()}?options=-cdefault_transaction_read_only%3Don"
         assert line_of(url, capsys) == (
             f"store.url: {cluster.url()} cannot be used: it is read-only (SQLSTATE 25006: cannot "
-            "execute CREATE TABLE in a read-only transaction). Name the primary server, or let "
-            "its user write."
+            "execute CREATE TABLE in a read-only transaction). Use the primary server, or give "
+            "the user permission to write."
         )
 
     def test_half_a_database(self, cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
