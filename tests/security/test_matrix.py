@@ -77,7 +77,8 @@ def test_every_field_says_what_it_needs() -> None:
 
 def test_every_field_is_asked() -> None:
     """There is an operation for each field, and an own one for each that the own view has."""
-    of_changes = ("AssignmentChange.", "SegmentChange.")  # see `test_change_rights`
+    # See `test_change_rights` and `test_subscription_rights`.
+    of_changes = ("AssignmentChange.", "SegmentChange.", "Subscription.")
     assert set(ROUTES) == {each for each in TABLE if not each.startswith(of_changes)}
     led_to = {route.coordinates[0] for route in ROUTES.values()}
     assert led_to >= {each for each in TABLE if each.startswith("Mutation.")}
