@@ -1,8 +1,10 @@
 """GraphiQL in a real browser: it loads from this server alone and its examples run as they are."""
 
+import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -30,6 +32,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+OPERATION = re.compile(r"^(query|subscription) (\w+)", re.MULTILINE)
 IN_CI = os.environ.get("CI") == "true"
 
 pytestmark = [
@@ -140,14 +143,47 @@ async def test_it_loads_from_this_server_alone(visit: Visit, address: str) -> No
 
 async def test_every_example_runs_as_it_is(visit: Visit) -> None:
     """Each tab answers data and no error, and shows the calls that it took."""
-    names = [each["query"].partition("query ")[2].partition(" {")[0] for each in examples()]
+    found = [OPERATION.search(each["query"]) for each in examples()]
+    operations = [each.groups() for each in found if each is not None]
     tabs = await visit.page.locator(".graphiql-tab-button").all_text_contents()
-    assert tabs == names
-    for name in names:
+    assert tabs == [name for _, name in operations]
+    for name in (name for kind, name in operations if kind == "query"):
         answer = await run(visit.page, name)
         assert "errors" not in answer, (name, answer)
         assert answer["data"], name
     assert visit.complaints == []
+
+
+async def test_a_subscription(visit: Visit, address: str) -> None:
+    """The example shows a change that a mutation makes meanwhile."""
+    page = visit.page
+    await page.locator(".graphiql-tab-button", has_text="Changes").click()
+    await expect(page.locator(".graphiql-query-editor .view-lines")).to_contain_text("Changes")
+    await page.wait_for_timeout(300)  # as in `run`
+    async with page.expect_websocket() as connecting:
+        await page.get_by_role("button", name="Execute query").click()
+    assert (await connecting.value).url == f"{address.replace('http', 'ws')}/graphql"
+    shown = page.locator(".result-window .view-lines")
+    for number in range(100):  # the first may come before the subscription has started
+        await asyncio.to_thread(create_segment, address, f"seen-{number}")
+        with contextlib.suppress(AssertionError):
+            await expect(shown).to_contain_text("CREATED", timeout=500)
+            break
+    await expect(shown).to_contain_text("seen-")
+    assert visit.complaints == []
+
+
+def create_segment(address: str, key: str) -> None:
+    """Create a segment of Emporix."""
+    given = {"provider": "emporix", "externalId": key, "name": key, "siteCode": "main"}
+    query = "mutation($i: SegmentCreateInput!) { segmentCreate(input: $i) { segment { id } } }"
+    request = urllib.request.Request(
+        f"{address}/graphql",
+        json.dumps({"query": query, "variables": {"i": given}}).encode(),
+        {"content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        assert json.load(reply)["data"]["segmentCreate"]["segment"]
 
 
 async def test_it_has_a_header_editor_and_an_explorer(visit: Visit) -> None:

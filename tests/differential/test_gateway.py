@@ -92,9 +92,12 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     await asyncio.gather(*(each.close() for each in providers.values()))
 
 
-@pytest.mark.parametrize("example", examples(), ids=lambda each: each["name"])
+QUERIES = [each for each in examples() if "\nquery " in each["query"]]
+
+
+@pytest.mark.parametrize("example", QUERIES, ids=lambda each: each["name"])
 async def test_examples(world: World, example: Any) -> None:
-    """GraphiQL's examples: the same answers by the same calls."""
+    """GraphiQL's example queries: the same answers by the same calls."""
     ours, theirs = await world.compare(Operation(example["query"], {}, None))
     assert ours == theirs
 

@@ -229,7 +229,7 @@ N_PLUS_1 = """{ provider(key: "%s") { segments(first: 20) { nodes { externalId n
 CUSTOMER = customer_id("emporix", "90000037"), customer_id("voucherify", "crm-00000")
 SEGMENT = segment_id("emporix", "staff"), segment_id("stuut", "seg_ChSVXpe3")
 HONEST: dict[str, tuple[str, Any]] = {
-    **{each["name"]: (each["query"], None) for each in examples()},
+    **{each["name"]: (each["query"], None) for each in examples() if "\nquery " in each["query"]},
     **{f"README {i}": (query, None) for i, query in enumerate(README)},
     **{
         f"bench {each.name}": (each.operations[GATEWAY], each.variables.get(GATEWAY))

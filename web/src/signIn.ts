@@ -14,6 +14,8 @@ export function fetcherFor(credential: string, onResponse: (isKnown: boolean) =>
   return createGraphiQLFetcher({
     url: endpoint.href,
     subscriptionUrl: socket.href,
+    // The tab's own headers are added to these, and count more.
+    wsConnectionParams: credential ? { authorization: `Bearer ${credential}` } : {},
     enableIncrementalDelivery: false,
     async fetch(url, request) {
       const headers = new Headers(request?.headers);
