@@ -90,11 +90,15 @@ class WebhookInbox:
         async def work() -> bool:
             async with self._database.writing() as connection:
                 stored = await connection.execute(
-                    self._database.insert(WEBHOOKS).values(row).on_conflict_do_nothing()
+                    self._database.insert(WEBHOOKS)
+                    .values(row)
+                    .on_conflict_do_nothing()
+                    .returning(WEBHOOKS.c.dedupe_key)
                 )
+                is_new = stored.first() is not None
                 status = {"received_at": now, "refusals": 0}
                 await connection.execute(self._upserted(provider, status))
-                return stored.rowcount == 1
+                return is_new
 
         return await self._database.finish(work(), deadline)
 
