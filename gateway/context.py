@@ -219,7 +219,10 @@ class RequestContext:
     @cached_property
     def reads(self) -> ReadService:
         """Lists and lookups."""
-        return ReadService(self.providers, self.loaders, self.languages, self._compare_members)
+        sizes = None if self._store is None else self._store.sizes
+        return ReadService(
+            self.providers, self.loaders, self.languages, self._compare_members, sizes
+        )
 
     @cached_property
     def writes(self) -> WriteService:

@@ -17,6 +17,7 @@ from gateway.domain.entities import Membership as MembershipKind
 from gateway.domain.entities import Origin as DataOrigin
 from gateway.domain.entities import Status as SegmentStatus
 from gateway.domain.queries import SortKey as SegmentSortKey
+from gateway.domain.sizes import SizeInterval
 from gateway.domain.texts import Texts
 from resolvers.error_codes import ErrorCode
 from resolvers.field_permissions import OPEN
@@ -29,6 +30,7 @@ __all__ = [
     "MembershipKind",
     "SegmentSortKey",
     "SegmentStatus",
+    "SizeInterval",
 ]
 
 
@@ -166,6 +168,12 @@ describe(
         "CATEGORY": "A category of products.",
         "UNKNOWN": "The provider reports a value that this gateway does not know.",
     },
+)
+describe(
+    SizeInterval,
+    "SizeInterval",
+    "What one point of a history stands for.",
+    {"HOUR": "One hour of UTC.", "DAY": "One day of UTC."},
 )
 describe(
     SegmentSortKey,

@@ -29,6 +29,9 @@ MAX_NODES = 250
 MAX_PAIRS = 10_000
 """The most rows of one membership test."""
 
+MAX_SIZE_POINTS = 2000
+"""The longest history of a segment's size."""
+
 MAX_COMPARED_SEGMENTS = 6
 """The most segments in one comparison: six have up to 63 regions."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
+from gateway.domain.entities import Ref
 from gateway.domain.pages import MAX_PAGE_SIZE, Page, PageRequest
 from gateway.errors import BadInput
 from gateway.loaders.request_loaders import RequestLoaders
@@ -10,6 +11,7 @@ from gateway.reads import cursor as cursors
 from gateway.reads.cursor import Progress, State
 from gateway.reads.merged_list import Connection, Identity, ListSource, single_list
 from gateway.reads.source_rows import Source, countable, source_of
+from gateway.store.sizes import SegmentSizes
 from gateway.upstream.provider import Provider
 
 T = TypeVar("T")
@@ -32,15 +34,22 @@ class RequestReads:
         loaders: RequestLoaders,
         languages: Sequence[str],
         compare_members: int,
+        sizes: SegmentSizes | None = None,
     ) -> None:
         """Read from these providers, in this order, through the request's loaders.
 
-        `compare_members` is the setting in `[limits]`.
+        `compare_members` is the setting in `[limits]`; `sizes` records the totals that are read.
         """
         self._providers = providers
         self._loaders = loaders
         self._languages = languages
         self._compare_members = compare_members
+        self._sizes = sizes
+
+    def _note_size(self, ref: Ref, count: int | None, *, is_exact: bool = True) -> None:
+        """Record a segment's number of customers for its history; None: unknown."""
+        if self._sizes is not None and count is not None:
+            self._sizes.note(ref, count, is_exact=is_exact)
 
     def _checked_key(self, key: str) -> str:
         if key not in self._providers:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
@@ -13,10 +14,12 @@ from gateway.domain.entities import (
     Customer,
     Item,
     ItemKind,
+    Origin,
     Ref,
     Segment,
 )
-from gateway.domain.pages import Page, PageRequest
+from gateway.domain.pages import MAX_SIZE_POINTS, Page, PageRequest
+from gateway.domain.sizes import SizeInterval, SizePoint
 from gateway.errors import BadInput, GatewayError, settled
 from gateway.loaders.reads_by_key import KIND_BY_MEMBERSHIP
 from gateway.providers.base.adapter import (
@@ -76,7 +79,10 @@ class MemberReads(RequestReads):
             method = provider.require(ListsMembers, "SEGMENT_MEMBERS").members
             calls = [(segment, request) for segment in keys[provider.key]]
             results = await self._loaders.fetch_all(provider, method, calls)
-            pages.update((Ref(provider.key, key), page) for (key, _), page in results.items())
+            for (key, _), page in results.items():
+                pages[Ref(provider.key, key)] = page
+                if isinstance(page, Page):
+                    self._note_total(Ref(provider.key, key), page)
 
         reads = [read(self._providers[key]) for key in keys]
         await (reads[0] if len(reads) == 1 else asyncio.gather(*reads))
@@ -170,8 +176,15 @@ class MemberReads(RequestReads):
     ) -> Page[Assignment]:
         adapter = provider.require(ListsMembers, "SEGMENT_MEMBERS")
         page = await self._loaders.fetch(provider, adapter.members, segment, request)
+        self._note_total(Ref(provider.key, segment), page)
         self._prime_customers_of(page)
         return page
+
+    def _note_total(self, ref: Ref, page: Page[Assignment]) -> None:
+        # Where customers may have several assignments, the total counts those.
+        counts_customers = not self._providers[ref.provider].offers(ListsAssignmentsOfCustomers)
+        if counts_customers and page.origin in {Origin.LIVE, Origin.RECORDED}:
+            self._note_size(ref, page.total)
 
     def _prime_customers_of(self, page: Page[Assignment]) -> None:
         customers = [row.customer for row in page.rows if row.customer is not None]
@@ -180,6 +193,11 @@ class MemberReads(RequestReads):
 
     async def member_count(self, ref: Ref) -> Tally:
         """Count the customers in a segment. Raises its provider's error."""
+        tally = await self._tally(ref)
+        self._note_size(ref, tally.number, is_exact=tally.is_exact)
+        return tally
+
+    async def _tally(self, ref: Ref) -> Tally:
         provider = self._providers[ref.provider]
         adapter = provider.require(ListsMembers, "SEGMENT_MEMBERS")
         if not provider.offers(ListsAssignmentsOfCustomers):
@@ -193,6 +211,22 @@ class MemberReads(RequestReads):
         if page.is_last or any(row.ref.legal_entity is not None for row in page.rows):
             return Tally(customers, is_exact=page.is_last and not page.skipped)
         return Tally(max(customers, page.total or 0), is_exact=False)
+
+    async def size_history(
+        self, ref: Ref, start: datetime, end: datetime, interval: SizeInterval, deadline: float
+    ) -> Sequence[SizePoint]:
+        """Return the recorded sizes of a segment, oldest first.
+
+        Raises `Unsupported` if the provider cannot count members, and `StoreFailed`.
+        """
+        self._providers[ref.provider].require(ListsMembers, "SEGMENT_MEMBERS")
+        if start > end:
+            raise BadInput("from is later than to.")
+        if (end - start) / interval.length > MAX_SIZE_POINTS:
+            raise BadInput(f"There are more than {MAX_SIZE_POINTS} points between from and to.")
+        if self._sizes is None:
+            return ()
+        return await self._sizes.history(ref, start, end, interval, deadline)
 
     async def items(self, ref: Ref, kind: ItemKind | None, paging: Paging) -> Connection[Item]:
         """List the items of a segment. Raises its provider's error."""

@@ -23,6 +23,7 @@ from gateway.store.ownership import Hold, take_over
 from gateway.store.presence import FilePresence, Presence, SessionPresence
 from gateway.store.queries import StoreQueries
 from gateway.store.settling import Settling
+from gateway.store.sizes import SegmentSizes
 from gateway.store.webhooks import WebhookInbox
 from gateway.store.write_intents import WriteIntents
 
@@ -53,6 +54,7 @@ class Store:
         self.owners = Owners(database, clock, presence)
         self.changes = ChangeLog(database, clock, self._settling)
         self.webhooks = WebhookInbox(database, clock, self.changes)
+        self.sizes = SegmentSizes(database, clock)
         new_claim = self.owners.new_claim
         self.tags = WriteIntents(database, clock, self._settling, self.changes, new_claim)
         self.notifications = Notifications(database)
@@ -116,6 +118,7 @@ class Store:
             task.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)
         await self._health.close()
+        await self.sizes.close()
         await self._settling.close()
         await self._presence.close()
         await self._database.close()

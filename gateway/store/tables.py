@@ -273,3 +273,16 @@ WEBHOOK_STATUS = Table(
     Column("refusals", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
+
+# One row for each hour and segment: the newest total that was read; see gateway.store.sizes.
+SEGMENT_SIZES = Table(
+    "segment_sizes",
+    METADATA,
+    Column("provider", Name, primary_key=True),
+    Column("segment", Name, primary_key=True),
+    # Its start, in UTC.
+    Column("hour", Moment, primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False),
+    Column("is_exact", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -232,6 +232,7 @@ COSTS: Mapping[str, Rule] = {
     "Query.changes": _changes,
     "Provider.capabilities": lambda *_: FieldCost(size=20),
     "Provider.segments": _segments_of_one,
+    "Segment.sizeHistory": lambda *_: FieldCost(size=100),
     "Segment.customers": _member_customers,
     "SegmentsComparison.sets": lambda *_: FieldCost(size=MAX_COMPARED_SEGMENTS),
     "SegmentsComparison.regions": lambda *_: FieldCost(size=2**MAX_COMPARED_SEGMENTS - 1),

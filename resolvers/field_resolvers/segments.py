@@ -1,6 +1,7 @@
 """Fields of segments and their items, and helpers for other types."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -10,15 +11,17 @@ from gateway import context
 from gateway.context import Provider
 from gateway.domain import entities, queries
 from gateway.domain.pages import DEFAULT_PAGE_SIZE
+from gateway.domain.sizes import SizeInterval, SizePoint
 from gateway.domain.texts import Texts, best_texts
-from gateway.errors import GatewayError, Malformed
+from gateway.errors import BadInput, GatewayError, Malformed
 from resolvers.field_permissions import Permission
-from resolvers.inputs.filters import SegmentsWhere, segment_filter
+from resolvers.inputs.filters import SegmentsWhere, given, segment_filter
 from resolvers.inputs.paging import After, First, paging
 from resolvers.lookahead import FieldInfo
 from resolvers.value_types import (
     Count,
     CountPrecision,
+    DateTime,
     ItemType,
     Localized,
     Range,
@@ -180,6 +183,43 @@ async def member_count(segment: entities.Segment, info: FieldInfo) -> Count:
     count = await info.context.reads.member_count(segment.ref)
     precision = CountPrecision.EXACT if count.is_exact else CountPrecision.AT_LEAST
     return Count(count=count.number, precision=precision)
+
+
+async def size_history(
+    segment: entities.Segment,
+    info: FieldInfo,
+    start: Annotated[
+        DateTime | None,
+        strawberry.argument(
+            name="from", description="The start; default: 48 hours or 90 days before `to`."
+        ),
+    ] = strawberry.UNSET,
+    to: Annotated[
+        DateTime | None, strawberry.argument(description="The end; default: now.")
+    ] = strawberry.UNSET,
+    interval: Annotated[
+        SizeInterval | None, strawberry.argument(description="What one point stands for.")
+    ] = SizeInterval.DAY,
+) -> Sequence[SizePoint]:
+    """Return the recorded sizes of a segment."""
+    chosen = interval or SizeInterval.DAY
+    end: datetime = given(to) or info.context.now
+    periods = 48 if chosen is SizeInterval.HOUR else 90
+    try:
+        begin: datetime = given(start) or end - periods * chosen.length
+    except OverflowError:
+        raise BadInput("to is too early.") from None
+    scope = info.context.scope
+    return await info.context.reads.size_history(segment.ref, begin, end, chosen, scope.deadline)
+
+
+def precision(point: SizePoint) -> CountPrecision:
+    """Return the precision of a recorded size."""
+    return CountPrecision.EXACT if point.is_exact else CountPrecision.AT_LEAST
+
+
+def watched_only(_: SizePoint) -> None:
+    """Return None: who entered or left is known of watched segments alone."""
 
 
 async def items(

@@ -32,6 +32,8 @@ from resolvers.field_resolvers.customers import (
     primary_segment,
     unlinked,
 )
+from resolvers.types.provider_limits import ProviderLimit
+from resolvers.types.sizes import SIZE_HISTORY, SegmentSizePoint
 from resolvers.value_types import (
     AssignmentKind,
     AssignmentState,
@@ -150,22 +152,6 @@ class Connection(View, Generic[T]):
     )
 
 
-@strawberry.type(description="A limit that a provider documents.")
-class ProviderLimit(View):
-    """See the description."""
-
-    requirement = SEGMENTS
-
-    value: strawberry.Private[providers.LimitOf]
-
-    name: str = attribute("name", "For example `STATIC_SEGMENT_CUSTOMERS`.")
-    maximum: int | None = attribute("maximum", "The maximum.")
-    current: int | None = read(
-        providers.limit_used,
-        "Current usage. Costs a call to the provider; null if the provider does not report it.",
-    )
-
-
 @strawberry.type(description="One configured account of one kind of provider.")
 class Provider(Node):
     """See the description."""
@@ -273,6 +259,9 @@ class Segment(Node):
         "The number of members; costs a call to the provider. Null if it cannot count them, or "
         "(with an error) if it fails.",
         requirement=ASSIGNMENTS,
+    )
+    size_history: list[SegmentSizePoint] | None = read(
+        field_resolvers.size_history, SIZE_HISTORY, requirement=ASSIGNMENTS
     )
     items: Connection["SegmentItem"] | None = read(
         field_resolvers.items,

@@ -34,7 +34,7 @@ ROWS = (
     ),
     (SEGMENTS, NOT_OWN, "Segment", "emitsMembershipEvents rule attributes items"),
     (f"{SEGMENTS} {RAW}", NOT_OWN, "Segment", "raw"),
-    (ASSIGNMENTS, NOT_OWN, "Segment", "assignments customersCount"),
+    (ASSIGNMENTS, NOT_OWN, "Segment", "assignments customersCount sizeHistory"),
     (f"{ASSIGNMENTS} {CUSTOMERS}", NOT_OWN, "Segment", "customers"),
     (SEGMENTS, NOT_OWN, "SegmentItem", "externalId type code name names createdAt updatedAt"),
     # Customers.
@@ -56,6 +56,7 @@ ROWS = (
     (ASSIGNMENTS, NOT_OWN, "SegmentMembership", "customerId segmentId isMember origin"),
     (f"{ASSIGNMENTS} {CUSTOMERS}", NOT_OWN, "SegmentMembership", "customer"),
     (f"{ASSIGNMENTS} {SEGMENTS}", NOT_OWN, "SegmentMembership", "segment"),
+    (ASSIGNMENTS, NOT_OWN, "SegmentSizePoint", "at count precision entered left"),
     # Comparisons.
     (f"{ASSIGNMENTS} {CUSTOMERS}", NOT_OWN, "Query", "segmentsCompare"),
     (f"{ASSIGNMENTS} {CUSTOMERS}", NOT_OWN, "SegmentsComparison", "sets regions total asOf"),

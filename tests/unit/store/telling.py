@@ -15,10 +15,11 @@ LOG_TABLES = (
     "change_log_head",
     "known_members",
     "known_segments",
+    "segment_sizes",
     "webhooks",
     "webhook_status",
 )
-"""What steps 0005 and 0006 make."""
+"""What steps 0005 to 0007 make."""
 CONFIRMED = AssignmentState.CONFIRMED
 PENDING = AssignmentState.PENDING
 UNCONFIRMED = AssignmentState.UNCONFIRMED
