@@ -29,6 +29,7 @@ from gateway.reads.service import ReadService
 from gateway.reads.source_rows import Source
 from gateway.request_scope import Scope
 from gateway.store.change_log import ChangePage
+from gateway.store.errors import StoreFailed
 from gateway.store.store import Store
 from gateway.upstream.provider import Provider
 from gateway.writes import receipts
@@ -171,7 +172,7 @@ class RequestContext:
     def changes(self) -> ChangeReader:
         """The change log, as far as it may be seen: see `visibility`."""
         if self._store is None:
-            raise GatewayError("This gateway was opened without its store.")
+            raise StoreFailed(cause="this gateway was opened without its store")
         return ChangeReader(self._store.changes, self._feed, self.scope)
 
     async def webhooks(self, provider: Provider) -> WebhookReport:
@@ -183,7 +184,7 @@ class RequestContext:
     def _webhook_reports(self) -> DataLoader[str, WebhookReport]:
         store = self._store
         if store is None:
-            raise GatewayError("This gateway was opened without its store.")
+            raise StoreFailed(cause="this gateway was opened without its store")
 
         async def reports(keys: list[str]) -> list[WebhookReport]:
             deadline = self.scope.deadline
@@ -228,7 +229,7 @@ class RequestContext:
     def writes(self) -> WriteService:
         """All writes."""
         if self._store is None:
-            raise GatewayError("This gateway was opened without its store.")
+            raise StoreFailed(cause="this gateway was opened without its store")
         dispatcher = WriteDispatcher(self.providers, self.loaders, self.scope, self._store.changes)
         return WriteService(self.providers, dispatcher, self._store, self.scope.deadline)
 
