@@ -1,7 +1,7 @@
 import { explorerPlugin } from '@graphiql/plugin-explorer';
-import type { StorageAPI } from '@graphiql/toolkit';
+import type { Fetcher, StorageAPI } from '@graphiql/toolkit';
 import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
-import { useEffect, useMemo, useState } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import { asTab, type Example } from './examples';
 import { examplesPlugin } from './ExamplesPanel';
 import { authorizationIn, fetcherFor } from './signIn';
@@ -24,7 +24,15 @@ export function App({ examples, storage, initialHeaders }: Props) {
   const [headers, setHeaders] = useState(initialHeaders ?? '');
   const own = useSettled(authorizationIn(headers));
   // GraphiQL loads the schema again whenever it gets another fetcher.
-  const fetcher = useMemo(() => fetcherFor(credential, setIsKnown), [credential, own]);
+  const latest = useRef<Fetcher>(null);
+  const fetcher = useMemo(() => {
+    // A late response to earlier credentials says nothing about the current ones.
+    const made: Fetcher = fetcherFor(credential, (known) => {
+      if (latest.current === made) setIsKnown(known);
+    });
+    return made;
+  }, [credential, own]);
+  latest.current = fetcher;
   const plugins = useMemo(
     () => [examplesPlugin(examples), explorerPlugin({ showAttribution: false }), HISTORY_PLUGIN],
     [examples],
