@@ -14,6 +14,7 @@ from gateway.http.server.repeated_heads import RawResponse
 from tests.resilience.clockwork import now, run
 from tests.security.served import post, settings_of
 from tests.security.test_http_answers import Wire
+from tests.switches import needs
 
 DONE = RawResponse(200, b"content-length: 2\r\n", b"ok")
 KEPT_S = 4
@@ -41,6 +42,7 @@ async def _later(wait_s: int) -> RawResponse:
     return DONE
 
 
+@needs("direct_answers")
 @pytest.mark.parametrize(
     ("sent", "answers", "ends"),
     [
@@ -55,7 +57,7 @@ async def _later(wait_s: int) -> RawResponse:
     ],
 )
 def test_when_a_connection_ends(sent: dict[int, bytes], answers: int, ends: int) -> None:
-    """So long after its newest answer; an empty line has to become a request sooner."""
+    """It is closed `keep_alive_s` after its last response, and sooner after an empty line."""
 
     async def main() -> None:
         settings = settings_of(limits={"header_timeout_s": 2})
