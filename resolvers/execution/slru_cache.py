@@ -55,8 +55,8 @@ class SegmentedLruCache(Generic[T]):
         del self._probationary[text]
         self._protected[text] = value
         while _is_over([self._protected], PROTECTED_SHARE):
-            oldest, value = self._protected.popitem(last=False)
-            self._probationary[oldest] = value
+            oldest, demoted = self._protected.popitem(last=False)
+            self._probationary[oldest] = demoted
         return value
 
     def put(self, text: str, value: T) -> None:
