@@ -92,7 +92,7 @@ class InstaleapCallback:
             response = _error(503, "UNAVAILABLE", str(error))
             response.headers["x-request-id"] = request_id
             return response
-        except Exception:
+        except Exception:  # a bug: logged whole, and answered in our own words
             log.exception("instaleap_callback_failed")
             return _error(500, "INTERNAL", "Internal error.")
         return _json(200, {"segments": [tag._asdict() for tag in tags]})

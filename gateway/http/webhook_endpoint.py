@@ -72,7 +72,7 @@ class WebhookEndpoint:
         except StoreFailed as error:
             report(error, new_request_id())
             return _error(503, str(error))
-        except Exception:
+        except Exception:  # a bug: logged whole, and the sender tries again
             log.exception("webhook_failed")
             return _error(500, "Internal error.")
 

@@ -193,7 +193,7 @@ class IdempotencyKeys:
         mine = and_(KEYS.c.key == key, KEYS.c.claim == claim)
         try:
             answer = await run()
-        except Exception:
+        except Exception:  # whatever it was: the key is free for another try
             await self._settle(claim, delete(KEYS).where(mine), deadline)
             raise
         store = update(KEYS).where(mine, KEYS.c.answer.is_(None)).values(answer=answer, plan=None)

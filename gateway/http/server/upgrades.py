@@ -41,7 +41,7 @@ class UpgradingHttp(HttpToolsProtocol):
 
     def start_websocket(self, rest: bytes) -> None:
         """Hand the connection over to the WebSocket protocol, with the bytes after the head."""
-        raise NotImplementedError
+        raise NotImplementedError  # BoundedHttpProtocol has it
 
     def _is_handshake(self) -> bool:
         """Return whether the head is a WebSocket handshake: a GET without body (RFC 6455, 4.1)."""
