@@ -103,12 +103,12 @@ class StoreHealth:
             return await self._row(connection)
 
     async def _begin(self) -> tuple[str, str]:
-        async with self._database.writing() as connection:
+        async with self._database.writing(is_check=True) as connection:
             return await self._row(connection)
 
     async def _write(self) -> tuple[str, str]:
         """Write a row: nothing else shows that a disk is full or read-only."""
-        async with self._database.writing() as connection:
+        async with self._database.writing(is_check=True) as connection:
             await connection.execute(_WRITE)
             return await self._row(connection)
 
