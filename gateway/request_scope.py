@@ -2,20 +2,42 @@
 
 import asyncio
 import math
+import time
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import msgspec
+
 from gateway.auth.permissions import Caller, unrestricted_caller
+from gateway.errors import ProviderError
+
+NETWORK, SHARED, CACHED, STALE = "NETWORK", "SHARED", "CACHED", "STALE"
+"""Where the reply of a read came from: a call, another request's call, or the response cache."""
 
 
-class CallAttempt(NamedTuple):
-    """One attempt of an upstream call: for `X-Show-Calls`, and for tests that count calls."""
+class CallRecord(msgspec.Struct, gc=False):
+    """One attempt of an upstream call; or a read that needed none, if the request lists those.
+
+    It is made once, for `X-Show-Calls`, metrics and traces. Times are in seconds, on the clock of
+    `time.perf_counter`.
+    """
 
     provider: str
     operation: str
     status: int | None
     """None if there was no reply."""
-    duration_ms: float
+    started: float
+    duration_s: float
+    source: str = NETWORK
+    attempt: int = 1
+    """Counts the attempts of one call, from 1."""
+    keys: int | None = None
+    """How many objects it reads or writes by their keys; None: it lists, or has no keys."""
+    waited_s: float = 0.0
+    """How long it waited before this attempt: for a free slot, or for a sign-in."""
+    error: type[ProviderError] | None = None
+    reason: str | None = None
+    """The `NetworkFailure`, if no reply arrived."""
 
 
 class WriteCounts(NamedTuple):
@@ -48,7 +70,11 @@ class Scope:
     caller: Caller = UNRESTRICTED
     is_background: bool = False
     """No client is waiting: these calls yield first when a provider's rate limit runs low."""
-    calls: list[CallAttempt] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)
+    """In seconds, on the clock of `time.perf_counter`."""
+    lists_reads: bool = False
+    """Whether `calls` also has the reads that needed no call."""
+    calls: list[CallRecord] = field(default_factory=list)
     calls_by_provider: dict[str, int] = field(default_factory=dict)
     """Calls that were needed so far, by provider; cached replies are not counted."""
     writes: "WriteCounts | None" = None

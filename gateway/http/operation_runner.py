@@ -25,6 +25,7 @@ from gateway.errors import GatewayError, LimitExceeded, Unauthenticated
 from gateway.http.disconnect import ShieldedWrites, watch_disconnect
 from gateway.http.graphql_over_http import GraphQLRequest, Headers, RequestError, new_request_id
 from gateway.http.persisted_documents import PersistedDocuments
+from gateway.http.shown_calls import shown_calls
 from gateway.store.store import Store
 
 SHOW_CALLS = b"x-show-calls"
@@ -76,6 +77,9 @@ class OperationExecutor(Protocol):
 
         Raises `Forbidden` and `LimitExceeded`.
         """
+
+    def code_of(self, error: type[GatewayError]) -> str:
+        """Return the code of a class of errors."""
 
     def ended(self, error: GatewayError, cursor: str) -> Mapping[str, Any]:
         """Return the error that ends a subscription, for a client that resumes at `cursor`."""
@@ -158,13 +162,13 @@ class OperationRunner:
             raise RequestError(405, "GET is for queries; send a mutation by POST.", headers=allow)
         context = self.context(caller, options)
         scope = context.scope
+        scope.lists_reads = options.shows_calls and _may_see_calls(caller)
         result = self.operations.begin(document, request.variables, name, context)
-        shows_calls = options.shows_calls and _may_see_calls(caller)
         if not iscoroutine(result):
-            return _response(result, scope, is_query=is_query, shows_calls=shows_calls)
+            return self._response(result, scope, is_query=is_query)
         if is_query:
-            return _read(result, receive, scope, shows_calls=shows_calls)
-        return self._write(result, scope, shows_calls=shows_calls)
+            return self._read(result, receive, scope)
+        return self._write(result, scope)
 
     def document(self, request: GraphQLRequest, caller: Caller) -> Any:
         """Return the document of a request. Raises `RequestError`."""
@@ -203,54 +207,38 @@ class OperationRunner:
         response = self.begin(request, caller, options)
         return response if isinstance(response, GraphQLResponse) else await response
 
-    async def _write(
-        self, running: Coroutine[Any, Any, Any], scope: Scope, *, shows_calls: bool
+    async def _read(
+        self, running: Coroutine[Any, Any, Any], receive: Receive | None, scope: Scope
     ) -> GraphQLResponse:
+        try:
+            if receive is None:
+                result = await running
+            else:
+                async with watch_disconnect(receive, scope):
+                    result = await running
+        finally:
+            scope.close()
+        return self._response(result, scope, is_query=True)
+
+    async def _write(self, running: Coroutine[Any, Any, Any], scope: Scope) -> GraphQLResponse:
         result = await self._writes.run(running, scope)
-        return _response(result, scope, is_query=False, shows_calls=shows_calls)
+        return self._response(result, scope, is_query=False)
+
+    def _response(self, result: Any, scope: Scope, *, is_query: bool) -> GraphQLResponse:
+        body = result.body
+        is_cacheable = is_query and "errors" not in body
+        if scope.lists_reads:
+            calls = shown_calls(scope, self.operations.code_of)
+            body = {**body, "extensions": {**body.get("extensions", {}), "upstreamCalls": calls}}
+        return GraphQLResponse(body, scope, result.is_request_error, is_cacheable)
 
     async def close(self) -> None:
         """Wait for writes whose clients have disconnected."""
         await self._writes.close()
 
 
-async def _read(
-    running: Coroutine[Any, Any, Any], receive: Receive | None, scope: Scope, *, shows_calls: bool
-) -> GraphQLResponse:
-    try:
-        if receive is None:
-            result = await running
-        else:
-            async with watch_disconnect(receive, scope):
-                result = await running
-    finally:
-        scope.close()
-    return _response(result, scope, is_query=True, shows_calls=shows_calls)
-
-
-def _response(result: Any, scope: Scope, *, is_query: bool, shows_calls: bool) -> GraphQLResponse:
-    body = result.body
-    is_cacheable = is_query and "errors" not in body
-    if shows_calls:
-        extensions = {**body.get("extensions", {}), "upstreamCalls": _calls(scope)}
-        body = {**body, "extensions": extensions}
-    return GraphQLResponse(body, scope, result.is_request_error, is_cacheable)
-
-
 def _may_see_calls(caller: Caller) -> bool:
     return any(permission is not Permission.OWN_READ for permission in caller.grants)
-
-
-def _calls(scope: Scope) -> list[dict[str, Any]]:
-    return [
-        {
-            "provider": call.provider,
-            "operation": call.operation,
-            "status": call.status,
-            "durationMs": round(call.duration_ms, 1),
-        }
-        for call in scope.calls
-    ]
 
 
 def request_error(error: Exception) -> RequestError:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -16,7 +16,7 @@ from gateway.network_failures import NetworkFailure, Progress
 from gateway.providers.base.adapter import Adapter, ReportsRateLimit, SignsIn
 from gateway.providers.base.exchange import Exchange, Reply, Token
 from gateway.providers.base.settings import SANDBOX, AccountSettings
-from gateway.request_scope import CallAttempt, Scope
+from gateway.request_scope import CallRecord, Scope
 from gateway.upstream.failures import TRANSPORT_ERRORS, provider_error
 from gateway.upstream.health import Health
 from gateway.upstream.http.client import http_client
@@ -30,6 +30,14 @@ from gateway.upstream.response_cache import CachedReply
 from gateway.upstream.token_session import TokenSession
 
 T = TypeVar("T")
+
+ObserveCall = Callable[[CallRecord], object]
+"""Called with the record of each attempt, when it has ended."""
+
+
+def unobserved(_: CallRecord) -> None:
+    """Do nothing: nobody observes the calls."""
+
 
 SANDBOX_URL = "http://sandbox.invalid"  # never resolved: the sandbox runs in this process
 
@@ -54,6 +62,10 @@ class OutgoingCall(Generic[T]):
     was_sent: bool = False
     """The provider may have acted on it."""
     progress: Progress = field(default_factory=Progress)
+    attempts: int = 0
+    """How many were started."""
+    waits_since: float = field(default_factory=time.perf_counter)
+    """When the wait for the next attempt began."""
 
 
 class CallSender:
@@ -65,8 +77,10 @@ class CallSender:
         adapter: Adapter,
         transport: httpx.AsyncBaseTransport,
         redact: Redaction,
+        observe: ObserveCall = unobserved,
     ) -> None:
         """Send over this transport. New tokens are added to `redact`."""
+        self._observe = observe
         self.key = settings.key
         self.health = Health()
         self.guard = UpstreamGuard(settings)
@@ -120,6 +134,7 @@ class CallSender:
                             raise
                     retries += 1
                     await asyncio.sleep(wait_s)
+                    call.waits_since = time.perf_counter()
         except TimeoutError as error:
             reason, was_sent = self._timeout_reason(call), call.was_sent
             raise TimedOut(
@@ -170,6 +185,7 @@ class CallSender:
         status: int | None = None
         failure: ProviderError | None = None
         call.was_sent = True
+        call.attempts += 1
         call.progress.is_connecting = False
         try:
             reply = await self._exchange(exchange, headers, call.progress)
@@ -189,13 +205,27 @@ class CallSender:
             if call.progress.is_connecting:
                 call.was_sent = was_sent
             if is_over(call.deadline, _now()):
-                failure = TimedOut(self.key, exchange.operation)
+                failure = TimedOut(self.key, exchange.operation, reason=call.progress.timeout)
             raise
         finally:
-            took_ms = (time.perf_counter() - started) * 1000
+            ended = time.perf_counter()
             if status is not None or failure is not None:
-                self.health.note(took_ms, failure)
-            call.scope.calls.append(CallAttempt(self.key, exchange.operation, status, took_ms))
+                self.health.note((ended - started) * 1000, failure)
+            record = CallRecord(
+                self.key,
+                exchange.operation,
+                status,
+                started,
+                ended - started,
+                attempt=call.attempts,
+                keys=exchange.keys,
+                waited_s=started - call.waits_since,
+                error=None if failure is None else type(failure),
+                reason=None if failure is None else failure.reason,
+            )
+            call.waits_since = ended
+            call.scope.calls.append(record)
+            self._observe(record)
 
     async def _exchange(
         self, exchange: Exchange[T], headers: Mapping[str, str], progress: Progress

@@ -4,8 +4,10 @@ Every call goes through `CallSender`: deadline, retries, guard, sign-in.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeAlias, TypeVar
@@ -23,8 +25,8 @@ from gateway.errors import (
 from gateway.providers.base.adapter import Adapter
 from gateway.providers.base.exchange import Exchange
 from gateway.providers.base.settings import AccountSettings
-from gateway.request_scope import Scope
-from gateway.upstream.call_sender import CallSender, OutgoingCall
+from gateway.request_scope import CACHED, SHARED, STALE, CallRecord, Scope
+from gateway.upstream.call_sender import CallSender, ObserveCall, OutgoingCall, unobserved
 from gateway.upstream.failures import FailureReporter
 from gateway.upstream.redaction import Redaction
 from gateway.upstream.reply_reader import read_reply
@@ -43,6 +45,16 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
+@dataclass(slots=True)
+class ReadCounts:
+    """How many reads were served from where, since the start."""
+
+    network: int = 0
+    shared: int = 0
+    cached: int = 0
+    stale: int = 0
+
+
 class UpstreamClient:
     """One provider's account over HTTP. All times are on the event loop's clock."""
 
@@ -52,14 +64,16 @@ class UpstreamClient:
         adapter: Adapter,
         transport: httpx.AsyncBaseTransport,
         cache_ttl_s: float = 0,
+        observe: ObserveCall = unobserved,
     ) -> None:
         """Take over the transport; `close` closes it.
 
-        The account's own `cache_ttl_s` overrides the argument.
+        The account's own `cache_ttl_s` overrides the argument. `observe` is called with the
+        record of each attempt.
         """
         self.key = settings.key
         redact = Redaction(settings, adapter.secret_headers)
-        self._sender = CallSender(settings, adapter, transport, redact)
+        self._sender = CallSender(settings, adapter, transport, redact, observe)
         self.health = self._sender.health
         self.guard = self._sender.guard
         self._report = FailureReporter(self.guard, redact)
@@ -72,6 +86,7 @@ class UpstreamClient:
         self._cache = ResponseCache(cache_ttl_s, settings.stale_if_error_s)
         self._in_flight = SingleFlight()
         self._invalidations = 0
+        self.reads = ReadCounts()
 
     def __repr__(self) -> str:
         """Show the account's key only."""
@@ -151,7 +166,13 @@ class UpstreamClient:
                 self.guard.join(exchange.operation, _now())
         except (TooManyCalls, Unavailable) as error:
             return error
-        return in_flight or self._in_flight.start(key, self._fetch(exchange, scope))
+        if in_flight is None:
+            self.reads.network += 1
+            return self._in_flight.start(key, self._fetch(exchange, scope))
+        self.reads.shared += 1
+        if scope.lists_reads:
+            self._list_shared(exchange, scope, in_flight.task)
+        return in_flight
 
     async def _fetch(self, exchange: Exchange[T], scope: Scope) -> CachedReply[T]:
         """Make a call that others may join, and cache its reply."""
@@ -182,6 +203,8 @@ class UpstreamClient:
     ) -> T:
         """Return the read value; when the call failed, a stale one or raise its error."""
         if isinstance(started, CachedReply):
+            self.reads.cached += 1
+            self._list(exchange, scope, started, CACHED)
             scope.note_freshness(self._cache.ttl_s - (_now() - started.at))
             return started.aged(exchange, Origin.CACHED, self._read_reply)
         try:
@@ -197,8 +220,41 @@ class UpstreamClient:
             stale_reply = self._cache.stale(exchange.call.identity, _now())
             if stale_reply is None or not isinstance(error, STALE_IF_ERRORS):
                 raise error.copy() from error
+            self.reads.stale += 1
+            self._list(exchange, scope, stale_reply, STALE)
             value: T = stale_reply.aged(exchange, Origin.STALE, self._read_reply)
             return value
+
+    def _list(
+        self, exchange: Exchange[T], scope: Scope, reply: CachedReply[T], source: str
+    ) -> None:
+        """List a read from the cache, if the request lists those."""
+        if scope.lists_reads:
+            status, now = reply.reply.status, time.perf_counter()
+            operation, keys = exchange.operation, exchange.keys
+            scope.calls.append(CallRecord(self.key, operation, status, now, 0, source, keys=keys))
+
+    def _list_shared(
+        self, exchange: Exchange[T], scope: Scope, task: "asyncio.Task[CachedReply[T]]"
+    ) -> None:
+        """List a read that joins a call in flight; its record is complete when the call ends."""
+        started, operation = time.perf_counter(), exchange.operation
+        record = CallRecord(self.key, operation, None, started, 0, SHARED, keys=exchange.keys)
+        scope.calls.append(record)
+
+        def complete(ended: "asyncio.Task[CachedReply[T]]") -> None:
+            record.duration_s = time.perf_counter() - started
+            error = None if ended.cancelled() else ended.exception()
+            if isinstance(error, ProviderError):
+                record.status, record.error, record.reason = (
+                    error.status,
+                    type(error),
+                    error.reason,
+                )
+            elif error is None and not ended.cancelled():
+                record.status = ended.result().reply.status
+
+        task.add_done_callback(complete)
 
     def _unfinished(self, exchange: Exchange[T], patience_s: float | None) -> ProviderError:
         """Return the error for a call that did not end while this request waited."""

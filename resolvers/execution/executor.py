@@ -185,6 +185,10 @@ class Executor:
         root = source.view(event)
         return await self._on_graphql_core(document, variables, name, context, cost, root)
 
+    def code_of(self, error: type[GatewayError]) -> str:
+        """Return the code of a class of errors."""
+        return error_codes.CODES[error]
+
     def ended(self, error: GatewayError, cursor: str) -> Mapping[str, Any]:
         """Return the error that ends a subscription, for a client that resumes at `cursor`."""
         return {

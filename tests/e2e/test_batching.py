@@ -227,20 +227,3 @@ async def test_customer_by_its_second_key(front: Front) -> None:
 
     assert shown["customer"]["assignments"] == {"totalCount": 4}
     assert front.counts == {"voucherify": 2}
-
-
-async def test_calls_of_an_answer(front: Front) -> None:
-    """With `X-Show-Calls: 1` the answer lists its calls, those that failed too."""
-    query = "query($id: ID!) { segment(id: $id) { name items { totalCount } } }"
-    given = {"id": segment_id("emporix", "golden")}
-
-    answer = await front.ask(query, given, x_show_calls="1")
-    silent = await front.ask(query, given)
-
-    calls = answer.pop("extensions")["upstreamCalls"]
-    assert [(c["provider"], c["operation"], c["status"]) for c in calls] == [
-        ("emporix", "segments.get", 200),
-        ("emporix", "items.list", 200),
-    ]
-    assert all(call["durationMs"] > 0 for call in calls)
-    assert answer == silent

@@ -189,7 +189,8 @@ async def told(front: Front, caller: str, probe: Probe) -> tuple[Any, ...]:
         key=lambda call: (call["provider"], call["operation"])
     )
     for each in extensions.get("upstreamCalls", ()):
-        del each["durationMs"]
+        for timing in ("startMs", "durationMs", "waitedMs"):
+            del each[timing]
     extensions.get("cost", {}).pop("remaining", None)
     for each in body.get("errors", ()):
         each["extensions"].pop("requestId", None)

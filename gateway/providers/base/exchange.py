@@ -72,6 +72,8 @@ class Exchange(msgspec.Struct, Generic[T_co], frozen=True):
     call: Call
     read: Callable[[Reply], T_co]
     is_idempotent: bool = True
+    keys: int | None = None
+    """How many objects it reads or writes by their keys; None: it lists, or has no keys."""
 
 
 ReadPlan: TypeAlias = Exchange[T_co] | Recall[T_co]

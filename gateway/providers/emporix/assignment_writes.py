@@ -106,7 +106,8 @@ class AssignmentWrites:
     ) -> Exchange[Sequence[RowResult]]:
         # The rows of these replies have no ids.
         bulk = BulkWrite(self._account.key, operation, [None] * len(rows), outcomes, ASSIGNING)
-        return Exchange(operation, json_call(method, paths.many(path), rows), bulk.read)
+        call = json_call(method, paths.many(path), rows)
+        return Exchange(operation, call, bulk.read, keys=len(rows))
 
 
 def _keys_of(assignee: Assignee) -> Mapping[str, str]:

@@ -149,7 +149,7 @@ class SegmentWrites:
         bulk = BulkWrite(self._account.key, "segments.bulk_delete", keys, GONE, reasons)
         path = paths.many(self._segments_path)
         call = json_call("DELETE", path, keys, query=_forced(force=force))
-        return Exchange(bulk.operation, call, bulk.read)
+        return Exchange(bulk.operation, call, bulk.read, keys=len(keys))
 
     def _of_drafts(
         self, method: str, drafts: Sequence[SegmentDraft], bulk: BulkWrite, *, is_idempotent: bool
@@ -157,7 +157,9 @@ class SegmentWrites:
         rows = [document.drafted(self._account, draft) for draft in drafts]
         path = paths.many(self._segments_path)
         call = json_call(method, path, rows, headers=IN_ALL_LANGUAGES)
-        return Exchange(bulk.operation, call, bulk.read, is_idempotent=is_idempotent)
+        return Exchange(
+            bulk.operation, call, bulk.read, is_idempotent=is_idempotent, keys=len(rows)
+        )
 
 
 def _forced(*, force: bool) -> tuple[tuple[str, str], ...]:

@@ -221,7 +221,8 @@ class Voucherify(VoucherifyWebhooks):
             (segment,) = segments_of(self.key, (model,), (document(reply.body),))
             return {key: segment}
 
-        return Exchange(operation, Call("GET", f"/v1/segments/{path_part(key)}"), read)
+        call = Call("GET", f"/v1/segments/{path_part(key)}")
+        return Exchange(operation, call, read, keys=1)
 
     def _listed(self, keys: Sequence[str]) -> Exchange[Mapping[str, Segment]]:
         operation = "segments.of_ids"
@@ -234,7 +235,7 @@ class Voucherify(VoucherifyWebhooks):
 
         ids = tuple(("ids", key) for key in keys)
         query = (("limit", str(LARGEST_PAGE)), NEWEST_FIRST, *ids)
-        return Exchange(operation, Call("GET", "/v1/segments", query), read)
+        return Exchange(operation, Call("GET", "/v1/segments", query), read, keys=len(keys))
 
     def _whole(self, operation: str, reply: Reply, form: type[SegmentList[M]]) -> Sequence[M]:
         """Return the rows of a list that must be complete."""
@@ -253,7 +254,8 @@ class Voucherify(VoucherifyWebhooks):
             (customer,) = customers_of(self.key, (model,), (document(reply.body),))
             return {key: customer}
 
-        return Exchange(operation, Call("GET", f"/v1/customers/{path_part(key)}"), read)
+        call = Call("GET", f"/v1/customers/{path_part(key)}")
+        return Exchange(operation, call, read, keys=1)
 
 
 class VoucherifyWithOAuth(Voucherify):
