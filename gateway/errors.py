@@ -55,8 +55,9 @@ class LimitExceeded(GatewayError):
 class CursorExpired(GatewayError):
     """The entry of a cursor is no longer in the change log: the client reads its list again."""
 
-    def __init__(self) -> None:
-        """Say how to continue."""
+    def __init__(self, cursor: str | None = None) -> None:
+        """Say how to continue; `cursor` is where the log stands, if a subscription ends."""
+        self.cursor = cursor
         super().__init__(
             "The change log no longer has the entry of this cursor; read your list again, and "
             "follow from a new changesCursor."

@@ -128,8 +128,8 @@ def extensions(error: errors.GatewayError, request_id: str) -> dict[str, Any]:
     result: dict[str, Any] = {"code": code(error)}
     if isinstance(error, errors.LimitExceeded) and error.retry_after_s is not None:
         result["retryAfterMs"] = retry_after_ms(error)
-    if isinstance(error, errors.Lagged | errors.ShuttingDown):
-        result["cursor"] = error.cursor
+    if isinstance(error, errors.Lagged | errors.ShuttingDown | errors.CursorExpired):
+        result |= {} if error.cursor is None else {"cursor": error.cursor}
     if isinstance(error, errors.Unsupported):
         result["provider"] = error.provider
     if isinstance(error, errors.ProviderError):

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from gateway.changes.feed import ChangeFeed
 from gateway.changes.health import HealthWatch, ProviderState
 from gateway.domain.change_log import Change, ChangeFilter, Cursor, Entry, Visibility
+from gateway.errors import CursorExpired
 from gateway.store.change_log import ChangeLog
 from gateway.store.errors import StoreFailed
 from gateway.upstream.provider import Provider
@@ -97,7 +98,11 @@ class ChangeStream:
         """Read on, from memory or from the log. Raises `CursorExpired` and `StoreFailed`."""
         entries = self._feed.since(self._position)
         if entries is None:
-            page = await self._log.read(self._position, self._wanted, self.visible, AHEAD)
+            try:
+                page = await self._log.read(self._position, self._wanted, self.visible, AHEAD)
+            except CursorExpired as error:
+                # Where the client can go on, after it has read its list again.
+                raise CursorExpired((await self._log.position()).text) from error
             # This process drops its caches first: nested fields must not show older values.
             await self._feed.reach(page.end)
             self._ahead.extend(page.changes)

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.permissions import VerifiedCaller
 from gateway.context import EventSource
-from gateway.errors import GatewayError, LimitExceeded, ShuttingDown
+from gateway.errors import CursorExpired, GatewayError, LimitExceeded, ShuttingDown
 from gateway.http.graphql_over_http import GraphQLRequest, graphql_error
 from gateway.http.operation_runner import (
     GraphQLResponse,
@@ -230,7 +230,8 @@ class Subscription:
     def error(self, error: Exception) -> Mapping[str, Any]:
         """Return the error that ends it for the client, with the cursor to resume from."""
         if isinstance(error, GatewayError):
-            return self._runner.operations.ended(error, self.cursor)
+            expired = error.cursor if isinstance(error, CursorExpired) else None
+            return self._runner.operations.ended(error, expired or self.cursor)
         shown = graphql_error(request_error(error))
         return {**shown, "extensions": {**shown["extensions"], "cursor": self.cursor}}
 

@@ -144,8 +144,9 @@ async def test_an_expired_cursor(tmp_path: Path) -> None:
         foreign = await gateway.cursor()
     async with shop(tmp_path) as gateway, gateway.socket() as socket:
         await socket.say(changed("1", foreign))
-        assert await ended(socket) == ("1", "CURSOR_EXPIRED", None)
-        await socket.say(changed("1", await gateway.cursor()))
+        now = await gateway.cursor()
+        assert await ended(socket) == ("1", "CURSOR_EXPIRED", now)
+        await socket.say(changed("1", now))
         created = await gateway.create(1)
         assert segments(await next_segments(socket, 1)) == created
 
