@@ -78,6 +78,11 @@ class Route(NamedTuple):
             inner = f" {{ {coordinate.partition('.')[2]}{arguments}{inner} }}"
         return ("mutation" if self.coordinates[0].startswith("Mutation") else "query") + inner
 
+    @property
+    def is_of_changes(self) -> bool:
+        """Whether it starts at the change log."""
+        return self.coordinates[0] == "Query.changes"
+
 
 def _fields(name: str) -> Mapping[str, GraphQLOutputType]:
     kind = CORE.type_map[name]

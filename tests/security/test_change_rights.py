@@ -11,6 +11,7 @@ from resolvers.execution.documents import Document
 from tests.e2e.serving import Front, Providers, customer_id, segment_id, settings_with
 from tests.e2e.writes.asking import shoppers
 from tests.security.callers import asked, guarded, signed
+from tests.security.routes import routes
 
 SEGMENT = segment_id("emporix", "fresh")
 ONE, TWO = shoppers(2)
@@ -38,6 +39,7 @@ fragment S on SegmentChange { segmentId }
 fragment C on Customer { name }"""
 
 S, A, B = "segment", ONE, TWO
+CHANGE_ROUTES = {each: route for each, route in routes().items() if route.is_of_changes}
 
 
 @pytest.fixture(params=["plan", "graphql-core"])
@@ -119,6 +121,31 @@ async def test_forbidden(front: Front, scopes: list[str]) -> None:
     body = await asked(front, signed(*scopes), PLAIN)
     assert [error["extensions"]["code"] for error in body["errors"]] == ["FORBIDDEN"]
     assert body["data"] == {"changes": None}
+
+
+async def test_every_field(front: Front) -> None:
+    """By whatever field: each scope shows its own sort, as an administrator sees it; others none.
+
+    A customer gets what an administrator gets of the customer's own assignments.
+    """
+    assert len(CHANGE_ROUTES) > 10
+    administrator, own = signed("admin"), signed("own:read", instaleap=TWO, emporix="somebody")
+    shown = {
+        signed("segments:read", "assignments:read"): "",
+        signed("segments:read"): "kinds: [CREATED]",
+        signed("assignments:read"): "kinds: [ENTERED]",
+        own: f'customerIds: ["{customer_id("instaleap", TWO)}"]',
+    }
+    nothing = signed("segments:write", "assignments:write", "customers:read", "raw:read")
+    for route in CHANGE_ROUTES.values():
+        for caller, wanted in shown.items():
+            narrowed = route.text.replace("changes", f"changes(filter: {{{wanted}}})", 1)
+            expected = await asked(front, administrator, narrowed)
+            assert "errors" not in expected
+            assert await asked(front, caller, route.text) == expected, (caller, route)
+        answer = await asked(front, nothing, route.text)
+        assert [each["extensions"]["code"] for each in answer["errors"]] == ["FORBIDDEN"]
+        assert answer["data"] == {"changes": None}
 
 
 async def test_own(front: Front) -> None:
