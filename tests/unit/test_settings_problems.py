@@ -233,3 +233,23 @@ def test_a_kind_without_a_sandbox_needs_a_url(file: Path, monkeypatch: pytest.Mo
         )
     ]
     assert [each.kind for each in read(file, ACCOUNT).providers] == ["stuut"]
+
+
+VOUCHERIFY = """
+[[providers]]
+key = "acme"
+kind = "voucherify"
+base_url = "https://upstream.test"
+app_id = "id"
+app_token = "secret-1"
+"""
+
+
+def test_an_old_webhook_secret_needs_a_new_one(file: Path) -> None:
+    """Alone it would accept nothing: without `webhook_secret` all webhooks are refused."""
+    old = f'{VOUCHERIFY}webhook_secret_old = "x"\n'
+    text = "needs webhook_secret: without it all webhooks are refused"
+    assert problems(file, old) == [("providers[0].webhook_secret_old", text)]
+    empty = [("providers[0].webhook_secret", "must not be empty")]
+    assert problems(file, f'{old}webhook_secret = ""\n') == empty
+    assert read(file, f'{old}webhook_secret = "y"\n').providers[0].key == "acme"

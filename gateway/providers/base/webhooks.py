@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import msgspec
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from gateway.domain.change_log import Observation
 from gateway.providers.base.settings import AccountSettings
@@ -29,6 +29,13 @@ class WebhookAccountSettings(AccountSettings):
     """None: webhooks are refused."""
     webhook_secret_old: Annotated[SecretStr, Field(min_length=1)] | None = None
     """The secret before, while it is being rotated."""
+
+    @field_validator("webhook_secret_old")
+    @classmethod
+    def _follows_a_secret(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is not None and info.data.get("webhook_secret", value) is None:
+            raise ValueError("needs webhook_secret: without it all webhooks are refused")
+        return value
 
     @property
     def webhook_secrets(self) -> Sequence[str]:
