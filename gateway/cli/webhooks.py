@@ -11,10 +11,9 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from gateway.cli.console import Config, Host, Port, check_port_or_fail, fail, out, settings_or_fail
-from gateway.http.webhook_endpoint import PATHS
+from gateway.http.webhook_endpoint import WebhookRefused, read_body, routes_of
 from gateway.providers.base.webhooks import ReceivesWebhooks, WebhookRequest
 from gateway.providers.registry import ADAPTERS
 from gateway.settings import Settings
@@ -72,15 +71,20 @@ def capturing(receivers: Mapping[str, ReceivesWebhooks]) -> Starlette:
     """Return a server that prints webhooks."""
 
     async def show(request: Request) -> Response:
-        body = await request.body()
+        # Escaped, like the body: control characters would reach the terminal.
+        heading = f"POST {request.scope['raw_path'].decode('ascii', 'backslashreplace')}"
+        try:
+            body = await read_body(request)
+        except WebhookRefused as error:
+            out.print(f"{heading}\n{error}\n", markup=False)
+            return Response(str(error), error.status)
         adapter = receivers.get(request.path_params["provider"])
         received = WebhookRequest(request.path_params.get("event_type"), request.headers, body)
         form = None if adapter is None else adapter.verify_webhook(received, datetime.now(UTC))
         lines = [
-            f"POST {request.url.path}",
+            heading,
             *(f"{name}: {value}" for name, value in request.headers.items()),
             "",
-            # Escaped: control characters would reach the terminal.
             json.dumps(body.decode("utf-8", "backslashreplace"), ensure_ascii=False),
             f"Signature: {form or 'not valid'}",
             "",
@@ -88,4 +92,4 @@ def capturing(receivers: Mapping[str, ReceivesWebhooks]) -> Starlette:
         out.print("\n".join(lines), markup=False)
         return Response(status_code=204)
 
-    return Starlette(routes=[Route(path, show, methods=["POST"]) for path in PATHS])
+    return Starlette(routes=[*routes_of(show)])

@@ -5,7 +5,7 @@ Nothing of a webhook is acted on here. It is verified, stored, and answered afte
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -54,16 +54,16 @@ class WebhookEndpoint:
 
     @property
     def routes(self) -> list[Route]:
-        """The routes: with an event type where the provider has a URL for each."""
-        return [Route(path, self.answer, methods=["POST"]) for path in PATHS]
+        """The routes; see `routes_of`."""
+        return routes_of(self.answer)
 
     async def answer(self, request: Request) -> Response:
         """Return 204 once the webhook is stored, also for a repeat."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                body = await _read_body(request)
+                body = await read_body(request)
             return await self._receive(request, body)
-        except _RefusedError as error:
+        except WebhookRefused as error:
             return _error(error.status, str(error))
         except TimeoutError:
             return _error(408, "The body did not arrive in time.")
@@ -77,26 +77,26 @@ class WebhookEndpoint:
             return _error(500, "Internal error.")
 
     async def _receive(self, request: Request, body: bytes) -> Response:
-        """Verify and store a webhook. Raises `_RefusedError`, `StoreFailed`."""
+        """Verify and store a webhook. Raises `WebhookRefused`, `StoreFailed`."""
         store = self._store()
         if store is None:
-            raise _RefusedError(503, "The gateway is starting or shutting down.")
+            raise WebhookRefused(503, "The gateway is starting or shutting down.")
         key = request.path_params["provider"]
         provider = self._providers.get(key)
         if provider is None or not provider.offers(ReceivesWebhooks):
-            raise _RefusedError(401, UNSIGNED)
+            raise WebhookRefused(401, UNSIGNED)
         adapter: ReceivesWebhooks = provider.adapter
         received = WebhookRequest(request.path_params.get("event_type"), request.headers, body)
         if not adapter.has_webhook_secret:
-            raise _RefusedError(401, UNSIGNED)
+            raise WebhookRefused(401, UNSIGNED)
         if adapter.verify_webhook(received, datetime.now(UTC)) is None:
             await self._refuse(store, key, UNSIGNED)
-            raise _RefusedError(401, UNSIGNED)
+            raise WebhookRefused(401, UNSIGNED)
         try:
             event = adapter.webhook_event(received)
         except InvalidWebhook as error:
             await self._refuse(store, key, str(error))
-            raise _RefusedError(400, str(error)) from error
+            raise WebhookRefused(400, str(error)) from error
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         if await store.webhooks.accept(key, event, body, deadline):
             self._wake()
@@ -111,7 +111,7 @@ class WebhookEndpoint:
         await store.webhooks.refuse(key, reason)
 
 
-class _RefusedError(Exception):
+class WebhookRefused(Exception):
     """The response is an error with this status and message."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -119,9 +119,9 @@ class _RefusedError(Exception):
         self.status = status
 
 
-async def _read_body(request: Request) -> bytes:
-    """Return the body. Raises `_RefusedError`: 413 before 415."""
-    too_large = _RefusedError(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
+async def read_body(request: Request) -> bytes:
+    """Return the body of a webhook. Raises `WebhookRefused`: 413 before 415."""
+    too_large = WebhookRefused(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
     if int(request.headers.get("content-length", "0")) > MAX_BODY_BYTES:
         raise too_large
     body = bytearray()
@@ -130,8 +130,27 @@ async def _read_body(request: Request) -> bytes:
         if len(body) > MAX_BODY_BYTES:
             raise too_large
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise _RefusedError(415, "Compressed bodies are not accepted.")
+        raise WebhookRefused(415, "Compressed bodies are not accepted.")
     return bytes(body)
+
+
+def routes_of(receive: Callable[[Request], Awaitable[Response]]) -> list[Route]:
+    """Return the routes of an endpoint: with an event type where the provider has a URL for each.
+
+    OPTIONS succeeds for every URL alike: Emporix requires that of a target.
+    """
+    return [
+        route
+        for path in PATHS
+        for route in (
+            Route(path, receive, methods=["POST"]),
+            Route(path, _allow, methods=["OPTIONS"]),
+        )
+    ]
+
+
+async def _allow(_: Request) -> Response:
+    return Response(status_code=204, headers={"allow": "OPTIONS, POST"})
 
 
 def _error(status: int, message: str) -> Response:

@@ -103,8 +103,11 @@ async def test_capture(configuration: Path, capsys: pytest.CaptureFixture[str]) 
         body = membership("evt_1", "entered", "seg_x", "c")
         assert (await send_voucherify(client, body)).status_code == 204
         assert (await send_voucherify(client, b"\x1b[31m", "forged")).status_code == 204
-    first, second = capsys.readouterr().out.split("POST /webhooks/voucherify\n")[1:]
+        assert (await send_voucherify(client, b"x" * (1024 * 1024 + 1))).status_code == 413
+        assert (await client.options("/webhooks/voucherify")).status_code == 204
+    first, second, third = capsys.readouterr().out.split("POST /webhooks/voucherify\n")[1:]
     assert json.dumps(body.decode()) in first
     assert first.endswith("Signature: compact\n\n")
     assert '"\\u001b[31m"' in second
     assert second.endswith("Signature: not valid\n\n")
+    assert third == "The body is larger than 1048576 bytes.\n\n"

@@ -84,10 +84,16 @@ async def test_failing(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_refusals(front: Front) -> None:
-    """Size, encoding, signature and payload are checked in this order; GET is not allowed."""
+    """Size, encoding, signature and payload are checked in this order; GET is not allowed.
+
+    OPTIONS succeeds, whoever asks for whatever: Emporix requires it of a URL that it sends to.
+    """
     path, large = "/webhooks/voucherify", b"x" * (1024 * 1024 + 1)
     zipped = {"content-encoding": "gzip"}
     assert (await front.client.get(path)).status_code == 405
+    for each in (path, f"{path}/x", "/webhooks/nobody"):
+        answer = await front.client.options(each)
+        assert (answer.status_code, answer.headers["allow"]) == (204, "OPTIONS, POST")
     assert (await front.client.post(path, content=large, headers=zipped)).status_code == 413
     assert (await front.client.post(path, content=b"{", headers=zipped)).status_code == 415
     unknown = (
