@@ -40,10 +40,9 @@ Events = AsyncGenerator[Any, None]
 
 async def _changes(info: Context, after: str | None, wanted: change_log.ChangeFilter) -> Events:
     context = info.context
-    _ = context.visibility  # raises `Forbidden`
     cursor = context.last_event_id or given(after) or None
-    source = EventSource(await context.changes.follow(cursor, wanted), Node.of)
-    return cast("Events", source)
+    stream = await context.changes.follow(cursor, wanted, context.visibility)
+    return cast("Events", EventSource(stream, Node.of))
 
 
 def _keys(values: Sequence[str] | None) -> frozenset[str] | None:

@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from gateway.changes.subscriber_index import SubscriberIndex, Waiter
 from gateway.domain.change_log import Cursor, Entry, provider_of
 from gateway.errors import CursorExpired
 from gateway.store.errors import StoreFailed, StoreState
@@ -36,8 +37,8 @@ class ChangeFeed:
     """The part of the log that this process has read.
 
     Subscribers have no queues. Each has a cursor: it reads the entries after it with `since` (if
-    that returns None, with `Store.changes.entries`), and waits with `news`, or registers a
-    callback with `listen`. The caches of an entry's provider are dropped before it is visible.
+    that returns None, with `Store.changes.entries`), and waits with `wait` for one that concerns
+    it. The caches of an entry's provider are dropped before it is visible.
     """
 
     def __init__(self, store: Store, providers: Mapping[str, Provider]) -> None:
@@ -47,7 +48,7 @@ class ChangeFeed:
         self._position: Cursor | None = None
         self._tail: deque[Entry] = deque(maxlen=TAIL)
         self._listeners: dict[Listener, None] = {}
-        self._news: asyncio.Event = asyncio.Event()
+        self._subscribers = SubscriberIndex()
         self._wake = asyncio.Event()
         self._appended = asyncio.Event()
         self._newest = 0
@@ -94,13 +95,22 @@ class ChangeFeed:
         *newest, before = itertools.islice(reversed(self._tail), count + 1)
         return newest[::-1] if before.cursor == after else None
 
-    async def news(self, after: Cursor) -> None:
-        """Wait until there are entries after a cursor."""
-        while self.position == after:
-            await self._news.wait()
+    async def wait(self, waiter: Waiter, until: float) -> None:
+        """Wait, from `position` on, for changes that concern a waiter; see there for the result.
+
+        Ends when the loop's clock reaches `until`, too. While it waits, and after a wait without
+        changes, the waiter stands at `position`.
+        """
+        timer = asyncio.get_running_loop().call_at(until, waiter.wake)
+        self._subscribers.add(waiter)
+        try:
+            await waiter.woken
+        finally:
+            timer.cancel()
+            self._subscribers.remove(waiter)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with all new entries, in order, before `news` returns.
+        """Call `listener` with all new entries, in order, before any waiter is woken.
 
         It must not block or raise. Returns a function that removes it. If the log is replaced
         (a restored database), it is not called: cursors expire.
@@ -163,10 +173,11 @@ class ChangeFeed:
         for key in dict.fromkeys(map(provider_of, entries)):
             if (provider := self._providers.get(key)) is not None:
                 provider.invalidate()
+        before, self._position = self.position, entries[-1].cursor
         self._tail.extend(entries)
-        self._move(entries[-1].cursor)
         for listener in [*self._listeners]:
             listener(entries)
+        self._subscribers.deliver(entries, before)
 
     async def _restart(self) -> None:
         """Begin again: the database was restored, or unread entries were deleted."""
@@ -174,12 +185,8 @@ class ChangeFeed:
         for provider in self._providers.values():
             provider.invalidate()
         self._tail.clear()
-        self._move(position)
+        before, self._position = self.position, position
+        self._subscribers.restart(before)
         log.warning(
             "the change log does not continue from the last entry read; starting at its end"
         )
-
-    def _move(self, position: Cursor) -> None:
-        self._position = position
-        news, self._news = self._news, asyncio.Event()
-        news.set()

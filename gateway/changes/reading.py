@@ -47,7 +47,9 @@ class ChangeReader:
         await self._reach(change.cursor)
         return change
 
-    async def follow(self, after: str | None, wanted: ChangeFilter) -> ChangeStream:
+    async def follow(
+        self, after: str | None, wanted: ChangeFilter, visible: Visibility
+    ) -> ChangeStream:
         """Return the changes behind a cursor, or from now on.
 
         Raises `BadInput` for a text that is no cursor, and `CursorExpired`.
@@ -56,7 +58,7 @@ class ChangeReader:
             raise GatewayError("This gateway was opened without its change feed.")
         deadline = self._scope.deadline
         start = await self._log.position(deadline) if after is None else parse(after)
-        stream = ChangeStream(self._log, self._feed, start, wanted)
+        stream = ChangeStream(self._log, self._feed, start, wanted, visible)
         if after is not None:
             await stream.scan()
         return stream

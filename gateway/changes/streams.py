@@ -6,12 +6,13 @@ subscriber has taken the previous event: a slow subscriber costs no memory per e
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, Protocol
 
 from gateway.changes.feed import ChangeFeed
 from gateway.changes.health import HealthWatch, ProviderState
+from gateway.changes.subscriber_index import Waiter
 from gateway.domain.change_log import Change, ChangeFilter, Cursor, Entry, Visibility
 from gateway.errors import CursorExpired
 from gateway.store.change_log import ChangeLog
@@ -52,10 +53,15 @@ class ChangeStream:
     has_ids = True
 
     def __init__(
-        self, log: ChangeLog, feed: ChangeFeed, start: Cursor, wanted: ChangeFilter
+        self,
+        log: ChangeLog,
+        feed: ChangeFeed,
+        start: Cursor,
+        wanted: ChangeFilter,
+        visible: Visibility | None,
     ) -> None:
         """Start behind a cursor."""
-        self.visible: Visibility | None = None
+        self.visible = visible
         self._log = log
         self._feed = feed
         self._position = start
@@ -63,11 +69,14 @@ class ChangeStream:
         self._ahead: deque[Change] = deque()
         self._end = start
         """The end of the scan that `_ahead` comes from."""
+        self._waiter: Waiter | None = None
 
     @property
     def cursor(self) -> str:
         """The position behind the last event that was taken, or that was passed over."""
-        return self._position.text
+        waiter = self._waiter
+        position = self._position if waiter is None else waiter.start or self._feed.position
+        return position.text
 
     async def next(self, until: float) -> Change | None:
         """Return the next change that is wanted. Raises `CursorExpired`."""
@@ -80,14 +89,22 @@ class ChangeStream:
                     return None
                 await asyncio.sleep(min(RETRY_S, until - loop.time()))
                 continue
-            if self._ahead:
-                break
-            try:
-                async with asyncio.timeout_at(until):
-                    await self._feed.news(self._position)
-            except TimeoutError:
-                return None
+            if not self._ahead and self._position == self._feed.position:
+                await self._wait(until)
+                if not self._ahead and loop.time() >= until:
+                    return None
         return self._ahead[0]
+
+    async def _wait(self, until: float) -> None:
+        """Wait at the end of the log for a change that is wanted."""
+        waiter = self._waiter = Waiter(self._wanted, self.visible)
+        try:
+            await self._feed.wait(waiter, until)
+        finally:
+            self._waiter = None
+            self._position = waiter.start or self._feed.position
+        if waiter.end is not None:
+            self._read_ahead(waiter.changes, waiter.end)
 
     def take(self) -> None:
         """Move on behind the first change."""
@@ -109,10 +126,14 @@ class ChangeStream:
             self._end = page.end
         elif entries:
             wanted: list[Any] = list(islice(filter(self._shows, entries), AHEAD))
-            self._ahead.extend(wanted)
-            self._end = wanted[-1].cursor if len(wanted) == AHEAD else entries[-1].cursor
+            self._read_ahead(wanted, entries[-1].cursor)
         if not self._ahead:
             self._position = self._end
+
+    def _read_ahead(self, changes: Sequence[Change], end: Cursor) -> None:
+        """Continue with the first of these changes, all that there are up to `end`."""
+        self._ahead.extend(changes[:AHEAD])
+        self._end = end if len(changes) < AHEAD else self._ahead[-1].cursor
 
     def _shows(self, entry: Entry) -> bool:
         return self._wanted.matches(entry) and (self.visible is None or self.visible.shows(entry))

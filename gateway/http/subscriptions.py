@@ -187,8 +187,9 @@ class Subscription:
             verified = await self._verify()
             self._note_check(verified)
             if verified.caller is not self._caller:
+                if verified.caller != self._caller:
+                    stream.visible = None
                 self._caller = verified.caller
-                stream.visible = None
             if event is not None:
                 wait_s = await self._try(event)
                 if isinstance(wait_s, Event):

@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from gateway.changes.feed import ChangeFeed
-from gateway.domain.change_log import Entry
+from gateway.changes.subscriber_index import Waiter
+from gateway.domain.change_log import EVERY_CHANGE, Cursor, Entry
 from gateway.store.database_url import DatabaseUrl, database_url
 from gateway.store.store import Store
 from tests.unit.store.conftest import POSTGRES, Clock
@@ -49,6 +50,12 @@ async def following(store: Store) -> AsyncIterator[tuple[ChangeFeed, list[str]]]
         await feed.close()
 
 
+async def reached(feed: ChangeFeed, cursor: Cursor) -> None:
+    """Wait until the feed has read an entry."""
+    while feed.position != cursor:
+        await feed.wait(Waiter(EVERY_CHANGE, None), asyncio.get_running_loop().time() + PATIENCE_S)
+
+
 async def test_two_processes(record: Store, place: DatabaseUrl, clock: Clock) -> None:
     """What one process appends, another drops from its caches before it passes it on."""
     other = await Store.open(place, clock)
@@ -56,8 +63,7 @@ async def test_two_processes(record: Store, place: DatabaseUrl, clock: Clock) ->
         start = feed.position
         cursor = (await append(record, member(IN, "ada"), member(IN, "bob"))).cursor
         async with asyncio.timeout(PATIENCE_S):
-            while feed.position != cursor:
-                await feed.news(feed.position)
+            await reached(feed, cursor)
         assert events == ["dropped", "entry 1", "entry 2"]
         assert feed.since(feed.position) == ()
         page = await other.changes.entries(start)
@@ -103,7 +109,6 @@ async def test_listener_killed(postgres_url: str, clock: Clock) -> None:
             await server.execute("SELECT pg_terminate_backend(%s)", [first])
             record.changes.appended = None  # nobody notifies, not even within the process
             cursor = (await append(record, member(IN))).cursor
-            while feed.position != cursor:
-                await feed.news(feed.position)
+            await reached(feed, cursor)
             assert await listener(first) != first
     await record.close()
