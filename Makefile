@@ -8,7 +8,7 @@ SWITCHES := http1_client direct_answers compiled_queries http1_client,direct_ans
   http1_client,compiled_queries direct_answers,compiled_queries off
 
 .DEFAULT_GOAL := help
-.PHONY: help serve sandbox test test-switches test-pythons test-long check audit sbom bench format lock clients pages clean
+.PHONY: help serve sandbox test test-switches test-pythons test-long check audit sbom bench format lock clients pages wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,8 +54,12 @@ clients: .venv/dev $(CLIENTS) ## install the GraphQL clients that the tests use
 
 pages: .venv/serve gateway/http/pages/static/index.html ## build the browser pages
 
+wheel: .venv/dev gateway/http/pages/static/index.html ## build dist/*.whl, with the pages
+	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/*.whl
+
 clean: ## remove everything that was generated
-	rm -rf .venv gateway/http/pages/static web/node_modules tests/clients/node_modules sbom.json
+	rm -rf dist .venv gateway/http/pages/static web/node_modules tests/clients/node_modules sbom.json
 
 .venv/serve: requirements/serve.lock pyproject.toml
 	@$(PYTHON) tools/environment.py serve

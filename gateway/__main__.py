@@ -1,7 +1,10 @@
 """The command line: `gateway serve`, `sandbox`, `check`, `key`, `webhooks`, `schema`."""
 
+from typing import Annotated
+
 import typer
 
+from gateway import __version__
 from gateway.cli import check, key, sandbox, schema, serve, webhooks
 
 cli = typer.Typer(
@@ -10,6 +13,27 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(*, is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"gateway {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """One GraphQL endpoint over the customer segments of several providers."""
+
+
 cli.command()(serve.serve)
 cli.command()(sandbox.sandbox)
 cli.command()(check.check)

@@ -22,6 +22,11 @@ class Problem(NamedTuple):
     text: str
 
 
+def missing_extra(name: str) -> str:
+    """Return the text of a problem: the setting needs an optional part that is not installed."""
+    return f"needs an optional part; install it: pip install 'segment-gateway[{name}]'"
+
+
 class SettingsError(GatewayError):
     """The configuration cannot be used: do not start. Carries all problems at once."""
 

@@ -6,14 +6,15 @@ Secrets are `SecretStr`, so that no repr shows them.
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from gateway.auth.settings import AuthSettings
-from gateway.errors import Problem, SettingsError
+from gateway.errors import Problem, SettingsError, missing_extra
 from gateway.limits.settings import LimitSettings
 from gateway.observability.settings import LogSettings
 from gateway.providers.base.settings import SANDBOX, AccountSettings
@@ -260,12 +261,9 @@ def _validated(document: Mapping[str, Any], source: str) -> Settings:
             accounts.append(_account(table, f"providers[{index}]"))
         except SettingsError as error:
             problems += error.problems
-    seen: dict[str, int] = {}
-    for index, table in enumerate(tables):
-        key = table.get("key")
-        if isinstance(key, str) and seen.setdefault(key, index) != index:
-            text = f"{key!r} is taken by providers[{seen[key]}]; keys are unique"
-            problems.append(Problem(f"providers[{index}].key", text))
+    problems += _repeated_keys(tables)
+    if not problems:
+        problems += _missing_parts(parts["fast_paths"], accounts)
     if problems:
         raise SettingsError(problems)
     return Settings(
@@ -273,6 +271,30 @@ def _validated(document: Mapping[str, Any], source: str) -> Settings:
         providers=tuple(account for account in accounts if account.enabled),
         source=source,
     )
+
+
+def _repeated_keys(tables: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    seen: dict[str, int] = {}
+    for index, table in enumerate(tables):
+        key = table.get("key")
+        if isinstance(key, str) and seen.setdefault(key, index) != index:
+            text = f"{key!r} is taken by providers[{seen[key]}]; keys are unique"
+            yield Problem(f"providers[{index}].key", text)
+
+
+def _missing_parts(
+    fast_paths: FastPathSettings, accounts: Sequence[AccountSettings]
+) -> Sequence[Problem]:
+    """Return the settings that need aiohttp, if it is not installed."""
+    if find_spec("aiohttp") is not None:
+        return ()
+    needing = [] if fast_paths.http1_client else ["fast_paths.http1_client"]
+    needing += [
+        f"providers[{index}].proxy"
+        for index, each in enumerate(accounts)
+        if each.proxy is not None
+    ]
+    return [Problem(path, missing_extra("proxy")) for path in needing]
 
 
 def _account(table: Mapping[str, Any], path: str) -> AccountSettings:

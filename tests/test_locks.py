@@ -96,7 +96,11 @@ def pins(lock: str, where: Mapping[str, str]) -> dict[str, Pin]:
 def own_requirements(lock: str) -> Sequence[Requirement]:
     """Return the requirements in pyproject.toml for a lock."""
     document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    texts = document["project"]["dependencies"]
+    project = document["project"]
+    texts = [
+        *project["dependencies"],
+        *itertools.chain(*project["optional-dependencies"].values()),
+    ]
     for group in LOCKS[lock]:
         texts = [*texts, *document["dependency-groups"][group]]
     return [Requirement(text) for text in texts]

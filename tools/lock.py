@@ -15,9 +15,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = {
-    "serve": ["pyproject.toml", "--group", "build"],
+    "serve": ["pyproject.toml", "--all-extras", "--group", "build"],
     "dev": [
         "pyproject.toml",
+        "--all-extras",
         "--group",
         "build",
         "--group",
@@ -45,7 +46,12 @@ def heading() -> str:
     """Return the first line that every lock must have."""
     document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     project = document["project"]
-    inputs = [project["requires-python"], project["dependencies"], document["dependency-groups"]]
+    inputs = [
+        project["requires-python"],
+        project["dependencies"],
+        project["optional-dependencies"],
+        document["dependency-groups"],
+    ]
     return f"# made by `make lock` of {sha256(repr(inputs).encode()).hexdigest()[:16]}\n"
 
 

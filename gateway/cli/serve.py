@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 
+from gateway import __version__
 from gateway.auth.addresses import is_loopback
 from gateway.cli.console import (
     Config,
@@ -58,7 +59,7 @@ def _serve(settings: Settings, config: Path | None, host: str, port: int, worker
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     names = ", ".join(f"{each.key} ({each.kind})" for each in settings.providers)
     query = '{"query":"{ segments(first: 5) { nodes { name provider { key } } } }"}'
-    out.print("Segment gateway", style="bold")
+    out.print(f"Segment gateway {__version__}", style="bold")
     out.print(f"  Open     {address}/graphql", markup=False)
     out.print(f"  Serving  {names}", markup=False)
     out.print(f"           {settings.source}", markup=False)

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway import __version__
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.permissions import Permission
 from gateway.changes.feed import ChangeFeed
@@ -199,7 +200,7 @@ class Gateway:
         status = "ready" if has_pages else "pages are not built; run make serve"
         if store is not StoreState.READY:
             status = f"the store cannot be used: {store.value}"
-        body: dict[str, Any] = {"status": status}
+        body: dict[str, Any] = {"status": status, "version": __version__}
         headers = parse_headers(request.scope["headers"])
         with contextlib.suppress(Unauthenticated, RequestError):
             # Without this check any page could read it through DNS rebinding.

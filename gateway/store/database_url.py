@@ -1,13 +1,14 @@
 """Find the store's database: `store.url`, or a file in the user's state directory."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from gateway.errors import Problem, SettingsError
+from gateway.errors import Problem, SettingsError, missing_extra
 from gateway.store.temporary import TEMPORARY, temporary_folder
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
@@ -53,6 +54,8 @@ def database_url(url: str | None, environment: Mapping[str, str]) -> DatabaseUrl
         # The text may hold a password: neither it nor the cause is shown.
         raise SettingsError([Problem(SETTING, "is not a URL of a database")]) from None
     if parsed.drivername != "sqlite":
+        if find_spec("psycopg") is None:
+            raise SettingsError([Problem(SETTING, missing_extra("postgres"))])
         return DatabaseUrl(parsed.set(drivername=driver), None)
     if parsed.host or not parsed.database or parsed.database.startswith((":memory:", "file:")):
         text = "must name a file: sqlite:///gateway.db, or sqlite:////var/lib/… from the root"

@@ -43,7 +43,10 @@ async def test_probes_of_any_host(front: Front) -> None:
     other = (await front.client.get("/readyz", headers={"host": "evil.test"})).json()
     alive = await front.client.get("/livez", headers={"host": "evil.test"})
 
-    assert (probe.keys(), other.keys()) == ({"status", "providers"}, {"status"})
+    assert (probe.keys(), other.keys()) == (
+        {"status", "version", "providers"},
+        {"status", "version"},
+    )
     assert alive.json() == {"status": "alive"}
 
 
@@ -245,7 +248,7 @@ async def test_how_the_providers_do_to_strangers() -> None:
         alive = await front.client.get("/livez")
         refused = await front.client.post("/graphql", json={"query": KEYS})
 
-    assert ready.json().keys() == {"status"}
+    assert ready.json().keys() == {"status", "version"}
     assert alive.json() == {"status": "alive"}
     assert refusal(refused)[0] == 401
     assert refused.headers["www-authenticate"] == "Bearer"

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
+from gateway import __version__
 from gateway.__main__ import cli
 from gateway.cli import serve
 from gateway.errors import Denied, Unreachable
@@ -116,7 +117,7 @@ def test_serving_says_where_what_and_how(
     assert (
         result.stdout
         == f"""\
-Segment gateway
+Segment gateway {__version__}
   Open     {address}/graphql
   Serving  {", ".join(f"{kind} ({kind})" for kind in SANDBOXED)}
            no configuration file: the embedded sandbox
