@@ -25,6 +25,12 @@ IDEMPOTENCY = (
 )
 
 
+LEGAL_ENTITY = (
+    "B2B: the legal entity that the customer acts for, by `LegalEntity.id` or by the provider's "
+    "own id."
+)
+
+
 @strawberry.input(description="One text in one language.")
 class LocalizedTextInput:
     """See the description."""
@@ -223,9 +229,7 @@ class AssignmentCreateInput(Once):
     identity: CustomerIdentityInput | None = part(
         "A provider, and any key by which it knows the customer."
     )
-    legal_entity_id: str | None = part(
-        "B2B: the provider's own id of the legal entity that the customer acts for."
-    )
+    legal_entity_id: str | None = part(LEGAL_ENTITY)
 
 
 @strawberry.input(
@@ -241,9 +245,7 @@ class AssignmentDeleteInput(Once):
     identity: CustomerIdentityInput | None = part(
         "A provider, and any key by which it knows the customer."
     )
-    legal_entity_id: str | None = part(
-        "B2B: the provider's own id of the legal entity that the customer acts for."
-    )
+    legal_entity_id: str | None = part(LEGAL_ENTITY)
 
 
 @strawberry.input(
@@ -257,9 +259,7 @@ class AssignmentRowInput:
     identity: CustomerIdentityInput | None = part(
         "A provider, and any key by which it knows the customer."
     )
-    legal_entity_id: str | None = part(
-        "B2B: the provider's own id of the legal entity that the customer acts for."
-    )
+    legal_entity_id: str | None = part(LEGAL_ENTITY)
 
 
 @strawberry.input(description="Customers to assign to a segment.")

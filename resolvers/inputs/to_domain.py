@@ -269,14 +269,12 @@ def assignee(value: Any, provider: str) -> Assignee | UserError:
     customer, identity = given(value.customer_id), given(value.identity)
     if (customer is None) is (identity is None):
         return UserError("Give exactly one of customerId and identity.", Reason.REQUIRED)
-    legal_entity = given(value.legal_entity_id)
-    if empty := _empty_id(identity, legal_entity):
-        return UserError(EMPTY_ID, Reason.INVALID, empty)
+    try:
+        legal_entity = _legal_entity(given(value.legal_entity_id), provider)
+    except BadInput as error:
+        return UserError(str(error), Reason.INVALID, ("legalEntityId",))
     if identity is not None:
-        if identity.provider != provider:
-            message = f"The segment belongs to provider {provider!r}."
-            return UserError(message, Reason.INVALID, ("identity", "provider"), provider)
-        return Assignee(identity.external_id, legal_entity)
+        return _identified(identity, provider, legal_entity)
     ref = read(customer or "", Kind.CUSTOMER, Problems(), "customerId")
     if ref is None:
         problem: tuple[str, str | None] = ("This is not the id of a customer.", None)
@@ -288,17 +286,37 @@ def assignee(value: Any, provider: str) -> Assignee | UserError:
     return UserError(problem[0], Reason.INVALID, ("customerId",), problem[1])
 
 
+def _identified(identity: Any, provider: str, legal_entity: str | None) -> Assignee | UserError:
+    if not identity.external_id:
+        return UserError(EMPTY_ID, Reason.INVALID, ("identity", "externalId"))
+    if identity.provider != provider:
+        message = f"The segment belongs to provider {provider!r}."
+        return UserError(message, Reason.INVALID, ("identity", "provider"), provider)
+    return Assignee(identity.external_id, legal_entity)
+
+
+def _legal_entity(text: str | None, provider: str) -> str | None:
+    """Return the provider's own id of a legal entity, which may be given by its global id.
+
+    Raises `BadInput` for an empty one, and for the global id of anything else.
+    """
+    if text == "":
+        raise BadInput(EMPTY_ID)
+    try:
+        kind, (owner, *keys) = ids.read(text or "")
+    except BadInput:
+        return text
+    if kind is not Kind.LEGAL_ENTITY:
+        raise BadInput("This is not the id of a legal entity.")
+    if owner != provider:
+        raise BadInput(f"This is not a legal entity of provider {provider!r}.")
+    return keys[0]
+
+
 def assignees(value: Any) -> tuple[Ref, Sequence[Assignee | UserError]]:
     """Return the segment of a bulk, and the assignee or the error of each row."""
     segment = segment_ref(value.segment_id, "segmentId")
     return segment, [assignee(row, segment.provider) for row in value.assignments]
-
-
-def _empty_id(identity: Any, legal_entity: str | None) -> tuple[str, ...] | None:
-    """Return the field of an empty id, if any."""
-    if legal_entity == "":
-        return ("legalEntityId",)
-    return ("identity", "externalId") if identity and not identity.external_id else None
 
 
 def assignment(value: Any) -> tuple[Ref, Assignee, str]:

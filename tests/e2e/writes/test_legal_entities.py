@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from gateway.domain.entities import Ref
+from resolvers import global_ids
+from resolvers.global_ids import Kind
 from tests.e2e.serving import Front, assignment_id, customer_id, segment_id
 from tests.e2e.writes.asking import do
 
@@ -72,6 +75,67 @@ async def test_an_assignment_has_one_id_whichever_way_it_is_reached(
     listed = {row["id"] for row in data["segment"]["assignments"]["nodes"]}
     assert listed >= set(buyer.assigned(*buyer.entities))
     assert [row["id"] for row in data["nodes"]] == buyer.assigned(*buyer.entities)
+
+
+GIVEN = ["create", "delete", "bulk create", "bulk delete"]
+
+
+def entity_id(provider: str, key: str) -> str:
+    """Return the global id of a legal entity."""
+    return global_ids.of_ref(Kind.LEGAL_ENTITY, Ref(provider, key))
+
+
+def assigning(case: str, buyer: Buyer, entity: str) -> tuple[str, dict[str, Any]]:
+    """Return a mutation and its input for a customer through a legal entity."""
+    who = {"customerId": buyer.id, "legalEntityId": entity}
+    if "bulk" in case:
+        name = "assignmentBulkCreate" if "create" in case else "assignmentBulkDelete"
+        return name, {"segmentId": GOLDEN, "assignments": [who]}
+    name = "assignmentCreate" if "create" in case else "assignmentDelete"
+    return name, {"segmentId": GOLDEN, **who}
+
+
+@pytest.mark.parametrize("case", GIVEN)
+async def test_a_legal_entity_by_its_global_id(front: Front, buyer: Buyer, case: str) -> None:
+    """`legalEntityId` takes either id of a legal entity, with the same effect."""
+    shown = "query($id: ID!) { node(id: $id) { ... on Assignment { legalEntity { id } } } }"
+    data = await front.data(shown, {"id": buyer.assigned(*buyer.entities)[0]})
+    entity = data["node"]["legalEntity"]["id"]
+    assert entity == entity_id("emporix", buyer.entities[0])
+    if "create" in case:
+        field, given = assigning("delete", buyer, buyer.entities[0])
+        await do(front, field, given, "__typename")
+    field, given = assigning(case, buyer, entity)
+
+    payload = await do(front, field, given, "__typename")
+
+    assert payload["userErrors"] == []
+    left = buyer.entities if "create" in case else buyer.entities[1:]
+    assert sorted(row["id"] for row in await own(front, buyer)) == sorted(buyer.assigned(*left))
+
+
+@pytest.mark.parametrize("case", GIVEN)
+@pytest.mark.parametrize(
+    "entity",
+    [entity_id("voucherify", "x"), entity_id("gone", "x"), GOLDEN, customer_id("emporix", "1")],
+    ids=["of another provider", "of no provider", "a segment", "a customer"],
+)
+async def test_another_id_for_a_legal_entity(
+    front: Front, buyer: Buyer, case: str, entity: str
+) -> None:
+    """The global id of anything else is a mistake, and nothing is sent."""
+    field, given = assigning(case, buyer, entity)
+    errors = "userErrors { field code provider }"
+
+    payload = await do(front, field, given, f"results {{ {errors} }}" if "bulk" in case else "")
+
+    error = {"field": ["legalEntityId"], "code": "INVALID", "provider": None}
+    if "bulk" in case:
+        error["field"] = ["assignments", "0", "legalEntityId"]
+        assert payload["results"] == [{"userErrors": [error]}]
+    else:
+        assert payload["userErrors"] == [error]
+    assert [call for call in front.calls if not call.startswith("GET ")] == []
 
 
 async def test_a_delete_takes_out_what_its_id_says(front: Front, buyer: Buyer) -> None:
