@@ -1,4 +1,4 @@
-"""The example queries of GraphiQL, one file each, in the order of their names."""
+"""The example queries of GraphiQL, one file each, in the order of their numbers."""
 
 from pathlib import Path
 from typing import TypedDict
@@ -24,5 +24,9 @@ def examples() -> list[Example]:
             variables=None,
             headers={"X-Show-Calls": "1"},
         )
-        for path in sorted(FOLDER.glob("*.graphql"))
+        for path in sorted(FOLDER.glob("*.graphql"), key=_number)
     ]
+
+
+def _number(path: Path) -> int:
+    return int(path.stem.partition("-")[0])
