@@ -59,8 +59,7 @@ __all__ = [
 ]
 
 
-COMPARE_MEMBERS: Final[int] = LimitSettings.model_fields["compare_members"].default
-"""The default of `limits.compare_members`."""
+DEFAULT_LIMITS: Final = LimitSettings()
 
 CHANGES_REQUIRE: Mapping[str, Requirement] = {
     "SegmentChange": Requirement(frozenset({Permission.SEGMENTS_READ})),
@@ -81,7 +80,7 @@ class RequestContext:
         store: Store | None = None,
         *,
         feed: ChangeFeed | None = None,
-        compare_members: int = COMPARE_MEMBERS,
+        limits: LimitSettings = DEFAULT_LIMITS,
         health_watch: HealthWatch | None = None,
     ) -> None:
         """Serve one operation inside the running loop.
@@ -96,7 +95,7 @@ class RequestContext:
         self.caller = scope.caller
         self._store = store
         self._feed = feed
-        self._compare_members = compare_members
+        self._limits = limits
         self._health_watch = health_watch
         self.last_event_id: str | None = None
         """The cursor to resume a subscription from, instead of its argument `after`."""
@@ -221,9 +220,7 @@ class RequestContext:
     def reads(self) -> ReadService:
         """Lists and lookups."""
         sizes = None if self._store is None else self._store.sizes
-        return ReadService(
-            self.providers, self.loaders, self.languages, self._compare_members, sizes
-        )
+        return ReadService(self.providers, self.loaders, self.languages, self._limits, sizes)
 
     @cached_property
     def writes(self) -> WriteService:
@@ -262,7 +259,7 @@ def open_context(  # noqa: PLR0913  # the last one by name
     store: Store | None = None,
     *,
     feed: ChangeFeed | None = None,
-    compare_members: int = COMPARE_MEMBERS,
+    limits: LimitSettings = DEFAULT_LIMITS,
     health_watch: HealthWatch | None = None,
 ) -> RequestContext:
     """Return the context of one operation. Call it inside the running loop."""
@@ -273,7 +270,7 @@ def open_context(  # noqa: PLR0913  # the last one by name
         now,
         store,
         feed=feed,
-        compare_members=compare_members,
+        limits=limits,
         health_watch=health_watch,
     )
 

@@ -185,10 +185,11 @@ async def segments(
     reverse: OppositeOrder = False,
 ) -> context.Connection[entities.Segment]:
     """List the segments of all providers."""
+    sort = sort_key or queries.SortKey.PROVIDER
     return await info.context.reads.segments(
-        check_filter(segment_filter(where), info),
+        check_filter(segment_filter(where), info, sort),
         paging(info, first, after),
-        sort_key or queries.SortKey.PROVIDER,
+        sort,
         reverse=bool(reverse),
     )
 

@@ -185,6 +185,8 @@ describe(
         "CREATED_AT": "By creation time.",
         "UPDATED_AT": "By time of the last update.",
         "PRIORITY": "By priority, the winning segment first.",
+        "MEMBERS_COUNT": "By number of members, the smallest first; costs a call per segment, for "
+        "up to `limits.counted_segments` segments. Needs `assignments:read`.",
     },
 )
 
@@ -320,11 +322,12 @@ class LegalEntity:
     requirement = OPEN
 
     id: strawberry.ID = strawberry.field(
-        description="Opaque, stable, and unique across providers; `node` does not accept it."
+        description="Opaque, stable, and unique across providers: a value for `legalEntityId`. "
+        "`node` does not accept it."
     )
     name: str | None = strawberry.field(description="Its name.")
     external_id: str = strawberry.field(
-        description="The provider's own id, unchanged: the value for `legalEntityId`."
+        description="The provider's own id, unchanged: a value for `legalEntityId`, too."
     )
 
 

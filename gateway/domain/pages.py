@@ -38,6 +38,9 @@ MAX_COMPARED_SEGMENTS = 6
 MAX_CALLS_PER_PAGE = 100
 """The most calls to one provider for one page of a locally filtered or sorted list."""
 
+COUNTED_SEGMENTS = 500
+"""The most segments whose members are counted to sort a list; `limits.counted_segments`."""
+
 
 class PageRequest(NamedTuple):
     """A requested page: at most `size` rows from `position` on (None: from the start)."""

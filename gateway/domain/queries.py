@@ -6,14 +6,14 @@ from enum import Enum
 
 import msgspec
 
-from gateway.domain.entities import Membership, Ref, Segment, Status
+from gateway.domain.entities import Customer, ItemKind, Membership, Ref, Segment, Status
 
 
 class SegmentQuery(msgspec.Struct, frozen=True):
     """Conditions on segments; all given ones must hold.
 
     `name_contains` ignores case and searches every language. `native` is in the provider's own
-    query language. Both times are exclusive.
+    query language. All times are exclusive; a segment without the time does not satisfy them.
     """
 
     name_contains: str | None = None
@@ -22,6 +22,7 @@ class SegmentQuery(msgspec.Struct, frozen=True):
     site_code: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
+    updated_after: datetime | None = None
     native: str | None = None
 
     def holds(self, segment: Segment) -> bool:
@@ -36,17 +37,22 @@ class SegmentQuery(msgspec.Struct, frozen=True):
             part = self.name_contains.casefold()
             if not any(part in text.casefold() for text in segment.names.by_language.values()):
                 return False
-        created = segment.created_at
-        if self.created_after is not None and (created is None or created <= self.created_after):
-            return False
-        return self.created_before is None or (
-            created is not None and created < self.created_before
-        )
+        return _is_between(
+            segment.created_at, self.created_after, self.created_before
+        ) and _is_between(segment.updated_at, self.updated_after)
 
     @property
     def is_local(self) -> bool:
         """True if `holds` can evaluate any of the conditions."""
         return any(getattr(self, name) is not None for name in self.__struct_fields__[:-1])
+
+
+def _is_between(
+    moment: datetime | None, after: datetime | None, before: datetime | None = None
+) -> bool:
+    if moment is None:
+        return after is None and before is None
+    return (after is None or moment > after) and (before is None or moment < before)
 
 
 EVERY_SEGMENT = SegmentQuery()
@@ -61,6 +67,16 @@ class SegmentFilter(msgspec.Struct, frozen=True):
     customer: Ref | None = None
     native_of: str | None = None
     """The provider whose query language `query.native` is in."""
+    key: str | None = None
+    """The provider's own id of the segment."""
+    item: tuple[ItemKind, str] | None = None
+    """The item that is assigned to the segment: its kind, and the provider's own id."""
+
+    @property
+    def is_named(self) -> bool:
+        """True if segments are looked up instead of listed."""
+        parts = (self.refs, self.customer, self.key, self.item)
+        return any(part is not None for part in parts)
 
 
 class SortKey(Enum):
@@ -71,12 +87,28 @@ class SortKey(Enum):
     CREATED_AT = "CREATED_AT"
     UPDATED_AT = "UPDATED_AT"
     PRIORITY = "PRIORITY"
+    MEMBERS_COUNT = "MEMBERS_COUNT"
 
 
 class CustomerQuery(msgspec.Struct, frozen=True):
-    """Conditions on customers; the email must match exactly."""
+    """Conditions on customers; all given ones must hold.
+
+    The email address must match except for case, the phone number exactly. `name_contains` ignores
+    case.
+    """
 
     email: str | None = None
+    name_contains: str | None = None
+    phone: str | None = None
+
+    def holds(self, customer: Customer) -> bool:
+        """Return whether a customer satisfies all conditions."""
+        email, part = self.email, self.name_contains
+        return (
+            (email is None or (customer.email or "").casefold() == email.casefold())
+            and (part is None or part.casefold() in (customer.name or "").casefold())
+            and (self.phone is None or customer.phone == self.phone)
+        )
 
 
 EVERY_CUSTOMER = CustomerQuery()

@@ -141,7 +141,7 @@ class Gateway:
         self._origins = OriginPolicy(server, is_open=is_open)
         persisted = PersistedDocuments(settings.documents, operations.trust)
         self._runner = OperationRunner(
-            operations, persisted, server.request_timeout_s, settings.limits.compare_members
+            operations, persisted, server.request_timeout_s, settings.limits
         )
         self._open_store = store
         self._connect = connect

@@ -26,6 +26,7 @@ from gateway.http.disconnect import ShieldedWrites, watch_disconnect
 from gateway.http.graphql_over_http import GraphQLRequest, Headers, RequestError, new_request_id
 from gateway.http.persisted_documents import PersistedDocuments
 from gateway.http.shown_calls import shown_calls
+from gateway.limits.settings import LimitSettings
 from gateway.store.store import Store
 
 SHOW_CALLS = b"x-show-calls"
@@ -121,7 +122,7 @@ class OperationRunner:
         operations: OperationExecutor,
         persisted: PersistedDocuments,
         timeout_s: float,
-        compare_members: int,
+        limits: LimitSettings,
     ) -> None:
         """Cancel an operation after `timeout_s` seconds."""
         self.providers: Mapping[str, Provider] = {}
@@ -131,7 +132,7 @@ class OperationRunner:
         self.operations = operations
         self._persisted = persisted
         self._timeout_s = timeout_s
-        self._compare_members = compare_members
+        self._limits = limits
         self._writes = ShieldedWrites()
 
     def begin(
@@ -196,7 +197,7 @@ class OperationRunner:
             datetime.now(UTC),
             self.store,
             feed=self.feed,
-            compare_members=self._compare_members,
+            limits=self._limits,
             health_watch=self.health_watch,
         )
 

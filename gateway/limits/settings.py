@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.domain.pages import COUNTED_SEGMENTS
+
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -64,6 +66,8 @@ class LimitSettings(BaseModel):
     # Sets of members.
     compare_members: Count = 50_000
     """Members of one segment that is read whole, to compare it with others."""
+    counted_segments: Count = COUNTED_SEGMENTS
+    """Segments that are counted, each with a call, to sort a list by `MEMBERS_COUNT`."""
 
     # A WebSocket connection.
     message_bytes: Count = 256 * 1024

@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeVar
 from gateway.domain.entities import Ref
 from gateway.domain.pages import MAX_PAGE_SIZE, Page, PageRequest
 from gateway.errors import BadInput
+from gateway.limits.settings import LimitSettings
 from gateway.loaders.request_loaders import RequestLoaders
 from gateway.reads import cursor as cursors
 from gateway.reads.cursor import Progress, State
@@ -33,17 +34,17 @@ class RequestReads:
         providers: Mapping[str, Provider],
         loaders: RequestLoaders,
         languages: Sequence[str],
-        compare_members: int,
+        limits: LimitSettings,
         sizes: SegmentSizes | None = None,
     ) -> None:
         """Read from these providers, in this order, through the request's loaders.
 
-        `compare_members` is the setting in `[limits]`; `sizes` records the totals that are read.
+        `sizes` records the totals that are read.
         """
         self._providers = providers
         self._loaders = loaders
         self._languages = languages
-        self._compare_members = compare_members
+        self._limits = limits
         self._sizes = sizes
 
     def _note_size(self, ref: Ref, count: int | None, *, is_exact: bool = True) -> None:

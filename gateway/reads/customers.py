@@ -3,12 +3,22 @@
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
+import msgspec
+
 from gateway.domain.entities import Assignment, Customer, Ref
 from gateway.domain.pages import Page, PageRequest
-from gateway.domain.queries import UNCONDITIONAL, CustomerFilter, MemberConditions
+from gateway.domain.queries import (
+    EVERY_CUSTOMER,
+    UNCONDITIONAL,
+    CustomerFilter,
+    CustomerQuery,
+    MemberConditions,
+)
 from gateway.errors import Unsupported
 from gateway.providers.base.adapter import (
     FindsCustomersByEmail,
+    FindsCustomersByName,
+    FindsCustomersByPhone,
     ListsCustomers,
 )
 from gateway.reads.base import Paging, check_paging
@@ -38,14 +48,12 @@ class CustomerReads(MemberSetReads):
     def _customers_of_provider(
         self, provider: Provider, filters: CustomerFilter
     ) -> ListSource[Customer]:
-        key, email = provider.key, filters.query.email
-
-        def holds(customer: Customer) -> bool:
-            return email is None or (customer.email or "").casefold() == email.casefold()
+        key, query = provider.key, filters.query
+        holds = None if query == EVERY_CUSTOMER else query.holds
 
         async def by_key(key_filter: str) -> Sequence[Customer]:
             customer = await self._loaders.customer.load(Ref(key, key_filter))
-            if customer is None or not holds(customer):
+            if customer is None or not query.holds(customer):
                 return ()
             return await self._with_conditions([customer], filters.conditions)
 
@@ -54,29 +62,32 @@ class CustomerReads(MemberSetReads):
         if filters.members != UNCONDITIONAL:
             return self._conditional_list(provider, filters)
         if filters.segment is not None:
-            page = self._member_page(provider, filters.segment.key, is_filtered=email is not None)
-            return ListSource(key, page, None if email is None else holds)
+            page = self._member_page(provider, filters.segment.key, is_filtered=holds is not None)
+            return ListSource(key, page, holds)
         return ListSource(key, self._customer_page(provider, filters))
 
     def _conditional_list(
         self, provider: Provider, filters: CustomerFilter
     ) -> ListSource[Customer]:
         """Return the list of the customers for whom conditions on several segments hold."""
-        conditions = filters.conditions
+        conditions, query = filters.conditions, filters.query
 
-        async def by_email() -> Sequence[Customer]:
-            self._check_email(provider)
+        async def searched() -> Sequence[Customer]:
+            self._check_search(provider, query)
             adapter = provider.require(ListsCustomers, "CUSTOMER_LIST")
-            rows = await self._loaders.walk(provider, adapter.customers, filters.query)
+            rows = await self._loaders.walk(provider, adapter.customers, query)
             self._loaders.prime_customers(rows)
             return await self._with_conditions(rows, conditions)
 
         async def page(request: PageRequest) -> Page[Customer]:
-            return await self._selected_page(provider, conditions, request)
+            selected = await self._selected_page(provider, conditions, request)
+            is_whole = query == EVERY_CUSTOMER
+            return selected if is_whole else msgspec.structs.replace(selected, total=None)
 
-        if filters.query.email is not None:
-            return complete_list(provider.key, by_email, provider.origin)
-        return ListSource(provider.key, page)
+        # Few customers have one address or number, but many may have a name.
+        if query.email is not None or query.phone is not None:
+            return complete_list(provider.key, searched, provider.origin)
+        return ListSource(provider.key, page, None if query == EVERY_CUSTOMER else query.holds)
 
     async def _with_conditions(
         self, customers: Sequence[Customer], conditions: MemberConditions
@@ -91,17 +102,22 @@ class CustomerReads(MemberSetReads):
             if conditions.hold({each.ref.segment for each in assignments or ()})
         ]
 
-    def _check_email(self, provider: Provider) -> None:
-        if not provider.offers(FindsCustomersByEmail):
-            raise Unsupported(provider.key, "CUSTOMER_SEARCH_EMAIL")
+    def _check_search(self, provider: Provider, query: CustomerQuery) -> None:
+        """Raise `Unsupported` if the provider cannot search by a part of the query."""
+        for value, protocol, operation in (
+            (query.email, FindsCustomersByEmail, "CUSTOMER_SEARCH_EMAIL"),
+            (query.name_contains, FindsCustomersByName, "CUSTOMER_SEARCH_NAME"),
+            (query.phone, FindsCustomersByPhone, "CUSTOMER_SEARCH_PHONE"),
+        ):
+            if value is not None and not provider.offers(protocol):
+                raise Unsupported(provider.key, operation)
 
     def _customer_page(
         self, provider: Provider, filters: CustomerFilter
     ) -> Callable[[PageRequest], Awaitable[Page[Customer]]]:
         async def page(request: PageRequest) -> Page[Customer]:
             adapter = provider.require(ListsCustomers, "CUSTOMER_LIST")
-            if filters.query.email is not None:
-                self._check_email(provider)
+            self._check_search(provider, filters.query)
             customers = await self._loaders.fetch(
                 provider, adapter.customers, filters.query, request
             )

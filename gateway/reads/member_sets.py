@@ -64,7 +64,7 @@ class MemberSetReads(MemberReads):
             request = PageRequest(LARGEST_PAGE, page.next_position)
 
     def _check_size(self, ref: Ref, size: int) -> None:
-        most = self._compare_members
+        most = self._limits.compare_members
         if size > most:
             raise LimitExceeded(
                 f"The segment {ref.key!r} has {size} members or more; at most {most} are read "

@@ -151,7 +151,7 @@ class Part(Generic[T]):
     error: GatewayError | None = None
     """Why nothing could be read."""
     gap: GatewayError | None = None
-    """Why rows are missing among those read."""
+    """Why rows are missing among those read, or not in their order."""
     used: int = 0
     """The number of rows on the page."""
     skipped: int = 0

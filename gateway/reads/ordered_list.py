@@ -5,7 +5,7 @@ number of rows: rows created or deleted between two pages cause no duplicates an
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -39,6 +39,8 @@ class Order(NamedTuple, Generic[T]):
     reverse: bool
     ref: Callable[[T], Ref]
     """Identifies a row: equal values are ordered by provider, then by id."""
+    prepare: Callable[[Sequence[Part[T]]], Awaitable[None]] | None = None
+    """Reads what `by` needs, when all rows are known."""
 
 
 class _SortKey(NamedTuple):
@@ -64,6 +66,8 @@ async def sorted_page(
     providers = {each.provider: index for index, each in enumerate(sources)}
     last = None if after is None else _read_sort_key(after, of, order, providers)
     parts = await _read_all(sources)
+    if order.prepare is not None:
+        await order.prepare(parts)
     keyed: list[tuple[_SortKey, T]] = []
     for part in parts:
         for row in part.rows:

@@ -1,5 +1,6 @@
 """Lists of segments."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -9,16 +10,16 @@ import msgspec
 from gateway.domain.entities import Assignment, Ref, Segment
 from gateway.domain.pages import CompleteList, Page, PageRequest
 from gateway.domain.queries import SegmentFilter, SegmentQuery, SortKey
-from gateway.errors import BadInput
-from gateway.providers.base.adapter import (
-    ListsSegments,
-)
+from gateway.errors import BadInput, GatewayError, LimitExceeded, settled
+from gateway.providers.base.adapter import FindsSegmentsByItem, ListsMembers, ListsSegments
 from gateway.providers.base.write_protocols import ReordersSegments
-from gateway.reads.base import Paging, RequestReads, check_paging
+from gateway.reads.base import Paging, check_paging
 from gateway.reads.cursor import identity
+from gateway.reads.members import MemberReads
 from gateway.reads.merged_list import (
     Connection,
     ListSource,
+    Part,
     complete_list,
     empty_list,
     merge,
@@ -42,7 +43,11 @@ SORTING: Mapping[SortKey, Callable[[Segment, Sequence[str]], str | int | None]] 
 }
 
 
-class SegmentReads(RequestReads):
+COUNTS_AT_ONCE = 50
+"""The most concurrent counts of one list, so that other operations get their turn."""
+
+
+class SegmentReads(MemberReads):
     """Lists of segments, of all providers and of one customer."""
 
     async def segments(
@@ -72,9 +77,46 @@ class SegmentReads(RequestReads):
             )
         if sort is SortKey.PROVIDER:
             return await reversed_page(sources, paging.first, paging.after, of=of, ref=_ref)
-        by, kind = SORTING[sort], str if sort is SortKey.NAME else int
-        order = Order(lambda segment: by(segment, self._languages), kind, reverse, _ref)
+        if sort is SortKey.MEMBERS_COUNT:
+            counts: dict[Ref, int] = {}
+            count = partial(self._count, counts)
+            order = Order[Segment](
+                lambda segment: counts.get(segment.ref), int, reverse, _ref, count
+            )
+        else:
+            by, kind = SORTING[sort], str if sort is SortKey.NAME else int
+            order = Order(lambda segment: by(segment, self._languages), kind, reverse, _ref)
         return await sorted_page(sources, paging.first, paging.after, of=of, order=order)
+
+    async def _count(self, counts: dict[Ref, int], parts: Sequence[Part[Segment]]) -> None:
+        """Count the members of all segments whose providers can count them, a call for each.
+
+        Raises `LimitExceeded` beyond `limits.counted_segments`. A failure is reported as that of
+        the segment's provider.
+        """
+        counted = [
+            (part, segment.ref)
+            for part in parts
+            if self._providers[part.list_source.provider].offers(ListsMembers)
+            for segment in part.rows
+        ]
+        most = self._limits.counted_segments
+        if len(counted) > most:
+            raise LimitExceeded(
+                f"The list has {len(counted)} segments; at most {most} are counted to sort by "
+                "MEMBERS_COUNT (limits.counted_segments)."
+            )
+        limit = asyncio.Semaphore(COUNTS_AT_ONCE)
+
+        async def count(part: Part[Segment], ref: Ref) -> None:
+            async with limit:
+                tally = await settled(self.member_count(ref))
+            if isinstance(tally, GatewayError):
+                part.gap = tally
+            else:
+                counts[ref] = tally.number
+
+        await asyncio.gather(*(count(part, ref) for part, ref in counted))
 
     def _segments_of_provider(
         self, provider: Provider, filters: SegmentFilter
@@ -93,9 +135,12 @@ class SegmentReads(RequestReads):
         if query.status is not None and adapter.statuses == {query.status}:
             query = msgspec.structs.replace(query, status=None)
 
-        if filters.refs is not None or filters.customer is not None:
+        if filters.is_named:
             if query.native is not None:
-                raise BadInput("filter.native cannot be combined with ids or customerId.")
+                raise BadInput(
+                    "filter.native cannot be combined with ids, customerId, externalId or "
+                    "containsItem."
+                )
             rows = partial(self._named_segments, provider, filters, query)
             return complete_list(key, rows, provider.origin)
         holds = query.holds if query.is_local else None
@@ -104,16 +149,30 @@ class SegmentReads(RequestReads):
     async def _named_segments(
         self, provider: Provider, filters: SegmentFilter, query: SegmentQuery
     ) -> Sequence[Segment]:
-        """Read segments by their ids, by a customer in them, or by both."""
-        refs: Sequence[Ref] | None = None
+        """Read segments by their ids, by a customer or an item in them, or by several of these."""
+        parts: list[Sequence[Ref]] = []
         if filters.refs is not None:
-            refs = [ref for ref in dict.fromkeys(filters.refs) if ref.provider == provider.key]
+            parts.append([ref for ref in filters.refs if ref.provider == provider.key])
+        if filters.key is not None:
+            parts.append([Ref(provider.key, filters.key)])
+        if filters.item is not None:
+            finder = provider.require(FindsSegmentsByItem, "SEGMENT_SEARCH_ITEM")
+            parts.append(
+                await self._loaders.walk(provider, finder.segments_with_item, *filters.item)
+            )
         if filters.customer is not None:
             rows = await self._loaders.assignments_of.load(filters.customer) or ()
-            within = [Ref(row.ref.provider, row.ref.segment) for row in rows]
-            refs = within if refs is None else [ref for ref in refs if ref in within]
-        segments = await self._loaders.segment.load_many(list(refs or ()))
-        return [segment for segment in segments if segment is not None and query.holds(segment)]
+            parts.append([Ref(row.ref.provider, row.ref.segment) for row in rows])
+        every = set(parts[0]).intersection(*parts[1:])
+        refs = [ref for ref in dict.fromkeys(parts[0]) if ref in every]
+        segments = await self._loaders.segment.load_many(refs)
+        return [
+            segment
+            for segment in segments
+            if segment is not None
+            and query.holds(segment)
+            and filters.key in {None, segment.ref.key}
+        ]
 
     def _segment_page(
         self, provider: Provider, query: SegmentQuery

@@ -20,6 +20,7 @@ from graphql import (
 )
 
 from gateway.domain.pages import (
+    COUNTED_SEGMENTS,
     DEFAULT_CHANGES_PAGE_SIZE,
     DEFAULT_PAGE_SIZE,
     MAX_CALLS_PER_PAGE,
@@ -119,37 +120,51 @@ def _in_scope(arguments: Arguments, providers: int) -> int:
 
 
 def _segments_of_one(arguments: Arguments, _: int) -> FieldCost:
-    wanted = _filter(arguments)
-    rows = rows_of(arguments)
-    if "ids" in wanted or "customerId" in wanted:
-        return FieldCost(length(wanted.get("ids")) + 3 * ("customerId" in wanted), rows=rows)
-    is_sorted = arguments.get("sortKey") not in ("PROVIDER", None)  # any JSON: no set
-    if is_sorted or arguments.get("reverse") or wanted.keys() - {"providers"}:
-        return FieldCost(MAX_CALLS_PER_PAGE, rows=rows)
-    return FieldCost(pages(arguments), rows=rows)
+    return _segments_at(arguments, 1)
 
 
 def _segments(arguments: Arguments, providers: int) -> FieldCost:
-    cost, scope = _segments_of_one(arguments, 1), _in_scope(arguments, providers)
-    is_named = _filter(arguments).keys() & {"ids", "customerId"}
-    # An id is only looked up at its own provider.
-    return cost._replace(calls=cost.calls * (1 if is_named else scope), sources=scope)
+    scope = _in_scope(arguments, providers)
+    cost = _segments_at(arguments, scope)
+    if arguments.get("sortKey") != "MEMBERS_COUNT":
+        return cost
+    wanted = _filter(arguments)
+    counted = length(wanted["ids"]) if "ids" in wanted else COUNTED_SEGMENTS
+    return cost._replace(calls=cost.calls + min(counted, COUNTED_SEGMENTS))
+
+
+def _segments_at(arguments: Arguments, scope: int) -> FieldCost:
+    """Return the cost of a page of the segments of so many providers, without counts."""
+    wanted = _filter(arguments)
+    cost = FieldCost(rows=rows_of(arguments), sources=scope)
+    is_sorted = arguments.get("sortKey") not in ("PROVIDER", None)  # any JSON: no set
+    if wanted.keys() & {"ids", "customerId", "externalId", "containsItem"}:
+        # A global id is only looked up at its own provider, any other one at all of them.
+        by_id = length(wanted.get("ids")) + 3 * ("customerId" in wanted)
+        by_key = ("externalId" in wanted) + 2 * ("containsItem" in wanted)
+        return cost._replace(calls=by_id + by_key * scope)
+    if is_sorted or arguments.get("reverse") or wanted.keys() - {"providers"}:
+        return cost._replace(calls=MAX_CALLS_PER_PAGE * scope)
+    return cost._replace(calls=pages(arguments) * scope)
 
 
 def _customers(arguments: Arguments, providers: int) -> FieldCost:
     wanted, rows = _filter(arguments), rows_of(arguments)
     scope = _in_scope(arguments, providers)
+    is_local = bool(wanted.keys() & {"email", "nameContains", "phone"})
     if "externalId" in wanted:
         return FieldCost(2 * scope, rows=rows, sources=scope)
     if sets := sum(length(wanted.get(name)) for name in ("inAll", "inAny", "inNone")):
-        # All are of one provider, and read to their end.
-        return FieldCost(MAX_CALLS_PER_PAGE * (sets + ("segmentId" in wanted)) + rows, rows=rows)
+        # All are of one provider, and read to their end; so are their customers to be filtered.
+        lists = sets + ("segmentId" in wanted) + ("nameContains" in wanted)
+        return FieldCost(MAX_CALLS_PER_PAGE * lists + rows, rows=rows)
     if "segmentId" in wanted:
         members = _member_customers(arguments, 1)
-        return members._replace(
-            calls=members.calls * (MAX_CALLS_PER_PAGE if "email" in wanted else 1)
-        )
-    return FieldCost(pages(arguments) * scope, rows=rows, sources=scope)
+        return members._replace(calls=members.calls * (MAX_CALLS_PER_PAGE if is_local else 1))
+    # Rows that only look like the wanted ones are left out here, so more are read.
+    is_filtered = bool(wanted.keys() & {"nameContains", "phone"})
+    calls = MAX_CALLS_PER_PAGE if is_filtered else pages(arguments)
+    return FieldCost(calls * scope, rows=rows, sources=scope)
 
 
 def _member_customers(arguments: Arguments, _: int) -> FieldCost:
@@ -230,7 +245,7 @@ COSTS: Mapping[str, Rule] = {
     "Query.segmentItemsMatch": _matches,
     "Query.segmentsCompare": _compared,
     "Query.changes": _changes,
-    "Provider.capabilities": lambda *_: FieldCost(size=20),
+    "Provider.capabilities": lambda *_: FieldCost(size=25),
     "Provider.segments": _segments_of_one,
     "Segment.sizeHistory": lambda *_: FieldCost(size=100),
     "Segment.customers": _member_customers,

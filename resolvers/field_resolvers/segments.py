@@ -77,12 +77,22 @@ def names(value: entities.Segment | entities.Item) -> list[Localized]:
     return localized(value.names)
 
 
-def check_filter(value: queries.SegmentFilter, info: FieldInfo) -> queries.SegmentFilter:
-    """Return a filter. Raises `Forbidden` if it would reveal assignments to the caller."""
+def check_filter(
+    value: queries.SegmentFilter,
+    info: FieldInfo,
+    sort: queries.SortKey = queries.SortKey.PROVIDER,
+) -> queries.SegmentFilter:
+    """Return a filter.
+
+    Raises `Forbidden` if it or the order would reveal assignments to the caller.
+    """
+    context, permission = info.context, Permission.ASSIGNMENTS_READ
     if value.customer is not None:
-        info.context.require(
-            Permission.ASSIGNMENTS_READ, value.customer.provider, "filter.customerId"
-        )
+        context.require(permission, value.customer.provider, "filter.customerId")
+    if sort is queries.SortKey.MEMBERS_COUNT:
+        for key in context.providers:
+            if value.providers is None or key in value.providers:
+                context.require(permission, key, "sortKey: MEMBERS_COUNT")
     return value
 
 

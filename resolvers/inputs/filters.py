@@ -5,10 +5,10 @@ from typing import Annotated, Any, TypeVar
 import strawberry
 
 from gateway.domain import queries
-from gateway.domain.entities import Ref
+from gateway.domain.entities import ItemKind, Ref
 from gateway.errors import BadInput
 from resolvers import global_ids
-from resolvers.value_types import DateTime, MembershipKind, SegmentStatus
+from resolvers.value_types import DateTime, ItemType, MembershipKind, SegmentStatus
 
 T = TypeVar("T")
 
@@ -22,6 +22,14 @@ class NativeFilter:
         description="Emporix: the `q` parameter. Stuut: the `search` parameter. Voucherify: its "
         "`filters` as a JSON object."
     )
+
+
+@strawberry.input(description="A product or category at a provider.")
+class ItemKeyInput:
+    """See the description."""
+
+    type: ItemType = strawberry.field(description="The type of the item.")
+    external_id: str = strawberry.field(description="The provider's own id of the item.")
 
 
 @strawberry.input(description="Selects segments; all given conditions must hold.")
@@ -57,6 +65,20 @@ class SegmentFilter:
     created_before: DateTime | None = strawberry.field(
         default=strawberry.UNSET, description="Only segments created before this time, exclusive."
     )
+    updated_after: DateTime | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Only segments last updated after this time, exclusive. Segments without "
+        "`updatedAt` are left out.",
+    )
+    external_id: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Only segments that a provider knows by exactly this id.",
+    )
+    contains_item: ItemKeyInput | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Only segments to which this item is assigned; a product is not found by its "
+        "category. Providers that cannot search by item are `UNSUPPORTED` in `sources`.",
+    )
     native: NativeFilter | None = strawberry.field(
         default=strawberry.UNSET, description="Only segments that match a provider's native query."
     )
@@ -77,6 +99,15 @@ class CustomerFilter:
     )
     email: str | None = strawberry.field(
         default=strawberry.UNSET, description="Only customers with this email address."
+    )
+    phone: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Only customers with exactly this phone number, as the provider formats it.",
+    )
+    name_contains: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Only customers whose name contains this text, ignoring case. Providers that "
+        "cannot search for names are `UNSUPPORTED` in `sources`.",
     )
     external_id: str | None = strawberry.field(
         default=strawberry.UNSET,
@@ -137,6 +168,9 @@ def segment_filter(value: SegmentFilter | None) -> queries.SegmentFilter:
     providers, refs = given(value.providers), given(value.ids)
     membership, native = given(value.membership), given(value.native)
     customer: Any = given(value.customer_id)
+    key = given(value.external_id)
+    if key == "":
+        raise BadInput("filter.externalId is empty.")
     query = queries.SegmentQuery(
         name_contains=given(value.name_contains) or None,
         membership=None if membership is None else frozenset(membership),
@@ -144,6 +178,7 @@ def segment_filter(value: SegmentFilter | None) -> queries.SegmentFilter:
         site_code=given(value.site_code),
         created_after=given(value.created_after),
         created_before=given(value.created_before),
+        updated_after=given(value.updated_after),
         native=native.q if native else None,
     )
     return queries.SegmentFilter(
@@ -152,7 +187,19 @@ def segment_filter(value: SegmentFilter | None) -> queries.SegmentFilter:
         None if refs is None else tuple(global_ids.segment(each) for each in refs),
         None if customer is None else global_ids.customer(customer),
         native.provider if native else None,
+        key,
+        _item(given(value.contains_item)),
     )
+
+
+def _item(value: ItemKeyInput | None) -> tuple[ItemKind, str] | None:
+    if value is None:
+        return None
+    if value.type is ItemKind.UNKNOWN:
+        raise BadInput("UNKNOWN is not a type of items.")
+    if not value.external_id:
+        raise BadInput("filter.containsItem.externalId is empty.")
+    return value.type, value.external_id
 
 
 def customer_filter(value: CustomerFilter | None) -> queries.CustomerFilter:
@@ -161,10 +208,12 @@ def customer_filter(value: CustomerFilter | None) -> queries.CustomerFilter:
         return queries.CustomerFilter()
     providers, segment = given(value.providers), given(value.segment_id)
     key = given(value.external_id)
-    if key == "":
-        raise BadInput("filter.externalId is empty.")
+    for name, text in (("externalId", key), ("phone", given(value.phone))):
+        if text == "":
+            raise BadInput(f"filter.{name} is empty.")
+    name_contains = " ".join((given(value.name_contains) or "").split())
     return queries.CustomerFilter(
-        queries.CustomerQuery(given(value.email)),
+        queries.CustomerQuery(given(value.email), name_contains or None, given(value.phone)),
         None if providers is None else tuple(providers),
         key,
         None if segment is None else global_ids.segment(segment),
@@ -178,11 +227,12 @@ def _member_conditions(value: CustomerFilter) -> queries.MemberConditions:
     )
     if len({ref.provider for ref in conditions.refs}) > 1:
         raise BadInput("filter.inAll, inAny and inNone must name segments of one provider.")
-    selects = (value.segment_id, value.external_id, value.email)
+    selects = (value.segment_id, value.external_id, value.email, value.phone)
     is_alone = not (conditions.all_of or conditions.any_of or any(map(given, selects)))
     if conditions.none_of and is_alone:
         raise BadInput(
-            "filter.inNone alone selects nobody: add inAll, inAny, segmentId, externalId or email."
+            "filter.inNone alone selects nobody: add inAll, inAny, segmentId, externalId, email "
+            "or phone."
         )
     return conditions
 

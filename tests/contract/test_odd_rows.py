@@ -160,10 +160,11 @@ def test_the_other_rows_stand(drawn: tuple[Sample, int, Any]) -> None:
 
 def _is_of(shown_row: Any, document: bytes) -> bool:
     """Tell whether what is shown can be of this document: it names the same things."""
-    ids = shown_row["ref"][1:] if isinstance(shown_row, dict) and "ref" in shown_row else None
-    if ids is None:
-        key = shown_row["key"] if isinstance(shown_row, dict) else shown_row
-        ids = [key]
+    ref = shown_row.get("ref") if isinstance(shown_row, dict) else shown_row
+    if isinstance(ref, list):
+        ids = ref[1:]
+    else:
+        ids = [shown_row["key"] if isinstance(shown_row, dict) else shown_row]
     return any(each is not None and json.dumps(each).encode() in document for each in ids)
 
 
@@ -177,6 +178,7 @@ def test_lists_of_every_kind_are_altered() -> None:
         "emporix/items.bulk_assign",
         "emporix/items.bulk_unassign",
         "emporix/items.list",
+        "emporix/items.segments",
         "emporix/members.list",
         "emporix/members.of_customers",
         "emporix/segments.bulk_create",

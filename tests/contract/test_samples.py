@@ -2,13 +2,20 @@
 
 import inspect
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import pytest
 
 from gateway.errors import GatewayError, ProviderError
-from gateway.providers.base.adapter import CountsLimits, FindsCustomersByEmail, SignsIn
+from gateway.providers.base.adapter import (
+    CountsLimits,
+    FindsCustomersByEmail,
+    FindsCustomersByName,
+    FindsCustomersByPhone,
+    SignsIn,
+)
 from gateway.providers.base.capabilities import OPERATIONS
 from gateway.providers.base.exchange import Exchange, ReadPlan
 from gateway.providers.base.store_lookup import Recall
@@ -27,7 +34,12 @@ from tests.contract.sample import (
 
 PROTOCOLS = (*dict.fromkeys(sum(OPERATIONS.values(), ())), SignsIn, CountsLimits)
 
-BY_EMAIL = "customers by email"
+SEARCHES: Mapping[str, type] = {
+    "email": FindsCustomersByEmail,
+    "name_contains": FindsCustomersByName,
+    "phone": FindsCustomersByPhone,
+}
+"""The protocol of each part of a `CustomerQuery`."""
 
 every_sample = pytest.mark.parametrize("sample", samples(), ids=str)
 every_kind = pytest.mark.parametrize("kind", ADAPTERS)
@@ -133,14 +145,15 @@ def abilities(asked: object) -> set[str]:
         for name, part in vars(protocol).items()
         if is_method(name, part)
     }
-    return found | {BY_EMAIL} if isinstance(asked, FindsCustomersByEmail) else found
+    return found | {name for name, search in SEARCHES.items() if isinstance(asked, search)}
 
 
 def shown_by(sample: Sample) -> set[str]:
     """Return the abilities that a sample is of."""
     given = sample.given
-    is_by_email = given.method == "customers" and "email" in str(given.args)
-    return {given.method, BY_EMAIL} if is_by_email else {given.method}
+    if given.method != "customers":
+        return {given.method}
+    return {given.method} | {name for name in SEARCHES if name in str(given.args)}
 
 
 def is_method(name: str, part: object) -> bool:

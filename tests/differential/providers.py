@@ -21,6 +21,7 @@ from gateway.context import Provider, Scope
 from gateway.errors import Denied, GatewayError, TimedOut, Unreachable, settled
 from gateway.providers.base.exchange import ReadPlan, Reply
 from gateway.providers.base.store_lookup import Recall
+from gateway.sandbox.people import person
 from gateway.upstream.health import Health
 from tests.four_kinds import four_settings
 
@@ -109,6 +110,8 @@ class Known:
             identity["externalId"] for edge in lists[1] for identity in edge["node"]["identities"]
         ]
         self.nodes += [each["id"] for each in data["providers"]]
+        self.keys += [edge["node"]["externalId"] for edge in lists[0]]
+        self.keys += ["p1012", "cat-garden"]  # items of Emporix
 
     def choose(self, random: Random, name: str, kind: GraphQLNamedType) -> Any:
         """Choose a value that mostly means something."""
@@ -125,7 +128,8 @@ class Known:
             "provider": ["stuut", "voucherify", "instaleap", "emporix", "none"],
             "externalId": self.keys,
             "language": ["en", "de", "de-AT", "zz"],
-            "nameContains": ["e", "gold"],
+            "nameContains": ["e", "gold", "ana", "Hiro L", "?"],
+            "phone": [person(n).phone for n in range(3)],
             "siteCode": ["main", "other"],
         }
         known["key"] = known["keys"] = known["providers"] = known["provider"]
@@ -134,7 +138,7 @@ class Known:
 
 KNOWN = """{
   providers { id }
-  segments(first: 60) { edges { cursor node { id } } }
+  segments(first: 60) { edges { cursor node { id externalId } } }
   customers(first: 30) { edges { cursor node {
     id identities { externalId } assignments(first: 1) { nodes { id } }
   } } }

@@ -142,8 +142,8 @@ async def test_sets_with_other_conditions(
         (
             {"inNone": [SILVER], "providers": ["voucherify"]},
             (
-                "filter.inNone alone selects nobody: add inAll, inAny, segmentId, externalId or "
-                "email."
+                "filter.inNone alone selects nobody: add inAll, inAny, segmentId, externalId, "
+                "email or phone."
             ),
         ),
         ({"inAny": [HIRO_HERE]}, "This is not the id of a segment."),

@@ -114,6 +114,22 @@ EMPORIX_ACTIVE = [name for name in EMPORIX if name not in EMPORIX_INACTIVE]
             ["App beta testers", "Customer advisory board"],
             ONE_EACH,
         ),
+        # Of Stuut and Voucherify, no segment was ever updated: they are left out.
+        ({"updatedAfter": "2025-10-07T10:19:00.791Z"}, EMPORIX[8:], ONE_EACH),
+        ({"updatedAfter": "2025-10-07T10:19:00.790999Z"}, EMPORIX[7:], ONE_EACH),
+        (
+            {"updatedAfter": "2023-01-01T00:00:00Z", "providers": ["stuut", "voucherify"]},
+            [],
+            {"stuut": 1, "voucherify": 1},
+        ),
+        ({"externalId": "golden"}, ["Golden customers"], ONE_EACH),
+        ({"externalId": "GOLDEN"}, [], ONE_EACH),
+        ({"externalId": APP_BETA}, ["App beta testers"], ONE_EACH),
+        ({"externalId": DACH_STRATEGIC, "providers": ["stuut"]}, ["DACH strategic"], {"stuut": 1}),
+        ({"externalId": "golden", "status": "INACTIVE"}, [], {"emporix": 1}),
+        ({"externalId": "golden", "ids": SEGMENTS}, ["Golden customers"], {"emporix": 1}),
+        ({"externalId": "staff", "ids": SEGMENTS[:3]}, [], {}),
+        ({"externalId": "bulk", "providers": ["emporix"]}, [], {"emporix": 1}),
         ({"native": {"provider": "stuut", "q": "dach"}}, ["DACH strategic", "Rest of DACH"], None),
         (
             {
@@ -205,6 +221,15 @@ async def test_sources_of_those_not_asked(front: Front) -> None:
         ({"providers": ["stuut", "nobody"]}, "No provider has the key 'nobody'."),
         ({"native": {"provider": "nobody", "q": "x"}}, "No provider has the key 'nobody'."),
         ({"ids": ["garbage"]}, "This is not an id of this gateway."),
+        ({"externalId": ""}, "filter.externalId is empty."),
+        (
+            {"containsItem": {"type": "PRODUCT", "externalId": ""}},
+            "filter.containsItem.externalId is empty.",
+        ),
+        (
+            {"containsItem": {"type": "UNKNOWN", "externalId": "p1001"}},
+            "UNKNOWN is not a type of items.",
+        ),
         (
             {"ids": [customer_id("emporix", "1")]},
             "This is not the id of a segment.",

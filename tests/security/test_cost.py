@@ -60,6 +60,37 @@ def cost_of(query: str, variables: Any = None, providers: Any = PROVIDERS) -> tu
         ("{ segments(first: 7, sortKey: NAME) { nodes { id } } }", 400, 9),
         ("{ segments(first: 7, reverse: true) { nodes { id } } }", 400, 9),
         ('{ segments(first: 7, filter: {nameContains: "x"}) { nodes { id } } }', 400, 9),
+        ("{ segments(first: 7, sortKey: MEMBERS_COUNT) { nodes { id } } }", 400 + 500, 9),
+        (
+            (
+                '{ segments(first: 7, sortKey: MEMBERS_COUNT, filter: {ids: ["a", "b"]}) '
+                "{ nodes { id } } }"
+            ),
+            2 + 2,
+            9,
+        ),
+        ('{ segments(first: 7, filter: {externalId: "a"}) { nodes { id } } }', 4, 9),
+        ('{ segments(first: 7, filter: {updatedAfter: "2026-01-01"}) { nodes { id } } }', 400, 9),
+        (
+            (
+                '{ segments(first: 7, filter: {providers: ["emporix"], containsItem: '
+                '{type: PRODUCT, externalId: "p"}}) { nodes { id } } }'
+            ),
+            2,
+            9,
+        ),
+        ('{ customers(first: 7, filter: {nameContains: "a"}) { nodes { id } } }', 400, 9),
+        ('{ customers(first: 7, filter: {phone: "1"}) { nodes { id } } }', 400, 9),
+        (
+            '{ customers(first: 7, filter: {segmentId: "a", phone: "1"}) { nodes { id } } }',
+            (1 + 7) * 100,
+            9,
+        ),
+        (
+            '{ customers(first: 3, filter: {inAny: ["a"], nameContains: "b"}) { totalCount } }',
+            200 + 3,
+            2,
+        ),
         ("{ segments { sources { totalCount } } }", 4, 1 + 1 + 4),
         ("{ providers { segments(first: 9) { nodes { id } sources { totalCount } } } }", 4, 49),
         ("{ segments(first: 3) { nodes { assignments(first: 7) { nodes { id } } } } }", 4 + 3, 29),
@@ -111,7 +142,7 @@ def cost_of(query: str, variables: Any = None, providers: Any = PROVIDERS) -> tu
             1 + 6 + 6,
         ),
         ("{ providers { limits { current } } }", 4 * ASSUMED_LENGTH, 1 + 4 + 4 * ASSUMED_LENGTH),
-        ("{ providers { capabilities { operation } } }", 0, 1 + 4 + 80),
+        ("{ providers { capabilities { operation } } }", 0, 1 + 4 + 100),
         (
             (
                 "{ segments(first: 2) { nodes { a: id b: id c: id d: id e: id f: id g: id h: id "

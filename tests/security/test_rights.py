@@ -248,6 +248,17 @@ ARGUMENTS = {
             "{ nodes { name } } } }"
         ),
     ),
+    "sortKey: MEMBERS_COUNT": (
+        signed("segments:read@emporix"),
+        "{ segments(sortKey: MEMBERS_COUNT) { nodes { name } } }",
+    ),
+    "sortKey: MEMBERS_COUNT of one of them": (
+        signed("segments:read"),
+        (
+            '{ segments(sortKey: MEMBERS_COUNT, filter: {providers: ["emporix"]}) '
+            "{ nodes { name } } }"
+        ),
+    ),
     "filter.segmentId": (
         signed("customers:read"),
         f'{{ customers(filter: {{segmentId: "{GOLDEN}"}}) {{ nodes {{ name }} }} }}',
@@ -264,9 +275,9 @@ ARGUMENTS = {
 
 @pytest.mark.parametrize("case", ARGUMENTS)
 async def test_who_is_in_a_segment_is_not_told_by_a_filter(front: Front, case: str) -> None:
-    """A filter by membership requires `assignments:read` at the provider of its id."""
+    """A filter or an order by membership requires `assignments:read` at its provider."""
     who, query = ARGUMENTS[case]
-    argument = case.partition(" ")[0]
+    argument = case.partition(" of ")[0]
     refused = await asked(front, who, query)
     assert refusal({"errors": refused["errors"]})["errors"] == [
         {"message": f"{argument} needs the scope assignments:read.", "code": "FORBIDDEN"}
@@ -277,7 +288,7 @@ async def test_who_is_in_a_segment_is_not_told_by_a_filter(front: Front, case: s
     assert front.calls == []
     shown = await asked(front, f"{who} assignments:read@emporix", query)
     assert "errors" not in shown
-    assert shown == await asked(front, signed("admin"), query)
+    assert shown == await asked(front, signed("admin@emporix"), query)
 
 
 WITH_MEMBERS = {

@@ -16,6 +16,7 @@ from gateway.domain.entities import (
     ItemKind,
     Limit,
     Membership,
+    Ref,
     Segment,
     Status,
 )
@@ -112,6 +113,16 @@ class RestoresSegments(Protocol):
 
 
 @runtime_checkable
+class FindsSegmentsByItem(Protocol):
+    """Lists the segments to which an item is assigned."""
+
+    def segments_with_item(
+        self, kind: ItemKind, key: str, page: PageRequest
+    ) -> Exchange[Page[Ref]]:
+        """Read one page of the segments to which this item is assigned, in any order."""
+
+
+@runtime_checkable
 class ListsCustomers(Protocol):
     """Lists its customers."""
 
@@ -124,6 +135,20 @@ class FindsCustomersByEmail(Protocol):
     """Its `customers` filters by `CustomerQuery.email`."""
 
     finds_by_email: ClassVar[bool]
+
+
+@runtime_checkable
+class FindsCustomersByName(Protocol):
+    """Its `customers` filters by `CustomerQuery.name_contains`."""
+
+    finds_by_name: ClassVar[bool]
+
+
+@runtime_checkable
+class FindsCustomersByPhone(Protocol):
+    """Its `customers` filters by `CustomerQuery.phone`."""
+
+    finds_by_phone: ClassVar[bool]
 
 
 @runtime_checkable

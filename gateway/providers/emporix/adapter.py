@@ -21,6 +21,7 @@ from gateway.domain.entities import (
     ItemKind,
     Limit,
     Membership,
+    Ref,
     Segment,
     Status,
 )
@@ -32,6 +33,7 @@ from gateway.providers.base.decoding import decode, decode_part, decode_strictly
 from gateway.providers.base.exchange import NO_HEADERS, Call, Exchange, Reply, Token, json_call
 from gateway.providers.base.settings import AccountSettings
 from gateway.providers.emporix.assignment_writes import AssignmentWrites
+from gateway.providers.emporix.customer_search import Place, searches
 from gateway.providers.emporix.listing import ALL_LANGUAGES, NumberedList
 from gateway.providers.emporix.model import (
     Account,
@@ -40,6 +42,7 @@ from gateway.providers.emporix.model import (
     ItemAssignmentModel,
     MatchModel,
     SegmentModel,
+    SegmentOfItemModel,
     TokenModel,
     assignments_of,
     customers_of,
@@ -86,6 +89,9 @@ class Emporix(SegmentWrites, AssignmentWrites, EmporixWebhooks):
     has_sites: ClassVar[bool] = True
     notes: ClassVar[Mapping[str, str]] = {
         "SEGMENT_MEMBERS": "Members through an IAM group are neither listed nor counted.",
+        "SEGMENT_SEARCH_ITEM": "Products are not found by their category.",
+        "CUSTOMER_SEARCH_NAME": "Searches first and last names, for up to four words.",
+        "CUSTOMER_SEARCH_PHONE": "The number must be given exactly as Emporix has it.",
         "ITEM_MATCH": "Requires the scope customersegment.segment_manage, although it only reads.",
         "SEGMENT_CREATE": "Attributes are mixins; their schemas cannot be set.",
         "SEGMENT_UPDATE": "With a version, the segment is written as a whole.",
@@ -96,6 +102,8 @@ class Emporix(SegmentWrites, AssignmentWrites, EmporixWebhooks):
     rows_per_call: ClassVar[int] = 200
     limits: ClassVar[Sequence[Limit]] = (Limit("BULK_ROWS", rows_per_call),)
     finds_by_email: ClassVar[bool] = True
+    finds_by_name: ClassVar[bool] = True
+    finds_by_phone: ClassVar[bool] = True
     confirms_customer: ClassVar[bool] = True
 
     def __init__(self, settings: EmporixSettings) -> None:
@@ -158,13 +166,18 @@ class Emporix(SegmentWrites, AssignmentWrites, EmporixWebhooks):
         return segment
 
     def customers(self, query: CustomerQuery, page: PageRequest) -> Exchange[Page[Customer]]:
-        """Read one page of the customers, of all or of those with one email address."""
-        list_filter = NO_FILTER
-        if query.email is not None:
-            if not is_expressible(query.email):
-                raise BadInput("Emporix cannot search for this email address.")
-            list_filter = ListFilter(f"contactEmail:{query.email}", is_whole=True)
-        return self._customers.page("customers.list", page, list_filter)
+        """Read one page of the customers: of all, or of a list of a search."""
+        lists = searches(self.key, query)
+        place = Place.parse(page.position, len(lists))
+        search = lists[place.at]
+        exchange = self._customers.page(
+            "customers.list", page._replace(position=place.position), search.list_filter
+        )
+
+        def read(reply: Reply) -> Page[Customer]:
+            return place.page(exchange.read(reply), search, len(lists))
+
+        return Exchange(exchange.operation, exchange.call, read)
 
     def customers_by_key(self, keys: Sequence[str]) -> Sequence[ReadBatch]:
         """Read customers, up to a hundred in one call; ids that `q` cannot express one by one."""
@@ -249,6 +262,41 @@ class Emporix(SegmentWrites, AssignmentWrites, EmporixWebhooks):
             NO_FILTER if kind is None else ListFilter(f"type:{kind.value}", is_whole=True)
         )
         return items.page("items.list", page, list_filter)
+
+    def segments_with_item(
+        self, kind: ItemKind, key: str, page: PageRequest
+    ) -> Exchange[Page[Ref]]:
+        """Read one page of the segments to which an item is assigned.
+
+        `q` supports `type` here; that it supports `item.id` is our guess. If it cannot express the
+        id, or ignores it, the other rows are removed here.
+        """
+        list_filter = ListFilter(f"type:{kind.value}", is_whole=False)
+        if is_expressible(key):
+            list_filter = ListFilter(f"item.id:{key} type:{kind.value}", is_whole=False)
+        wanted = (key, kind.value)
+        assignments = NumberedList(
+            provider=self.key,
+            path=f"{self._segments_path}/items",
+            form=SegmentOfItemModel,
+            show=lambda models, _: [
+                (Ref(self.key, each.segment_id), (each.item.id, each.type)) for each in models
+            ],
+        )
+        exchange = assignments.page("items.segments", page, list_filter)
+
+        def read(reply: Reply) -> Page[Ref]:
+            received = exchange.read(reply)
+            kept = [i for i, (_, item) in enumerate(received.rows) if item == wanted]
+            return Page(
+                rows=[received.rows[i][0] for i in kept],
+                position_after=lambda i: received.position_after(kept[i]),
+                is_last=received.is_last,
+                end=received.next_position,
+                skipped=received.skipped,
+            )
+
+        return Exchange(exchange.operation, exchange.call, read)
 
     def match_items(
         self, site: str, items: Sequence[str], segments: Sequence[str]

@@ -139,6 +139,14 @@ class ItemAssignmentModel(msgspec.Struct, frozen=True, gc=False):
     metadata: Metadata | None = None
 
 
+class SegmentOfItemModel(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """The assignment of an item to any segment."""
+
+    segment_id: Id
+    item: ItemModel
+    type: Documented[str]
+
+
 class MatchModel(msgspec.Struct, frozen=True, gc=False):
     """One item that matched."""
 

@@ -76,6 +76,8 @@ def segment_filter(query: SegmentQuery) -> ListFilter:
         else:
             is_whole = False
     parts.extend(_created(query.created_after, query.created_before))
+    if query.updated_after is not None:
+        parts.append(f'metadata.modifiedAt:>"{iso(query.updated_after)}"')
     return ListFilter(" ".join(parts) or None, is_whole)
 
 

@@ -63,7 +63,8 @@ def filters(query: SegmentQuery) -> Filters:
     if query.created_after is not None:
         wanted["created_at", "$after"] = iso(query.created_after)
     # Whether `$contains` ignores case is not documented, so it might omit rows that match.
-    filtered_locally = (query.name_contains, query.status, query.site_code)
+    # The documents have no filter by the time of the last update.
+    filtered_locally = (query.name_contains, query.status, query.site_code, query.updated_after)
     return Filters(
         conditions={**wanted, **native},
         before=None if query.created_before is None else _rounded_up(query.created_before),

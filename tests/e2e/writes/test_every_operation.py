@@ -268,6 +268,13 @@ ASKED: Mapping[str, Mapping[str, Asked]] = {
     f"GET {SEGMENTS}/{{segmentId}}/items": {
         "items": of_segment("items { nodes { externalId } }", GOLDEN)
     },
+    f"GET {SEGMENTS}/items": {
+        "segments": (
+            """query($item: ItemKeyInput!) {
+              segments(filter: {containsItem: $item}) { nodes { id } } }""",
+            {"item": {"type": "PRODUCT", "externalId": "p1012"}},
+        ),
+    },
     f"PUT {SEGMENTS}/{{segmentId}}/items/{{type}}/bulk": {
         "segmentItemsBulkAssign": mutation("segmentItemsBulkAssign", ITEMS)
     },

@@ -14,6 +14,7 @@ from gateway.domain.entities import AssignmentRef, AssignmentState, Ref, Segment
 from gateway.domain.pages import Page, PageRequest
 from gateway.domain.queries import EVERY_SEGMENT, SegmentFilter
 from gateway.errors import Broken, GatewayError
+from gateway.limits.settings import LimitSettings
 from gateway.loaders.dataloader import DataLoader, LoaderCache
 from gateway.loaders.request_fetches import LARGEST_PAGE
 from gateway.loaders.request_loaders import RequestLoaders
@@ -195,7 +196,7 @@ async def test_a_request_leaves_nothing_to_the_garbage_collector() -> None:
 
     async def request() -> None:
         mine = loaders(shop)
-        reads = ReadService(mine._providers, mine, (), 1)  # noqa: SLF001  # the same as the loaders'
+        reads = ReadService(mine._providers, mine, (), LimitSettings())  # noqa: SLF001  # the same as the loaders'
         page = await reads.segments(SegmentFilter(), Paging(10))
         assert await mine.segment.load(page.rows[0].ref) is page.rows[0]
         assert page.end_cursor is not None
