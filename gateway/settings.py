@@ -78,6 +78,8 @@ class ServerSettings(BaseModel):
     a request just as the connection is closed."""
     request_timeout_s: Annotated[float, Field(gt=0, le=600)] = 10
     cache_ttl_s: Annotated[float, Field(ge=0, le=3600)] = 5
+    drain_s: Annotated[float, Field(ge=0, le=600)] = 5
+    """After SIGTERM requests are still accepted for this long, while `/readyz` answers 503."""
     worker_start_s: Annotated[float, Field(gt=0, le=3600)] = 60
     """With `--workers`: a worker that takes longer to start, or to respond, is replaced."""
 
@@ -169,10 +171,12 @@ TABLES: Mapping[str, type[BaseModel]] = {
 def sandbox_settings() -> Settings:
     """Return the settings without a configuration file: all sandboxes, embedded.
 
-    Their store is temporary, and separate from that of real accounts.
+    Their store is temporary, and separate from that of real accounts. No load balancer has to
+    notice that the server stops.
     """
     document = {
-        "providers": [{"key": kind, "kind": kind, "base_url": SANDBOX} for kind in SANDBOXED]
+        "server": {"drain_s": 0},
+        "providers": [{"key": kind, "kind": kind, "base_url": SANDBOX} for kind in SANDBOXED],
     }
     settings = _validated(document, "no configuration file: the embedded sandbox")
     store = settings.store.model_copy(update={"url": TEMPORARY})

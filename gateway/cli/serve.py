@@ -25,7 +25,7 @@ from gateway.errors import SettingsError
 from gateway.http.app import PAGES
 from gateway.http.server.connections import raise_file_limit
 from gateway.http.server.options import server_options
-from gateway.http.server.workers import Supervisor
+from gateway.http.server.workers import Supervisor, serve_alone
 from gateway.observability.logs import start_log
 from gateway.settings import CONFIG_VARIABLE, Settings, accounts
 from gateway.store.database_url import DatabaseUrl, database_url
@@ -84,16 +84,15 @@ def _serve(settings: Settings, config: Path | None, host: str, port: int, worker
         "factory": True,
         "host": host,
         "port": port,
-        "timeout_graceful_shutdown": 10,
         **server_options(settings),
     }
+    server = settings.server
+    uvicorn_config = uvicorn.Config(APPLICATION, **options)
     if workers == 1:
-        uvicorn.run(APPLICATION, **options)
+        serve_alone(uvicorn_config, server.drain_s)
         return
     start_log(settings.log)
-    supervisor = Supervisor(
-        uvicorn.Config(APPLICATION, **options), workers, settings.server.worker_start_s
-    )
+    supervisor = Supervisor(uvicorn_config, workers, server.worker_start_s, server.drain_s)
     raise typer.Exit(supervisor.run())
 
 

@@ -71,10 +71,15 @@ class Application(Starlette):
         endpoint: GraphQLEndpoint,
         websockets: WebSocketEndpoint,
         origins: OriginPolicy,
+        announce_stop: Callable[[], None],
         **options: Any,
     ) -> None:
-        """Serve GraphQL over HTTP and WebSocket, everything else by Starlette with `options`."""
+        """Serve GraphQL over HTTP and WebSocket, everything else by Starlette with `options`.
+
+        The server calls `announce_stop` when it begins to stop.
+        """
         super().__init__(**options)
+        self.announce_stop = announce_stop
         self._endpoint = endpoint
         self._websockets = websockets
         self._origins = origins
@@ -143,6 +148,7 @@ class Gateway:
         self._runner = OperationRunner(
             operations, persisted, server.request_timeout_s, settings.limits
         )
+        self._subscriptions = Subscriptions(self._runner, settings.limits, settings.changes.lag_s)
         self._open_store = store
         self._connect = connect
         self._ready = ready
@@ -184,22 +190,29 @@ class Gateway:
         if self._webhooks is not None:
             self._webhooks.wake()
 
+    def announce_stop(self) -> None:
+        """Fail health checks, and refuse new subscriptions: the server stops soon."""
+        self._subscriptions.is_stopping = True
+
     async def alive(self, _: Request) -> Response:
         """Report that the process is alive."""
         return _json({"status": "alive"})
 
     async def ready(self, request: Request) -> Response:
-        """Report whether the store can be used and the pages are built.
+        """Report whether the store can be used, the pages are built, and the server stays.
 
         The store is checked at most once a second, however many probes there are. Callers also get
         the health of the providers that they may see; it does not affect readiness.
         """
         has_pages = (PAGES / "index.html").is_file()
         store = StoreState.DOWN if self._store is None else await self._store.state()
-        is_ready = has_pages and store is StoreState.READY
+        is_stopping = self._subscriptions.is_stopping
+        is_ready = has_pages and store is StoreState.READY and not is_stopping
         status = "ready" if has_pages else "pages are not built; run make serve"
         if store is not StoreState.READY:
             status = f"the store cannot be used: {store.value}"
+        if is_stopping:
+            status = "the server is stopping"
         body: dict[str, Any] = {"status": status, "version": __version__}
         headers = parse_headers(request.scope["headers"])
         with contextlib.suppress(Unauthenticated, RequestError):
@@ -253,7 +266,7 @@ class Gateway:
             Mount("/static", gzipped(StaticFiles(directory=PAGES, check_dir=False))),
         ]
         limits = self.settings.limits
-        subscriptions = Subscriptions(self._runner, limits, self.settings.changes.lag_s)
+        subscriptions = self._subscriptions
         endpoint = GraphQLEndpoint(
             self._runner,
             subscriptions,
@@ -266,7 +279,12 @@ class Gateway:
             self._runner, subscriptions, self._authenticator, self._origins, limits
         )
         return Application(
-            endpoint, websockets, self._origins, routes=routes, lifespan=self.lifespan
+            endpoint,
+            websockets,
+            self._origins,
+            self.announce_stop,
+            routes=routes,
+            lifespan=self.lifespan,
         )
 
 

@@ -89,7 +89,6 @@ class SseSubscriptions:
             following.cancel()
 
         def shut_down() -> None:
-            self._subscriptions.is_stopping = True
             subscription.end(ShuttingDown(subscription.cursor))
 
         extensions: Mapping[str, Any] = connection.get("extensions") or {}

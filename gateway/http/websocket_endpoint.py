@@ -33,8 +33,14 @@ from gateway.http.websocket_subscriptions import ConnectionSubscriptions
 from gateway.limits.settings import LimitSettings
 
 PROTOCOL = "graphql-transport-ws"
+GOING_AWAY = 1001
+"""The close code of a server that stops (RFC 6455, 7.4.1)."""
 LONGEST_REASON = 123
 """Bytes (RFC 6455, 5.5)."""
+
+STOPPING = RequestError(
+    503, "The server is stopping; the operation was not started.", "SHUTTING_DOWN"
+)
 
 
 class ConnectionClosed(Exception):
@@ -130,6 +136,8 @@ class WebSocketSession:
         self._subscriptions = ConnectionSubscriptions(
             endpoint.subscriptions, self._options, self._activity, self._send_message, self._close
         )
+        self._ending: asyncio.Task[None] | None = None
+        self._activity.on_shutdown = self._shut_down
 
     async def serve(self, receive: Receive) -> None:
         """Handle messages until the client disconnects. Raises `ConnectionClosed`."""
@@ -159,6 +167,19 @@ class WebSocketSession:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, self._subscriptions.stop(), return_exceptions=True)
+
+    def _shut_down(self) -> None:
+        """End the subscriptions, finish the operations in progress, and close the connection."""
+
+        async def end() -> None:
+            await self._subscriptions.shut_down()
+            if self._running:
+                await asyncio.wait(self._running.values())
+            with contextlib.suppress(OSError):  # the client has disconnected
+                await self._close(GOING_AWAY, "")
+
+        if self._ending is None:
+            self._ending = asyncio.create_task(end())
 
     def _read(self, message: Mapping[str, Any]) -> ClientMessage:
         text = message.get("text")
@@ -231,6 +252,9 @@ class WebSocketSession:
         if self._endpoint.runner.is_subscription(request, caller):
             verify = verifier(self._endpoint.authenticator, self._authorization, self._address)
             await self._subscriptions.start(name, request, verify)
+            return
+        if self._ending is not None:
+            await self._fail(name, STOPPING)
             return
         most = self._endpoint.limits.operations_per_connection
         if len(self._running) >= most:

@@ -52,7 +52,6 @@ class ConnectionSubscriptions:
             return
         self._activity.subscriptions += 1
         self._activity.has_worked = True
-        self._activity.on_shutdown = self.shut_down
         self._tasks[name] = asyncio.create_task(self._run(name, request, verify))
 
     def complete(self, name: str) -> None:
@@ -67,10 +66,9 @@ class ConnectionSubscriptions:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def shut_down(self) -> None:
-        """End all with `SHUTTING_DOWN`, then close the connection."""
-        self._subscriptions.is_stopping = True
-        self._end_connection(self._end_all(lambda each: ShuttingDown(each.cursor)), 1012, "")
+    async def shut_down(self) -> None:
+        """End all with `SHUTTING_DOWN`: the server stops. The connection is closed then."""
+        await self._end_all(lambda each: ShuttingDown(each.cursor))
 
     async def refuse(self, error: Unauthenticated) -> None:
         """End all: the connection's credential has ended. The connection is closed then."""

@@ -28,7 +28,7 @@ def start_log(settings: LogSettings) -> None:
     """
     structlog.configure(
         processors=processors(settings, on_terminal=sys.stderr.isatty()),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, handlers=[_LibraryHandler()], force=True)

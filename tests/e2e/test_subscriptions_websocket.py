@@ -285,7 +285,7 @@ async def test_the_server_stops(tmp_path: Path) -> None:
         stopping = asyncio.create_task(gateway.server.stop())
         errors = sorted([await ended(socket) for _ in range(2)])
         assert errors == [(name, "SHUTTING_DOWN", cursors[name]) for name in ("1", "2")]
-        assert (await socket.closed())[0] == 1012
+        assert (await socket.closed())[0] == 1001
         await stopping
 
 

@@ -32,6 +32,7 @@ CONFIGURATION = """
 [server]
 hosts = ["{host}", "127.0.0.1"]
 cache_ttl_s = 0
+drain_s = 0
 {server}
 
 [limits]

@@ -97,8 +97,8 @@ def serves(tmp_path: Path) -> Iterator[Serves]:
     """Serve gateways, and leave none behind."""
     made: list[Served] = []
 
-    def serve(configuration: str = "") -> Served:
-        made.append(Served(tmp_path, configuration))
+    def serve(server: str = "") -> Served:
+        made.append(Served(tmp_path, f"[server]\ndrain_s = 0\n{server}"))
         return made[-1]
 
     yield serve
@@ -142,12 +142,12 @@ def test_workers_that_start_slowly_are_waited_for(serves: Serves) -> None:
     wait_until(lambda: len(served.started()) == 2, served)
     assert served.is_up()
     assert served.stop() == 0
-    assert [line["event"] for line in served.log] == ["worker_started"] * 2
+    assert [line["event"] for line in served.log] == [*["worker_started"] * 2, "stopping"]
 
 
 def test_a_worker_that_does_not_start_is_replaced(serves: Serves) -> None:
     """After `server.worker_start_s`, with lines in the log; the next one may do better."""
-    served = serves("[server]\nworker_start_s = 1\n")
+    served = serves("worker_start_s = 1\n")
     wait_until(lambda: len(served.log) >= 4, served)
     pid = served.log[0]["pid"]
     killed, died = [line for line in served.log if line["pid"] == pid]

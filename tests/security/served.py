@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 import uvicorn
 
 from gateway.asgi import build
+from gateway.http.server.graceful import GracefulServer
 from gateway.http.server.options import server_options
 from gateway.settings import Settings
 from tests.e2e.serving import Providers, only_read, settings_with
@@ -88,7 +90,7 @@ class Line(NamedTuple):
 class Server:
     """A gateway that is served at an address of this machine."""
 
-    def __init__(self, listening: socket.socket, uvicorn_: uvicorn.Server) -> None:
+    def __init__(self, listening: socket.socket, uvicorn_: GracefulServer) -> None:
         """Know where, and what serves."""
         self.host, self.port = listening.getsockname()[:2]
         self._uvicorn = uvicorn_
@@ -103,6 +105,10 @@ class Server:
         async with asyncio.timeout(PATIENCE_S):
             while self.connections:  # noqa: ASYNC110  # uvicorn has no event for it
                 await asyncio.sleep(0.01)
+
+    def signal(self) -> None:
+        """Send it the signal that lets it drain, or a second one."""
+        self._uvicorn.handle_exit(signal.SIGTERM, None)
 
     async def stop(self) -> None:
         """Let it stop as a signal does, and wait until nobody new is let in."""
@@ -136,7 +142,7 @@ class Server:
         return answer.status == 200 and bool(answer.json["data"] == FOUND)
 
 
-class _Uvicorn(uvicorn.Server):
+class _Uvicorn(GracefulServer):
     """One that leaves the signals to the tests."""
 
     @contextlib.contextmanager
@@ -156,7 +162,9 @@ async def really_serving(
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         options = {**server_options(settings), "log_config": None, "timeout_graceful_shutdown": 1}
-        server = _Uvicorn(uvicorn.Config(build(settings, providers), **{**options, **more}))
+        config = uvicorn.Config(build(settings, providers), **{**options, **more})
+        connections = options["http"].keywords["open_connections"]
+        server = _Uvicorn(config, connections, settings.server.drain_s)
         serving = asyncio.create_task(server.serve([listening]))
         try:
             yield Server(listening, server)

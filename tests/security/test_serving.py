@@ -55,7 +55,7 @@ KEPT = KeySettings.model_validate({"name": "a", "hash": HASH, "scopes": ["admin"
 def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Serve nothing; return what would have been."""
     runs: list[dict[str, Any]] = []
-    monkeypatch.setattr("uvicorn.run", lambda app, **how: runs.append({"app": app, **how}))
+    monkeypatch.setattr(command, "serve_alone", lambda config, _: runs.append({**vars(config)}))
     monkeypatch.setattr(command, "check_port_or_fail", lambda *_: None)
     # Set, so that it is put back after a command that sets it as well.
     monkeypatch.setenv("GATEWAY_CONFIG", "")

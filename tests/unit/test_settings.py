@@ -31,6 +31,7 @@ def test_the_documented_example_is_read(file: Path) -> None:
         "allow_anonymous": False,
         "request_timeout_s": 10,
         "cache_ttl_s": 5,
+        "drain_s": 5,
         "worker_start_s": 60,
         **CLOSED,
     }
@@ -108,6 +109,7 @@ def test_what_is_not_said_has_its_documented_default(file: Path) -> None:
         "allow_anonymous": None,
         "request_timeout_s": 10,
         "cache_ttl_s": 5,
+        "drain_s": 5,
         "worker_start_s": 60,
         **CLOSED,
     }

@@ -42,6 +42,8 @@ class OpenConnections:
         self._share = limits.connections_per_address
         self._groups: dict[str | None, dict[Connection, None]] = {}
         self._group_of: dict[Connection, str | None] = {}
+        self.is_stopping = False
+        """The server stops: each response closes its connection."""
         self.uncounted: set[object] = set()
         """Connections whose task does not count for `limits.concurrent_requests`: it waits for its
         client, or serves a probe."""

@@ -13,6 +13,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
+from gateway.http.server.connections import OpenConnections
 from gateway.http.server.proxies import proxies_of
 from gateway.http.server.repeated_heads import FastPathHandler, RawResponse, RepeatedHeads
 from gateway.http.server.upgrades import UpgradingHttp
@@ -47,6 +48,8 @@ class FastPathProtocol(UpgradingHttp):
     Those are POSTs with a known length, while no other request of the connection is in progress.
     Pipelining and disconnects are handled by uvicorn.
     """
+
+    _open: OpenConnections
 
     def __init__(
         self,
@@ -204,6 +207,8 @@ class FastPathProtocol(UpgradingHttp):
         cycle.response_complete = True
         if self.transport.is_closing():
             return
+        if self._open.is_stopping:
+            cycle.keep_alive = False
         end = self.keep_alive_end if cycle.keep_alive else CLOSE_END
         head = STATUS_LINE[response.status], response.lines, end
         self.transport.write(b"".join((*head, response.body)))

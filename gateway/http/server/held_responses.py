@@ -51,9 +51,8 @@ class HoldsResponses:
         """Whether the application decides how long the client may take to read."""
         return self._held.is_held
 
-    def shutdown(self) -> None:
-        """Close the connection when its response is complete; a held one ends now."""
-        super().shutdown()  # type: ignore[misc]  # uvicorn's protocol has it
+    def end_held_response(self) -> None:
+        """Let the application end its held response: the server stops."""
         if self._held.shut_down is not None:
             self._held.shut_down()
 

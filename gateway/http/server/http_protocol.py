@@ -27,6 +27,7 @@ from gateway.http.server.refusals import (
 )
 from gateway.http.server.single_write import SingleWriteCycle
 from gateway.http.server.slow_clients import WriteTimeout
+from gateway.http.server.stopping import StopsGracefully
 from gateway.http.server.targets import origin_form
 from gateway.http.server.websocket_protocol import BoundedWebSocketProtocol
 
@@ -47,7 +48,9 @@ PROBES = frozenset(path.encode() for path in PROBE_PATHS)
 _PATH = re.compile(rb"/[!-~]*")
 
 
-class BoundedHttpProtocol(HoldsResponses, WriteTimeout, HalfClosed, FastPathProtocol):
+class BoundedHttpProtocol(
+    StopsGracefully, HoldsResponses, WriteTimeout, HalfClosed, FastPathProtocol
+):
     """HTTP/1.1 with limits."""
 
     def __init__(
@@ -177,6 +180,7 @@ class BoundedHttpProtocol(HoldsResponses, WriteTimeout, HalfClosed, FastPathProt
             # uvicorn does not let us choose the class; the cycle has not started yet.
             cycle: Any = self.cycle
             cycle.__class__ = SingleWriteCycle
+            cycle.open_connections = self._open
             cycle.keep_alive_end, cycle.writes_once = self.keep_alive_end, self._writes_once
             self.offer_hold(cycle.scope)
         if self._is_probe:

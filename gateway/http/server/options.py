@@ -1,13 +1,29 @@
 """Options for uvicorn."""
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from uvicorn.config import Config
+
 from gateway.http.server.connections import OpenConnections, spare_files
+from gateway.http.server.graceful import GracefulServer
 from gateway.http.server.http_protocol import BoundedHttpProtocol
 from gateway.http.server.websocket_protocol import PING_S, BoundedWebSocketProtocol
 from gateway.settings import Settings
+
+SHORTEST_STOP_S = 10
+"""The least time that requests in progress have when the port is closed."""
+
+
+def make_server(
+    config: Config, drain_s: float, *, ignores_interrupts: bool = False
+) -> GracefulServer:
+    """Return a server with the options of `server_options`."""
+    http: Any = config.http
+    connections: OpenConnections = http.keywords["open_connections"]
+    return GracefulServer(config, connections, drain_s, ignores_interrupts=ignores_interrupts)
 
 
 def server_options(settings: Settings) -> Mapping[str, Any]:
@@ -15,6 +31,10 @@ def server_options(settings: Settings) -> Mapping[str, Any]:
     limits, proxies = settings.limits, settings.server.trusted_proxies
     connections = OpenConnections(limits)
     return {
+        # Operations end within `request_timeout_s` by themselves.
+        "timeout_graceful_shutdown": max(
+            SHORTEST_STOP_S, math.ceil(settings.server.request_timeout_s) + 1
+        ),
         "http": partial(
             BoundedHttpProtocol,
             open_connections=connections,

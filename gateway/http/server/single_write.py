@@ -5,6 +5,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from gateway.http.graphql_over_http import lines
+from gateway.http.server.connections import OpenConnections
 from gateway.http.server.fast_path import CLOSE_END
 
 _CONTROLS = bytes((*range(9), *range(10, 32), 127))
@@ -17,6 +18,7 @@ _FRAMING = frozenset((b"connection", b"transfer-encoding"))
 class SingleWriteCycle(RequestResponseCycle):
     """A request and its response; a complete response is written in one piece."""
 
+    open_connections: OpenConnections
     keep_alive_end = b"\r\n"
     """The end of the headers if the connection stays open."""
     writes_once = True
@@ -36,6 +38,8 @@ class SingleWriteCycle(RequestResponseCycle):
             self.waiting_for_100_continue = False
             return
         start, self._start = self._start, None
+        if self.open_connections.is_stopping:
+            self.keep_alive = False
         head = None if start is None else self._head(start, message)
         if head is None:
             if start is not None:

@@ -37,7 +37,7 @@ class Activity:
     subscriptions = 0
     has_worked = False
     on_shutdown: Callable[[], None] | None = None
-    """Called when the server stops, to end the subscriptions and close the connection."""
+    """Called when the server stops, to end the operations and close the connection."""
 
     @property
     def only_subscribes(self) -> bool:
@@ -171,8 +171,8 @@ class BoundedWebSocketProtocol(WriteTimeout, WebSocketsSansIOProtocol):
             super().keepalive_timeout()
 
     def shutdown(self) -> None:
-        """Close the connection; the application first ends its subscriptions."""
-        if self._activity.subscriptions and self._activity.on_shutdown is not None:
+        """Close the connection; the application first ends its operations."""
+        if self.handshake_complete and self._activity.on_shutdown is not None:
             self._activity.on_shutdown()
         else:
             super().shutdown()

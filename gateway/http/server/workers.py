@@ -5,10 +5,12 @@ imports the gateway on a slow machine, does not log that, and leaves its workers
 killed itself.
 """
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from multiprocessing.connection import Connection, wait
@@ -17,6 +19,10 @@ from types import FrameType
 
 import structlog
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+
+from gateway.http.server.graceful import GracefulServer
+from gateway.http.server.options import make_server
 
 LOOKS_EVERY_S = 0.25
 RETRY_S = 1.0
@@ -27,6 +33,9 @@ GRACE_S = 5.0
 
 PING, STARTING, SERVING = b"?", b"0", b"1"
 
+DRAIN, STOP = b"drain", b"stop"
+"""To a worker: stop as after SIGTERM, or as after SIGINT."""
+
 log = structlog.get_logger()
 _spawn = multiprocessing.get_context("spawn")
 
@@ -34,11 +43,11 @@ _spawn = multiprocessing.get_context("spawn")
 class _Worker:
     """A worker process, as the supervisor sees it."""
 
-    def __init__(self, config: uvicorn.Config, listening: socket.socket) -> None:
+    def __init__(self, config: uvicorn.Config, listening: socket.socket, drain_s: float) -> None:
         """Start the process."""
         self._pipe, theirs = _spawn.Pipe()
         self.process: SpawnProcess = _spawn.Process(
-            target=_serve, args=(config, listening, theirs), daemon=True
+            target=_serve, args=(config, listening, theirs, drain_s), daemon=True
         )
         self.process.start()
         # Each process now holds only its own end of the pipe, so each notices the other's exit.
@@ -67,6 +76,14 @@ class _Worker:
         since = self._pinged_at if self.serves else self.begun_at
         return 0.0 if since is None else time.monotonic() - since
 
+    def stop(self, message: bytes) -> None:
+        """Let it stop: by a message, because it ignores the SIGINT that a terminal sends it."""
+        if not self.serves:
+            self.process.terminate()
+            return
+        with contextlib.suppress(OSError):  # it has exited
+            self._pipe.send_bytes(message)
+
     def kill(self) -> None:
         """Kill the process."""
         self.is_killed = True
@@ -81,16 +98,20 @@ class _Worker:
 class Supervisor:
     """Keep a number of workers running, and log when one exits."""
 
-    def __init__(self, config: uvicorn.Config, count: int, start_s: float) -> None:
-        """Run `count` workers; each may take `start_s` seconds to start, and to respond."""
+    def __init__(self, config: uvicorn.Config, count: int, start_s: float, drain_s: float) -> None:
+        """Run `count` workers; each may take `start_s` seconds to start, and to respond.
+
+        After SIGTERM they accept requests for another `drain_s` seconds.
+        """
         self._config = config
         self._count = count
         self._start_s = start_s
-        self._grace_s = (config.timeout_graceful_shutdown or 0) + GRACE_S
+        self._drain_s = drain_s
+        self._grace_s = drain_s + (config.timeout_graceful_shutdown or 0) + GRACE_S
         self._workers: list[_Worker] = []
         self._not_before = 0.0
         self._has_served = False
-        self._signals = 0
+        self._signals: list[int] = []
 
     def run(self) -> int:
         """Serve until a signal; return the exit code."""
@@ -104,16 +125,18 @@ class Supervisor:
                     wait([each.process.sentinel for each in self._workers], LOOKS_EVERY_S)
                     code = self._look()
             finally:
+                # Otherwise the port would stay open, with nobody to accept.
+                listening.close()
                 self._stop()
         return code
 
-    def _on_signal(self, _: int, __: FrameType | None) -> None:
-        self._signals += 1
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        self._signals.append(number)
 
     def _fill(self, listening: socket.socket) -> None:
         if time.monotonic() >= self._not_before:
             while len(self._workers) < self._count:
-                self._workers.append(_Worker(self._config, listening))
+                self._workers.append(_Worker(self._config, listening, self._drain_s))
 
     def _look(self) -> int:
         """Check all workers; return an exit code other than 0 if they cannot start."""
@@ -150,12 +173,15 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Stop all workers gracefully; kill them after a second signal or when time is up."""
+        message = STOP if self._signals[:1] == [signal.SIGINT] else DRAIN
+        if self._signals:
+            log.info("stopping", signal=signal.Signals(self._signals[0]).name)
         for worker in self._workers:
-            worker.process.terminate()
+            worker.stop(message)
         until = time.monotonic() + self._grace_s
-        signals = self._signals
+        signals = len(self._signals)
         while any(each.process.exitcode is None for each in self._workers):
-            if time.monotonic() > until or self._signals > signals:
+            if time.monotonic() > until or len(self._signals) > signals:
                 for worker in self._workers:
                     worker.kill()
             running = [each.process for each in self._workers if each.process.exitcode is None]
@@ -164,23 +190,37 @@ class Supervisor:
             worker.close()
 
 
-def _serve(config: uvicorn.Config, listening: socket.socket, supervisor: Connection) -> None:
+def serve_alone(config: uvicorn.Config, drain_s: float) -> None:
+    """Serve requests in this process, until a signal."""
+    server = make_server(config, drain_s)
+    with config.bind_socket() as listening, contextlib.suppress(KeyboardInterrupt):
+        server.run([listening])
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+def _serve(
+    config: uvicorn.Config, listening: socket.socket, supervisor: Connection, drain_s: float
+) -> None:
     """Serve requests; runs in each worker."""
-    server = uvicorn.Server(config)
+    server = make_server(config, drain_s, ignores_interrupts=True)
     threading.Thread(target=_answer, args=(server, supervisor), daemon=True).start()
     config.configure_logging()
     server.run([listening])
 
 
-def _answer(server: uvicorn.Server, supervisor: Connection) -> None:
-    """Reply to the supervisor's pings while it lives, and exit soon after it."""
+def _answer(server: GracefulServer, supervisor: Connection) -> None:
+    """Follow the supervisor while it lives, and exit soon after it."""
     try:
         while True:
-            supervisor.recv_bytes()
-            supervisor.send_bytes(SERVING if server.started else STARTING)
+            message = supervisor.recv_bytes()
+            if message == PING:
+                supervisor.send_bytes(SERVING if server.started else STARTING)
+            else:
+                server.begin_stop(drains=message == DRAIN)
     except (EOFError, OSError):
         pass
     # As if the supervisor had sent it: finish the requests in progress, accept no more.
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep((server.config.timeout_graceful_shutdown or 0) + GRACE_S)
+    time.sleep(server.longest_stop_s + GRACE_S)
     os._exit(1)

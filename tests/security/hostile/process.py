@@ -23,6 +23,9 @@ MOST_GROWTH = 50 * 2**20
 TICKS = os.sysconf("SC_CLK_TCK")
 
 CONFIGURATION = """
+[server]
+drain_s = 0
+
 [limits]
 header_timeout_s = 0.3
 body_timeout_s = 2

@@ -1,0 +1,148 @@
+"""A server that stops without losing a request.
+
+A signal first announces the stop: health checks fail, and each response closes its connection. The
+port is closed `drain_s` seconds later, when load balancers have turned to other replicas.
+"""
+
+import asyncio
+import contextlib
+import math
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any, Protocol
+
+import structlog
+from uvicorn.config import Config
+from uvicorn.server import Server
+
+from gateway.http.server.connections import OpenConnections
+
+log = structlog.get_logger()
+
+
+class Stoppable(Protocol):
+    """An application that is told when its server begins to stop."""
+
+    def announce_stop(self) -> None:
+        """Fail health checks, and start nothing that lasts."""
+
+
+class GracefulServer(Server):
+    """uvicorn's server, with a time between the signal and the end.
+
+    SIGTERM announces the stop and drains; SIGINT (Ctrl+C) stops at once, but lets requests in
+    progress finish. A second signal ends them.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        connections: OpenConnections,
+        drain_s: float,
+        *,
+        ignores_interrupts: bool = False,
+    ) -> None:
+        """Serve; `connections` are those that the configuration's protocols count.
+
+        `ignores_interrupts`: another process receives the terminal's SIGINT, too, and acts on it.
+        """
+        super().__init__(config)
+        self._ignores_interrupts = ignores_interrupts
+        self._open = connections
+        self._drain_s = drain_s
+        self._closes_at = math.inf
+        """When the port is closed, by `time.monotonic`."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop; after a second signal, end at once."""
+        del frame
+        if sig == signal.SIGINT and self._ignores_interrupts:
+            return
+        self._captured_signals.append(sig)
+        if self._open.is_stopping or self.should_exit:
+            self.end_now()
+        else:
+            log.info("stopping", signal=signal.Signals(sig).name)
+            self.begin_stop(drains=sig == signal.SIGTERM)
+
+    def begin_stop(self, *, drains: bool) -> None:
+        """Announce the stop; with `drains` still accept requests for `drain_s` seconds.
+
+        May be called from any thread.
+        """
+        if self._open.is_stopping:
+            return
+        if not self.started:
+            self.should_exit = True
+            return
+        self._announce()
+        if drains and self._drain_s:
+            self._closes_at = time.monotonic() + self._drain_s
+        else:
+            self.should_exit = True
+
+    def end_now(self) -> None:
+        """Do not wait for requests in progress."""
+        self.should_exit = self.force_exit = True
+        for connection in self.server_state.connections.copy():
+            connection.transport.abort()
+
+    @property
+    def longest_stop_s(self) -> float:
+        """The time from the signal until the end, at most."""
+        return self._drain_s + (self.config.timeout_graceful_shutdown or 0)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Return whether to close the port."""
+        is_over = time.monotonic() >= self._closes_at
+        return await super().on_tick(counter) or is_over
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the port, and wait for the requests in progress."""
+        self._announce()
+        waiting = _accept_waiting(sockets or ())
+        for server in self.servers:
+            server.close()
+        for each in sockets or ():
+            each.close()
+        loop = asyncio.get_running_loop()
+        for accepted in waiting:
+            with contextlib.suppress(OSError):  # the client has disconnected
+                await loop.connect_accepted_socket(self._protocol, accepted)
+        await super().shutdown(sockets)
+
+    def _announce(self) -> None:
+        self._open.is_stopping = True
+        application: Any = self.config.loaded_app
+        while not hasattr(application, "announce_stop"):
+            application = getattr(application, "app", None)
+            if application is None:
+                return
+        application.announce_stop()
+
+    def _protocol(self) -> asyncio.Protocol:
+        protocol_class: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = protocol_class(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
+
+
+def _accept_waiting(listening: Sequence[socket.socket]) -> list[socket.socket]:
+    """Return the connections that the system has accepted and the event loop has not.
+
+    Closing the port resets them, though their requests may have been sent. Nothing may run between
+    this and closing.
+    """
+    found = []
+    for each in listening:
+        each.settimeout(0)
+        with contextlib.suppress(OSError):  # there are no more
+            while True:
+                accepted, _ = each.accept()
+                accepted.settimeout(0)
+                found.append(accepted)
+    return found
