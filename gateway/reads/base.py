@@ -48,7 +48,8 @@ class RequestReads:
         self._sizes = sizes
 
     def _note_size(self, ref: Ref, count: int | None, *, is_exact: bool = True) -> None:
-        """Record a segment's number of customers for its history; None: unknown."""
+        """Record a segment's number of customers for its history, unless it is unknown."""
+        count = countable(count)
         if self._sizes is not None and count is not None:
             self._sizes.note(ref, count, is_exact=is_exact)
 

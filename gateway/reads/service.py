@@ -5,6 +5,7 @@ from gateway.reads.comparison import ComparisonReads
 from gateway.reads.customers import CustomerReads
 from gateway.reads.memberships import MembershipReads
 from gateway.reads.segments import SegmentReads
+from gateway.reads.source_rows import countable
 
 
 class ReadService(SegmentReads, CustomerReads, MembershipReads, ComparisonReads):
@@ -18,4 +19,5 @@ class ReadService(SegmentReads, CustomerReads, MembershipReads, ComparisonReads)
         used = chosen.require(CountsLimits, "LIMITS").used
         if chosen.plan(used, limit) is None:
             return None
-        return await self._loaders.fetch(chosen, used, limit)  # type: ignore[arg-type]  # the plan is not None
+        count = await self._loaders.fetch(chosen, used, limit)  # type: ignore[arg-type]  # the plan is not None
+        return countable(count)

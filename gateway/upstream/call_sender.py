@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
 import httpx
+import msgspec
 
 from gateway.errors import Busy, Denied, ProviderError, TimedOut, Unavailable
 from gateway.network_failures import NetworkFailure, Progress
@@ -233,8 +235,11 @@ class CallSender:
         """Send the call and read the whole reply."""
         call = exchange.call
         try:
-            return await self._http_client.exchange(
+            reply = await self._http_client.exchange(
                 call.method, call.target, {**call.headers, **headers}, call.body, progress
             )
         except TRANSPORT_ERRORS as error:
             raise provider_error(error, self.key, exchange.operation) from error
+        if reply.body.startswith(BOM_UTF8):  # some serializers write one (RFC 8259, 8.1)
+            return msgspec.structs.replace(reply, body=reply.body.removeprefix(BOM_UTF8))
+        return reply

@@ -1,6 +1,7 @@
 """A provider one of whose rows does not keep to the documents, seen from the front door."""
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Any
 
@@ -185,6 +186,21 @@ async def test_the_log_says_which_part_is_odd(front: Front) -> None:
         "count": 2,
         "parts": ["[1].priority: null", "[2].id: the row is left out"],
     }
+
+
+@pytest.mark.parametrize("key", GOOD)
+async def test_a_byte_order_mark_before_a_list(front: Front, key: str) -> None:
+    """One is ignored (RFC 8259, 8.1), in `raw` and where a row is odd, too; two are an error."""
+    good = GOOD[key]
+    for rows in ([good], [good, {**good, "id": None}]):
+        answers(front, key, *rows)
+        expected = (await front.data(LIST, {"key": key}))["segments"]
+        body, real = answer(key, *rows), front.providers.real(key)
+        front.providers.instead[key] = signed_in(answering(200, BOM_UTF8 + body), real)
+        assert (await front.data(LIST, {"key": key}))["segments"] == expected
+        front.providers.instead[key] = signed_in(answering(200, 2 * BOM_UTF8 + body), real)
+        data = await front.data(LIST, {"key": key})
+        assert data["segments"]["sources"][0]["error"] == {"code": "PROVIDER_MALFORMED"}
 
 
 async def test_what_is_no_list_at_all_is_malformed(front: Front) -> None:

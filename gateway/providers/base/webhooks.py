@@ -1,6 +1,7 @@
 """What an adapter offers whose provider sends webhooks. Pure: nothing is stored or sent here."""
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -104,7 +105,7 @@ class ReceivesWebhooks(Protocol):
 def read_payload(body: bytes, form: type[T]) -> T:
     """Decode a payload. Raises `InvalidWebhook`."""
     try:
-        return msgspec.json.decode(body, type=form)
+        return msgspec.json.decode(body.removeprefix(BOM_UTF8), type=form)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # msgspec's messages have paths and types, never values.
         reason = str(error) if isinstance(error, msgspec.ValidationError) else "it is not JSON"

@@ -1,6 +1,7 @@
 """Webhooks through the front door: what is refused, what is stored, what it comes to."""
 
 import random
+from codecs import BOM_UTF8
 from datetime import timedelta
 from typing import Any
 
@@ -108,6 +109,13 @@ async def test_refusals(front: Front) -> None:
         assert (answer.status_code, answer.json()) == (401, {"error": UNSIGNED}), each
     answer = await front.client.post(path, content=b"{", headers={"host": "evil.example"})
     assert answer.status_code == 421
+
+
+async def test_byte_order_mark(front: Front) -> None:
+    """It is signed like the rest of the body, and ignored (RFC 8259, 8.1)."""
+    body = BOM_UTF8 + membership("evt_1", "entered", "seg_x", "c", 1)
+    assert (await send_voucherify(front.client, body)).status_code == 204
+    assert await changes(front, 1) == [entered(1)]
 
 
 async def test_store_fails(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
