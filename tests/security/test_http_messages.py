@@ -5,11 +5,12 @@ import time
 
 import pytest
 
-from gateway.settings import Settings
+from gateway.http.server.fast_path import GRACE_S
 from tests.security.served import (
     FOUND,
     PATIENCE_S,
     QUERY,
+    Server,
     chunked,
     post,
     really_serving,
@@ -192,35 +193,36 @@ async def test_a_client_that_leaves(sent: bytes) -> None:
             await held.ended.wait()
 
 
-def kept(seconds: int) -> Settings:
-    """Return settings by which idle connections are kept so long."""
-    return settings_of(server={"keep_alive_s": seconds})
+KEEP_ALIVE_S = 2
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        pytest.param(GET, id="GET"),
-        pytest.param(post(QUERY), id="POST"),
-        pytest.param(chunked(QUERY), id="chunked"),
-        pytest.param(GET.replace(b"/graphql", b"/livez"), id="health"),
-        pytest.param(GET.replace(b"GET", b"HEAD").replace(b"/graphql", b"/livez"), id="HEAD"),
-        pytest.param(post(b"{"), id="refused"),
-    ],
-)
-async def test_how_long_an_idle_connection_is_kept(sent: bytes) -> None:
-    """Each answer says it, and so it is: no shorter, since a request may be on its way."""
-    async with really_serving(kept(1)) as server, server.line() as line:
-        for _ in range(3):
-            await line.write(sent)
-            head = await line.reader.readuntil(b"\r\n\r\n")
-            assert head.count(b"\r\nconnection: keep-alive\r\nkeep-alive: timeout=1\r\n") == 1
-            if not sent.startswith(b"HEAD"):
-                length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
-                await line.reader.readexactly(length)
-        began = time.monotonic()
-        assert await line.rest() == b""
-        assert time.monotonic() - began > 1
+async def test_how_long_an_idle_connection_is_open() -> None:
+    """Each response says how long at least; it is longer, since a request may be in transit.
+
+    The time is measured from the last request on: client and server share a loop, so on a busy
+    machine seconds may pass between the response and its arrival.
+    """
+
+    async def idle(server: Server, sent: bytes) -> float:
+        async with server.line() as line:
+            for _ in range(3):
+                began = time.monotonic()
+                await line.write(sent)
+                head = await line.reader.readuntil(b"\r\n\r\n")
+                announced = b"\r\nconnection: keep-alive\r\nkeep-alive: timeout=2\r\n"
+                assert head.count(announced) == 1, sent
+                if not sent.startswith(b"HEAD"):
+                    length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                    await line.reader.readexactly(length)
+            assert await line.rest() == b"", sent
+            return time.monotonic() - began
+
+    health = GET.replace(b"/graphql", b"/livez")
+    requests = (GET, post(QUERY), chunked(QUERY), health, b"HEAD" + health[3:], post(b"{"))
+    settings = settings_of(server={"keep_alive_s": KEEP_ALIVE_S})
+    async with really_serving(settings) as server:
+        idle_s = await asyncio.gather(*(idle(server, each) for each in requests))
+    assert min(idle_s) > KEEP_ALIVE_S + GRACE_S / 2
 
 
 @pytest.mark.parametrize("sent", [OLD, post(QUERY, b"connection: close"), GARBAGE])
