@@ -8,7 +8,7 @@ import asyncio
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from random import Random
 from typing import Any, TypeVar
 from zlib import crc32
@@ -41,6 +41,8 @@ class Remembered(Provider):
         self.faults = 0
         """Of 100 calls, how many fail."""
         self.seed = 0
+        self.reliable: Container[Any] = ()
+        """Calls that do not fail."""
         self.slow = False
         """Replies arrive in another order than the calls."""
 
@@ -66,7 +68,7 @@ class Remembered(Provider):
             raw = msgspec.structs.replace(exchange, read=lambda reply: reply)
             self._replies[key] = await super().send(raw, Scope("test", math.inf))  # type: ignore[arg-type]  # it reads a reply
         reply = self._replies[key]
-        if mixed // 7 % 100 < self.faults:
+        if mixed // 7 % 100 < self.faults and asked not in self.reliable:
             return exchange.read(self._failed(exchange.operation, reply, mixed // 700 % 6))
         return exchange.read(reply)
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from structlog.testing import capture_logs
@@ -16,8 +16,9 @@ from structlog.testing import capture_logs
 from gateway.context import RequestContext, Scope, open_context
 from gateway.http.pages.examples import examples
 from gateway.limits.settings import LimitSettings
+from gateway.loaders.request_loaders import RequestLoaders
 from gateway.reads import source_rows
-from resolvers.execution.executor import Executor
+from resolvers.execution.executor import Executor, OperationResult
 from resolvers.schema import SCHEMA
 from tests.differential.both import assert_equal, in_dicts, is_valid
 from tests.differential.operations import Maker, Operation
@@ -53,31 +54,72 @@ class World:
             each.calls = Counter()
         return open_context(self.providers, Scope("request", math.inf), ("de",), NOW)
 
-    def calls(self) -> Mapping[str, Counter[Any]]:
-        """Return the calls of each provider."""
-        return {key: each.calls for key, each in self.providers.items()}
-
     def disturb(self, seed: int, faults: int, *, slow: bool) -> None:
         """Let calls fail, and answers come out of order."""
         for each in self.providers.values():
             each.seed, each.faults, each.slow = seed, faults, slow
+            each.reliable = ()
 
-    async def compare(self, operation: Operation) -> tuple[Any, Any]:
-        """Run an operation through both; return the calls of each executor."""
+    async def compare(self, operation: Operation) -> None:
+        """Run an operation through both executors: equal results by equal calls, but for one case.
+
+        The rows of a list that has arrived are not read again by id. From a reply to the next read
+        graphql-core takes other numbers of steps than the plan, so a list may arrive just before a
+        read by id with one, and just after it with the other, which then makes a call that the
+        plan is spared. If that call fails, only graphql-core notices. So where the plan was spared
+        calls, both must be equal without such lists; and with them, once these calls succeed.
+        """
         document = self.operations.document(operation.text)
         assert document.plan(operation.name, operation.variables) is not None, operation.text
-        await self.operations.run(document, operation.variables, operation.name, self.context())
-        # From here on every answer is remembered, and comes in its turn.
-        context = self.context()
-        result = await self.operations.run(document, operation.variables, operation.name, context)
-        ours = self.calls()
-        context = self.context()
-        expected = await self.operations.run_on_graphql_core(
-            document, operation.variables, operation.name, context
-        )
-        if assert_equal(in_dicts(result), expected, operation):
-            return ours, self.calls()
-        return None, None
+        await self._planned(operation)  # from here on every reply is remembered, and comes at once
+        ours, theirs = await self._planned(operation), await self._on_graphql_core(operation)
+        spared = theirs.calls - ours.calls
+        if not spared:
+            _assert_equal(ours, theirs, operation)
+            return
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(RequestLoaders, "prime_customers", _prime_nothing)
+            patch.setattr(RequestLoaders, "prime_segments", _prime_nothing)
+            _assert_equal(
+                await self._planned(operation), await self._on_graphql_core(operation), operation
+            )
+        for key, provider in self.providers.items():
+            provider.reliable = {call for owner, call in spared if owner == key}
+        ours, theirs = await self._planned(operation), await self._on_graphql_core(operation)
+        theirs.calls.subtract(theirs.calls - ours.calls)
+        _assert_equal(ours, theirs, operation)
+
+    async def _planned(self, operation: Operation) -> "Run":
+        """Run the compiled plan."""
+        return await self._run(self.operations.run, operation)
+
+    async def _on_graphql_core(self, operation: Operation) -> "Run":
+        return await self._run(self.operations.run_on_graphql_core, operation)
+
+    async def _run(self, execute: Any, operation: Operation) -> "Run":
+        document = self.operations.document(operation.text)
+        result = await execute(document, operation.variables, operation.name, self.context())
+        calls = Counter[Any]()
+        for key, each in self.providers.items():
+            calls.update({(key, call): number for call, number in each.calls.items()})
+        return Run(in_dicts(result), calls)
+
+
+class Run(NamedTuple):
+    """What one executor did."""
+
+    result: OperationResult
+    calls: Counter[Any]
+    """By provider and call."""
+
+
+def _assert_equal(ours: Run, theirs: Run, operation: Operation) -> None:
+    if assert_equal(ours.result, theirs.result, operation):
+        assert ours.calls == theirs.calls, operation
+
+
+def _prime_nothing(_loaders: RequestLoaders, _rows: Any) -> None:
+    pass
 
 
 @pytest.fixture
@@ -98,8 +140,7 @@ QUERIES = [each for each in examples() if "\nquery " in each["query"]]
 @pytest.mark.parametrize("example", QUERIES, ids=lambda each: each["name"])
 async def test_examples(world: World, example: Any) -> None:
     """GraphiQL's example queries: the same answers by the same calls."""
-    ours, theirs = await world.compare(Operation(example["query"], {}, None))
-    assert ours == theirs
+    await world.compare(Operation(example["query"], {}, None))
 
 
 LACKING = """{ segments(first: 100) { nodes {
@@ -136,15 +177,9 @@ async def test_generated_operations(world: World, group: int) -> None:
         width=4,
         without=frozenset({"asOf", "changes", "changesCursor", "webhooks"}),
     )
-    spared = 0
     with capture_logs():
         for seed in range(group, RUNS, GROUPS):
-            world.disturb(seed, (0, 0, 20, 60)[seed // GROUPS % 4], slow=False)
-            operation = maker.make(seed)
-            ours, theirs = await world.compare(operation)
-            if ours != theirs:
-                assert not any(ours[key] - theirs[key] for key in ours), (seed, operation)
-                spared += 1
+            variation = seed // GROUPS
+            world.disturb(seed, (0, 0, 20, 60)[variation % 4], slow=variation % 8 > 3)
+            await world.compare(maker.make(seed))
     gc.collect()  # what graphql-core left behind is this test's
-    # A list may come in just before what it tells is asked for by id, or just after.
-    assert spared <= max(1, RUNS // 500)
