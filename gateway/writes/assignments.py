@@ -1,7 +1,7 @@
 """Mutations of assignments and items: the customers and items of a segment."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from gateway.domain.change_log import ChangeKind, version_of
@@ -32,10 +32,16 @@ class AssignmentWrites:
         """Send writes with this dispatcher."""
         self._dispatcher = dispatcher
 
+    def _chosen(
+        self, segment: Ref, operation: str, field: str
+    ) -> tuple[Provider, AssignsCustomers]:
+        """Return the provider of a segment; `field` is the input's name of the segment."""
+        provider = self._dispatcher.provider(segment.provider, field)
+        return provider, self._dispatcher.adapter(provider, AssignsCustomers, operation, field)
+
     async def create(self, segment: Ref, assignee: Assignee, field: str) -> AssignmentReceipt:
         """Assign a customer unless they are assigned; `field` is the input's name of `segment`."""
-        provider = self._dispatcher.provider(segment.provider, field)
-        adapter = self._dispatcher.adapter(provider, AssignsCustomers, "ASSIGNMENT_CREATE", field)
+        provider, adapter = self._chosen(segment, "ASSIGNMENT_CREATE", field)
         ref = reference(segment, assignee)
         existing = await existing_assignment(self._dispatcher, provider, ref)
         if existing is not None:
@@ -53,8 +59,7 @@ class AssignmentWrites:
 
     async def delete(self, segment: Ref, assignee: Assignee, field: str) -> AssignmentReceipt:
         """Remove a customer from a segment; `field` is the input's name of `segment`."""
-        provider = self._dispatcher.provider(segment.provider, field)
-        adapter = self._dispatcher.adapter(provider, AssignsCustomers, "ASSIGNMENT_DELETE", field)
+        provider, adapter = self._chosen(segment, "ASSIGNMENT_DELETE", field)
         await self._dispatcher.send(provider, adapter.unassign(segment.key, assignee))
         error = (await self._still_assigned(provider, segment, [assignee])).get(assignee)
         if error is not None:
@@ -105,10 +110,7 @@ class AssignmentWrites:
         self, segment: Ref, rows: Sequence[Assignee | UserError]
     ) -> AssignmentsReceipt:
         """Assign customers; a row that is an error or already assigned is not sent."""
-        provider = self._dispatcher.provider(segment.provider, "segmentId")
-        adapter = self._dispatcher.adapter(
-            provider, AssignsCustomers, "ASSIGNMENT_CREATE", "segmentId"
-        )
+        provider, adapter = self._chosen(segment, "ASSIGNMENT_CREATE", "segmentId")
         good = {
             index: reference(segment, row)
             for index, row in enumerate(rows)
@@ -135,7 +137,7 @@ class AssignmentWrites:
                 ),
             )
         )
-        done = {}
+        sent = []
         for index, ref in good.items():
             assignment = existing.get(ref)
             if isinstance(assignment, Assignment):
@@ -145,22 +147,14 @@ class AssignmentWrites:
             else:
                 result = next(written)
                 now = unread_assignment(ref) if result.outcome in WRITTEN else None
-            done[index] = AssignmentRow(
-                index=index,
-                outcome=result.outcome,
-                assignment=now,
-                errors=errors_of(result, "assignments", index),
-            )
-        return AssignmentsReceipt(rows=joined(rows, done))
+            sent.append(sent_row(index, result, assignment=now))
+        return AssignmentsReceipt(rows=joined(rows, sent))
 
     async def delete_many(
         self, segment: Ref, rows: Sequence[Assignee | UserError]
     ) -> AssignmentsReceipt:
         """Remove customers from a segment; a row that is an error is not sent."""
-        provider = self._dispatcher.provider(segment.provider, "segmentId")
-        adapter = self._dispatcher.adapter(
-            provider, AssignsCustomers, "ASSIGNMENT_DELETE", "segmentId"
-        )
+        provider, adapter = self._chosen(segment, "ASSIGNMENT_DELETE", "segmentId")
         good = [(index, row) for index, row in enumerate(rows) if isinstance(row, Assignee)]
         results = await self._dispatcher.send_batches(
             provider,
@@ -189,18 +183,17 @@ class AssignmentWrites:
             RowResult(Outcome.FAILED, error=errors[assignee]) if assignee in errors else result
             for (_, assignee), result in zip(good, results, strict=True)
         ]
-        done = {
-            index: AssignmentRow(
-                index=index,
-                outcome=result.outcome,
+        sent = [
+            sent_row(
+                index,
+                result,
                 deleted=reference(segment, assignee)
                 if result.outcome is Outcome.DELETED
                 else None,
-                errors=errors_of(result, "assignments", index),
             )
             for (index, assignee), result in zip(good, results, strict=True)
-        }
-        return AssignmentsReceipt(rows=joined(rows, done))
+        ]
+        return AssignmentsReceipt(rows=joined(rows, sent))
 
     async def assign_items(
         self, segment: Ref, items: Sequence[tuple[ItemKind, str]]
@@ -256,17 +249,32 @@ def written_assignment(assignment: Assignment) -> WrittenAssignment:
     return WrittenAssignment(**{name: getattr(assignment, name) for name in names})
 
 
+def sent_row(
+    index: int,
+    result: RowResult,
+    *,
+    assignment: WrittenAssignment | None = None,
+    deleted: AssignmentRef | None = None,
+) -> AssignmentRow:
+    """Return the row of an assignment that was sent."""
+    return AssignmentRow(
+        index=index,
+        outcome=result.outcome,
+        assignment=assignment,
+        deleted=deleted,
+        errors=errors_of(result, "assignments", index),
+    )
+
+
 def joined(
-    rows: Sequence[Assignee | UserError], done: dict[int, AssignmentRow]
+    rows: Sequence[Assignee | UserError], sent: Iterable[AssignmentRow]
 ) -> tuple[AssignmentRow, ...]:
     """Join the rows that were sent with those that were not, in the order of the input."""
-    return tuple(
+    not_sent = [
         AssignmentRow(
-            index=index,
-            outcome=Outcome.FAILED,
-            errors=(row.below("assignments", str(index)),),
+            index=index, outcome=Outcome.FAILED, errors=(row.below("assignments", str(index)),)
         )
-        if isinstance(row, UserError)
-        else done[index]
         for index, row in enumerate(rows)
-    )
+        if isinstance(row, UserError)
+    ]
+    return tuple(sorted([*sent, *not_sent], key=lambda row: row.index))

@@ -1,8 +1,9 @@
 """Mutations of many segments, with a result for each row of the input, in its order."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from gateway.domain.change_log import ChangeKind, Observation
 from gateway.domain.entities import Ref
 from gateway.domain.mutations import Outcome, Reason, RowResult, SegmentDraft, UserError
+from gateway.providers.base.exchange import Exchange
 from gateway.providers.base.write_protocols import (
     CreatesSegments,
     DeletesSegments,
@@ -52,41 +54,32 @@ class BulkWrites:
         adapter = self._dispatcher.adapter(chosen, CreatesSegments, "SEGMENT_CREATE", "provider")
         good, bad = checked(drafts, adapter.create_problems)
         members: dict[int, Sequence[str]] = {}
-        if chosen.offers(WritesSegmentsInBulk):
-            bulk = chosen.require(WritesSegmentsInBulk, "SEGMENT_BULK")
-            results = await self._dispatcher.send_batches(
-                chosen, [row.draft for row in good], bulk.rows_per_call, bulk.create_segments
-            )
-        else:
 
-            async def one(row: Row) -> RowResult:
-                draft = await self._dispatcher.resolved(chosen, row.draft)
-                written = await self._dispatcher.send(chosen, adapter.create_segment(draft))
-                members[row.position] = draft.customers or ()
-                return RowResult(Outcome.CREATED, written.key)
+        async def create(row: Row) -> RowResult:
+            draft = await self._dispatcher.resolved(chosen, row.draft)
+            written = await self._dispatcher.send(chosen, adapter.create_segment(draft))
+            members[row.position] = draft.customers or ()
+            return RowResult(Outcome.CREATED, written.key)
 
-            results = await self._dispatcher.send_rows(good, one)
+        results = await self._send(
+            chosen, good, create, lambda bulk, part: bulk.create_segments(drafts_of(part))
+        )
         return await self._receipt(chosen, good, results, bad, members)
 
     async def upsert(self, provider: str, drafts: Sequence[Drafted]) -> SegmentsReceipt:
-        """Create or replace segments."""
+        """Create or replace segments, in bulk if the provider supports it."""
         chosen = self._dispatcher.provider(provider, "provider")
         adapter = self._dispatcher.adapter(chosen, UpsertsSegments, "SEGMENT_UPSERT", "provider")
         good, bad = checked(drafts, adapter.upsert_problems)
-        if chosen.offers(WritesSegmentsInBulk):
-            bulk = chosen.require(WritesSegmentsInBulk, "SEGMENT_BULK")
-            results = await self._dispatcher.send_batches(
-                chosen, [row.draft for row in good], bulk.rows_per_call, bulk.upsert_segments
-            )
-        else:
 
-            async def one(row: Row) -> RowResult:
-                written = await self._dispatcher.send(chosen, adapter.upsert_segment(row.draft))
-                return RowResult(
-                    Outcome.CREATED if written.is_new else Outcome.UPDATED, written.key
-                )
+        async def upsert(row: Row) -> RowResult:
+            written = await self._dispatcher.send(chosen, adapter.upsert_segment(row.draft))
+            outcome = Outcome.CREATED if written.is_new else Outcome.UPDATED
+            return RowResult(outcome, written.key)
 
-            results = await self._dispatcher.send_rows(good, one)
+        results = await self._send(
+            chosen, good, upsert, lambda bulk, part: bulk.upsert_segments(drafts_of(part))
+        )
         return await self._receipt(chosen, good, results, bad, {})
 
     async def delete(self, refs: Sequence[Ref | UserError], *, force: bool) -> SegmentsReceipt:
@@ -153,20 +146,31 @@ class BulkWrites:
             adapter = self._dispatcher.adapter(chosen, DeletesSegments, "SEGMENT_DELETE")
         except UserErrors as error:
             return [RowResult(Outcome.FAILED, error=error.errors[0])] * len(keys)
-        if chosen.offers(WritesSegmentsInBulk):
-            bulk = chosen.require(WritesSegmentsInBulk, "SEGMENT_BULK")
-            return await self._dispatcher.send_batches(
-                chosen,
-                keys,
-                bulk.rows_per_call,
-                lambda part: bulk.delete_segments(part, force=force),
-            )
 
-        async def one(key: str) -> RowResult:
+        async def delete(key: str) -> RowResult:
             await self._dispatcher.send(chosen, adapter.delete_segment(key, force=force))
             return RowResult(Outcome.DELETED, key)
 
-        return await self._dispatcher.send_rows(keys, one)
+        return await self._send(
+            chosen, keys, delete, lambda bulk, part: bulk.delete_segments(part, force=force)
+        )
+
+    async def _send(
+        self,
+        provider: Provider,
+        rows: Sequence[T],
+        write: Callable[[T], Awaitable[RowResult]],
+        bulk_exchange: Callable[
+            [WritesSegmentsInBulk, Sequence[T]], Exchange[Sequence[RowResult]]
+        ],
+    ) -> Sequence[RowResult]:
+        """Write rows in bulk if the provider supports it, else each with its own call."""
+        if not provider.offers(WritesSegmentsInBulk):
+            return await self._dispatcher.send_rows(rows, write)
+        bulk = provider.require(WritesSegmentsInBulk, "SEGMENT_BULK")
+        return await self._dispatcher.send_batches(
+            provider, rows, bulk.rows_per_call, partial(bulk_exchange, bulk)
+        )
 
     async def _receipt(
         self,
@@ -239,6 +243,11 @@ def checked(
             )
             bad[row.position] = (error,)
     return [row for row in good if row.position not in bad], bad
+
+
+def drafts_of(rows: Iterable[Row]) -> Sequence[SegmentDraft]:
+    """Return the drafts of these rows."""
+    return [row.draft for row in rows]
 
 
 def at_id(error: UserError, index: int) -> UserError:
