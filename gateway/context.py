@@ -5,7 +5,7 @@ Resolvers import only this module, the domain and the errors of the gateway.
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
 from aiodataloader import DataLoader
@@ -159,8 +159,8 @@ class RequestContext:
         else:
             caller, known = self.caller, self.providers
             found = Visibility(
-                frozenset(caller.providers_for(segments.permissions, known)),
-                frozenset(caller.providers_for(assignments.permissions, known)),
+                _shared(*caller.providers_for(segments.permissions, known)),
+                _shared(*caller.providers_for(assignments.permissions, known)),
             )
         if not found.providers:
             needed = " or ".join(sorted(segments.permissions | assignments.permissions))
@@ -237,6 +237,12 @@ class _VisibleProviders(NamedTuple):
     known: Mapping[str, Provider]
     allowed: Mapping[str, Provider]
     own: Mapping[str, str]
+
+
+@lru_cache(maxsize=1024)
+def _shared(*keys: str) -> frozenset[str]:
+    """Return a set that all subscribers share that may see the same providers."""
+    return frozenset(keys)
 
 
 def _visible(

@@ -88,18 +88,11 @@ class WebSocketEndpoint:
     async def __call__(self, connection: Connection, receive: Receive, send: Send) -> None:
         """Serve one connection, from its handshake on."""
         await receive()
-        if connection["path"] not in GRAPHQL_PATHS:
-            await _deny(connection, send, RequestError(404, "Not found.", "NOT_FOUND"))
-            return
         try:
-            headers = parse_headers(connection["headers"])
-            self._origins.check_host(headers)
-            self._origins.cors_headers(headers)
-            await self._check_credentials(connection, headers)
+            session = await self._session(connection, send)
         except (RequestError, Unauthenticated) as error:
             await _deny(connection, send, request_error(error))
             return
-        session = WebSocketSession(self, connection, headers, send)
         # The client may disconnect at any time; servers then raise OSError.
         with contextlib.suppress(OSError):
             try:
@@ -110,11 +103,20 @@ class WebSocketEndpoint:
             finally:
                 await session.stop()
 
-    async def _check_credentials(self, connection: Connection, headers: Headers) -> None:
-        """Raise `Unauthenticated` for invalid credentials; none are required before the init."""
+    async def _session(self, connection: Connection, send: Send) -> "WebSocketSession":
+        """Return the session of a connection. Raises `RequestError` and `Unauthenticated`.
+
+        No credentials are required before the init.
+        """
+        if connection["path"] not in GRAPHQL_PATHS:
+            raise RequestError(404, "Not found.", "NOT_FOUND")
+        headers = parse_headers(connection["headers"])
+        self._origins.check_host(headers)
+        self._origins.cors_headers(headers)
         authorization = authorization_of(headers)
         if authorization is not None:
             await self.authenticator.authenticate(authorization, address_of(connection, headers))
+        return WebSocketSession(self, connection, headers, send)
 
 
 class WebSocketSession:

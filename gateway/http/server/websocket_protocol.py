@@ -12,6 +12,7 @@ from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 
 from gateway.http.server.connections import OpenConnections
+from gateway.http.server.light_waiting import Flag, MessageQueue
 from gateway.http.server.slow_clients import WriteTimeout
 
 MOST_PARTS = 1000
@@ -71,6 +72,11 @@ class BoundedWebSocketProtocol(WriteTimeout, WebSocketsSansIOProtocol):
         self._closing_timer: asyncio.TimerHandle | None = None
         self._was_closing = False
         self._pings, self._second = 0, 0.0
+        self.queue: Any = MessageQueue()
+        self.writable: Any = Flag()
+        self.scope: Any
+        self.request: Any = None
+        self.response: Any = None
 
     def data_received(self, data: bytes) -> None:
         """Read data in small parts, until the connection is closing."""
@@ -98,6 +104,11 @@ class BoundedWebSocketProtocol(WriteTimeout, WebSocketsSansIOProtocol):
         """Send a message of the application; after the handshake, read early data."""
         await super().send(message)
         self._active_at = self.loop.time()
+        if self.handshake_complete and self.request is not None:
+            # A quarter of the memory of an idle connection: nobody reads the handshake any more.
+            self.request.headers.clear()  # the parser keeps the request
+            self.request = self.response = None
+            self.scope.clear()
         if self._early and self.handshake_complete and not self.close_sent:
             early, self._early = self._early, b""
             self.data_received(early)
