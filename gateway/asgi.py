@@ -13,12 +13,14 @@ from starlette.applications import Starlette
 from gateway.http.app import Gateway
 from gateway.limits.caller_budgets import Budgets
 from gateway.observability.logs import start_log
+from gateway.observability.metrics import Metrics
 from gateway.providers.base.settings import SANDBOX, AccountSettings
 from gateway.providers.registry import KINDS
 from gateway.settings import Settings, accounts, load
 from gateway.store.change_log import Retention
 from gateway.store.database_url import database_url
 from gateway.store.store import Store
+from gateway.upstream.call_sender import ObserveCall, unobserved
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.http.http1_pool import Http1Transport
 from gateway.upstream.provider import Provider
@@ -32,10 +34,14 @@ if TYPE_CHECKING:
 
 
 async def connect(
-    settings: Settings, sandbox: "Sandbox | None" = None, store: Store | None = None
+    settings: Settings,
+    sandbox: "Sandbox | None" = None,
+    store: Store | None = None,
+    observe: ObserveCall = unobserved,
 ) -> Sequence[Provider]:
     """Return the configured providers, each with its own client. Nothing is sent yet.
 
+    `observe` is called with the record of each attempt of a call.
     `store` serves reads of providers that cannot be read. Providers with the base URL `sandbox:`
     use the embedded sandbox. Async, because a connection pool belongs to the running loop.
     """
@@ -53,7 +59,8 @@ async def connect(
         fast = settings.fast_paths.http1_client
         transport = _transport(account, sandbox, trust, fast=fast)
         name = account.display_name or adapter.label
-        return Provider(adapter, UpstreamClient(account, adapter, transport, ttl_s), name, answer)
+        upstream = UpstreamClient(account, adapter, transport, ttl_s, observe)
+        return Provider(adapter, upstream, name, answer)
 
     return [opened(account) for account in settings.providers]
 
@@ -74,6 +81,8 @@ def build(
     settings: Settings, sandbox: "Sandbox | None" = None, ready: Callable[[], None] | None = None
 ) -> Starlette:
     """Return the application for these settings; it calls `ready` when it is open."""
+    metrics = Metrics() if settings.server.metrics else None
+    observe = unobserved if metrics is None else metrics.call_ended
 
     async def open_store() -> Store:
         place = database_url(settings.store.url, os.environ)
@@ -84,7 +93,7 @@ def build(
         return opened
 
     async def providers(opened: Store) -> Sequence[Provider]:
-        return await connect(settings, sandbox, opened)
+        return await connect(settings, sandbox, opened, observe)
 
     operations = Executor(
         SCHEMA._schema,  # noqa: SLF001  # Strawberry has no other way to graphql-core's schema
@@ -93,7 +102,7 @@ def build(
         most_calls={each.key: each.max_calls_per_operation for each in settings.providers},
         compiles=settings.fast_paths.compiled_queries,
     )
-    return Gateway(settings, operations, open_store, providers, ready).app()
+    return Gateway(settings, operations, open_store, providers, ready, metrics).app()
 
 
 def create() -> Starlette:

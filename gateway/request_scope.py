@@ -40,6 +40,16 @@ class CallRecord(msgspec.Struct, gc=False):
     """The `NetworkFailure`, if no reply arrived."""
 
 
+class BatchRecord(msgspec.Struct, gc=False):
+    """One batch of a loader; times are as in `CallRecord`."""
+
+    loader: str
+    size: int
+    """How many keys it loads."""
+    started: float
+    duration_s: float
+
+
 class WriteCounts(NamedTuple):
     """Calls that write, counted by outcome."""
 
@@ -75,6 +85,10 @@ class Scope:
     lists_reads: bool = False
     """Whether `calls` also has the reads that needed no call."""
     calls: list[CallRecord] = field(default_factory=list)
+    batches: list[BatchRecord] | None = None
+    """The batches of the request's loaders; None: there were none."""
+    cost: int = 0
+    """What was charged to the caller's budget."""
     calls_by_provider: dict[str, int] = field(default_factory=dict)
     """Calls that were needed so far, by provider; cached replies are not counted."""
     writes: "WriteCounts | None" = None
@@ -98,6 +112,13 @@ class Scope:
             before.undone + (answered and not acted),
             before.unsent + (not answered and not acted),
         )
+
+    def note_batch(self, loader: str, size: int, started: float) -> None:
+        """Record a batch of `size` keys that has just ended."""
+        record = BatchRecord(loader, size, started, time.perf_counter() - started)
+        if self.batches is None:
+            self.batches = []
+        self.batches.append(record)
 
     def note_freshness(self, fresh_for_s: float) -> None:
         """Record how long one of the replies stays fresh."""

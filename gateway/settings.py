@@ -43,6 +43,10 @@ BrowserOrigin = Annotated[str, StringConstraints(pattern=r"^https?://[^/*?#\s]+$
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 """A token (RFC 9110, 5.1). `*` alone would mean every header but `authorization`."""
 
+MetricsAddress = Annotated[
+    str, StringConstraints(pattern=r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4}$")
+]
+
 CORS_ALLOW_HEADERS = (
     # What this server reads.
     *("accept-language", "authorization", "content-type", "x-show-calls"),
@@ -80,6 +84,8 @@ class ServerSettings(BaseModel):
     cache_ttl_s: Annotated[float, Field(ge=0, le=3600)] = 5
     drain_s: Annotated[float, Field(ge=0, le=600)] = 5
     """After SIGTERM requests are still accepted for this long, while `/readyz` answers 503."""
+    metrics: bool | MetricsAddress = True
+    """Serve `/metrics`; at an address of its own (`127.0.0.1:9464`) without credentials."""
     worker_start_s: Annotated[float, Field(gt=0, le=3600)] = 60
     """With `--workers`: a worker that takes longer to start, or to respond, is replaced."""
 

@@ -21,6 +21,8 @@ class Permission(StrEnum):
     """The providers' own documents, complete."""
     OWN_READ = "own:read"
     """For end customers of a shop: their own active segments and assignments, and nothing else."""
+    METRICS_READ = "metrics:read"
+    """The gateway's metrics, of all providers; it shows no data."""
     ADMIN = "admin"
     """All other permissions except `own:read`."""
 
@@ -45,6 +47,9 @@ Grants = Mapping[Permission, frozenset[str] | None]
 """The keys of the providers at which each permission is granted; None: at all of them."""
 
 NOWHERE: frozenset[str] = frozenset()
+
+NO_DATA = frozenset({Permission.OWN_READ, Permission.METRICS_READ})
+"""Permissions that alone show nothing of a provider, except the caller's own data."""
 
 ALL_PERMISSIONS: Grants = {
     permission: None for permission in Permission if permission is not Permission.OWN_READ
@@ -77,7 +82,7 @@ class Caller:
     ) -> Collection[str]:
         """Return the providers at which the caller has all these permissions, in the given order.
 
-        Without permissions: the providers at which the caller has any, except `own:read`.
+        Without permissions: the providers at which the caller has any, except those in `NO_DATA`.
         """
         if permissions:
             limits = [at for at in map(self._granted_at, permissions) if at is not None]
@@ -85,9 +90,7 @@ class Caller:
                 return providers
             allowed = limits[0].intersection(*limits[1:])
             return [key for key in providers if key in allowed]
-        granted = [
-            at for permission, at in self.grants.items() if permission is not Permission.OWN_READ
-        ]
+        granted = [at for permission, at in self.grants.items() if permission not in NO_DATA]
         return [key for key in providers if any(at is None or key in at for at in granted)]
 
     def own_at(self, providers: Collection[str]) -> Mapping[str, str]:
@@ -104,6 +107,10 @@ class Caller:
     def holds(self, permission: Permission) -> bool:
         """Return whether the caller has a permission at any provider."""
         return self._granted_at(permission) != NOWHERE
+
+    def holds_everywhere(self, permission: Permission) -> bool:
+        """Return whether the caller has a permission at all providers."""
+        return self._granted_at(permission) is None
 
     def _granted_at(self, permission: Permission) -> frozenset[str] | None:
         granted = self.grants.get(permission, NOWHERE)

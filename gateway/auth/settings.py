@@ -76,6 +76,8 @@ class KeySettings(BaseModel):
             if match is None or match[1] not in tuple(Permission):
                 names = ", ".join(each for each in Permission if each is not Permission.OWN_READ)
                 raise ValueError(f"must be one of {names}, optionally followed by @provider")
+            if match[1] == Permission.METRICS_READ and "@" in scope:
+                raise ValueError("metrics:read is for all providers; leave out @ and the key")
             if match[1] == Permission.OWN_READ:
                 raise ValueError("own:read is only for tokens, where a claim names the customer")
         return scopes

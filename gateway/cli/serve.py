@@ -27,6 +27,7 @@ from gateway.http.server.connections import raise_file_limit
 from gateway.http.server.options import server_options
 from gateway.http.server.workers import Supervisor, serve_alone
 from gateway.observability.logs import start_log
+from gateway.observability.worker_snapshots import shared_snapshots
 from gateway.settings import CONFIG_VARIABLE, Settings, accounts
 from gateway.store.database_url import DatabaseUrl, database_url
 from gateway.store.errors import StoreFailed
@@ -93,7 +94,9 @@ def _serve(settings: Settings, config: Path | None, host: str, port: int, worker
         return
     start_log(settings.log)
     supervisor = Supervisor(uvicorn_config, workers, server.worker_start_s, server.drain_s)
-    raise typer.Exit(supervisor.run())
+    with shared_snapshots():
+        code = supervisor.run()
+    raise typer.Exit(code)
 
 
 def callers_or_fail(settings: Settings, host: str) -> Sequence[str]:

@@ -36,13 +36,17 @@ from gateway.http.graphql_over_http import (
     send_error,
 )
 from gateway.http.instaleap_callback import InstaleapCallback
+from gateway.http.metrics_endpoint import MetricsEndpoint
+from gateway.http.metrics_server import serving_metrics
 from gateway.http.operation_runner import OperationExecutor, OperationRunner
 from gateway.http.pages.examples import examples
 from gateway.http.persisted_documents import PersistedDocuments
 from gateway.http.server.repeated_heads import FastPathHandler
 from gateway.http.subscriptions import Subscriptions
+from gateway.http.timed_requests import timed
 from gateway.http.webhook_endpoint import WebhookEndpoint
 from gateway.http.websocket_endpoint import WebSocketEndpoint
+from gateway.observability.metrics import Metrics
 from gateway.settings import Settings
 from gateway.store.errors import StoreState
 from gateway.store.store import Store
@@ -72,6 +76,7 @@ class Application(Starlette):
         websockets: WebSocketEndpoint,
         origins: OriginPolicy,
         announce_stop: Callable[[], None],
+        metrics: Metrics | None,
         **options: Any,
     ) -> None:
         """Serve GraphQL over HTTP and WebSocket, everything else by Starlette with `options`.
@@ -80,6 +85,9 @@ class Application(Starlette):
         """
         super().__init__(**options)
         self.announce_stop = announce_stop
+        self._http: ASGIApp = self._serve_http
+        if metrics is not None:
+            self._http = timed(self._http, metrics.request_ended)
         self._endpoint = endpoint
         self._websockets = websockets
         self._origins = origins
@@ -87,14 +95,18 @@ class Application(Starlette):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         kind = scope["type"]
-        if kind == "http" and scope["path"] in GRAPHQL_PATHS:
-            await self._endpoint(scope, receive, send)
+        if kind == "http":
+            await self._http(scope, receive, send)
         elif kind == "websocket":
             await self._websockets(scope, receive, send)
-        elif kind == "http":
-            await self._page(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
+
+    async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in GRAPHQL_PATHS:
+            await self._endpoint(scope, receive, send)
+        else:
+            await self._page(scope, receive, send)
 
     def fast_path_handler(self, scope: Scope) -> FastPathHandler | None:
         """Return a handler for requests with this head; None: use the normal ASGI path."""
@@ -124,15 +136,17 @@ class Application(Starlette):
 class Gateway:
     """The running gateway: its store, its providers, and the runner of operations."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # composed in one place
         self,
         settings: Settings,
         operations: OperationExecutor,
         store: Callable[[], Awaitable[Store]],
         connect: Callable[[Store], Awaitable[Sequence[Provider]]],
         ready: Callable[[], None] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
-        """Call `store` and `connect` when the server starts, then `ready`."""
+        """Call `store` and `connect` when the server starts, then `ready`; count in `metrics`."""
+        self._metrics = metrics
         self.settings = settings
         server = settings.server
         self._authenticator = Authenticator(
@@ -146,7 +160,7 @@ class Gateway:
         self._origins = OriginPolicy(server, is_open=is_open)
         persisted = PersistedDocuments(settings.documents, operations.trust)
         self._runner = OperationRunner(
-            operations, persisted, server.request_timeout_s, settings.limits
+            operations, persisted, server.request_timeout_s, settings.limits, metrics
         )
         self._subscriptions = Subscriptions(self._runner, settings.limits, settings.changes.lag_s)
         self._open_store = store
@@ -155,6 +169,7 @@ class Gateway:
         self.providers: dict[str, Provider] = {}
         self._store: Store | None = None
         self._webhooks: WebhookWorker | None = None
+        self._metrics_endpoint: MetricsEndpoint | None = None
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -162,6 +177,9 @@ class Gateway:
         async with contextlib.AsyncExitStack() as stack:
             store = self._store = await self._open_store()
             stack.push_async_callback(store.close)
+            if self._metrics is not None:
+                store.observe(self._metrics.transaction_ended)
+                stack.push_async_callback(self._metrics.close)
             for provider in await self._connect(store):
                 stack.push_async_callback(provider.close)
                 self.providers[provider.key] = provider
@@ -176,6 +194,7 @@ class Gateway:
             self._runner.feed = feed
             health_watch = self._runner.health_watch = HealthWatch(self.providers)
             stack.push_async_callback(health_watch.close)
+            await self._start_metrics(stack)
             if self._ready is not None:
                 self._ready()
             recovering = asyncio.create_task(keep_recovering(self.providers, store))
@@ -185,6 +204,14 @@ class Gateway:
                 await self._runner.close()
                 recovering.cancel()
                 await asyncio.gather(recovering, return_exceptions=True)
+
+    async def _start_metrics(self, stack: contextlib.AsyncExitStack) -> None:
+        if self._metrics is None or self._metrics_endpoint is None:
+            return
+        self._metrics.start(self._runner.operations.codes)
+        address = self.settings.server.metrics
+        if isinstance(address, str):
+            await stack.enter_async_context(serving_metrics(self._metrics_endpoint, address))
 
     def _wake_webhooks(self) -> None:
         if self._webhooks is not None:
@@ -244,6 +271,9 @@ class Gateway:
 
     def app(self) -> Starlette:
         """Return the ASGI application."""
+        metrics = self._metrics
+        limits = self.settings.limits
+        subscriptions = Subscriptions(self._runner, limits, self.settings.changes.lag_s)
         routes: list[BaseRoute] = [
             Route("/", redirect_to_graphiql),
             Route("/examples.json", show_examples),
@@ -259,6 +289,7 @@ class Gateway:
                 lambda: self._store,
                 self._wake_webhooks,
                 self.settings.server.request_timeout_s,
+                None if metrics is None else metrics.webhook_ended,
             ).routes,
             Mount(
                 "/static/assets", gzipped(Immutable(directory=PAGES / "assets", check_dir=False))
@@ -267,6 +298,11 @@ class Gateway:
         ]
         limits = self.settings.limits
         subscriptions = self._subscriptions
+        if metrics is not None:
+            shown = MetricsEndpoint(metrics, self._runner, subscriptions, self.providers)
+            self._metrics_endpoint = shown
+            if self.settings.server.metrics is True:
+                routes.append(shown.route(self._authenticator, self._origins))
         endpoint = GraphQLEndpoint(
             self._runner,
             subscriptions,
@@ -274,6 +310,7 @@ class Gateway:
             self._origins,
             limits.body_bytes,
             page,
+            None if metrics is None else metrics.request_ended,
         )
         websockets = WebSocketEndpoint(
             self._runner, subscriptions, self._authenticator, self._origins, limits
@@ -283,6 +320,7 @@ class Gateway:
             websockets,
             self._origins,
             self.announce_stop,
+            metrics,
             routes=routes,
             lifespan=self.lifespan,
         )

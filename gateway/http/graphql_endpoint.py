@@ -56,6 +56,7 @@ from gateway.http.server.repeated_heads import FastPathHandler, RawResponse
 from gateway.http.sse import events
 from gateway.http.sse_subscription import SseSubscriptions
 from gateway.http.subscriptions import Subscriptions, verifier
+from gateway.observability.records import RequestRecord
 
 METHODS = ((b"allow", b"GET, HEAD, POST"),)
 
@@ -94,11 +95,14 @@ class GraphQLEndpoint:
         origins: OriginPolicy,
         body_bytes: int,
         page: Callable[[], ASGIApp],
+        ended: Callable[[RequestRecord], object] | None = None,
     ) -> None:
         """Serve GraphQL requests from authenticated callers, with bodies up to `body_bytes`.
 
-        Browsers that navigate here get the `page`.
+        Browsers that navigate here get the `page`. `ended` is called with the record of each
+        request that the fast path served.
         """
+        self._ended = ended
         self._runner = runner
         self._sse = SseSubscriptions(subscriptions)
         self._authenticator = authenticator
@@ -173,7 +177,30 @@ class GraphQLEndpoint:
             return None
         if content_type == EVENTS:  # it may be a subscription
             return None
-        return partial(self._respond, _Head(connection, headers, content_type, cors))
+        head = _Head(connection, headers, content_type, cors)
+        return partial(self._respond if self._ended is None else self._respond_timed, head)
+
+    def _respond_timed(
+        self, head: _Head, body: bytes
+    ) -> RawResponse | Coroutine[Any, Any, RawResponse]:
+        started = time.perf_counter()
+        response = self._respond(head, body)
+        if not isinstance(response, RawResponse):
+            return self._timed(response, started)
+        self._end(response.status, started)
+        return response
+
+    async def _timed(
+        self, running: Coroutine[Any, Any, RawResponse], started: float
+    ) -> RawResponse:
+        response = await running
+        self._end(response.status, started)
+        return response
+
+    def _end(self, status: int, started: float) -> None:
+        if self._ended is not None:
+            took_s = time.perf_counter() - started
+            self._ended(RequestRecord("POST", "/graphql", status, took_s))
 
     def _respond(self, head: _Head, body: bytes) -> RawResponse | Coroutine[Any, Any, RawResponse]:
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from inspect import iscoroutine
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import structlog
 from starlette.types import Receive
 
-from gateway.auth.permissions import Caller, Permission
+from gateway.auth.permissions import NO_DATA, Caller
 from gateway.changes.feed import ChangeFeed
 from gateway.changes.health import HealthWatch
 from gateway.context import (
@@ -22,11 +23,14 @@ from gateway.context import (
     open_context,
 )
 from gateway.errors import GatewayError, LimitExceeded, Unauthenticated
-from gateway.http.disconnect import ShieldedWrites, watch_disconnect
+from gateway.http.disconnect import ClientDisconnected, ShieldedWrites, watch_disconnect
 from gateway.http.graphql_over_http import GraphQLRequest, Headers, RequestError, new_request_id
+from gateway.http.metric_samples import CacheUses
 from gateway.http.persisted_documents import PersistedDocuments
 from gateway.http.shown_calls import shown_calls
 from gateway.limits.settings import LimitSettings
+from gateway.observability.metrics import Metrics
+from gateway.observability.records import CANCELLED, OperationRecord
 from gateway.store.store import Store
 
 SHOW_CALLS = b"x-show-calls"
@@ -37,6 +41,14 @@ log = structlog.get_logger()
 
 class OperationExecutor(Protocol):
     """Executes operations; this package knows nothing else of the schema."""
+
+    @property
+    def codes(self) -> Sequence[str]:
+        """The codes that errors may have."""
+
+    @property
+    def cache_uses(self) -> CacheUses:
+        """How often the caches of documents and plans were of use."""
 
     def count(self, caller: Caller) -> None:
         """Count a request against the caller's budget. Raises `LimitExceeded`."""
@@ -123,8 +135,10 @@ class OperationRunner:
         persisted: PersistedDocuments,
         timeout_s: float,
         limits: LimitSettings,
+        metrics: Metrics | None = None,
     ) -> None:
-        """Cancel an operation after `timeout_s` seconds."""
+        """Cancel an operation after `timeout_s` seconds; count all in `metrics`."""
+        self._metrics = metrics
         self.providers: Mapping[str, Provider] = {}
         self.store: Store | None = None
         self.feed: ChangeFeed | None = None
@@ -150,14 +164,33 @@ class OperationRunner:
         ends when the coroutine is cancelled. Raises `RequestError`, `ClientDisconnected`, and
         `LimitExceeded` if the caller's budget is used up.
         """
+        record = OperationRecord(time.perf_counter())
+        try:
+            return self._begin(request, caller, options, receive, record, only_query=only_query)
+        except Exception as error:
+            self.ended(record, None, (_code_of(error),))
+            raise
+
+    def _begin(  # noqa: PLR0913  # those of `begin`, and the record
+        self,
+        request: GraphQLRequest,
+        caller: Caller,
+        options: RequestOptions,
+        receive: Receive | None,
+        record: OperationRecord,
+        *,
+        only_query: bool,
+    ) -> GraphQLResponse | Coroutine[Any, Any, GraphQLResponse]:
         self.operations.count(caller)
         document = self.document(request, caller)
         name = request.operation_name or None
-        if document.is_subscription(name):
+        kind, record.name = document.labels(name)
+        record.type = kind
+        if kind == "subscription":
             raise RequestError(
                 400, "Send a subscription by WebSocket, or accept text/event-stream."
             )
-        is_query = document.is_query(name)
+        is_query = kind != "mutation"
         if only_query and not is_query:
             allow = ((b"allow", b"POST"),)
             raise RequestError(405, "GET is for queries; send a mutation by POST.", headers=allow)
@@ -166,10 +199,10 @@ class OperationRunner:
         scope.lists_reads = options.shows_calls and _may_see_calls(caller)
         result = self.operations.begin(document, request.variables, name, context)
         if not iscoroutine(result):
-            return self._response(result, scope, is_query=is_query)
+            return self._response(result, scope, record)
         if is_query:
-            return self._read(result, receive, scope)
-        return self._write(result, scope)
+            return self._read(result, receive, scope, record)
+        return self._write(result, scope, record)
 
     def document(self, request: GraphQLRequest, caller: Caller) -> Any:
         """Return the document of a request. Raises `RequestError`."""
@@ -209,7 +242,11 @@ class OperationRunner:
         return response if isinstance(response, GraphQLResponse) else await response
 
     async def _read(
-        self, running: Coroutine[Any, Any, Any], receive: Receive | None, scope: Scope
+        self,
+        running: Coroutine[Any, Any, Any],
+        receive: Receive | None,
+        scope: Scope,
+        record: OperationRecord,
     ) -> GraphQLResponse:
         try:
             if receive is None:
@@ -217,21 +254,45 @@ class OperationRunner:
             else:
                 async with watch_disconnect(receive, scope):
                     result = await running
+        except BaseException as error:
+            self.ended(record, scope, (_code_of(error),))
+            raise
         finally:
             scope.close()
-        return self._response(result, scope, is_query=True)
+        return self._response(result, scope, record)
 
-    async def _write(self, running: Coroutine[Any, Any, Any], scope: Scope) -> GraphQLResponse:
-        result = await self._writes.run(running, scope)
-        return self._response(result, scope, is_query=False)
+    async def _write(
+        self, running: Coroutine[Any, Any, Any], scope: Scope, record: OperationRecord
+    ) -> GraphQLResponse:
+        try:
+            result = await self._writes.run(running, scope)
+        except BaseException as error:
+            self.ended(record, scope, (_code_of(error),))
+            raise
+        return self._response(result, scope, record)
 
-    def _response(self, result: Any, scope: Scope, *, is_query: bool) -> GraphQLResponse:
+    def _response(self, result: Any, scope: Scope, record: OperationRecord) -> GraphQLResponse:
         body = result.body
-        is_cacheable = is_query and "errors" not in body
+        codes: Sequence[str] = ()
+        if "errors" in body:
+            codes = error_codes_of(body)
+        self.ended(record, scope, codes)
+        is_cacheable = not codes and record.type != "mutation"
         if scope.lists_reads:
             calls = shown_calls(scope, self.operations.code_of)
             body = {**body, "extensions": {**body.get("extensions", {}), "upstreamCalls": calls}}
         return GraphQLResponse(body, scope, result.is_request_error, is_cacheable)
+
+    def ended(self, record: OperationRecord, scope: Scope | None, codes: Sequence[str]) -> None:
+        """Complete the record of an operation whose response has these error codes."""
+        record.duration_s = time.perf_counter() - record.started
+        record.codes = codes
+        if scope is not None:
+            record.cost = scope.cost
+            if scope.batches is not None:
+                record.batches = scope.batches
+        if self._metrics is not None:
+            self._metrics.operation_ended(record)
 
     async def close(self) -> None:
         """Wait for writes whose clients have disconnected."""
@@ -239,7 +300,21 @@ class OperationRunner:
 
 
 def _may_see_calls(caller: Caller) -> bool:
-    return any(permission is not Permission.OWN_READ for permission in caller.grants)
+    return any(permission not in NO_DATA for permission in caller.grants)
+
+
+def error_codes_of(body: Mapping[str, Any]) -> Sequence[str]:
+    """Return the codes of the errors in a response, in order."""
+    return [each["extensions"]["code"] for each in body["errors"]]
+
+
+def _code_of(error: BaseException) -> str:
+    """Return the code for the record of an operation that ended without a response."""
+    if isinstance(error, ClientDisconnected) or not isinstance(error, Exception):
+        return CANCELLED
+    if isinstance(error, RequestError):
+        return error.code
+    return "LIMIT_EXCEEDED" if isinstance(error, LimitExceeded) else "INTERNAL"
 
 
 def request_error(error: Exception) -> RequestError:

@@ -16,9 +16,11 @@ from gateway.http.operation_runner import (
     GraphQLResponse,
     OperationRunner,
     RequestOptions,
+    error_codes_of,
     request_error,
 )
 from gateway.limits.settings import LimitSettings
+from gateway.observability.records import OperationRecord
 
 RECHECK_S: Final = 30.0
 """How often the credentials of an idle subscriber are checked, unless they expire earlier."""
@@ -69,7 +71,8 @@ class Subscriptions:
         self.lag_s = lag_s
         self.is_stopping = False
         """New ones are refused."""
-        self._count = 0
+        self.count = 0
+        """How many are open."""
         self._by_caller: Counter[str] = Counter()
 
     async def open(
@@ -100,13 +103,13 @@ class Subscriptions:
     def _add(self, caller: str) -> None:
         for limit, count in (
             ("subscriptions_per_caller", self._by_caller[caller]),
-            ("subscriptions", self._count),
+            ("subscriptions", self.count),
         ):
             most: int = getattr(self.limits, limit)
             if count >= most:
                 raise too_many(limit, most)
         self._by_caller[caller] += 1
-        self._count += 1
+        self.count += 1
 
     def refusal(self, error: Exception) -> Mapping[str, Any]:
         """Return the error of a subscription that `open` refused."""
@@ -116,7 +119,7 @@ class Subscriptions:
 
     def remove(self, caller: str) -> None:
         """Stop counting a subscription of a caller."""
-        self._count -= 1
+        self.count -= 1
         self._by_caller[caller] -= 1
         if not self._by_caller[caller]:
             del self._by_caller[caller]
@@ -141,7 +144,7 @@ class Subscription:
         self._verify = verify
         self._options = options
         self._caller = verified.caller
-        self._counted_for = verified.caller.id
+        self.counted_for = verified.caller.id
         self._source: EventSource
         self._task: asyncio.Task[Any] | None = None
         self.ending: GatewayError | None = None
@@ -151,10 +154,12 @@ class Subscription:
 
     async def start(self, last_event_id: str | None) -> GraphQLResponse | None:
         """Open the stream; return the response that refuses it, if any."""
+        record = self._record()
         context = self._runner.context(self._caller, self._options)
         context.last_event_id = last_event_id
         source = await self._runner.operations.subscribe(*self._operation, context)
         if not isinstance(source, EventSource):
+            self._runner.ended(record, context.scope, error_codes_of(source.body))
             return GraphQLResponse(
                 source.body, context.scope, is_request_error=True, is_cacheable=False
             )
@@ -204,6 +209,7 @@ class Subscription:
         An event that the caller may not see is passed over: that is no wait.
         """
         stream = self._source.stream
+        record = self._record()
         context = self._runner.context(self._caller, self._options)
         try:
             result = await self._runner.operations.deliver(
@@ -216,7 +222,14 @@ class Subscription:
         if result is None:
             stream.take()
             return 0
+        codes = error_codes_of(result.body) if "errors" in result.body else ()
+        self._runner.ended(record, context.scope, codes)
         return Event(result.body, event.cursor.text if stream.has_ids else None)
+
+    def _record(self) -> OperationRecord:
+        document, _, name = self._operation
+        kind, trusted_name = document.labels(name)
+        return OperationRecord(time.perf_counter(), type=kind, name=trusted_name)
 
     def sent(self) -> None:
         """Move on behind the event that `next` returned."""
@@ -238,7 +251,7 @@ class Subscription:
 
     def close(self) -> None:
         """Stop counting it."""
-        self._subscriptions.remove(self._counted_for)
+        self._subscriptions.remove(self.counted_for)
 
     def _note_check(self, verified: VerifiedCaller) -> None:
         wait_s = min(max(verified.until - time.time(), SHORTEST_CHECK_S), RECHECK_S)

@@ -29,6 +29,8 @@ UNSIGNED: Final = "The signature is missing or wrong."
 REFUSALS_APART_S: Final = 1.0
 """Of refusals within this time only the first is written down."""
 
+ACCEPTED, REPEATED, REFUSED, FAILED = "accepted", "repeated", "refused", "failed"
+
 log = structlog.get_logger()
 
 
@@ -41,11 +43,14 @@ class WebhookEndpoint:
         store: Callable[[], Store | None],
         wake: Callable[[], None],
         timeout_s: float,
+        ended: Callable[[tuple[str, str]], object] | None = None,
     ) -> None:
         """Receive for these providers, by key; `store` returns the open store, if it is open.
 
         `wake` is called after each webhook that was stored; one fails after `timeout_s` seconds.
+        `ended` is called with the provider's key and the result of each.
         """
+        self._ended = ended
         self._providers = providers
         self._store = store
         self._wake = wake
@@ -59,24 +64,33 @@ class WebhookEndpoint:
 
     async def answer(self, request: Request) -> Response:
         """Return 204 once the webhook is stored, also for a repeat."""
+        response, result = await self._answer(request)
+        key = request.path_params["provider"]
+        if self._ended is not None and key in self._providers:
+            self._ended((key, result))
+        return response
+
+    async def _answer(self, request: Request) -> tuple[Response, str]:
+        """Return the response, and the result for the metrics."""
         try:
             async with asyncio.timeout(self._timeout_s):
                 body = await read_body(request)
-            return await self._receive(request, body)
+            result = await self._receive(request, body)
         except WebhookRefused as error:
-            return _error(error.status, str(error))
+            return _error(error.status, str(error)), REFUSED
         except TimeoutError:
-            return _error(408, "The body did not arrive in time.")
+            return _error(408, "The body did not arrive in time."), REFUSED
         except ClientDisconnect:
-            return Response(status_code=400)
+            return Response(status_code=400), REFUSED
         except StoreFailed as error:
             report(error, new_request_id())
-            return _error(503, str(error))
+            return _error(503, str(error)), FAILED
         except Exception:  # a bug: logged whole, and the sender tries again
             log.exception("webhook_failed")
-            return _error(500, "Internal error.")
+            return _error(500, "Internal error."), FAILED
+        return Response(status_code=204, headers={"cache-control": "no-store"}), result
 
-    async def _receive(self, request: Request, body: bytes) -> Response:
+    async def _receive(self, request: Request, body: bytes) -> str:
         """Verify and store a webhook. Raises `WebhookRefused`, `StoreFailed`."""
         store = self._store()
         if store is None:
@@ -98,9 +112,10 @@ class WebhookEndpoint:
             await self._refuse(store, key, str(error))
             raise WebhookRefused(400, str(error)) from error
         deadline = asyncio.get_running_loop().time() + self._timeout_s
-        if await store.webhooks.accept(key, event, body, deadline):
-            self._wake()
-        return Response(status_code=204, headers={"cache-control": "no-store"})
+        if not await store.webhooks.accept(key, event, body, deadline):
+            return REPEATED
+        self._wake()
+        return ACCEPTED
 
     async def _refuse(self, store: Store, key: str, reason: str) -> None:
         """Write a refusal down; unsigned requests cause one write a second."""

@@ -1,6 +1,7 @@
 """Load values by key in batches, for one request."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
@@ -25,7 +26,9 @@ class _Batch(Generic[K, T]):
 class LoaderCache(Generic[K, T]):
     """The loaded values of one loader, and the batches under way."""
 
-    def __init__(self) -> None:
+    def __init__(self, note_batch: Callable[[int, float], object] | None = None) -> None:
+        """Call `note_batch` with the number of keys of each batch, and when it was started."""
+        self.note_batch = note_batch
         self.results: dict[K, T | GatewayError | None] = {}
         self.under_way: dict[K, _Batch[K, T]] = {}
         self.next: _Batch[K, T] | None = None
@@ -78,7 +81,9 @@ class DataLoader(Generic[K, T]):
         cache = self._cache
         if not is_alone or cache.results or cache.under_way or cache.primed:
             return (await self.load_many((key,)))[0]
+        started = time.perf_counter()
         (result,) = await self._load_batch((key,))
+        self._note(1, started)
         cache.results[key] = result
         if isinstance(result, GatewayError):
             raise result
@@ -108,6 +113,7 @@ class DataLoader(Generic[K, T]):
     async def _load(self, batch: _Batch[K, T]) -> None:
         if self._cache.next is batch:
             self._cache.next = None
+        started = time.perf_counter()
         try:
             results = await self._load_batch(batch.keys)
             self._cache.results.update(zip(batch.keys, results, strict=True))
@@ -116,7 +122,12 @@ class DataLoader(Generic[K, T]):
             if not isinstance(error, Exception):
                 raise
         finally:
+            self._note(len(batch.keys), started)
             for key in batch.keys:
                 if self._cache.under_way.get(key) is batch:
                     del self._cache.under_way[key]
             batch.done.set()
+
+    def _note(self, size: int, started: float) -> None:
+        if self._cache.note_batch is not None:
+            self._cache.note_batch(size, started)

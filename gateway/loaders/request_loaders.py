@@ -4,8 +4,8 @@ They are created inside the running event loop. An error affects only its own ke
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -57,7 +57,7 @@ class RequestLoaders(RequestFetches):
         """Read from these providers, by key, for the request of this scope."""
         super().__init__(scope)
         self._providers = providers
-        self._caches: defaultdict[str, LoaderCache[Any, Any]] = defaultdict(LoaderCache)
+        self._caches: dict[str, LoaderCache[Any, Any]] = {}
 
     # Each use creates a loader: a stored one would form a reference cycle with this object, and
     # all values of the request would wait for the garbage collector.
@@ -65,22 +65,29 @@ class RequestLoaders(RequestFetches):
     @property
     def segment(self) -> DataLoader[Ref, Segment]:
         """Segments by their refs."""
-        return DataLoader(self._segments, self._caches["segment"])
+        return DataLoader(self._segments, self._cache("segment"))
 
     @property
     def customer(self) -> DataLoader[Ref, Customer]:
         """Customers by any of the keys that identify them at their provider."""
-        return DataLoader(self._customers, self._caches["customer"])
+        return DataLoader(self._customers, self._cache("customer"))
 
     @property
     def assignment(self) -> DataLoader[AssignmentRef, Assignment]:
         """Assignments by segment and customer."""
-        return DataLoader(self._assignments, self._caches["assignment"])
+        return DataLoader(self._assignments, self._cache("assignment"))
 
     @property
     def assignments_of(self) -> DataLoader[Ref, CompleteList[Assignment]]:
         """All assignments of a customer, by the customer's ref."""
-        return DataLoader(self._assignments_of, self._caches["assignments_of"])
+        return DataLoader(self._assignments_of, self._cache("assignments_of"))
+
+    def _cache(self, loader: str) -> LoaderCache[Any, Any]:
+        cache = self._caches.get(loader)
+        if cache is None:
+            note_batch = partial(self._scope.note_batch, loader)
+            cache = self._caches[loader] = LoaderCache(note_batch)
+        return cache
 
     def invalidate(self) -> None:
         """Drop everything that was read: something was written."""

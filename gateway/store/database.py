@@ -6,6 +6,7 @@ first served; processes wait for each other inside SQLite, until their own deadl
 
 import asyncio
 import math
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -35,6 +36,10 @@ CONNECT_TIMEOUT_S: Final = 5.0
 """The default of `store.connect_timeout_s`."""
 
 
+ObserveTransaction = Callable[[tuple[str, float, bool]], object]
+"""Takes `read` or `write`, its seconds with the time it waited, and whether it failed."""
+
+
 class Database:
     """The store's database."""
 
@@ -52,6 +57,8 @@ class Database:
         """How many writes have failed."""
         self.damaged_at: float | None = None
         """When the database last reported damage, on the loop's clock."""
+        self.observe: ObserveTransaction | None = None
+        """Called when a transaction has ended."""
         self._unfinished: set[Work[Any]] = set()
         self._after_commit: dict[AsyncConnection, list[Callable[[], None]]] = {}
         if location.path is None:
@@ -72,7 +79,7 @@ class Database:
         does not queue behind this process's other writes on SQLite.
         """
         try:
-            with self._failing():
+            with self._failing(), self._observed("write"):
                 engine = self._checker if is_check else self._writer
                 async with self._connected(engine) as connection:
                     callbacks = self._after_commit[connection] = []
@@ -102,7 +109,7 @@ class Database:
 
         With `is_snapshot` all of its statements see the same state; on SQLite they always do.
         """
-        with self._failing():
+        with self._failing(), self._observed("read"):
             async with self._connected(self._reader) as connection:
                 if is_snapshot and not self.is_sqlite:
                     await connection.execution_options(isolation_level="REPEATABLE READ")
@@ -129,6 +136,24 @@ class Database:
             raise failed(error) from error
         finally:
             await engine.dispose()
+
+    @property
+    def connections(self) -> tuple[int, int]:
+        """How many connections are in use, and how many are idle."""
+        pools: Any = {self._writer.pool, self._reader.pool}
+        return sum(each.checkedout() for each in pools), sum(each.checkedin() for each in pools)
+
+    @contextmanager
+    def _observed(self, kind: str) -> Iterator[None]:
+        if self.observe is None:
+            yield
+            return
+        started, failed = time.perf_counter(), True
+        try:
+            yield
+            failed = False
+        finally:
+            self.observe((kind, time.perf_counter() - started, failed))
 
     @contextmanager
     def _failing(self) -> Iterator[None]:

@@ -10,8 +10,9 @@ from typing import Any, Self
 from gateway.domain.mutations import Tag
 from gateway.providers.base.store_lookup import Lookup
 from gateway.store.accounts import Account, bind
+from gateway.store.backlog import Backlog
 from gateway.store.change_log import SWEPT, ChangeLog
-from gateway.store.database import CONNECT_TIMEOUT_S, Database
+from gateway.store.database import CONNECT_TIMEOUT_S, Database, ObserveTransaction
 from gateway.store.database_url import DatabaseUrl
 from gateway.store.errors import StoreState
 from gateway.store.health import StoreHealth
@@ -57,6 +58,7 @@ class Store:
         self.sizes = SegmentSizes(database, clock)
         new_claim = self.owners.new_claim
         self.tags = WriteIntents(database, clock, self._settling, self.changes, new_claim)
+        self.backlog = Backlog(database, clock)
         self.notifications = Notifications(database)
         self._health = StoreHealth(database)
         self._presence = presence
@@ -126,6 +128,15 @@ class Store:
             self._hold.close()
         if self._folder is not None:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    def observe(self, observe: ObserveTransaction) -> None:
+        """Call `observe` with each transaction that has ended."""
+        self._database.observe = observe
+
+    @property
+    def connections(self) -> tuple[int, int]:
+        """How many connections to the database are in use, and how many are idle."""
+        return self._database.connections
 
     async def state(self) -> StoreState:
         """Return the state of the database, at most a second old; see `StoreHealth`."""

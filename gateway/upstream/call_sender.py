@@ -95,7 +95,7 @@ class CallSender:
         self._redact = redact
         self._rate_limits = adapter if isinstance(adapter, ReportsRateLimit) else None
         self._retries = RetryPolicy(settings.retries, random.random)
-        self._session: TokenSession | None = None
+        self.session: TokenSession | None = None
         if isinstance(adapter, SignsIn):
             sign_in_exchange = adapter.sign_in
 
@@ -106,12 +106,12 @@ class CallSender:
                 self._redact.add(token.authorization)
                 return token
 
-            self._session = TokenSession(self.key, sign_in, self._timeout_s, _now)
+            self.session = TokenSession(self.key, sign_in, self._timeout_s, _now)
 
     async def close(self) -> None:
         """Cancel a sign-in under way."""
-        if self._session is not None:
-            await self._session.close()
+        if self.session is not None:
+            await self.session.close()
 
     async def send(self, call: OutgoingCall[T]) -> CachedReply[T]:
         """Make the call, and retry it while that is safe and may help, until its deadline."""
@@ -147,8 +147,8 @@ class CallSender:
         """Return what a call was waiting for at its deadline; None: for the concurrency limit."""
         if call.was_sent or call.progress.is_connecting:
             return call.progress.timeout
-        if self._session is not None and self._session.is_signing_in:
-            return self._session.progress.timeout
+        if self.session is not None and self.session.is_signing_in:
+            return self.session.progress.timeout
         return None
 
     def _send_guarded(self, call: OutgoingCall[T]) -> Awaitable[CachedReply[T]]:
@@ -161,9 +161,9 @@ class CallSender:
         )
 
     def _send_authorized(self, call: OutgoingCall[T]) -> Awaitable[CachedReply[T]]:
-        if self._session is None:
+        if self.session is None:
             return self._attempt(call, self._headers)
-        return self._send_with_token(call, self._session)
+        return self._send_with_token(call, self.session)
 
     async def _send_with_token(
         self, call: OutgoingCall[T], session: TokenSession

@@ -92,6 +92,12 @@ class UpstreamClient:
         """Show the account's key only."""
         return f"UpstreamClient({self.key!r})"
 
+    @property
+    def sign_ins(self) -> tuple[int, int] | None:
+        """How many sign-ins succeeded and failed; None: the provider needs none."""
+        session = self._sender.session
+        return None if session is None else (session.succeeded, session.failed)
+
     async def close(self) -> None:
         """Cancel calls in flight and close the pooled connections."""
         await self._in_flight.close()

@@ -48,7 +48,9 @@ class Provider:
         self.capabilities: Sequence[Capability] = capabilities(adapter)
         self.limits = adapter.limits
         self.origin = origin_of(adapter)
-        self._upstream = upstream
+        self.upstream = upstream
+        self.recalls = 0
+        """How many reads the gateway's store has served."""
         self._look_up = look_up
         self._offers: dict[type, bool] = {}
         self._plan = lru_cache(MAX_CACHED_PLANS)(_call)
@@ -60,7 +62,7 @@ class Provider:
     @property
     def health(self) -> Health:
         """Outcomes and latencies of the newest calls."""
-        return self._upstream.health
+        return self.upstream.health
 
     def offers(self, protocol: type) -> bool:
         """Return whether the adapter implements this protocol."""
@@ -88,21 +90,22 @@ class Provider:
     @property
     def circuit(self) -> str:
         """The state of the circuit breaker: CLOSED, OPEN or HALF_OPEN."""
-        return self._upstream.guard.breaker.circuit.value
+        return self.upstream.guard.breaker.circuit.value
 
     async def send(self, exchange: Exchange[T], scope: Scope) -> T:
         """Make one call, neither cached nor shared. Raises `ProviderError`."""
-        return await self._upstream.send(exchange, scope)
+        return await self.upstream.send(exchange, scope)
 
     def read(self, plan: ReadPlan[T], scope: Scope) -> Awaitable[T]:
         """Read from the provider, the cache or the store. Raises `ProviderError`."""
         if isinstance(plan, Recall):
             return self._recall(plan, scope)
-        return self._upstream.read(plan, scope)
+        return self.upstream.read(plan, scope)
 
     async def _recall(self, recall: Recall[T], scope: Scope) -> T:
         if self._look_up is None:
             raise Unsupported(self.key, recall.operation)
+        self.recalls += 1
         try:
             return recall.read(await self._look_up(self.key, recall.lookup, scope.deadline))
         except StoreFailed as error:
@@ -116,17 +119,17 @@ class Provider:
         """Read all of these concurrently; return in order what `read` returns or raises."""
         exchanges = [plan for plan in plans if isinstance(plan, Exchange)]
         if len(exchanges) == len(plans):
-            return await self._upstream.read_all(exchanges, scope)
+            return await self.upstream.read_all(exchanges, scope)
         # The store reads one lookup at a time.
         return [await settled(self.read(plan, scope)) for plan in plans]
 
     def invalidate(self) -> None:
         """Drop the cached replies: something at the provider was changed."""
-        self._upstream.invalidate()
+        self.upstream.invalidate()
 
     async def close(self) -> None:
         """Close its connections."""
-        await self._upstream.close()
+        await self.upstream.close()
 
 
 def _call(method: Callable[..., T], *args: Hashable) -> T:

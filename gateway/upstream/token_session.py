@@ -47,6 +47,9 @@ class TokenSession:
         self._denied: ProviderError | None = None
         self._paused_until = 0.0
         self._replaced_until = 0.0
+        self.succeeded = 0
+        """How many sign-ins have succeeded."""
+        self.failed = 0
 
     async def token(self, scope: Scope, *, instead_of: Token | None = None) -> Token:
         """Return a valid token other than `instead_of`, which the provider just denied.
@@ -93,6 +96,15 @@ class TokenSession:
         return self._signing_in
 
     async def _renew(self, scope: Scope) -> Token:
+        try:
+            token = await self._request(scope)
+        except ProviderError:
+            self.failed += 1
+            raise
+        self.succeeded += 1
+        return token
+
+    async def _request(self, scope: Scope) -> Token:
         self._denied = None
         try:
             async with asyncio.timeout(self._timeout_s):

@@ -1,6 +1,7 @@
 """Check the limits of each document once, then parse, validate, plan and cost it once."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from graphql import (
@@ -55,6 +56,21 @@ StringVariables = Mapping[str, GraphQLVariableSignature]
 """The signatures of an operation whose variables are all strings."""
 
 
+@dataclass(slots=True)
+class CacheUses:
+    """How often documents and plans were taken from their cache, or had to be made."""
+
+    document_hits: int = 0
+    document_misses: int = 0
+    plan_hits: int = 0
+    plan_misses: int = 0
+
+    def plus(self, other: "CacheUses") -> "CacheUses":
+        """Return the sums."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return CacheUses(*(one + another for one, another in pairs))
+
+
 class Document:
     """A document that may be executed, or its errors."""
 
@@ -65,8 +81,16 @@ class Document:
         errors: Sequence[GraphQLError] = (),
         *,
         explores: bool = True,
+        uses: CacheUses | None = None,
     ) -> None:
-        """Take a parsed document, or None with errors; `explores`: errors may suggest names."""
+        """Take a parsed document, or None with errors; `explores`: errors may suggest names.
+
+        The uses of its plans are added to `uses`.
+        """
+        self._uses = uses or CacheUses()
+        self.is_trusted = False
+        """It is in the manifest."""
+        self._labels: dict[str | None, tuple[str, str]] = {}
         self.node = node
         self.errors = errors
         self.explores = explores
@@ -102,6 +126,20 @@ class Document:
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
         """Return the operation of this name, or without a name the only one; else None."""
         return self._only if name is None else self._operations.get(name)
+
+    def labels(self, name: str | None) -> tuple[str, str]:
+        """Return the type of the operation, and its name if the document is trusted.
+
+        Both are empty if there is no such operation.
+        """
+        labels = self._labels.get(name)
+        if labels is None:
+            operation = self.operation(name)
+            if operation is None:
+                return "", ""
+            of = operation.name.value if self.is_trusted and operation.name else ""
+            labels = self._labels[name] = operation.operation.value, of
+        return labels
 
     def is_query(self, name: str | None) -> bool:
         """Return whether the operation is a query; also true if it does not exist."""
@@ -159,7 +197,10 @@ class Document:
         key: Any = name
         if self._directive_variables:
             key = (name, *(variables.coerced.get(each) for each in self._directive_variables))
-        if key not in self._plans:
+        if key in self._plans:
+            self._uses.plan_hits += 1
+        else:
+            self._uses.plan_misses += 1
             if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
             self._plans[key] = self._create_plan(operation, variables)
@@ -227,12 +268,15 @@ class Documents:
         self._explores = explores
         self._cache: SegmentedLruCache[Document] = SegmentedLruCache()
         self._trusted: dict[str, Document] = {}
+        self.uses = CacheUses()
 
     def read(self, text: str) -> Document:
         """Return the document of this text, within its limits, parsed and validated."""
         document = self._cache.get(text) or self._trusted.get(text)
         if document is not None:
+            self.uses.document_hits += 1
             return document
+        self.uses.document_misses += 1
         try:
             node = parsed(text, self._limits)
             size = DocumentSize(node, self._limits)
@@ -257,7 +301,7 @@ class Documents:
         except (GraphQLError, RecursionError) as error:
             return self._invalid(error)
         if document.is_good:
-            document.is_cached = True
+            document.is_cached = document.is_trusted = True
             self._trusted[text] = document
         return document
 
@@ -267,7 +311,7 @@ class Documents:
         )
         if errors:
             return self._invalid(*errors)
-        return Document(self._schema, node, explores=self._explores)
+        return Document(self._schema, node, explores=self._explores, uses=self.uses)
 
     def _invalid(self, *errors: Exception) -> Document:
         graphql_errors = []

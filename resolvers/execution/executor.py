@@ -18,7 +18,7 @@ from gateway.observability import audit
 from resolvers import error_codes
 from resolvers.execution.cost_analysis import CALL_COST, Cost
 from resolvers.execution.document_limits import check_variables, exceeded
-from resolvers.execution.documents import MOST_ERRORS, Document, Documents
+from resolvers.execution.documents import MOST_ERRORS, CacheUses, Document, Documents
 from resolvers.execution.null_propagation import in_order
 from resolvers.execution.plan_execution import PlanExecution
 from resolvers.execution.planner import UnplannableError
@@ -66,6 +66,16 @@ class Executor:
         """Count a request of this caller. Raises `LimitExceeded`."""
         if self._budgets is not None:
             self._budgets.count(caller.id, self._clock())
+
+    @property
+    def codes(self) -> Sequence[str]:
+        """The codes that errors may have."""
+        return [each.name for each in error_codes.ErrorCode]
+
+    @property
+    def cache_uses(self) -> CacheUses:
+        """How often the caches of documents and plans were of use."""
+        return self._documents.uses.plus(self._anonymous_documents.uses)
 
     def document(self, text: str, *, explores: bool = True) -> Document:
         """Return the document of this text, parsed and validated once.
@@ -270,6 +280,7 @@ class Executor:
         cost = self._cost(document, variables, name, context)
         if isinstance(cost, Cost) and self._budgets is not None:
             self._budgets.spend(context.caller.id, cost.requested, self._clock())
+            context.scope.cost += cost.requested
         return cost
 
     def _cost(
@@ -313,6 +324,7 @@ class Executor:
         if self._budgets is None:
             return {}
         remaining = self._budgets.settle(context.caller.id, more, self._clock())
+        context.scope.cost += more
         return {
             "extensions": {
                 "cost": {

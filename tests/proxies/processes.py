@@ -133,7 +133,11 @@ def gateway_running(folder: Path, names: Sequence[str], server: str = "") -> Ite
 
 @contextlib.contextmanager
 def process(
-    command: Sequence[str], log: Path, port: int, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    log: Path,
+    port: int,
+    environment: Mapping[str, str] | None = None,
+    patience_s: float = PATIENCE_S,
 ) -> Iterator[None]:
     """Run a server until it is no longer needed; it is ready when `/livez` answers."""
     with (
@@ -141,7 +145,7 @@ def process(
         subprocess.Popen(command, stdout=output, stderr=output, env=environment) as server,
     ):
         try:
-            deadline = time.monotonic() + PATIENCE_S
+            deadline = time.monotonic() + patience_s
             while not _answers(port):
                 if server.poll() is not None or time.monotonic() > deadline:
                     pytest.fail(f"{command[0]} did not start:\n{log.read_text()[-2000:]}")

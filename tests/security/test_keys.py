@@ -163,7 +163,7 @@ scopes = {scopes}
 """
 KNOWN = (
     "must be one of segments:read, segments:write, assignments:read, assignments:write, "
-    "customers:read, raw:read, admin, optionally followed by @provider"
+    "customers:read, raw:read, metrics:read, admin, optionally followed by @provider"
 )
 MADE = "is not what `gateway key create` prints: sha256:…"
 
@@ -182,6 +182,11 @@ MADE = "is not what `gateway key create` prints: sha256:…"
         ({"scopes": ["segments:read@"]}, "scopes", KNOWN),
         ({"scopes": ["segments:read@a b"]}, "scopes", KNOWN),
         ({"scopes": ["segments:read", "all"]}, "scopes", KNOWN),
+        (
+            {"scopes": ["metrics:read@shop"]},
+            "scopes",
+            "metrics:read is for all providers; leave out @ and the key",
+        ),
         (
             {"scopes": ["own:read"]},
             "scopes",

@@ -33,6 +33,7 @@ def test_the_documented_example_is_read(file: Path) -> None:
         "cache_ttl_s": 5,
         "drain_s": 5,
         "worker_start_s": 60,
+        "metrics": True,
         **CLOSED,
     }
     assert settings.store.url == "sqlite:///gateway.db"
@@ -111,6 +112,7 @@ def test_what_is_not_said_has_its_documented_default(file: Path) -> None:
         "cache_ttl_s": 5,
         "drain_s": 5,
         "worker_start_s": 60,
+        "metrics": True,
         **CLOSED,
     }
     assert settings.store.url is None

@@ -19,13 +19,20 @@ class RateLimit:
         """Start without a known limit."""
         self._blocked_until = 0.0
         self._low_until = 0.0
+        self._status: RateLimitStatus | None = None
+        self._stated_at = 0.0
 
     def note(self, status: RateLimitStatus, unix_now: float, now: float) -> None:
         """Record the status in a reply; `unix_now` is the wall clock, as is `resets_at`."""
+        self._status, self._stated_at = status, now
         is_low = status.remaining < status.limit * LOW
         self._low_until = now + LOW_FOR_S if is_low else 0.0
         if status.remaining <= 0:
             self.block(status.resets_at - unix_now, now)
+
+    def stated(self, now: float) -> RateLimitStatus | None:
+        """Return what the provider last stated; None: nothing within a minute."""
+        return self._status if now - self._stated_at < LOW_FOR_S else None
 
     def block(self, seconds: float, now: float) -> None:
         """Block all calls for this time (`Retry-After`), at most `MAX_BLOCK_S`."""

@@ -1,0 +1,117 @@
+"""Counters, gauges and histograms of one process, and how those of several are added up."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+Labels: TypeAlias = tuple[str, ...]
+Value: TypeAlias = float | list[float]
+"""A number; of a histogram the count in each bucket, that beyond the last, and the sum."""
+
+
+class Kind(StrEnum):
+    """The kinds of metrics. The values of gauges are added up, or the largest or smallest counts.
+
+    Only gauges of running processes count; counters and histograms include processes that ended.
+    """
+
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+    SUM = "sum"
+    MAX = "max"
+    MIN = "min"
+
+
+class Family(NamedTuple):
+    """A metric: its name, the names of its labels, and its buckets if it is a histogram."""
+
+    name: str
+    help: str
+    labels: Labels = ()
+    kind: Kind = Kind.COUNTER
+    buckets: Sequence[float] = ()
+
+    @property
+    def is_gauge(self) -> bool:
+        """Whether only running processes count."""
+        return self.kind not in {Kind.COUNTER, Kind.HISTOGRAM}
+
+
+class Sample(NamedTuple):
+    """The value of a metric for one combination of labels, in their order."""
+
+    family: str
+    labels: Labels
+    value: Value
+
+
+class MetricTable:
+    """The values of metrics by family and labels."""
+
+    def __init__(self, families: Iterable[Family]) -> None:
+        """Start without values, for these families."""
+        self.families = {each.name: each for each in families}
+        self.values: dict[str, dict[Labels, Value]] = {name: {} for name in self.families}
+
+    def count(self, family: Family, labels: Labels, more: float = 1) -> None:
+        """Add to a counter."""
+        values = self.values[family.name]
+        value = values.get(labels, 0.0)
+        values[labels] = value + more  # type: ignore[operator]  # a counter's value is a number
+
+    def observe(self, family: Family, labels: Labels, value: float) -> None:
+        """Add a value to a histogram."""
+        values = self.values[family.name]
+        counts = values.get(labels)
+        if counts is None:
+            counts = values[labels] = [0.0] * (len(family.buckets) + 2)
+        counts[bisect_left(family.buckets, value)] += 1  # type: ignore[index]  # a histogram's
+        counts[-1] += value  # type: ignore[index]  # likewise
+
+    def put(self, samples: Iterable[Sample]) -> None:
+        """Set values that the process counts itself."""
+        for name, labels, value in samples:
+            self.values[name][labels] = value
+
+    def samples(self) -> Iterable[Sample]:
+        """Return all values."""
+        for name, values in self.values.items():
+            for labels, value in values.items():
+                yield Sample(name, labels, value)
+
+    def add(self, samples: Iterable[Sample], *, is_running: bool = True) -> None:
+        """Add the values of another process to those here."""
+        for name, labels, value in samples:
+            family = self.families.get(name)
+            if family is None or (family.is_gauge and not is_running):
+                continue
+            values = self.values[name]
+            values[labels] = _combined(family.kind, values.get(labels), value)
+
+
+def _combined(kind: Kind, one: Value | None, other: Value) -> Value:
+    if one is None:
+        return other
+    if isinstance(one, list) and isinstance(other, list):
+        return [a + b for a, b in zip(one, other, strict=True)]
+    if isinstance(one, list) or isinstance(other, list):
+        raise TypeError(kind)
+    if kind is Kind.MAX:
+        return max(one, other)
+    return min(one, other) if kind is Kind.MIN else one + other
+
+
+_decoder = msgspec.msgpack.Decoder(list[Sample])
+
+
+def encoded(table: MetricTable) -> bytes:
+    """Return all values of a table, for `decoded` in another process."""
+    return msgspec.msgpack.encode(list(table.samples()))
+
+
+def decoded(data: bytes) -> Sequence[Sample]:
+    """Return the values of another process."""
+    return _decoder.decode(data)
