@@ -79,7 +79,8 @@ class Scope:
     """On the event loop's clock, in seconds."""
     caller: Caller = UNRESTRICTED
     is_background: bool = False
-    """No client is waiting: these calls yield first when a provider's rate limit runs low."""
+    """No client is waiting: these calls yield first when a provider's rate limit runs low, and are
+    not retried, since background work is repeated as a whole."""
     started: float = field(default_factory=time.perf_counter)
     """In seconds, on the clock of `time.perf_counter`."""
     lists_reads: bool = False

@@ -17,7 +17,9 @@ from gateway.auth.settings import AuthSettings
 from gateway.errors import Problem, SettingsError, missing_extra
 from gateway.limits.settings import LimitSettings
 from gateway.observability.settings import LogSettings
+from gateway.providers.base.adapter import ListsMembers
 from gateway.providers.base.settings import SANDBOX, AccountSettings
+from gateway.providers.base.watch_settings import WatchSettings
 from gateway.providers.registry import KINDS, SANDBOXED
 from gateway.store.accounts import Account
 from gateway.store.temporary import TEMPORARY
@@ -158,9 +160,12 @@ class Settings(BaseModel):
     log: LogSettings = LogSettings()
     fast_paths: FastPathSettings = FastPathSettings()
     providers: tuple[AccountSettings, ...]
+    watch: tuple[WatchSettings, ...] = ()
     source: str
     """The origin of the configuration, for people."""
 
+
+LISTED = "[[providers]] and [[watch]]"
 
 TABLES: Mapping[str, type[BaseModel]] = {
     "server": ServerSettings,
@@ -255,15 +260,12 @@ def _validated(document: Mapping[str, Any], source: str) -> Settings:
         except ValidationError as error:
             problems += _problems(error, name)
     problems += [
-        Problem(name, f"is not a known table; known are {', '.join(TABLES)} and [[providers]]")
+        Problem(name, f"is not a known table; known are {', '.join(TABLES)}, {LISTED}")
         for name in document
-        if name not in {*TABLES, "providers"}
+        if name not in {*TABLES, "providers", "watch"}
     ]
-    tables = document.get("providers", [])
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        problems.append(Problem("providers", "must be tables, each headed [[providers]]"))
-        tables = []
-    elif not tables:
+    tables = _listed(document, "providers", problems)
+    if document.get("providers", []) == []:
         problems.append(Problem("providers", "at least one [[providers]] table is needed"))
     accounts = []
     for index, table in enumerate(tables):
@@ -272,6 +274,8 @@ def _validated(document: Mapping[str, Any], source: str) -> Settings:
         except SettingsError as error:
             problems += error.problems
     problems += _repeated_keys(tables)
+    kinds = {str(table.get("key")): str(table.get("kind")) for table in tables}
+    watch = _watch(_listed(document, "watch", problems), kinds, problems)
     if not problems:
         problems += _missing_parts(parts["fast_paths"], accounts)
     if problems:
@@ -279,6 +283,7 @@ def _validated(document: Mapping[str, Any], source: str) -> Settings:
     return Settings(
         **parts,
         providers=tuple(account for account in accounts if account.enabled),
+        watch=watch,
         source=source,
     )
 
@@ -305,6 +310,39 @@ def _missing_parts(
         if each.proxy is not None
     ]
     return [Problem(path, missing_extra("proxy")) for path in needing]
+
+
+def _listed(
+    document: Mapping[str, Any], name: str, problems: list[Problem]
+) -> Sequence[Mapping[str, Any]]:
+    tables = document.get(name, [])
+    if isinstance(tables, list) and all(isinstance(table, dict) for table in tables):
+        return tables
+    problems.append(Problem(name, f"must be tables, each headed [[{name}]]"))
+    return ()
+
+
+def _watch(
+    tables: Sequence[Mapping[str, Any]], kinds: Mapping[str, str], problems: list[Problem]
+) -> tuple[WatchSettings, ...]:
+    """Read the `[[watch]]` tables; `kinds` has the kind of each provider, by key."""
+    watch = []
+    for index, table in enumerate(tables):
+        path = f"watch[{index}]"
+        try:
+            each = WatchSettings.model_validate(table)
+        except ValidationError as error:
+            problems += _problems(error, path)
+            continue
+        watch.append(each)
+        known = KINDS.get(kinds.get(each.provider, ""))
+        if each.provider not in kinds:
+            text = f"no [[providers]] table has the key {each.provider!r}"
+            problems.append(Problem(f"{path}.provider", text))
+        elif known is not None and not issubclass(known.adapter, ListsMembers):
+            text = f"cannot be watched: {known.adapter.label} lists no members of segments"
+            problems.append(Problem(f"{path}.provider", text))
+    return tuple(watch)
 
 
 def _account(table: Mapping[str, Any], path: str) -> AccountSettings:

@@ -227,5 +227,9 @@ def version_of(entity: Segment | Assignment) -> int | None:
     """
     if entity.version is not None:
         return entity.version
-    updated_at = entity.updated_at
-    return None if updated_at is None else (updated_at - _EPOCH) // _MICROSECOND
+    return None if entity.updated_at is None else microseconds(entity.updated_at)
+
+
+def microseconds(moment: datetime) -> int:
+    """Return the microseconds since 1970."""
+    return (moment - _EPOCH) // _MICROSECOND

@@ -30,3 +30,6 @@ class SizePoint(msgspec.Struct, frozen=True, gc=False):
     """The start of the period."""
     count: int
     is_exact: bool
+    entered: int | None = None
+    """The customers who entered in this period; None: no comparison was made in it."""
+    left: int | None = None

@@ -20,6 +20,7 @@ from gateway.auth.authenticator import Authenticator
 from gateway.auth.permissions import Permission
 from gateway.changes.feed import ChangeFeed
 from gateway.changes.health import HealthWatch
+from gateway.changes.poller import Poller
 from gateway.changes.webhooks import WebhookWorker
 from gateway.context import Provider
 from gateway.errors import Unauthenticated
@@ -197,6 +198,9 @@ class Gateway:
             await self._start_metrics(stack)
             if self._ready is not None:
                 self._ready()
+            poller = Poller(store, self.providers, self.settings.watch)
+            poller.start()
+            stack.push_async_callback(poller.close)
             recovering = asyncio.create_task(keep_recovering(self.providers, store))
             try:
                 yield

@@ -62,6 +62,8 @@ class Appended(NamedTuple):
     """The newest entry of the log."""
     kinds: Sequence[ChangeKind | None]
     """The kind of change of each observation, in order; None: it was known already."""
+    outdated: Sequence[Observation] = ()
+    """The observations that were skipped, because they are older than what is known."""
 
 
 class EntryPage(NamedTuple):
@@ -140,7 +142,7 @@ class ChangeLog:
             .where(_ROW)
             .values(position=cursor.position, tag=cursor.tag, revision=revision)
         )
-        return Appended(cursor, kinds)
+        return Appended(cursor, kinds, known.outdated)
 
     def _notify(self, position: int) -> None:
         if self.appended is not None:

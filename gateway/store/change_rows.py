@@ -22,7 +22,7 @@ from gateway.domain.change_log import (
 )
 from gateway.domain.entities import AssignmentRef, Ref
 from gateway.store.known import CHUNK
-from gateway.store.limits import LONGEST, size_of
+from gateway.store.limits import is_storable
 from gateway.store.tables import CHANGES
 
 ASSIGNMENT, SEGMENT, PROVIDER = "assignment", "segment", "provider"
@@ -139,5 +139,4 @@ def is_recordable(seen: Observation) -> bool:
     if isinstance(seen, ProviderObservation):
         return True
     texts = (getattr(seen.ref, name) for name in seen.ref.__struct_fields__)
-    size = size_of(text for text in texts if text is not None)
-    return size is not None and size <= LONGEST
+    return is_storable(text for text in texts if text is not None)

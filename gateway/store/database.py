@@ -262,7 +262,7 @@ def _postgres(
     # Statements are not prepared: plans from when the tables were empty would stay in use until
     # PostgreSQL analyses the tables; measured, a batch then took ten times as long.
     pool: dict[str, Any] = {
-        "pool_size": CONNECTIONS + 1,  # one is for the session of `SessionPresence`
+        "pool_size": CONNECTIONS + 2,  # for the sessions of `SessionPresence` and `Leadership`
         "max_overflow": 0,
         "pool_timeout": None,  # each piece of work has a deadline
         "pool_pre_ping": True,

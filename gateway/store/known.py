@@ -1,8 +1,8 @@
 """Decide whether an observation of a segment or its members is a change.
 
-It is compared with the newest report of a write, a webhook or a comparison; without one it is a
-change. Event times are only compared between webhooks, and versions only until the object is
-deleted.
+It is compared with the newest report of a write, a webhook or a comparison, else with the newest
+snapshot of a watched segment; without either it is a change. Event times are only compared between
+webhooks, and versions only until the object is deleted.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from gateway.domain.change_log import (
 )
 from gateway.domain.entities import AssignmentRef, Ref
 from gateway.store.database import Database
-from gateway.store.tables import KNOWN_MEMBERS, KNOWN_SEGMENTS
+from gateway.store.tables import KNOWN_MEMBERS, KNOWN_SEGMENTS, MEMBERS, SNAPSHOTS
 
 CHUNK: Final = 500
 """The most keys of one statement: each has three parameters, and SQLite accepts 32,766."""
@@ -38,6 +38,10 @@ class Known(NamedTuple):
     """The provider's time of the newest webhook."""
     revision: int
     """The log's revision at the last report, changed or not."""
+
+
+IN_SNAPSHOT: Final = Known(holds=True, version=None, event_at=None, revision=0)
+"""What the newest snapshot of a segment says of its members."""
 
 
 class MemberKey(NamedTuple):
@@ -69,6 +73,8 @@ class KnownState:
         self._changed_members: dict[AssignmentRef, Known] = {}
         self._changed_segments: dict[Ref, Known] = {}
         self._emptied: set[Ref] = set()
+        self.outdated: list[AssignmentObservation | SegmentObservation] = []
+        """The observations that are older than what is known."""
 
     def news(self, observation: AssignmentObservation | SegmentObservation) -> ChangeKind | None:
         """Apply an observation, and return the change to the known state; None: no change."""
@@ -79,6 +85,7 @@ class KnownState:
     def _of_segment(self, seen: SegmentObservation) -> ChangeKind | None:
         known = self._segments.get(seen.ref)
         if known is not None and self._is_outdated(seen, known):
+            self.outdated.append(seen)
             return None
         is_there = seen.kind is not ChangeKind.DELETED
         self._note_segment(seen, known, is_there=is_there)
@@ -104,6 +111,7 @@ class KnownState:
         if seen.source is ChangeSource.DIFF:  # compares customers, not their legal entities
             related += entities.values()
         if any(self._is_outdated(seen, each) for each in related):
+            self.outdated.append(seen)
             return None
         has_others = any(each.holds for name, each in entities.items() if name != entity)
         is_in = seen.kind is not ChangeKind.LEFT
@@ -129,8 +137,11 @@ class KnownState:
         )
 
     def _is_newer(self, known: Known) -> bool:
-        """Return whether there was a report after the comparison started to read."""
-        return self._read_since is not None and known.revision > self._read_since
+        """Return whether there was a report after the comparison started to read.
+
+        Its own ones do not count.
+        """
+        return self._read_since is not None and self._read_since < known.revision < self._revision
 
     def _note_segment(
         self, seen: SegmentObservation, known: Known | None, *, is_there: bool
@@ -174,12 +185,11 @@ class KnownState:
     async def save(self, database: Database, connection: AsyncConnection) -> None:
         """Store the changed state."""
         for segment in self._emptied:
-            await connection.execute(
-                delete(KNOWN_MEMBERS).where(
-                    KNOWN_MEMBERS.c.provider == segment.provider,
-                    KNOWN_MEMBERS.c.segment == segment.key,
+            for table in (KNOWN_MEMBERS, SNAPSHOTS):
+                of = table.c
+                await connection.execute(
+                    delete(table).where(of.provider == segment.provider, of.segment == segment.key)
                 )
-            )
         segments = [
             {"provider": ref.provider, "segment": ref.key, **_columns(known, "is_there")}
             for ref, known in self._changed_segments.items()
@@ -256,22 +266,35 @@ async def load(
         for each in observations
         if isinstance(each, SegmentObservation | AssignmentObservation)
     }
-    rows = _lookup(connection, KNOWN_SEGMENTS, {(ref.provider, ref.key) for ref in refs})
-    async for provider, segment, *known in rows:
+    pairs = {(ref.provider, ref.key) for ref in refs}
+    async for provider, segment, *known in rows_of_keys(connection, KNOWN_SEGMENTS, pairs):
         segments[Ref(provider, segment)] = Known(*known)
     keys = {
         (each.ref.provider, each.ref.segment, each.ref.customer)
         for each in observations
         if isinstance(each, AssignmentObservation)
     }
-    rows = _lookup(connection, KNOWN_MEMBERS, keys)
-    async for provider, segment, customer, entity, *known in rows:
-        by_entity = members.setdefault(MemberKey(provider, segment, customer), {})
-        by_entity[entity] = Known(*known)
+    if keys:
+        high = {
+            (row.provider, row.segment): row.high
+            async for row in rows_of_keys(connection, SNAPSHOTS, pairs)
+            if row.taken_at is not None
+        }
+        shown = {key for key in keys if key[:2] in high}
+        async for row in rows_of_keys(connection, MEMBERS, shown):
+            if row.number <= high[row.provider, row.segment]:
+                by_entity = members.setdefault(MemberKey(*row[:3]), {})
+                by_entity[row.legal_entity] = IN_SNAPSHOT
+    # What was reported of an assignment is newer than the snapshot: comparisons report, too.
+    async for *key, entity, is_in, version, event_at, at in rows_of_keys(
+        connection, KNOWN_MEMBERS, keys
+    ):
+        by_entity = members.setdefault(MemberKey(*key), {})
+        by_entity[entity] = Known(is_in, version, event_at, at)
     return KnownState(segments, members, revision, read_since)
 
 
-async def _lookup(
+async def rows_of_keys(
     connection: AsyncConnection, table: Table, keys: AbstractSet[tuple[str, ...]]
 ) -> AsyncIterator[Any]:
     """Yield the rows whose first columns are one of these keys.

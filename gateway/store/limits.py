@@ -27,6 +27,12 @@ def size_of(texts: Iterable[str]) -> int | None:
     return size
 
 
+def is_storable(texts: Iterable[str]) -> bool:
+    """Return whether the store can hold these texts as one key."""
+    size = size_of(texts)
+    return size is not None and size <= LONGEST
+
+
 def unrecordable(provider: str, row: Replacement) -> str | None:
     """Return a message if the store cannot hold a replacement, else None.
 

@@ -9,18 +9,21 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.domain.entities import Ref
 from gateway.domain.sizes import SizeInterval, SizePoint
 from gateway.store.database import Database
 from gateway.store.errors import StoreFailed
-from gateway.store.limits import LONGEST, size_of
+from gateway.store.limits import is_storable
 from gateway.store.tables import SEGMENT_SIZES
 
 WRITE_DELAY_S: Final = 1.0
 MAX_PENDING: Final = 10_000
 """Totals that wait to be written while the database is down; further ones are dropped."""
+
+NOTHING: Final = SizePoint(datetime.min, 0, is_exact=False)  # noqa: DTZ901  # never shown
 
 
 class _Key(NamedTuple):
@@ -47,13 +50,44 @@ class SegmentSizes:
     def note(self, ref: Ref, count: int, *, is_exact: bool) -> None:
         """Note a total that was read now. It is written later; this does not wait or raise."""
         hour, total = SizeInterval.HOUR.start(self._clock()), _Total(count, is_exact)
-        size = size_of((ref.provider, ref.key))
-        if self._written.get(ref) == (hour, total) or size is None or size > LONGEST:
+        if self._written.get(ref) == (hour, total) or not is_storable((ref.provider, ref.key)):
             return
         if len(self._pending) < MAX_PENDING:
             self._pending[_Key(ref, hour)] = total
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_later())
+
+    async def add(
+        self,
+        connection: AsyncConnection,
+        ref: Ref,
+        count: int,
+        *,
+        entered: int = 0,
+        left: int = 0,
+    ) -> None:
+        """Record a watched segment's total, and add up who entered and left, in a transaction."""
+        columns = SEGMENT_SIZES.c
+        insert = self._database.insert(SEGMENT_SIZES).values(
+            provider=ref.provider,
+            segment=ref.key,
+            hour=SizeInterval.HOUR.start(self._clock()),
+            count=count,
+            is_exact=True,
+            entered=entered,
+            left=left,
+        )
+        statement = insert.on_conflict_do_update(
+            index_elements=["provider", "segment", "hour"],
+            set_={
+                "count": insert.excluded.count,
+                "is_exact": True,
+                "entered": func.coalesce(columns.entered, 0) + insert.excluded.entered,
+                "left": func.coalesce(columns.left, 0) + insert.excluded.left,
+            },
+        )
+        await connection.execute(statement)
+        self._written.pop(ref, None)
 
     async def history(
         self,
@@ -122,7 +156,7 @@ class SegmentSizes:
     ) -> Sequence[SizePoint]:
         table = SEGMENT_SIZES.c
         query = (
-            select(table.hour, table.count, table.is_exact)
+            select(table.hour, table.count, table.is_exact, table.entered, table.left)
             .where(
                 table.provider == ref.provider,
                 table.segment == ref.key,
@@ -133,13 +167,25 @@ class SegmentSizes:
         )
         async with self._database.reading() as connection:
             rows = (await connection.execute(query)).all()
-        last = {
-            interval.start(hour): SizePoint(interval.start(hour), count, is_exact)
-            for hour, count, is_exact in rows
-        }
-        return [*last.values()]
+        points: dict[datetime, SizePoint] = {}
+        for hour, count, is_exact, entered, left in rows:
+            at = interval.start(hour)
+            before = points.get(at, NOTHING)
+            points[at] = SizePoint(
+                at,
+                count,
+                is_exact,
+                _sum((entered, before.entered)),
+                _sum((left, before.left)),
+            )
+        return [*points.values()]
 
 
 def _order(item: tuple[_Key, _Total]) -> tuple[str, str, datetime]:
     key, _ = item
     return (key.ref.provider, key.ref.key, key.hour)
+
+
+def _sum(numbers: Sequence[int | None]) -> int | None:
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None

@@ -17,6 +17,7 @@ from gateway.store.database_url import DatabaseUrl
 from gateway.store.errors import StoreState
 from gateway.store.health import StoreHealth
 from gateway.store.idempotency import IdempotencyKeys
+from gateway.store.leadership import FileLeadership, Leadership, SessionLeadership
 from gateway.store.migrate import migrate
 from gateway.store.notifications import Notifications
 from gateway.store.owners import Owners
@@ -24,7 +25,9 @@ from gateway.store.ownership import Hold, take_over
 from gateway.store.presence import FilePresence, Presence, SessionPresence
 from gateway.store.queries import StoreQueries
 from gateway.store.settling import Settling
+from gateway.store.shared_calls import SharedCalls
 from gateway.store.sizes import SegmentSizes
+from gateway.store.snapshots import Snapshots
 from gateway.store.webhooks import WebhookInbox
 from gateway.store.write_intents import WriteIntents
 
@@ -37,11 +40,13 @@ def now() -> datetime:
 class Store:
     """The gateway's durable state, which any number of processes may share."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts of one store
         self,
         database: Database,
         clock: Callable[[], datetime],
         presence: Presence,
+        leadership: Leadership,
+        *,
         hold: Hold | None = None,
         folder: Path | None = None,
     ) -> None:
@@ -51,11 +56,15 @@ class Store:
         self._folder = folder
         self._lookups = StoreQueries(database)
         self._settling = Settling(database)
+        self.now = clock
         self.answers = IdempotencyKeys(database, clock, self._settling)
         self.owners = Owners(database, clock, presence)
         self.changes = ChangeLog(database, clock, self._settling)
         self.webhooks = WebhookInbox(database, clock, self.changes)
         self.sizes = SegmentSizes(database, clock)
+        self.snapshots = Snapshots(database, clock, self.changes, self.sizes)
+        self.shared_calls = SharedCalls(database, clock)
+        self.leadership = leadership
         new_claim = self.owners.new_claim
         self.tags = WriteIntents(database, clock, self._settling, self.changes, new_claim)
         self.backlog = Backlog(database, clock)
@@ -112,7 +121,10 @@ class Store:
             await database.close()
             raise
         folder = location.path.parent if location.is_ours and location.path else None
-        return cls(database, clock, presence, hold, folder)
+        leadership: Leadership = (
+            SessionLeadership(database) if location.path is None else FileLeadership(location.path)
+        )
+        return cls(database, clock, presence, leadership, hold=hold, folder=folder)
 
     async def close(self) -> None:
         """Finish unfinished work, and close all connections."""
@@ -122,6 +134,7 @@ class Store:
         await self._health.close()
         await self.sizes.close()
         await self._settling.close()
+        await self.leadership.release()
         await self._presence.close()
         await self._database.close()
         if self._hold is not None:

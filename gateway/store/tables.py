@@ -1,7 +1,8 @@
 """The tables of the store. `migrations` creates them; a test compares the two.
 
 To avoid deadlocks, every transaction locks rows of `tagged_customers` first, then of `tags`, then
-of `tag_totals`, each in the order of their keys, and the row of `change_log_head` last.
+of `tag_totals`, each in the order of their keys, and the row of `change_log_head` last; only rows
+of snapshots and sizes come after it.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -284,5 +285,65 @@ SEGMENT_SIZES = Table(
     Column("hour", Moment, primary_key=True, autoincrement=False),
     Column("count", BigInteger, nullable=False),
     Column("is_exact", Boolean, nullable=False),
+    # Customers, as comparisons found them; NULL: none was made in this hour.
+    Column("entered", BigInteger),
+    Column("left", BigInteger),
+    sqlite_with_rowid=False,
+)
+
+# The newest snapshot of each watched segment; see gateway.store.snapshots. An empty segment: the
+# provider's list of segments, which is in `known_segments`.
+SNAPSHOTS = Table(
+    "snapshots",
+    METADATA,
+    Column("provider", Name, primary_key=True),
+    Column("segment", Name, primary_key=True),
+    # Identifies the reading in progress.
+    Column("reading", Name),
+    # The members with numbers up to this one are the snapshot.
+    Column("high", BigInteger, nullable=False),
+    # What the provider counted before the snapshot was read. NULL: read it again.
+    Column("size", BigInteger),
+    # The number of customers in it.
+    Column("customers", BigInteger, nullable=False),
+    # When its reading began. NULL: there is none yet.
+    Column("taken_at", Moment),
+    # When the provider was last asked for the size.
+    Column("checked_at", Moment),
+    sqlite_with_rowid=False,
+)
+MEMBERS = Table(
+    "members",
+    METADATA,
+    Column("provider", Name, primary_key=True),
+    Column("segment", Name, primary_key=True),
+    Column("customer", Name, primary_key=True),
+    # Empty: none.
+    Column("legal_entity", Name, primary_key=True),
+    # Unique within the segment, in the order in which they were first read.
+    Column("number", BigInteger, nullable=False),
+    # When the reading began that first showed it.
+    Column("seen_at", Moment, nullable=False),
+    # The newest reading did not show it, but may have missed it.
+    Column("is_missed", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("members_by_number", MEMBERS.c.provider, MEMBERS.c.segment, MEMBERS.c.number, unique=True)
+Index(
+    "members_missed",
+    MEMBERS.c.provider,
+    MEMBERS.c.segment,
+    sqlite_where=MEMBERS.c.is_missed,
+    postgresql_where=MEMBERS.c.is_missed,
+)
+
+# Calls that comparing made in each second of the newest window; see gateway.store.rate_shares.
+SHARED_CALLS = Table(
+    "shared_calls",
+    METADATA,
+    Column("provider", Name, primary_key=True),
+    # Since 1970.
+    Column("second", BigInteger, primary_key=True, autoincrement=False),
+    Column("calls", Integer, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -129,7 +129,8 @@ class CallSender:
                         if cause is not None and isinstance(error, Unavailable | Busy):
                             raise cause from error  # the original failure, not its consequence
                         cause, now = error, loop.time()
-                        if not exchange.is_idempotent or self.guard.rate_limit.is_low(now):
+                        is_low = self.guard.rate_limit.is_low(now)
+                        if call.scope.is_background or not exchange.is_idempotent or is_low:
                             raise
                         wait_s = self._retries.wait_s(error, retries, call.deadline - now)
                         if wait_s is None:

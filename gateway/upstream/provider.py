@@ -92,6 +92,11 @@ class Provider:
         """The state of the circuit breaker: CLOSED, OPEN or HALF_OPEN."""
         return self.upstream.guard.breaker.circuit.value
 
+    @property
+    def calls_per_minute(self) -> int:
+        """Its rate limit: what it states itself, else the account's setting."""
+        return self.upstream.guard.calls_per_minute
+
     async def send(self, exchange: Exchange[T], scope: Scope) -> T:
         """Make one call, neither cached nor shared. Raises `ProviderError`."""
         return await self.upstream.send(exchange, scope)

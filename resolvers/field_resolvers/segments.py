@@ -228,10 +228,6 @@ def precision(point: SizePoint) -> CountPrecision:
     return CountPrecision.EXACT if point.is_exact else CountPrecision.AT_LEAST
 
 
-def watched_only(_: SizePoint) -> None:
-    """Return None: who entered or left is known of watched segments alone."""
-
-
 async def items(
     segment: entities.Segment,
     info: FieldInfo,

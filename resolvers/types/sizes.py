@@ -27,11 +27,9 @@ class SegmentSizePoint(View):
     at: DateTime = attribute("at", "The start of the hour or day, in UTC.")
     count: int = attribute("count", "The last number of members that was read in it.")
     precision: CountPrecision = computed(segments.precision, "Whether the number is exact.")
-    entered: int | None = computed(
-        segments.watched_only,
-        "The number of customers who entered; null if the segment is not watched.",
+    entered: int | None = attribute(
+        "entered", "The number of customers who entered; null if the segment is not watched."
     )
-    left: int | None = computed(
-        segments.watched_only,
-        "The number of customers who left; null if the segment is not watched.",
+    left: int | None = attribute(
+        "left", "The number of customers who left; null if the segment is not watched."
     )

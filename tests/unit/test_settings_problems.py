@@ -65,7 +65,7 @@ max_concurrency = 1.5
             "servers",
             (
                 "is not a known table; known are server, store, changes, auth, limits, documents, "
-                "log, fast_paths and [[providers]]"
+                "log, fast_paths, [[providers]] and [[watch]]"
             ),
         ),
         ("providers[0].key", "string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'"),
@@ -105,6 +105,39 @@ max_concurrency = 1.5
             "providers",
             "must be tables, each headed [[providers]]",
             id="a list",
+        ),
+        pytest.param(
+            "watch = 1" + ACCOUNT, "watch", "must be tables, each headed [[watch]]", id="watch"
+        ),
+        pytest.param(
+            ACCOUNT + '[[watch]]\nprovider = "shop"\nsegments = ["a"]',
+            "watch[0].provider",
+            "no [[providers]] table has the key 'shop'",
+            id="watched provider",
+        ),
+        pytest.param(
+            ACCOUNT + '[[watch]]\nprovider = "acme"\nsegments = ["a"]',
+            "watch[0].provider",
+            "cannot be watched: Stuut lists no members of segments",
+            id="no members",
+        ),
+        pytest.param(
+            ACCOUNT + '[[watch]]\nprovider = "acme"\nsegments = []',
+            "watch[0].segments",
+            "must not be empty",
+            id="no segments",
+        ),
+        pytest.param(
+            ACCOUNT + '[[watch]]\nprovider = "acme"\nsegments = ["a", "*"]',
+            "watch[0].segments",
+            '"*" must be alone: it is all segments',
+            id="all and one",
+        ),
+        pytest.param(
+            ACCOUNT + '[[watch]]\nprovider = "acme"\nsegments = ["*"]\nevery_s = 0.5',
+            "watch[0].every_s",
+            "input should be greater than or equal to 1",
+            id="too often",
         ),
         pytest.param(
             "server = 1" + ACCOUNT,

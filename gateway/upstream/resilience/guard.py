@@ -50,7 +50,13 @@ class UpstreamGuard:
         self.bulkhead = Bulkhead(settings.max_concurrency, settings.max_queue)
         self._silence = Silence(settings.timeout_s)
         self._timeout_s = settings.timeout_s
+        self._calls_per_minute = settings.calls_per_minute
         self._average_s = settings.timeout_s / 50
+
+    @property
+    def calls_per_minute(self) -> int:
+        """The rate limit that the provider states, else that of the settings."""
+        return self.rate_limit.limit or self._calls_per_minute
 
     @property
     def patience_s(self) -> float | None:

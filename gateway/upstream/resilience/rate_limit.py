@@ -30,6 +30,11 @@ class RateLimit:
         if status.remaining <= 0:
             self.block(status.resets_at - unix_now, now)
 
+    @property
+    def limit(self) -> int | None:
+        """The limit that the provider last stated, in calls per minute; None: never."""
+        return None if self._status is None else self._status.limit
+
     def stated(self, now: float) -> RateLimitStatus | None:
         """Return what the provider last stated; None: nothing within a minute."""
         return self._status if now - self._stated_at < LOW_FOR_S else None

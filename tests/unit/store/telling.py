@@ -15,11 +15,14 @@ LOG_TABLES = (
     "change_log_head",
     "known_members",
     "known_segments",
+    "members",
     "segment_sizes",
+    "shared_calls",
+    "snapshots",
     "webhooks",
     "webhook_status",
 )
-"""What steps 0005 to 0007 make."""
+"""What steps 0005 to 0008 make."""
 CONFIRMED = AssignmentState.CONFIRMED
 PENDING = AssignmentState.PENDING
 UNCONFIRMED = AssignmentState.UNCONFIRMED
