@@ -4,20 +4,18 @@ import gc
 import os
 import ssl
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import httpx
 from starlette.applications import Starlette
 
-from gateway.http.app import Gateway
+from gateway.http.running_gateway import Gateway, Parts
 from gateway.limits.caller_budgets import Budgets
 from gateway.observability.logs import start_log
 from gateway.observability.metrics import Metrics
 from gateway.providers.base.settings import SANDBOX, AccountSettings
 from gateway.providers.registry import KINDS
 from gateway.settings import Settings, accounts, load
-from gateway.store.change_log import Retention
 from gateway.store.database_url import database_url
 from gateway.store.store import Store
 from gateway.upstream.call_sender import ObserveCall, unobserved
@@ -78,38 +76,50 @@ def _transport(
 
 
 def build(
-    settings: Settings, sandbox: "Sandbox | None" = None, ready: Callable[[], None] | None = None
+    settings: Settings,
+    sandbox: "Sandbox | None" = None,
+    ready: Callable[[], None] | None = None,
+    read: Callable[[], Settings] | None = None,
 ) -> Starlette:
-    """Return the application for these settings; it calls `ready` when it is open."""
+    """Return the application for these settings; it calls `ready` when it is open.
+
+    A reload calls `read` for the settings to follow from then on.
+    """
     metrics = Metrics() if settings.server.metrics else None
     observe = unobserved if metrics is None else metrics.call_ended
 
     async def open_store() -> Store:
         place = database_url(settings.store.url, os.environ)
         timeout_s = settings.store.connect_timeout_s
-        opened = await Store.open(place, accounts=accounts(settings), connect_timeout_s=timeout_s)
-        keep = settings.changes
-        opened.changes.retention = Retention(timedelta(days=keep.keep_days), keep.keep_rows)
-        return opened
+        return await Store.open(place, accounts=accounts(settings), connect_timeout_s=timeout_s)
 
-    async def providers(opened: Store) -> Sequence[Provider]:
-        return await connect(settings, sandbox, opened, observe)
+    async def providers(wanted: Settings, opened: Store) -> Sequence[Provider]:
+        return await connect(wanted, sandbox, opened, observe)
 
-    operations = Executor(
-        SCHEMA._schema,  # noqa: SLF001  # Strawberry has no other way to graphql-core's schema
-        settings.limits,
-        budgets=Budgets(settings.limits),
-        most_calls={each.key: each.max_calls_per_operation for each in settings.providers},
-        compiles=settings.fast_paths.compiled_queries,
-    )
-    return Gateway(settings, operations, open_store, providers, ready, metrics).app()
+    budgets = Budgets(settings.limits)
+
+    def executor(wanted: Settings) -> Executor:
+        return Executor(
+            SCHEMA._schema,  # noqa: SLF001  # Strawberry has no other way to graphql-core's schema
+            wanted.limits,
+            budgets=budgets,
+            most_calls={each.key: each.max_calls_per_operation for each in wanted.providers},
+            compiles=wanted.fast_paths.compiled_queries,
+        )
+
+    parts = Parts(executor, budgets, open_store, providers, read or (lambda: settings), metrics)
+    return Gateway(settings, parts, ready).app()
 
 
 def create() -> Starlette:
     """Return the application for the configuration in the environment; each worker calls this."""
-    settings = load(None, os.environ)
+
+    def read() -> Settings:
+        return load(None, os.environ)
+
+    settings = read()
     start_log(settings.log)
-    return build(settings, ready=tune_garbage_collection)
+    return build(settings, ready=tune_garbage_collection, read=read)
 
 
 def tune_garbage_collection() -> None:

@@ -195,7 +195,7 @@ class RequestContext:
         """Follow the health of the visible providers, or of those with these keys."""
         if self._feed is None or self._health_watch is None:
             raise GatewayError("This gateway was opened without its change feed.")
-        followed = {k: each for k, each in self.providers.items() if keys is None or k in keys}
+        followed = [key for key in self.providers if keys is None or key in keys]
         return HealthStream(self._health_watch, self._feed, followed)
 
     def admits(self, source: EventSource, event: Change | Provider) -> bool:

@@ -4,8 +4,6 @@ No other module reads them. All problems are reported at once, each with its pat
 Secrets are `SecretStr`, so that no repr shows them.
 """
 
-import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from gateway.auth.settings import AuthSettings
+from gateway.configuration_file import document_of, file_of, substitute
 from gateway.errors import Problem, SettingsError, missing_extra
 from gateway.limits.settings import LimitSettings
 from gateway.observability.settings import LogSettings
@@ -23,13 +22,6 @@ from gateway.providers.base.watch_settings import WatchSettings
 from gateway.providers.registry import KINDS, SANDBOXED
 from gateway.store.accounts import Account
 from gateway.store.temporary import TEMPORARY
-
-CONFIG_VARIABLE = "GATEWAY_CONFIG"
-"""The environment variable that names the file when the command line does not."""
-
-_REFERENCE = re.compile(r"\$\{([^}]*)\}")
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 ERROR_TEXTS = {
     "extra_forbidden": "is not a known setting",
@@ -88,6 +80,8 @@ class ServerSettings(BaseModel):
     """After SIGTERM requests are still accepted for this long, while `/readyz` answers 503."""
     metrics: bool | MetricsAddress = True
     """Serve `/metrics`; at an address of its own (`127.0.0.1:9464`) without credentials."""
+    pid_file: Path | None = None
+    """Where the main process writes its id, for `gateway reload`."""
     worker_start_s: Annotated[float, Field(gt=0, le=3600)] = 60
     """With `--workers`: a worker that takes longer to start, or to respond, is replaced."""
 
@@ -199,19 +193,12 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
 
     Raises `SettingsError` with every problem found.
     """
-    if path is None and environment.get(CONFIG_VARIABLE):
-        path = Path(environment[CONFIG_VARIABLE])
+    path = file_of(path, environment)
     if path is None:
         return sandbox_settings()
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        text = f"cannot be read: {error.strerror or type(error).__name__}"
-        raise SettingsError([Problem(str(path), text)]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError([Problem(str(path), f"is not TOML: {error}")]) from error
+    document = document_of(path)
     missing: list[Problem] = []
-    filled = _substitute(document, environment, "", missing)
+    filled = substitute(document, environment, "", missing)
     try:
         settings = _validated(filled, str(path))
     except SettingsError as error:
@@ -221,34 +208,6 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
     if missing:
         raise SettingsError(missing)
     return settings
-
-
-def _substitute(
-    value: Any, environment: Mapping[str, str], path: str, missing: list[Problem]
-) -> Any:
-    """Return the document with every `${NAME}` replaced; add problems to `missing`."""
-    if isinstance(value, dict):
-        return {
-            key: _substitute(part, environment, f"{path}.{key}" if path else key, missing)
-            for key, part in value.items()
-        }
-    if isinstance(value, list):
-        return [
-            _substitute(part, environment, f"{path}[{index}]", missing)
-            for index, part in enumerate(value)
-        ]
-    if not isinstance(value, str):
-        return value
-
-    def replace(match: re.Match[str]) -> str:
-        name = match[1]
-        if not _NAME.fullmatch(name):
-            missing.append(Problem(path, f"${{{name}}} is not the name of a variable"))
-        elif name not in environment:
-            missing.append(Problem(path, f"the environment variable {name} is not set"))
-        return environment.get(name, match[0])
-
-    return _REFERENCE.sub(replace, value)
 
 
 def _validated(document: Mapping[str, Any], source: str) -> Settings:

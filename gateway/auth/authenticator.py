@@ -28,19 +28,31 @@ class Authenticator:
         *,
         allow_anonymous: bool | None,
         introspection: bool | None,
+        previous: "Authenticator | None" = None,
     ) -> None:
         """Accept the credentials in the settings; `providers` are the keys of all providers.
 
         Requests without credentials are accepted if `allow_anonymous` is true; if it is None, from
         this machine only, and only while no credentials are configured. `introspection` None:
-        allowed, except for anonymous callers on other machines.
+        allowed, except for anonymous callers on other machines. What `previous` knows of issuers
+        whose settings are the same is used again.
         """
         self._allow_anonymous = allow_anonymous
         self._allow_local = allow_anonymous is None and settings.is_empty
         self._introspection = introspection
         may_explore = introspection is not False
         self._keys = ApiKeys(settings.keys, may_explore=may_explore)
-        self._tokens = _token_verifier(settings.jwt, providers, may_explore=may_explore)
+        self.issuers = tuple(settings.jwt), tuple(providers), may_explore
+        """What decides about tokens."""
+        self.tokens: TokenVerifier | None = None if previous is None else previous.tokens
+        if previous is None or previous.issuers != self.issuers:
+            self.tokens = _token_verifier(
+                self.tokens, settings.jwt, providers, may_explore=may_explore
+            )
+
+    def follow(self, other: "Authenticator") -> None:
+        """Decide from now on as another one does."""
+        self.__dict__.update(other.__dict__)
 
     async def authenticate(self, authorization: str | None, address: str | None) -> Caller:
         """Return the caller of a request by its Authorization header and its client's address.
@@ -50,9 +62,9 @@ class Authenticator:
         verified = self.authenticate_now(authorization, address)
         if verified is not None:
             return verified.caller
-        if self._tokens is None:
+        if self.tokens is None:
             refuse("no issuer is known")
-        return await self._tokens.verify(_bearer(authorization or ""))
+        return await self.tokens.verify(_bearer(authorization or ""))
 
     def authenticate_now(
         self, authorization: str | None, address: str | None
@@ -66,7 +78,7 @@ class Authenticator:
         credential = _bearer(authorization)
         if credential.startswith(PREFIX):
             return self._keys.verify(credential)
-        return None if self._tokens is None else self._tokens.cached(credential)
+        return None if self.tokens is None else self.tokens.cached(credential)
 
     def allows_anonymous(self, address: str | None) -> bool:
         """Return whether a request from this address needs no credentials."""
@@ -80,13 +92,18 @@ class Authenticator:
 
 
 def _token_verifier(
-    settings: Sequence[JwtSettings], providers: Collection[str], *, may_explore: bool
+    previous: "TokenVerifier | None",
+    settings: Sequence[JwtSettings],
+    providers: Collection[str],
+    *,
+    may_explore: bool,
 ) -> "TokenVerifier | None":
     if not settings:
         return None
     from gateway.auth.jwt import TokenVerifier  # noqa: PLC0415  # joserfc: 0.1 s and 8 MB
 
-    return TokenVerifier(settings, providers, may_explore=may_explore)
+    keyrings = None if previous is None else previous.keyrings
+    return TokenVerifier(settings, providers, may_explore=may_explore, keyrings=keyrings)
 
 
 @lru_cache(maxsize=1024)

@@ -1,6 +1,7 @@
 """One token issuer: verify its signatures, and map the claims of its tokens to permissions."""
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 from joserfc import jws
@@ -16,6 +17,9 @@ from gateway.auth.settings import JwtSettings
 
 KEY_TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 """The key type of an algorithm, by the first letters of its name."""
+
+KeySource = tuple[str, str | None, Path | None]
+"""The issuer, and the URL or the file of its keys."""
 
 LONGEST_ID = 256
 """Characters of a customer's external id."""
@@ -38,14 +42,19 @@ class Issuer:
     """Verify the tokens that one issuer made for this gateway."""
 
     def __init__(
-        self, settings: JwtSettings, providers: Collection[str], *, may_explore: bool
+        self,
+        settings: JwtSettings,
+        providers: Collection[str],
+        keyring: Keyring,
+        *,
+        may_explore: bool,
     ) -> None:
-        """Read no signing keys yet; `providers` are the keys of all configured providers."""
+        """Verify with the keys of a keyring; `providers` are the keys of all providers."""
         self._settings = settings
         self._providers = providers
         self._may_explore = may_explore
         self._algorithms = _Algorithms(algorithms=settings.algorithms, strict_check_header=False)
-        self._keyring = _keyring(settings)
+        self._keyring = keyring
         audience = settings.audience
         self._claims = JWTClaimsRegistry(
             leeway=settings.leeway_s,
@@ -122,7 +131,13 @@ def _is_id(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= LONGEST_ID
 
 
-def _keyring(settings: JwtSettings) -> Keyring:
+def key_source(settings: JwtSettings) -> KeySource:
+    """Return where the keys of an issuer come from."""
+    return settings.issuer, settings.jwks_url, settings.jwks_file
+
+
+def keyring(settings: JwtSettings) -> Keyring:
+    """Return the keys of an issuer, which are read when the first one is needed."""
     if settings.jwks_file is not None:
         return FileKeyring(settings.issuer, settings.jwks_file)
     return UrlKeyring(settings.issuer, settings.jwks_url or "")

@@ -5,7 +5,7 @@ that the issuer published, the settings list the algorithms, and the key's type 
 """
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +13,8 @@ from joserfc import jws
 from joserfc.errors import JoseError
 
 from gateway.auth.digests import digest
-from gateway.auth.issuers import Issuer
+from gateway.auth.issuers import Issuer, KeySource, key_source, keyring
+from gateway.auth.jwks import Keyring
 from gateway.auth.permissions import Caller, VerifiedCaller
 from gateway.auth.refusal import refuse
 from gateway.auth.settings import JwtSettings
@@ -36,11 +37,27 @@ class TokenVerifier:
     """Verify tokens, and cache the result."""
 
     def __init__(
-        self, issuers: Sequence[JwtSettings], providers: Collection[str], *, may_explore: bool
+        self,
+        issuers: Sequence[JwtSettings],
+        providers: Collection[str],
+        *,
+        may_explore: bool,
+        keyrings: Mapping[KeySource, Keyring] | None = None,
     ) -> None:
-        """Accept tokens of these issuers; `providers` are the keys of all configured providers."""
+        """Accept tokens of these issuers; `providers` are the keys of all configured providers.
+
+        `keyrings` are open already, and used for issuers whose keys come from there.
+        """
+        opened = dict(keyrings or {})
+        self.keyrings = {
+            key_source(each): opened.get(key_source(each)) or keyring(each) for each in issuers
+        }
+        """By the source of the keys."""
         self._issuers = {
-            each.issuer: Issuer(each, providers, may_explore=may_explore) for each in issuers
+            each.issuer: Issuer(
+                each, providers, self.keyrings[key_source(each)], may_explore=may_explore
+            )
+            for each in issuers
         }
         # By digest, so that no credentials stay in memory.
         self._cache: dict[bytes, VerifiedCaller] = {}

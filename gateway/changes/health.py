@@ -21,8 +21,8 @@ class HealthWatch:
     """Notices every change that lasts for `LOOK_S`."""
 
     def __init__(self, providers: Mapping[str, Provider]) -> None:
-        """Watch these providers, by key. Create it inside the running loop."""
-        self._providers = providers
+        """Watch these providers, by key, which may change. Create it inside the running loop."""
+        self.providers = providers
         self.states = self._look()
         self._changed = asyncio.Event()
         self._watching = asyncio.create_task(self._watch())
@@ -39,7 +39,7 @@ class HealthWatch:
     def _look(self) -> Mapping[str, ProviderState]:
         return {
             key: ProviderState(each.health.status, each.circuit)
-            for key, each in self._providers.items()
+            for key, each in self.providers.items()
         }
 
     async def _watch(self) -> None:

@@ -5,7 +5,7 @@ subscriber has taken the previous event: a slow subscriber costs no memory per e
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from itertools import islice
 from typing import Any, Final, Protocol
 
@@ -147,13 +147,11 @@ class HealthStream:
     has_ids = False
     visible: Visibility | None = None
 
-    def __init__(
-        self, watch: HealthWatch, feed: ChangeFeed, providers: Mapping[str, Provider]
-    ) -> None:
-        """Follow these providers, by key."""
+    def __init__(self, watch: HealthWatch, feed: ChangeFeed, keys: Collection[str]) -> None:
+        """Follow the providers with these keys."""
         self._watch = watch
         self._feed = feed
-        self._providers = providers
+        self._keys = keys
         self._seen = self._states()
 
     @property
@@ -166,8 +164,8 @@ class HealthStream:
         while True:
             states = self._states()
             for key, state in states.items():
-                if state != self._seen[key]:
-                    return self._providers[key]
+                if state != self._seen.get(key):
+                    return self._watch.providers[key]
             try:
                 async with asyncio.timeout_at(until):
                     await self._watch.change()
@@ -177,12 +175,13 @@ class HealthStream:
     def take(self) -> None:
         """Remember the state of the first provider that differs."""
         for key, state in self._states().items():
-            if state != self._seen[key]:
+            if state != self._seen.get(key):
                 self._seen[key] = state
                 return
 
     def _states(self) -> dict[str, ProviderState]:
-        return {key: self._watch.states[key] for key in self._providers}
+        states, known = self._watch.states, self._watch.providers
+        return {key: states[key] for key in self._keys if key in states and key in known}
 
 
 class EventSource:

@@ -9,8 +9,9 @@ import typer
 from rich.console import Console
 
 from gateway.asgi import build
+from gateway.configuration_file import CONFIG_VARIABLE
 from gateway.errors import SettingsError
-from gateway.settings import CONFIG_VARIABLE, Settings, load
+from gateway.settings import Settings, load
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -1,9 +1,10 @@
 """`gateway serve`."""
 
 import asyncio
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from gateway.cli.console import (
     out,
     settings_or_fail,
 )
+from gateway.configuration_file import CONFIG_VARIABLE
 from gateway.errors import SettingsError
 from gateway.http.app import PAGES
 from gateway.http.server.connections import raise_file_limit
@@ -28,7 +30,7 @@ from gateway.http.server.options import server_options
 from gateway.http.server.workers import Supervisor, serve_alone
 from gateway.observability.logs import start_log
 from gateway.observability.worker_snapshots import shared_snapshots
-from gateway.settings import CONFIG_VARIABLE, Settings, accounts
+from gateway.settings import Settings, accounts
 from gateway.store.database_url import DatabaseUrl, database_url
 from gateway.store.errors import StoreFailed
 from gateway.store.reporting import advice
@@ -49,7 +51,8 @@ def serve(
 ) -> None:
     """Serve GraphQL and its pages; without a configuration, over the embedded sandbox."""
     settings = settings_or_fail(config)
-    with shared_folder(is_wanted=settings.store.url == TEMPORARY):
+    pid_file = settings.server.pid_file
+    with shared_folder(is_wanted=settings.store.url == TEMPORARY), written_pid(pid_file):
         _serve(settings, config, host, port, workers)
 
 
@@ -97,6 +100,22 @@ def _serve(settings: Settings, config: Path | None, host: str, port: int, worker
     with shared_snapshots():
         code = supervisor.run()
     raise typer.Exit(code)
+
+
+@contextlib.contextmanager
+def written_pid(file: Path | None) -> Iterator[None]:
+    """Have the process's id in a file meanwhile; None: in none. Exits if it cannot be written."""
+    if file is None:
+        yield
+        return
+    try:
+        file.write_text(f"{os.getpid()}\n", encoding="ascii")
+    except OSError as error:
+        fail(f"server.pid_file: {file} cannot be written: {error.strerror}")
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def callers_or_fail(settings: Settings, host: str) -> Sequence[str]:

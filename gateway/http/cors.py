@@ -32,6 +32,10 @@ class OriginPolicy:
         If the gateway is open and no hosts are set, only IP addresses and `localhost` are served:
         a page that attacks by DNS rebinding sends its own host name.
         """
+        self.configure(server, is_open=is_open)
+
+    def configure(self, server: ServerSettings, *, is_open: bool) -> None:
+        """Follow other settings from now on."""
         self._hosts = frozenset(_normalised(name) for name in server.hosts)
         self._is_open = is_open
         self._cors_headers: dict[bytes, Sequence[Header]] = {

@@ -107,7 +107,7 @@ class GraphQLEndpoint:
         self._sse = SseSubscriptions(subscriptions)
         self._authenticator = authenticator
         self._origins = origins
-        self._body_bytes = body_bytes
+        self.body_bytes = body_bytes
         self._page = page
 
     async def __call__(self, connection: Connection, receive: Receive, send: Send) -> None:
@@ -167,7 +167,7 @@ class GraphQLEndpoint:
         try:
             headers = parse_headers(connection["headers"])
             length = int(headers.get(b"content-length", b"0"))
-            if not 0 < length <= self._body_bytes or b"transfer-encoding" in headers:
+            if not 0 < length <= self.body_bytes or b"transfer-encoding" in headers:
                 return None
             self._origins.check_host(headers)
             content_type = response_type(headers.get(b"accept"), with_page=False)
@@ -247,13 +247,13 @@ class GraphQLEndpoint:
                 body += message.get("body", b"")
         if message["type"] == "http.disconnect":
             raise ClientDisconnected
-        if len(body) > self._body_bytes:
+        if len(body) > self.body_bytes:
             self._check_size(len(body))
         return read_post(bytes(body))
 
     def _check_size(self, size: int) -> None:
-        if size > self._body_bytes:
-            text = f"body_bytes is {size} or more; at most {self._body_bytes} are allowed"
+        if size > self.body_bytes:
+            text = f"body_bytes is {size} or more; at most {self.body_bytes} are allowed"
             raise RequestError(413, f"{text} (limits.body_bytes).", "LIMIT_EXCEEDED")
 
 

@@ -50,13 +50,17 @@ class InstaleapCallback:
 
         A callback fails after `timeout_s` seconds.
         """
+        self._store = store
+        self.configure(accounts, timeout_s)
+
+    def configure(self, accounts: Iterable[object], timeout_s: float) -> None:
+        """Serve other accounts from now on."""
         self._timeout_s = timeout_s
         self._tokens = {
             account.key: account.reverse_token
             for account in accounts
             if isinstance(account, HasReverseToken) and account.reverse_token is not None
         }
-        self._store = store
 
     @property
     def route(self) -> Route:

@@ -143,11 +143,21 @@ class OperationRunner:
         self.store: Store | None = None
         self.feed: ChangeFeed | None = None
         self.health_watch: HealthWatch | None = None
+        self._writes = ShieldedWrites()
+        self.configure(operations, persisted, timeout_s, limits)
+
+    def configure(
+        self,
+        operations: OperationExecutor,
+        persisted: PersistedDocuments,
+        timeout_s: float,
+        limits: LimitSettings,
+    ) -> None:
+        """Run operations that begin from now on by these."""
         self.operations = operations
-        self._persisted = persisted
+        self.persisted = persisted
         self._timeout_s = timeout_s
         self._limits = limits
-        self._writes = ShieldedWrites()
 
     def begin(
         self,
@@ -206,10 +216,10 @@ class OperationRunner:
 
     def document(self, request: GraphQLRequest, caller: Caller) -> Any:
         """Return the document of a request. Raises `RequestError`."""
-        text = self._persisted.text(request)
+        text = self.persisted.text(request)
         document = self.operations.document(text, explores=caller.may_explore)
         if document.is_good:
-            self._persisted.keep(request, text)
+            self.persisted.keep(request, text)
         return document
 
     def is_subscription(self, request: GraphQLRequest, caller: Caller) -> bool:

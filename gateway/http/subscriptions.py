@@ -67,13 +67,26 @@ class Subscriptions:
     def __init__(self, runner: OperationRunner, limits: LimitSettings, lag_s: float) -> None:
         """Allow as many as the limits do; end one whose client takes nothing for `lag_s`."""
         self.runner = runner
-        self.limits = limits
-        self.lag_s = lag_s
         self.is_stopping = False
         """New ones are refused."""
-        self.count = 0
-        """How many are open."""
+        self.version = 0
+        """How often the settings have changed."""
+        self._running: set[Subscription] = set()
+        self.configure(limits, lag_s)
         self._by_caller: Counter[str] = Counter()
+
+    @property
+    def count(self) -> int:
+        """How many are open."""
+        return len(self._running)
+
+    def configure(self, limits: LimitSettings, lag_s: float) -> None:
+        """Follow other settings: check the credentials of all subscribers now."""
+        self.limits = limits
+        self.lag_s = lag_s
+        self.version += 1
+        for each in self._running:
+            each.check_soon()
 
     async def open(
         self,
@@ -90,26 +103,26 @@ class Subscriptions:
         self.runner.operations.count(verified.caller)
         document = self.runner.document(request, verified.caller)
         subscription = Subscription(self, request, document, verify, options, verified)
-        self._add(verified.caller.id)
+        self._add(subscription, verified.caller.id)
         is_open = False
         try:
             refusal = await subscription.start(last_event_id)
             is_open = refusal is None
         finally:
             if not is_open:
-                self.remove(verified.caller.id)
+                self.remove(subscription, verified.caller.id)
         return refusal or subscription
 
-    def _add(self, caller: str) -> None:
+    def _add(self, subscription: "Subscription", caller: str) -> None:
         for limit, count in (
             ("subscriptions_per_caller", self._by_caller[caller]),
-            ("subscriptions", self.count),
+            ("subscriptions", len(self._running)),
         ):
             most: int = getattr(self.limits, limit)
             if count >= most:
                 raise too_many(limit, most)
         self._by_caller[caller] += 1
-        self.count += 1
+        self._running.add(subscription)
 
     def refusal(self, error: Exception) -> Mapping[str, Any]:
         """Return the error of a subscription that `open` refused."""
@@ -117,9 +130,9 @@ class Subscriptions:
             return self.runner.operations.ended(error, error.cursor)
         return graphql_error(request_error(error))
 
-    def remove(self, caller: str) -> None:
+    def remove(self, subscription: "Subscription", caller: str) -> None:
         """Stop counting a subscription of a caller."""
-        self.count -= 1
+        self._running.discard(subscription)
         self._by_caller[caller] -= 1
         if not self._by_caller[caller]:
             del self._by_caller[caller]
@@ -150,6 +163,8 @@ class Subscription:
         self.ending: GatewayError | None = None
         """Why the server ends it."""
         self._check_at = 0.0
+        self._waiting: asyncio.Timeout | None = None
+        """Ends the wait for the next event."""
         self._note_check(verified)
 
     async def start(self, last_event_id: str | None) -> GraphQLResponse | None:
@@ -188,9 +203,12 @@ class Subscription:
         loop = asyncio.get_running_loop()
         stream = self._source.stream
         while True:
-            event = await stream.next(min(until, self._check_at))
+            event = await self._next(min(until, self._check_at))
+            version = self._subscriptions.version
             verified = await self._verify()
             self._note_check(verified)
+            if version != self._subscriptions.version:
+                self.check_soon()
             if verified.caller is not self._caller:
                 if verified.caller != self._caller:
                     stream.visible = None
@@ -202,6 +220,22 @@ class Subscription:
                 await asyncio.sleep(wait_s)
             if loop.time() >= until:
                 return None
+
+    async def _next(self, until: float) -> Any:
+        """Return the next event of the stream; None: none yet, or `check_soon` ended the wait."""
+        try:
+            async with asyncio.timeout(None) as self._waiting:
+                return await self._source.stream.next(until)
+        except TimeoutError:
+            return None
+        finally:
+            self._waiting = None
+
+    def check_soon(self) -> None:
+        """Check the credentials before anything else."""
+        self._check_at = 0.0
+        if self._waiting is not None and not self._waiting.expired():
+            self._waiting.reschedule(0.0)
 
     async def _try(self, event: Any) -> Event | float:
         """Return an event to send, or the seconds to wait because the budget is used up.
@@ -251,7 +285,7 @@ class Subscription:
 
     def close(self) -> None:
         """Stop counting it."""
-        self._subscriptions.remove(self.counted_for)
+        self._subscriptions.remove(self, self.counted_for)
 
     def _note_check(self, verified: VerifiedCaller) -> None:
         wait_s = min(max(verified.until - time.time(), SHORTEST_CHECK_S), RECHECK_S)

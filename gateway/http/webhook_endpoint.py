@@ -54,7 +54,7 @@ class WebhookEndpoint:
         self._providers = providers
         self._store = store
         self._wake = wake
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._refused_at: dict[str, float] = {}
 
     @property
@@ -73,7 +73,7 @@ class WebhookEndpoint:
     async def _answer(self, request: Request) -> tuple[Response, str]:
         """Return the response, and the result for the metrics."""
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self.timeout_s):
                 body = await read_body(request)
             result = await self._receive(request, body)
         except WebhookRefused as error:
@@ -111,7 +111,7 @@ class WebhookEndpoint:
         except InvalidWebhook as error:
             await self._refuse(store, key, str(error))
             raise WebhookRefused(400, str(error)) from error
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        deadline = asyncio.get_running_loop().time() + self.timeout_s
         if not await store.webhooks.accept(key, event, body, deadline):
             return REPEATED
         self._wake()

@@ -38,7 +38,8 @@ class Budgets:
 
     def __init__(self, limits: LimitSettings) -> None:
         """Apply these limits."""
-        self._limits = limits
+        self.limits = limits
+        """May be changed: balances are adjusted when they are refilled."""
         self._callers: OrderedDict[str, _Budget] = OrderedDict()
         self._shared: _Budget | None = None
 
@@ -68,11 +69,11 @@ class Budgets:
         The balance may be negative.
         """
         budget = self._of(caller, now)
-        budget.cost = min(budget.cost - more, self._limits.cost_per_minute)
+        budget.cost = min(budget.cost - more, self.limits.cost_per_minute)
         return int(budget.cost)
 
     def _exceeded(self, limit: str, missing: float, state: str) -> LimitExceeded:
-        most: int = getattr(self._limits, limit)
+        most: int = getattr(self.limits, limit)
         message = f"{limit} is {state}; at most {most} are allowed (limits.{limit})."
         return LimitExceeded(message, missing * MINUTE / most)
 
@@ -84,7 +85,7 @@ class Budgets:
             self._callers.move_to_end(caller)
         passed = now - budget.at
         if passed >= STEP:
-            limits, part = self._limits, passed / MINUTE
+            limits, part = self.limits, passed / MINUTE
             most = limits.requests_per_minute
             budget.requests = min(budget.requests + part * most, most)
             most = limits.cost_per_minute
@@ -100,15 +101,15 @@ class Budgets:
                 break
             self._callers.popitem(last=False)
         if len(self._callers) < MAX_CALLERS:
-            budget = self._callers[caller] = _Budget(self._limits, now)
+            budget = self._callers[caller] = _Budget(self.limits, now)
             return budget
         if self._shared is None:
-            self._shared = _Budget(self._limits, now)
+            self._shared = _Budget(self.limits, now)
         return self._shared
 
     def _is_full(self, budget: _Budget, now: float) -> bool:
         """Return whether a budget is full again; a negative balance takes longer to refill."""
         part = (now - budget.at) / MINUTE
-        return part >= 1 and budget.cost + part * self._limits.cost_per_minute >= (
-            self._limits.cost_per_minute
+        return part >= 1 and budget.cost + part * self.limits.cost_per_minute >= (
+            self.limits.cost_per_minute
         )

@@ -151,6 +151,10 @@ class Store:
         """How many connections to the database are in use, and how many are idle."""
         return self._database.connections
 
+    async def bind(self, accounts: Sequence[Account]) -> None:
+        """Bind the keys of other accounts. Raises `SettingsError`, `StoreFailed`; see `open`."""
+        await bind(self._database, accounts, now())
+
     async def state(self) -> StoreState:
         """Return the state of the database, at most a second old; see `StoreHealth`."""
         return await self._health.state()

@@ -37,6 +37,7 @@ async def recover(providers: Mapping[str, Provider], store: Store) -> int:
 
     Replacing is idempotent, so it may be repeated. No two processes repeat the same write.
     """
+    providers = dict(providers)  # a reload may change them meanwhile
     keys = [key for key, provider in providers.items() if provider.offers(ReplacesTags)]
     count = 0
     while True:

@@ -236,7 +236,7 @@ class Toggled(Authenticator):
 @pytest.fixture
 def toggled(monkeypatch: pytest.MonkeyPatch) -> type[Toggled]:
     """Replace the authenticator."""
-    monkeypatch.setattr("gateway.http.app.Authenticator", Toggled)
+    monkeypatch.setattr("gateway.http.live_settings.Authenticator", Toggled)
     Toggled.caller = unrestricted_caller()
     return Toggled
 

@@ -14,7 +14,10 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from gateway.__main__ import cli
+from gateway.auth.api_keys import make
 from tests.sizes import size
 
 PATIENCE_S = 60.0
@@ -22,6 +25,9 @@ PATIENCE_S = 60.0
 
 SLOW_S = size("WORKER_SLOW_S", 6, 20)
 """Longer than uvicorn gives a worker."""
+
+ONE_S = size("RELOAD_S", 5, 1)
+"""How soon a revoked key is refused: within a second, if the machine is not busy otherwise."""
 
 SLOW_START = """
 import os, sys, time
@@ -190,6 +196,66 @@ def test_deaths_and_orphans(serves: Serves) -> None:
     served.process.wait(PATIENCE_S)
     wait_until(lambda: not lives(second) and not lives(third), served)
     assert not served.is_up()
+
+
+def test_reloading(serves: Serves, tmp_path: Path) -> None:
+    """All workers follow the file within a second of the signal, also on open connections."""
+    pid_file = tmp_path / "pid"
+    credential, digest = make()
+    (tmp_path / "hash").write_text(f"{digest}\n", encoding="utf-8")
+    key = """
+[[auth.keys]]
+name = "one"
+hash = "${file:%s/hash}"
+scopes = ["admin"]
+"""
+    served = serves(f'pid_file = "{pid_file}"\n' + key % tmp_path)
+    served.go.touch()
+    wait_until(lambda: len(served.started()) == 2, served)
+    assert int(pid_file.read_text()) == served.process.pid
+    file = tmp_path / "gateway.toml"
+    text = file.read_text(encoding="utf-8")
+    with contextlib.ExitStack() as stack:
+        clients = [
+            stack.enter_context(
+                httpx.Client(
+                    base_url=f"http://127.0.0.1:{served.port}",
+                    headers={"authorization": f"Bearer {credential}"},
+                    trust_env=False,
+                )
+            )
+            for _ in range(8)
+        ]
+
+        def statuses() -> set[int]:
+            body = {"query": "{ providers { key } }"}
+            return {each.post("/graphql", json=body).status_code for each in clients}
+
+        assert statuses() == {200}
+        file.write_text(text.replace("[[auth.keys]]", "[[auth.key]]"), encoding="utf-8")
+        assert CliRunner().invoke(cli, ("reload", "--config", str(file))).exit_code == 0
+        wait_until(lambda: len(events(served, "reload_failed")) == 2, served)
+        for line in events(served, "reload_failed"):
+            assert line["problems"][0].startswith("auth.key: is not a known setting")
+        assert statuses() == {200}
+        assert clients[0].get("/readyz").json()["configuration"].startswith("not reloaded")
+
+        # As a deployment replaces a secret: the file of the settings stays as it is.
+        file.write_text(text, encoding="utf-8")
+        (tmp_path / "hash").write_text(make()[1], encoding="utf-8")
+        os.kill(served.process.pid, signal.SIGHUP)
+        begun = time.monotonic()
+        wait_until(lambda: statuses() == {401}, served)
+        assert time.monotonic() - begun < ONE_S
+        wait_until(lambda: len(events(served, "reloaded")) == 2, served)
+        assert [line["changed"] for line in events(served, "reloaded")] == [["auth.keys"]] * 2
+    assert served.stop() == 0
+    assert not pid_file.exists()
+
+
+def events(served: Served, name: str) -> list[dict[str, Any]]:
+    """Return the lines of the log about one event."""
+    return [line for line in served.log if line["event"] == name]
 
 
 def test_workers_that_cannot_start_stop_the_gateway(serves: Serves, tmp_path: Path) -> None:

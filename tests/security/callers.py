@@ -56,7 +56,7 @@ async def guarded(
 ) -> AsyncIterator[Front]:
     """Serve a gateway with `Believing`, signed in at its providers, its calls counted anew."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gateway.http.app.Authenticator", Believing)
+        patch.setattr("gateway.http.live_settings.Authenticator", Believing)
         async with serving(providers, settings) as front:
             await front.data("{ segments(first: 1) { nodes { id } } }")
             front.forget()

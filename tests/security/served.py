@@ -90,8 +90,12 @@ class Line(NamedTuple):
 class Server:
     """A gateway that is served at an address of this machine."""
 
-    def __init__(self, listening: socket.socket, uvicorn_: GracefulServer) -> None:
-        """Know where, and what serves."""
+    def __init__(
+        self, listening: socket.socket, uvicorn_: GracefulServer, wanted: list[Settings]
+    ) -> None:
+        """Know where, and what serves; the last of `wanted` is what a reload reads."""
+        self._wanted = wanted
+        self.settings = wanted[-1]
         self.host, self.port = listening.getsockname()[:2]
         self._uvicorn = uvicorn_
 
@@ -105,6 +109,11 @@ class Server:
         async with asyncio.timeout(PATIENCE_S):
             while self.connections:  # noqa: ASYNC110  # uvicorn has no event for it
                 await asyncio.sleep(0.01)
+
+    async def reload(self, settings: Settings) -> None:
+        """Let it follow other settings."""
+        self._wanted.append(settings)
+        await self._uvicorn._reload()  # noqa: SLF001  # else its next look at the flag, in 0.1 s
 
     def signal(self) -> None:
         """Send it the signal that lets it drain, or a second one."""
@@ -162,15 +171,19 @@ async def really_serving(
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         options = {**server_options(settings), "log_config": None, "timeout_graceful_shutdown": 1}
-        config = uvicorn.Config(build(settings, providers), **{**options, **more})
+        wanted = [settings]
+        app = build(settings, providers, read=lambda: wanted[-1])
+        config = uvicorn.Config(app, **{**options, **more})
         connections = options["http"].keywords["open_connections"]
         server = _Uvicorn(config, connections, settings.server.drain_s)
         serving = asyncio.create_task(server.serve([listening]))
         try:
-            yield Server(listening, server)
+            yield Server(listening, server, wanted)
         finally:
             server.should_exit = True
             await serving
+            if server.force_exit:  # a process ends here; this one goes on
+                await server.lifespan.shutdown()
 
 
 def post(body: bytes, *headers: bytes, host: bytes = b"localhost") -> bytes:

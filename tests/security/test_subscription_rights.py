@@ -30,7 +30,7 @@ S, A, B, NO = "segment", "one", "two", "FORBIDDEN"
 @pytest.fixture
 async def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
     """Serve a gateway with callers that a header describes."""
-    monkeypatch.setattr("gateway.http.app.Authenticator", Believing)
+    monkeypatch.setattr("gateway.http.live_settings.Authenticator", Believing)
     async with shop(tmp_path) as served:
         yield served
 

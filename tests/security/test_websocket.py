@@ -299,7 +299,7 @@ class OneKey(Authenticator):
 @pytest.fixture
 def one_key(monkeypatch: pytest.MonkeyPatch) -> type[OneKey]:
     """Accept callers with the key."""
-    monkeypatch.setattr("gateway.http.app.Authenticator", OneKey)
+    monkeypatch.setattr("gateway.http.live_settings.Authenticator", OneKey)
     monkeypatch.setattr(OneKey, "lasts", True)
     return OneKey
 

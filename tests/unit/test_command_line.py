@@ -346,3 +346,21 @@ def test_a_server_answers_until_it_is_stopped(free: int) -> None:
     (line,) = errors.splitlines()
     stopping = {"event": "stopping", "level": "info", "signal": "SIGTERM"}
     assert stopping.items() <= json.loads(line).items()
+
+
+def test_reloading_needs_a_server(tmp_path: Path) -> None:
+    """Without one the error says what is missing; other settings do not matter."""
+    file = tmp_path / "gateway.toml"
+    file.write_text("[server]\n", encoding="utf-8")
+    refused = run("reload", "--config", str(file))
+    no_file = "The configuration has no server.pid_file. Set it, or name the process: --pid N\n"
+    assert (refused.exit_code, refused.stderr) == (2, no_file)
+    file.write_text(f'[server]\npid_file = "{tmp_path}/pid"\nx = "${{NONE}}"\n', encoding="utf-8")
+    refused = run("reload", "--config", str(file))
+    not_running = f"{tmp_path}/pid has no process id: the server is not running.\n"
+    assert (refused.exit_code, refused.stderr) == (2, not_running)
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    refused = run("reload", "--pid", str(ended.pid))
+    gone = f"No process has the id {ended.pid}: the server is not running.\n"
+    assert (refused.exit_code, refused.stderr) == (2, gone)

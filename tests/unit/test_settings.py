@@ -32,6 +32,7 @@ def test_the_documented_example_is_read(file: Path) -> None:
         "request_timeout_s": 10,
         "cache_ttl_s": 5,
         "drain_s": 5,
+        "pid_file": None,
         "worker_start_s": 60,
         "metrics": True,
         **CLOSED,
@@ -111,6 +112,7 @@ def test_what_is_not_said_has_its_documented_default(file: Path) -> None:
         "request_timeout_s": 10,
         "cache_ttl_s": 5,
         "drain_s": 5,
+        "pid_file": None,
         "worker_start_s": 60,
         "metrics": True,
         **CLOSED,
@@ -180,3 +182,11 @@ def test_the_environment_names_the_file_unless_the_caller_does(tmp_path: Path) -
     environment = {"GATEWAY_CONFIG": str(named)}
     assert [each.key for each in load(None, environment).providers] == ["named"]
     assert [each.key for each in load(given, environment).providers] == ["given"]
+
+
+def test_a_secret_in_a_file(file: Path, tmp_path: Path) -> None:
+    """`${file:PATH}` is the text of the file, without the line ending that editors add."""
+    (tmp_path / "token").write_text("secret-9\n", encoding="utf-8")
+    settings = read(file, ACCOUNT.replace("secret-1", f"${{file:{tmp_path}/token}}"))
+    (account,) = settings.providers
+    assert plain(vars(account)["token"]) == "secret-9"

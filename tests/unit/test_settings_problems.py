@@ -286,3 +286,17 @@ def test_an_old_webhook_secret_needs_a_new_one(file: Path) -> None:
     empty = [("providers[0].webhook_secret", "must not be empty")]
     assert problems(file, f'{old}webhook_secret = ""\n') == empty
     assert read(file, f'{old}webhook_secret = "y"\n').providers[0].key == "acme"
+
+
+def test_files_of_secrets_that_cannot_be_used(file: Path, tmp_path: Path) -> None:
+    """Each is named by its setting and its path."""
+    (tmp_path / "empty").touch()
+    (tmp_path / "binary").write_bytes(b"\xff")
+    for name, reason in {
+        f"{tmp_path}/none": f"the file {tmp_path}/none cannot be read: No such file or directory",
+        f"{tmp_path}/empty": f"the file {tmp_path}/empty is empty",
+        f"{tmp_path}/binary": f"the file {tmp_path}/binary cannot be read: it is not UTF-8",
+        "token": "${file:token} is not an absolute path",
+    }.items():
+        text = ACCOUNT.replace("secret-1", f"${{file:{name}}}")
+        assert problems(file, text) == [("providers[0].token", reason)]

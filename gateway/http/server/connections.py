@@ -37,9 +37,7 @@ class OpenConnections:
 
     def __init__(self, limits: LimitSettings) -> None:
         """Allow as many as the limits and the system do."""
-        self.limits = limits
-        self._most = min(limits.connections, most_files() - spare_files())
-        self._share = limits.connections_per_address
+        self.configure(limits)
         self._groups: dict[str | None, dict[Connection, None]] = {}
         self._group_of: dict[Connection, str | None] = {}
         self.is_stopping = False
@@ -47,6 +45,12 @@ class OpenConnections:
         self.uncounted: set[object] = set()
         """Connections whose task does not count for `limits.concurrent_requests`: it waits for its
         client, or serves a probe."""
+
+    def configure(self, limits: LimitSettings) -> None:
+        """Apply other limits to the connections that are accepted from now on."""
+        self.limits = limits
+        self._most = min(limits.connections, most_files() - spare_files())
+        self._share = limits.connections_per_address
 
     def add(self, connection: Connection, address: str | None) -> bool:
         """Count a connection for an address; None: for no single address.

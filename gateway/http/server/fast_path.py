@@ -83,6 +83,10 @@ class FastPathProtocol(UpgradingHttp):
         self._used_at = 0.0
         """When the last response was sent, on the loop's clock."""
 
+    def forget_heads(self) -> None:
+        """Read the heads of further requests again: they may mean something else now."""
+        self._repeated_heads = RepeatedHeads()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the request in progress."""
         if self._response_task is not None:

@@ -10,7 +10,7 @@ import math
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Any, Protocol
 
@@ -19,15 +19,21 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 
 from gateway.http.server.connections import OpenConnections
+from gateway.http.server.fast_path import FastPathProtocol
+from gateway.http.server.proxies import proxies_of
+from gateway.limits.settings import LimitSettings
 
 log = structlog.get_logger()
 
 
-class Stoppable(Protocol):
-    """An application that is told when its server begins to stop."""
+class Gateway(Protocol):
+    """What the server calls, besides the application itself."""
 
     def announce_stop(self) -> None:
-        """Fail health checks, and start nothing that lasts."""
+        """Fail health checks, and start nothing that lasts: the server begins to stop."""
+
+    async def reload(self) -> LimitSettings | None:
+        """Follow the configuration as it is now; return the limits if it is used."""
 
 
 class GracefulServer(Server):
@@ -55,6 +61,8 @@ class GracefulServer(Server):
         self._drain_s = drain_s
         self._closes_at = math.inf
         """When the port is closed, by `time.monotonic`."""
+        self._should_reload = False
+        self._reloading: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; after a second signal, end at once."""
@@ -90,6 +98,32 @@ class GracefulServer(Server):
         for connection in self.server_state.connections.copy():
             connection.transport.abort()
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals while it serves; SIGHUP reads the configuration again."""
+        before = signal.signal(signal.SIGHUP, lambda *_: self.reload_soon())
+        try:
+            with super().capture_signals():
+                yield
+        finally:
+            signal.signal(signal.SIGHUP, before)
+
+    def reload_soon(self) -> None:
+        """Read the configuration again; may be called from any thread."""
+        self._should_reload = True
+
+    async def _reload(self) -> None:
+        gateway = self._gateway()
+        limits = None if gateway is None else await gateway.reload()
+        if limits is None:
+            return
+        # Nothing else runs before this: no cached head is used with other settings.
+        for connection in self.server_state.connections:
+            if isinstance(connection, FastPathProtocol):
+                connection.forget_heads()
+        self._open.configure(limits)
+        self.config.ws_max_size = limits.message_bytes
+
     @property
     def longest_stop_s(self) -> float:
         """The time from the signal until the end, at most."""
@@ -97,6 +131,9 @@ class GracefulServer(Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether to close the port."""
+        if self._should_reload and (self._reloading is None or self._reloading.done()):
+            self._should_reload = False
+            self._reloading = asyncio.create_task(self._reload())
         is_over = time.monotonic() >= self._closes_at
         return await super().on_tick(counter) or is_over
 
@@ -116,12 +153,14 @@ class GracefulServer(Server):
 
     def _announce(self) -> None:
         self._open.is_stopping = True
+        if (gateway := self._gateway()) is not None:
+            gateway.announce_stop()
+
+    def _gateway(self) -> Gateway | None:
+        """Return the gateway of the application; None: it is another application."""
         application: Any = self.config.loaded_app
-        while not hasattr(application, "announce_stop"):
-            application = getattr(application, "app", None)
-            if application is None:
-                return
-        application.announce_stop()
+        proxies = proxies_of(application)
+        return getattr(application if proxies is None else application.app, "gateway", None)
 
     def _protocol(self) -> asyncio.Protocol:
         protocol_class: Any = self.config.http_protocol_class

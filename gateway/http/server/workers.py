@@ -33,8 +33,8 @@ GRACE_S = 5.0
 
 PING, STARTING, SERVING = b"?", b"0", b"1"
 
-DRAIN, STOP = b"drain", b"stop"
-"""To a worker: stop as after SIGTERM, or as after SIGINT."""
+DRAIN, STOP, RELOAD = b"drain", b"stop", b"reload"
+"""To a worker: stop as after SIGTERM, or as after SIGINT; read the configuration again."""
 
 log = structlog.get_logger()
 _spawn = multiprocessing.get_context("spawn")
@@ -78,9 +78,13 @@ class _Worker:
 
     def stop(self, message: bytes) -> None:
         """Let it stop: by a message, because it ignores the SIGINT that a terminal sends it."""
-        if not self.serves:
+        if self.serves:
+            self.send(message)
+        else:
             self.process.terminate()
-            return
+
+    def send(self, message: bytes) -> None:
+        """Send a message, which it reads when it has started."""
         with contextlib.suppress(OSError):  # it has exited
             self._pipe.send_bytes(message)
 
@@ -112,18 +116,21 @@ class Supervisor:
         self._not_before = 0.0
         self._has_served = False
         self._signals: list[int] = []
+        self._should_reload = False
 
     def run(self) -> int:
         """Serve until a signal; return the exit code."""
         with self._config.bind_socket() as listening:
             for each in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(each, self._on_signal)
+            signal.signal(signal.SIGHUP, self._on_reload)
             code = 0
             try:
                 while not self._signals and not code:
                     self._fill(listening)
                     wait([each.process.sentinel for each in self._workers], LOOKS_EVERY_S)
                     code = self._look()
+                    self._reload()
             finally:
                 # Otherwise the port would stay open, with nobody to accept.
                 listening.close()
@@ -132,6 +139,9 @@ class Supervisor:
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         self._signals.append(number)
+
+    def _on_reload(self, _: int, __: FrameType | None) -> None:
+        self._should_reload = True
 
     def _fill(self, listening: socket.socket) -> None:
         if time.monotonic() >= self._not_before:
@@ -155,6 +165,13 @@ class Supervisor:
                 log.error("worker_killed", pid=worker.process.pid, why=why)
                 worker.kill()
         return 0
+
+    def _reload(self) -> None:
+        """Let all workers read the configuration again, if a signal has asked for it."""
+        if self._should_reload:
+            self._should_reload = False
+            for worker in self._workers:
+                worker.send(RELOAD)
 
     def _replace(self, worker: _Worker, code: int) -> None:
         """Log how a worker exited, and make room for its successor."""
@@ -193,6 +210,8 @@ class Supervisor:
 def serve_alone(config: uvicorn.Config, drain_s: float) -> None:
     """Serve requests in this process, until a signal."""
     server = make_server(config, drain_s)
+    # uvicorn raises the signal again when it has stopped, which would skip all clean-up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with config.bind_socket() as listening, contextlib.suppress(KeyboardInterrupt):
         server.run([listening])
     if not server.started:
@@ -216,6 +235,8 @@ def _answer(server: GracefulServer, supervisor: Connection) -> None:
             message = supervisor.recv_bytes()
             if message == PING:
                 supervisor.send_bytes(SERVING if server.started else STARTING)
+            elif message == RELOAD:
+                server.reload_soon()
             else:
                 server.begin_stop(drains=message == DRAIN)
     except (EOFError, OSError):
