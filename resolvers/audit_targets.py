@@ -7,7 +7,7 @@ from gateway.observability.audit import Targets
 from resolvers import global_ids
 from resolvers.global_ids import Kind
 from resolvers.inputs.filters import given
-from resolvers.inputs.mutation_inputs import CustomerSegmentsInput
+from resolvers.inputs.mutation_inputs import CustomerAttributesUpdateInput, CustomerSegmentsInput
 
 
 def targets(value: Any) -> Targets:
@@ -29,10 +29,13 @@ def destinations(value: Any) -> frozenset[str]:
     provider = getattr(value, "provider", None)
     if provider:
         return frozenset({provider})
-    single = given(getattr(value, "id", None)) or given(getattr(value, "segment_id", None))
+    names = ("id", "segment_id", "customer_id")
+    single = next((text for name in names if (text := given(getattr(value, name, None)))), None)
     result = Targets()
     for text in [single] if single else _list(value, "ids"):
         _note_id(result, text)
+    if single is None and (identity := given(getattr(value, "identity", None))):
+        result.providers[identity.provider] = None
     return frozenset(result.providers)
 
 
@@ -55,6 +58,8 @@ def _note_own_ids(result: Targets, value: Any) -> None:
         (result.customers if of_customer else result.segments)[external_id] = None
     if identity := given(getattr(value, "identity", None)):
         result.customers[identity.external_id] = None
+        if isinstance(value, CustomerAttributesUpdateInput):
+            result.providers[identity.provider] = None
     result.customers.update(dict.fromkeys(_list(value, "customer_external_ids")))
     if isinstance(value, CustomerSegmentsInput):
         pairs = (f"{tag.type}:{tag.value}" for tag in _list(value, "segments"))

@@ -23,6 +23,7 @@ from resolvers.inputs.mutation_inputs import (
     AssignmentBulkDeleteInput,
     AssignmentCreateInput,
     AssignmentDeleteInput,
+    CustomerAttributesUpdateInput,
     CustomerSegmentsReplaceInput,
     SegmentBulkCreateInput,
     SegmentBulkDeleteInput,
@@ -39,6 +40,7 @@ from resolvers.types.payloads import (
     AssignmentBulkPayload,
     AssignmentCreatePayload,
     AssignmentDeletePayload,
+    CustomerAttributesUpdatePayload,
     CustomerSegmentsReplacePayload,
     SegmentBulkPayload,
     SegmentCreatePayload,
@@ -54,6 +56,7 @@ R = TypeVar("R", bound=audit.Receipt)
 
 SEGMENTS_WRITE = requires(Permission.SEGMENTS_WRITE)
 ASSIGNMENTS_WRITE = requires(Permission.ASSIGNMENTS_WRITE)
+CUSTOMERS_WRITE = requires(Permission.CUSTOMERS_WRITE)
 INPUT = strawberry.argument(name="input", description="The input of this mutation.")
 
 
@@ -302,4 +305,16 @@ class Mutation:
         SegmentItemsBulkPayload,
         "Remove any number of items from a segment (Emporix).",
         SEGMENTS_WRITE,
+    )
+    customer_attributes_update = mutation(
+        CustomerAttributesUpdateInput,
+        lambda writes, value: writes.customers.update_attributes(
+            *to_domain.customer_attributes(value)
+        ),
+        receipts.CustomerReceipt,
+        CustomerAttributesUpdatePayload,
+        "Change the custom attributes of a customer (Voucherify: metadata; Emporix: mixins). The "
+        "customer must exist. The provider has no versions to compare: of two changes at the same "
+        "time, the later one may undo the earlier.",
+        CUSTOMERS_WRITE,
     )

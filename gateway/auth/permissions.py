@@ -17,6 +17,7 @@ class Permission(StrEnum):
     ASSIGNMENTS_READ = "assignments:read"
     ASSIGNMENTS_WRITE = "assignments:write"
     CUSTOMERS_READ = "customers:read"
+    CUSTOMERS_WRITE = "customers:write"
     RAW_READ = "raw:read"
     """The providers' own documents, complete."""
     OWN_READ = "own:read"

@@ -19,6 +19,7 @@ from gateway.errors import (
     Unsupported,
 )
 from gateway.loaders.request_loaders import RequestLoaders
+from gateway.providers.base.adapter import ReadsCustomers
 from gateway.providers.base.exchange import Exchange, Reply
 from gateway.providers.base.write_protocols import ResolvesMembers
 from gateway.request_scope import NO_WRITES, Scope, WriteCounts
@@ -180,6 +181,22 @@ class WriteDispatcher:
         except ProviderError as error:
             self.note_unsent()
             raise not_sent(error) from error
+
+    async def current_customer(self, provider: Provider, key: str) -> Customer | None:
+        """Read the customer who is to be changed, not from the cache: parts of it are sent back.
+
+        `was_sent` of a failure is False.
+        """
+        adapter = provider.require(ReadsCustomers, "CUSTOMER_GET")
+        ((_, exchange),) = adapter.customers_by_key((key,))
+        if not isinstance(exchange, Exchange):
+            raise Unsupported(provider.key, "CUSTOMER_GET")
+        try:
+            customers: Mapping[str, Customer] = await provider.send(exchange, self._scope)
+        except ProviderError as error:
+            self.note_unsent()
+            raise not_sent(error) from error
+        return customers.get(key)
 
     async def resolved(self, provider: Provider, draft: SegmentDraft) -> SegmentDraft:
         """Replace the members' external ids with the provider's own keys.

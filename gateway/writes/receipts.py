@@ -52,6 +52,16 @@ class SegmentsReceipt(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[UserError, ...] = ()
 
 
+class CustomerReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """One customer after a write; None if nothing was written.
+
+    Their data is not stored: a payload reads it when it is needed.
+    """
+
+    customer: Ref | None = None
+    errors: tuple[UserError, ...] = ()
+
+
 class OrderReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """Segments in their new order; `documents` is None if nothing was changed."""
 

@@ -20,6 +20,7 @@ from gateway.store.store import Store
 from gateway.upstream.provider import Provider
 from gateway.writes.assignments import AssignmentWrites
 from gateway.writes.bulk import BulkWrites
+from gateway.writes.customers import CustomerWrites
 from gateway.writes.dispatch import UserErrors, WriteDispatcher
 from gateway.writes.receipts import DONE, UNKNOWN
 from gateway.writes.replace_segments import SegmentReplacement
@@ -56,6 +57,7 @@ class WriteService:
         self.segments = SegmentWrites(dispatcher)
         self.bulk = BulkWrites(dispatcher)
         self.assignments = AssignmentWrites(dispatcher)
+        self.customers = CustomerWrites(dispatcher)
         self.replacing = SegmentReplacement(dispatcher, store, deadline)
 
     def restored(self, provider: str, document: bytes) -> Segment:

@@ -327,3 +327,20 @@ class SegmentItemsBulkAssignInput(Once):
 
     segment_id: strawberry.ID = strawberry.field(description="The segment's global id.")
     items: list[SegmentItemInput] = strawberry.field(description="Any number of rows.")
+
+
+@strawberry.input(
+    description="Changes to a customer's custom attributes. Exactly one of `customerId` and "
+    "`identity`."
+)
+class CustomerAttributesUpdateInput(Once):
+    """See the description."""
+
+    customer_id: strawberry.ID | None = part("The customer's global id.")
+    identity: CustomerIdentityInput | None = part(
+        "A provider, and any key by which it knows the customer."
+    )
+    attributes: JSON = strawberry.field(
+        description="A JSON Merge Patch (RFC 7396) over `Customer.attributes`: null removes a "
+        "member, objects are merged, everything else replaces."
+    )

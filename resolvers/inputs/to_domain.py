@@ -190,6 +190,31 @@ def changes(value: Any) -> tuple[Ref, SegmentChanges, tuple[UserError, ...]]:
     return ref, SegmentChanges(**parts, version=given(value.version)), problems.errors
 
 
+def customer_attributes(
+    value: Any,
+) -> tuple[Ref, Mapping[str, Any], str, tuple[UserError, ...]]:
+    """Return a customer, the patch of their attributes, and the field that names the customer.
+
+    Also returns the mistakes in the patch. Raises `UserErrors` if the customer is not named.
+    """
+    problems = Problems()
+    patch = json_object(value.attributes, problems, "attributes")
+    customer, identity = given(value.customer_id), given(value.identity)
+    ref, field = None, "customerId" if identity is None else "identity"
+    if (customer is None) is (identity is None):
+        text = "Give exactly one of customerId and identity."
+        problems.note(text, reason=Reason.REQUIRED)
+    elif identity is None:
+        ref = read(customer or "", Kind.CUSTOMER, problems, field)
+    elif not identity.external_id:
+        problems.note(EMPTY_ID, field, "externalId")
+    else:
+        ref = Ref(identity.provider, identity.external_id)
+    if ref is None:
+        raise UserErrors(*problems.errors)
+    return ref, patch or {}, field, problems.errors
+
+
 def read(text: str, kind: Kind, problems: Problems, *field: str) -> Ref | None:
     """Decode a global id of this kind; anything else is a mistake."""
     try:

@@ -13,7 +13,7 @@ from gateway.errors import ProviderError
 from resolvers import global_ids
 from resolvers.field_permissions import OPEN
 from resolvers.global_ids import Kind
-from resolvers.types.nodes import Assignment, Context, Segment
+from resolvers.types.nodes import Assignment, Context, Customer, Segment
 from resolvers.types.user_errors import UserError, user_errors
 from resolvers.value_types import describe
 
@@ -331,6 +331,23 @@ class CustomerSegmentsReplacePayload(Payload):
     def results(self) -> list[CustomerSegmentsReplaceResult]:
         """See the description."""
         return [CustomerSegmentsReplaceResult(value=row) for row in self.value.rows]
+
+
+@strawberry.type(description="The result of customerAttributesUpdate.")
+class CustomerAttributesUpdatePayload(Payload):
+    """See the description."""
+
+    @strawberry.field(
+        description="The customer after the write, as the provider has them now. Null (with an "
+        "error) if they cannot be read; the write was made all the same."
+    )
+    async def customer(self, info: Context) -> Customer | None:
+        """See the description."""
+        ref: Ref | None = self.value.customer
+        if ref is None or not is_visible(info, ref.provider):
+            return None
+        customer = await info.context.loaders.customer.load(ref)
+        return Customer(value=customer) if customer else None
 
 
 @strawberry.type(description="The result of one row of a bulk mutation of items.")

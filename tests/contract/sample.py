@@ -16,8 +16,8 @@
 A value is written plainly: fields that have their default are left out; enums are their values,
 times ISO 8601 with Z, tuples and sets lists; `raw` is a JSON Pointer into the reply; a rule is its
 native document and its conditions; a page is its rows, `is_last`, `total` and the `position_after`
-its last row, and how many rows were `skipped`. A segment among the arguments is the provider's
-document, which the adapter reads.
+its last row, and how many rows were `skipped`. A segment or customer among the arguments is the
+provider's document, which the adapter reads.
 """
 
 import inspect
@@ -31,10 +31,10 @@ from typing import Any, Literal, get_type_hints
 import msgspec
 from pydantic import SecretStr
 
-from gateway.domain.entities import Rule, Segment
+from gateway.domain.entities import Customer, Rule, Segment
 from gateway.domain.mutations import Tag
 from gateway.domain.pages import Page
-from gateway.providers.base.adapter import Adapter, ReadBatch, ReadsSegments
+from gateway.providers.base.adapter import Adapter, ReadBatch, ReadsCustomers, ReadsSegments
 from gateway.providers.base.decoding import Document
 from gateway.providers.base.exchange import Exchange, ReadPlan, Reply
 from gateway.providers.base.settings import AccountSettings
@@ -132,6 +132,8 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True):
         asked = {
             key: segment(self.provider, value)
             if hints[key] is Segment
+            else customer(self.provider, value)
+            if hints[key] is Customer
             else msgspec.convert(value, hints[key])
             for key, value in bound.arguments.items()
         }
@@ -195,6 +197,16 @@ def segment(kind: str, document: Mapping[str, Any]) -> Segment:
     key = document["id"]
     reply = Reply(200, {}, msgspec.json.encode(document))
     found: Segment = asked.segments_by_key([key])[0].exchange.read(reply)[key]
+    return found
+
+
+def customer(kind: str, document: Mapping[str, Any]) -> Customer:
+    """Return a customer as the adapter reads it from the provider's document."""
+    asked = adapter(kind)
+    assert isinstance(asked, ReadsCustomers)
+    key = document["id"]
+    reply = Reply(200, {}, msgspec.json.encode(document))
+    found: Customer = asked.customers_by_key([key])[0].exchange.read(reply)[key]
     return found
 
 

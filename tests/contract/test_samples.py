@@ -19,6 +19,7 @@ from gateway.providers.base.adapter import (
 from gateway.providers.base.capabilities import OPERATIONS
 from gateway.providers.base.exchange import Exchange, ReadPlan
 from gateway.providers.base.store_lookup import Recall
+from gateway.providers.base.write_protocols import ChecksCustomerAttributes
 from gateway.providers.registry import ADAPTERS
 from tests.contract.sample import (
     FOLDER,
@@ -32,7 +33,12 @@ from tests.contract.sample import (
     settings,
 )
 
-PROTOCOLS = (*dict.fromkeys(sum(OPERATIONS.values(), ())), SignsIn, CountsLimits)
+PROTOCOLS = (
+    *dict.fromkeys(sum(OPERATIONS.values(), ())),
+    SignsIn,
+    CountsLimits,
+    ChecksCustomerAttributes,
+)
 
 SEARCHES: Mapping[str, type] = {
     "email": FindsCustomersByEmail,

@@ -52,6 +52,7 @@ ARGUMENTS = {
     "Mutation.assignmentBulkCreate": f"input: {{{SEGMENT_OF_NONE}, assignments: [{{{WHO}}}]}}",
     "Mutation.assignmentBulkDelete": f"input: {{{SEGMENT_OF_NONE}, assignments: [{{{WHO}}}]}}",
     "Mutation.customerSegmentsReplace": f'input: {{{NOWHERE}, customers: [{{externalId: "x"}}]}}',
+    "Mutation.customerAttributesUpdate": f"input: {{{WHO}, attributes: {{}}}}",
     "Mutation.segmentItemsBulkAssign": ITEMS,
     "Mutation.segmentItemsBulkUnassign": ITEMS,
 }

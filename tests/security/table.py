@@ -105,6 +105,7 @@ ROWS = (
             "customerSegmentsReplace"
         ),
     ),
+    ("customers:write", NOT_OWN, "Mutation", "customerAttributesUpdate"),
     # What leads to the rest, or is a part of what was decided already.
     ("", OWN, "Node", "id"),
     *(
@@ -162,6 +163,7 @@ ROWS = (
     ("", OWN, "AssignmentDeletePayload", "userErrors deletedAssignmentId"),
     ("", OWN, "AssignmentBulkPayload", "userErrors succeeded failed results"),
     ("", OWN, "AssignmentBulkResult", "index outcome userErrors assignment deletedAssignmentId"),
+    ("", OWN, "CustomerAttributesUpdatePayload", "userErrors customer"),
     ("", OWN, "CustomerSegmentsReplacePayload", "userErrors updatedCustomerIds results"),
     ("", OWN, "CustomerSegmentsReplaceResult", "index externalId outcome userErrors"),
 )

@@ -193,6 +193,14 @@ CASES: Sequence[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
         {**EMPORIX, "segments": ["staff"], "rows": {"done": 1}},
     ),
     ("segmentsReorder", {"provider": "stuut", "ids": []}, {"providers": ["stuut"]}),
+    (
+        "customerAttributesUpdate",
+        {
+            "identity": {"provider": "emporix", "externalId": BUYER},
+            "attributes": {"loyalty": {"tier": "secret"}},
+        },
+        {**EMPORIX, "customers": [BUYER]},
+    ),
 ]
 
 

@@ -163,7 +163,8 @@ scopes = {scopes}
 """
 KNOWN = (
     "must be one of segments:read, segments:write, assignments:read, assignments:write, "
-    "customers:read, raw:read, metrics:read, admin, optionally followed by @provider"
+    "customers:read, customers:write, raw:read, metrics:read, admin, "
+    "optionally followed by @provider"
 )
 MADE = "is not what `gateway key create` prints: sha256:…"
 

@@ -34,6 +34,7 @@ SCOPES = (
     "assignments:read",
     "assignments:write",
     "customers:read",
+    "customers:write",
     "raw:read",
 )
 
@@ -173,12 +174,17 @@ def writes(provider: str) -> Mapping[str, Probe]:
         "assignmentBulkCreate": {"segmentId": at["segment"], "assignments": [who]},
         "assignmentBulkDelete": {"segmentId": at["segment"], "assignments": [who]},
         "customerSegmentsReplace": {"provider": provider, "customers": [replaced]},
+        "customerAttributesUpdate": {**who, "attributes": {"a": 1}},
+        "customerAttributesUpdate of an identity": {
+            "identity": {"provider": provider, "externalId": HIRO.crm_id},
+            "attributes": {"a": 1},
+        },
         "segmentItemsBulkAssign": items,
         "segmentItemsBulkUnassign": items,
     }
     return {
         f"{field}{' by a key' if key else ''}": (
-            document(field),
+            document(field.partition(" ")[0]),
             {"m0": {**of, "idempotencyKey": "key"} if key else of},
         )
         for field, of in given.items()

@@ -25,6 +25,7 @@ from gateway.providers.base.write_protocols import (
     DeletesSegments,
     ReordersSegments,
     ReplacesTags,
+    UpdatesCustomerAttributes,
     UpdatesSegments,
     UpsertsSegments,
     WritesSegmentsInBulk,
@@ -54,6 +55,7 @@ OPERATIONS: Mapping[str, tuple[type, ...]] = {
     # If customers can only be assigned one by one, the gateway computes the difference.
     "ASSIGNMENT_REPLACE": (ReplacesTags, AssignsCustomers),
     "ITEM_ASSIGN": (AssignsItems,),
+    "CUSTOMER_ATTRIBUTES_UPDATE": (UpdatesCustomerAttributes,),
 }
 """Each operation with its protocols; an adapter that implements any of them supports it."""
 

@@ -7,9 +7,9 @@ that reads its reply raises `Refused`, with a `Refusal` if the reply gives a doc
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
-from gateway.domain.entities import ItemKind, Segment
+from gateway.domain.entities import Customer, ItemKind, Segment
 from gateway.domain.mutations import (
     Assignee,
     Reason,
@@ -142,6 +142,30 @@ class AssignsCustomers(Protocol):
         self, segment: str, rows: Sequence[Assignee]
     ) -> Exchange[Sequence[RowResult]]:
         """Remove customers from a segment; return one result per row, in order."""
+
+
+@runtime_checkable
+class UpdatesCustomerAttributes(Protocol):
+    """Changes the custom attributes of customers."""
+
+    def update_attributes(
+        self, current: Customer, attributes: Mapping[str, Any]
+    ) -> Exchange[Customer | None]:
+        """Replace all attributes of a customer, who was read as `current`. Idempotent.
+
+        It never creates a customer. Returns the customer after the write if the reply has all of
+        it.
+        """
+
+
+@runtime_checkable
+class ChecksCustomerAttributes(Protocol):
+    """Refuses some attributes of customers by what it knows about the customer."""
+
+    def attributes_problems(
+        self, current: Customer, attributes: Mapping[str, Any]
+    ) -> Sequence[UserError]:
+        """Return what is wrong with these attributes of a customer; `field` starts below them."""
 
 
 @runtime_checkable

@@ -34,6 +34,7 @@ from gateway.providers.base.exchange import NO_HEADERS, Call, Exchange, Reply, T
 from gateway.providers.base.settings import AccountSettings
 from gateway.providers.emporix.assignment_writes import AssignmentWrites
 from gateway.providers.emporix.customer_search import Place, searches
+from gateway.providers.emporix.customer_writes import CustomerWrites
 from gateway.providers.emporix.listing import ALL_LANGUAGES, NumberedList
 from gateway.providers.emporix.model import (
     Account,
@@ -78,7 +79,7 @@ class EmporixSettings(EmporixWebhookSettings):
         return self.tenant
 
 
-class Emporix(SegmentWrites, AssignmentWrites, EmporixWebhooks):
+class Emporix(SegmentWrites, AssignmentWrites, CustomerWrites, EmporixWebhooks):
     """One tenant of Emporix. The base classes have the writes."""
 
     kind: ClassVar[str] = "emporix"
@@ -98,6 +99,9 @@ class Emporix(SegmentWrites, AssignmentWrites, EmporixWebhooks):
         "SEGMENT_UPSERT": "Omitted fields are removed; without a status, it becomes INACTIVE.",
         "SEGMENT_DELETE": "A segment with customers or items is deleted only with `force`.",
         "ASSIGNMENT_REPLACE": "Not atomic: segments are added and removed one by one.",
+        "CUSTOMER_ATTRIBUTES_UPDATE": (
+            "Attributes are mixins; only those whose schemas the customer has can be set."
+        ),
     }
     rows_per_call: ClassVar[int] = 200
     limits: ClassVar[Sequence[Limit]] = (Limit("BULK_ROWS", rows_per_call),)
@@ -111,6 +115,7 @@ class Emporix(SegmentWrites, AssignmentWrites, EmporixWebhooks):
         self._settings: EmporixSettings = settings
         self._account = Account(settings.key, settings.default_language)
         self._segments_path = f"/customer-segment/{settings.tenant}/segments"
+        self._customers_path = f"/customer/{settings.tenant}/customers"
         self._segments = NumberedList(
             provider=settings.key,
             path=self._segments_path,
@@ -120,7 +125,7 @@ class Emporix(SegmentWrites, AssignmentWrites, EmporixWebhooks):
         )
         self._customers = NumberedList(
             provider=settings.key,
-            path=f"/customer/{settings.tenant}/customers",
+            path=self._customers_path,
             form=CustomerModel,
             show=partial(customers_of, self._account),
             # Without it, customers have no mixins.

@@ -7,7 +7,7 @@ v2018-08-01, read 2026-11-21.
 from collections.abc import Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, ClassVar, Literal, Self, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, cast
 from urllib.parse import urlencode
 
 from pydantic import Field, SecretStr, StringConstraints
@@ -88,6 +88,9 @@ class Voucherify(VoucherifyWebhooks):
             " membership events, otherwise passive)."
         ),
         "SEGMENT_DELETE": "`force` has no effect.",
+        "CUSTOMER_ATTRIBUTES_UPDATE": (
+            "Attributes are metadata. The customer's segments follow some seconds later."
+        ),
     }
     limits: ClassVar[Sequence[Limit]] = (
         Limit("STATIC_SEGMENT_CUSTOMERS", writes.MAX_CUSTOMERS),
@@ -210,6 +213,12 @@ class Voucherify(VoucherifyWebhooks):
         """Delete a segment. Voucherify does not have `force`."""
         del force
         return writes.delete(self.key, key)
+
+    def update_attributes(
+        self, current: Customer, attributes: Mapping[str, Any]
+    ) -> Exchange[Customer | None]:
+        """Replace the metadata of a customer."""
+        return writes.update_metadata(self.key, current, attributes)
 
     def _segment(self, key: str) -> Exchange[Mapping[str, Segment]]:
         operation = "segments.get"

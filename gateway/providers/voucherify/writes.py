@@ -1,6 +1,6 @@
-"""The writes of Voucherify: segments are created and deleted, never changed.
+"""The writes of Voucherify: segments are created and deleted, customers' metadata is changed.
 
-Facts: docs.voucherify.io/api-reference (create segment, errors) and
+Facts: docs.voucherify.io/api-reference (create segment, update customer, errors) and
 github.com/voucherifyio/voucherify-openapi, API v2018-08-01, read 2026-11-21.
 """
 
@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from gateway.domain.entities import Customer
+from gateway.domain.merge_patch import replacement
 from gateway.domain.mutations import Reason, SegmentDraft, UserError, Written
 from gateway.errors import Refused
 from gateway.providers.base.decoding import check, decode, document, error_body, path_part
@@ -20,7 +22,9 @@ from gateway.providers.voucherify.model import (
     AUTO_UPDATE,
     PASSIVE,
     STATIC,
+    CustomerModel,
     SegmentModel,
+    customers_of,
     segments_of,
 )
 
@@ -136,6 +140,36 @@ def delete(provider: str, key: str) -> Exchange[None]:
             raise
 
     return Exchange(operation, Call("DELETE", f"/v1/segments/{path_part(key)}"), read)
+
+
+def update_metadata(
+    provider: str, current: Customer, metadata: Mapping[str, Any]
+) -> Exchange[Customer | None]:
+    """Replace the metadata of a customer; an unknown customer is not created.
+
+    That metadata is merged key by key, and that null removes a key, is our guess: the documents
+    say that parameters that are left out do not change.
+    """
+    operation = "customers.update"
+
+    def read(reply: Reply) -> Customer:
+        try:
+            model = decode(provider, operation, reply, CustomerModel)
+        except Refused as error:
+            refusal_reason(error, reply)
+            if error.status == HTTPStatus.NOT_FOUND:
+                text = "Voucherify does not have this customer."
+                error.with_refusal(Reason.NOT_FOUND.value, text)
+            elif field := refused_part(reply, {"metadata": "attributes"}):
+                text = f"Voucherify does not accept the value of {field}."
+                error.with_refusal(Reason.INVALID.value, text, (field,))
+            raise
+        (customer,) = customers_of(provider, (model,), (document(reply.body),))
+        return customer
+
+    body = {"metadata": replacement(current.attributes or {}, metadata, depth=0)}
+    path = f"/v1/customers/{path_part(current.ref.key)}"
+    return Exchange(operation, json_call("PUT", path, body), read)
 
 
 def refusal_reason(error: Refused, reply: Reply) -> tuple[int, str | None]:

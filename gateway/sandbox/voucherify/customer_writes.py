@@ -104,11 +104,19 @@ class CustomerWrites:
         return customer
 
     def _apply(self, customer: Customer, changes: Mapping[str, Any]) -> None:
-        """Set fields; metadata is merged key by key, an address replaced whole (our reading)."""
+        """Set fields; an address is replaced whole (our reading), metadata see `_merged`."""
         for name, value in changes.items():
-            setattr(customer, name, customer.metadata | value if name == "metadata" else value)
+            setattr(
+                customer, name, _merged(customer.metadata, value) if name == "metadata" else value
+            )
         customer.updated_at = self._project.now()
         self._project.changed(customer)
+
+
+def _merged(metadata: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge metadata key by key; null removes a key (our reading)."""
+    merged = {**metadata, **changes}
+    return {key: value for key, value in merged.items() if value is not None}
 
 
 def read_changes(body: Mapping[str, Any], path: str = "") -> dict[str, Any]:

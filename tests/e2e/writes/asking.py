@@ -41,6 +41,7 @@ SELECTIONS: Mapping[str, str] = {
     "assignmentBulkCreate": ASSIGNMENT_ROWS,
     "assignmentBulkDelete": ASSIGNMENT_ROWS,
     "customerSegmentsReplace": REPLACED,
+    "customerAttributesUpdate": "customer { identities { externalId } attributes }",
     "segmentItemsBulkAssign": ROWS,
     "segmentItemsBulkUnassign": ROWS,
 }

@@ -24,6 +24,7 @@ EMPTY: Mapping[str, Mapping[str, Any]] = {
     "assignmentBulkCreate": {"results": [], "succeeded": 0, "failed": 0},
     "assignmentBulkDelete": {"results": [], "succeeded": 0, "failed": 0},
     "customerSegmentsReplace": {"updatedCustomerIds": [], "results": []},
+    "customerAttributesUpdate": {"customer": None},
     "segmentItemsBulkAssign": {"results": [], "succeeded": 0, "failed": 0},
     "segmentItemsBulkUnassign": {"results": [], "succeeded": 0, "failed": 0},
 }
@@ -42,6 +43,7 @@ BY_PROVIDER: Mapping[str, Mapping[str, Any]] = {
     "assignmentBulkCreate": {"segmentId": "segment", "assignments": [{"customerId": "customer"}]},
     "assignmentBulkDelete": {"segmentId": "segment", "assignments": [{"customerId": "customer"}]},
     "customerSegmentsReplace": {"provider": "{}", "customers": [{"externalId": "1"}]},
+    "customerAttributesUpdate": {"customerId": "customer", "attributes": {"a": 1}},
     "segmentItemsBulkAssign": {
         "segmentId": "segment",
         "items": [{"externalId": "p1001", "type": "PRODUCT"}],

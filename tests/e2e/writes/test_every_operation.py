@@ -268,6 +268,17 @@ ASKED: Mapping[str, Mapping[str, Asked]] = {
     f"GET {SEGMENTS}/{{segmentId}}/items": {
         "items": of_segment("items { nodes { externalId } }", GOLDEN)
     },
+    "PUT /v1/customers/{customerId}": {
+        "customerAttributesUpdate": mutation(
+            "customerAttributesUpdate",
+            {"customerId": VOUCHERIFY_HIRO, "attributes": {"club_level": "Gold"}},
+        )
+    },
+    "PATCH /customer/{tenant}/customers/{customerNumber}": {
+        "customerAttributesUpdate": mutation(
+            "customerAttributesUpdate", {**WHO, "attributes": {"loyalty": {"tier": "Gold+"}}}
+        )
+    },
     f"GET {SEGMENTS}/items": {
         "segments": (
             """query($item: ItemKeyInput!) {

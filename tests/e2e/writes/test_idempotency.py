@@ -39,12 +39,14 @@ INPUTS: Mapping[str, Mapping[str, Any]] = {
             {"externalId": "nobody"},
         ],
     },
+    "customerAttributesUpdate": {**BUYER, "attributes": {"loyalty": {"tier": "Platinum"}}},
     "segmentItemsBulkAssign": {"segmentId": STAFF, "items": [ITEM]},
     "segmentItemsBulkUnassign": {"segmentId": STAFF, "items": [ITEM]},
 }
 SHOWN = {
     # What is shown beyond the receipt is read when it is shown, as at any other time.
     "assignmentCreate": "assignment { id kind state version createdAt }",
+    "customerAttributesUpdate": "__typename",
     "assignmentBulkCreate": "results { index outcome assignment { id } } succeeded failed",
 }
 

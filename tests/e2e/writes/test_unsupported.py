@@ -21,6 +21,7 @@ UNSUPPORTED: Mapping[str, str] = {
     "assignmentBulkCreate": "stuut voucherify instaleap",
     "assignmentBulkDelete": "stuut voucherify instaleap",
     "customerSegmentsReplace": "stuut voucherify",
+    "customerAttributesUpdate": "stuut instaleap",
     "segmentItemsBulkAssign": "stuut voucherify instaleap",
     "segmentItemsBulkUnassign": "stuut voucherify instaleap",
 }
@@ -61,6 +62,7 @@ async def test_unsupported_agrees_with_the_capabilities(front: Front) -> None:
         "assignmentBulkCreate": "ASSIGNMENT_CREATE",
         "assignmentBulkDelete": "ASSIGNMENT_DELETE",
         "customerSegmentsReplace": "ASSIGNMENT_REPLACE",
+        "customerAttributesUpdate": "CUSTOMER_ATTRIBUTES_UPDATE",
         "segmentItemsBulkAssign": "ITEM_ASSIGN",
         "segmentItemsBulkUnassign": "ITEM_ASSIGN",
     }
