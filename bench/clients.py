@@ -46,7 +46,7 @@ IN_FLIGHT = 20
 ROUNDS = 9
 MEASURED_S = 0.1  # of CPU, for one candidate in one round: several hundred calls at least
 CONNECT_S = 5
-LARGEST_BODY = 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 TIMEOUT = httpx.Timeout(None, connect=CONNECT_S)
 EXTENSIONS = {"timeout": TIMEOUT.as_dict()}
 HEADERS = {
@@ -152,7 +152,7 @@ async def direct(open_transport: Open, origin: str) -> AsyncIterator[Get]:
 async def through_site(open_transport: Open, origin: str) -> AsyncIterator[Get]:
     """Call the shortest way that the transport offers."""
     async with open_transport() as transport:
-        site = http_client(origin, transport, CONNECT_S, LARGEST_BODY)
+        site = http_client(origin, transport, CONNECT_S, MAX_BODY_BYTES)
 
         async def get(path: str) -> bytes:
             return (await site.exchange("GET", path, HEADERS, None)).body

@@ -46,11 +46,11 @@ STRETCH_S = 4.0
 HEALS_S = 4.0
 """How long to wait for its first successful response."""
 
-MOST_TIMES = 1.2
+MAX_RATIO = 1.2
 """The largest ratio to the healthy time, for other providers or with an open circuit."""
 
-MOST_FIRST_MS = (TIMEOUT_S + 0.1) * 1000
-MOST_BACK_S = 2 * PROBE_S
+MAX_FIRST_MS = (TIMEOUT_S + 0.1) * 1000
+MAX_RECOVERY_S = 2 * PROBE_S
 BROKEN = "(!)"
 OPEN = "PROVIDER_UNAVAILABLE"
 
@@ -269,14 +269,14 @@ class Results:
         back_s = statistics.median(self.back_s)
         return (
             cell(share(self.without), all(each.is_well for each in self.without)),
-            cell(shown(ours), ours is not None and max(ours) <= MOST_TIMES * noise),
+            cell(shown(ours), ours is not None and max(ours) <= MAX_RATIO * noise),
             cell(
                 f"{first[0]:.0f} / {first[1]:.0f}" if first else "-",
-                first is None or first[1] <= MOST_FIRST_MS,
+                first is None or first[1] <= MAX_FIRST_MS,
             ),
-            cell(shown(opened), opened is None or max(opened) <= MOST_TIMES * noise),
+            cell(shown(opened), opened is None or max(opened) <= MAX_RATIO * noise),
             f"{statistics.median(self.sent):.0f}",
-            cell(f"{back_s:.1f}", back_s <= MOST_BACK_S),
+            cell(f"{back_s:.1f}", back_s <= MAX_RECOVERY_S),
             said([*self.at_first, *self.opened]),
         )
 

@@ -41,7 +41,7 @@ from bench.workloads import GATEWAY, WORKLOADS, Workload
 
 SERVER_CORE = "0"
 IN_FLIGHT = 16
-FEWEST = 100
+MIN_REQUESTS = 100
 """Requests that a measurement should have; it takes up to three times as long for them."""
 LATENCY_MS = 20
 QUICK = {"Q1", "Q2", "Q3b", "Q4b"}
@@ -114,8 +114,8 @@ class Field:
                     body = workload.body(contestant.schema)
                     # Warming up takes a second; then whoever is slow gets longer.
                     length = seconds if number >= 0 else 1
-                    if points and number >= 0 and points[-1].per_s * seconds < FEWEST:
-                        length = min(FEWEST / max(points[-1].per_s, 1), 3 * seconds)
+                    if points and number >= 0 and points[-1].per_s * seconds < MIN_REQUESTS:
+                        length = min(MIN_REQUESTS / max(points[-1].per_s, 1), 3 * seconds)
                     point = await press(
                         contestant,
                         server,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
-LONGEST = 400
+MAX_LINES = 400
 """Lines of a module; a longer one has more than one reason to change."""
 
 # In halves, so that this file does not name them either.
@@ -54,5 +54,5 @@ def test_no_module_is_too_long() -> None:
         for package in ("gateway", "resolvers")
         for file in (ROOT / package).rglob("*.py")
     }
-    too_long = {name: lines for name, lines in lengths.items() if lines > LONGEST}
+    too_long = {name: lines for name, lines in lengths.items() if lines > MAX_LINES}
     assert too_long == {}

@@ -14,7 +14,7 @@ from gateway.auth.settings import AuthSettings, JwtSettings
 if TYPE_CHECKING:
     from gateway.auth.jwt import TokenVerifier
 
-LONGEST = 8192
+MAX_HEADER_LENGTH = 8192
 """Characters of an Authorization header: a token has several hundred, at large companies 2,000."""
 
 
@@ -113,7 +113,7 @@ def _anonymous(address: str | None, *, may_explore: bool) -> Caller:
 
 def _bearer(authorization: str) -> str:
     """Return the key or token of an Authorization header (RFC 6750). Raises `Unauthenticated`."""
-    if len(authorization) > LONGEST or not authorization.isascii():
+    if len(authorization) > MAX_HEADER_LENGTH or not authorization.isascii():
         refuse("malformed credentials")
     scheme, _, credential = authorization.partition(" ")
     if scheme.lower() != "bearer":

@@ -21,7 +21,7 @@ KEY_TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 KeySource = tuple[str, str | None, Path | None]
 """The issuer, and the URL or the file of its keys."""
 
-LONGEST_ID = 256
+MAX_ID_LENGTH = 256
 """Characters of a customer's external id."""
 
 
@@ -128,7 +128,7 @@ class Issuer:
 
 
 def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= LONGEST_ID
+    return isinstance(value, str) and 0 < len(value) <= MAX_ID_LENGTH
 
 
 def key_source(settings: JwtSettings) -> KeySource:

@@ -43,7 +43,7 @@ TIMEOUTS = httpx.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
 LARGEST = 256 * 1024
 """Bytes of a key set; 10 keys with their certificates take about 20 KiB."""
 
-SMALLEST_RSA, LARGEST_RSA = 2048, 4096
+MIN_RSA_BITS, MAX_RSA_BITS = 2048, 4096
 """Bits. Smaller keys can be factored (NIST SP 800-131A), larger ones are slow to use."""
 
 PublicKey = RSAKey | ECKey | OKPKey
@@ -96,7 +96,7 @@ def _key(entry: Any) -> PublicKey | None:
         parameters = (*METADATA, *PUBLIC[kty])
         if entry.get("use", "sig") != "sig":
             return None
-        if kty == "RSA" and not SMALLEST_RSA <= _bits(entry["n"]) <= LARGEST_RSA:
+        if kty == "RSA" and not MIN_RSA_BITS <= _bits(entry["n"]) <= MAX_RSA_BITS:
             return None
         key = JWKRegistry.import_key({name: entry[name] for name in parameters if name in entry})
     except (JoseError, ValueError, KeyError, TypeError, AttributeError):

@@ -22,7 +22,7 @@ MAX_CACHED = 1000
 MAX_CACHED_BYTES = 4 * 1024 * 1024
 """Limits of one process's automatic documents: a client can evict documents, but no more."""
 
-LONGEST_CACHED = 50_000
+MAX_CACHED_LENGTH = 50_000
 """Characters: a longer document must be sent each time."""
 
 NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
@@ -134,7 +134,7 @@ class _DocumentCache:
         return text
 
     def keep(self, name: str, text: str) -> None:
-        if name in self._texts or len(text) > LONGEST_CACHED:
+        if name in self._texts or len(text) > MAX_CACHED_LENGTH:
             return
         self._texts[name] = text
         self._bytes += sys.getsizeof(text)

@@ -35,7 +35,7 @@ from gateway.limits.settings import LimitSettings
 PROTOCOL = "graphql-transport-ws"
 GOING_AWAY = 1001
 """The close code of a server that stops (RFC 6455, 7.4.1)."""
-LONGEST_REASON = 123
+MAX_REASON_BYTES = 123
 """Bytes (RFC 6455, 5.5)."""
 
 STOPPING = RequestError(
@@ -49,7 +49,7 @@ class ConnectionClosed(Exception):
     def __init__(self, code: int, reason: str) -> None:
         """Truncate the reason to its allowed length."""
         self.code = code
-        self.reason = reason.encode()[:LONGEST_REASON].decode(errors="ignore")
+        self.reason = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
         super().__init__(reason)
 
 

@@ -14,7 +14,7 @@ from gateway.upstream.provider import Provider
 T = TypeVar("T")
 Q = TypeVarTuple("Q")
 
-LARGEST_PAGE = 500
+WHOLE_LIST_PAGE_SIZE = 500
 """The page size when a list is read to its end; adapters lower it where they must."""
 
 MAX_PAGES = 200
@@ -108,7 +108,7 @@ class RequestFetches:
         rows.skipped = 0 if first is None else first.skipped
         position: str | None = None if first is None else first.next_position
         for _ in range(MAX_PAGES):
-            request = PageRequest(LARGEST_PAGE, position)
+            request = PageRequest(WHOLE_LIST_PAGE_SIZE, position)
             page = await self.fetch(provider, method, *args, request)
             rows += page.rows
             rows.skipped += page.skipped

@@ -22,7 +22,7 @@ from gateway.request_scope import NO_WRITES, Scope, WriteCounts
 MAX_IDS = 200
 """Ids per line: a larger write takes several lines, because log readers truncate long ones."""
 
-LONGEST_ID = 200
+MAX_ID_LENGTH = 200
 """Characters that are logged of an id that the caller supplied."""
 
 DENIED, DONE, PARTLY, REFUSED = "denied", "done", "partly", "refused"
@@ -175,4 +175,4 @@ def _caller(caller: Caller) -> Mapping[str, Any]:
 
 
 def _shorten(text: str) -> str:
-    return text if len(text) <= LONGEST_ID else f"{text[:LONGEST_ID]}…"
+    return text if len(text) <= MAX_ID_LENGTH else f"{text[:MAX_ID_LENGTH]}…"

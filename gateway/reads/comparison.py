@@ -14,7 +14,7 @@ from gateway.reads.cursor import identity
 from gateway.reads.member_sets import MemberSet, MemberSetReads
 from gateway.reads.merged_list import Connection
 
-FEWEST: Final = 2
+MIN_SEGMENTS: Final = 2
 """The fewest segments of one comparison."""
 
 
@@ -56,10 +56,10 @@ class ComparisonReads(MemberSetReads):
         Raises `BadInput`, the provider's error, and `LimitExceeded` for a segment with more
         members than `limits.compare_members`.
         """
-        if not FEWEST <= len(refs) <= MAX_COMPARED_SEGMENTS:
+        if not MIN_SEGMENTS <= len(refs) <= MAX_COMPARED_SEGMENTS:
             raise BadInput(
-                f"segmentIds has {len(refs)} ids; from {FEWEST} to {MAX_COMPARED_SEGMENTS} are "
-                "compared."
+                f"segmentIds has {len(refs)} ids; from {MIN_SEGMENTS} to {MAX_COMPARED_SEGMENTS} "
+                "are compared."
             )
         if len(set(refs)) < len(refs):
             raise BadInput("segmentIds names a segment twice.")

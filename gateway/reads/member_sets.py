@@ -12,7 +12,7 @@ from gateway.domain.entities import Customer, Origin, Ref
 from gateway.domain.pages import Page, PageRequest
 from gateway.domain.queries import MemberConditions
 from gateway.errors import GatewayError, LimitExceeded, Malformed, settled
-from gateway.loaders.request_fetches import LARGEST_PAGE
+from gateway.loaders.request_fetches import WHOLE_LIST_PAGE_SIZE
 from gateway.providers.base.adapter import ListsMembers
 from gateway.providers.base.numbered_pages import number
 from gateway.reads.members import MemberReads
@@ -46,7 +46,7 @@ class MemberSetReads(MemberReads):
         members = provider.require(ListsMembers, "SEGMENT_MEMBERS").members
         keys: dict[str, None] = {}
         origin, as_of, skipped = Origin.LIVE, datetime.now(UTC), 0
-        request = PageRequest(LARGEST_PAGE, None, with_total=True)
+        request = PageRequest(WHOLE_LIST_PAGE_SIZE, None, with_total=True)
         while True:
             page = await self._loaders.fetch(provider, members, ref.key, request)
             self._prime_customers_of(page)
@@ -61,7 +61,7 @@ class MemberSetReads(MemberReads):
                 return MemberSet(keys, origin, as_of, skipped)
             if page.next_position in {None, request.position}:
                 raise Malformed(ref.provider, "members.list", detail="the list does not advance")
-            request = PageRequest(LARGEST_PAGE, page.next_position)
+            request = PageRequest(WHOLE_LIST_PAGE_SIZE, page.next_position)
 
     def _check_size(self, ref: Ref, size: int) -> None:
         most = self._limits.compare_members

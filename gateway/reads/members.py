@@ -31,7 +31,7 @@ from gateway.providers.base.adapter import (
 from gateway.reads.base import Paging, RequestReads, check_paging, first_page
 from gateway.reads.cursor import identity
 from gateway.reads.merged_list import Connection
-from gateway.reads.source_rows import LARGEST_INT
+from gateway.reads.source_rows import MAX_INT
 from gateway.upstream.provider import Provider
 
 COUNTED_ROWS = 199
@@ -202,7 +202,7 @@ class MemberReads(RequestReads):
         adapter = provider.require(ListsMembers, "SEGMENT_MEMBERS")
         if not provider.offers(ListsAssignmentsOfCustomers):
             count = await self._loaders.fetch(provider, adapter.member_count, ref.key)
-            return Tally(min(count, LARGEST_INT), is_exact=count <= LARGEST_INT)
+            return Tally(min(count, MAX_INT), is_exact=count <= MAX_INT)
         # Such a provider counts assignments: one page shows whether customers have several.
         page = await self._loaders.fetch(
             provider, adapter.members, ref.key, PageRequest(COUNTED_ROWS, None, with_total=True)

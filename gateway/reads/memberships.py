@@ -7,7 +7,7 @@ from typing import NamedTuple
 from gateway.domain.entities import Assignment, Origin, Ref
 from gateway.domain.pages import MAX_PAIRS, Page, PageRequest
 from gateway.errors import BadInput, GatewayError, Refused, settled
-from gateway.loaders.request_fetches import LARGEST_PAGE
+from gateway.loaders.request_fetches import WHOLE_LIST_PAGE_SIZE
 from gateway.providers.base.adapter import ListsMembers, ListsSegmentsOfCustomer
 from gateway.reads.members import MemberReads
 from gateway.reads.source_rows import oldest
@@ -91,7 +91,7 @@ class MembershipReads(MemberReads):
         with a single page are returned.
         """
         method = provider.require(ListsMembers, "SEGMENT_MEMBERS").members
-        request = PageRequest(LARGEST_PAGE, None, with_total=True)
+        request = PageRequest(WHOLE_LIST_PAGE_SIZE, None, with_total=True)
         firsts = await asyncio.gather(
             *(
                 settled(self._loaders.fetch(provider, method, each.key, request))

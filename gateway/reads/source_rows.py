@@ -7,7 +7,7 @@ from typing import NamedTuple
 from gateway.domain.entities import Origin
 from gateway.errors import GatewayError
 
-LARGEST_INT = 2**31 - 1
+MAX_INT = 2**31 - 1
 """GraphQL's largest Int."""
 
 
@@ -50,4 +50,4 @@ def source_of(  # noqa: PLR0913  # parts of one row, most by name
 
 def countable(total: int | None) -> int | None:
     """Return the total, or None if GraphQL's Int cannot represent it."""
-    return total if total is not None and total <= LARGEST_INT else None
+    return total if total is not None and total <= MAX_INT else None

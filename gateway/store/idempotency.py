@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Executable, and_, delete, or_, select, upd
 from gateway.domain.mutations import RECEIPT_LIFETIME
 from gateway.store.database import Database
 from gateway.store.errors import FirstAttemptRunning, IdempotencyKeyReused, OutcomeUnknown
-from gateway.store.leases import LEASE, LONGEST_LEASE, leased_until
+from gateway.store.leases import LEASE, MAX_LEASE, leased_until
 from gateway.store.settling import Settling
 from gateway.store.tables import CUSTOMERS, KEYS, OUTCOMES
 from gateway.store.waiting import attempts
@@ -98,7 +98,7 @@ class IdempotencyKeys:
 
     async def _interrupted(self) -> Sequence[InterruptedRun]:
         now = self._clock()
-        is_over = or_(KEYS.c.claimed_until <= now, KEYS.c.claimed_until > now + LONGEST_LEASE)
+        is_over = or_(KEYS.c.claimed_until <= now, KEYS.c.claimed_until > now + MAX_LEASE)
         statement = (
             select(KEYS.c.claim, KEYS.c.plan)
             .where(KEYS.c.answer.is_(None), KEYS.c.plan.is_not(None), is_over)
@@ -185,7 +185,7 @@ class IdempotencyKeys:
 
     def _is_running(self, claimed_until: datetime) -> bool:
         now = self._clock()
-        return now < claimed_until <= now + LONGEST_LEASE
+        return now < claimed_until <= now + MAX_LEASE
 
     async def _run(
         self, key: str, claim: str, run: Callable[[], Awaitable[bytes]], deadline: float

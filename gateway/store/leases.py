@@ -6,7 +6,7 @@ from typing import Final
 
 LEASE: Final = timedelta(seconds=60)
 """How long a lease lasts after the deadline of its request."""
-LONGEST_LEASE: Final = timedelta(minutes=20)
+MAX_LEASE: Final = timedelta(minutes=20)
 """Longer than any lease or pause: a later end was written by a wrong clock."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from gateway.domain.mutations import Replacement
 
-LONGEST = 2_500
+MAX_STORED_BYTES = 2_500
 """Bytes of UTF-8 of provider key, customer, type and value together.
 
 PostgreSQL refuses index rows beyond 2,704 bytes, a third of a page, heads and padding included.
@@ -30,7 +30,7 @@ def size_of(texts: Iterable[str]) -> int | None:
 def is_storable(texts: Iterable[str]) -> bool:
     """Return whether the store can hold these texts as one key."""
     size = size_of(texts)
-    return size is not None and size <= LONGEST
+    return size is not None and size <= MAX_STORED_BYTES
 
 
 def unrecordable(provider: str, row: Replacement) -> str | None:
@@ -42,6 +42,9 @@ def unrecordable(provider: str, row: Replacement) -> str | None:
         size = size_of((provider, row.customer, *tag))
         if size is None:
             return "A text contains a NUL or a lone surrogate, which cannot be stored."
-        if size > LONGEST:
-            return f"Id, type and value together exceed {LONGEST} bytes, the most that is stored."
+        if size > MAX_STORED_BYTES:
+            return (
+                f"Id, type and value together exceed {MAX_STORED_BYTES} bytes, the most that is "
+                "stored."
+            )
     return None

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.domain.entities import AssignmentState
 from gateway.domain.mutations import Tag
 from gateway.store.database import Database
-from gateway.store.leases import LONGEST_LEASE
+from gateway.store.leases import MAX_LEASE
 from gateway.store.marks import TagState, TagStates
 from gateway.store.tables import CUSTOMERS, OUTCOMES, TAGGINGS, TAGS, TOTALS
 
@@ -146,7 +146,7 @@ class TagRows:
     def _is_due(self) -> ColumnElement[bool]:
         """Whether a lease or a pause is over, or was written by a wrong clock."""
         due_at = CUSTOMERS.c.due_at
-        return or_(due_at <= self._now, due_at > self._now + LONGEST_LEASE)
+        return or_(due_at <= self._now, due_at > self._now + MAX_LEASE)
 
     async def _read(self, statement: Select[Any]) -> Sequence[CustomerEntry]:
         rows = (await self._connection.execute(statement)).all()

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 FIRST_PAUSE_S: Final = 0.005
-LONGEST_PAUSE_S: Final = 0.25
+MAX_PAUSE_S: Final = 0.25
 
 
 async def attempts(deadline: float) -> AsyncIterator[None]:
@@ -18,5 +18,5 @@ async def attempts(deadline: float) -> AsyncIterator[None]:
     yield
     while (left := deadline - now()) > 0:
         await asyncio.sleep(min(pause, left))
-        pause = min(pause * 1.5, LONGEST_PAUSE_S)
+        pause = min(pause * 1.5, MAX_PAUSE_S)
         yield

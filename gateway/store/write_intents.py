@@ -34,14 +34,14 @@ from gateway.store.settling import Settling
 from gateway.store.tag_observations import observations
 from gateway.store.tag_rows import CustomerEntry, TagRows
 from gateway.store.turns import Turn, Turns
-from gateway.store.waiting import FIRST_PAUSE_S, LONGEST_PAUSE_S
+from gateway.store.waiting import FIRST_PAUSE_S, MAX_PAUSE_S
 
 FIRST_PAUSE: Final = timedelta(minutes=1)
-LONGEST_PAUSE: Final = timedelta(minutes=15)
+MAX_PAUSE: Final = timedelta(minutes=15)
 """A write of unknown outcome is due at once, then after one minute, two, four, … up to this."""
 REVOKED: Final = ""
 """Replaces a claim that can no longer settle its write, until its lease ends."""
-MOST_ROWS: Final = 10_000
+MAX_ROWS: Final = 10_000
 """The most rows of one transaction."""
 
 
@@ -158,13 +158,13 @@ class WriteIntents:
                 if turn.is_first((provider, customer))
             }
             if mine or not wanted:
-                yield dict(itertools.islice(mine.items(), MOST_ROWS))
+                yield dict(itertools.islice(mine.items(), MAX_ROWS))
             left_s = deadline - loop.time()
             if left_s <= 0:
                 return
             # Another process may have the customer: look again after growing pauses.
             has_changed = await turn.changed(min(pause, left_s) if mine else left_s)
-            pause = FIRST_PAUSE_S if has_changed else min(pause * 1.5, LONGEST_PAUSE_S)
+            pause = FIRST_PAUSE_S if has_changed else min(pause * 1.5, MAX_PAUSE_S)
 
     async def _begin(
         self,
@@ -332,7 +332,7 @@ def _unconfirmed(entry: CustomerEntry, marks: TagStates, now: datetime) -> Custo
     """Leave the write open, to be repeated at once, then after growing pauses."""
     pause = timedelta()
     if entry.attempts:
-        pause = min(FIRST_PAUSE * 2 ** min(entry.attempts - 1, 10), LONGEST_PAUSE)
+        pause = min(FIRST_PAUSE * 2 ** min(entry.attempts - 1, 10), MAX_PAUSE)
     return entry._replace(
         state=AssignmentState.UNCONFIRMED, claim=None, due_at=now + pause, marks=marks
     )

@@ -34,10 +34,10 @@ T = TypeVar("T")
 P = TypeVar("P")
 R = TypeVar("R")
 
-LARGEST_BATCH = 8 * 1024 * 1024
+MAX_BATCH_BYTES = 8 * 1024 * 1024
 """The most bytes of one call's rows: Emporix accepts 10 MB (standard-practices)."""
 
-MOST_RESOLVED = 100
+MAX_RESOLVED = 100
 """The most members of a new segment that are looked up, each with a call."""
 
 AT_ONCE = 8
@@ -201,13 +201,13 @@ class WriteDispatcher:
     async def resolved(self, provider: Provider, draft: SegmentDraft) -> SegmentDraft:
         """Replace the members' external ids with the provider's own keys.
 
-        Raises `UserErrors` for unknown members, and for more than `MOST_RESOLVED`.
+        Raises `UserErrors` for unknown members, and for more than `MAX_RESOLVED`.
         """
         if not provider.offers(ResolvesMembers):
             return draft
         names = provider.require(ResolvesMembers, "SEGMENT_CREATE").members_to_resolve(draft)
-        if len(names) > MOST_RESOLVED:
-            text = f"{len(names)} customers are not named by id; at most {MOST_RESOLVED} may be."
+        if len(names) > MAX_RESOLVED:
+            text = f"{len(names)} customers are not named by id; at most {MAX_RESOLVED} may be."
             raise UserErrors(
                 UserError(text, Reason.LIMIT_EXCEEDED, ("customerExternalIds",), provider.key)
             )
@@ -327,12 +327,12 @@ def failed_row(error: UserErrors | ProviderError, request_id: str) -> RowResult:
 
 
 def batches(rows: Sequence[T], per_call: int) -> Sequence[Sequence[T]]:
-    """Split rows into batches of at most `per_call` rows and `LARGEST_BATCH` bytes."""
+    """Split rows into batches of at most `per_call` rows and `MAX_BATCH_BYTES` bytes."""
     parts: list[list[T]] = []
-    size = LARGEST_BATCH
+    size = MAX_BATCH_BYTES
     for row in rows:
         row_size = len(msgspec.json.encode(row, enc_hook=str))
-        if size + row_size > LARGEST_BATCH or len(parts[-1]) == per_call:
+        if size + row_size > MAX_BATCH_BYTES or len(parts[-1]) == per_call:
             parts.append([])
             size = 0
         parts[-1].append(row)

@@ -23,7 +23,7 @@ from gateway.writes.replace_segments import conclusion, execute
 EVERY_S = 60.0
 """Seconds between two rounds."""
 
-LONGEST_S = 30.0
+ROUND_S = 30.0
 """The time limit of one round's calls, in seconds."""
 
 GATEWAY = unrestricted_caller("gateway")
@@ -41,7 +41,7 @@ async def recover(providers: Mapping[str, Provider], store: Store) -> int:
     keys = [key for key, provider in providers.items() if provider.offers(ReplacesTags)]
     count = 0
     while True:
-        deadline = asyncio.get_running_loop().time() + LONGEST_S
+        deadline = asyncio.get_running_loop().time() + ROUND_S
         scope = Scope(uuid.uuid4().hex, deadline, GATEWAY)
         claims = await store.tags.overdue(keys, scope.deadline)
         if not claims:

@@ -28,7 +28,7 @@ from gateway.writes.segments import SegmentWrites
 
 R = TypeVar("R")
 
-LONGEST_KEY = 255
+MAX_KEY_LENGTH = 255
 """The most characters of an idempotency key."""
 
 
@@ -103,8 +103,8 @@ class WriteService:
         Receipts are stored for `RECEIPT_LIFETIME`, except those of writes that were not sent or
         that the provider refused: they may be tried again.
         """
-        if not 1 <= len(key) <= LONGEST_KEY:
-            message = f"An idempotency key has 1 to {LONGEST_KEY} characters."
+        if not 1 <= len(key) <= MAX_KEY_LENGTH:
+            message = f"An idempotency key has 1 to {MAX_KEY_LENGTH} characters."
             raise UserErrors(UserError(message, Reason.INVALID, ("idempotencyKey",)))
 
         failures: list[ProviderError] = []

@@ -47,7 +47,7 @@ MAX_CACHED_CHARACTERS = 20_000
 MAX_PLANS = 16
 """Plans of one document: one per operation and per set of skipped fields."""
 
-MOST_ERRORS = 3
+MAX_ERRORS = 3
 """Validation errors per document in a response: some messages quote whole inputs."""
 
 NO_VARIABLES = VariableValues({}, {})
@@ -307,7 +307,7 @@ class Documents:
 
     def _validated(self, node: DocumentNode) -> Document:
         errors = validate(
-            self._schema, node, max_errors=MOST_ERRORS, hide_suggestions=not self._explores
+            self._schema, node, max_errors=MAX_ERRORS, hide_suggestions=not self._explores
         )
         if errors:
             return self._invalid(*errors)

@@ -18,7 +18,7 @@ from gateway.observability import audit
 from resolvers import error_codes
 from resolvers.execution.cost_analysis import CALL_COST, Cost
 from resolvers.execution.document_limits import check_variables, exceeded
-from resolvers.execution.documents import MOST_ERRORS, CacheUses, Document, Documents
+from resolvers.execution.documents import MAX_ERRORS, CacheUses, Document, Documents
 from resolvers.execution.null_propagation import in_order
 from resolvers.execution.plan_execution import PlanExecution
 from resolvers.execution.planner import UnplannableError
@@ -224,7 +224,7 @@ class Executor:
             context_value=context,
             variable_values=dict(variables or {}),
             operation_name=name,
-            max_coercion_errors=MOST_ERRORS,
+            max_coercion_errors=MAX_ERRORS,
             hide_suggestions=not document.explores,
         )
         if is_awaitable(result):

@@ -13,7 +13,7 @@ from graphql import (
 from graphql.pyutils import is_awaitable
 
 from gateway.context import EventSource, RequestContext
-from resolvers.execution.documents import MOST_ERRORS
+from resolvers.execution.documents import MAX_ERRORS
 
 
 async def subscribe(  # the last one by name
@@ -32,7 +32,7 @@ async def subscribe(  # the last one by name
         context_value=context,
         raw_variable_values=dict(variables or {}),
         operation_name=name,
-        max_coercion_errors=MOST_ERRORS,
+        max_coercion_errors=MAX_ERRORS,
         hide_suggestions=not explores,
     )
     if not isinstance(executor, Executor):

@@ -21,7 +21,7 @@ from graphql import (
     is_leaf_type,
 )
 
-LONGEST = 2500
+MAX_LENGTH = 2500
 """Characters: larger ones show nothing more."""
 
 Choose = Callable[[Random, str, GraphQLNamedType], Any]
@@ -63,7 +63,7 @@ class Maker:
         for _ in range(50):
             parts = _Draft(self._schema, self._choose, random, self._width, self._without)
             operation = parts.operation(self._depth)
-            if len(operation.text) > LONGEST:
+            if len(operation.text) > MAX_LENGTH:
                 continue
             if self._is_valid(operation.text):
                 return operation

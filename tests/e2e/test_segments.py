@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.known import EMPORIX, EVERY_NAME, STUUT, VOUCHERIFY, VOUCHERIFY_STATIC
 from tests.e2e.serving import PROVIDERS, READABLE, Front, names
 
-LARGEST_PAGES = {"stuut": 500, "voucherify": 100, "emporix": 200}
+MAX_ROWS_PER_CALL = {"stuut": 500, "voucherify": 100, "emporix": 200}
 NAMES = {"stuut": STUUT, "voucherify": VOUCHERIFY, "emporix": EMPORIX}
 KEPT_BY_HAND = {"stuut": (), "voucherify": VOUCHERIFY_STATIC, "emporix": EMPORIX}
 PAGE = """
@@ -73,7 +73,7 @@ async def test_pages(front: Front, first: int) -> None:
     for page in pages:
         for key, count in page["counts"].items():
             # Voucherify's pages overlap where its list goes on.
-            assert count <= math.ceil(first / LARGEST_PAGES[key]) + (key == "voucherify")
+            assert count <= math.ceil(first / MAX_ROWS_PER_CALL[key]) + (key == "voucherify")
         info = page["pageInfo"]
         assert [edge["node"] for edge in page["edges"]] == [
             {"id": node["id"]} for node in page["nodes"]

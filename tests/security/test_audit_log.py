@@ -330,7 +330,7 @@ def test_a_large_write_takes_several_lines() -> None:
     lines = log.of("audit")
     assert [(each["part"], each["parts"]) for each in lines] == [(1, 3), (2, 3), (3, 3)]
     assert [c for each in lines for c in each["customers"]] == [f"c{n}" for n in range(count)]
-    assert [each["segments"] for each in lines] == [["x" * audit.LONGEST_ID + "…"], [], []]
+    assert [each["segments"] for each in lines] == [["x" * audit.MAX_ID_LENGTH + "…"], [], []]
 
 
 @pytest.mark.parametrize(("is_sent", "outcome"), [(True, "unknown"), (False, "not sent")])

@@ -438,7 +438,12 @@ def test_lists_of_known_length_are_no_longer() -> None:
 
 def test_a_call_reads_as_many_rows_as_the_provider_with_the_smallest_pages() -> None:
     """The rows that the cost analysis expects of one call are those of the adapters."""
-    largest = (SEGMENTS.largest, PARTNERS.largest, voucherify.LARGEST_PAGE, emporix.LARGEST_PAGE)
+    largest = (
+        SEGMENTS.largest,
+        PARTNERS.largest,
+        voucherify.MAX_ROWS_PER_CALL,
+        emporix.MAX_ROWS_PER_CALL,
+    )
     assert min(largest) == ROWS_PER_CALL
 
 

@@ -345,7 +345,7 @@ def test_automatic_documents_are_bounded_in_number() -> None:
 
 def test_automatic_documents_are_bounded_in_bytes() -> None:
     """Wide characters count as what they take."""
-    long = persisted_documents.LONGEST_CACHED
+    long = persisted_documents.MAX_CACHED_LENGTH
     fit = persisted_documents.MAX_CACHED_BYTES // (4 * long)
     texts = ["🙂" * (long - 2) + f"{n:02}" for n in range(fit + 5)]
     assert sum(kept(texts)) == fit
@@ -354,7 +354,10 @@ def test_automatic_documents_are_bounded_in_bytes() -> None:
 def test_a_document_that_is_too_long_is_not_kept() -> None:
     """At the bound it is."""
     assert kept(
-        ["a" * persisted_documents.LONGEST_CACHED, "b" * (persisted_documents.LONGEST_CACHED + 1)]
+        [
+            "a" * persisted_documents.MAX_CACHED_LENGTH,
+            "b" * (persisted_documents.MAX_CACHED_LENGTH + 1),
+        ]
     ) == [
         True,
         False,

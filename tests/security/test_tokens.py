@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey, RSAKey
 from structlog.testing import capture_logs
 
 from gateway.auth import jwt
-from gateway.auth.authenticator import LONGEST, Authenticator
+from gateway.auth.authenticator import MAX_HEADER_LENGTH, Authenticator
 from gateway.auth.permissions import Caller, Permission
 from gateway.errors import Unauthenticated
 from tests.e2e.serving import Front
@@ -258,7 +258,7 @@ FORMS: dict[str, tuple[Callable[[], str], str]] = {
     "a token in quotes": (lambda: f'"{signed()}"', "not a token"),
     "padding": (lambda: signed() + "==", "bad_signature"),
     "too long": (
-        lambda: signed(claims(more="x" * LONGEST)),
+        lambda: signed(claims(more="x" * MAX_HEADER_LENGTH)),
         "malformed credentials",
     ),
     "letters beyond ASCII": (lambda: "é" * 20, "malformed credentials"),

@@ -13,7 +13,7 @@ from gateway.http.server.http_protocol import BoundedHttpProtocol
 from gateway.http.server.websocket_protocol import PING_S, BoundedWebSocketProtocol
 from gateway.settings import Settings
 
-SHORTEST_STOP_S = 10
+MIN_STOP_S = 10
 """The least time that requests in progress have when the port is closed."""
 
 
@@ -33,7 +33,7 @@ def server_options(settings: Settings) -> Mapping[str, Any]:
     return {
         # Operations end within `request_timeout_s` by themselves.
         "timeout_graceful_shutdown": max(
-            SHORTEST_STOP_S, math.ceil(settings.server.request_timeout_s) + 1
+            MIN_STOP_S, math.ceil(settings.server.request_timeout_s) + 1
         ),
         "http": partial(
             BoundedHttpProtocol,

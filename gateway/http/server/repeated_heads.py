@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 MAX_HEADS = 8
 """Heads in the cache of one connection; they differ by the length of the body."""
 
-LONGEST_HEAD = 4096
+MAX_HEAD_BYTES = 4096
 
 END = b"\r\n\r\n"
 
@@ -39,7 +39,7 @@ class RepeatedHeads:
     def add(self, data: bytes, length: int, handler: FastPathHandler) -> None:
         """Cache the head of a request whose body has `length` bytes; drop the oldest if full."""
         head = data[: len(data) - length]
-        if len(head) > LONGEST_HEAD or head.find(END) != len(head) - len(END):
+        if len(head) > MAX_HEAD_BYTES or head.find(END) != len(head) - len(END):
             return
         if len(self._handlers) >= MAX_HEADS:
             del self._handlers[next(iter(self._handlers))]

@@ -15,10 +15,10 @@ from gateway.http.server.connections import OpenConnections
 from gateway.http.server.light_waiting import Flag, MessageQueue
 from gateway.http.server.slow_clients import WriteTimeout
 
-MOST_PARTS = 1000
+MAX_PARTS = 1000
 """Frames of one WebSocket message."""
 
-MOST_PINGS = 100
+MAX_PINGS = 100
 """Per second and connection."""
 
 READ_AT_ONCE = 8 * 1024
@@ -157,14 +157,14 @@ class BoundedWebSocketProtocol(WriteTimeout, WebSocketsSansIOProtocol):
         if now - self._second > 1:
             self._pings, self._second = 0, now
         self._pings += 1
-        if self._pings <= MOST_PINGS:
+        if self._pings <= MAX_PINGS:
             super().handle_ping()
         else:
             self.transport.abort()
 
     def handle_cont(self, event: Frame) -> None:
         """Read a fragment of a message; limit their number, since they may be empty."""
-        if len(self.frames) < MOST_PARTS:
+        if len(self.frames) < MAX_PARTS:
             super().handle_cont(event)
         else:
             self.transport.abort()

@@ -19,7 +19,7 @@ from gateway.providers.base.lenient_decoding import length
 from gateway.providers.base.numbered_pages import DIGITS, Window, numbered_page, position, window
 from gateway.providers.emporix.query import NO_FILTER, ListFilter, fits_url, id_batches, one_of
 
-LARGEST_PAGE = 200
+MAX_ROWS_PER_CALL = 200
 """The largest page. It is not documented: our guess is the limit of the bulk calls."""
 
 ALL_LANGUAGES: Mapping[str, str] = {"accept-language": "*"}
@@ -48,7 +48,7 @@ class NumberedList(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
     ) -> Exchange[Page[T]]:
         """Read one page; a position is a number of rows."""
         start = position(page.position)
-        largest = start.largest or LARGEST_PAGE
+        largest = start.largest or MAX_ROWS_PER_CALL
         # One row more than wanted shows whether more follow, in case there is no total.
         requested = window(start.offset, min(page.size + 1, largest), largest)
 

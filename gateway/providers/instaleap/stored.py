@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 Keys = tuple[tuple[str, ...], ...]
 
-LARGEST_LOOKUP = 500
+MAX_KEYS_PER_LOOKUP = 500
 """The largest number of keys in one lookup; our choice, so that none takes long."""
 
 
@@ -161,7 +161,7 @@ def batches(
     def read(stored: Rows[R]) -> Mapping[str, Segment | Customer]:
         return {each.ref.key: each for each in map(show, stored.rows)}
 
-    parts = [keys[i : i + LARGEST_LOOKUP] for i in range(0, len(keys), LARGEST_LOOKUP)]
+    parts = [keys[i : i + MAX_KEYS_PER_LOOKUP] for i in range(0, len(keys), MAX_KEYS_PER_LOOKUP)]
     return [
         ReadBatch(part, Recall(operation, Lookup(what, keys_of(part)), read)) for part in parts
     ]

@@ -19,7 +19,7 @@ from gateway.providers.stuut.model import SegmentModel, segments_of
 
 PATH = "/v2/customer-segments"
 PARTS = frozenset({"name", "names", "description", "descriptions", "priority", "rule"})
-LONGEST_NAME = 128
+MAX_NAME_LENGTH = 128
 
 # The documents say "Successful Response" without a status code.
 SUCCESS = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
@@ -48,8 +48,8 @@ def problems(provider: str, draft: SegmentDraft) -> Sequence[UserError]:
 
     if name.text is None:
         add(Reason.REQUIRED, name.field, "A segment of Stuut needs a name.")
-    elif not 1 <= len(name.text) <= LONGEST_NAME:
-        text = f"A name at Stuut has 1 to {LONGEST_NAME} characters, not {len(name.text)}."
+    elif not 1 <= len(name.text) <= MAX_NAME_LENGTH:
+        text = f"A name at Stuut has 1 to {MAX_NAME_LENGTH} characters, not {len(name.text)}."
         add(Reason.INVALID, name.field, text)
     if draft.priority is None:
         add(Reason.REQUIRED, "priority", "A segment of Stuut needs a priority.")

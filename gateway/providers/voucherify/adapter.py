@@ -33,7 +33,7 @@ from gateway.providers.base.settings import AccountSettings
 from gateway.providers.base.webhooks import WebhookAccountSettings
 from gateway.providers.voucherify import writes
 from gateway.providers.voucherify.listing import (
-    LARGEST_PAGE,
+    MAX_ROWS_PER_CALL,
     NEWEST_FIRST,
     Customers,
     count,
@@ -142,7 +142,7 @@ class Voucherify(VoucherifyWebhooks):
 
     def segments_by_key(self, keys: Sequence[str]) -> Sequence[ReadBatch]:
         """Read segments, up to a hundred in one call."""
-        batches = [keys[i : i + LARGEST_PAGE] for i in range(0, len(keys), LARGEST_PAGE)]
+        batches = [keys[i : i + MAX_ROWS_PER_CALL] for i in range(0, len(keys), MAX_ROWS_PER_CALL)]
         return [
             ReadBatch(batch, self._listed(batch) if len(batch) > 1 else self._segment(batch[0]))
             for batch in batches
@@ -243,7 +243,7 @@ class Voucherify(VoucherifyWebhooks):
             return {key: by_key[key] for key in keys if key in by_key}
 
         ids = tuple(("ids", key) for key in keys)
-        query = (("limit", str(LARGEST_PAGE)), NEWEST_FIRST, *ids)
+        query = (("limit", str(MAX_ROWS_PER_CALL)), NEWEST_FIRST, *ids)
         return Exchange(operation, Call("GET", "/v1/segments", query), read, keys=len(keys))
 
     def _whole(self, operation: str, reply: Reply, form: type[SegmentList[M]]) -> Sequence[M]:

@@ -29,9 +29,9 @@ from gateway.providers.voucherify.model import (
 )
 from gateway.providers.voucherify.query import MILLISECOND, Params, filters
 
-LARGEST_PAGE = 100
-HIGHEST_PAGE = 99
-PAGED_ROWS = LARGEST_PAGE * HIGHEST_PAGE
+MAX_ROWS_PER_CALL = 100
+MAX_PAGE_NUMBER = 99
+PAGED_ROWS = MAX_ROWS_PER_CALL * MAX_PAGE_NUMBER
 """The number of customers that can be read by pages."""
 
 NEWEST_FIRST = ("order", "-created_at")
@@ -81,7 +81,7 @@ class PageByTime(NamedTuple):
     @property
     def limit(self) -> int:
         """The wanted rows, those that are read again, and one that shows whether more follow."""
-        return min(self.wanted + len(self.shown) + 1, LARGEST_PAGE)
+        return min(self.wanted + len(self.shown) + 1, MAX_ROWS_PER_CALL)
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -200,11 +200,11 @@ class Customers(NamedTuple, Generic[T]):
         return self._numbered(position(page.position), page.size)
 
     def _numbered(self, start: Position, wanted: int) -> Exchange[Page[T]]:
-        largest = min(start.largest or LARGEST_PAGE, LARGEST_PAGE)
-        reach = largest * HIGHEST_PAGE
+        largest = min(start.largest or MAX_ROWS_PER_CALL, MAX_ROWS_PER_CALL)
+        reach = largest * MAX_PAGE_NUMBER
         if start.offset >= reach:
             raise BadInput("The cursor was not made by this gateway.")
-        requested = window(start.offset, wanted, largest, HIGHEST_PAGE - 1)
+        requested = window(start.offset, wanted, largest, MAX_PAGE_NUMBER - 1)
 
         def read(reply: Reply) -> Page[T]:
             body = self._decode(reply)

@@ -17,7 +17,7 @@ from typing import Any
 from tests.security.served import FOUND, QUERY, Answer
 
 PATIENCE_S = 30.0
-MOST_GROWTH = 50 * 2**20
+MAX_GROWTH = 50 * 2**20
 """Bytes that all hostile requests together may cost."""
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -154,7 +154,7 @@ def beside_an_honest_client(process: Process) -> Iterator[Honest]:
         yield honest
         assert honest.is_answered()
         assert honest.wrong == []
-        assert process.memory - before < MOST_GROWTH
+        assert process.memory - before < MAX_GROWTH
     finally:
         honest.leave()
         asking.join()

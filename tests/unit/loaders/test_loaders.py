@@ -16,7 +16,7 @@ from gateway.domain.queries import EVERY_SEGMENT, SegmentFilter
 from gateway.errors import Broken, GatewayError
 from gateway.limits.settings import LimitSettings
 from gateway.loaders.dataloader import DataLoader, LoaderCache
-from gateway.loaders.request_fetches import LARGEST_PAGE
+from gateway.loaders.request_fetches import WHOLE_LIST_PAGE_SIZE
 from gateway.loaders.request_loaders import RequestLoaders
 from gateway.providers.base.store_lookup import Lookup, Rows, TaggingRow
 from gateway.providers.registry import ADAPTERS
@@ -54,7 +54,7 @@ def loaders(of: Provider) -> RequestLoaders:
 
 async def test_a_list_that_one_answer_tells_may_be_longer_than_a_page() -> None:
     """Its pages are cut of equal calls, so each is read for itself."""
-    count = LARGEST_PAGE + 1
+    count = WHOLE_LIST_PAGE_SIZE + 1
 
     async def answers(request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/segments"):

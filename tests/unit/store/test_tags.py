@@ -5,7 +5,7 @@ import pytest
 from gateway.domain.mutations import Replacement, Tag
 from gateway.providers.base.store_lookup import Lookup
 from gateway.store.errors import StoreBusy, Unrecordable
-from gateway.store.limits import LONGEST
+from gateway.store.limits import MAX_STORED_BYTES
 from gateway.store.store import Store
 from gateway.store.write_intents import Settlement
 from tests.unit.store.conftest import Clock
@@ -167,7 +167,7 @@ async def test_misuse(record: Store) -> None:
 
 @pytest.mark.parametrize(
     ("customer", "value"),
-    [("a\0", "x"), ("ada", "\ud800"), ("ada", "ß" * (LONGEST // 2))],
+    [("a\0", "x"), ("ada", "\ud800"), ("ada", "ß" * (MAX_STORED_BYTES // 2))],
     ids=["nul", "half a pair", "long"],
 )
 async def test_unrecordable(record: Store, customer: str, value: str) -> None:
@@ -183,7 +183,7 @@ async def test_unrecordable(record: Store, customer: str, value: str) -> None:
 
 async def test_longest(record: Store) -> None:
     """Texts up to the limit are recorded, whatever they hold."""
-    value = "".join(chr(33 + i * 7919 % 90) for i in range(LONGEST - len("shopadat")))
+    value = "".join(chr(33 + i * 7919 % 90) for i in range(MAX_STORED_BYTES - len("shopadat")))
     await told(record, wanted("ada", value))
     assert await shown(record, "ada") == (CONFIRMED, {value})
 
