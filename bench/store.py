@@ -49,9 +49,9 @@ async def replace(record: Store, part: list[Replacement]) -> tuple[float, float]
     """Begin and settle a batch; return the seconds that each took."""
     start = time.perf_counter()
     deadline = asyncio.get_running_loop().time() + 60
-    result = await record.tags.begin(SHOP, part, "bench", deadline)
+    result = await record.write_intents.begin(SHOP, part, "bench", deadline)
     middle = time.perf_counter()
-    await record.tags.settle(
+    await record.write_intents.settle(
         result.claim, {row.customer: Settlement.CONFIRMED for row in result.claim.rows}
     )
     return middle - start, time.perf_counter() - middle
@@ -69,7 +69,7 @@ async def read(record: Store, name: str, lookups: list[Lookup]) -> None:
     seconds = []
     for lookup in lookups:
         start = time.perf_counter()
-        await record.answer(SHOP, lookup)
+        await record.look_up(SHOP, lookup)
         seconds.append(time.perf_counter() - start)
     show(name, seconds)
 
@@ -93,7 +93,7 @@ async def main() -> None:
     record = await Store.open(place)
     print(f"{place.shown}: {CUSTOMERS * TAGS_EACH} assignments in batches of {BATCH} customers")
     print(f"\n{'ms':44}{'median':>9}{'p95':>9}{'worst':>9}")
-    there = await record.answer(SHOP, Lookup("customers", size=1, with_total=True))
+    there = await record.look_up(SHOP, Lookup("customers", size=1, with_total=True))
     if there.total < CUSTOMERS:
         await fill(record)
 

@@ -50,7 +50,7 @@ async def connect(
         sandbox = Sandbox({kind: KINDS[kind].load_sandbox() for kind in embedded})
     trust = httpx.create_ssl_context()
     ttl_s = settings.server.cache_ttl_s
-    answer = None if store is None else store.answer
+    look_up = None if store is None else store.look_up
 
     def opened(account: AccountSettings) -> Provider:
         adapter = KINDS[account.kind].adapter(account)
@@ -58,7 +58,7 @@ async def connect(
         transport = _transport(account, sandbox, trust, fast=fast)
         name = account.display_name or adapter.label
         upstream = UpstreamClient(account, adapter, transport, ttl_s, observe)
-        return Provider(adapter, upstream, name, answer)
+        return Provider(adapter, upstream, name, look_up)
 
     return [opened(account) for account in settings.providers]
 

@@ -47,7 +47,7 @@ class StoreQueries:
     def __init__(self, database: Database) -> None:
         """Query this database."""
         self._database = database
-        self._answers: Mapping[str, Callable[[AsyncConnection, str, Lookup], Awaitable[Any]]] = {
+        self._methods: Mapping[str, Callable[[AsyncConnection, str, Lookup], Awaitable[Any]]] = {
             "segments": self._segments,
             "segment": self._segment,
             "members": self._members,
@@ -57,7 +57,7 @@ class StoreQueries:
             "assignments": self._assignments,
         }
 
-    async def answer(self, provider: str, lookup: Lookup, deadline: float | None = None) -> Any:
+    async def look_up(self, provider: str, lookup: Lookup, deadline: float | None = None) -> Any:
         """Return the result that `Lookup` describes. The deadline is on the event loop's clock.
 
         While a write of a customer is open, both their previous and their new tags are returned,
@@ -71,11 +71,11 @@ class StoreQueries:
             empty = Rows[Any]((), total=0 if lookup.with_total else None)
             return 0 if lookup.what == "member_count" else empty
         lookup = Lookup(lookup.what, keys, lookup.after, lookup.size, lookup.with_total)
-        return await self._database.read(self._answer(provider, lookup), deadline)
+        return await self._database.read(self._look_up(provider, lookup), deadline)
 
-    async def _answer(self, provider: str, lookup: Lookup) -> Any:
+    async def _look_up(self, provider: str, lookup: Lookup) -> Any:
         async with self._database.reading() as connection:
-            return await self._answers[lookup.what](connection, provider, lookup)
+            return await self._methods[lookup.what](connection, provider, lookup)
 
     async def wanted(
         self, provider: str, customer: str, deadline: float | None = None

@@ -57,7 +57,7 @@ class Store:
         self._lookups = StoreQueries(database)
         self._settling = Settling(database)
         self.now = clock
-        self.answers = IdempotencyKeys(database, clock, self._settling)
+        self.idempotency_keys = IdempotencyKeys(database, clock, self._settling)
         self.owners = Owners(database, clock, presence)
         self.changes = ChangeLog(database, clock, self._settling)
         self.webhooks = WebhookInbox(database, clock, self.changes)
@@ -66,7 +66,7 @@ class Store:
         self.shared_calls = SharedCalls(database, clock)
         self.leadership = leadership
         new_claim = self.owners.new_claim
-        self.tags = WriteIntents(database, clock, self._settling, self.changes, new_claim)
+        self.write_intents = WriteIntents(database, clock, self._settling, self.changes, new_claim)
         self.backlog = Backlog(database, clock)
         self.notifications = Notifications(database)
         self._health = StoreHealth(database)
@@ -159,9 +159,9 @@ class Store:
         """Return the state of the database, at most a second old; see `StoreHealth`."""
         return await self._health.state()
 
-    async def answer(self, provider: str, lookup: Lookup, deadline: float | None = None) -> Any:
-        """Answer a lookup; see `StoreQueries.answer`."""
-        return await self._lookups.answer(provider, lookup, deadline)
+    async def look_up(self, provider: str, lookup: Lookup, deadline: float | None = None) -> Any:
+        """Answer a lookup; see `StoreQueries.look_up`."""
+        return await self._lookups.look_up(provider, lookup, deadline)
 
     async def wanted(
         self, provider: str, customer: str, deadline: float | None = None
@@ -178,7 +178,9 @@ class Store:
         claim: str | None = None,
     ) -> bytes:
         """Run once for a key; see `IdempotencyKeys.once`. `claim` defaults to a new one."""
-        return await self.answers.once(key, digest, run, deadline, claim or self.new_claim())
+        return await self.idempotency_keys.once(
+            key, digest, run, deadline, claim or self.new_claim()
+        )
 
     def new_claim(self) -> str:
         """Return a unique claim; see `Owners.new_claim`."""
@@ -189,4 +191,4 @@ class Store:
         for sweep in (self.changes.sweep, self.webhooks.sweep):
             while await sweep() == SWEPT:
                 pass
-        return await self.answers.sweep()
+        return await self.idempotency_keys.sweep()

@@ -79,7 +79,7 @@ Index(
     postgresql_where=CUSTOMERS.c.due_at.is_not(None),
 )
 
-# The tags that customers have or may have; see gateway.store.marks.
+# The tags that customers have or may have; see gateway.store.tag_states.
 TAGGINGS = Table(
     "taggings",
     METADATA,

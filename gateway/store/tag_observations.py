@@ -40,8 +40,8 @@ def observations(
         entry = entries.get(row.customer)
         if entry is None:
             continue
-        had = {tag for tag, mark in entry.marks.items() if mark.was}
-        left = sorted(tag for tag in had if not entry.marks[tag].wanted)
+        had = {tag for tag, state in entry.tag_states.items() if state.was}
+        left = sorted(tag for tag in had if not entry.tag_states[tag].wanted)
         # After attempts of unknown outcome, `was` means only that the tag is possible.
         certain = set() if entry.attempts else had
         observed += [observation(row.customer, tag, ChangeKind.LEFT) for tag in left]

@@ -22,8 +22,8 @@ from gateway.domain.entities import AssignmentState
 from gateway.domain.mutations import Tag
 from gateway.store.database import Database
 from gateway.store.leases import MAX_LEASE
-from gateway.store.marks import TagState, TagStates
 from gateway.store.tables import CUSTOMERS, OUTCOMES, TAGGINGS, TAGS, TOTALS
+from gateway.store.tag_states import TagState, TagStates
 
 
 class CustomerEntry(NamedTuple):
@@ -36,7 +36,7 @@ class CustomerEntry(NamedTuple):
     due_at: datetime | None
     attempts: int
     confirmed_at: datetime | None
-    marks: TagStates
+    tag_states: TagStates
 
     @property
     def is_open(self) -> bool:
@@ -163,10 +163,10 @@ class TagRows:
                 TAGGINGS.c.customer.in_([row.customer for row in rows]),
             )
         )
-        marks: dict[str, dict[Tag, TagState]] = {row.customer: {} for row in rows}
-        for customer, kind, value, *mark in tags:
-            marks[customer][Tag(kind, value)] = TagState(*mark)
-        return [CustomerEntry._make((*row, marks[row.customer])) for row in rows]
+        states: dict[str, dict[Tag, TagState]] = {row.customer: {} for row in rows}
+        for customer, kind, value, *state in tags:
+            states[customer][Tag(kind, value)] = TagState(*state)
+        return [CustomerEntry._make((*row, states[row.customer])) for row in rows]
 
     async def change(
         self, before: Sequence[CustomerEntry], after: Sequence[CustomerEntry]
@@ -205,17 +205,17 @@ class TagRows:
         added, changed, removed = [], [], []
         counts: Counter[Tag] = Counter()
         for old, new in zip(before, after, strict=True):
-            for tag in sorted(old.marks.keys() | new.marks.keys()):
-                mark, of = new.marks.get(tag), {"of_customer": old.customer, **_of(tag)}
-                if mark is None:
+            for tag in sorted(old.tag_states.keys() | new.tag_states.keys()):
+                state, of = new.tag_states.get(tag), {"of_customer": old.customer, **_of(tag)}
+                if state is None:
                     removed.append(of)
                     counts[tag] -= 1
-                elif tag not in old.marks:
-                    added.append({**tag._asdict(), "customer": old.customer, **mark._asdict()})
+                elif tag not in old.tag_states:
+                    added.append({**tag._asdict(), "customer": old.customer, **state._asdict()})
                     counts[tag] += 1
-                elif mark != old.marks[tag]:
+                elif state != old.tag_states[tag]:
                     changed.append(
-                        of | {f"new_{name}": flag for name, flag in mark._asdict().items()}
+                        of | {f"new_{name}": flag for name, flag in state._asdict().items()}
                     )
         this = (
             TAGGINGS.c.provider == self._provider,

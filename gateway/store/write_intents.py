@@ -22,7 +22,10 @@ from gateway.store.database import Database
 from gateway.store.errors import StoreBusy, Unrecordable
 from gateway.store.leases import LEASE, leased_until
 from gateway.store.limits import unrecordable
-from gateway.store.marks import (
+from gateway.store.settling import Settling
+from gateway.store.tag_observations import observations
+from gateway.store.tag_rows import CustomerEntry, TagRows
+from gateway.store.tag_states import (
     TagStates,
     confirmed,
     in_order,
@@ -30,9 +33,6 @@ from gateway.store.marks import (
     reverted,
     started,
 )
-from gateway.store.settling import Settling
-from gateway.store.tag_observations import observations
-from gateway.store.tag_rows import CustomerEntry, TagRows
 from gateway.store.turns import Turn, Turns
 from gateway.store.waiting import FIRST_PAUSE_S, MAX_PAUSE_S
 
@@ -188,8 +188,8 @@ class WriteIntents:
                     claim=token,
                     due_at=until,
                     attempts=entry.attempts + entry.is_open,
-                    marks=started(
-                        entry.marks,
+                    tag_states=started(
+                        entry.tag_states,
                         wanted[entry.customer].tags,
                         is_open=entry.is_open,
                     ),
@@ -254,14 +254,16 @@ class WriteIntents:
                 if entry.claim != claim.token:
                     after.append(_late(entry, settlement, sent[entry.customer], now))
                 elif settlement is Settlement.CONFIRMED:
-                    after.append(_settled(entry, confirmed(entry.marks), now))
+                    after.append(_settled(entry, confirmed(entry.tag_states), now))
                 elif settlement is Settlement.UNKNOWN or claim.is_repeat:
-                    after.append(_unconfirmed(entry, entry.marks, now))
+                    after.append(_unconfirmed(entry, entry.tag_states, now))
                 elif entry.attempts:
-                    after.append(_unconfirmed(entry, reverted(entry.marks, is_known=False), now))
+                    after.append(
+                        _unconfirmed(entry, reverted(entry.tag_states, is_known=False), now)
+                    )
                 else:
-                    marks = reverted(entry.marks, is_known=True)
-                    after.append(_settled(entry, marks, entry.confirmed_at))
+                    states = reverted(entry.tag_states, is_known=True)
+                    after.append(_settled(entry, states, entry.confirmed_at))
             await tag_rows.change(before, after)
             await tag_rows.settle_outcomes(
                 [
@@ -311,12 +313,12 @@ class WriteIntents:
                 for entry in before
             ]
             await tag_rows.change(before, after)
-        rows = [Replacement(entry.customer, in_order(entry.marks)) for entry in after]
+        rows = [Replacement(entry.customer, in_order(entry.tag_states)) for entry in after]
         return _claim(provider, token, until, deadline, rows, is_repeat=True)
 
 
 def _settled(
-    entry: CustomerEntry, marks: TagStates, confirmed_at: datetime | None
+    entry: CustomerEntry, states: TagStates, confirmed_at: datetime | None
 ) -> CustomerEntry:
     return entry._replace(
         state=AssignmentState.CONFIRMED,
@@ -324,17 +326,17 @@ def _settled(
         due_at=None,
         attempts=0,
         confirmed_at=confirmed_at,
-        marks=marks,
+        tag_states=states,
     )
 
 
-def _unconfirmed(entry: CustomerEntry, marks: TagStates, now: datetime) -> CustomerEntry:
+def _unconfirmed(entry: CustomerEntry, states: TagStates, now: datetime) -> CustomerEntry:
     """Leave the write open, to be repeated at once, then after growing pauses."""
     pause = timedelta()
     if entry.attempts:
         pause = min(FIRST_PAUSE * 2 ** min(entry.attempts - 1, 10), MAX_PAUSE)
     return entry._replace(
-        state=AssignmentState.UNCONFIRMED, claim=None, due_at=now + pause, marks=marks
+        state=AssignmentState.UNCONFIRMED, claim=None, due_at=now + pause, tag_states=states
     )
 
 
@@ -348,10 +350,10 @@ def _late(
     """
     if settlement is Settlement.NOT_APPLIED:
         return entry
-    marks = possibly_applied(entry.marks, sent)
+    states = possibly_applied(entry.tag_states, sent)
     if entry.claim is not None and entry.due_at is not None and entry.due_at > now:
-        return entry._replace(state=AssignmentState.UNCONFIRMED, claim=REVOKED, marks=marks)
-    return _unconfirmed(entry._replace(attempts=max(entry.attempts, 1)), marks, now)
+        return entry._replace(state=AssignmentState.UNCONFIRMED, claim=REVOKED, tag_states=states)
+    return _unconfirmed(entry._replace(attempts=max(entry.attempts, 1)), states, now)
 
 
 def _outcome(claim: LeasedIntent, settlement: Settlement) -> Settlement | None:

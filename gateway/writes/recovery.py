@@ -43,7 +43,7 @@ async def recover(providers: Mapping[str, Provider], store: Store) -> int:
     while True:
         deadline = asyncio.get_running_loop().time() + ROUND_S
         scope = Scope(uuid.uuid4().hex, deadline, GATEWAY)
-        claims = await store.tags.overdue(keys, scope.deadline)
+        claims = await store.write_intents.overdue(keys, scope.deadline)
         if not claims:
             await settle_keys(store)
             return count
@@ -65,8 +65,8 @@ async def recover(providers: Mapping[str, Provider], store: Store) -> int:
 
 async def settle_keys(store: Store) -> None:
     """Store the real results of interrupted runs whose writes are all settled."""
-    for run in await store.answers.interrupted():
-        await store.answers.conclude(run.claim, conclusion(run.plan, run.outcomes))
+    for run in await store.idempotency_keys.interrupted():
+        await store.idempotency_keys.conclude(run.claim, conclusion(run.plan, run.outcomes))
 
 
 def targets(claim: LeasedIntent) -> audit.Targets:

@@ -89,7 +89,7 @@ class SegmentReplacement:
         key_claim = self._dispatcher.key_claim
         if key_claim is not None and replacements:
             try:
-                await self._store.answers.plan(key_claim, plan, self._deadline)
+                await self._store.idempotency_keys.plan(key_claim, plan, self._deadline)
             except GatewayError as error:
                 return self._unsent(provider, replacements, error)
         limit = asyncio.Semaphore(BATCHES_AT_ONCE)
@@ -110,11 +110,11 @@ class SegmentReplacement:
     ) -> Mapping[str, RowOutcome]:
         """Send one batch with write intents; wait for other writes to the same customers."""
         outcomes: dict[str, RowOutcome] = {}
-        tags, has_key = self._store.tags, self._dispatcher.key_claim is not None
-        with tags.queued(provider.key, rows) as turn:
+        intents, has_key = self._store.write_intents, self._dispatcher.key_claim is not None
+        with intents.queued(provider.key, rows) as turn:
             while rows:
                 try:
-                    begun = await tags.begin(
+                    begun = await intents.begin(
                         provider.key, rows, write, self._latest, has_key=has_key, turn=turn
                     )
                 except GatewayError as error:
@@ -132,7 +132,9 @@ class SegmentReplacement:
         if asyncio.get_running_loop().time() < self._deadline:
             return await execute(self._dispatcher, provider, adapter, self._store, claim)
         customers = [each.customer for each in claim.rows]
-        await self._store.tags.settle(claim, dict.fromkeys(customers, Settlement.NOT_APPLIED))
+        await self._store.write_intents.settle(
+            claim, dict.fromkeys(customers, Settlement.NOT_APPLIED)
+        )
         return self._unsent(provider, claim.rows, StoreBusy(provider.key))
 
     def _unsent(
@@ -233,7 +235,7 @@ async def execute(
         # If a repeat cannot be sent, the outcome of the first attempt is still unknown.
         is_open = is_unknown or (claim.is_repeat and isinstance(error, ProviderError))
         settlement = Settlement.UNKNOWN if is_open else Settlement.NOT_APPLIED
-        await store.tags.settle(claim, dict.fromkeys(customers, settlement))
+        await store.write_intents.settle(claim, dict.fromkeys(customers, settlement))
         if isinstance(error, UserErrors):
             errors = error.errors
         else:
@@ -241,7 +243,7 @@ async def execute(
         return dict.fromkeys(customers, RowOutcome(UNKNOWN if is_unknown else NOT_UPDATED, errors))
     confirmed = frozenset(replaced.customers)
     unnamed = Settlement.NOT_APPLIED if replaced.is_whole else Settlement.UNKNOWN
-    superseded = await store.tags.settle(
+    superseded = await store.write_intents.settle(
         claim,
         {
             customer: Settlement.CONFIRMED if customer in confirmed else unnamed

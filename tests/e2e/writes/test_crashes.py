@@ -93,11 +93,11 @@ async def dying(
         stop.end()
 
 
-async def broken_off(front: Front, stop: Stop, step: str, asked: Mapping[str, Any]) -> None:
+async def broken_off(front: Front, stop: Stop, step: str, replacement: Mapping[str, Any]) -> None:
     """Send a replacement that stops before a step of `WriteIntents`, for good."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(WriteIntents, step, stop.here)
-        task = asyncio.create_task(do(front, REPLACE, asked))
+        task = asyncio.create_task(do(front, REPLACE, replacement))
         await stop.arrived.wait()
     task.cancel()
     await asyncio.wait([task])
@@ -111,18 +111,18 @@ async def test_settled_at_the_restart(
     The customers may be written to right away, and a request that waits for the key learns of it.
     """
     shop = Shop(providers)
-    asked = given(ADA, UNKNOWN_TO_THE_SHOP)
-    await broken_off(dying, stop, "settle", asked)
+    replacement = given(ADA, UNKNOWN_TO_THE_SHOP)
+    await broken_off(dying, stop, "settle", replacement)
     shop.batches.clear()
     async with serving(providers, url) as front:
-        payload = await do(front, REPLACE, asked)
+        payload = await do(front, REPLACE, replacement)
         assert payload["updatedCustomerIds"] == [ADA]
         assert [row["outcome"] for row in payload["results"]] == ["UPDATED", "UNKNOWN"]
         assert len(shop.batches) == 1
         assert await recorded(front, ADA) == [("a:new", "CONFIRMED")]
         again = {**given(ADA), "idempotencyKey": "another"}
         assert (await do(front, REPLACE, again))["updatedCustomerIds"] == [ADA]
-        assert await do(front, REPLACE, asked) == payload
+        assert await do(front, REPLACE, replacement) == payload
         assert len(shop.batches) == 2
 
 
@@ -179,12 +179,12 @@ async def test_a_clock_that_jumped(
     wrong = await Store.open(database_url(url, {}), lambda: datetime.now(UTC) + off)
     rows = [Replacement(ADA, [Tag("a", "old")])]
     deadline = asyncio.get_running_loop().time() + 10
-    begun = await wrong.tags.begin("instaleap", rows, "write", deadline)
+    begun = await wrong.write_intents.begin("instaleap", rows, "write", deadline)
     assert [row.customer for row in begun.claim.rows] == [ADA]
     payload = await do(front, REPLACE, given(ADA))
     assert payload["updatedCustomerIds"] == [ADA]
     # Whether the first came before or after is not known: the newest is repeated.
-    await wrong.tags.settle(begun.claim, {ADA: Settlement.CONFIRMED})
+    await wrong.write_intents.settle(begun.claim, {ADA: Settlement.CONFIRMED})
     assert {state for _, state in await recorded(front, ADA) or ()} == {"UNCONFIRMED"}
     assert len(shop.batches) == 1
     await wrong.close()

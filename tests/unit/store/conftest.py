@@ -70,9 +70,9 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def url(request: pytest.FixtureRequest) -> str:
     """Return the URL of an empty database, of either kind."""
-    found = request.getfixturevalue(f"{request.param}_url")
-    assert isinstance(found, str)
-    return found
+    url = request.getfixturevalue(f"{request.param}_url")
+    assert isinstance(url, str)
+    return url
 
 
 @pytest.fixture

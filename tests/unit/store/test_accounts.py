@@ -14,7 +14,7 @@ from gateway.store.database_url import DatabaseUrl
 from gateway.store.store import Store
 from tests.four_kinds import four_settings
 from tests.unit.store.conftest import Clock
-from tests.unit.store.telling import LOG_TABLES
+from tests.unit.store.shop_writes import LOG_TABLES
 
 SHOP = Account.of("shop", "instaleap", "https://deadpool.instaleap.io", "")
 ACME = Account.of("acme", "emporix", "https://api.emporix.io", "acme")
@@ -58,12 +58,12 @@ async def test_another_account_under_a_key_is_refused(
     """With the path of the key and how to go on; nothing is changed by the attempt."""
     await opened(place, clock, ACME)
 
-    with pytest.raises(SettingsError) as found:
+    with pytest.raises(SettingsError) as error:
         await opened(place, clock, SHOP, changed)
     await opened(place, clock, ACME, SHOP)
 
     text_ = f"'acme' belongs to another account in the store ({other}){HINT}"
-    assert found.value.problems == (Problem("providers[1].key", text_),)
+    assert error.value.problems == (Problem("providers[1].key", text_),)
 
 
 async def test_every_changed_key_is_named(place: DatabaseUrl, clock: Clock) -> None:
@@ -71,10 +71,10 @@ async def test_every_changed_key_is_named(place: DatabaseUrl, clock: Clock) -> N
     await opened(place, clock, ACME, SHOP)
     changed = [each._replace(base_url="sandbox:") for each in (ACME, SHOP)]
 
-    with pytest.raises(SettingsError) as found:
+    with pytest.raises(SettingsError) as error:
         await opened(place, clock, *changed)
 
-    assert [each.path for each in found.value.problems] == [
+    assert [each.path for each in error.value.problems] == [
         "providers[0].key",
         "providers[1].key",
     ]
@@ -115,9 +115,9 @@ async def test_a_record_from_before_takes_the_accounts_of_the_next_start(
 
 def test_accounts_of_settings() -> None:
     """Kind, base URL and Emporix's tenant name an account; secrets may be exchanged."""
-    found: Sequence[Account] = accounts(four_settings())
+    bound: Sequence[Account] = accounts(four_settings())
 
-    assert [(each.provider, each.kind, each.base_url) for each in found] == [
+    assert [(each.provider, each.kind, each.base_url) for each in bound] == [
         (kind, kind, "sandbox:") for kind in ("stuut", "voucherify", "instaleap", "emporix")
     ]
-    assert [bool(each.account) for each in found] == [False, False, False, True]
+    assert [bool(each.account) for each in bound] == [False, False, False, True]

@@ -7,7 +7,7 @@ from gateway.store.errors import FirstAttemptRunning, IdempotencyKeyReused, Outc
 from gateway.store.leases import LEASE
 from gateway.store.store import Store
 from tests.unit.store.conftest import Clock
-from tests.unit.store.telling import soon
+from tests.unit.store.shop_writes import soon
 
 
 class Run:

@@ -10,7 +10,7 @@ from gateway.providers.base.store_lookup import Lookup
 from gateway.store.store import Store
 from gateway.store.write_intents import Settlement
 from tests.unit.store.conftest import Clock
-from tests.unit.store.telling import (
+from tests.unit.store.shop_writes import (
     CONFIRMED,
     SHOP,
     begin,
@@ -19,13 +19,13 @@ from tests.unit.store.telling import (
     settle,
     shown,
     soon,
-    told,
     wanted,
+    write,
 )
 
 
 async def _read(record: Store, _: int) -> None:
-    await record.answer(SHOP, Lookup("customers", size=50, with_total=True))
+    await record.look_up(SHOP, Lookup("customers", size=50, with_total=True))
 
 
 async def _write(record: Store, number: int) -> None:
@@ -51,9 +51,9 @@ async def test_storm(
     clock.pass_by(hours=1)
     await overdue(record, 100)
     clock.pass_by(hours=1)
-    for claim in await record.tags.overdue([SHOP], 0):
+    for claim in await record.write_intents.overdue([SHOP], 0):
         assert await settle(record, claim, Settlement.CONFIRMED) == set()
-    await told(record, wanted("c0", "x", "y"))
+    await write(record, wanted("c0", "x", "y"))
     assert await shown(record, "c0") == (CONFIRMED, {"x", "y"})
-    found = await counts(record)
-    assert found == dict.fromkeys(("customers", "x", "y"), found["customers"]) | {"tags": 2}
+    totals = await counts(record)
+    assert totals == dict.fromkeys(("customers", "x", "y"), totals["customers"]) | {"tags": 2}

@@ -14,7 +14,7 @@ from gateway.domain.change_log import EVERY_CHANGE, Cursor, Entry
 from gateway.store.database_url import DatabaseUrl, database_url
 from gateway.store.store import Store
 from tests.unit.store.conftest import POSTGRES, Clock
-from tests.unit.store.telling import SHOP
+from tests.unit.store.shop_writes import SHOP
 from tests.unit.store.test_change_log import IN, append, member
 
 PATIENCE_S = 30
@@ -99,9 +99,9 @@ async def test_listener_killed(postgres_url: str, clock: Clock) -> None:
         async def listener(unlike: int | None = None) -> int:
             while True:
                 rows = await (await server.execute(query, [f"LISTEN {channel}"])).fetchall()
-                found = [pid for (pid,) in rows if pid != unlike]
-                if found:
-                    return int(found[0])
+                pids = [pid for (pid,) in rows if pid != unlike]
+                if pids:
+                    return int(pids[0])
                 await asyncio.sleep(0.02)
 
         async with asyncio.timeout(PATIENCE_S):

@@ -25,7 +25,7 @@ from gateway.store.database_url import DatabaseUrl, database_url
 from gateway.store.store import Store
 from tests.sizes import size
 from tests.unit.store.conftest import Clock
-from tests.unit.store.telling import SHOP, soon
+from tests.unit.store.shop_writes import SHOP, soon
 
 IN, OUT = ChangeKind.ENTERED, ChangeKind.LEFT
 UPDATED, CREATED, DELETED = ChangeKind.UPDATED, ChangeKind.CREATED, ChangeKind.DELETED
@@ -287,5 +287,5 @@ async def test_filter_in_sql(record: Store) -> None:
         ChangeFilter(since=whole[0].recorded_at),
         ChangeFilter(since=whole[0].recorded_at + timedelta(microseconds=1)),
     ):
-        found = (await record.changes.read(None, wanted)).changes
-        assert list(found) == [each for each in whole if wanted.matches(each)]
+        matching = (await record.changes.read(None, wanted)).changes
+        assert list(matching) == [each for each in whole if wanted.matches(each)]

@@ -11,15 +11,15 @@ from gateway.store.deadlines import current
 from gateway.store.errors import StoreFailed, StoreState
 from gateway.store.store import Store
 from gateway.store.write_intents import Settlement
-from tests.unit.store.telling import (
+from tests.unit.store.shop_writes import (
     CONFIRMED,
     begin,
     overdue,
     settle,
     shown,
     soon,
-    told,
     wanted,
+    write,
 )
 
 
@@ -53,7 +53,7 @@ class SlowCommits:
 
 async def test_a_write(record: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The customer is as before, recovery has nothing to send, and the next write goes on."""
-    await told(record, wanted("ada", "old"))
+    await write(record, wanted("ada", "old"))
     with monkeypatch.context() as patched:
         slow = SlowCommits(patched)
         with pytest.raises(StoreFailed) as raised:
@@ -66,7 +66,7 @@ async def test_a_write(record: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert await settle(record, after.claim, Settlement.NOT_APPLIED) == set()
     assert await shown(record, "ada") == (CONFIRMED, {"old"})
     assert await overdue(record) == {}
-    await told(record, wanted("ada", "newest"))
+    await write(record, wanted("ada", "newest"))
 
 
 async def test_a_key(record: Store, monkeypatch: pytest.MonkeyPatch) -> None:

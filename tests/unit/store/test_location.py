@@ -57,7 +57,7 @@ FILE = "must name a file: sqlite:///gateway.db, or sqlite:////var/lib/… from t
 )
 def test_refused(url: str, text: str) -> None:
     """What cannot be a place is a problem of the setting, and no secret is in its message."""
-    with pytest.raises(SettingsError) as found:
+    with pytest.raises(SettingsError) as error:
         database_url(url, {})
-    assert found.value.problems == (Problem("store.url", text),)
-    assert "s3cret" not in str(found.value)
+    assert error.value.problems == (Problem("store.url", text),)
+    assert "s3cret" not in str(error.value)

@@ -15,7 +15,7 @@ from gateway.store.migrate import NEWEST
 from gateway.store.store import Store
 from gateway.store.tables import METADATA
 from gateway.store.upgrade import config
-from tests.unit.store.telling import CONFIRMED, LOG_TABLES, SHOP, shown, told, wanted
+from tests.unit.store.shop_writes import CONFIRMED, LOG_TABLES, SHOP, shown, wanted, write
 
 
 @pytest.mark.usefixtures("record")
@@ -33,7 +33,7 @@ async def test_complete(place: DatabaseUrl) -> None:
 
 async def test_again(record: Store, place: DatabaseUrl) -> None:
     """Opened again, a record keeps what it has."""
-    await told(record, wanted("ada", "x"))
+    await write(record, wanted("ada", "x"))
     again = await Store.open(place)
     assert await shown(again, "ada") == (CONFIRMED, {"x"})
     await again.close()
@@ -41,7 +41,7 @@ async def test_again(record: Store, place: DatabaseUrl) -> None:
 
 async def test_tags_of_before_their_order(record: Store, place: DatabaseUrl) -> None:
     """Tags written before the order was stored stand by type and value until rewritten."""
-    await told(record, wanted("ada", "z", "a"))
+    await write(record, wanted("ada", "z", "a"))
     database = Database(place)
     async with database.writing() as connection:
         for table in LOG_TABLES:
@@ -52,20 +52,20 @@ async def test_tags_of_before_their_order(record: Store, place: DatabaseUrl) -> 
     await database.close()
     again = await Store.open(place)
     assert [tag.value for tag in await again.wanted(SHOP, "ada")] == ["a", "z"]
-    await told(again, wanted("ada", "z", "a"))
+    await write(again, wanted("ada", "z", "a"))
     assert [tag.value for tag in await again.wanted(SHOP, "ada")] == ["z", "a"]
     await again.close()
 
 
 async def test_newer(record: Store, place: DatabaseUrl) -> None:
     """A record of a newer program is refused, with its step, and left alone."""
-    await told(record, wanted("ada", "x"))
+    await write(record, wanted("ada", "x"))
     database = Database(place)
     async with database.writing() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(SettingsError) as found:
+    with pytest.raises(SettingsError) as error:
         await Store.open(place)
-    assert found.value.problems == (
+    assert error.value.problems == (
         Problem(
             "store.url",
             "was written by a newer version of this program (schema version 9999); "
@@ -117,9 +117,9 @@ async def test_no_database(tmp_path: Path) -> None:
 
 async def test_no_server() -> None:
     """A server that is not there is an error of the gateway's, without its password."""
-    with pytest.raises(StoreFailed) as found:
+    with pytest.raises(StoreFailed) as error:
         await Store.open(database_url("postgresql://ada:s3cret@127.0.0.1:1/shop", {}))
-    assert str(found.value) == (
+    assert str(error.value) == (
         "The gateway's own store cannot be used at the moment: it cannot be reached."
     )
 

@@ -16,12 +16,13 @@ from gateway.store.database_url import DatabaseUrl, database_url
 from gateway.store.errors import OutcomeUnknown, StoreFailed
 from gateway.store.store import Store
 from gateway.store.write_intents import Settlement
-from tests.unit.store.telling import CONFIRMED, begin, overdue, settle, shown, soon, wanted
+from tests.unit.store.shop_writes import CONFIRMED, begin, overdue, settle, shown, soon, wanted
 from tests.unit.store.test_processes import process
 
 HOLD = """
 async def run():
-    await record.tags.begin("shop", [Replacement("ada", [Tag("t", "new")])], "write", deadline())
+    rows = [Replacement("ada", [Tag("t", "new")])]
+    await record.write_intents.begin("shop", rows, "write", deadline())
     print("begun", flush=True)
     await asyncio.Event().wait()
 

@@ -15,7 +15,7 @@ from gateway.store.store import Store
 from gateway.store.tables import METADATA
 from gateway.store.write_intents import Settlement
 from tests.unit.store.conftest import Clock
-from tests.unit.store.telling import SHOP, claim, settle, soon, told, wanted
+from tests.unit.store.shop_writes import SHOP, claim, settle, soon, wanted, write
 
 Statement = tuple[str, Any]
 
@@ -62,7 +62,7 @@ def place(url: str) -> DatabaseUrl:
 async def record(place: DatabaseUrl, clock: Clock) -> AsyncIterator[Store]:
     """Return a record of some customers and tags, some of them open."""
     opened = await Store.open(place, clock)
-    await told(opened, *(wanted(f"c{n:03}", "all", f"v{n % 7}") for n in range(200)))
+    await write(opened, *(wanted(f"c{n:03}", "all", f"v{n % 7}") for n in range(200)))
     mine = await claim(opened, *(wanted(f"d{n}", "all") for n in range(5)))
     await settle(opened, mine, Settlement.UNKNOWN)
     yield opened
@@ -103,7 +103,7 @@ async def test_lookup(record: Store, place: DatabaseUrl, name: str) -> None:
     """
     lookup, count = LOOKUPS[name]
     with executed() as statements:
-        await record.answer(SHOP, lookup)
+        await record.look_up(SHOP, lookup)
     assert len(statements) == count
     for statement in statements:
         sorts = () if lookup.what == "assignments" else SORTS
@@ -126,12 +126,12 @@ def check(plan_text: str, statement: Statement, *words: str) -> None:
 
 async def _begin(record: Store, count: int) -> None:
     rows = [wanted(f"c{n:03}", "all", "new", "v1") for n in range(count)]
-    begun = await record.tags.begin(SHOP, rows, "write", soon())
+    begun = await record.write_intents.begin(SHOP, rows, "write", soon())
     await settle(record, begun.claim, Settlement.CONFIRMED)
 
 
 async def _repeat(record: Store, count: int) -> None:
-    [again] = await record.tags.overdue([SHOP], soon(), count)
+    [again] = await record.write_intents.overdue([SHOP], soon(), count)
     await settle(record, again, Settlement.CONFIRMED)
 
 

@@ -14,7 +14,7 @@ from gateway.store.database_url import DatabaseUrl, database_url
 from gateway.store.store import Store
 from gateway.store.write_intents import Settlement
 from tests.unit.store.conftest import Clock
-from tests.unit.store.telling import (
+from tests.unit.store.shop_writes import (
     CONFIRMED,
     PENDING,
     SHOP,
@@ -45,10 +45,10 @@ sys.stdin.readline()
 TAKE = """
 async def main():
     record = await Store.open(place)
-    while claims := await record.tags.overdue(["shop"], deadline(), 3):
+    while claims := await record.write_intents.overdue(["shop"], deadline(), 3):
         for claim in claims:
             print(*(row.customer for row in claim.rows), flush=True)
-            await record.tags.settle(
+            await record.write_intents.settle(
                 claim, {row.customer: Settlement.CONFIRMED for row in claim.rows}
             )
     await record.close()
@@ -79,9 +79,9 @@ DIE = """
 async def main():
     record = await Store.open(place)
     rows = [Replacement("ada", [Tag("t", "new")])]
-    begun = await record.tags.begin("shop", rows, "write", deadline())
+    begun = await record.write_intents.begin("shop", rows, "write", deadline())
     if sys.argv[2] == "after":
-        await record.tags.settle(begun.claim, {"ada": Settlement.CONFIRMED})
+        await record.write_intents.settle(begun.claim, {"ada": Settlement.CONFIRMED})
     os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(main())
@@ -109,9 +109,9 @@ async def together(count: int, program: str, url: str) -> list[list[str]]:
     """Run this in so many processes at the same moment; return the lines that each wrote."""
     async with AsyncExitStack() as stack:
         started = [await stack.enter_async_context(process(program, url)) for _ in range(count)]
-        told = await asyncio.gather(*(each.communicate(b"go\n") for each in started))
+        outputs = await asyncio.gather(*(each.communicate(b"go\n") for each in started))
         assert [each.returncode for each in started] == [0] * count
-    return [out.decode().splitlines() for out, _ in told]
+    return [out.decode().splitlines() for out, _ in outputs]
 
 
 @pytest.mark.parametrize("settlement", [Settlement.CONFIRMED, Settlement.UNKNOWN])

@@ -13,7 +13,7 @@ from gateway.store.database_url import database_url
 from gateway.store.errors import StoreFailed
 from gateway.store.store import Store
 from gateway.store.write_intents import Settlement
-from tests.unit.store.telling import claim, settle, told, wanted
+from tests.unit.store.shop_writes import claim, settle, wanted, write
 
 TOKEN = {"authorization": "Bearer let-me-in"}
 UNAUTHENTICATED = {
@@ -67,7 +67,7 @@ def path(document_id: str, key: str = "shop") -> str:
 )
 async def test_segments(shop: httpx.AsyncClient, record: Store, document_id: str) -> None:
     """A customer's segments are answered in the documented form, whatever their id."""
-    await told(record, wanted(document_id, "SILVER", "GOLD"), wanted("somebody else", "X"))
+    await write(record, wanted(document_id, "SILVER", "GOLD"), wanted("somebody else", "X"))
     answer = await shop.get(path(document_id), headers=TOKEN)
     assert answer.status_code == 200
     assert answer.json() == {
@@ -79,7 +79,7 @@ async def test_segments(shop: httpx.AsyncClient, record: Store, document_id: str
 
 async def test_none(shop: httpx.AsyncClient, record: Store) -> None:
     """A customer without segments has none, and so has one of whom nothing is recorded."""
-    await told(record, wanted("ada"))
+    await write(record, wanted("ada"))
     for document_id in ("ada", "nobody", "\0", ""):
         answer = await shop.get(path(document_id), headers=TOKEN)
         assert (answer.status_code, answer.json()) == (200, {"segments": []})
@@ -88,7 +88,7 @@ async def test_none(shop: httpx.AsyncClient, record: Store) -> None:
 @pytest.mark.parametrize("settlement", [None, Settlement.UNKNOWN, Settlement.CONFIRMED])
 async def test_open(shop: httpx.AsyncClient, record: Store, settlement: Settlement | None) -> None:
     """A customer is shown as the newest write wants them, also before it is confirmed."""
-    await told(record, wanted("ada", "OLD"))
+    await write(record, wanted("ada", "OLD"))
     mine = await claim(record, wanted("ada", "NEW"))
     if settlement is not None:
         await settle(record, mine, settlement)

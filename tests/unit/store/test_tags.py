@@ -9,7 +9,7 @@ from gateway.store.limits import MAX_STORED_BYTES
 from gateway.store.store import Store
 from gateway.store.write_intents import Settlement
 from tests.unit.store.conftest import Clock
-from tests.unit.store.telling import (
+from tests.unit.store.shop_writes import (
     CONFIRMED,
     PENDING,
     SHOP,
@@ -23,14 +23,14 @@ from tests.unit.store.telling import (
     settle,
     shown,
     soon,
-    told,
     wanted,
+    write,
 )
 
 
 async def test_pending(record: Store) -> None:
     """While a write is open, a customer has what was confirmed and what is wanted, PENDING."""
-    await told(record, wanted("ada", "gold", "early"))
+    await write(record, wanted("ada", "gold", "early"))
     mine = await claim(record, wanted("ada", "gold", "late"))
     assert mine.rows == (Replacement("ada", [Tag("t", "gold"), Tag("t", "late")]),)
     assert await shown(record, "ada") == (PENDING, {"gold", "early", "late"})
@@ -49,7 +49,7 @@ async def test_settled(
     record: Store, settlement: Settlement, expected: tuple[object, set[str]]
 ) -> None:
     """The wanted rows, the rows as they were, or all of them: by what is known of the call."""
-    await told(record, wanted("ada", "gold", "early"), wanted("bob", "gold"))
+    await write(record, wanted("ada", "gold", "early"), wanted("bob", "gold"))
     mine = await claim(record, wanted("ada", "gold", "late"))
     assert await settle(record, mine, settlement) == set()
     assert await shown(record, "ada") == expected
@@ -59,8 +59,8 @@ async def test_settled(
 async def test_settled_in_parts(record: Store) -> None:
     """Customers of one claim are settled each for itself, also one after the other."""
     mine = await claim(record, wanted("ada", "x"), wanted("bob", "x"), wanted("eve", "x"))
-    await record.tags.settle(mine, {"ada": Settlement.CONFIRMED})
-    await record.tags.settle(mine, {"bob": Settlement.UNKNOWN})
+    await record.write_intents.settle(mine, {"ada": Settlement.CONFIRMED})
+    await record.write_intents.settle(mine, {"bob": Settlement.UNKNOWN})
     assert [await shown(record, name) for name in ("ada", "bob", "eve")] == [
         (CONFIRMED, {"x"}),
         (UNCONFIRMED, {"x"}),
@@ -71,9 +71,9 @@ async def test_settled_in_parts(record: Store) -> None:
 async def test_times(record: Store, clock: Clock) -> None:
     """An assignment keeps the time when it was first recorded, however often it is repeated."""
     began = clock.now
-    await told(record, wanted("ada", "x"))
+    await write(record, wanted("ada", "x"))
     clock.pass_by(hours=1)
-    await told(record, wanted("ada", "x", "y"))
+    await write(record, wanted("ada", "x", "y"))
     rows = (await assignments(record, "ada")).rows
     assert [(row.value, row.created_at, row.updated_at) for row in rows] == [
         ("x", began, began),
@@ -83,11 +83,11 @@ async def test_times(record: Store, clock: Clock) -> None:
 
 async def test_cleared(record: Store) -> None:
     """A customer who was confirmed to have nothing is recorded, with no assignment."""
-    await told(record, wanted("ada"))
+    await write(record, wanted("ada"))
     assert await shown(record, "ada") is None
     assert await knows(record, "ada")
-    await told(record, wanted("ada", "x"))
-    await told(record, wanted("ada"))
+    await write(record, wanted("ada", "x"))
+    await write(record, wanted("ada"))
     assert await shown(record, "ada") is None
     assert await counts(record) == {"customers": 1, "tags": 0}
 
@@ -103,7 +103,7 @@ async def test_never_was(record: Store) -> None:
 
 async def test_counts(record: Store) -> None:
     """Customers, tags and members are counted as they come and go, open writes included."""
-    await told(record, wanted("ada", "x", "y"), wanted("bob", "x"))
+    await write(record, wanted("ada", "x", "y"), wanted("bob", "x"))
     assert await counts(record) == {"customers": 2, "tags": 2, "x": 2, "y": 1}
     mine = await claim(record, wanted("ada", "z"), wanted("eve", "x"))
     assert await counts(record) == {"customers": 3, "tags": 3, "x": 3, "y": 1, "z": 1}
@@ -113,13 +113,13 @@ async def test_counts(record: Store) -> None:
 
 async def test_providers(record: Store) -> None:
     """What one provider was told is nothing to another one."""
-    await told(record, wanted("ada", "x"))
+    await write(record, wanted("ada", "x"))
     rows = [wanted("ada", "y")]
-    begun = await record.tags.begin("other", rows, "write", soon())
+    begun = await record.write_intents.begin("other", rows, "write", soon())
     assert await shown(record, "ada") == (CONFIRMED, {"x"})
     assert await counts(record) == {"customers": 1, "tags": 1, "x": 1}
     assert [row.customer for row in begun.claim.rows] == ["ada"]
-    assert await record.tags.overdue(["shop", "nobody"], soon()) == []
+    assert await record.write_intents.overdue(["shop", "nobody"], soon()) == []
 
 
 async def test_busy(record: Store) -> None:
@@ -161,7 +161,7 @@ async def test_misuse(record: Store) -> None:
         await begin(record, wanted("ada", "x"), wanted("ada", "y"))
     mine = await claim(record, wanted("ada", "x", "x"))
     with pytest.raises(ValueError, match="not of this claim"):
-        await record.tags.settle(mine, {"bob": Settlement.CONFIRMED})
+        await record.write_intents.settle(mine, {"bob": Settlement.CONFIRMED})
     assert await counts(record) == {"customers": 1, "tags": 1, "x": 1}
 
 
@@ -178,13 +178,13 @@ async def test_unrecordable(record: Store, customer: str, value: str) -> None:
     assert not await knows(record, customer)
     assert await record.wanted(SHOP, customer) == []
     lookup = Lookup("member_count", (("t", value),))
-    assert await record.answer(SHOP, lookup) == 0
+    assert await record.look_up(SHOP, lookup) == 0
 
 
 async def test_longest(record: Store) -> None:
     """Texts up to the limit are recorded, whatever they hold."""
     value = "".join(chr(33 + i * 7919 % 90) for i in range(MAX_STORED_BYTES - len("shopadat")))
-    await told(record, wanted("ada", value))
+    await write(record, wanted("ada", value))
     assert await shown(record, "ada") == (CONFIRMED, {value})
 
 
@@ -192,7 +192,7 @@ async def test_repeat(record: Store, clock: Clock) -> None:
     """A write of unknown outcome is repeated at once, then after growing pauses, until settled."""
     await settle(record, await claim(record, wanted("ada", "x")), Settlement.UNKNOWN)
     for pause in (1, 2, 4, 8, 15, 15):
-        [again] = await record.tags.overdue([SHOP], soon(0))
+        [again] = await record.write_intents.overdue([SHOP], soon(0))
         assert again.is_repeat
         assert await overdue(record) == {}
         assert await shown(record, "ada") == (UNCONFIRMED, {"x"})
@@ -200,7 +200,7 @@ async def test_repeat(record: Store, clock: Clock) -> None:
         clock.pass_by(minutes=pause, microseconds=-1)
         assert await overdue(record) == {}
         clock.pass_by(microseconds=1)
-    [again] = await record.tags.overdue([SHOP], soon(0))
+    [again] = await record.write_intents.overdue([SHOP], soon(0))
     assert await settle(record, again, Settlement.CONFIRMED) == set()
     assert await shown(record, "ada") == (CONFIRMED, {"x"})
     clock.pass_by(days=1)
@@ -209,9 +209,9 @@ async def test_repeat(record: Store, clock: Clock) -> None:
 
 async def test_repeat_is_refused(record: Store, clock: Clock) -> None:
     """A provider that does not do the repeated write has not told what became of the first."""
-    await told(record, wanted("ada", "x"))
+    await write(record, wanted("ada", "x"))
     await settle(record, await claim(record, wanted("ada", "y")), Settlement.UNKNOWN)
-    [again] = await record.tags.overdue([SHOP], soon(0))
+    [again] = await record.write_intents.overdue([SHOP], soon(0))
     await settle(record, again, Settlement.NOT_APPLIED)
     assert await shown(record, "ada") == (UNCONFIRMED, {"x", "y"})
     clock.pass_by(minutes=1)
@@ -239,7 +239,7 @@ async def test_some_at_a_time(record: Store, clock: Clock) -> None:
 
 async def test_newer_wins(record: Store) -> None:
     """A new write takes the place of one of unknown outcome; what that one did may be there."""
-    await told(record, wanted("ada", "x"))
+    await write(record, wanted("ada", "x"))
     await settle(record, await claim(record, wanted("ada", "y")), Settlement.UNKNOWN)
     newer = await claim(record, wanted("ada", "z"))
     assert await shown(record, "ada") == (PENDING, {"x", "y", "z"})
@@ -250,7 +250,7 @@ async def test_newer_wins(record: Store) -> None:
 
 async def test_newer_did_nothing(record: Store, clock: Clock) -> None:
     """A new write that did nothing leaves the older one as it was: unknown, and repeated."""
-    await told(record, wanted("ada", "x"))
+    await write(record, wanted("ada", "x"))
     await settle(record, await claim(record, wanted("ada", "y")), Settlement.UNKNOWN)
     await settle(record, await claim(record, wanted("ada", "z")), Settlement.NOT_APPLIED)
     assert await shown(record, "ada") == (UNCONFIRMED, {"x", "y"})
@@ -291,7 +291,7 @@ async def test_late_and_nothing(record: Store, clock: Clock) -> None:
     """A late outcome of a write that did nothing changes nothing."""
     late = await claim(record, wanted("ada", "x"))
     clock.pass_by(minutes=2)
-    await told(record, wanted("ada", "y"))
+    await write(record, wanted("ada", "y"))
     assert await settle(record, late, Settlement.NOT_APPLIED) == {"ada"}
     assert await shown(record, "ada") == (CONFIRMED, {"y"})
 
@@ -305,7 +305,7 @@ async def test_cancelled(record: Store) -> None:
     settling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await settling
-    await told(record, wanted("ada", "x", "y"))
+    await write(record, wanted("ada", "x", "y"))
     assert await shown(record, "ada") == (CONFIRMED, {"x", "y"})
 
 

@@ -15,7 +15,7 @@ from gateway.store.errors import StoreBusy
 from gateway.store.store import Store
 from gateway.store.write_intents import LeasedIntent, Settlement
 from tests.unit.store.conftest import Clock
-from tests.unit.store.telling import (
+from tests.unit.store.shop_writes import (
     CONFIRMED,
     SHOP,
     assignments,
@@ -59,9 +59,9 @@ class History(RuleBasedStateMachine):
         """Begin a write, unless somebody is at all of its customers."""
 
         async def begun() -> LeasedIntent | None:
-            asked = [wanted(customer, *values) for customer, values in rows.items()]
+            replacements = [wanted(customer, *values) for customer, values in rows.items()]
             try:
-                return (await begin(self.record, *asked, deadline=soon(0))).claim
+                return (await begin(self.record, *replacements, deadline=soon(0))).claim
             except StoreBusy:
                 return None
 
@@ -74,7 +74,7 @@ class History(RuleBasedStateMachine):
         """Take over what is due."""
 
         async def claims() -> list[LeasedIntent]:
-            return list(await self.record.tags.overdue([SHOP], soon(0)))
+            return list(await self.record.write_intents.overdue([SHOP], soon(0)))
 
         self.under_way += [(claim, set()) for claim in self.do(claims())]
 
@@ -103,7 +103,7 @@ class History(RuleBasedStateMachine):
             else Settlement.NOT_APPLIED
             for row in claim.rows
         }
-        self.do(self.record.tags.settle(claim, settlements))
+        self.do(self.record.write_intents.settle(claim, settlements))
 
     @precondition(lambda self: self.under_way)
     @rule(which=WHICH)
@@ -130,13 +130,13 @@ class History(RuleBasedStateMachine):
     def is_true(self) -> None:
         """Show what the provider holds, and nothing else where it says CONFIRMED."""
         for customer, values in self.held.items():
-            found = self.do(shown(self.record, customer))
-            if found is None:
+            visible = self.do(shown(self.record, customer))
+            if visible is None:
                 assert values == set()
-            elif found[0] is CONFIRMED:
-                assert values == found[1]
+            elif visible[0] is CONFIRMED:
+                assert values == visible[1]
             else:
-                assert values <= found[1]
+                assert values <= visible[1]
 
     def teardown(self) -> None:
         """Recover to the end: then all is confirmed and true, and counted right."""

@@ -14,7 +14,7 @@ from gateway.providers.base.webhooks import WebhookEvent
 from gateway.store.store import Store
 from gateway.store.webhooks import StoredWebhook
 from tests.unit.store.conftest import Clock
-from tests.unit.store.telling import soon
+from tests.unit.store.shop_writes import soon
 
 
 def event(key: str, clock: Clock, **later: float) -> WebhookEvent:

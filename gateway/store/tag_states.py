@@ -27,7 +27,7 @@ class TagState(NamedTuple):
 TagStates = Mapping[Tag, TagState]
 
 
-def started(marks: TagStates, wanted: Sequence[Tag], *, is_open: bool) -> TagStates:
+def started(states: TagStates, wanted: Sequence[Tag], *, is_open: bool) -> TagStates:
     """Return the states when a write starts; `is_open`: it replaces an open write.
 
     Every tag that the replaced write sets may be there.
@@ -36,13 +36,13 @@ def started(marks: TagStates, wanted: Sequence[Tag], *, is_open: bool) -> TagSta
     absent = {tag: _absent(position) for tag, position in positions.items()}
     return {
         tag: TagState(
-            was=mark.was or mark.wanted,
+            was=state.was or state.wanted,
             wanted=tag in positions,
-            wanted_before=is_open and mark.wanted,
-            position=positions.get(tag, mark.position),
-            position_before=mark.position,
+            wanted_before=is_open and state.wanted,
+            position=positions.get(tag, state.position),
+            position_before=state.position,
         )
-        for tag, mark in {**absent, **marks}.items()
+        for tag, state in {**absent, **states}.items()
     }
 
 
@@ -56,38 +56,38 @@ def _absent(position: int) -> TagState:
     )
 
 
-def confirmed(marks: TagStates) -> TagStates:
+def confirmed(states: TagStates) -> TagStates:
     """Return the states after the provider confirmed the write."""
-    return settled({tag: mark.position for tag, mark in marks.items() if mark.wanted})
+    return settled({tag: state.position for tag, state in states.items() if state.wanted})
 
 
-def reverted(marks: TagStates, *, is_known: bool) -> TagStates:
+def reverted(states: TagStates, *, is_known: bool) -> TagStates:
     """Return the states after a write that was not applied: those before it.
 
     `is_known`: no write of unknown outcome came before it; otherwise that one is open again.
     """
     if is_known:
-        return settled({tag: mark.position_before for tag, mark in marks.items() if mark.was})
+        return settled({tag: state.position_before for tag, state in states.items() if state.was})
     return {
         tag: TagState(
             was=True,
-            wanted=mark.wanted_before,
+            wanted=state.wanted_before,
             wanted_before=False,
-            position=mark.position_before,
-            position_before=mark.position_before,
+            position=state.position_before,
+            position_before=state.position_before,
         )
-        for tag, mark in marks.items()
-        if mark.was
+        for tag, state in states.items()
+        if state.was
     }
 
 
-def possibly_applied(marks: TagStates, late: Sequence[Tag]) -> TagStates:
+def possibly_applied(states: TagStates, late: Sequence[Tag]) -> TagStates:
     """Return the states after a replaced write may have reached the provider late."""
     possible = {
-        tag: marks.get(tag, _absent(position))._replace(was=True)
+        tag: states.get(tag, _absent(position))._replace(was=True)
         for position, tag in enumerate(late)
     }
-    return {**marks, **possible}
+    return {**states, **possible}
 
 
 def settled(positions: Mapping[Tag, int]) -> TagStates:
@@ -104,7 +104,7 @@ def settled(positions: Mapping[Tag, int]) -> TagStates:
     }
 
 
-def in_order(marks: TagStates) -> Sequence[Tag]:
+def in_order(states: TagStates) -> Sequence[Tag]:
     """Return the tags that the newest write sets, in its caller's order."""
-    wanted = ((mark.position, tag) for tag, mark in marks.items() if mark.wanted)
+    wanted = ((state.position, tag) for tag, state in states.items() if state.wanted)
     return [tag for _, tag in sorted(wanted)]

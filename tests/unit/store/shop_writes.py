@@ -42,7 +42,9 @@ def wanted(customer: str, *values: str) -> Replacement:
 
 async def begin(record: Store, *rows: Replacement, deadline: float | None = None) -> Begun:
     """Begin a write of the shop."""
-    return await record.tags.begin(SHOP, rows, "write", soon() if deadline is None else deadline)
+    return await record.write_intents.begin(
+        SHOP, rows, "write", soon() if deadline is None else deadline
+    )
 
 
 async def claim(record: Store, *rows: Replacement) -> LeasedIntent:
@@ -52,7 +54,7 @@ async def claim(record: Store, *rows: Replacement) -> LeasedIntent:
     return begun.claim
 
 
-async def told(record: Store, *rows: Replacement) -> None:
+async def write(record: Store, *rows: Replacement) -> None:
     """Have a write confirmed."""
     mine = await claim(record, *rows)
     assert not await settle(record, mine, Settlement.CONFIRMED)
@@ -61,23 +63,23 @@ async def told(record: Store, *rows: Replacement) -> None:
 async def settle(record: Store, mine: LeasedIntent, settlement: Settlement) -> set[str]:
     """Settle a claim the same for all of its customers; return whose write was taken over."""
     outcomes = dict.fromkeys((row.customer for row in mine.rows), settlement)
-    return set(await record.tags.settle(mine, outcomes))
+    return set(await record.write_intents.settle(mine, outcomes))
 
 
 async def overdue(record: Store, limit: int = 100) -> Mapping[str, set[str]]:
     """Return what recovery is to send, and leave it claimed."""
     return {
         row.customer: {tag.value for tag in row.tags}
-        for each in await record.tags.overdue([SHOP], soon(0), limit)
+        for each in await record.write_intents.overdue([SHOP], soon(0), limit)
         for row in each.rows
     }
 
 
 async def assignments(record: Store, customer: str) -> Rows[TaggingRow]:
     """Return a customer's assignments as they are recorded."""
-    found = await record.answer(SHOP, Lookup("assignments", ((customer,),), with_total=True))
-    assert isinstance(found, Rows)
-    return found
+    rows = await record.look_up(SHOP, Lookup("assignments", ((customer,),), with_total=True))
+    assert isinstance(rows, Rows)
+    return rows
 
 
 async def shown(record: Store, customer: str) -> Shown | None:
@@ -90,19 +92,19 @@ async def shown(record: Store, customer: str) -> Shown | None:
 
 async def knows(record: Store, customer: str) -> bool:
     """Tell whether anything is recorded of a customer."""
-    found = await record.answer(SHOP, Lookup("customer", ((customer,),)))
-    return bool(found.rows)
+    customers = await record.look_up(SHOP, Lookup("customer", ((customer,),)))
+    return bool(customers.rows)
 
 
 async def counts(record: Store) -> dict[str, int]:
     """Return how many customers, tags and members of each tag there are, as counted."""
-    customers = await record.answer(SHOP, Lookup("customers", size=1, with_total=True))
-    tags = await record.answer(SHOP, Lookup("segments", with_total=True))
+    customers = await record.look_up(SHOP, Lookup("customers", size=1, with_total=True))
+    tags = await record.look_up(SHOP, Lookup("segments", with_total=True))
     return {
         "customers": customers.total,
         "tags": tags.total,
         **{
-            tag.value: await record.answer(SHOP, Lookup("member_count", ((tag.type, tag.value),)))
+            tag.value: await record.look_up(SHOP, Lookup("member_count", ((tag.type, tag.value),)))
             for tag in tags.rows
         },
     }
