@@ -265,14 +265,16 @@ def test_the_fifth_provider_is_served_beside_others(tree: Path) -> None:
         with served(tree) as client:
             rows, after = [], None
             for _ in range(10):
-                found = ask(LIST, after=after)["segments"]
-                assert [(each["provider"]["key"], each["error"]) for each in found["sources"]] == [
+                connection = ask(LIST, after=after)["segments"]
+                assert [
+                    (each["provider"]["key"], each["error"]) for each in connection["sources"]
+                ] == [
                     ("books", None),
                     ("receivables", None),
                 ]
-                rows += [(row["provider"]["kind"], row["name"]) for row in found["nodes"]]
-                after = found["pageInfo"]["endCursor"]
-                if not found["pageInfo"]["hasNextPage"]:
+                rows += [(row["provider"]["kind"], row["name"]) for row in connection["nodes"]]
+                after = connection["pageInfo"]["endCursor"]
+                if not connection["pageInfo"]["hasNextPage"]:
                     break
             assert [name for kind, name in rows if kind == "heron"] == [
                 group["name"] for group in GROUPS

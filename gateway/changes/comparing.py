@@ -18,7 +18,7 @@ from gateway.domain.entities import Assignment, AssignmentState, Membership, Ref
 from gateway.domain.pages import Page, PageRequest
 from gateway.domain.queries import EVERY_SEGMENT
 from gateway.errors import Malformed, ProviderError
-from gateway.loaders.request_fetches import LARGEST_PAGE
+from gateway.loaders.request_fetches import WHOLE_LIST_PAGE_SIZE
 from gateway.providers.base.adapter import (
     ListsAssignmentsOfCustomers,
     ListsMembers,
@@ -177,7 +177,7 @@ class SegmentComparer:
         position: str | None = None
         idle = 0
         while True:
-            exchange = plan(PageRequest(LARGEST_PAGE, position, with_total=True))
+            exchange = plan(PageRequest(WHOLE_LIST_PAGE_SIZE, position, with_total=True))
             before = count()
             page = await self._page(exchange)
             yield page

@@ -129,7 +129,7 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True):
         given = self.given.args
         bound = signature.bind(**given) if isinstance(given, dict) else signature.bind(*given)
         hints = get_type_hints(method)
-        asked = {
+        arguments = {
             key: segment(self.provider, value)
             if hints[key] is Segment
             else customer(self.provider, value)
@@ -137,17 +137,17 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True):
             else msgspec.convert(value, hints[key])
             for key, value in bound.arguments.items()
         }
-        return asked, method(**asked)
+        return arguments, method(**arguments)
 
     def exchange(self) -> ReadPlan[Any] | None:
         """Ask the adapter; None when it says that this cannot be asked, or nothing is sent."""
-        asked, answer = self.ask()
+        arguments, answer = self.ask()
         if self.only_checks or isinstance(answer, Tag):
             return None
         if answer is None or isinstance(answer, Exchange | Recall):
             return answer
         batches: Sequence[ReadBatch] = answer
-        wanted = self.given.batches or [list(asked["keys"])]
+        wanted = self.given.batches or [list(arguments["keys"])]
         assert [list(batch.keys) for batch in batches] == wanted
         return batches[self.given.batch].exchange
 
@@ -160,29 +160,33 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True):
     def answer(self) -> Reply:
         """Return the reply as it comes over the wire."""
         assert self.reply is not None
-        told = self.reply
-        body = told.text.encode() if told.body is msgspec.UNSET else msgspec.json.encode(told.body)
-        return Reply(told.status, told.headers, body)
+        answered = self.reply
+        body = (
+            answered.text.encode()
+            if answered.body is msgspec.UNSET
+            else msgspec.json.encode(answered.body)
+        )
+        return Reply(answered.status, answered.headers, body)
 
 
 @cache
 def samples() -> Sequence[Sample]:
     """Return all samples, by path."""
-    found = []
+    result = []
     for path in sorted(FOLDER.glob("*/*/*.json")):
         try:
             sample = msgspec.json.decode(path.read_bytes(), type=Sample)
         except msgspec.MsgspecError as error:
             raise ValueError(f"{path.relative_to(FOLDER)}: {error}") from error
         sample.provider, sample.operation, sample.name = (*path.parts[-3:-1], path.stem)
-        found.append(sample)
-    return found
+        result.append(sample)
+    return result
 
 
 def settings(kind: str, changed: Mapping[str, Any] = NO_CHANGE) -> AccountSettings:
     """Return the settings of a kind's samples, some of them changed."""
-    told = msgspec.json.decode((FOLDER / kind / "settings.json").read_bytes())
-    return ADAPTERS[kind].Settings.model_validate({**told, **changed})
+    document = msgspec.json.decode((FOLDER / kind / "settings.json").read_bytes())
+    return ADAPTERS[kind].Settings.model_validate({**document, **changed})
 
 
 def adapter(kind: str, changed: Mapping[str, Any] = NO_CHANGE) -> Adapter:
@@ -192,12 +196,12 @@ def adapter(kind: str, changed: Mapping[str, Any] = NO_CHANGE) -> Adapter:
 
 def segment(kind: str, document: Mapping[str, Any]) -> Segment:
     """Return a segment as the adapter reads it from the provider's document."""
-    asked = adapter(kind)
-    assert isinstance(asked, ReadsSegments)
+    reader = adapter(kind)
+    assert isinstance(reader, ReadsSegments)
     key = document["id"]
     reply = Reply(200, {}, msgspec.json.encode(document))
-    found: Segment = asked.segments_by_key([key])[0].exchange.read(reply)[key]
-    return found
+    segment: Segment = reader.segments_by_key([key])[0].exchange.read(reply)[key]
+    return segment
 
 
 def customer(kind: str, document: Mapping[str, Any]) -> Customer:
@@ -212,8 +216,8 @@ def customer(kind: str, document: Mapping[str, Any]) -> Customer:
 
 def secrets(kind: str) -> list[str]:
     """Return the secrets in the settings of a kind's samples."""
-    told = dict(settings(kind))
-    return [each.get_secret_value() for each in told.values() if isinstance(each, SecretStr)]
+    values = dict(settings(kind))
+    return [each.get_secret_value() for each in values.values() if isinstance(each, SecretStr)]
 
 
 @singledispatch
@@ -284,8 +288,8 @@ def _defaults(form: type[msgspec.Struct]) -> Mapping[str, Any]:
 
 
 def _pointer(part: Any, document: Any) -> str:
-    for pointer, found in parts(document):
-        if found == part:
+    for pointer, value in parts(document):
+        if value == part:
             return f"#{pointer}"
     raise AssertionError("a raw document is none that the reply has")
 

@@ -55,9 +55,9 @@ def test_credentials_go_into_the_documented_headers(kind: str) -> None:
 @every_kind
 def test_an_adapter_can_read_what_its_provider_lets_it(kind: str) -> None:
     """Capabilities follow from the methods; reading ones are those of the documents."""
-    asked = capabilities(adapter(kind))
+    offered = capabilities(adapter(kind))
     every_read = {name for names in READS.values() for name in names.split()}
-    supported = [each.operation for each in asked if each.supported]
+    supported = [each.operation for each in offered if each.supported]
     assert [name for name in supported if name in every_read] == READS[kind].split()
 
 
@@ -76,9 +76,9 @@ def test_a_write_only_provider_says_so() -> None:
 @every_kind
 def test_an_adapter_can_write_what_its_provider_lets_it(kind: str) -> None:
     """Nothing else can be written there."""
-    asked = capabilities(adapter(kind))
+    offered = capabilities(adapter(kind))
     every_read = {name for names in READS.values() for name in names.split()}
-    supported = [each.operation for each in asked if each.supported]
+    supported = [each.operation for each in offered if each.supported]
     assert [name for name in supported if name not in every_read] == WRITES[kind].split()
 
 
@@ -90,9 +90,9 @@ def test_only_accounts_with_tokens_sign_in(kind: str) -> None:
 
 def test_voucherify_signs_in_where_the_settings_say_so() -> None:
     """With `oauth` the key pair goes to the token endpoint alone."""
-    asked = adapter("voucherify", {"oauth": True})
-    assert isinstance(asked, SignsIn)
-    assert asked.secret_headers == {}
+    account = adapter("voucherify", {"oauth": True})
+    assert isinstance(account, SignsIn)
+    assert account.secret_headers == {}
 
 
 @pytest.mark.parametrize(

@@ -105,9 +105,9 @@ def shown(value: Any) -> list[Any]:
         value = value.customers
     if isinstance(value, Mapping):
         value = value.values()
-    found = [_without_raw(row) for row in value]
-    msgspec.json.encode(found, enc_hook=str)
-    return found
+    rows = [_without_raw(row) for row in value]
+    msgspec.json.encode(rows, enc_hook=str)
+    return rows
 
 
 def _without_raw(row: Any) -> Any:

@@ -94,7 +94,7 @@ def body(reply: Reply) -> Any:
         return None
 
 
-def asked(sample: Sample) -> Exchange[Any]:
+def exchange_of(sample: Sample) -> Exchange[Any]:
     """Return the exchange of a sample that has a reply."""
     exchange = sample.exchange()
     assert isinstance(exchange, Exchange)
@@ -123,7 +123,7 @@ def altered(document: Any) -> Iterator[Any]:
 @pytest.mark.parametrize("sample", TOLD, ids=str)
 def test_a_reply_with_one_part_missing_or_retyped_is_read_or_malformed(sample: Sample) -> None:
     """Nothing that can be done to one part of a good reply raises anything but `Malformed`."""
-    exchange, good = asked(sample), sample.answer()
+    exchange, good = exchange_of(sample), sample.answer()
     raised = {
         read(exchange, Reply(good.status, good.headers, msgspec.json.encode(document)))
         for document in altered(msgspec.json.decode(good.body))
@@ -134,7 +134,7 @@ def test_a_reply_with_one_part_missing_or_retyped_is_read_or_malformed(sample: S
 @pytest.mark.parametrize("sample", TOLD, ids=str)
 def test_a_reply_that_breaks_off_is_malformed(sample: Sample) -> None:
     """A body that is cut short anywhere is never taken for a whole one."""
-    exchange, good = asked(sample), sample.answer()
+    exchange, good = exchange_of(sample), sample.answer()
     cuts = range(1, len(good.body), max(1, len(good.body) // 50))
     raised = {read(exchange, Reply(good.status, good.headers, good.body[:cut])) for cut in cuts}
     assert raised <= {Malformed}
@@ -143,7 +143,7 @@ def test_a_reply_that_breaks_off_is_malformed(sample: Sample) -> None:
 @pytest.mark.parametrize("sample", ANSWERED, ids=str)
 def test_a_body_of_another_kind_is_read_or_malformed(sample: Sample) -> None:
     """Nothing else comes of it, unless the status has decided."""
-    exchange, good = asked(sample), sample.answer()
+    exchange, good = exchange_of(sample), sample.answer()
     raised = {read(exchange, Reply(good.status, good.headers, body)) for body in BODIES}
     if sample.is_success or good.status in {HTTPStatus.OK, HTTPStatus.MULTI_STATUS}:
         assert raised <= {None, Malformed}
@@ -154,7 +154,7 @@ def test_a_body_of_another_kind_is_read_or_malformed(sample: Sample) -> None:
 @pytest.mark.parametrize("sample", DONE, ids=str)
 def test_a_status_decides(sample: Sample) -> None:
     """Statuses mean the same everywhere, whatever the body says."""
-    exchange, bodies = asked(sample), (sample.answer().body, *BODIES)
+    exchange, bodies = exchange_of(sample), (sample.answer().body, *BODIES)
     same = [each for each in DONE if each.operation == sample.operation]
     done = {each.answer().status for each in same if each.provider == sample.provider}
     raised = {
@@ -172,12 +172,12 @@ def test_a_status_decides(sample: Sample) -> None:
 @pytest.mark.parametrize("sample", DONE, ids=str)
 def test_too_many_calls_say_how_long_to_wait(sample: Sample) -> None:
     """Retry-After is kept in seconds, a date that is past as none; nothing else is guessed at."""
-    exchange = asked(sample)
+    exchange = exchange_of(sample)
     waits = {}
-    for told in ("3", "0", "-1", "soon", "Fri, 31 Dec 1999 23:59:59 GMT", ""):
+    for header in ("3", "0", "-1", "soon", "Fri, 31 Dec 1999 23:59:59 GMT", ""):
         with pytest.raises(RateLimited) as raised:
-            exchange.read(Reply(429, {"retry-after": told}, b""))
-        waits[told] = raised.value.retry_after_s
+            exchange.read(Reply(429, {"retry-after": header}, b""))
+        waits[header] = raised.value.retry_after_s
     assert waits.pop("3") == 3.0
     assert waits.pop("0") == 0.0
     assert waits.pop("Fri, 31 Dec 1999 23:59:59 GMT") == 0.0

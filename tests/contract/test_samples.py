@@ -72,8 +72,8 @@ def test_a_sample_builds_exactly_its_call(sample: Sample) -> None:
     if exchange is None or isinstance(exchange, Recall):
         assert sample.call is None
         assert sample.reply is None
-        asked = None if exchange is None else (exchange.operation, exchange.lookup)
-        assert asked == (None if sample.lookup is None else (sample.operation, sample.lookup))
+        lookup = None if exchange is None else (exchange.operation, exchange.lookup)
+        assert lookup == (None if sample.lookup is None else (sample.operation, sample.lookup))
         return
     assert exchange.operation == sample.operation
     assert sample.call is not None
@@ -89,23 +89,25 @@ def test_a_sample_gives_its_value_or_error(sample: Sample) -> None:
     if sample.only_checks:
         assert sample.expect == {"problems": plain(sample.ask()[1], None)}
         return
-    exchange, found = outcome(sample)
-    if not isinstance(found, GatewayError):
-        assert sample.expect == {"value": plain(found, (sample.reply or Answered(0)).body)}
+    exchange, result = outcome(sample)
+    if not isinstance(result, GatewayError):
+        assert sample.expect == {"value": plain(result, (sample.reply or Answered(0)).body)}
         return
-    told = {name: plain(getattr(found, name), None) for name in sample.expect if name != "error"}
-    assert sample.expect == {"error": type(found).__name__, **told}
-    if isinstance(found, ProviderError):
+    attributes = {
+        name: plain(getattr(result, name), None) for name in sample.expect if name != "error"
+    }
+    assert sample.expect == {"error": type(result).__name__, **attributes}
+    if isinstance(result, ProviderError):
         assert exchange is not None
         key = settings(sample.provider).key
-        assert (found.provider, found.operation) == (key, exchange.operation)
+        assert (result.provider, result.operation) == (key, exchange.operation)
 
 
 @every_sample
 def test_a_sample_shows_no_secret(sample: Sample) -> None:
     """No repr and no message has a secret, and no call but the one that signs in."""
-    exchange, found = outcome(sample)
-    shown = f"{exchange!r} {found!r} {found}"
+    exchange, result = outcome(sample)
+    shown = f"{exchange!r} {result!r} {result}"
     if isinstance(exchange, Exchange) and sample.given.method != "sign_in":
         call = exchange.call
         shown += f"{call.path} {call.query} {call.headers} {call.body!r}"
@@ -116,10 +118,10 @@ def test_a_sample_shows_no_secret(sample: Sample) -> None:
 def test_an_adapter_shows_no_secret(kind: str) -> None:
     """Neither the settings nor the adapter show a secret; each is of use in a call."""
     account = settings(kind)
-    asked = adapter(kind)
-    shown = f"{account!r} {account} {asked!r} {account.model_dump_json()}"
+    own = adapter(kind)
+    shown = f"{account!r} {account} {own!r} {account.model_dump_json()}"
     assert [secret for secret in secrets(kind) if secret in shown] == []
-    assert all(name == name.lower() for name in asked.secret_headers)
+    assert all(name == name.lower() for name in own.secret_headers)
 
 
 @every_sample
@@ -133,25 +135,25 @@ def test_a_sample_names_its_source(sample: Sample) -> None:
 @every_kind
 def test_every_ability_has_a_success_and_a_failure(kind: str) -> None:
     """What an adapter offers is shown by samples, working and failing; none is missing."""
-    told = [each for each in samples() if each.provider == kind]
-    asked = [adapter(kind), *(adapter(kind, each.given.settings) for each in told)]
-    wanted = {name for each in asked for name in abilities(each)}
-    shown = {(name, each.is_success) for each in told for name in shown_by(each)}
+    of_kind = [each for each in samples() if each.provider == kind]
+    accounts = [adapter(kind), *(adapter(kind, each.given.settings) for each in of_kind)]
+    wanted = {name for each in accounts for name in abilities(each)}
+    shown = {(name, each.is_success) for each in of_kind for name in shown_by(each)}
     # What the gateway's own store answers cannot fail for an adapter.
-    shown |= {(name, False) for each in told if each.lookup for name in shown_by(each)}
+    shown |= {(name, False) for each in of_kind if each.lookup for name in shown_by(each)}
     assert {(name, is_success) for name in wanted for is_success in (True, False)} - shown == set()
 
 
-def abilities(asked: object) -> set[str]:
+def abilities(account: object) -> set[str]:
     """Return the methods that the protocols of an adapter ask for."""
-    found = {
+    result = {
         name
         for protocol in PROTOCOLS
-        if isinstance(asked, protocol)
+        if isinstance(account, protocol)
         for name, part in vars(protocol).items()
         if is_method(name, part)
     }
-    return found | {name for name, search in SEARCHES.items() if isinstance(asked, search)}
+    return result | {name for name, search in SEARCHES.items() if isinstance(account, search)}
 
 
 def shown_by(sample: Sample) -> set[str]:

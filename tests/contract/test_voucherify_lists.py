@@ -24,9 +24,9 @@ Answer = Callable[[Call], Any]
 
 def account() -> Voucherify:
     """Return the adapter of the samples."""
-    found = adapter("voucherify")
-    assert isinstance(found, Voucherify)
-    return found
+    result = adapter("voucherify")
+    assert isinstance(result, Voucherify)
+    return result
 
 
 def made(age_ms: Sequence[int]) -> list[dict[str, Any]]:
@@ -47,8 +47,8 @@ def segments(rows: Sequence[dict[str, Any]]) -> Answer:
     def answer(call: Call) -> Any:
         query = dict(call.query)
         bound = query.get("filters[created_at][conditions][$before]", "9")
-        found = [row for row in rows if row["created_at"] < bound]
-        return {"data": found[: int(query["limit"])], "total": len(found)}
+        older = [row for row in rows if row["created_at"] < bound]
+        return {"data": older[: int(query["limit"])], "total": len(older)}
 
     return answer
 
@@ -88,17 +88,21 @@ def walked(
 def test_segments_are_each_shown_once(ages: list[int], size: int) -> None:
     """However many segments share a millisecond, each page goes on where the last one ended."""
     rows = made(ages)
-    asked = account()
-    keys, calls = walked(lambda page: asked.segments(EVERY_SEGMENT, page), segments(rows), size)
+    voucherify = account()
+    keys, calls = walked(
+        lambda page: voucherify.segments(EVERY_SEGMENT, page), segments(rows), size
+    )
     assert keys == [row["id"] for row in rows]
     assert calls == max(1, -(-len(rows) // size))
 
 
 def test_segments_that_no_page_can_step_over_are_an_error() -> None:
     """More segments of one millisecond than a page has rows end the list loudly."""
-    asked = account()
+    voucherify = account()
     with pytest.raises(Malformed) as raised:
-        walked(lambda page: asked.segments(EVERY_SEGMENT, page), segments(made([0] * 101)), 250)
+        walked(
+            lambda page: voucherify.segments(EVERY_SEGMENT, page), segments(made([0] * 101)), 250
+        )
     assert raised.value.detail == "does not advance"
 
 
@@ -108,20 +112,20 @@ def test_segments_that_no_page_can_step_over_are_an_error() -> None:
 def test_customers_are_each_shown_once(count: int, calls: int) -> None:
     """A list that goes on behind the last page is read on by age, without loss or repetition."""
     rows = made([age // 3 for age in range(count)])
-    asked = account()
-    found = walked(lambda page: asked.customers(EVERY_CUSTOMER, page), customers(rows), 250)
-    assert found == ([row["id"] for row in rows], calls)
+    voucherify = account()
+    result = walked(lambda page: voucherify.customers(EVERY_CUSTOMER, page), customers(rows), 250)
+    assert result == ([row["id"] for row in rows], calls)
 
 
 @pytest.mark.parametrize("size", [1, 7, 33, 64])
 def test_customers_are_each_shown_once_whatever_the_page(size: int) -> None:
     """Page sizes that do not divide the last page step over it, too."""
     rows = made([age // 3 for age in range(10_000)])
-    asked = account()
+    voucherify = account()
     start = "9700"
 
     def ask(page: PageRequest) -> Exchange[Page[Any]]:
-        return asked.customers(EVERY_CUSTOMER, page._replace(position=page.position or start))
+        return voucherify.customers(EVERY_CUSTOMER, page._replace(position=page.position or start))
 
     keys, _ = walked(ask, customers(rows), size)
     assert keys == [row["id"] for row in rows[9_700:]]

@@ -59,24 +59,24 @@ class Remembered(Provider):
         call = exchange.call
         key = (call.method, call.path, call.query, call.body)
         # Keys that are read together may stand in any order.
-        asked = (call.method, call.path, *sorted(WORDS.findall(repr((call.query, call.body)))))
-        self.calls[asked] += 1
-        mixed = crc32(repr((self.key, asked, self.seed)).encode())
+        identity = (call.method, call.path, *sorted(WORDS.findall(repr((call.query, call.body)))))
+        self.calls[identity] += 1
+        mixed = crc32(repr((self.key, identity, self.seed)).encode())
         for _ in range(mixed % 7 if self.slow else 0):
             await asyncio.sleep(0)
         if key not in self._replies:
             raw = msgspec.structs.replace(exchange, read=lambda reply: reply)
             self._replies[key] = await super().send(raw, Scope("test", math.inf))  # type: ignore[arg-type]  # it reads a reply
         reply = self._replies[key]
-        if mixed // 7 % 100 < self.faults and asked not in self.reliable:
+        if mixed // 7 % 100 < self.faults and identity not in self.reliable:
             return exchange.read(self._failed(exchange.operation, reply, mixed // 700 % 6))
         return exchange.read(reply)
 
     async def read_all(
-        self, asked: Sequence[ReadPlan[T]], scope: Scope
+        self, plans: Sequence[ReadPlan[T]], scope: Scope
     ) -> Sequence[T | GatewayError]:
         """Answer all from memory, each for itself."""
-        return await asyncio.gather(*(settled(self.read(each, scope)) for each in asked))
+        return await asyncio.gather(*(settled(self.read(each, scope)) for each in plans))
 
     def _failed(self, operation: str, reply: Reply, kind: int) -> Reply:
         if kind == 0:

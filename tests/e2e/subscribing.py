@@ -103,8 +103,8 @@ class Shop:
 
     async def cursor(self) -> str:
         """Return where the log stands."""
-        found: str = (await self.ask("{ changesCursor }"))["changesCursor"]
-        return found
+        cursor: str = (await self.ask("{ changesCursor }"))["changesCursor"]
+        return cursor
 
     async def create(self, count: int = 1) -> list[str]:
         """Create segments: a change each. Return their ids, in that order."""
@@ -157,13 +157,13 @@ async def shop(tmp_path: Path, **tables: Mapping[str, Any]) -> AsyncIterator[Sho
 
 async def next_segments(socket: Socket, count: int, name: str = "1") -> Sequence[tuple[str, str]]:
     """Return cursor and segment of the next events of a subscription by `CHANGED`."""
-    found = []
+    events = []
     for _ in range(count):
         message = await socket.heard()
         assert (message["id"], message["type"]) == (name, "next"), message
         change = message["payload"]["data"]["changed"]
-        found.append((change["cursor"], change["segmentId"]))
-    return found
+        events.append((change["cursor"], change["segmentId"]))
+    return events
 
 
 def segments(events: Sequence[tuple[str, str]]) -> list[str]:

@@ -35,16 +35,17 @@ NEVER = segment_id("voucherify", NEVER_BOUGHT)
 
 def regions(ids: Sequence[str], sets: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
     """Return the regions by comparing every combination of segments."""
-    found = []
+    regions = []
     for size in range(1, len(ids) + 1):
         for within in itertools.combinations(ids, size):
             inside = set.intersection(*(set(sets[each]) for each in within))
             others = [sets[each] for each in ids if each not in within]
             exactly = inside - {key for each in others for key in each}
             if exactly:
-                found.append({"segmentIds": [*within], "customers": exactly})
+                regions.append({"segmentIds": [*within], "customers": exactly})
     return sorted(
-        found, key=lambda r: (-len(r["customers"]), [ids.index(each) for each in r["segmentIds"]])
+        regions,
+        key=lambda r: (-len(r["customers"]), [ids.index(each) for each in r["segmentIds"]]),
     )
 
 

@@ -24,7 +24,7 @@ IDENTITIES = {
 
 
 @pytest.mark.parametrize(
-    ("key", "name"), [(key, name) for key, told in IDENTITIES.items() for name in told]
+    ("key", "name"), [(key, name) for key, names in IDENTITIES.items() for name in names]
 )
 async def test_customer_has_one_id(front: Front, key: str, name: str) -> None:
     """A customer has one id, whichever key of the provider it is read by."""

@@ -185,8 +185,8 @@ async def test_too_large_a_request(front: Front, size: int) -> None:
     reply = await post(front, body.ljust(size))
     largest = await post(front, body.ljust(4 * 2**20))
 
-    told = f"body_bytes is {size} or more; at most 4194304 are allowed (limits.body_bytes)."
-    assert refusal(reply) == (413, JSON, told, "LIMIT_EXCEEDED")
+    message = f"body_bytes is {size} or more; at most 4194304 are allowed (limits.body_bytes)."
+    assert refusal(reply) == (413, JSON, message, "LIMIT_EXCEEDED")
     assert (largest.status_code, largest.json()["data"]) == (200, FOUND["data"])
 
 

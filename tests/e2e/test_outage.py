@@ -112,10 +112,10 @@ async def counts(port: int) -> Mapping[str, int]:
     """Return the calls that the sandbox has got so far; none while it is not there."""
     async with httpx.AsyncClient() as client:
         try:
-            told = await client.get(f"http://127.0.0.1:{port}/calls")
+            reply = await client.get(f"http://127.0.0.1:{port}/calls")
         except httpx.TransportError:
             return {}
-    calls_by_path: Mapping[str, int] = told.json()
+    calls_by_path: Mapping[str, int] = reply.json()
     return calls_by_path
 
 

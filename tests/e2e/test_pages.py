@@ -68,12 +68,12 @@ async def test_examples_run_as_they_are(front: Front) -> None:
     subscriptions = [each for each in examples if "\nsubscription " in each["query"]]
     assert [each["name"] for each in subscriptions] == ["changes"]  # run by the browser's tests
     for example in (each for each in examples if each not in subscriptions):
-        told = await front.client.post(
+        response = await front.client.post(
             "/graphql",
             json={"query": example["query"], "variables": example["variables"]},
             headers=example["headers"],
         )
-        answer = told.json()
+        answer = response.json()
         assert "errors" not in answer, (example["name"], answer["errors"])
         assert answer["extensions"]["upstreamCalls"] is not None
 

@@ -313,8 +313,8 @@ async def test_a_used_up_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             await socket.say(*(subscribe(n, query, variables={"after": start}) for n in "123"))
             heard = [await socket.heard() for _ in range(30)]
     for name in "123":
-        found = [each["payload"]["data"]["changed"] for each in heard if each["id"] == name]
-        assert [each["segmentId"] for each in found] == created
+        changes = [each["payload"]["data"]["changed"] for each in heard if each["id"] == name]
+        assert [each["segmentId"] for each in changes] == created
     assert refused > 0
 
 

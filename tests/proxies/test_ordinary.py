@@ -46,8 +46,8 @@ def data(answer: httpx.Response) -> Mapping[str, Any]:
     assert answer.status_code == httpx.codes.OK
     content = answer.json()
     assert content.keys() == {"data", "extensions"}
-    found: Mapping[str, Any] = content["data"]
-    return found
+    data: Mapping[str, Any] = content["data"]
+    return data
 
 
 def test_a_query_by_post_and_by_get(client: httpx.Client, way: Way) -> None:

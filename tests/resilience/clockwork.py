@@ -42,12 +42,12 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     """Run to the end in a loop of its own; fail when a task is left over."""
 
     async def watched() -> T:
-        found = await main
+        result = await main
         for _ in range(20):  # the cancelled get their turns to end
             await asyncio.sleep(0)
         left = asyncio.all_tasks() - {asyncio.current_task()}
         assert not left, left
-        return found
+        return result
 
     with asyncio.Runner(loop_factory=Clockwork) as runner:
         return runner.run(watched())

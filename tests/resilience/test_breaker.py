@@ -16,13 +16,13 @@ from tests.resilience.clockwork import now, run
 
 async def outcomes(upstream: UpstreamClient, count: int, **within: Any) -> list[Any]:
     """Make sequential calls; return values and classes of errors."""
-    found: list[Any] = []
+    results: list[Any] = []
     for _ in range(count):
         try:
-            found.append(await upstream.send(things(), scope(**within)))
+            results.append(await upstream.send(things(), scope(**within)))
         except ProviderError as error:
-            found.append(type(error).__name__)
-    return found
+            results.append(type(error).__name__)
+    return results
 
 
 @pytest.mark.parametrize(

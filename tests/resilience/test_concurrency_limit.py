@@ -18,10 +18,10 @@ async def together(
 ) -> Counter[Any]:
     """Make concurrent calls of one operation; count values and classes of errors."""
     within = Scope(request_id, now() + seconds)
-    found = await asyncio.gather(
+    results = await asyncio.gather(
         *(upstream.send(things(), within) for _ in range(count)), return_exceptions=True
     )
-    return Counter(each if isinstance(each, str) else type(each).__name__ for each in found)
+    return Counter(each if isinstance(each, str) else type(each).__name__ for each in results)
 
 
 def test_a_full_queue_refuses_at_once() -> None:
@@ -147,7 +147,7 @@ def test_two_providers_do_not_wait_for_each_other() -> None:
         started = now()
         assert await together(well, 2) == {"well": 2}
         assert now() - started == pytest.approx(0.1)
-        found = await asyncio.gather(*waiting, return_exceptions=True)
-        assert all(isinstance(each, ProviderError) for each in found)
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert all(isinstance(each, ProviderError) for each in results)
 
     run(main())

@@ -57,8 +57,8 @@ def test_how_a_body_ends(
         if cancelled_at_s is not None:
             asyncio.get_running_loop().call_at(started + cancelled_at_s, task.cancel)
         await asyncio.wait([task])
-        found = "CancelledError" if task.cancelled() else task.result()
-        assert (found, now() - started) == outcome
+        result = "CancelledError" if task.cancelled() else task.result()
+        assert (result, now() - started) == outcome
         assert task.cancelling() == (cancelled_at_s is not None)
 
     run(main())

@@ -79,10 +79,10 @@ def test_what_others_wait_for_too_goes_on() -> None:
             async with watch_disconnect(client.receive, within):
                 await upstream.read(things(), within)
 
-        hung_up, found = await asyncio.gather(
+        hung_up, other = await asyncio.gather(
             first(), upstream.read(things(), scope()), return_exceptions=True
         )
-        assert (type(hung_up), found, len(script.at)) == (ClientDisconnected, "well", 1)
+        assert (type(hung_up), other, len(script.at)) == (ClientDisconnected, "well", 1)
 
     run(main())
 

@@ -25,32 +25,32 @@ LIST = """{ segments(first: 3, filter: {providers: ["stuut"]}) {
 
 def settings_keeping(seconds: float) -> Settings:
     """Return the sandbox's settings with a cache, and no retries."""
-    found = four_settings()
-    accounts = tuple(each.model_copy(update={"retries": 0}) for each in found.providers)
-    server = found.server.model_copy(update={"cache_ttl_s": seconds})
-    return found.model_copy(update={"providers": accounts, "server": server})
+    settings = four_settings()
+    accounts = tuple(each.model_copy(update={"retries": 0}) for each in settings.providers)
+    server = settings.server.model_copy(update={"cache_ttl_s": seconds})
+    return settings.model_copy(update={"providers": accounts, "server": server})
 
 
-async def asked(front: Front, query: str = LIST) -> httpx.Response:
+async def ask(front: Front, query: str = LIST) -> httpx.Response:
     """Return the reply to a query."""
     return await front.client.post("/graphql", json={"query": query})
 
 
 def shown(reply: httpx.Response) -> Any:
     """Return the origin of a row and of the source, and the error's code."""
-    found = reply.json()["data"]["segments"]
-    source = found["sources"][0]
-    rows = {node["origin"] for node in found["nodes"]}
+    connection = reply.json()["data"]["segments"]
+    source = connection["sources"][0]
+    rows = {node["origin"] for node in connection["nodes"]}
     return rows, source["origin"], (source["error"] or {}).get("code")
 
 
 async def test_live_then_cached_then_live_again() -> None:
     """The second of two queries costs no call, says so, and stays fresh for less long."""
     async with serving(Providers(), settings_keeping(60)) as front:
-        first = await asked(front)
+        first = await ask(front)
         assert shown(first) == ({"LIVE"}, "LIVE", None)
         assert first.headers["cache-control"] == "private, max-age=60"
-        second = await asked(front)
+        second = await ask(front)
         assert shown(second) == ({"CACHED"}, "CACHED", None)
         assert second.headers["cache-control"] == "private, max-age=59"
         times = [
@@ -64,7 +64,7 @@ async def test_a_failure_is_not_to_be_kept() -> None:
     """`no-store`, and the provider's code in its source."""
     async with serving(Providers(), settings_keeping(60)) as front:
         front.providers.faults.replace([Fault("stuut", "error")])
-        reply = await asked(front)
+        reply = await ask(front)
         assert shown(reply) == (set(), None, "PROVIDER_BROKEN")
         assert reply.headers["cache-control"] == "no-store"
 
@@ -73,7 +73,7 @@ async def test_health_is_not_to_be_kept() -> None:
     """However long the remaining response stays fresh."""
     both = '{ provider(key: "stuut") { health { circuit } segments(first: 1) { totalCount } } }'
     async with serving(Providers(), settings_keeping(60)) as front:
-        assert (await asked(front, both)).headers["cache-control"] == "no-store"
+        assert (await ask(front, both)).headers["cache-control"] == "no-store"
 
 
 async def test_a_list_that_is_read_as_a_whole_says_how_old_it_is() -> None:
@@ -137,7 +137,7 @@ async def test_each_fault_has_its_code_and_spoils_nothing_else(fault: Fault, cod
     async with serving(Providers(), settings_keeping(0)) as front:
         front.providers.faults.replace([fault])
         body = (
-            await asked(
+            await ask(
                 front,
                 """{ segments(first: 50, filter: {providers: ["stuut", "emporix", "voucherify"]}) {
                   nodes { provider { key } } sources { provider { key } error { code } }
@@ -145,10 +145,10 @@ async def test_each_fault_has_its_code_and_spoils_nothing_else(fault: Fault, cod
             )
         ).json()
         assert "errors" not in body
-        found = body["data"]["segments"]
-        sources = {each["provider"]["key"]: each["error"] for each in found["sources"]}
+        connection = body["data"]["segments"]
+        sources = {each["provider"]["key"]: each["error"] for each in connection["sources"]}
         assert sources == {"stuut": {"code": code}, "emporix": None, "voucherify": None}
-        keys = {node["provider"]["key"] for node in found["nodes"]}
+        keys = {node["provider"]["key"] for node in connection["nodes"]}
         assert keys == {"emporix", "voucherify"}
 
 
@@ -157,7 +157,7 @@ async def test_an_open_circuit_is_shown() -> None:
     async with serving(Providers(), settings_keeping(0)) as front:
         before = await front.client.get("/readyz")
         front.providers.faults.replace([Fault("stuut", "error", status=500)])
-        codes = [shown(await asked(front))[2] for _ in range(7)]
+        codes = [shown(await ask(front))[2] for _ in range(7)]
         assert codes == ["PROVIDER_BROKEN"] * 5 + ["PROVIDER_UNAVAILABLE"] * 2
         health = await front.data(
             '{ provider(key: "stuut") { health { status circuit lastError } } }'

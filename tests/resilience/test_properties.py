@@ -79,8 +79,8 @@ def test_no_sequence_of_faults_leaves_anything_behind(
                 within = Scope(f"request-{len(calls) % 3}", now() + 10)
                 calls.append(asyncio.create_task(upstream.read(things(f"/{number}"), within)))
             await asyncio.sleep(pause_s)
-        found = await asyncio.gather(*calls, return_exceptions=True)
-        for each in found:
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        for each in results:
             assert isinstance(each, str | ProviderError | asyncio.CancelledError)
         await asyncio.sleep(10)  # probes that nobody waits for end
         bulkhead = upstream.guard.bulkhead
@@ -139,8 +139,8 @@ def test_slots_are_neither_lost_nor_doubled(
                 assert bulkhead.waiting <= max_queue
         for _ in calls:
             leave.release()
-        found = await asyncio.gather(*calls, return_exceptions=True)
-        assert {type(each) for each in found} <= {type(None), asyncio.CancelledError}
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(each) for each in results} <= {type(None), asyncio.CancelledError}
         assert (inside, bulkhead.in_use, bulkhead.waiting) == (0, 0, 0)
         assert await bulkhead.enter(9)
 
@@ -185,18 +185,18 @@ def reads(kind: str) -> list[Exchange[Any]]:
     """Return one exchange of each way to read a provider."""
     adapter: Any = adapter_of(kind)
     page = PageRequest(10, None, with_total=True)
-    found = [
+    exchanges = [
         adapter.segments(EVERY_SEGMENT, page),
         adapter.customers(EVERY_CUSTOMER, page),
         adapter.segments_of("a", page),
     ]
     if isinstance(adapter, ReadsSegments):
-        found += [batch.exchange for batch in adapter.segments_by_key(["a", "b"])]
+        exchanges += [batch.exchange for batch in adapter.segments_by_key(["a", "b"])]
     if isinstance(adapter, ReadsCustomers):
-        found += [batch.exchange for batch in adapter.customers_by_key(["a"])]
+        exchanges += [batch.exchange for batch in adapter.customers_by_key(["a"])]
     if isinstance(adapter, ListsMembers):
-        found.append(adapter.members("a", page))
-    return found
+        exchanges.append(adapter.members("a", page))
+    return exchanges
 
 
 JSON = st.recursive(

@@ -55,11 +55,11 @@ def test_a_failure_is_shared_but_not_kept() -> None:
     async def main() -> None:
         script = Script([response(500), response()], takes_s=1)
         upstream = account(script, cache_ttl_s=5)
-        found = await asyncio.gather(
+        results = await asyncio.gather(
             *(upstream.read(things(), scope()) for _ in range(10)), return_exceptions=True
         )
-        assert {type(each) for each in found} == {Broken}
-        assert len({id(each) for each in found}) == 10
+        assert {type(each) for each in results} == {Broken}
+        assert len({id(each) for each in results}) == 10
         assert await upstream.read(things(), scope()) == "well"
         assert len(script.at) == 2
 
@@ -93,12 +93,12 @@ def test_who_joins_keeps_his_own_deadline() -> None:
 
     async def main() -> None:
         upstream = account(Script([response()], takes_s=2))
-        found = await asyncio.gather(
+        results = await asyncio.gather(
             upstream.read(things(), scope(1)),
             upstream.read(things(), scope(9)),
             return_exceptions=True,
         )
-        assert [type(found[0]), found[1]] == [TimedOut, "well"]
+        assert [type(results[0]), results[1]] == [TimedOut, "well"]
 
     run(main())
 
@@ -304,13 +304,13 @@ class Counted:
 
     def __init__(self) -> None:
         self.reads = 0
-        asked = people()
+        exchange = people()
 
         def read(reply: Reply) -> Page[Customer]:
             self.reads += reply.status == 200
-            return asked.read(reply)
+            return exchange.read(reply)
 
-        self.exchange = Exchange(asked.operation, asked.call, read)
+        self.exchange = Exchange(exchange.operation, exchange.call, read)
 
 
 def test_what_one_exchange_reads_is_read_once() -> None:
@@ -367,11 +367,11 @@ def test_what_cannot_be_read_fails_for_all_who_join() -> None:
             raise ValueError
 
         exchange = Exchange("part", Call("GET", "/all"), read)
-        found = await asyncio.gather(
+        results = await asyncio.gather(
             *(upstream.read(exchange, scope()) for _ in range(5)), return_exceptions=True
         )
-        assert {type(each) for each in found} == {Malformed}
-        assert (len({id(each) for each in found}), len(reads)) == (5, 1)
+        assert {type(each) for each in results} == {Malformed}
+        assert (len({id(each) for each in results}), len(reads)) == (5, 1)
 
     run(main())
 
@@ -383,8 +383,8 @@ def test_many_are_read_at_once_and_fail_one_by_one() -> None:
         script = Script([response(200, "a"), response(404), response(200, "c")], takes_s=1)
         upstream = account(script)
         started = now()
-        found = await upstream.read_all([things(f"/{n}") for n in "abc"], scope())
-        assert (found[0], type(found[1]), found[2]) == ("a", Refused, "c")
+        results = await upstream.read_all([things(f"/{n}") for n in "abc"], scope())
+        assert (results[0], type(results[1]), results[2]) == ("a", Refused, "c")
         assert now() - started == pytest.approx(1)
         assert script.most == 3
         assert await upstream.read_all([], scope()) == []
@@ -434,8 +434,8 @@ def test_many_share_one_deadline() -> None:
 
     async def main() -> None:
         script = Script([response(200, "a"), 9.0], takes_s=0.5)
-        found = await account(script, retries=0).read_all([things("/a"), things("/b")], scope(1))
-        assert (found[0], type(found[1])) == ("a", TimedOut)
+        results = await account(script, retries=0).read_all([things("/a"), things("/b")], scope(1))
+        assert (results[0], type(results[1])) == ("a", TimedOut)
         assert len(script.at) == 2
 
     run(main())
@@ -447,8 +447,8 @@ def test_too_many_calls_fail_alone() -> None:
     async def main() -> None:
         script = Script([response()])
         upstream = account(script, max_calls_per_operation=2)
-        found = await upstream.read_all([things(f"/{number}") for number in range(3)], scope())
-        assert (*found[:2], type(found[2])) == ("well", "well", TooManyCalls)
+        results = await upstream.read_all([things(f"/{number}") for number in range(3)], scope())
+        assert (*results[:2], type(results[2])) == ("well", "well", TooManyCalls)
         assert len(script.at) == 2
 
     run(main())

@@ -16,7 +16,7 @@ from tests.resilience.clockwork import run
 
 
 @dataclass
-class Desk(httpx.AsyncBaseTransport):
+class Issuer(httpx.AsyncBaseTransport):
     """A provider with a token endpoint, whose status and tokens a test decides."""
 
     status: int = 200
@@ -38,20 +38,22 @@ class Desk(httpx.AsyncBaseTransport):
 
 async def together(upstream: UpstreamClient, count: int) -> set[Any]:
     """Make different reads concurrently; return values and classes of errors."""
-    found = await asyncio.gather(
+    results = await asyncio.gather(
         *(upstream.read(things(f"/{number}"), scope()) for number in range(count)),
         return_exceptions=True,
     )
-    return {each if isinstance(each, str) else type(each) for each in found}
+    return {each if isinstance(each, str) else type(each) for each in results}
 
 
 def test_500_requests_sign_in_once() -> None:
     """The first token serves all."""
 
     async def main() -> None:
-        desk = Desk()
-        assert await together(account(desk, kind="emporix", max_concurrency=100), 500) == {"well"}
-        assert (desk.sign_ins, desk.calls) == (1, 500)
+        issuer = Issuer()
+        assert await together(account(issuer, kind="emporix", max_concurrency=100), 500) == {
+            "well"
+        }
+        assert (issuer.sign_ins, issuer.calls) == (1, 500)
 
     run(main())
 
@@ -61,16 +63,16 @@ def test_refused_credentials_are_shown_once_in_a_while(status: int) -> None:
     """500 requests, 500 more, and a minute of one a second: one call each five seconds."""
 
     async def main() -> None:
-        desk = Desk(status=status)
-        upstream = account(desk, kind="emporix", max_concurrency=100)
+        issuer = Issuer(status=status)
+        upstream = account(issuer, kind="emporix", max_concurrency=100)
         assert await together(upstream, 500) == {Denied}
         assert await together(upstream, 500) == {Denied}
-        assert (desk.sign_ins, desk.calls) == (1, 0)
+        assert (issuer.sign_ins, issuer.calls) == (1, 0)
         for _ in range(60):
             await asyncio.sleep(1)
             await together(upstream, 1)
-        assert desk.sign_ins <= 1 + 60 / DENIED_FOR_S
-        desk.status = 200
+        assert issuer.sign_ins <= 1 + 60 / DENIED_FOR_S
+        issuer.status = 200
         await asyncio.sleep(DENIED_FOR_S)
         assert await together(upstream, 1) == {"well"}
 
@@ -81,11 +83,11 @@ def test_tokens_that_are_not_let_in_are_not_a_storm() -> None:
     """Every new token fails as well: two sign-ins in five seconds, whatever the load."""
 
     async def main() -> None:
-        desk = Desk(lets_in=False)
-        upstream = account(desk, kind="emporix", max_concurrency=100)
+        issuer = Issuer(lets_in=False)
+        upstream = account(issuer, kind="emporix", max_concurrency=100)
         for _ in range(3):
             assert await together(upstream, 500) == {Denied}
-        assert desk.sign_ins == 2
+        assert issuer.sign_ins == 2
 
     run(main())
 
@@ -94,12 +96,12 @@ def test_a_broken_desk_is_not_a_storm() -> None:
     """Retries are budgeted and the circuit opens: 500 requests are some ten sign-ins."""
 
     async def main() -> None:
-        desk = Desk(status=503)
-        upstream = account(desk, kind="emporix", max_concurrency=100)
-        found = await together(upstream, 500)
-        assert all(issubclass(each, ProviderError) for each in found)
-        assert Broken in found
-        assert desk.sign_ins <= 12
-        assert desk.calls == 0
+        issuer = Issuer(status=503)
+        upstream = account(issuer, kind="emporix", max_concurrency=100)
+        results = await together(upstream, 500)
+        assert all(issubclass(each, ProviderError) for each in results)
+        assert Broken in results
+        assert issuer.sign_ins <= 12
+        assert issuer.calls == 0
 
     run(main())

@@ -22,13 +22,13 @@ async def bounded(**limits: int) -> AsyncIterator[Front]:
         yield front
 
 
-async def asked(front: Front, query: str, variables: Any = None) -> httpx.Response:
+async def ask(front: Front, query: str, variables: Any = None) -> httpx.Response:
     """Ask, and return the answer as it came."""
     body = {"query": query, "variables": variables}
     return await front.client.post("/graphql", json=body, headers=EVERYWHERE)
 
 
-def told(reply: httpx.Response) -> tuple[int, list[tuple[str, str]]]:
+def errors_of(reply: httpx.Response) -> tuple[int, list[tuple[str, str]]]:
     """Return the status, and each error's message and code."""
     errors = reply.json().get("errors", [])
     return reply.status_code, [(e["message"], e["extensions"]["code"]) for e in errors]
@@ -36,4 +36,4 @@ def told(reply: httpx.Response) -> tuple[int, list[tuple[str, str]]]:
 
 def codes(reply: httpx.Response) -> set[str]:
     """Return the codes of an answer's errors."""
-    return {code for _, code in told(reply)[1]}
+    return {code for _, code in errors_of(reply)[1]}

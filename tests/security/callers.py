@@ -63,7 +63,7 @@ async def guarded(
             yield front
 
 
-async def asked(
+async def ask(
     front: Front, caller: str, query: str, variables: Mapping[str, Any] | None = None
 ) -> Any:
     """Return the answer to a caller, without what differs from request to request."""
@@ -72,16 +72,16 @@ async def asked(
     return body
 
 
-def forbidden(*told: str) -> dict[str, Any]:
+def forbidden(*messages: str) -> dict[str, Any]:
     """Return an answer that is refused, by its messages in their order."""
-    return {"errors": [{"message": each, "code": "FORBIDDEN"} for each in told]}
+    return {"errors": [{"message": each, "code": "FORBIDDEN"} for each in messages]}
 
 
 def refusal(body: Any) -> Any:
     """Return an answer that is refused without the places in the document."""
     if "data" in body:
         return body
-    told = [
+    errors = [
         {"message": each["message"], "code": each["extensions"]["code"]} for each in body["errors"]
     ]
-    return {"errors": told}
+    return {"errors": errors}

@@ -100,7 +100,7 @@ def coordinates() -> Iterator[str]:
 
 def routes(passable: Callable[[str], bool] = lambda _: True) -> dict[str, Route]:
     """Return the shortest way to each field, over passable fields; what can be read is read."""
-    found: dict[str, Route] = {}
+    shortest: dict[str, Route] = {}
     known = set()
     for root in ("Query", "Mutation"):
         waiting: list[tuple[str, tuple[str, ...]]] = [(root, ())]
@@ -113,8 +113,8 @@ def routes(passable: Callable[[str], bool] = lambda _: True) -> dict[str, Route]
                 here = (*way, f"{name}.{field}")
                 if not passable(here[-1]):
                     continue
-                found[here[-1]] = Route(here)
+                shortest[here[-1]] = Route(here)
                 named = get_named_type(kind)
                 if isinstance(named, Kind):
                     waiting.append((named.name, here))
-    return found
+    return shortest

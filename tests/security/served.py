@@ -79,12 +79,12 @@ class Line(NamedTuple):
 
     async def rest(self) -> bytes:
         """Read until the gateway closes the connection."""
-        found = b""
+        received = b""
         with contextlib.suppress(ConnectionError):
             async with asyncio.timeout(PATIENCE_S):
                 while piece := await self.reader.read(65536):
-                    found += piece
-        return found
+                    received += piece
+        return received
 
 
 class Server:

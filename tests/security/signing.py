@@ -66,11 +66,13 @@ class _AnyAlgorithm(jws.JWSRegistry):
         return self.algorithms[name]
 
 
-def signed(told: Mapping[str, Any] | bytes | None = None, key: Any = None, **header: Any) -> str:
+def signed(
+    claimed: Mapping[str, Any] | bytes | None = None, key: Any = None, **header: Any
+) -> str:
     """Return a token: these claims, signed by this key, with this header; good unless changed."""
     pair = key or rsa()
     kid = {} if pair.kid is None else {"kid": pair.kid}
-    payload = told if isinstance(told, bytes) else json.dumps(told or claims()).encode()
+    payload = claimed if isinstance(claimed, bytes) else json.dumps(claimed or claims()).encode()
     whole = {"alg": "RS256", "typ": "JWT", **kid, **header}
     return jws.serialize_compact(
         {name: value for name, value in whole.items() if value is not None},
@@ -91,8 +93,8 @@ def believing(
     issuers: tuple[JwtSettings, ...] = ()
     if jwks is not None:
         source = {"jwks_url" if isinstance(jwks, str) else "jwks_file": jwks}
-        told = {"issuer": ISSUER, "audience": AUDIENCE, **source, **changed}
-        issuers = (JwtSettings.model_validate(told),)
+        issuer = {"issuer": ISSUER, "audience": AUDIENCE, **source, **changed}
+        issuers = (JwtSettings.model_validate(issuer),)
     settings = settings_with()
     return settings.model_copy(
         update={

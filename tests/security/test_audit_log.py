@@ -48,13 +48,13 @@ def digest(text: str) -> str:
     """Return what stands in the log for a customer."""
     with logged(LOG) as log:
         audit.log.info("x", logger="x", who=Personal(text))
-    found: str = log.of("x")[0]["who"]
-    return found
+    digests: str = log.of("x")[0]["who"]
+    return digests
 
 
 def line(operation: str, outcome: str = "done", **more: Any) -> dict[str, Any]:
     """Return a line of the audit log; what is not said of it is nothing."""
-    told = {
+    entry = {
         **NOBODY,
         "address": digest("127.0.0.1"),
         "operation": operation,
@@ -66,8 +66,8 @@ def line(operation: str, outcome: str = "done", **more: Any) -> dict[str, Any]:
         "idempotency_key": False,
         **more,
     }
-    told["customers"] = [digest(each) for each in told["customers"]]
-    return told
+    entry["customers"] = [digest(each) for each in entry["customers"]]
+    return entry
 
 
 async def logged_of(front: Front, field: str, given: Mapping[str, Any]) -> Sequence[Any]:
@@ -80,8 +80,8 @@ async def logged_of(front: Front, field: str, given: Mapping[str, Any]) -> Seque
 @pytest.fixture
 async def front(providers: Providers, url: str) -> AsyncIterator[Front]:
     """Return the front door of a gateway whose providers the test may change."""
-    async with serving(providers, url) as found:
-        yield found
+    async with serving(providers, url) as front:
+        yield front
 
 
 EMPORIX = {"providers": ["emporix"]}
@@ -206,18 +206,18 @@ CASES: Sequence[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
 
 @pytest.mark.parametrize(("field", "given", "told"), CASES, ids=[case[0] for case in CASES])
 async def test_each_write_is_one_line(
-    front: Front, field: str, given: Mapping[str, Any], told: Mapping[str, Any]
+    front: Front, field: str, given: Mapping[str, Any], details: Mapping[str, Any]
 ) -> None:
     """Who, what, where, of whom and what came of it; nothing else of the input."""
-    assert await logged_of(front, field, given) == [line(field, **told)]
+    assert await logged_of(front, field, given) == [line(field, **details)]
 
 
 async def test_a_new_segment_is_told_by_the_id_it_got(front: Front) -> None:
     """The provider chose it."""
     given = {"provider": "emporix", "name": "New", "siteCode": "main"}
-    (told,) = await logged_of(front, "segmentCreate", given)
-    assert told["outcome"] == "done"
-    assert len(told["segments"]) == 1
+    (entry,) = await logged_of(front, "segmentCreate", given)
+    assert entry["outcome"] == "done"
+    assert len(entry["segments"]) == 1
 
 
 async def test_reads_leave_no_line(front: Front) -> None:
@@ -259,10 +259,10 @@ async def test_reads_leave_no_line(front: Front) -> None:
     ],
 )
 async def test_what_is_refused(
-    front: Front, field: str, given: Mapping[str, Any], told: Mapping[str, Any]
+    front: Front, field: str, given: Mapping[str, Any], details: Mapping[str, Any]
 ) -> None:
     """Nothing was written; the codes say why."""
-    assert await logged_of(front, field, given) == [line(field, **told)]
+    assert await logged_of(front, field, given) == [line(field, **details)]
 
 
 @pytest.mark.parametrize(
@@ -279,18 +279,18 @@ async def test_what_failed_and_what_nobody_knows(
 ) -> None:
     """It is told apart whether the provider may have acted."""
     front.providers.instead["voucherify"] = server
-    told = {"providers": ["voucherify"], "segments": [APP_BETA], "errors": [error]}
-    found = await logged_of(front, "segmentDelete", {"id": BETA})
-    assert found == [line("segmentDelete", outcome, **told)]
+    details = {"providers": ["voucherify"], "segments": [APP_BETA], "errors": [error]}
+    logged = await logged_of(front, "segmentDelete", {"id": BETA})
+    assert logged == [line("segmentDelete", outcome, **details)]
 
 
 async def test_a_repeated_request_is_told_as_such(front: Front) -> None:
     """With an idempotency key that was carried out before nothing is written."""
     given = {"id": BETA, "idempotencyKey": "k"}
-    told = {"providers": ["voucherify"], "segments": [APP_BETA], "idempotency_key": True}
+    details = {"providers": ["voucherify"], "segments": [APP_BETA], "idempotency_key": True}
     for outcome in ("done", "repeated"):
-        found = await logged_of(front, "segmentDelete", given)
-        assert found == [line("segmentDelete", outcome, **told)]
+        logged = await logged_of(front, "segmentDelete", given)
+        assert logged == [line("segmentDelete", outcome, **details)]
 
 
 async def test_each_field_of_a_document_has_its_line(front: Front) -> None:
@@ -299,25 +299,25 @@ async def test_each_field_of_a_document_has_its_line(front: Front) -> None:
     given = {"m0": {"id": BETA}, "m1": {"provider": "stuut", "ids": []}}
     with logged() as log:
         await front.ask(document(*fields), given)
-    found = [each for each in log.lines if each["event"] == "write"]
-    assert [each["operation"] for each in found] == list(fields)
-    assert len({each["request_id"] for each in found}) == 1
+    writes = [each for each in log.lines if each["event"] == "write"]
+    assert [each["operation"] for each in writes] == list(fields)
+    assert len({each["request_id"] for each in writes}) == 1
 
 
 async def test_what_the_gateway_repeats_by_itself(front: Front, shop: Shop, url: str) -> None:
     """A write that broke off is carried out again: that is a write as well."""
     assert shop.batches == []
-    found, record = await opened(front.providers, url)
+    reopened, record = await opened(front.providers, url)
     with logged(LogSettings(personal_data=True)) as log:
-        assert await recover(found, record) == len(KEYS)
-    await closed(found, record)
+        assert await recover(reopened, record) == len(KEYS)
+    await closed(reopened, record)
     lines = log.of("audit")
     assert sorted(who for each in lines for who in each.pop("customers")) == sorted(KEYS)
     rows = sum(each.pop("rows")["done"] for each in lines)
     assert rows == len(KEYS)
-    told = {"caller": "gateway", "operation": "recovery", "providers": ["instaleap"]}
+    details = {"caller": "gateway", "operation": "recovery", "providers": ["instaleap"]}
     rest = {"segments": ["a:new"], "outcome": "done", "errors": [], "idempotency_key": False}
-    assert lines == [{"event": "write", **told, **rest}] * len(lines)
+    assert lines == [{"event": "write", **details, **rest}] * len(lines)
 
 
 def test_a_large_write_takes_several_lines() -> None:
@@ -345,15 +345,15 @@ def test_a_cancelled_write(is_sent: bool, outcome: str) -> None:  # noqa: FBT001
         if is_sent:
             scope.note_write(acted=True, answered=False)
         raise asyncio.CancelledError
-    (told,) = log.of("audit")
-    assert (told["outcome"], told["errors"]) == (outcome, ["CancelledError"])
+    (entry,) = log.of("audit")
+    assert (entry["outcome"], entry["errors"]) == (outcome, ["CancelledError"])
 
 
 def test_messages_are_no_part_of_it() -> None:
     """They may quote the input; codes cannot."""
     error = UserError("Ann is not 7", Reason.INVALID, ("customers",))
-    told = audit.outcome_of(SegmentsReceipt(errors=(error,)), ())
-    assert told == ("refused", ["INVALID"], None)
+    outcome = audit.outcome_of(SegmentsReceipt(errors=(error,)), ())
+    assert outcome == ("refused", ["INVALID"], None)
 
 
 def _scope() -> Scope:
@@ -395,9 +395,9 @@ async def test_callers_are_told_by_their_name(providers: Providers, url: str) ->
     """The key's, and never the key."""
     async with keyed(providers, url, shop=SCOPES) as (front, signed):
         log = await lines_of(front, signed["shop"], "segmentDelete", {"id": BETA})
-    (told,) = log.of("audit")
-    assert told["caller"] == "key:shop"
-    assert "address" not in told
+    (entry,) = log.of("audit")
+    assert entry["caller"] == "key:shop"
+    assert "address" not in entry
     assert signed["shop"].removeprefix("Bearer ") not in log.text
 
 
@@ -443,6 +443,6 @@ async def test_no_key_reads_as_another_callers(providers: Providers, url: str) -
     async with keyed(providers, url, one=SCOPES) as (front, signed):
         await lines_of(front, signed["one"], "segmentsReorder", {**given, "idempotencyKey": "k"})
         for key in ("key:one\0k", "key:onek", "one\0k", "\0k"):
-            asked = {**given, "idempotencyKey": key}
-            log = await lines_of(front, "", "segmentsReorder", asked)
+            variables = {**given, "idempotencyKey": key}
+            log = await lines_of(front, "", "segmentsReorder", variables)
             assert [each["outcome"] for each in log.of("audit")] == ["done"]

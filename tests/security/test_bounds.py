@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gateway.errors import BadInput, LimitExceeded
 from gateway.limits.settings import LimitSettings
 from resolvers.execution.document_limits import DocumentSize
-from tests.security.bounded import asked, bounded, codes, told
+from tests.security.bounded import ask, bounded, codes, errors_of
 
 HUGE = LimitSettings(
     tokens=10**6,
@@ -97,11 +97,11 @@ async def test_bound_of_a_document(
 ) -> None:
     """At the bound it is not refused for it; one above, the error names bound and figure."""
     async with bounded(**{bound: most}) as front:
-        assert "LIMIT_EXCEEDED" not in codes(await asked(front, document(most)))
+        assert "LIMIT_EXCEEDED" not in codes(await ask(front, document(most)))
         front.forget()
-        reply = await asked(front, document(most + 1))
+        reply = await ask(front, document(most + 1))
     message = f"{bound} is {most + 1}{more}; at most {most} are allowed (limits.{bound})."
-    assert told(reply) == (400, [(message, "LIMIT_EXCEEDED")])
+    assert errors_of(reply) == (400, [(message, "LIMIT_EXCEEDED")])
     assert front.calls == []
 
 
@@ -129,12 +129,12 @@ async def test_bound_of_a_document(
 async def test_repeated_fields(document: Callable[[int], str]) -> None:
     """Mentions that become one field count, wherever they stand."""
     async with bounded(repeated_fields=6) as front:
-        assert codes(await asked(front, document(6))) == set()
+        assert codes(await ask(front, document(6))) == set()
         front.forget()
-        reply = await asked(front, document(7))
+        reply = await ask(front, document(7))
     name = "providers" if "key } prov" in document(7) else "key"
     message = f"repeated_fields of {name} is 7; at most 6 are allowed (limits.repeated_fields)."
-    assert told(reply) == (400, [(message, "LIMIT_EXCEEDED")])
+    assert errors_of(reply) == (400, [(message, "LIMIT_EXCEEDED")])
 
 
 @pytest.mark.parametrize(
@@ -151,11 +151,11 @@ async def test_repeated_fields(document: Callable[[int], str]) -> None:
 async def test_bound_of_the_variables(bound: str, most: int, value: Callable[[int], Any]) -> None:
     """Whether the document uses them or not."""
     async with bounded(**{bound: most}) as front:
-        assert codes(await asked(front, "{ __typename }", value(most))) == set()
-        reply = await asked(front, "{ __typename }", value(most + 1))
+        assert codes(await ask(front, "{ __typename }", value(most))) == set()
+        reply = await ask(front, "{ __typename }", value(most + 1))
     more = "" if bound == "list_items" else " or more"
     message = f"{bound} is {most + 1}{more}; at most {most} are allowed (limits.{bound})."
-    assert told(reply) == (400, [(message, "LIMIT_EXCEEDED")])
+    assert errors_of(reply) == (400, [(message, "LIMIT_EXCEEDED")])
 
 
 def counted(text: str, limits: LimitSettings = HUGE) -> DocumentSize:
@@ -247,25 +247,25 @@ def naive(document: DocumentNode) -> dict[str, int]:
     fragments = {
         d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
     }
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
 
     def walk(items: Any, depth: int, within: int) -> None:
         for kind, node, below in items:
-            found[kind] += 1
+            counts[kind] += 1
             if kind == "field":
                 is_introspection = node.name.value == "__schema"
-                found["alias"] += node.alias is not None
+                counts["alias"] += node.alias is not None
                 if within or is_introspection:
-                    found["introspection"] = max(found["introspection"], within + 1)
+                    counts["introspection"] = max(counts["introspection"], within + 1)
                     walk(below, depth, within + 1)
                 else:
                     walk(below, depth + 1, 0)
                 if not within:
-                    found["depth"] = max(found["depth"], depth + 1)
+                    counts["depth"] = max(counts["depth"], depth + 1)
 
     root = document.definitions[0].selection_set  # type: ignore[attr-defined]  # an operation
     walk(list(spread_out(root, fragments)), 0, 0)
-    return found
+    return counts
 
 
 @given(documents())
@@ -312,9 +312,9 @@ def test_repeated_fields_equal_those_of_graphql_core(text: str, most: int) -> No
             else 0
         )
 
-    found = largest([document.definitions[0].selection_set])  # type: ignore[attr-defined]  # an operation
+    size = largest([document.definitions[0].selection_set])  # type: ignore[attr-defined]  # an operation
     limits = HUGE.model_copy(update={"repeated_fields": most})
-    if found <= most:
+    if size <= most:
         DocumentSize(document, limits)
     else:
         with pytest.raises(LimitExceeded, match=r"^repeated_fields of "):

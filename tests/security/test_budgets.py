@@ -6,7 +6,7 @@ from gateway.errors import LimitExceeded
 from gateway.limits import caller_budgets
 from gateway.limits.caller_budgets import Budgets
 from gateway.limits.settings import LimitSettings
-from tests.security.bounded import asked, bounded, told
+from tests.security.bounded import ask, bounded, errors_of
 
 LIMITS = LimitSettings(requests_per_minute=60, cost_per_minute=600)
 
@@ -80,11 +80,11 @@ def test_a_flood_of_callers_has_one_budget(monkeypatch: pytest.MonkeyPatch) -> N
 async def test_too_many_requests_at_the_front_door() -> None:
     """The status is 429 with Retry-After, and nothing is sent; refused documents count."""
     async with bounded(requests_per_minute=3) as front:  # one was asked to sign in
-        assert (await asked(front, "{ nothing }")).status_code == 400
-        assert (await asked(front, "{ providers { key } }")).status_code == 200
-        reply = await asked(front, "{ segments { totalCount } }")
+        assert (await ask(front, "{ nothing }")).status_code == 400
+        assert (await ask(front, "{ providers { key } }")).status_code == 200
+        reply = await ask(front, "{ segments { totalCount } }")
         (error,) = reply.json()["errors"]
-        assert told(reply) == (
+        assert errors_of(reply) == (
             429,
             [
                 (
@@ -104,14 +104,14 @@ async def test_too_many_requests_at_the_front_door() -> None:
 async def test_too_much_cost_at_the_front_door() -> None:
     """The response states the remaining budget, and the error states what is missing."""
     async with bounded(cost_per_minute=200) as front:
-        reply = await asked(front, "{ segments(first: 100) { nodes { id } } }")
+        reply = await ask(front, "{ segments(first: 100) { nodes { id } } }")
         cost = reply.json()["extensions"]["cost"]
         assert (cost["requested"], cost["calls"]) == (40 + 102, 4)
         # One of four providers is never called: 10 came back. The first request took 32 of it.
         assert cost["remaining"] in range(30, 60)
         front.forget()
-        reply = await asked(front, "{ segments(first: 100) { nodes { id } } }")
+        reply = await ask(front, "{ segments(first: 100) { nodes { id } } }")
         assert reply.status_code == 429
-        assert "cost_per_minute is down to" in told(reply)[1][0][0]
+        assert "cost_per_minute is down to" in errors_of(reply)[1][0][0]
         assert front.calls == []
-        assert (await asked(front, "{ __typename }")).status_code == 200
+        assert (await ask(front, "{ __typename }")).status_code == 200

@@ -10,7 +10,7 @@ from gateway.settings import StoreSettings
 from resolvers.execution.documents import Document
 from tests.e2e.serving import Front, Providers, customer_id, segment_id, settings_with
 from tests.e2e.writes.asking import shoppers
-from tests.security.callers import asked, guarded, signed
+from tests.security.callers import ask, guarded, signed
 from tests.security.routes import routes
 
 SEGMENT = segment_id("emporix", "fresh")
@@ -52,7 +52,7 @@ async def front(
     store = StoreSettings(url=f"sqlite:///{tmp_path / 'gateway.db'}")
     settings = settings_with().model_copy(update={"store": store})
     async with guarded(Providers(), settings) as served:
-        body = await asked(served, signed("admin"), CREATE, VARIABLES)
+        body = await ask(served, signed("admin"), CREATE, VARIABLES)
         assert body == {
             "data": {
                 "segmentCreate": {"userErrors": []},
@@ -94,9 +94,9 @@ SHOWN = (
 )
 async def test_sorts(front: Front, scopes: list[str], expected: list[str]) -> None:
     """A change is silence for who lacks its scope at its provider, in whatever way it is shown."""
-    body = await asked(front, signed(*scopes), SHOWN % "customerId")
+    body = await ask(front, signed(*scopes), SHOWN % "customerId")
     assert visible(body) == expected
-    count = len((await asked(front, signed(*scopes), PLAIN))["data"]["changes"]["nodes"])
+    count = len((await ask(front, signed(*scopes), PLAIN))["data"]["changes"]["nodes"])
     assert count == len(expected)
 
 
@@ -112,13 +112,13 @@ async def test_sorts(front: Front, scopes: list[str], expected: list[str]) -> No
 @pytest.mark.parametrize("query", [NESTED, FRAGMENTS], ids=["inline", "fragments"])
 async def test_nested(front: Front, query: str, scopes: list[str], expected: list[str]) -> None:
     """What is selected below a sort of change is needed for that sort alone."""
-    assert visible(await asked(front, signed(*scopes), query)) == expected
+    assert visible(await ask(front, signed(*scopes), query)) == expected
 
 
 @pytest.mark.parametrize("scopes", [["customers:read"], ["segments:write", "raw:read"]])
 async def test_forbidden(front: Front, scopes: list[str]) -> None:
     """Who holds neither scope anywhere is refused."""
-    body = await asked(front, signed(*scopes), PLAIN)
+    body = await ask(front, signed(*scopes), PLAIN)
     assert [error["extensions"]["code"] for error in body["errors"]] == ["FORBIDDEN"]
     assert body["data"] == {"changes": None}
 
@@ -140,10 +140,10 @@ async def test_every_field(front: Front) -> None:
     for route in CHANGE_ROUTES.values():
         for caller, wanted in shown.items():
             narrowed = route.text.replace("changes", f"changes(filter: {{{wanted}}})", 1)
-            expected = await asked(front, administrator, narrowed)
+            expected = await ask(front, administrator, narrowed)
             assert "errors" not in expected
-            assert await asked(front, caller, route.text) == expected, (caller, route)
-        answer = await asked(front, nothing, route.text)
+            assert await ask(front, caller, route.text) == expected, (caller, route)
+        answer = await ask(front, nothing, route.text)
         assert [each["extensions"]["code"] for each in answer["errors"]] == ["FORBIDDEN"]
         assert answer["data"] == {"changes": None}
 
@@ -151,17 +151,17 @@ async def test_every_field(front: Front) -> None:
 async def test_own(front: Front) -> None:
     """A customer sees the changes of their own assignments, and no other."""
     caller = signed("own:read", instaleap=TWO, emporix="somebody")
-    assert visible(await asked(front, caller, SHOWN % "customerId")) == [B]
+    assert visible(await ask(front, caller, SHOWN % "customerId")) == [B]
 
 
 async def test_node(front: Front) -> None:
     """By its id a change is there for who may see it, and for nobody else."""
-    nodes = (await asked(front, signed("admin"), PLAIN))["data"]["changes"]["nodes"]
+    nodes = (await ask(front, signed("admin"), PLAIN))["data"]["changes"]["nodes"]
     query = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename } }"
     ids = {"ids": [node["id"] for node in nodes]}
 
     async def kinds(*scopes: str) -> list[str | None]:
-        body = await asked(front, signed(*scopes), query, ids)
+        body = await ask(front, signed(*scopes), query, ids)
         return [each and each["__typename"] for each in body["data"]["nodes"]]
 
     member = "AssignmentChange"

@@ -47,8 +47,8 @@ WAYS = {"direct": post, "streamed": streamed, "get": get}
 async def server() -> AsyncIterator[Server]:
     """Serve the gateway; a page of one other site may ask."""
     settings = settings_of(server={"cors_origins": (SHOP,)})
-    async with really_serving(settings) as found:
-        yield found
+    async with really_serving(settings) as server:
+        yield server
 
 
 def unpacked(answer: Answer) -> Any:
@@ -218,9 +218,9 @@ async def test_head(server: Server) -> None:
         head, _, body = (await line.rest()).partition(b"\r\n\r\n")
 
     assert body == b""
-    told = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
-    assert told["content-encoding"] == "gzip"
-    assert 0 < int(told["content-length"]) * 2 < len(without.body)
+    headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    assert headers["content-encoding"] == "gzip"
+    assert 0 < int(headers["content-length"]) * 2 < len(without.body)
 
 
 async def test_clients(server: Server) -> None:

@@ -198,8 +198,8 @@ async def test_operations_over_websockets_have_the_same_bound() -> None:
         await one.say(subscribe("1", READ))
         await provider.arrived.wait()
         await other.say(subscribe("1"))
-        told = await other.heard()
-        assert (told["type"], told["payload"][0]["extensions"]["code"]) == (
+        message = await other.heard()
+        assert (message["type"], message["payload"][0]["extensions"]["code"]) == (
             "error",
             "LIMIT_EXCEEDED",
         )

@@ -24,7 +24,7 @@ from resolvers.execution.documents import Documents
 from resolvers.execution.field_costs import ASSUMED_LENGTH, COSTS, ROWS_PER_CALL, SHARED_CALLS
 from resolvers.schema import SCHEMA
 from tests.e2e.serving import Front, customer_id, segment_id
-from tests.security.bounded import asked, bounded, codes, told
+from tests.security.bounded import ask, bounded, codes, errors_of
 
 CORE = SCHEMA._schema  # noqa: SLF001  # as gateway.asgi
 ROOT = Path(__file__).parents[2]
@@ -337,9 +337,9 @@ HONEST: dict[str, tuple[str, Any]] = {
 async def test_honest_operations_pass_and_take_no_more_calls(front: Front, name: str) -> None:
     """Every example runs, and asks its providers no more often than its cost says."""
     query, variables = HONEST[name]
-    await asked(front, "{ segments(first: 1) { totalCount } customers(first: 1) { totalCount } }")
+    await ask(front, "{ segments(first: 1) { totalCount } customers(first: 1) { totalCount } }")
     front.forget()
-    reply = await asked(front, query, variables)
+    reply = await ask(front, query, variables)
     cost = reply.json()["extensions"]["cost"]
     assert "data" in reply.json()
     assert cost["calls"] >= len(front.calls)
@@ -355,11 +355,11 @@ async def test_introspection_of_graphiql_passes(front: Front) -> None:
         schema_description=True,
         input_value_deprecation=True,
     )
-    reply = await asked(front, query)
+    reply = await ask(front, query)
     assert reply.json()["data"]["__schema"]["queryType"]["name"] == "Query"
     deep = "types { fields { args { type { name } } type { fields { name } } } }"
     bomb = "{ " + " ".join(f"a{i}: __schema {{ {deep} }}" for i in range(10)) + " }"
-    assert [code for _, code in told(await asked(front, bomb))[1]] == ["LIMIT_EXCEEDED"]
+    assert [code for _, code in errors_of(await ask(front, bomb))[1]] == ["LIMIT_EXCEEDED"]
 
 
 @pytest.mark.parametrize(
@@ -387,10 +387,10 @@ async def test_introspection_of_graphiql_passes(front: Front) -> None:
 )
 async def test_bombs_are_refused_before_any_call(front: Front, query: str) -> None:
     """The error names the bound and the figure, and the cost stands beside it."""
-    reply = await asked(front, query)
+    reply = await ask(front, query)
     cost = reply.json()["extensions"]["cost"]
     message = f"cost is {cost['requested']}; at most 100000 are allowed (limits.cost)."
-    assert told(reply) == (400, [(message, "LIMIT_EXCEEDED")])
+    assert errors_of(reply) == (400, [(message, "LIMIT_EXCEEDED")])
     assert front.calls == []
 
 
@@ -398,13 +398,13 @@ async def test_the_bound_exactly() -> None:
     """4 calls and 12 objects are 52; 51 are not enough."""
     query = "{ segments(first: 10) { nodes { id } } }"
     async with bounded(cost=52) as front:
-        reply = await asked(front, query)
+        reply = await ask(front, query)
         assert reply.json()["extensions"]["cost"]["requested"] == 52
         assert "data" in reply.json()
     async with bounded(cost=51) as front:
-        reply = await asked(front, query)
+        reply = await ask(front, query)
         message = "cost is 52; at most 51 are allowed (limits.cost)."
-        assert told(reply) == (400, [(message, "LIMIT_EXCEEDED")])
+        assert errors_of(reply) == (400, [(message, "LIMIT_EXCEEDED")])
         assert front.calls == []
 
 
@@ -464,8 +464,8 @@ async def test_refused_value_makes_no_later_one_dear() -> None:
     """`{"n": true}` is refused, and `{"n": 1}` of the same document costs what it always did."""
     query = "query ($n: Int) { segments(first: $n) { nodes { id } } }"
     async with bounded() as front:
-        refused = await asked(front, query, {"n": True})
-        reply = await asked(front, query, {"n": 1})
+        refused = await ask(front, query, {"n": True})
+        reply = await ask(front, query, {"n": 1})
 
     assert codes(refused) == {"BAD_USER_INPUT"}
     assert reply.json()["extensions"]["cost"]["requested"] == 4 * CALL_COST + 3

@@ -68,27 +68,27 @@ class Seen:
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
     """Watch the application and the server."""
-    found = Seen()
+    seen = Seen()
     call, again, repeat = Application.__call__, Application.fast_path_handler, RepeatedHeads.handle
 
     async def called(self: Application, scope: Scope, receive: Receive, send: Send) -> None:
-        found.add(asgi=scope["type"] == "http")
+        seen.add(asgi=scope["type"] == "http")
         await call(self, scope, receive, send)
 
     def shown(self: Application, scope: Scope) -> Any:
         answers = again(self, scope)
-        found.add(parsed=answers is not None)
+        seen.add(parsed=answers is not None)
         return answers
 
     def repeated(self: RepeatedHeads, data: bytes) -> Any:
         answer = repeat(self, data)
-        found.add(repeated=answer is not None)
+        seen.add(repeated=answer is not None)
         return answer
 
     monkeypatch.setattr(Application, "__call__", called)
     monkeypatch.setattr(Application, "fast_path_handler", shown)
     monkeypatch.setattr(RepeatedHeads, "handle", repeated)
-    return found
+    return seen
 
 
 class Held:
@@ -113,7 +113,7 @@ class Held:
         await self._real(scope, receive, send)
 
 
-async def asked(line: Line, data: bytes) -> Answer:
+async def ask(line: Line, data: bytes) -> Answer:
     """Send bytes, and read one answer."""
     await line.write(data)
     return await line.answer()
@@ -155,8 +155,8 @@ async def test_an_answer_is_the_same_whichever_way_it_came(sent: bytes, seen: Se
     """With the same status, headers and body."""
     server_table = {"cors_origins": ("https://shop.example",)}
     async with really_serving(settings_of(server=server_table)) as server, server.line() as line:
-        by_asgi = await asked(line, in_chunks(sent))
-        others = [await asked(line, sent) for _ in range(3)]
+        by_asgi = await ask(line, in_chunks(sent))
+        others = [await ask(line, sent) for _ in range(3)]
 
     assert [without_names(each) for each in others] == [without_names(by_asgi)] * 3
     assert len({each.headers["x-request-id"] for each in (by_asgi, *others)}) == 4
@@ -168,11 +168,11 @@ async def test_the_body_may_differ(seen: Seen) -> None:
     other = QUERY.replace(b"stuut", b"STUUT")
     broken = b"[" + QUERY[1:]
     async with really_serving() as server, server.line() as line:
-        assert (await asked(line, post(QUERY))).json["data"] == FOUND
-        assert (await asked(line, post(other))).json["data"] == {"provider": None}
-        refused = await asked(line, post(broken))
+        assert (await ask(line, post(QUERY))).json["data"] == FOUND
+        assert (await ask(line, post(other))).json["data"] == {"provider": None}
+        refused = await ask(line, post(broken))
         assert refused.refusal == (400, "BAD_USER_INPUT")
-        assert (await asked(line, post(QUERY))).json["data"] == FOUND
+        assert (await ask(line, post(QUERY))).json["data"] == FOUND
 
     assert seen.ways == (0, 1, 3)
 
@@ -211,7 +211,7 @@ async def test_which_way_requests_go(sent: bytes, ways: Ways, seen: Seen) -> Non
     """What is not plain goes through ASGI; what is not quite the same, through the parser."""
     settings = settings_of(server={"hosts": ("localhost",)})
     async with really_serving(settings) as server, server.line() as line:
-        answers = [await asked(line, sent) for _ in range(3)]
+        answers = [await ask(line, sent) for _ in range(3)]
 
     assert len({each.status for each in answers}) == 1
     assert seen.ways == ways
@@ -221,7 +221,7 @@ async def test_which_way_requests_go(sent: bytes, ways: Ways, seen: Seen) -> Non
 async def test_the_last_request_of_a_connection(last: bytes, seen: Seen) -> None:
     """It is left to uvicorn, which ends the connection."""
     async with really_serving() as server, server.line() as line:
-        assert (await asked(line, last)).json["data"] == FOUND
+        assert (await ask(line, last)).json["data"] == FOUND
         assert await line.rest() == b""
 
     assert seen.ways == (1, 0, 0)
@@ -231,8 +231,8 @@ async def test_a_client_that_asks_before_it_sends_its_body(seen: Seen) -> None:
     """It is told to go on."""
     async with really_serving() as server, server.line() as line:
         await line.write(post(QUERY, b"expect: 100-continue"))
-        told = await line.reader.readuntil(b"\r\n\r\n")
-        assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+        interim = await line.reader.readuntil(b"\r\n\r\n")
+        assert interim == b"HTTP/1.1 100 Continue\r\n\r\n"
         assert (await line.answer()).json["data"] == FOUND
 
     assert seen.ways == (1, 0, 0)
@@ -245,13 +245,13 @@ async def test_a_request_in_pieces(seen: Seen) -> None:
     """
     sent = post(QUERY)
     async with really_serving() as server, server.line() as line, server.line() as other:
-        await asked(line, sent)
+        await ask(line, sent)
         for cut in (1, len(sent) - len(QUERY), len(sent) - 1):
             await line.write(sent[:cut])
-            await asked(other, chunked(QUERY))  # so that the first piece has arrived
-            assert (await asked(line, sent[cut:])).json["data"] == FOUND
+            await ask(other, chunked(QUERY))  # so that the first piece has arrived
+            assert (await ask(line, sent[cut:])).json["data"] == FOUND
         assert seen.ways == (3 + 1, 3, 0)
-        assert (await asked(line, sent)).json["data"] == FOUND
+        assert (await ask(line, sent)).json["data"] == FOUND
 
     assert seen.ways == (3 + 1, 3, 1)
 
@@ -261,7 +261,7 @@ async def test_as_many_heads_are_known_as_are_allowed(seen: Seen) -> None:
     sent = [post(QUERY, b"a: %d" % number) for number in range(MAX_HEADS + 1)]
     async with really_serving() as server, server.line() as line:
         for each in [*sent, *reversed(sent)]:
-            assert (await asked(line, each)).json["data"] == FOUND
+            assert (await ask(line, each)).json["data"] == FOUND
 
     assert seen.ways == (0, len(sent) + 1, len(sent) - 1)
 
@@ -271,8 +271,8 @@ async def test_a_head_is_known_on_its_own_connection_alone(seen: Seen) -> None:
     async with really_serving() as server:
         for _ in range(2):
             async with server.line() as line:
-                await asked(line, post(QUERY))
-                await asked(line, post(QUERY))
+                await ask(line, post(QUERY))
+                await ask(line, post(QUERY))
 
     assert seen.ways == (0, 2, 2)
 
@@ -280,15 +280,15 @@ async def test_a_head_is_known_on_its_own_connection_alone(seen: Seen) -> None:
 async def test_answers_come_in_order(seen: Seen) -> None:
     """Who does not wait for an answer gets it all the same, behind the one before."""
     async with really_serving() as server, server.line() as line:
-        await asked(line, post(QUERY))
-        await asked(line, post(READ))
+        await ask(line, post(QUERY))
+        await ask(line, post(READ))
         held = Held("stuut")
         await line.write(post(READ))
         await held.arrived.wait()
         await line.write(post(QUERY))
         await line.write(post(UNKNOWN) + post(QUERY))
         async with server.line() as other:
-            await asked(other, chunked(QUERY))  # so that they have arrived
+            await ask(other, chunked(QUERY))  # so that they have arrived
         held.let_go.set()
         answers = [(await line.answer()).json["data"] for _ in range(4)]
 
@@ -310,7 +310,7 @@ async def test_a_client_that_hangs_up_while_it_is_repeated() -> None:
     """What is read for it ends."""
     async with really_serving() as server:
         async with server.line() as line:
-            await asked(line, post(READ))
+            await ask(line, post(READ))
             held = Held("stuut")
             await line.write(post(READ))
             await held.arrived.wait()
@@ -338,9 +338,9 @@ async def test_a_key_that_ends(monkeypatch: pytest.MonkeyPatch, seen: Seen) -> N
     settings = settings_of().model_copy(update={"auth": AuthSettings(keys=(kept,))})
     sent = post(QUERY, b"authorization: Bearer " + key.encode())
     async with really_serving(settings) as server, server.line() as line:
-        assert [(await asked(line, sent)).status for _ in range(3)] == [200] * 3
+        assert [(await ask(line, sent)).status for _ in range(3)] == [200] * 3
         with clock(monkeypatch, 3601):
-            refused = await asked(line, sent)
+            refused = await ask(line, sent)
             assert refused.refusal == (401, "UNAUTHENTICATED")
             assert refused.headers["www-authenticate"] == "Bearer"
 
@@ -351,7 +351,7 @@ async def test_budgets_count_repeats() -> None:
     """Each of them."""
     limits = {"requests_per_minute": 3}
     async with really_serving(settings_of(limits=limits)) as server, server.line() as line:
-        answers = [await asked(line, post(QUERY)) for _ in range(4)]
+        answers = [await ask(line, post(QUERY)) for _ in range(4)]
 
     assert [each.status for each in answers] == [200, 200, 200, 429]
     assert answers[3].refusal == (429, "LIMIT_EXCEEDED")
@@ -366,12 +366,12 @@ async def test_too_many_requests_at_once() -> None:
         server.line() as line,
         server.line() as other,
     ):
-        await asked(line, post(READ))
-        await asked(other, post(QUERY))
+        await ask(line, post(READ))
+        await ask(other, post(QUERY))
         held = Held("stuut")
         await line.write(post(READ))
         await held.arrived.wait()
-        assert (await asked(other, post(QUERY))).refusal == (503, "LIMIT_EXCEEDED")
+        assert (await ask(other, post(QUERY))).refusal == (503, "LIMIT_EXCEEDED")
         held.let_go.set()
         assert (await line.answer()).json["data"] == LISTED
 
@@ -379,7 +379,7 @@ async def test_too_many_requests_at_once() -> None:
 async def test_a_server_that_stops_answers_what_it_is_asked() -> None:
     """And says that it was the last on this connection."""
     async with really_serving(timeout_graceful_shutdown=20) as server, server.line() as line:
-        await asked(line, post(READ))
+        await ask(line, post(READ))
         held = Held("stuut")
         await line.write(post(READ))
         await held.arrived.wait()
@@ -397,7 +397,7 @@ async def test_a_client_that_hangs_up_while_its_write_is_repeated(tmp_path: Path
     settings = settings_of().model_copy(update={"store": store})
     async with really_serving(settings, providers) as server:
         async with server.line() as line:
-            await asked(line, post(written("a1")))
+            await ask(line, post(written("a1")))
             held = Held("instaleap", providers)
             await line.write(post(written("b2")))
             await held.arrived.wait()

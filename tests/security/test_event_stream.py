@@ -18,12 +18,12 @@ def events(text: str) -> list[tuple[str, object]]:
     """Return the events of a stream, which must be whole, with their data."""
     *blocks, end = text.split("\n\n")
     assert end == ""
-    found = []
+    events = []
     for block in blocks:
         event, data = block.split("\n")
         assert (event[:7], data[:5]) == ("event: ", "data:")
-        found.append((event[7:], json.loads(data[5:]) if data[5:] else None))
-    return found
+        events.append((event[7:], json.loads(data[5:]) if data[5:] else None))
+    return events
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

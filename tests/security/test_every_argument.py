@@ -179,7 +179,7 @@ def test_every_shape(coordinate: str, runner: asyncio.Runner, client: httpx.Asyn
         assert "INTERNAL" not in {error["extensions"]["code"] for error in errors}, (value, errors)
         assert "bug" not in {line["event"] for line in logged}, value
         for error in errors:
-            words = {found[1] for found in PYTHON.finditer(error["message"]) if found[1]}
+            words = {match[1] for match in PYTHON.finditer(error["message"]) if match[1]}
             assert not words, error["message"]
 
 

@@ -73,11 +73,11 @@ def test_they_are_on_by_default() -> None:
 async def answers(settings: Settings) -> list[Answer]:
     """Send one query thrice over a connection, as it is served for real."""
     async with really_serving(settings) as server, server.line() as line:
-        found = []
+        answers = []
         for _ in range(3):
             await line.write(post(QUERY))
-            found.append(await line.answer())
-        return found
+            answers.append(await line.answer())
+        return answers
 
 
 async def test_direct_answers(used: Used) -> None:
@@ -101,13 +101,13 @@ async def test_compiled_queries(used: Used) -> None:
     """Off, graphql-core's executor runs everything; the answers are equal."""
     used.watch(executor, "PlanExecution", "plan")
     used.watch(executor, "execute", "graphql-core")
-    found = []
+    results = []
     for is_on in (True, False):
         async with serving(settings=switched(settings_with(), compiled_queries=is_on)) as front:
-            found.append(await front.data("{ segments(first: 3) { nodes { name } } }"))
+            results.append(await front.data("{ segments(first: 3) { nodes { name } } }"))
             assert used.names == {"plan" if is_on else "graphql-core"}
             used.names.clear()
-    assert found[0] == found[1]
+    assert results[0] == results[1]
 
 
 @contextlib.asynccontextmanager

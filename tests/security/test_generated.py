@@ -104,9 +104,9 @@ def test_generated(kind: str, runner: asyncio.Runner, client: httpx.AsyncClient)
         with capture_logs() as logged:
             reply = runner.run(client.post("/graphql", content=body, headers=headers))
         assert reply.status_code < 500
-        told = reply.json()
-        assert told.keys() <= {"data", "errors", "extensions"}
-        codes = {error["extensions"]["code"] for error in told.get("errors", ())}
+        response = reply.json()
+        assert response.keys() <= {"data", "errors", "extensions"}
+        codes = {error["extensions"]["code"] for error in response.get("errors", ())}
         assert "INTERNAL" not in codes
         assert "bug" not in {line["event"] for line in logged}
 

@@ -22,8 +22,8 @@ OURS = b"graphql-transport-ws"
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     """Serve the gateway."""
-    async with really_serving() as found:
-        yield found
+    async with really_serving() as server:
+        yield server
 
 
 @pytest.mark.parametrize(

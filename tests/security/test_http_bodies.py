@@ -125,10 +125,10 @@ async def test_an_empty_operation_name(front: Front, query: str, accept: str) ->
 
     for reply in (by_post, by_get):
         assert reply.status_code == without.status_code
-        assert told(reply.json()) == told(without.json())
+        assert without_cost(reply.json()) == without_cost(without.json())
 
 
-def told(answer: dict[str, Any]) -> dict[str, Any]:
+def without_cost(answer: dict[str, Any]) -> dict[str, Any]:
     """Return an answer without its cost."""
     return {name: part for name, part in answer.items() if name != "extensions"}
 

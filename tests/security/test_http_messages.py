@@ -155,9 +155,9 @@ async def test_a_client_that_closes_its_side_and_waits(sent: bytes, before: int)
         await asyncio.sleep(0.7)  # two looks after it
         assert not held.ended.is_set()
         held.let_go.set()
-        told = await line.rest()
+        received = await line.rest()
 
-    *interim, final = told.split(b"HTTP/1.1 ")[1:]
+    *interim, final = received.split(b"HTTP/1.1 ")[1:]
     assert interim == ([] if sent is OLD else [b"100 Continue\r\n\r\n"])
     assert final.startswith(b"200 OK\r\n")
     assert b"connection: close\r\n" in final

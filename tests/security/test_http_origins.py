@@ -187,19 +187,19 @@ async def test_allowed_pages(body: Mapping[str, str]) -> None:
 
 async def test_preflights() -> None:
     """A browser that asks first is told exactly what an allowed page may send."""
-    asked = {
+    preflight = {
         "access-control-request-method": "POST",
         "access-control-request-headers": "content-type",
     }
     async with serving(settings=settings_of(server={"cors_origins": (SHOP,)})) as front:
-        allowed = await front.client.options("/graphql", headers={**asked, "origin": SHOP})
-        evil = {**asked, "origin": "https://evil.test"}
+        allowed = await front.client.options("/graphql", headers={**preflight, "origin": SHOP})
+        evil = {**preflight, "origin": "https://evil.test"}
         refused = await front.client.options("/graphql", headers=evil)
-        plain = await front.client.options("/graphql", headers=asked)
+        plain = await front.client.options("/graphql", headers=preflight)
 
     assert (allowed.status_code, allowed.content) == (204, b"")
-    told = {n: v for n, v in allowed.headers.items() if n.startswith("access-control")}
-    assert told == {
+    headers = {n: v for n, v in allowed.headers.items() if n.startswith("access-control")}
+    assert headers == {
         "access-control-allow-origin": SHOP,
         "access-control-expose-headers": "retry-after, x-request-id",
         "access-control-allow-methods": "GET, POST",
@@ -236,9 +236,9 @@ async def test_headers_of_other_answers(front: Front, path: str) -> None:
 async def test_how_the_providers_do(caller: str, seen: tuple[str, ...]) -> None:
     """Callers are told of the providers that they may see."""
     async with guarded() as front:
-        told = (await front.client.get("/readyz", headers={"authorization": caller})).json()
+        body = (await front.client.get("/readyz", headers={"authorization": caller})).json()
 
-    assert tuple(each["key"] for each in told["providers"]) == seen
+    assert tuple(each["key"] for each in body["providers"]) == seen
 
 
 async def test_how_the_providers_do_to_strangers() -> None:

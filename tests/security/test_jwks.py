@@ -69,8 +69,8 @@ async def test_nothing_is_told_to_the_issuer() -> None:
     """No credentials, no cookies, nothing of who asks."""
     async with publishing(WELL) as issuer, guarded(issuer.url) as front:
         assert await lets_in(front, signed())
-        (asked,) = issuer.requests
-    assert {name for name, _ in asked.headers} == {
+        (request,) = issuer.requests
+    assert {name for name, _ in request.headers} == {
         "host",
         "accept",
         "accept-encoding",
@@ -246,13 +246,13 @@ async def test_who_hangs_up_leaves_the_question_to_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The first of two who wait for the keys gives up."""
-    asked: list[asyncio.Event] = []
+    requests: list[asyncio.Event] = []
     heard = asyncio.Event()
 
     async def answers(_: jwks.UrlKeyring) -> bytes:
-        asked.append(asyncio.Event())
+        requests.append(asyncio.Event())
         heard.set()
-        await asked[-1].wait()
+        await requests[-1].wait()
         return key_set(OLD)
 
     monkeypatch.setattr(jwks.UrlKeyring, "_body", answers)
@@ -262,9 +262,9 @@ async def test_who_hangs_up_leaves_the_question_to_the_others(
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
-        asked[0].set()
+        requests[0].set()
         assert await second
-        assert len(asked) == 1
+        assert len(requests) == 1
 
 
 def with_key(key: dict[str, Any]) -> bytes:
@@ -318,8 +318,8 @@ def test_a_key_that_costs_much_is_passed_over() -> None:
     """Each signature would take its time: 4,096 bits are enough."""
     for bits, count in ((4096, 2), (4097, 1)):
         modulus = (1 << bits - 1 | 1).to_bytes(513)
-        told = urlsafe_b64encode(modulus).decode().rstrip("=")
-        assert len(jwks.read(with_key(public(n=told)))) == count
+        text = urlsafe_b64encode(modulus).decode().rstrip("=")
+        assert len(jwks.read(with_key(public(n=text)))) == count
 
 
 async def test_a_key_for_encryption_is_no_choice() -> None:
@@ -361,8 +361,8 @@ def test_every_type_of_key_is_read() -> None:
 async def test_a_key_without_an_id_serves_tokens_without_one() -> None:
     """And none that names one."""
     key = ECKey.generate_key("P-256")
-    told = {name: value for name, value in key.as_dict(private=False).items() if name != "kid"}
-    body = json.dumps({"keys": [told]}).encode()
+    parts = {name: value for name, value in key.as_dict(private=False).items() if name != "kid"}
+    body = json.dumps({"keys": [parts]}).encode()
     async with publishing([ok(body)]) as issuer, guarded(issuer.url) as front:
         bare = ECKey.import_key({**key.as_dict(private=True), "kid": "x"})
         assert await lets_in(front, signed(key=bare, alg="ES256", kid=None))

@@ -31,8 +31,8 @@ SANDBOX = '\n[[providers]]\nkey = "shop"\nkind = "stuut"\nbase_url = "sandbox:"\
 
 def kept(digest: str = HASH, name: str = "dashboards", **changed: Any) -> KeySettings:
     """Return what the configuration holds of a key."""
-    told = {"name": name, "hash": digest, "scopes": ("admin",), **changed}
-    return KeySettings.model_validate(told)
+    settings = {"name": name, "hash": digest, "scopes": ("admin",), **changed}
+    return KeySettings.model_validate(settings)
 
 
 def in_days(days: float) -> datetime:
@@ -138,10 +138,10 @@ async def test_a_key_says_who_asks_and_what_they_may() -> None:
     scopes = ("segments:read", "segments:write@a", "segments:write@b")
     auth = AuthSettings(keys=(kept(scopes=scopes),))
     authenticator = Authenticator(auth, ["a", "b", "c"], allow_anonymous=None, introspection=None)
-    found = await authenticator.authenticate(f"Bearer {KEY}", "203.0.113.7")
+    caller = await authenticator.authenticate(f"Bearer {KEY}", "203.0.113.7")
     grants = {Permission.SEGMENTS_READ: None, Permission.SEGMENTS_WRITE: frozenset("ab")}
-    assert found == Caller("key:dashboards", grants, may_explore=True)
-    assert authenticator.authenticate_now(f"Bearer {KEY}", None) == (found, math.inf)
+    assert caller == Caller("key:dashboards", grants, may_explore=True)
+    assert authenticator.authenticate_now(f"Bearer {KEY}", None) == (caller, math.inf)
     authenticator = Authenticator(auth, ["a"], allow_anonymous=None, introspection=False)
     assert (await authenticator.authenticate(f"Bearer {KEY}", None)).may_explore is False
 
@@ -200,9 +200,9 @@ def test_a_key_of_another_form_is_told_by_its_path(
     tmp_path: Path, changed: dict[str, Any], path: str, text: str
 ) -> None:
     """At the start, not when somebody shows the key; what was written is not repeated."""
-    told = {"name": "a", "digest": HASH, "scopes": ["admin"], **changed}
-    found = problems(tmp_path / "gateway.toml", TABLE.format(**told) + ACCOUNT)
-    assert found == [(f"auth.keys[0].{path}", text)]
+    values = {"name": "a", "digest": HASH, "scopes": ["admin"], **changed}
+    result = problems(tmp_path / "gateway.toml", TABLE.format(**values) + ACCOUNT)
+    assert result == [(f"auth.keys[0].{path}", text)]
 
 
 @pytest.mark.parametrize(
@@ -216,8 +216,10 @@ def test_no_key_is_told_twice(
     tmp_path: Path, tables: tuple[tuple[str, str], ...], text: str
 ) -> None:
     """Two callers would be one in every log, or one key would be two callers."""
-    told = "".join(TABLE.format(name=name, digest=d, scopes=["admin"]) for name, d in tables)
-    assert problems(tmp_path / "gateway.toml", told + ACCOUNT) == [("auth.keys", text)]
+    text_of_keys = "".join(
+        TABLE.format(name=name, digest=d, scopes=["admin"]) for name, d in tables
+    )
+    assert problems(tmp_path / "gateway.toml", text_of_keys + ACCOUNT) == [("auth.keys", text)]
 
 
 def create(*arguments: str) -> Result:

@@ -15,7 +15,7 @@ from gateway.auth.permissions import UNDECLARED
 from resolvers.execution.documents import Document
 from resolvers.field_permissions import requirement_of
 from tests.e2e.serving import Front, assignment_id, customer_id, segment_id
-from tests.security.callers import EVERY_SCOPE, asked, guarded, refusal, signed
+from tests.security.callers import EVERY_SCOPE, ask, guarded, refusal, signed
 from tests.security.routes import CORE, Kind, Route, coordinates, routes
 from tests.security.table import TABLE
 
@@ -65,14 +65,14 @@ def executor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_every_field_says_what_it_needs() -> None:
     """No field is left undeclared, and each needs what the table says; the table has no others."""
-    found = {}
+    declared = {}
     for coordinate in coordinates():
         name, field = coordinate.split(".")
         kind = CORE.type_map[name]
         assert isinstance(kind, Kind)
-        found[coordinate] = requirement_of(kind, kind.fields[field])
-    assert [each for each, needs in found.items() if needs is UNDECLARED] == []
-    assert {each: (set(needs.permissions), needs.own) for each, needs in found.items()} == {
+        declared[coordinate] = requirement_of(kind, kind.fields[field])
+    assert [each for each, needs in declared.items() if needs is UNDECLARED] == []
+    assert {each: (set(needs.permissions), needs.own) for each, needs in declared.items()} == {
         each: (set(rule.scopes), rule.own) for each, rule in TABLE.items()
     }
 
@@ -94,13 +94,13 @@ def needed(route: Route) -> frozenset[str]:
 
 def denial(route: Route, lacking: frozenset[str]) -> Any:
     """Return the refusal of an operation: each scope with the field that it is wanted for."""
-    told = []
+    messages = []
     for scope in lacking:
         places = [n for n, each in enumerate(route.coordinates) if scope in TABLE[each].scopes]
         strict = [n for n in places if not TABLE[route.coordinates[n]].own]
         path = ".".join(route.path[: (strict or places)[0] + 1])
-        told.append(f"{path} needs the scope {scope}.")
-    return {"errors": [{"message": each, "code": "FORBIDDEN"} for each in sorted(told)]}
+        messages.append(f"{path} needs the scope {scope}.")
+    return {"errors": [{"message": each, "code": "FORBIDDEN"} for each in sorted(messages)]}
 
 
 def in_order(body: Any) -> Any:
@@ -146,7 +146,7 @@ class Administrator:
 async def seen(front: Front, caller: str, query: str) -> tuple[str, list[str]]:
     """Return the answer that a caller gets, and the calls that it took."""
     front.forget()
-    body = await asked(front, caller, query)
+    body = await ask(front, caller, query)
     return json.dumps(body), sorted(front.calls)
 
 
@@ -160,17 +160,17 @@ async def test_scopes(group: int, executor: str) -> None:
             needs = needed(route)
             for scopes, subject in product(scopes_to_try(needs, executor), SUBJECTS.values()):
                 query, caller = route.text % subject, signed(*sorted(scopes))
-                told, calls = await seen(front, caller, query)
+                response, calls = await seen(front, caller, query)
                 if not needs <= scopes:
-                    body = in_order(json.loads(told))
+                    body = in_order(json.loads(response))
                     assert (body, calls) == (denial(route, needs - scopes), []), (caller, query)
                 elif not scopes - {"metrics:read"} or is_by_any_id(route):
-                    assert "errors" not in json.loads(told), (caller, query)
+                    assert "errors" not in json.loads(response), (caller, query)
                 else:
                     expected = await administrator.sees(query)
                     assert calls == expected[1], (caller, query)
                     if coordinate not in VARIES:
-                        assert told == expected[0], (caller, query)
+                        assert response == expected[0], (caller, query)
 
 
 @pytest.mark.usefixtures("executor")
@@ -181,14 +181,18 @@ async def test_own(group: int) -> None:
         administrator = Administrator(front)
         for coordinate in ASKED_HERE[group::GROUPS]:
             route = OWN_ROUTES.get(coordinate, ROUTES[coordinate])
-            found = {}
+            results = {}
             for whose, subject in SUBJECTS.items():
-                found[whose] = told, calls = await seen(front, CUSTOMER, route.text % subject)
+                results[whose] = response, calls = await seen(
+                    front, CUSTOMER, route.text % subject
+                )
                 if coordinate not in OWN_ROUTES:
-                    body = in_order(json.loads(told))
+                    body = in_order(json.loads(response))
                     assert (body, calls) == (denial(route, needed(route)), []), route.text
                 elif coordinate not in VARIES:
                     as_if = SUBJECTS["own" if whose == "own" else "missing"]
-                    assert told == (await administrator.sees(route.text % as_if))[0], route.text
+                    assert response == (await administrator.sees(route.text % as_if))[0], (
+                        route.text
+                    )
             if coordinate in OWN_ROUTES:
-                assert found["other's"] == found["missing"], route.text
+                assert results["other's"] == results["missing"], route.text

@@ -28,7 +28,7 @@ from tests.e2e.serving import (
     settings_with,
 )
 from tests.e2e.writes.asking import document, shoppers
-from tests.security.callers import asked, guarded, signed
+from tests.security.callers import ask, guarded, signed
 
 WAYS = ["plan", "graphql-core"]
 
@@ -40,8 +40,8 @@ async def front(
     """Return the front door of a gateway that believes, with either executor."""
     if request.param == "graphql-core":
         monkeypatch.setattr(Document, "plan", lambda *_: None)
-    async with guarded() as found:
-        yield found
+    async with guarded() as front:
+        yield front
 
 
 HIRO = signed("own:read", **HIRO_AT)
@@ -112,7 +112,7 @@ async def answer(
 ) -> tuple[Any, Sequence[str]]:
     """Return the answer to a caller, and the calls that it took."""
     front.forget()
-    return await asked(front, caller, query, variables), front.calls
+    return await ask(front, caller, query, variables), front.calls
 
 
 @pytest.mark.parametrize("provider", PLACES)
@@ -129,12 +129,12 @@ async def test_customer(front: Front, provider: str) -> None:
     query = "query($of: CustomerIdentityInput!) { customer(identity: $of) { id } }"
     for each in own["data"]["customer"]["identities"]:
         identity = {"provider": provider, "externalId": each["externalId"]}
-        found, calls = await answer(front, HIRO, query, of=identity)
-        assert found == {"data": {"customer": {"id": customer_id(provider, place.own)}}}
+        body, calls = await answer(front, HIRO, query, of=identity)
+        assert body == {"data": {"customer": {"id": customer_id(provider, place.own)}}}
         assert calls == place.calls[:1]
     for key in (place.other, "none"):
-        found, calls = await answer(front, HIRO, OF_CUSTOMER, id=customer_id(provider, key))
-        assert (found, calls) == ({"data": {"customer": None}}, place.calls[:1])
+        body, calls = await answer(front, HIRO, OF_CUSTOMER, id=customer_id(provider, key))
+        assert (body, calls) == ({"data": {"customer": None}}, place.calls[:1])
 
 
 @pytest.mark.parametrize("provider", PLACES)
@@ -143,13 +143,13 @@ async def test_segment(front: Front, provider: str) -> None:
     place = PLACES[provider]
     query = "query($id: ID!) { segment(id: $id) { id provider { key } isActive } }"
     own = segment_id(provider, place.ours)
-    found, calls = await answer(front, HIRO, query, id=own)
+    body, calls = await answer(front, HIRO, query, id=own)
     shown = {"id": own, "provider": {"key": provider}, "isActive": True}
-    assert found == {"data": {"segment": shown}}
+    assert body == {"data": {"segment": shown}}
     assert calls[:2] == place.calls
     for key in (place.others, "none"):
-        found, calls = await answer(front, HIRO, query, id=segment_id(provider, key))
-        assert (found, calls) == ({"data": {"segment": None}}, place.calls)
+        body, calls = await answer(front, HIRO, query, id=segment_id(provider, key))
+        assert (body, calls) == ({"data": {"segment": None}}, place.calls)
 
 
 @pytest.mark.parametrize("provider", PLACES)
@@ -176,14 +176,14 @@ async def test_nodes(front: Front, provider: str) -> None:
         assignment_id(provider, "none", place.own),
     ]
     query = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
-    found, _ = await answer(front, HIRO, query, ids=mine)
+    body, _ = await answer(front, HIRO, query, ids=mine)
     kinds = ("Customer", "Segment", "Assignment")
-    assert found["data"]["nodes"] == [
+    assert body["data"]["nodes"] == [
         {"__typename": kind, "id": key} for kind, key in zip(kinds, mine, strict=True)
     ]
     for ids in (others, missing):
-        found, calls = await answer(front, HIRO, query, ids=ids)
-        assert (found, calls) == ({"data": {"nodes": [None] * 5}}, place.calls)
+        body, calls = await answer(front, HIRO, query, ids=ids)
+        assert (body, calls) == ({"data": {"nodes": [None] * 5}}, place.calls)
 
 
 NAMES = "query($id: ID!) { customer(id: $id) { segments { nodes { name } } } }"
@@ -192,8 +192,8 @@ NAMES = "query($id: ID!) { customer(id: $id) { segments { nodes { name } } } }"
 async def test_what_always_is_active_need_not_be_read(front: Front) -> None:
     """Voucherify tells of a customer's segments the names alone, and cannot switch one off."""
     place = PLACES["voucherify"]
-    found, calls = await answer(front, HIRO, NAMES, id=customer_id("voucherify", place.own))
-    assert len(names(found["data"]["customer"]["segments"])) == 4
+    body, calls = await answer(front, HIRO, NAMES, id=customer_id("voucherify", place.own))
+    assert len(names(body["data"]["customer"]["segments"])) == 4
     assert calls == place.calls
 
 
@@ -211,8 +211,8 @@ async def test_only_active_assignments(front: Front) -> None:
     assert [each["isActive"] for each in every["nodes"]] == [False, False, True]
     assert every["totalCount"] == 3
 
-    found, _ = await answer(front, SHOPPER, OF_CUSTOMER, id=customer_id("emporix", BUYER))
-    shown = found["data"]["customer"]
+    body, _ = await answer(front, SHOPPER, OF_CUSTOMER, id=customer_id("emporix", BUYER))
+    shown = body["data"]["customer"]
     assert shown["segments"] == {
         "totalCount": 1,
         "nodes": [{"name": "Latin America", "isActive": True}],
@@ -225,9 +225,9 @@ async def test_only_active_assignments(front: Front) -> None:
     inactive = [each["id"] for each in listed["data"]["customer"]["assignments"]["nodes"][:2]]
     query = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }"
     ids = [segment_id("emporix", EXPIRED), *inactive]
-    found, calls = await answer(front, SHOPPER, query, ids=ids)
-    assert found == {"data": {"nodes": [None] * 3}}
-    assert (found, calls) == await answer(
+    body, calls = await answer(front, SHOPPER, query, ids=ids)
+    assert body == {"data": {"nodes": [None] * 3}}
+    assert (body, calls) == await answer(
         front, SHOPPER, query, ids=[segment_id("emporix", "x")] * 3
     )
 
@@ -241,11 +241,11 @@ async def test_pages_of_what_is_active(front: Front) -> None:
             totalCount nodes { name } pageInfo { hasNextPage endCursor } } } }""",
     )
     who, own = signed("own:read", emporix=buyer), customer_id("emporix", buyer)
-    first = (await asked(front, who, query, {"id": own}))["data"]["customer"]["segments"]
+    first = (await ask(front, who, query, {"id": own}))["data"]["customer"]["segments"]
     assert first["totalCount"] == 3
     assert first["pageInfo"]["hasNextPage"] is True
     after = first["pageInfo"]["endCursor"]
-    second = await asked(front, who, query, {"id": own, "after": after})
+    second = await ask(front, who, query, {"id": own, "after": after})
     page = second["data"]["customer"]["segments"]
     assert [*names(first), *names(page)] == ["B2B partners", "Silver circle", "Latin America"]
     assert (page["totalCount"], page["pageInfo"]["hasNextPage"]) == (3, False)
@@ -258,20 +258,18 @@ async def test_legal_entities(front: Front) -> None:
         "query($id: ID!) { node(id: $id) { id ... on Assignment { legalEntity { externalId } } } }"
     )
     own = assignment_id("emporix", "b2b-partners", HIRO_AT["emporix"], entity)
-    found = await asked(front, HIRO, query, {"id": own})
-    assert found["data"]["node"] == {"id": own, "legalEntity": {"externalId": entity}}
+    body = await ask(front, HIRO, query, {"id": own})
+    assert body["data"]["node"] == {"id": own, "legalEntity": {"externalId": entity}}
     other = assignment_id("emporix", "b2b-partners", "90000333", "d8f21080b6394b8cf059c8ee")
-    assert await asked(front, HIRO, query, {"id": other}) == {"data": {"node": None}}
+    assert await ask(front, HIRO, query, {"id": other}) == {"data": {"node": None}}
 
 
 async def test_a_customer_of_one_provider(front: Front) -> None:
     """Where the token names no customer there is no provider."""
     query = """query($id: ID!) { providers { key } provider(key: "stuut") { key }
       customer(id: $id) { name } }"""
-    found, calls = await answer(
-        front, SHOPPER, query, id=customer_id("stuut", PLACES["stuut"].own)
-    )
-    assert found == {
+    body, calls = await answer(front, SHOPPER, query, id=customer_id("stuut", PLACES["stuut"].own))
+    assert body == {
         "data": {"providers": [{"key": "emporix"}], "provider": None, "customer": None}
     }
     assert calls == []
@@ -280,7 +278,7 @@ async def test_a_customer_of_one_provider(front: Front) -> None:
 async def test_own_read_at_some_providers(front: Front) -> None:
     """The scope may be narrowed like any other."""
     who = HIRO.replace("own:read", "own:read@voucherify")
-    assert await asked(front, who, "{ providers { key } }") == {
+    assert await ask(front, who, "{ providers { key } }") == {
         "data": {"providers": [{"key": "voucherify"}]}
     }
 
@@ -289,21 +287,21 @@ async def test_a_customer_whom_the_provider_does_not_know(front: Front) -> None:
     """They have nothing; nobody's things are theirs."""
     place, nobody = PLACES["voucherify"], signed("own:read", voucherify="nobody")
     for key in ("nobody", place.own):
-        found, calls = await answer(front, nobody, OF_CUSTOMER, id=customer_id("voucherify", key))
-        assert (found, calls) == ({"data": {"customer": None}}, ["GET /v1/customers/nobody"])
+        body, calls = await answer(front, nobody, OF_CUSTOMER, id=customer_id("voucherify", key))
+        assert (body, calls) == ({"data": {"customer": None}}, ["GET /v1/customers/nobody"])
     query = "query($id: ID!) { segment(id: $id) { name } }"
-    found, calls = await answer(front, nobody, query, id=segment_id("voucherify", place.ours))
-    assert (found, calls) == ({"data": {"segment": None}}, ["GET /v1/customers/nobody"])
+    body, calls = await answer(front, nobody, query, id=segment_id("voucherify", place.ours))
+    assert (body, calls) == ({"data": {"segment": None}}, ["GET /v1/customers/nobody"])
 
 
 async def test_full_rights_come_first(front: Front) -> None:
     """Who may read all customers of a provider sees all of them there."""
     who = f"{HIRO} customers:read@emporix"
     query = "query($id: ID!) { customer(id: $id) { name } }"
-    found = await asked(front, who, query, {"id": customer_id("emporix", "90000000")})
-    assert found == {"data": {"customer": {"name": "Ana Almeida"}}}
-    found = await asked(front, who, NAMES, {"id": customer_id("emporix", "90000000")})
-    assert found == {"data": {"customer": None}}
+    body = await ask(front, who, query, {"id": customer_id("emporix", "90000000")})
+    assert body == {"data": {"customer": {"name": "Ana Almeida"}}}
+    body = await ask(front, who, NAMES, {"id": customer_id("emporix", "90000000")})
+    assert body == {"data": {"customer": None}}
 
 
 async def test_what_was_told_along_is_not_shown_later() -> None:
@@ -331,13 +329,13 @@ async def test_a_provider_that_fails(provider: str) -> None:
     place = PLACES[provider]
     async with guarded() as front:
         front.providers.instead[provider] = answering(503, b"")
-        told = []
+        bodies = []
         for key in (place.own, place.other, "none"):
-            body = await asked(front, HIRO, OF_CUSTOMER, {"id": customer_id(provider, key)})
+            body = await ask(front, HIRO, OF_CUSTOMER, {"id": customer_id(provider, key)})
             assert body["errors"][0]["extensions"].pop("requestId")
-            told.append(body)
-        assert told[0] == told[1] == told[2]
-        assert told[0]["errors"][0]["extensions"]["code"] == "PROVIDER_BROKEN"
+            bodies.append(body)
+        assert bodies[0] == bodies[1] == bodies[2]
+        assert bodies[0]["errors"][0]["extensions"]["code"] == "PROVIDER_BROKEN"
 
 
 async def test_assignments_that_cannot_be_read() -> None:
@@ -350,7 +348,7 @@ async def test_assignments_that_cannot_be_read() -> None:
             await (answering(503, b"") if is_list else real)(scope, receive, send)
 
         front.providers.instead["emporix"] = half
-        body = await asked(front, SHOPPER, NAMES, {"id": customer_id("emporix", BUYER)})
+        body = await ask(front, SHOPPER, NAMES, {"id": customer_id("emporix", BUYER)})
         assert body == {"data": {"customer": {"segments": {"nodes": []}}}}
 
 
@@ -366,8 +364,8 @@ async def test_nothing_is_shared_but_what_providers_say(ttl_s: float) -> None:
         for other in buyers
     ] + [(signed("admin"), NAMES, {"id": customer_id("emporix", one)}) for one in buyers]
     async with guarded(settings=settings.model_copy(update={"server": server})) as front:
-        alone = [await asked(front, *each) for each in asking]
-        together = await asyncio.gather(*(asked(front, *each) for each in asking))
+        alone = [await ask(front, *each) for each in asking]
+        together = await asyncio.gather(*(ask(front, *each) for each in asking))
         assert json.dumps(together) == json.dumps(alone)
         is_own = [each["data"]["customer"] is not None for each in alone[:16]]
         assert is_own == [one == other for one in buyers for other in buyers]
@@ -390,16 +388,14 @@ async def test_what_is_recorded_of_instaleap(monkeypatch: pytest.MonkeyPatch) ->
     async with guarded(Providers()) as front:
         await front.data(document("customerSegmentsReplace"), {"m0": given})
         front.forget()
-        listed = await asked(
-            front, signed("admin"), NAMES, {"id": customer_id("instaleap", other)}
-        )
+        listed = await ask(front, signed("admin"), NAMES, {"id": customer_id("instaleap", other)})
         theirs = names(listed["data"]["customer"]["segments"])
         for way in WAYS:
             if way == "graphql-core":
                 monkeypatch.setattr(Document, "plan", lambda *_: None)
-            found = await asked(front, me, NAMES, {"id": customer_id("instaleap", own)})
-            assert names(found["data"]["customer"]["segments"]) == theirs[:1]
+            body = await ask(front, me, NAMES, {"id": customer_id("instaleap", own)})
+            assert names(body["data"]["customer"]["segments"]) == theirs[:1]
             for key in (other, "none"):
-                found = await asked(front, me, NAMES, {"id": customer_id("instaleap", key)})
-                assert found == {"data": {"customer": None}}
+                body = await ask(front, me, NAMES, {"id": customer_id("instaleap", key)})
+                assert body == {"data": {"customer": None}}
         assert front.calls == []

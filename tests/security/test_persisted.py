@@ -45,8 +45,8 @@ MISMATCH = (400, "The document does not match its hash or id.", "BAD_USER_INPUT"
 @pytest.fixture
 async def front() -> AsyncIterator[Front]:
     """Return the front door of a gateway with the settings that are the default."""
-    async with serving() as found:
-        yield found
+    async with serving() as front:
+        yield front
 
 
 def hash_of(text: str) -> str:
@@ -67,9 +67,9 @@ def settings_of(**documents: Any) -> Settings:
 
 def manifest(folder: Path, form: str, **documents: str) -> Path:
     """Write a manifest of documents by their ids, in Apollo's or Relay's form."""
-    found: Mapping[str, Any] = documents
+    written: Mapping[str, Any] = documents
     if form == "apollo":
-        found = {
+        written = {
             "format": "apollo-persisted-query-manifest",
             "version": 1,
             "operations": [
@@ -78,22 +78,22 @@ def manifest(folder: Path, form: str, **documents: str) -> Path:
             ],
         }
     file = folder / "manifest.json"
-    file.write_text(json.dumps(found), encoding="utf-8")
+    file.write_text(json.dumps(written), encoding="utf-8")
     return file
 
 
 async def post(front: Front, **body: Any) -> Any:
     """Return a whole answer, or of a refusal its status, message and code."""
-    return told(await front.client.post("/graphql", json=body))
+    return content(await front.client.post("/graphql", json=body))
 
 
 async def get(front: Front, **given: Any) -> Any:
     """Do the same by GET."""
     texts = {n: v if isinstance(v, str) else json.dumps(v) for n, v in given.items()}
-    return told(await front.client.get(f"/graphql?{urlencode(texts)}"))
+    return content(await front.client.get(f"/graphql?{urlencode(texts)}"))
 
 
-def told(reply: httpx.Response) -> Any:
+def content(reply: httpx.Response) -> Any:
     """Return what an answer says, its cost left aside."""
     body = reply.json()
     if "data" in body:
@@ -222,8 +222,8 @@ async def test_nothing_but_the_manifest(tmp_path: Path) -> None:
         assert await post(front, id="keys") == FOUND
         assert await post(front, query=KEYS) == FOUND
         assert await post(front, **apollo(KEYS, query=KEYS)) == FOUND
-        for asked in ({"query": NAMES}, {"query": f"{KEYS} "}, {"id": "names"}, {"query": "{"}):
-            assert await post(front, **asked) == ONLY
+        for body in ({"query": NAMES}, {"query": f"{KEYS} "}, {"id": "names"}, {"query": "{"}):
+            assert await post(front, **body) == ONLY
         assert await post(front, **apollo(NAMES)) == ONLY
         assert await post(front, **apollo(NAMES, query=NAMES)) == ONLY
         assert await post(front, **apollo(NAMES)) == ONLY
@@ -302,16 +302,16 @@ def test_the_command_line_says_what_is_wrong(tmp_path: Path) -> None:
     for command in ("serve", "check"):
         done = CliRunner().invoke(cli, [command, "--config", str(config)])
         assert done.exit_code == 2
-        told = f"documents.manifest: {file}: bad: Cannot query field 'nothing' on type 'Query'."
-        assert told in done.output
+        problem = f"documents.manifest: {file}: bad: Cannot query field 'nothing' on type 'Query'."
+        assert problem in done.output
 
 
 def test_an_id_stands_for_one_document(tmp_path: Path) -> None:
     """Twice the same id with another text is a mistake."""
     file = manifest(tmp_path, "apollo", a=KEYS)
-    found = json.loads(file.read_text())
-    found["operations"].append({**found["operations"][0], "body": NAMES})
-    file.write_text(json.dumps(found))
+    written = json.loads(file.read_text())
+    written["operations"].append({**written["operations"][0], "body": NAMES})
+    file.write_text(json.dumps(written))
     with pytest.raises(SettingsError, match=r"operations\[1\] \(Op0\): its id is already used"):
         build(settings_of(manifest=file))
 

@@ -77,8 +77,8 @@ async def ask_everything(front: Front) -> None:
             text = json.dumps(given).replace("{}", provider).replace('"A"', json.dumps(NAME))
             text = text.replace('"segment"', json.dumps(segment_id(provider, "golden")))
             text = text.replace('"customer"', json.dumps(customer_id(provider, PERSON)))
-            asked = {**json.loads(text), "idempotencyKey": f"{PERSON} {provider} {field}"}
-            assert "data" in await front.ask(document(field), {"m0": asked})
+            variables = {**json.loads(text), "idempotencyKey": f"{PERSON} {provider} {field}"}
+            assert "data" in await front.ask(document(field), {"m0": variables})
     for query in (f"{{ {NAME} }}", f'{{ node(id: "{PERSON}") {{ id }} }}', f"# {PERSON}"):
         await front.client.post(f"/graphql?name={PERSON}", json={"query": query})
         await front.client.get("/graphql", params={"query": query, "operationName": PERSON})
@@ -179,8 +179,8 @@ def digests(key: str | None) -> list[str]:
         structlog.get_logger().info("x", who=who, text=Foreign(PERSON))
     (line,) = log.lines
     assert "text" not in line
-    found: list[str] = line["who"]
-    return found
+    digests: list[str] = line["who"]
+    return digests
 
 
 def test_ids_are_digests() -> None:

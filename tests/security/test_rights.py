@@ -13,7 +13,7 @@ from resolvers.types.nodes import Node
 from tests.e2e.asking import GRAPHQL
 from tests.e2e.known import HIRO_AT
 from tests.e2e.serving import Front, Providers, assignment_id, customer_id, segment_id
-from tests.security.callers import asked, guarded, refusal, signed
+from tests.security.callers import ask, guarded, refusal, signed
 from tests.security.routes import CORE
 
 GOLDEN, ANA = segment_id("emporix", "golden"), customer_id("emporix", "90000000")
@@ -29,8 +29,8 @@ async def front(
     """Serve a gateway that accepts any described caller, with either executor."""
     if request.param == "graphql-core":
         monkeypatch.setattr(Document, "plan", lambda *_: None)
-    async with guarded() as found:
-        yield found
+    async with guarded() as front:
+        yield front
 
 
 # What an operation needs.
@@ -44,9 +44,9 @@ def sites(text: str) -> tuple[Mapping[str, str], bool]:
     fragments = {
         d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
     }
-    found = required_permissions(CORE, operations[0], fragments)
-    assert found.requirement.permissions == set(found.sites)
-    return {right.value: at.path for right, at in found.sites.items()}, found.requirement.own
+    required = required_permissions(CORE, operations[0], fragments)
+    assert required.requirement.permissions == set(required.sites)
+    return {right.value: at.path for right, at in required.sites.items()}, required.requirement.own
 
 
 SEGMENT_LIST = {"segments:read": "segments"}
@@ -129,8 +129,8 @@ def test_fragments_are_looked_at_once() -> None:
     first, *rest = document.definitions
     assert isinstance(first, OperationDefinitionNode)
     known = {d.name.value: d for d in rest if isinstance(d, FragmentDefinitionNode)}
-    found = required_permissions(CORE, first, known)
-    assert found.requirement == Requirement(frozenset({Permission.SEGMENTS_READ}), own=False)
+    required = required_permissions(CORE, first, known)
+    assert required.requirement == Requirement(frozenset({Permission.SEGMENTS_READ}), own=False)
 
 
 def test_every_node_says_what_it_needs() -> None:
@@ -145,7 +145,7 @@ def test_every_node_says_what_it_needs() -> None:
 async def test_a_refusal_names_each_scope_and_its_field(front: Front) -> None:
     """Nothing is sent, there is no data, and each error has its location in the document."""
     query = "{ segments { nodes { name customers { nodes { name raw } } } } }"
-    body = await asked(front, signed("segments:read", "customers:read"), query)
+    body = await ask(front, signed("segments:read", "customers:read"), query)
     assert body == {
         "errors": [
             {
@@ -175,9 +175,9 @@ async def test_a_refusal_is_a_request_error(front: Front) -> None:
 async def test_scopes_at_different_providers(front: Front) -> None:
     """A field with two scopes requires both at the same provider."""
     query = "{ segments { nodes { raw } } }"
-    body = await asked(front, signed("segments:read@stuut", "raw:read@emporix"), query)
-    told = "No provider grants you all of raw:read, segments:read."
-    assert body == {"errors": [{"message": told, "extensions": {"code": "FORBIDDEN"}}]}
+    body = await ask(front, signed("segments:read@stuut", "raw:read@emporix"), query)
+    message = "No provider grants you all of raw:read, segments:read."
+    assert body == {"errors": [{"message": message, "extensions": {"code": "FORBIDDEN"}}]}
     assert front.calls == []
 
 
@@ -185,19 +185,21 @@ async def test_only_the_operation_that_runs_counts(front: Front) -> None:
     """Other operations of the document do not matter."""
     query = "query A { providers { key } } query B { customers { totalCount } }"
     headers = {"authorization": signed("segments:read@stuut")}
-    found = []
+    bodies = []
     for name in ("A", "B", "C"):
         body = {"query": query, "operationName": name}
-        found.append((await front.client.post("/graphql", json=body, headers=headers)).json())
-    assert found[0]["data"] == {"providers": [{"key": "stuut"}]}
-    assert refusal(found[1])["errors"][0]["message"] == "customers needs the scope customers:read."
-    assert refusal(found[2])["errors"][0]["code"] == "BAD_USER_INPUT"
+        bodies.append((await front.client.post("/graphql", json=body, headers=headers)).json())
+    assert bodies[0]["data"] == {"providers": [{"key": "stuut"}]}
+    assert (
+        refusal(bodies[1])["errors"][0]["message"] == "customers needs the scope customers:read."
+    )
+    assert refusal(bodies[2])["errors"][0]["code"] == "BAD_USER_INPUT"
 
 
 async def test_a_caller_without_scopes(front: Front) -> None:
     """A caller without scopes is authenticated, but gets no data."""
     query = '{ __typename providers { key } provider(key: "stuut") { key } node(id: "%s") { id } }'
-    assert await asked(front, "nobody=1", query % ANA) == {
+    assert await ask(front, "nobody=1", query % ANA) == {
         "data": {"__typename": "Query", "providers": [], "provider": None, "node": None}
     }
     assert front.calls == []
@@ -214,12 +216,12 @@ async def test_node_needs_the_scope_of_what_it_finds(front: Front, scope: str) -
     listed = ", ".join(f'"{each}"' for each in NODES.values())
     for kind, node in NODES.items():
         front.forget()
-        body = await asked(front, signed(scope), f'{{ node(id: "{node}") {{ id }} }}')
+        body = await ask(front, signed(scope), f'{{ node(id: "{node}") {{ id }} }}')
         is_theirs = scope == f"{kind}s:read"
         assert body == {"data": {"node": {"id": node} if is_theirs else None}}
         assert bool(front.calls) is is_theirs
     front.forget()
-    body = await asked(front, signed(scope), f"{{ nodes(ids: [{listed}]) {{ id }} }}")
+    body = await ask(front, signed(scope), f"{{ nodes(ids: [{listed}]) {{ id }} }}")
     assert body["data"]["nodes"] == [
         {"id": node} if scope == f"{kind}s:read" else None for kind, node in NODES.items()
     ]
@@ -230,7 +232,7 @@ async def test_node_needs_it_at_the_provider_of_the_id(front: Front) -> None:
     """A scope at one provider shows nothing of another."""
     who = signed("segments:read@emporix", "customers:read@stuut")
     query = f'{{ a: node(id: "{GOLDEN}") {{ id }} b: node(id: "{ANA}") {{ id }} }}'
-    assert await asked(front, who, query) == {"data": {"a": {"id": GOLDEN}, "b": None}}
+    assert await ask(front, who, query) == {"data": {"a": {"id": GOLDEN}, "b": None}}
     assert len(front.calls) == 1
 
 
@@ -278,17 +280,17 @@ async def test_who_is_in_a_segment_is_not_told_by_a_filter(front: Front, case: s
     """A filter or an order by membership requires `assignments:read` at its provider."""
     who, query = ARGUMENTS[case]
     argument = case.partition(" of ")[0]
-    refused = await asked(front, who, query)
+    refused = await ask(front, who, query)
     assert refusal({"errors": refused["errors"]})["errors"] == [
         {"message": f"{argument} needs the scope assignments:read.", "code": "FORBIDDEN"}
     ]
     assert front.calls == []
-    refused = await asked(front, f"{who} assignments:read@stuut", query)
+    refused = await ask(front, f"{who} assignments:read@stuut", query)
     assert refused["errors"][0]["extensions"] == {"code": "FORBIDDEN"}
     assert front.calls == []
-    shown = await asked(front, f"{who} assignments:read@emporix", query)
+    shown = await ask(front, f"{who} assignments:read@emporix", query)
     assert "errors" not in shown
-    assert shown == await asked(front, signed("admin@emporix"), query)
+    assert shown == await ask(front, signed("admin@emporix"), query)
 
 
 WITH_MEMBERS = {
@@ -307,13 +309,13 @@ async def test_new_members_need_the_scope_to_assign(case: str) -> None:
     query = f"mutation {{ {field}(input: {{{WITH_MEMBERS[case]}}}) {{ userErrors {{ code }} }} }}"
     async with guarded(Providers()) as front:
         for more in ("", "assignments:write@stuut"):
-            body = await asked(front, f"segments:write {more}", query)
-            told = "A new segment with customers needs the scope assignments:write."
+            body = await ask(front, f"segments:write {more}", query)
+            message = "A new segment with customers needs the scope assignments:write."
             assert body["data"] == {field: None}
-            assert [each["message"] for each in body["errors"]] == [told]
+            assert [each["message"] for each in body["errors"]] == [message]
             assert body["errors"][0]["extensions"] == {"code": "FORBIDDEN"}
         assert front.calls == []
-        body = await asked(front, "segments:write assignments:write@voucherify", query)
+        body = await ask(front, "segments:write assignments:write@voucherify", query)
         assert "errors" not in body
 
 
@@ -324,7 +326,7 @@ async def test_a_write_needs_its_scope_at_its_provider() -> None:
       segment { name } userErrors { message field code provider } } }"""
     who = signed("segments:write@stuut", "segments:read")
     async with guarded(Providers()) as front:
-        refused = await asked(front, who, query, {"key": "emporix"})
+        refused = await ask(front, who, query, {"key": "emporix"})
         assert refused["data"]["segmentCreate"] == {
             "segment": None,
             "userErrors": [
@@ -337,15 +339,15 @@ async def test_a_write_needs_its_scope_at_its_provider() -> None:
             ],
         }
         assert front.calls == []
-        done = await asked(front, who, query, {"key": "stuut"})
+        done = await ask(front, who, query, {"key": "stuut"})
         assert done["data"]["segmentCreate"]["segment"] == {"name": "New"}
 
 
 async def test_an_administrator_of_one_provider(front: Front) -> None:
     """`admin@provider` grants all scopes there, and none elsewhere."""
     query = "{ providers { key } segments { nodes { raw } sources { provider { key } } } }"
-    found: dict[str, Any] = (await asked(front, signed("admin@voucherify"), query))["data"]
-    assert found["providers"] == [{"key": "voucherify"}]
-    assert [each["provider"]["key"] for each in found["segments"]["sources"]] == ["voucherify"]
-    assert all(each["raw"] for each in found["segments"]["nodes"])
+    data: dict[str, Any] = (await ask(front, signed("admin@voucherify"), query))["data"]
+    assert data["providers"] == [{"key": "voucherify"}]
+    assert [each["provider"]["key"] for each in data["segments"]["sources"]] == ["voucherify"]
+    assert all(each["raw"] for each in data["segments"]["nodes"])
     assert set(front.counts) == {"voucherify"}

@@ -260,8 +260,8 @@ def test_an_issuer_that_cannot_be_believed_is_told(
     tmp_path: Path, changed: tuple[str, str], path: str, text: str
 ) -> None:
     """By its path, at the start; what was written is not repeated."""
-    found = problems(tmp_path / "gateway.toml", JWT.replace(*changed) + ACCOUNT)
-    assert found == [(f"auth.jwt[0]{path}", text)]
+    result = problems(tmp_path / "gateway.toml", JWT.replace(*changed) + ACCOUNT)
+    assert result == [(f"auth.jwt[0]{path}", text)]
 
 
 @pytest.mark.parametrize("name", ["none", "HS256", "HS512", "RSA1_5", "ES256K"])
@@ -284,8 +284,8 @@ def test_an_issuer_is_told_once(tmp_path: Path) -> None:
 def test_this_machine_may_tell_keys_without_tls(tmp_path: Path, host: str) -> None:
     """Nobody stands between; anything else about the file is told."""
     text = JWT.replace("https://login.shop.example", f"http://{host}:8080")
-    found = problems(tmp_path / "gateway.toml", text + ACCOUNT + "size = 1\n")
-    assert found == [("providers[0].size", "is not a known setting")]
+    result = problems(tmp_path / "gateway.toml", text + ACCOUNT + "size = 1\n")
+    assert result == [("providers[0].size", "is not a known setting")]
 
 
 def test_the_documentation_is_true(tmp_path: Path) -> None:
@@ -301,8 +301,8 @@ def test_the_documentation_is_true(tmp_path: Path) -> None:
         [ISSUER],
     )
     defaults = {name: each.default for name, each in JwtSettings.model_fields.items()}
-    told = auth.jwt[0].model_dump()
-    assert {name for name in told if told[name] == defaults[name]} == {
+    settings = auth.jwt[0].model_dump()
+    assert {name for name in settings if settings[name] == defaults[name]} == {
         "jwks_file",
         "algorithms",
         "leeway_s",

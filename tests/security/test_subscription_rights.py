@@ -76,14 +76,14 @@ async def test_events(gateway: Shop) -> None:
             assert await socket.heard() == ACK
             query = f"subscription($after: String) {{ {FIELDS[field]} }}"
             await socket.say(subscribe("1", query, variables={"after": start}))
-            found: list[Any] = []
+            events: list[Any] = []
             for _ in expected:
                 message = await socket.heard()
-                found.append(shown_by(message, before))
+                events.append(shown_by(message, before))
             # Nothing else comes before a later operation is answered.
             await socket.say(subscribe("2", "{ __typename }"))
             assert [(await socket.heard())["id"] for _ in range(2)] == ["2", "2"]
-            shown[number] = found
+            shown[number] = events
     assert shown == {number: expected for number, (*_, expected) in enumerate(CASES)}
 
 

@@ -35,15 +35,15 @@ def tool(name: str) -> Any:
 
 def pinned(name: str) -> dict[str, set[str]]:
     """Return the hashes of each `name==version` of a lock, read line by line."""
-    found: dict[str, set[str]] = {}
+    packages: dict[str, set[str]] = {}
     of: set[str] = set()
     for line in lock(name).splitlines()[1:]:
         if not line.startswith(" "):
             # Extras do not change what is installed under a name.
-            of = found.setdefault(re.sub(r"\[.*\]", "", line.split()[0]), set())
+            of = packages.setdefault(re.sub(r"\[.*\]", "", line.split()[0]), set())
         else:
             of.add(line.strip().removesuffix(" \\").removeprefix("--hash=sha256:"))
-    return found
+    return packages
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -76,13 +76,13 @@ def test_the_sbom_lists_what_is_served() -> None:
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(printed) is None
     bom = json.loads(printed)
     assert bom["metadata"]["component"]["name"] == "segment-gateway"
-    told = [
+    components = [
         (each["purl"], {hash_["content"] for hash_ in each["hashes"]})
         for each in bom["components"]
     ]
     python = {f"pkg:pypi/{name.replace('==', '@')}": h for name, h in pinned("serve").items()}
-    assert dict(told) == python | of_pages()
-    assert len(told) == len(dict(told))
+    assert dict(components) == python | of_pages()
+    assert len(components) == len(dict(components))
 
 
 def of_pages() -> dict[str, set[str]]:
@@ -161,8 +161,8 @@ def test_what_nobody_looked_up_is_not_called_well(
     """Not even where pip-audit says so itself."""
     audit = tool("audit")
     assert audit.report("x.lock", audit.of_python(report)) == []
-    told = "x.lock: skipped: no network, or no advisory service\n"
-    assert capsys.readouterr().out == told
+    line = "x.lock: skipped: no network, or no advisory service\n"
+    assert capsys.readouterr().out == line
 
 
 def test_a_vulnerability_fails_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:

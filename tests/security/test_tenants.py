@@ -192,7 +192,7 @@ def writes(provider: str) -> Mapping[str, Probe]:
     }
 
 
-async def told(front: Front, caller: str, probe: Probe) -> tuple[Any, ...]:
+async def view(front: Front, caller: str, probe: Probe) -> tuple[Any, ...]:
     """Return all that a caller is told, but for what differs from request to request."""
     query, variables = probe
     front.forget()
@@ -235,16 +235,16 @@ async def test_hidden_providers(
         for key in hidden
         for name, probe in {**reads(key), **writes(key)}.items()
     }
-    found = {}
+    views = {}
     async with gateway(PROVIDERS, tmp_path) as front:
         for name, probe in probes.items():
-            found[name] = await told(front, caller, probe)
-            asked = set(front.counts)
-            assert asked <= set(seen), name
+            views[name] = await view(front, caller, probe)
+            called = set(front.counts)
+            assert called <= set(seen), name
     async with gateway(seen, tmp_path) as front:
         for name, probe in probes.items():
-            assert await told(front, signed("admin"), probe) == found[name], name
-    answers = [body for _, _, body, _ in found.values()]
+            assert await view(front, signed("admin"), probe) == views[name], name
+    answers = [body for _, _, body, _ in views.values()]
     assert sum("data" in body for body in answers) > len(answers) * 3 // 4
 
 
@@ -252,11 +252,11 @@ async def test_what_is_seen_is_whole(tmp_path: Path) -> None:
     """Probes of a provider that is seen tell of it what there is."""
     caller = signed(*(f"{scope}@stuut" for scope in SCOPES))
     async with gateway(PROVIDERS, tmp_path) as front:
-        found = {name: await told(front, caller, probe) for name, probe in reads("stuut").items()}
+        views = {name: await view(front, caller, probe) for name, probe in reads("stuut").items()}
     async with gateway(("stuut",), tmp_path) as front:
         for name, probe in reads("stuut").items():
-            assert await told(front, signed("admin"), probe) == found[name], name
-    assert [each["id"] for each in found["nodes"][2]["data"]["nodes"]] == [
+            assert await view(front, signed("admin"), probe) == views[name], name
+    assert [each["id"] for each in views["nodes"][2]["data"]["nodes"]] == [
         *ids_at("stuut").values()
     ]
 
@@ -272,12 +272,12 @@ async def test_own_view_of_one_provider(tmp_path: Path) -> None:
         if name in kept
     }
     async with gateway(PROVIDERS, tmp_path) as front:
-        found = {name: await told(front, caller, probe) for name, probe in probes.items()}
+        views = {name: await view(front, caller, probe) for name, probe in probes.items()}
     async with gateway(("emporix",), tmp_path) as front:
         for name, probe in probes.items():
-            assert await told(front, caller, probe) == found[name], name
-    assert all(found[key, "nodes"][2]["data"]["nodes"][1] is None for key in PROVIDERS[:3])
-    assert None not in found["emporix", "nodes"][2]["data"]["nodes"]
+            assert await view(front, caller, probe) == views[name], name
+    assert all(views[key, "nodes"][2]["data"]["nodes"][1] is None for key in PROVIDERS[:3])
+    assert None not in views["emporix", "nodes"][2]["data"]["nodes"]
 
 
 # Cursors.
@@ -290,13 +290,13 @@ async def test_cursors_name_no_hidden_provider(tmp_path: Path) -> None:
     """They are those of a gateway that has no others; a list of others goes on with none."""
     caller = signed("segments:read@stuut,voucherify")
     async with gateway(PROVIDERS, tmp_path) as front:
-        mine = await told(front, caller, (LIST, {}))
-        wider = await told(front, signed("admin"), (LIST, {}))
+        mine = await view(front, caller, (LIST, {}))
+        wider = await view(front, signed("admin"), (LIST, {}))
         foreign = wider[2]["data"]["segments"]["pageInfo"]["endCursor"]
-        refused = await told(front, caller, (LIST, {"after": foreign}))
+        refused = await view(front, caller, (LIST, {"after": foreign}))
     async with gateway(("stuut", "voucherify"), tmp_path) as front:
-        assert await told(front, signed("admin"), (LIST, {})) == mine
-        assert await told(front, signed("admin"), (LIST, {"after": foreign})) == refused
+        assert await view(front, signed("admin"), (LIST, {})) == mine
+        assert await view(front, signed("admin"), (LIST, {"after": foreign})) == refused
     assert refused[2]["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
     assert refused[3] == []
 
@@ -307,7 +307,7 @@ async def test_pages_go_on_with_the_same_scopes(tmp_path: Path) -> None:
     async with gateway(PROVIDERS, tmp_path) as front:
         rows, after = 0, None
         for _ in range(20):
-            page = (await told(front, caller, (LIST, {"after": after})))[2]["data"]["segments"]
+            page = (await view(front, caller, (LIST, {"after": after})))[2]["data"]["segments"]
             rows += len(page["edges"])
             after = page["pageInfo"]["endCursor"]
             if not page["pageInfo"]["hasNextPage"]:
@@ -326,18 +326,18 @@ async def test_somebody_elses_idempotency_key(tmp_path: Path) -> None:
     writer = signed("segments:read", "segments:write")
     stranger = signed("segments:read@emporix", "segments:write@emporix")
     async with gateway(PROVIDERS, tmp_path, Providers()) as front:
-        done = await told(front, writer, (CREATE, {"m0": GIVEN}))
+        done = await view(front, writer, (CREATE, {"m0": GIVEN}))
         assert done[2]["data"]["m0"]["segment"]["name"] == "New"
-        found = [
-            await told(front, stranger, (CREATE, {"m0": {**GIVEN, **change}}))
+        views = [
+            await view(front, stranger, (CREATE, {"m0": {**GIVEN, **change}}))
             for change in ({}, {"name": "Other"})
         ]
         assert front.calls == []
     async with gateway(("emporix",), tmp_path, Providers()) as front:
         assert [
-            await told(front, signed("admin"), (CREATE, {"m0": {**GIVEN, **change}}))
+            await view(front, signed("admin"), (CREATE, {"m0": {**GIVEN, **change}}))
             for change in ({}, {"name": "Other"})
-        ] == found
+        ] == views
 
 
 REPLAYED: Mapping[str, Mapping[str, Any]] = {
@@ -373,15 +373,15 @@ async def test_receipts_of_what_one_may_not_see_any_more(field: str, tmp_path: P
     unused = (probe[0], {"m0": {**REPLAYED[field], "idempotencyKey": "unused"}})
     other = (probe[0], {"m0": {**probe[1]["m0"], **OTHER.get(field, {})}})
     async with gateway(PROVIDERS, tmp_path, Providers()) as front:
-        done = (await told(front, EVERY, probe))[2]["data"]
+        done = (await view(front, EVERY, probe))[2]["data"]
         assert done["m0"]["userErrors"] == []
-        found = [await told(front, FEWER, each) for each in (probe, unused, other)]
+        views = [await view(front, FEWER, each) for each in (probe, unused, other)]
         assert front.calls == []
-        assert (await told(front, EVERY, probe))[2]["data"] == done
+        assert (await view(front, EVERY, probe))[2]["data"] == done
         assert {call.partition(" ")[0] for call in front.calls} <= {"GET"}  # it is shown anew
     async with gateway(("voucherify",), tmp_path, Providers()) as front:
         admin = signed("admin")
-        assert [await told(front, admin, each) for each in (probe, unused, other)] == found
+        assert [await view(front, admin, each) for each in (probe, unused, other)] == views
 
 
 OTHER: Mapping[str, Mapping[str, Any]] = {
@@ -397,10 +397,10 @@ async def test_a_receipt_of_several_providers(tmp_path: Path) -> None:
     probe = (document("segmentBulkDelete"), {"m0": {"ids": ids, "idempotencyKey": "key"}})
     single = (document("segmentBulkDelete"), {"m0": {"ids": ids[:1]}})
     async with gateway(PROVIDERS, tmp_path, Providers()) as front:
-        done = (await told(front, EVERY, probe))[2]["data"]["m0"]
+        done = (await view(front, EVERY, probe))[2]["data"]["m0"]
         assert [row["outcome"] for row in done["results"]] == ["DELETED", "DELETED"]
-        again = (await told(front, FEWER, probe))[2]["data"]["m0"]
-        (hidden,) = (await told(front, FEWER, single))[2]["data"]["m0"]["results"]
+        again = (await view(front, FEWER, probe))[2]["data"]["m0"]
+        (hidden,) = (await view(front, FEWER, single))[2]["data"]["m0"]["results"]
         assert front.calls == []
     assert hidden["outcome"] == "FAILED"
     assert again["results"] == [hidden, done["results"][1]]

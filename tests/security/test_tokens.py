@@ -66,8 +66,8 @@ def jwks(published: Publishes) -> Path:
 @pytest.fixture
 async def front(jwks: Path) -> AsyncIterator[Front]:
     """Return the front door of a gateway that believes the issuer."""
-    async with guarded(jwks) as found:
-        yield found
+    async with guarded(jwks) as front:
+        yield front
 
 
 def now(offset_s: float = 0) -> int:
@@ -143,15 +143,15 @@ def unsigned(alg: Any) -> str:
 
 def by_secret(secret: bytes) -> str:
     """Return a token whose "secret" everybody knows: what the issuer publishes."""
-    told = f"{encoded({'alg': 'HS256', 'kid': 'rsa-1'})}.{encoded(claims())}"
-    return f"{told}.{encoded(hmac.digest(secret, told.encode(), 'sha256'))}"
+    signing_input = f"{encoded({'alg': 'HS256', 'kid': 'rsa-1'})}.{encoded(claims())}"
+    return f"{signing_input}.{encoded(hmac.digest(secret, signing_input.encode(), 'sha256'))}"
 
 
 def changed(part: int, **said: Any) -> str:
     """Return a token that was changed after it was signed."""
     parts = signed().split(".")
-    told = json.loads(base64.urlsafe_b64decode(parts[part] + "=="))
-    parts[part] = encoded({**told, **said})
+    content = json.loads(base64.urlsafe_b64decode(parts[part] + "=="))
+    parts[part] = encoded({**content, **said})
     return ".".join(parts)
 
 
@@ -466,8 +466,8 @@ async def test_scopes_grant_what_they_name(
     jwks: Path, said: dict[str, Any], grants: dict[Permission, frozenset[str] | None]
 ) -> None:
     """What they do not name, they do not grant; a token without any signs in all the same."""
-    found = await caller(jwks, said)
-    assert (found.grants, found.own) == (grants, None)
+    result = await caller(jwks, said)
+    assert (result.grants, result.own) == (grants, None)
 
 
 @pytest.mark.parametrize(
@@ -494,15 +494,15 @@ async def test_a_claim_names_the_customer(
 ) -> None:
     """With `own:read` and an id; without an id the scope grants nothing."""
     said = {"scope": scope, "https://shop.example/customer": customer}
-    found = await caller(jwks, said, **OWNER)
-    assert found.own == own
-    assert (OWN in found.grants) is (own is not None)
+    result = await caller(jwks, said, **OWNER)
+    assert result.own == own
+    assert (OWN in result.grants) is (own is not None)
 
 
 async def test_other_claims_hold_scopes_where_that_is_said(jwks: Path) -> None:
     """As Microsoft's issuers do it."""
-    found = await caller(jwks, {"scope": "admin", "scp": "segments:read"}, scope_claim="scp")
-    assert found.grants == {READ: None}
+    result = await caller(jwks, {"scope": "admin", "scp": "segments:read"}, scope_claim="scp")
+    assert result.grants == {READ: None}
 
 
 async def test_several_audiences_are_ours_where_that_is_said(jwks: Path) -> None:
@@ -535,10 +535,10 @@ async def test_who_is_known_is_told_without_waiting(jwks: Path) -> None:
     """Once verified: the same caller."""
     authenticator, authorization = authenticator_for(jwks), f"Bearer {signed()}"
     assert authenticator.authenticate_now(authorization, None) is None
-    found = await authenticator.authenticate(authorization, None)
+    result = await authenticator.authenticate(authorization, None)
     known = authenticator.authenticate_now(authorization, None)
     assert known is not None
-    assert known.caller is found
+    assert known.caller is result
 
 
 async def test_a_text_that_is_no_header_is_refused(jwks: Path) -> None:

@@ -78,11 +78,11 @@ async def test_operations_that_cannot_run(query: str, message: str) -> None:
     """They end with their errors; the connection goes on."""
     async with talking() as socket:
         await socket.say(subscribe("1", query))
-        told = await socket.heard()
+        error = await socket.heard()
         await socket.say(subscribe("1"))
 
-        assert (told["id"], told["type"]) == ("1", "error")
-        assert told["payload"][0]["message"] == message
+        assert (error["id"], error["type"]) == ("1", "error")
+        assert error["payload"][0]["message"] == message
         assert [await socket.heard(), await socket.heard()] == answers("1")
 
 
@@ -419,11 +419,11 @@ async def test_a_write_goes_on(tmp_path: Path, end: str) -> None:
     shopper = shoppers(1)[0]
     entry = {"externalId": shopper, "segments": [{"type": "tier", "value": "GOLD"}]}
     given = {"provider": "instaleap", "customers": [entry], "idempotencyKey": "once"}
-    asked = subscribe("1", document("customerSegmentsReplace"), variables={"m0": given})
-    told: list[Any] = []
+    subscription = subscribe("1", document("customerSegmentsReplace"), variables={"m0": given})
+    types: list[Any] = []
 
     async def send(message: Any) -> None:
-        told.append(message["type"])
+        types.append(message["type"])
 
     handshake: dict[str, Any] = {
         "type": "websocket",
@@ -433,7 +433,7 @@ async def test_a_write_goes_on(tmp_path: Path, end: str) -> None:
     handshake["headers"] = [(b"host", b"localhost")]
     async with asyncio.timeout(PATIENCE_S), serving(f"sqlite:///{tmp_path}/record") as served:
         said.put_nowait({"type": "websocket.connect"})
-        for each in (INIT, asked):
+        for each in (INIT, subscription):
             said.put_nowait({"type": "websocket.receive", "text": json.dumps(each)})
         connection = asyncio.create_task(served.app(handshake, said.get, send))
         await served.held.arrived.wait()
@@ -447,4 +447,4 @@ async def test_a_write_goes_on(tmp_path: Path, end: str) -> None:
 
         assert (await again)["updatedCustomerIds"] == [shopper]
         assert served.held.calls == 1
-        assert told == ["websocket.accept", "websocket.send"]
+        assert types == ["websocket.accept", "websocket.send"]

@@ -316,8 +316,8 @@ async def test_a_check_says_what_is_wrong_with_a_certificate(tmp_path: Path) -> 
         status, ((_, _, result),), _ = await asyncio.to_thread(checked, "--config", file)
 
     what, advice = EXPLANATIONS[NetworkFailure.CERTIFICATE_UNTRUSTED]
-    told = f"Unreachable: {Unreachable('away', '')} / certificate_untrusted: {what} / {advice}"
-    assert (status, "".join(result.split())) == (1, "".join(told.split()))
+    expected = f"Unreachable: {Unreachable('away', '')} / certificate_untrusted: {what} / {advice}"
+    assert (status, "".join(result.split())) == (1, "".join(expected.split()))
 
 
 def answered(server: subprocess.Popen[bytes], url: str) -> httpx.Response:

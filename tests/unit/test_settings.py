@@ -39,11 +39,11 @@ def test_the_documented_example_is_read(file: Path) -> None:
     }
     assert settings.store.url == "sqlite:///gateway.db"
     assert settings.source == str(file)
-    asked = [
+    requested = [
         {name: plain(getattr(each, name)) for name in each.model_fields_set}
         for each in settings.providers
     ]
-    assert asked == [
+    assert requested == [
         {
             "key": "acme-emporix",
             "kind": "emporix",

@@ -244,9 +244,9 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_names_of_headers(file: Path, name: str) -> None:
     """What is no name of a header goes into none."""
     text = f'{ACCOUNT}\n[server]\ncors_allow_headers = ["x-shop", "{name}"]\n'
-    ((path, told),) = problems(file, text)
+    ((path, message),) = problems(file, text)
     assert path == "server.cors_allow_headers[1]"
-    assert told.startswith("string should match pattern")
+    assert message.startswith("string should match pattern")
 
 
 def test_a_byte_order_mark(file: Path) -> None:

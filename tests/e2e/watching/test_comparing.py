@@ -21,7 +21,7 @@ from gateway.store.store import Store
 from tests.e2e.watching.emporix import Tenant, nothing
 from tests.sizes import size
 from tests.unit.store.conftest import Clock
-from tests.unit.store.telling import soon
+from tests.unit.store.shop_writes import soon
 
 GOLD = Ref("emporix", "gold")
 MANY = size("MEMBERS", 1_200, 50_000)

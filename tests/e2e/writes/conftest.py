@@ -24,5 +24,5 @@ def providers() -> Providers:
 @pytest.fixture
 async def front(providers: Providers, url: str) -> AsyncIterator[Front]:
     """Return the front door of a gateway that is signed in; calls count from here."""
-    async with serving(providers, url) as found:
-        yield found
+    async with serving(providers, url) as front:
+        yield front

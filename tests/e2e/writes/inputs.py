@@ -77,5 +77,5 @@ def given_for(field: str, provider: str) -> Mapping[str, Any]:
         }
         return words.get(value, value)
 
-    found: Mapping[str, Any] = filled(BY_PROVIDER[field])
-    return found
+    result: Mapping[str, Any] = filled(BY_PROVIDER[field])
+    return result

@@ -66,10 +66,10 @@ def around(
     async def surrounded(*arguments: Any, **named: Any) -> Any:
         if before is not None:
             await before()
-        found = await method(*arguments, **named)
+        result = await method(*arguments, **named)
         if after is not None:
             await after()
-        return found
+        return result
 
     return surrounded
 

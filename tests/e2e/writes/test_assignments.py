@@ -37,8 +37,8 @@ async def entities(front: Front) -> list[Mapping[str, Any]]:
     """Return Hiro's legal entities, as Emporix tells them."""
     data = await front.data(ENTITIES, {"id": customer_id("emporix", HIRO)})
     front.forget()
-    found: list[Mapping[str, Any]] = data["customer"]["raw"]["b2b"]["legalEntities"]
-    return found
+    entities: list[Mapping[str, Any]] = data["customer"]["raw"]["b2b"]["legalEntities"]
+    return entities
 
 
 async def members(front: Front, segment: str = STAFF) -> list[str]:

@@ -151,9 +151,9 @@ async def test_create_where_there_is_no_bulk(front: Front) -> None:
         "failed": 2,
         "userErrors": [],
     }
-    told = [call.partition("?")[0] for call in front.calls]
+    paths = [call.partition("?")[0] for call in front.calls]
     looked_up = f"GET /v1/customers/{HIRO_AT['voucherify']}"
-    assert sorted(told) == sorted([looked_up] + ["POST /v1/segments"] * 3 + ["GET /v1/segments"])
+    assert sorted(paths) == sorted([looked_up] + ["POST /v1/segments"] * 3 + ["GET /v1/segments"])
 
     rows = [{"name": f"S{n}", "priority": n - 1} for n in range(3)]
     front.forget()
@@ -161,22 +161,22 @@ async def test_create_where_there_is_no_bulk(front: Front) -> None:
     assert [row["outcome"] for row in payload["results"]] == ["FAILED", "CREATED", "CREATED"]
     wrong = problem("segments.0.priority", "INVALID", "stuut")
     assert payload["results"][0] == failed(0, wrong)
-    told = [call.partition("?")[0] for call in front.calls]
+    paths = [call.partition("?")[0] for call in front.calls]
     path = "/v2/customer-segments"
-    assert told == [f"POST {path}", f"POST {path}", f"GET {path}"]
+    assert paths == [f"POST {path}", f"POST {path}", f"GET {path}"]
 
 
 async def test_rows_that_lack_everything(front: Front) -> None:
     """Where every row is wrong nothing is sent."""
     names = [{"name": f"N{n}"} for n in range(3)]
     payload = await do(front, "segmentBulkCreate", {"provider": "voucherify", "segments": names})
-    told = [problem(f"segments.{n}.rule", "REQUIRED", "voucherify") for n in range(3)]
-    assert payload["results"] == [failed(n, told[n]) for n in range(3)]
+    problems = [problem(f"segments.{n}.rule", "REQUIRED", "voucherify") for n in range(3)]
+    assert payload["results"] == [failed(n, problems[n]) for n in range(3)]
     assert front.calls == []
 
     payload = await do(front, "segmentBulkCreate", {"provider": "stuut", "segments": names})
-    told = [problem(f"segments.{n}.priority", "REQUIRED", "stuut") for n in range(3)]
-    assert payload["results"] == [failed(n, told[n]) for n in range(3)]
+    problems = [problem(f"segments.{n}.priority", "REQUIRED", "stuut") for n in range(3)]
+    assert payload["results"] == [failed(n, problems[n]) for n in range(3)]
     assert front.calls == []
 
 
@@ -230,8 +230,8 @@ async def test_many_single_calls(front: Front) -> None:
     """Hundreds of single calls wait for their turn instead of overrunning the provider's bound."""
     ids = [segment_id("voucherify", f"seg_{n}") for n in range(700)]
     payload = await do(front, "segmentBulkDelete", {"ids": ids})
-    told = [problem(f"ids.{n}", "NOT_FOUND", "voucherify") for n in range(700)]
-    assert payload["results"] == [failed(n, told[n]) for n in range(700)]
+    problems = [problem(f"ids.{n}", "NOT_FOUND", "voucherify") for n in range(700)]
+    assert payload["results"] == [failed(n, problems[n]) for n in range(700)]
     assert front.counts == {"voucherify": 700}
 
 

@@ -49,18 +49,18 @@ async def changes(front: Front, after: str | None = None) -> Sequence[Shown]:
 
 async def cursor(front: Front) -> str:
     """Return where the log stands."""
-    found = (await front.data("{ changesCursor }"))["changesCursor"]
-    assert isinstance(found, str)
-    return found
+    cursor = (await front.data("{ changesCursor }"))["changesCursor"]
+    assert isinstance(cursor, str)
+    return cursor
 
 
 async def created(front: Front, provider: str, **parts: Any) -> str:
     """Create a segment; return its id."""
     given = {"provider": provider, "name": "Fresh", **parts}
     payload = await do(front, "segmentCreate", given, selection="segment { id }")
-    found = payload["segment"]["id"]
-    assert isinstance(found, str)
-    return found
+    segment = payload["segment"]["id"]
+    assert isinstance(segment, str)
+    return segment
 
 
 async def test_one_segment(front: Front) -> None:
@@ -199,8 +199,8 @@ async def test_paging_and_nodes(front: Front) -> None:
     assert end == await cursor(front)
     query = "query($id: ID!) { node(id: $id) { id ... on SegmentChange { kind cursor } } }"
     node = first["nodes"][0]
-    found = (await front.data(query, {"id": node["id"]}))["node"]
-    assert found == {"id": node["id"], "kind": "CREATED", "cursor": node["cursor"]}
+    entry = (await front.data(query, {"id": node["id"]}))["node"]
+    assert entry == {"id": node["id"], "kind": "CREATED", "cursor": node["cursor"]}
     whole = await page(front, first=250)
     assert [each["id"] for each in whole["nodes"]][-3:] == [
         each["id"] for each in first["nodes"] + rest["nodes"]
@@ -232,8 +232,8 @@ async def test_filter(front: Front, given: dict[str, Any], kinds: list[str]) -> 
     [who] = data["customers"]["nodes"]
     await do(front, "assignmentCreate", {"segmentId": fresh, "customerId": who["id"]})
     await do(front, "segmentUpdate", {"id": fresh, "name": "Old"})
-    found = await page(front, after=start, filter=given)
-    assert [node["kind"] for node in found["nodes"]] == kinds
+    connection = await page(front, after=start, filter=given)
+    assert [node["kind"] for node in connection["nodes"]] == kinds
     of_customer = await page(front, after=start, filter={"customerIds": [who["id"]]})
     assert [node["kind"] for node in of_customer["nodes"]] == ["ENTERED"]
 

@@ -59,10 +59,10 @@ async def test_a_new_segment_has_no_empty_id(front: Front, provider: str) -> Non
     }
     payload = await do(front, "segmentCreate", given, "segment { name }")
     assert payload["segment"] is None
-    told = {".".join(each["field"]): each["code"] for each in payload["userErrors"]}
-    assert told["customerExternalIds.1"] == "INVALID"
+    codes = {".".join(each["field"]): each["code"] for each in payload["userErrors"]}
+    assert codes["customerExternalIds.1"] == "INVALID"
     # Where the provider chooses its ids, there is none to give.
-    assert told["externalId"] == ("INVALID" if provider == "emporix" else "UNSUPPORTED")
+    assert codes["externalId"] == ("INVALID" if provider == "emporix" else "UNSUPPORTED")
     assert front.calls == []
 
 
@@ -70,8 +70,8 @@ async def test_a_written_segment_has_no_empty_id(front: Front) -> None:
     """An upsert names what it writes."""
     given = {"provider": "emporix", "name": "A", "externalId": "", "siteCode": "main"}
     payload = await do(front, "segmentUpsert", given, "created")
-    told = [problem("externalId", "INVALID", "emporix")]
-    assert payload == {"created": None, "userErrors": told}
+    problems = [problem("externalId", "INVALID", "emporix")]
+    assert payload == {"created": None, "userErrors": problems}
     assert front.calls == []
 
 
@@ -103,6 +103,6 @@ async def test_nobody_is_given_segments(front: Front, provider: str) -> None:
     payload = await do(
         front, "customerSegmentsReplace", given, "results { outcome userErrors { field code } }"
     )
-    told = [{"field": ["customers", "0", "externalId"], "code": "REQUIRED"}]
-    assert payload["results"] == [{"outcome": "NOT_UPDATED", "userErrors": told}]
+    problems = [{"field": ["customers", "0", "externalId"], "code": "REQUIRED"}]
+    assert payload["results"] == [{"outcome": "NOT_UPDATED", "userErrors": problems}]
     assert front.calls == []

@@ -328,17 +328,17 @@ def test_fields_exist() -> None:
     for row in table():
         assert bool(row.fields) is not row.graphql.startswith(NONE), row
         for name, field in row.fields:
-            found = types[name]
-            assert isinstance(found, GraphQLObjectType)
-            assert field in found.fields, (name, field)
+            kind = types[name]
+            assert isinstance(kind, GraphQLObjectType)
+            assert field in kind.fields, (name, field)
 
 
 def test_every_mutation_is_named() -> None:
     """The table names every mutation that there is."""
-    found = SCHEMA._schema.mutation_type  # noqa: SLF001  # likewise
-    assert found is not None
+    mutation = SCHEMA._schema.mutation_type  # noqa: SLF001  # likewise
+    assert mutation is not None
     assert {field for row in table() for name, field in row.fields if name == "Mutation"} == set(
-        found.fields
+        mutation.fields
     )
 
 

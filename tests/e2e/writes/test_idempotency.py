@@ -111,8 +111,8 @@ async def test_user_errors_are_a_result(front: Front) -> None:
     for calls in (1, 0):
         front.forget()
         payload = await do(front, "segmentCreate", taken)
-        told = [problem("name", "TAKEN", "stuut")]
-        assert payload == {"segment": None, "userErrors": told}
+        problems = [problem("name", "TAKEN", "stuut")]
+        assert payload == {"segment": None, "userErrors": problems}
         assert len(front.calls) == calls
 
 
@@ -123,7 +123,7 @@ async def test_at_once(providers: Providers, url: str, apps: int) -> None:
         shop = Shop(providers)
         shop.hold = asyncio.Event()
         fronts = (front, front if apps == 1 else second)
-        asked = [
+        requests = [
             asyncio.ensure_future(
                 do(fronts[n % 2], "customerSegmentsReplace", given("customerSegmentsReplace"))
             )
@@ -131,9 +131,9 @@ async def test_at_once(providers: Providers, url: str, apps: int) -> None:
         ]
         await shop.arrived.wait()
         shop.hold.set()
-        told = await asyncio.gather(*asked)
-        assert told == [told[0]] * 6
-        assert told[0]["updatedCustomerIds"] == [shoppers(1)[0]]
+        payloads = await asyncio.gather(*requests)
+        assert payloads == [payloads[0]] * 6
+        assert payloads[0]["updatedCustomerIds"] == [shoppers(1)[0]]
         assert len(shop.batches) == 1
 
 
@@ -170,15 +170,15 @@ async def test_any_text(front: Front, key: str) -> None:
 async def test_outcome_unknown(providers: Providers, url: str, way: str) -> None:
     """Where the outcome of the first request is not known, the key says so and sends nothing."""
     failure = FAILURES[way]
-    asked = {"provider": "stuut", "name": "A", "priority": 1, "idempotencyKey": KEY}
+    segment = {"provider": "stuut", "name": "A", "priority": 1, "idempotencyKey": KEY}
     async with serving(providers, url, settings_with(timeout_s=failure.timeout_s)) as front:
         providers.instead["stuut"] = failure.server
-        answer = await front.ask(document("segmentCreate"), {"m0": asked})
+        answer = await front.ask(document("segmentCreate"), {"m0": segment})
         assert answer["data"] == {"m0": None}
         assert [error["extensions"]["code"] for error in answer["errors"]] == [failure.code]
     providers.instead.clear()
     async with serving(providers, url) as front:
-        payload = await do(front, "segmentCreate", asked)
+        payload = await do(front, "segmentCreate", segment)
         unknown = problem("idempotencyKey", "PROVIDER_FAILED", None)
         assert payload == {"segment": None, "userErrors": [unknown]}
         assert front.calls == []
@@ -187,13 +187,13 @@ async def test_outcome_unknown(providers: Providers, url: str, way: str) -> None
 @pytest.mark.parametrize("way", ["unreachable", "401", "429"])
 async def test_certainly_not_done(providers: Providers, url: str, way: str) -> None:
     """Where the provider cannot have acted, the key is free again and may be tried again."""
-    asked = {"provider": "stuut", "name": "A", "priority": 1, "idempotencyKey": KEY}
+    segment = {"provider": "stuut", "name": "A", "priority": 1, "idempotencyKey": KEY}
     async with serving(providers, url) as front:
         providers.instead["stuut"] = FAILURES[way].server
-        answer = await front.ask(document("segmentCreate"), {"m0": asked})
+        answer = await front.ask(document("segmentCreate"), {"m0": segment})
         assert answer["data"] == {"m0": None}
     providers.instead.clear()
     async with serving(providers, url) as front:
-        payload = await do(front, "segmentCreate", asked, "segment { name }")
+        payload = await do(front, "segmentCreate", segment, "segment { name }")
         assert payload == {"segment": {"name": "A"}, "userErrors": []}
         assert front.calls == ["POST /v2/customer-segments"]

@@ -36,8 +36,8 @@ async def test_both_kinds(front: Front) -> None:
     payload = await do(front, "segmentItemsBulkAssign", {"segmentId": STAFF, "items": BOTH})
 
     def refused(index: int) -> dict[str, Any]:
-        told = problem(f"items.{index}", "PROVIDER_REFUSED", "emporix")
-        return row(index, "FAILED", told)
+        error = problem(f"items.{index}", "PROVIDER_REFUSED", "emporix")
+        return row(index, "FAILED", error)
 
     assert payload == {
         "results": [
@@ -102,7 +102,7 @@ async def test_match_after_a_write(front: Front) -> None:
     query = """query($input: SegmentItemsMatchInput!) {
       segmentItemsMatch(input: $input) { externalId }
     }"""
-    asked = {
+    variables = {
         "input": {
             "provider": "emporix",
             "siteCode": "main",
@@ -110,12 +110,12 @@ async def test_match_after_a_write(front: Front) -> None:
             "segmentIds": [golden],
         }
     }
-    before = await front.data(query, asked)
+    before = await front.data(query, variables)
     assert before == {"segmentItemsMatch": [{"externalId": "p1003"}]}
     given = {"segmentId": golden, "items": [{"externalId": "p1007", "type": "PRODUCT"}]}
     await do(front, "segmentItemsBulkAssign", given)
     front.forget()
-    after = await front.data(query, asked)
-    told = sorted(each["externalId"] for each in after["segmentItemsMatch"])
-    assert told == ["p1003", "p1007"]
+    after = await front.data(query, variables)
+    matching = sorted(each["externalId"] for each in after["segmentItemsMatch"])
+    assert matching == ["p1003", "p1007"]
     assert front.calls == [f"POST {EMPORIX}/match"]

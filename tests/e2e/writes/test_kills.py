@@ -72,9 +72,9 @@ def sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def store(request: pytest.FixtureRequest) -> str:
     """Return the URL of an empty database, of either kind."""
-    found = request.getfixturevalue(f"{request.param}_url")
-    assert isinstance(found, str)
-    return found
+    url = request.getfixturevalue(f"{request.param}_url")
+    assert isinstance(url, str)
+    return url
 
 
 @asynccontextmanager
@@ -126,7 +126,7 @@ class World:
             process.send_signal(signal.SIGKILL)
             assert await process.wait() == -signal.SIGKILL
 
-    async def asked(self, query: str, variables: Mapping[str, Any]) -> Any:
+    async def data(self, query: str, variables: Mapping[str, Any]) -> Any:
         """Ask the gateway; the first who asks a new one waits until it serves."""
         async with httpx.AsyncClient(timeout=120, trust_env=False) as client:
             body = {"query": query, "variables": variables}
@@ -137,13 +137,13 @@ class World:
     async def shown(self, keys: Sequence[str]) -> dict[str, tuple[set[str], set[str]]]:
         """Return states and tags of each customer; the unrecorded have none."""
         ids = [customer_id("instaleap", key) for key in keys]
-        data = await self.asked(CUSTOMERS, {"ids": ids})
-        found = {}
+        data = await self.data(CUSTOMERS, {"ids": ids})
+        result = {}
         for key, node in zip(keys, data["nodes"], strict=True):
             rows = node["assignments"]["nodes"] if node else []
             states = {row["state"] for row in rows}
-            found[key] = (states, {row["segment"]["externalId"] for row in rows})
-        return found
+            result[key] = (states, {row["segment"]["externalId"] for row in rows})
+        return result
 
     async def verified(self, keys: Sequence[str]) -> int:
         """Assert that the store is the provider's state or says that it is in doubt.
@@ -176,7 +176,7 @@ class World:
             if step not in {ARRIVED, DONE}:
                 shop.hold.set()
             shop.acts_first = step == DONE
-            asking = asyncio.ensure_future(self.asked(document(REPLACE), {"m0": given}))
+            asking = asyncio.ensure_future(self.data(document(REPLACE), {"m0": given}))
             if step in {ARRIVED, DONE}:
                 await shop.arrived.wait()
             else:
@@ -235,14 +235,14 @@ async def test_killed(
             assert doubtful <= 1  # of whom the provider never says that it did what was asked
             for number, given in enumerate(sent):
                 count = len(shop.batches)
-                first = await world.asked(document(REPLACE), {"m0": given})
+                first = await world.data(document(REPLACE), {"m0": given})
                 assert first["m0"]["userErrors"] == []
                 assert len(first["m0"]["results"]) == len(given["customers"])
                 # Nothing was begun, so that it is carried out now: the intent was not committed.
                 if len(shop.batches) > count:
                     assert EVERY_STEP[number % len(EVERY_STEP)] == INTENT_WRITTEN
                 count = len(shop.batches)
-                assert await world.asked(document(REPLACE), {"m0": given}) == first
+                assert await world.data(document(REPLACE), {"m0": given}) == first
                 assert len(shop.batches) == count
             assert await world.verified([*KEYS, UNKNOWN]) <= 1
         print(f"settled within {world.longest_s:.2f} s of each of {KILLS} kills")  # noqa: T201  # -s

@@ -33,23 +33,23 @@ async def buyer(front: Front) -> Buyer:
     query = """query ($after: String) { customers(first: 250, after: $after,
         filter: {providers: ["emporix"]}) {
         nodes { raw } pageInfo { hasNextPage endCursor } } }"""
-    after, found = None, None
+    after, buyer = None, None
     for _ in range(10):
         page = (await front.data(query, {"after": after}))["customers"]
         for node in page["nodes"]:
             entities = [each["id"] for each in node["raw"].get("b2b", {}).get("legalEntities", ())]
             if len(entities) == 2:
-                found = found or Buyer(node["raw"]["id"], sorted(entities))
+                buyer = buyer or Buyer(node["raw"]["id"], sorted(entities))
         after = page["pageInfo"]["endCursor"]
-        if found or not page["pageInfo"]["hasNextPage"]:
+        if buyer or not page["pageInfo"]["hasNextPage"]:
             break
-    assert found is not None
-    for entity in found.entities:
-        given = {"segmentId": GOLDEN, "customerId": found.id, "legalEntityId": entity}
+    assert buyer is not None
+    for entity in buyer.entities:
+        given = {"segmentId": GOLDEN, "customerId": buyer.id, "legalEntityId": entity}
         payload = await do(front, "assignmentCreate", given, "__typename")
         assert payload["userErrors"] == []
     front.forget()
-    return found
+    return buyer
 
 
 async def own(front: Front, buyer: Buyer) -> list[dict[str, Any]]:

@@ -18,13 +18,13 @@ SHOWN = "segment { name customersCount { count } }"
 
 async def test_customers_named_by_a_source_id_are_looked_up_first(front: Front) -> None:
     """The segment is made of their own ids, each once."""
-    found = await front.data(
+    data = await front.data(
         '{ customers(first: 2, filter: {providers: ["voucherify"]})'
         " { nodes { identities { key externalId } } } }"
     )
     known = [
         {each["key"]: each["externalId"] for each in node["identities"]}
-        for node in found["customers"]["nodes"]
+        for node in data["customers"]["nodes"]
     ]
     front.forget()
     given = {
@@ -55,8 +55,8 @@ async def test_a_segment_of_nobody_known_is_not_made(front: Front, field: str) -
         front, field, given, f"results {{ {shown} }}" if "Bulk" in field else "__typename"
     )
     rows = payload["results"] if "Bulk" in field else [payload]
-    (told,) = rows[0]["userErrors"]
-    assert (told["field"][-1], told["code"]) == ("customerExternalIds", "NOT_FOUND")
+    (error,) = rows[0]["userErrors"]
+    assert (error["field"][-1], error["code"]) == ("customerExternalIds", "NOT_FOUND")
     assert front.calls == ["GET /v1/customers/crm-none"]
 
 
@@ -79,8 +79,8 @@ async def test_ids_of_nobody_are_refused(front: Front, field: str) -> None:
         given, shown = {"provider": "voucherify", "segments": [segment]}, f"results {{ {shown} }}"
     payload = await do(front, field, given, shown if "Bulk" in field else "__typename")
     (row,) = payload["results"] if "Bulk" in field else [payload]
-    (told,) = row["userErrors"]
-    assert (told["field"][-1], told["code"]) == ("customerExternalIds", "NOT_FOUND")
+    (error,) = row["userErrors"]
+    assert (error["field"][-1], error["code"]) == ("customerExternalIds", "NOT_FOUND")
     assert front.calls == ["GET /v1/customers/cust_none"]
 
 

@@ -21,23 +21,23 @@ def audited(lines: list[Any]) -> list[str]:
 @pytest.mark.parametrize("field", INPUTS)
 async def test_one_rule_for_every_mutation(providers: Providers, url: str, field: str) -> None:
     """With no connection nothing is kept: the key is carried out when there is one again."""
-    asked, shown = given(field), SHOWN.get(field) or None
+    variables, shown = given(field), SHOWN.get(field) or None
     async with serving(providers, url) as front:
         for kind in PROVIDERS:
             providers.instead[kind] = FAILURES["unreachable"].server
         with capture_logs() as lines:
-            answer = await front.ask(document(field, selection=shown), {"m0": asked})
+            answer = await front.ask(document(field, selection=shown), {"m0": variables})
         assert audited(lines) == ["not sent"]
         assert answer["data"]["m0"] is None or answer["data"]["m0"]["userErrors"] == []
         providers.instead.clear()
         front.forget()
         with capture_logs() as lines:
-            first = await do(front, field, asked, shown or "")
+            first = await do(front, field, variables, shown or "")
         assert front.calls != []
         assert audited(lines) in (["done"], ["partly"])
         front.forget()
         with capture_logs() as lines:
-            assert await do(front, field, asked, shown or "") == first
+            assert await do(front, field, variables, shown or "") == first
         assert front.calls == []
         assert audited(lines) == ["repeated"]
 
@@ -47,15 +47,15 @@ async def test_a_provider_that_says_it_did_nothing(
     providers: Providers, url: str, way: str
 ) -> None:
     """It was sent, so the log says `failed`; the key is free all the same."""
-    asked = given("customerSegmentsReplace")
+    variables = given("customerSegmentsReplace")
     async with serving(providers, url, settings_with(probe_interval_s=0.01)) as front:
         providers.instead["instaleap"] = FAILURES[way].server
         with capture_logs() as lines:
-            payload = await do(front, "customerSegmentsReplace", asked)
+            payload = await do(front, "customerSegmentsReplace", variables)
         assert {row["outcome"] for row in payload["results"]} == {"NOT_UPDATED"}
         assert audited(lines) == ["failed"]
         providers.instead.clear()
-        payload = await do(front, "customerSegmentsReplace", asked)
+        payload = await do(front, "customerSegmentsReplace", variables)
         assert payload["updatedCustomerIds"] == [shoppers(1)[0]]
 
 
@@ -65,7 +65,7 @@ async def test_a_result_with_anything_sent_is_kept(providers: Providers, url: st
     customers = [
         {"externalId": key, "segments": [{"type": "a", "value": "b"}]} for key in shoppers(101)
     ]
-    asked = {"provider": "instaleap", "customers": customers, "idempotencyKey": "k"}
+    variables = {"provider": "instaleap", "customers": customers, "idempotencyKey": "k"}
 
     async def only_first(scope: Any, receive: Any, send: Any) -> None:
         chosen = FAILURES["unreachable"].server if shop.batches else shop
@@ -74,10 +74,10 @@ async def test_a_result_with_anything_sent_is_kept(providers: Providers, url: st
     async with serving(providers, url) as front:
         providers.instead["instaleap"] = only_first
         with capture_logs() as lines:
-            first = await do(front, "customerSegmentsReplace", asked)
+            first = await do(front, "customerSegmentsReplace", variables)
         outcomes = [row["outcome"] for row in first["results"]]
         assert sorted(set(outcomes)) == ["NOT_UPDATED", "UPDATED"]
         assert audited(lines) == ["partly"]
         providers.instead["instaleap"] = shop
-        assert await do(front, "customerSegmentsReplace", asked) == first
+        assert await do(front, "customerSegmentsReplace", variables) == first
         assert len(shop.batches) == 1

@@ -62,16 +62,16 @@ async def shown(front: Front, first: int) -> Sequence[str]:
         customer(identity: $who) { assignments(first: $first, after: $after) {
         nodes { segment { externalId } } pageInfo { hasNextPage endCursor } } } }"""
     who = {"provider": "instaleap", "externalId": KEY}
-    found: list[str] = []
+    pairs: list[str] = []
     after = None
     for _ in range(len(PAIRS) + 1):
         data = await front.data(query, {"who": who, "first": first, "after": after})
         page = data["customer"]["assignments"]
-        found += [node["segment"]["externalId"] for node in page["nodes"]]
+        pairs += [node["segment"]["externalId"] for node in page["nodes"]]
         after = page["pageInfo"]["endCursor"]
         if not page["pageInfo"]["hasNextPage"]:
             break
-    return found
+    return pairs
 
 
 @pytest.mark.parametrize("pairs", [PAIRS, PAIRS[::-1], sorted(PAIRS)], ids=str)
@@ -111,9 +111,9 @@ async def test_recovery_repeats_the_order(front: Front, shop: Shop, url: str) ->
     assert await answered(url) == PAIRS[::-1]
     shop.instead = None
     shop.clear()
-    found, record = await opened(front.providers, url)
-    assert await recovery.recover(found, record) == 1
-    await closed(found, record)
+    reopened, record = await opened(front.providers, url)
+    assert await recovery.recover(reopened, record) == 1
+    await closed(reopened, record)
     assert shop.has(KEY) == PAIRS[::-1]
     assert [key for key, _ in await recorded(front, KEY) or ()] == PAIRS[::-1]
     assert await answered(url) == PAIRS[::-1]

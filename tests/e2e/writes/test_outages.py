@@ -42,14 +42,14 @@ async def assert_fails_alone(
         assert [answer["data"][f"m{n}"] is None for n in range(3)] == [False, True, False]
         [error] = answer["errors"]
         assert error["path"] == ["m1"]
-        told = {**error["extensions"], "message": error["message"]}
-        assert len(told.pop("requestId")) == 32
+        extensions = {**error["extensions"], "message": error["message"]}
+        assert len(extensions.pop("requestId")) == 32
         expected = {**failure.extensions(provider), "provider": provider}
         if field in ONCE and way in MAY_HAVE_ACTED:
             expected |= {"retryable": False, "retryAfterMs": None}
         if provider == "emporix" and way in {"HTML", "truncated JSON", "null"}:
             expected["upstreamStatus"] = 200  # what is made there is answered by 201 alone
-        assert told == expected
+        assert extensions == expected
         sent = [kind for kind, _ in providers.headers if kind == provider]
         # Emporix is signed in to anew, and asked once more with the new token.
         is_signed_in_again = way == "401" and provider == "emporix"
@@ -113,8 +113,8 @@ async def test_bulk_rows_of_an_outage(providers: Providers, url: str) -> None:
         payload = await do(front, "segmentBulkUpsert", given, BULK)
         outcomes = [row["outcome"] for row in payload["results"]]
         assert outcomes == ["CREATED"] * 200 + ["UNKNOWN"] * 200 + ["CREATED"] * 50
-        told = problem("segments.250", "PROVIDER_FAILED", "emporix")
-        assert payload["results"][250]["userErrors"] == [told]
+        error = problem("segments.250", "PROVIDER_FAILED", "emporix")
+        assert payload["results"][250]["userErrors"] == [error]
         assert (payload["succeeded"], payload["failed"]) == (250, 200)
 
 

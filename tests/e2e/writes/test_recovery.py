@@ -31,13 +31,13 @@ def a_day_later() -> datetime:
 async def opened(providers: Providers, url: str) -> tuple[Mapping[str, Provider], Store]:
     """Return the providers and the store of a process that starts a day later."""
     record = await Store.open(database_url(url, {}), a_day_later)
-    found = await connect(settings_with(), providers, record)
-    return {each.key: each for each in found}, record
+    reopened = await connect(settings_with(), providers, record)
+    return {each.key: each for each in reopened}, record
 
 
-async def closed(found: Mapping[str, Provider], record: Store) -> None:
+async def closed(providers: Mapping[str, Provider], record: Store) -> None:
     """Close both."""
-    await asyncio.gather(*(each.close() for each in found.values()))
+    await asyncio.gather(*(each.close() for each in providers.values()))
     await record.close()
 
 
@@ -61,13 +61,13 @@ def sent(shop: Shop) -> list[str]:
 
 async def test_every_open_write_once(front: Front, shop: Shop, url: str) -> None:
     """All that is open is sent again, and is confirmed; then nothing is left to do."""
-    found, record = await opened(front.providers, url)
-    assert await recovery.recover(found, record) == 150
+    reopened, record = await opened(front.providers, url)
+    assert await recovery.recover(reopened, record) == 150
     assert sent(shop) == sorted(KEYS)
     assert await recorded(front, KEYS[149]) == [("a:new", "CONFIRMED")]
-    assert await recovery.recover(found, record) == 0
+    assert await recovery.recover(reopened, record) == 0
     assert len(shop.batches) == 2
-    await closed(found, record)
+    await closed(reopened, record)
 
 
 async def test_two_processes(front: Front, shop: Shop, url: str) -> None:
@@ -84,8 +84,8 @@ async def test_two_processes(front: Front, shop: Shop, url: str) -> None:
 async def test_a_provider_that_still_fails(front: Front, shop: Shop, url: str) -> None:
     """What fails again is tried once and stays in doubt; the caller's own writes go on."""
     shop.instead = answering(500, b"")
-    found, record = await opened(front.providers, url)
-    await recovery.recover(found, record)
+    reopened, record = await opened(front.providers, url)
+    await recovery.recover(reopened, record)
     assert sent(shop) == sorted(KEYS)
     assert await recorded(front, KEYS[0]) == [("a:new", "UNCONFIRMED")]
     shop.instead = None
@@ -93,7 +93,7 @@ async def test_a_provider_that_still_fails(front: Front, shop: Shop, url: str) -
     payload = await do(front, REPLACE, given)
     assert payload["updatedCustomerIds"] == [KEYS[0]]
     assert await recorded(front, KEYS[0]) == [("a:last", "CONFIRMED")]
-    await closed(found, record)
+    await closed(reopened, record)
 
 
 async def test_a_bug_does_not_end_it(monkeypatch: pytest.MonkeyPatch, url: str) -> None:

@@ -207,8 +207,8 @@ async def test_refused_for_no_known_reason(
     for status in (418, 400, 409, 413, 422):
         providers.instead[provider] = answering(status, b'{"message": "Go away, secret-7f3a."}')
         front.forget()
-        asked = {"query": document(field), "variables": {"m0": sound(field, provider)}}
-        reply = await front.client.post("/graphql", json=asked)
+        request = {"query": document(field), "variables": {"m0": sound(field, provider)}}
+        reply = await front.client.post("/graphql", json=request)
         body = reply.json()
         assert "errors" not in body
         [error] = body["data"]["m0"].pop("userErrors")

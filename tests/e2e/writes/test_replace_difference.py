@@ -132,8 +132,8 @@ async def test_a_refused_step(cleared: Front) -> None:
     """The first step that is refused ends it, and the row says what was done before."""
     given = {"provider": "emporix", "customers": [entry(KEY, "golden", "none", "staff")]}
     payload = await do(cleared, REPLACE, given, MESSAGE)
-    told = "Segment 'none' was not added; 1 of 3 changes were made before."
-    assert payload["results"] == [{"outcome": "NOT_UPDATED", "userErrors": [{"message": told}]}]
+    message = "Segment 'none' was not added; 1 of 3 changes were made before."
+    assert payload["results"] == [{"outcome": "NOT_UPDATED", "userErrors": [{"message": message}]}]
     assert await of(cleared, KEY) == ["golden"]
 
 
@@ -154,8 +154,8 @@ async def test_a_failing_step(
     providers.instead["emporix"] = removing_fails
     given = {"provider": "emporix", "customers": [entry(KEY, "golden")]}
     payload = await do(cleared, REPLACE, given)
-    told = problem("customers.0.segmentIds", "PROVIDER_FAILED", "emporix")
-    assert payload["results"] == [row(0, KEY, outcome, told)]
+    error = problem("customers.0.segmentIds", "PROVIDER_FAILED", "emporix")
+    assert payload["results"] == [row(0, KEY, outcome, error)]
     providers.instead.clear()
     message = (await do(cleared, REPLACE, given, MESSAGE))["results"]
     assert message == [{"outcome": "UPDATED", "userErrors": []}]

@@ -153,7 +153,7 @@ async def test_checked_first(front: Front, shop: Shop) -> None:
     good = entry(ONE, "a:2")
     payload = await do(front, REPLACE, {"provider": "instaleap", "customers": [*wrong, good]})
     at = "customers"
-    told = [
+    errors = [
         [problem(f"{at}.0.externalId", "REQUIRED", "instaleap")],
         [problem(f"{at}.1.segmentIds", "INVALID", None)],
         [
@@ -168,7 +168,7 @@ async def test_checked_first(front: Front, shop: Shop) -> None:
         "updatedCustomerIds": [ONE],
         "results": [
             *(
-                row(n, str(each["externalId"]), "NOT_UPDATED", *told[n])
+                row(n, str(each["externalId"]), "NOT_UPDATED", *errors[n])
                 for n, each in enumerate(wrong)
             ),
             row(6, ONE, "UPDATED"),

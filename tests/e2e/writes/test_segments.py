@@ -129,8 +129,8 @@ async def test_create(front: Front, case: str) -> None:
     segment = payload["segment"]
     key = segment["externalId"]
     assert payload == {"segment": {**SHOWN, "externalId": key, **differs}, "userErrors": []}
-    told = [call.partition("?")[0] for call in front.calls]
-    assert told == [call.replace("*", key) for call in calls]
+    paths = [call.partition("?")[0] for call in front.calls]
+    assert paths == [call.replace("*", key) for call in calls]
 
     made = segment_id(given["provider"], key)
     again = await front.data("query($id: ID!) { segment(id: $id) { name version } }", {"id": made})

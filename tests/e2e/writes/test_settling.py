@@ -59,13 +59,13 @@ async def test_a_hot_customer(front: Front) -> None:
     """Forty writes to one customer at once are all done, in the order in which they came."""
     shop = Shop(front.providers)
     shop.hold = asyncio.Event()
-    asked = []
+    tasks = []
     for number in range(40):
         given = {"provider": "instaleap", "customers": [entry(ADA, f"a:w{number}")]}
-        asked.append(asyncio.create_task(do(front, REPLACE, given)))
+        tasks.append(asyncio.create_task(do(front, REPLACE, given)))
     await shop.arrived.wait()
     shop.hold.set()
-    payloads = await asyncio.gather(*asked)
+    payloads = await asyncio.gather(*tasks)
     assert [each["updatedCustomerIds"] for each in payloads] == [[ADA]] * 40
     sent = [batch[0]["segments"][0]["value"] for batch in shop.batches]
     assert sent == [f"w{number}" for number in range(40)]

@@ -25,8 +25,8 @@ GOLD = segment_id("instaleap", "membership:GOLD")
 
 
 @pytest.fixture
-async def told(front: Front) -> Front:
-    """Return a gateway that told the shop: five are gold, two of them new as well."""
+async def tagged(front: Front) -> Front:
+    """Return a gateway with five gold customers, two of them also new."""
     customers = [
         entry(key, "membership:GOLD", *(["affiliation:new"] if n < 2 else []))
         for n, key in enumerate(KEYS)
@@ -36,9 +36,9 @@ async def told(front: Front) -> Front:
     return front
 
 
-async def test_segments(told: Front) -> None:
+async def test_segments(tagged: Front) -> None:
     """The pairs in use are segments, with their members counted in the store."""
-    data = await told.data("""{ provider(key: "instaleap") { segments { totalCount
+    data = await tagged.data("""{ provider(key: "instaleap") { segments { totalCount
       nodes { id externalId name membership status origin emitsMembershipEvents version
         customersCount { count precision } }
       sources { origin totalCount error { code } } } } }""")
@@ -69,10 +69,10 @@ async def test_segments(told: Front) -> None:
         ],
         "sources": [{"origin": "RECORDED", "totalCount": 2, "error": None}],
     }
-    assert told.calls == []
+    assert tagged.calls == []
 
 
-async def test_pages_of_members(told: Front) -> None:
+async def test_pages_of_members(tagged: Front) -> None:
     """Members are paged by document id: none twice, none lost, the total on every page."""
     query = """query($id: ID!, $after: String) { segment(id: $id) {
       assignments(first: 2, after: $after) { totalCount pageInfo { hasNextPage endCursor }
@@ -80,7 +80,7 @@ async def test_pages_of_members(told: Front) -> None:
     } }"""
     after, seen, pages = None, [], 0
     while pages < 4:
-        data = await told.data(query, {"id": GOLD, "after": after})
+        data = await tagged.data(query, {"id": GOLD, "after": after})
         connection = data["segment"]["assignments"]
         assert connection["totalCount"] == 5
         seen += connection["nodes"]
@@ -100,21 +100,21 @@ async def test_pages_of_members(told: Front) -> None:
         }
         for key in KEYS
     ]
-    assert told.calls == []
+    assert tagged.calls == []
 
 
-async def test_customers(told: Front) -> None:
+async def test_customers(tagged: Front) -> None:
     """Customers are those that were told of, each with the segments recorded."""
-    data = await told.data("""{ customers(filter: {providers: ["instaleap"]}, first: 3) {
+    data = await tagged.data("""{ customers(filter: {providers: ["instaleap"]}, first: 3) {
       totalCount sources { origin totalCount } nodes { id name email
         identities { provider { key } externalId key }
         segments { totalCount nodes { externalId origin } } } } }""")
-    found = data["customers"]
-    assert found["totalCount"] == 5
-    assert found["sources"] == [{"origin": "RECORDED", "totalCount": 5}]
+    connection = data["customers"]
+    assert connection["totalCount"] == 5
+    assert connection["sources"] == [{"origin": "RECORDED", "totalCount": 5}]
     gold = {"externalId": "membership:GOLD", "origin": "RECORDED"}
     new = {"externalId": "affiliation:new", "origin": "RECORDED"}
-    assert found["nodes"] == [
+    assert connection["nodes"] == [
         {
             "id": customer_id("instaleap", key),
             "name": None,
@@ -128,13 +128,13 @@ async def test_customers(told: Front) -> None:
         }
         for n, key in enumerate(KEYS[:3])
     ]
-    assert told.calls == []
+    assert tagged.calls == []
 
 
-async def test_memberships_and_nodes(told: Front) -> None:
+async def test_memberships_and_nodes(tagged: Front) -> None:
     """Membership tests and global ids answer from the store as well."""
     mine = assignment_id("instaleap", "affiliation:new", KEYS[0])
-    data = await told.data(
+    data = await tagged.data(
         """query($customers: [ID!]!, $segments: [ID!]!, $ids: [ID!]!) {
           segmentMemberships(customerIds: $customers, segmentIds: $segments) { isMember }
           nodes(ids: $ids) { __typename id }
@@ -151,14 +151,14 @@ async def test_memberships_and_nodes(told: Front) -> None:
         {"__typename": "Segment", "id": GOLD},
         None,
     ]
-    assert told.calls == []
+    assert tagged.calls == []
 
 
-async def test_what_nobody_has_is_gone(told: Front) -> None:
+async def test_what_nobody_has_is_gone(tagged: Front) -> None:
     """A pair that nobody has any more is no segment; who has none is a customer still."""
     cleared = [{"externalId": key} for key in KEYS[:2]]
-    await do(told, REPLACE, {"provider": "instaleap", "customers": cleared})
-    data = await told.data(
+    await do(tagged, REPLACE, {"provider": "instaleap", "customers": cleared})
+    data = await tagged.data(
         """query($gone: ID!, $gold: ID!, $who: ID!) {
           gone: segment(id: $gone) { id }
           gold: segment(id: $gold) { customersCount { count } }

@@ -78,8 +78,8 @@ def port() -> int:
     """Return a port that is free."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-        return found
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @pytest.fixture(params=["1", "2"], ids=["one process", "two workers"])

@@ -36,15 +36,15 @@ async def test_unsupported(front: Front, field: str, provider: str) -> None:
     given = given_for(field, provider)
     payload = await do(front, field, given)
     named = next(iter(given))
-    told = [problem(named, "UNSUPPORTED", provider)]
-    assert payload == {**EMPTY[field], "userErrors": told}
+    problems = [problem(named, "UNSUPPORTED", provider)]
+    assert payload == {**EMPTY[field], "userErrors": problems}
     assert front.calls == []
 
 
 async def test_unsupported_agrees_with_the_capabilities(front: Front) -> None:
     """What is refused here is what `Provider.capabilities` says in advance."""
     data = await front.data("{ providers { key capabilities { operation supported } } }")
-    told = {
+    supported = {
         (each["key"], capability["operation"]): capability["supported"]
         for each in data["providers"]
         for capability in each["capabilities"]
@@ -67,7 +67,7 @@ async def test_unsupported_agrees_with_the_capabilities(front: Front) -> None:
         "segmentItemsBulkUnassign": "ITEM_ASSIGN",
     }
     assert {
-        field: " ".join(key for key in SEGMENT_OF if not told[key, operation])
+        field: " ".join(key for key in SEGMENT_OF if not supported[key, operation])
         for field, operation in operations.items()
     } == UNSUPPORTED
 
@@ -75,6 +75,6 @@ async def test_unsupported_agrees_with_the_capabilities(front: Front) -> None:
 async def test_unassign_by_the_id_of_an_unsupported_one(front: Front) -> None:
     """An assignment's own id leads to the same refusal."""
     payload = await do(front, "assignmentDelete", {"id": assignment_id("stuut", "seg", "ptn")})
-    told = [problem("id", "UNSUPPORTED", "stuut")]
-    assert payload == {"deletedAssignmentId": None, "userErrors": told}
+    problems = [problem("id", "UNSUPPORTED", "stuut")]
+    assert payload == {"deletedAssignmentId": None, "userErrors": problems}
     assert front.calls == []

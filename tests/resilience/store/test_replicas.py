@@ -70,9 +70,9 @@ def postgres_freezer(cluster: Cluster) -> Freezer:
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database(request: pytest.FixtureRequest) -> Freezer:
     """Return a database of either kind."""
-    found = request.getfixturevalue(f"{request.param}_freezer")
-    assert isinstance(found, Freezer)
-    return found
+    freezer = request.getfixturevalue(f"{request.param}_freezer")
+    assert isinstance(freezer, Freezer)
+    return freezer
 
 
 class Replica:

@@ -65,9 +65,9 @@ async def timed(times: dict[str, float], name: str, work: Awaitable[T]) -> T:
     """Await it, and note how long it took; it must end."""
     start = time.monotonic()
     async with asyncio.timeout(LATE_S):
-        found = await work
+        result = await work
     times[name] = round(time.monotonic() - start, 2)
-    return found
+    return result
 
 
 async def ready(front: Front) -> tuple[int, str]:
@@ -82,10 +82,10 @@ async def ready_becomes(front: Front, state: StoreState) -> None:
     if state is StoreState.READY:  # the second where only Python is tested
         sentences = {"ready", "pages are not built; run make serve"}
     async for _ in attempts(asyncio.get_running_loop().time() + LATE_S):
-        _, found = await ready(front)
-        if found in sentences:
+        _, sentence = await ready(front)
+        if sentence in sentences:
             return
-    raise AssertionError(found)
+    raise AssertionError(sentence)
 
 
 async def start(url: str) -> str:

@@ -14,7 +14,7 @@ from resolvers.execution.executor import Executor
 from resolvers.execution.slru_cache import MAX_WEIGHT
 from resolvers.schema import SCHEMA
 from tests.e2e.serving import Front
-from tests.security.bounded import asked, codes
+from tests.security.bounded import ask, codes
 
 CORE = SCHEMA._schema  # noqa: SLF001  # as gateway.asgi
 
@@ -157,7 +157,7 @@ async def test_a_hostile_document(front: Front, name: str) -> None:
     """It is refused with its code, whatever it is; an honest client is answered behind it."""
     query, code = REFUSED[name]
     began = time.process_time()
-    reply = await asked(front, query)
+    reply = await ask(front, query)
     took = time.process_time() - began
     if code is None:
         assert codes(reply) <= {INVALID}
@@ -167,7 +167,7 @@ async def test_a_hostile_document(front: Front, name: str) -> None:
         assert "data" not in reply.json()
     assert front.calls == []
     assert took < MAX_CPU_S
-    honest = await asked(front, '{ provider(key: "stuut") { key } }')
+    honest = await ask(front, '{ provider(key: "stuut") { key } }')
     assert honest.json()["data"] == {"provider": {"key": "stuut"}}
 
 
@@ -186,7 +186,7 @@ async def test_many_rows_of_input(front: Front, name: str) -> None:
     field, rows, row = INPUTS[name]
     kind = f"{field[0].upper()}{field[1:]}Input!"
     query = f"mutation($i: {kind}) {{ {field}(input: $i) {{ userErrors {{ code }} }} }}"
-    reply = await asked(front, query, {"i": {rows: [row] * 25_000}})
+    reply = await ask(front, query, {"i": {rows: [row] * 25_000}})
     assert codes(reply) == {LIMIT}
     assert "cost is " in reply.json()["errors"][0]["message"]
     assert "data" not in reply.json()

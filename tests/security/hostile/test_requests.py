@@ -131,15 +131,15 @@ CASES: dict[str, Case] = {
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """Serve all cases of this module by one process."""
-    with process(tmp_path_factory.mktemp("hostile")) as found:
-        yield found
+    with process(tmp_path_factory.mktemp("hostile")) as gateway:
+        yield gateway
 
 
 @pytest.fixture(scope="module")
 def honest(gateway: Process) -> Iterator[Honest]:
     """Let an honest client ask all the while."""
-    with beside_an_honest_client(gateway) as found:
-        yield found
+    with beside_an_honest_client(gateway) as client:
+        yield client
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -36,7 +36,7 @@ def cursor(position: int) -> Cursor:
 
 def entries(given: list[tuple[Any, ChangeKind]]) -> list[Entry]:
     """Return entries, in order."""
-    found: list[Entry] = []
+    result: list[Entry] = []
     for position, (about, kind) in enumerate(given, 1):
         same: Any = {
             "cursor": cursor(position),
@@ -45,12 +45,12 @@ def entries(given: list[tuple[Any, ChangeKind]]) -> list[Entry]:
             "recorded_at": NOW,
         }
         if isinstance(about, str):
-            found.append(ProviderTouched(provider=about, **same))
+            result.append(ProviderTouched(provider=about, **same))
         elif isinstance(about, Ref):
-            found.append(SegmentChange(ref=about, kind=kind, **same))
+            result.append(SegmentChange(ref=about, kind=kind, **same))
         else:
-            found.append(AssignmentChange(ref=about, kind=kind, **same))
-    return found
+            result.append(AssignmentChange(ref=about, kind=kind, **same))
+    return result
 
 
 def maybe(values: st.SearchStrategy[Any]) -> Any:

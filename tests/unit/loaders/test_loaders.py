@@ -84,8 +84,8 @@ async def test_equal_lookups_may_be_read_for_different_things() -> None:
         )
 
     refs = [AssignmentRef("instaleap", key, "ann") for key in ("t:a", "t:b", "t:d")]
-    found = await loaders(provider("instaleap", record=record)).assignment.load_results(refs)
-    assert [getattr(each, "ref", None) for each in found] == [*refs[:2], None]
+    results = await loaders(provider("instaleap", record=record)).assignment.load_results(refs)
+    assert [getattr(each, "ref", None) for each in results] == [*refs[:2], None]
 
 
 class Segments:
@@ -130,34 +130,34 @@ async def test_who_is_cancelled_leaves_the_answer_to_others(cancelled: int, call
     both[cancelled].cancel()
     await asyncio.wait([both[cancelled]])
     segments.let_go.set()
-    found = await both[1 - cancelled]
-    assert [row.ref.key for row in found.rows] == ["seg_1"]
+    page = await both[1 - cancelled]
+    assert [row.ref.key for row in page.rows] == ["seg_1"]
     assert both[cancelled].cancelled()
-    assert await ask() is found
+    assert await ask() is page
     assert segments.calls == calls
 
 
 async def test_what_is_read_alone_waits_for_nobody() -> None:
     """It is read in its caller's task, and known from then on."""
-    asked: list[tuple[list[str], asyncio.Task[Any] | None]] = []
+    batches: list[tuple[list[str], asyncio.Task[Any] | None]] = []
 
     async def batch(keys: Sequence[str]) -> list[str | GatewayError]:
-        asked.append((list(keys), asyncio.current_task()))
+        batches.append((list(keys), asyncio.current_task()))
         return [Broken("acme", "get") if key == "bad" else f"the {key}" for key in keys]
 
     loader: DataLoader[str, str] = DataLoader(batch, LoaderCache())
     assert await loader.load("one", is_alone=True) == "the one"
-    assert asked == [(["one"], asyncio.current_task())]
+    assert batches == [(["one"], asyncio.current_task())]
     assert await loader.load("one") == "the one"
     both = asyncio.gather(loader.load("two", is_alone=True), loader.load("three", is_alone=True))
     assert list(await both) == ["the two", "the three"]
-    assert [keys for keys, _ in asked] == [["one"], ["two", "three"]]  # known: not alone
+    assert [keys for keys, _ in batches] == [["one"], ["two", "three"]]  # known: not alone
     broken: DataLoader[str, str] = DataLoader(batch, LoaderCache())
     with pytest.raises(Broken):
         await broken.load("bad", is_alone=True)
     with pytest.raises(Broken):
         await broken.load("bad")
-    assert len(asked) == 3
+    assert len(batches) == 3
 
 
 async def test_what_is_read_alone_is_shared_between_requests_and_ends_with_them() -> None:
@@ -182,10 +182,10 @@ async def test_equal_questions_share_their_exchange_and_others_do_not() -> None:
     """So what is read can be shared between requests by the exchange alone."""
     adapter = (shop := provider("voucherify")).adapter
     one, two = PageRequest(10), PageRequest(10, with_total=True)
-    asked = [shop.plan(adapter.segments, EVERY_SEGMENT, page) for page in (one, one, two)]
-    assert asked[0] is asked[1]
-    assert asked[0] is not asked[2]
-    assert asked[0].call == asked[2].call
+    plans = [shop.plan(adapter.segments, EVERY_SEGMENT, page) for page in (one, one, two)]
+    assert plans[0] is plans[1]
+    assert plans[0] is not plans[2]
+    assert plans[0].call == plans[2].call
 
 
 async def test_a_request_leaves_nothing_to_the_garbage_collector() -> None:

@@ -61,43 +61,43 @@ def answered(lookup: Lookup, rows: Sequence[Any], order: Sequence[str]) -> Rows[
 def test_a_list_of_pairs_is_read_to_its_end(recorded: set[Tag], size: int) -> None:
     """Page by page each pair comes once, in order, and the last page says that it is."""
     rows = [TagRow(*tag, NOW, NOW) for tag in recorded]
-    found: list[Ref] = []
+    collected: list[Ref] = []
     position = None
     for _ in range(len(rows) // size + 1):
-        asked = SHOP.segments(EVERY_SEGMENT, PageRequest(size, position, with_total=True))
-        page = asked.read(answered(asked.lookup, rows, ("type", "value")))
-        found += [segment.ref for segment in page.rows]
+        recall = SHOP.segments(EVERY_SEGMENT, PageRequest(size, position, with_total=True))
+        page = recall.read(answered(recall.lookup, rows, ("type", "value")))
+        collected += [segment.ref for segment in page.rows]
         assert page.total == len(rows)
         if page.is_last:
             break
         position = page.next_position
-    assert found == [Ref("shop", tag.key) for tag in sorted(recorded)]
+    assert collected == [Ref("shop", tag.key) for tag in sorted(recorded)]
 
 
 @pytest.mark.parametrize("what", ["members", "customers"])
 @given(st.sets(texts, max_size=9), st.integers(1, 4))
 def test_a_list_of_customers_is_read_to_its_end(what: str, recorded: set[str], size: int) -> None:
     """Likewise; a document id may be any text."""
-    found: list[str] = []
+    collected: list[str] = []
     position = None
     for _ in range(len(recorded) // size + 1):
         request = PageRequest(size, position)
-        asked: Recall[Any]
+        recall: Recall[Any]
         rows: Sequence[Any]
         if what == "members":
             state = AssignmentState.CONFIRMED
-            asked = SHOP.members("a:b", request)
+            recall = SHOP.members("a:b", request)
             rows = [TaggingRow(each, "a", "b", state, NOW, NOW, 0) for each in recorded]
         else:
-            asked = SHOP.customers(EVERY_CUSTOMER, request)
+            recall = SHOP.customers(EVERY_CUSTOMER, request)
             rows = [CustomerRow(each) for each in recorded]
-        page = asked.read(answered(asked.lookup, rows, ("customer",)))
+        page = recall.read(answered(recall.lookup, rows, ("customer",)))
         refs = [row.ref for row in page.rows]
-        found += [ref.customer if isinstance(ref, AssignmentRef) else ref.key for ref in refs]
+        collected += [ref.customer if isinstance(ref, AssignmentRef) else ref.key for ref in refs]
         if page.is_last:
             break
         position = page.next_position
-    assert found == sorted(recorded)
+    assert collected == sorted(recorded)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_a_list_of_customers_is_read_to_its_end(what: str, recorded: set[str], s
 )
 def test_a_total_is_never_that_of_another_list(query: SegmentQuery) -> None:
     """What the record cannot judge is left to the caller, and no total is asked for."""
-    asked = SHOP.segments(query, PageRequest(2, None, with_total=True))
-    assert asked.lookup == Lookup("segments", size=2)
+    recall = SHOP.segments(query, PageRequest(2, None, with_total=True))
+    assert recall.lookup == Lookup("segments", size=2)
 
 
 @given(st.lists(st.builds(Replacement, texts, st.lists(tags, max_size=4)), max_size=4))
@@ -124,7 +124,7 @@ def test_a_replacement_sends_each_pair_once(rows: list[Replacement]) -> None:
 def test_a_batch_is_as_large_as_the_settings_say() -> None:
     """A hundred rows, unless `batch_size` says another number; replacing may be repeated."""
     assert SHOP.rows_per_call == 100
-    told = {"key": "shop", "kind": "instaleap", "base_url": "https://shop.test", "token": "t"}
-    small = InstaleapSettings.model_validate({**told, "batch_size": 7})
+    account = {"key": "shop", "kind": "instaleap", "base_url": "https://shop.test", "token": "t"}
+    small = InstaleapSettings.model_validate({**account, "batch_size": 7})
     assert Instaleap(small).rows_per_call == 7
     assert SHOP.replace_tags([]).is_idempotent

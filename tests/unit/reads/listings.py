@@ -29,7 +29,7 @@ class FakeList:
     """The calls that fail, counted from 0."""
     total: int | None = None
     holds: Callable[[Row], bool] | None = None
-    asked: list[PageRequest] = field(default_factory=list)
+    requests: list[PageRequest] = field(default_factory=list)
 
     @property
     def rows(self) -> list[Row]:
@@ -44,8 +44,8 @@ class FakeList:
 
     async def page(self, request: PageRequest) -> Page[Row]:
         """Answer one call, or fail it."""
-        self.asked.append(request)
-        if len(self.asked) - 1 in self.fails_at:
+        self.requests.append(request)
+        if len(self.requests) - 1 in self.fails_at:
             raise Broken(self.provider, "list", status=500)
         start = int((request.position or "at 0").removeprefix("at "))
         size = min(request.size, self.largest)

@@ -111,7 +111,7 @@ async def test_nobody_is_asked_for_a_forged_cursor() -> None:
     a = FakeList("a", 5)
     with pytest.raises(BadInput):
         await merge(listings([a]), 5, "forged", of="list")
-    assert a.asked == []
+    assert a.requests == []
 
 
 def test_equal_questions_have_equal_identities() -> None:
@@ -124,7 +124,7 @@ def test_equal_questions_have_equal_identities() -> None:
     both = frozenset({Membership.RULE, Membership.MANUAL})
     again = frozenset({Membership.MANUAL, Membership.RULE})
     assert of(membership=both) == of(membership=again)
-    asked: list[dict[str, Any]] = [
+    lists: list[dict[str, Any]] = [
         {},
         {"name_contains": "x"},
         {"native": "x"},
@@ -134,5 +134,5 @@ def test_equal_questions_have_equal_identities() -> None:
         {"created_after": moment},
         {"created_before": moment},
     ]
-    assert len({of(**parts) for parts in asked}) == len(asked)
+    assert len({of(**parts) for parts in lists}) == len(lists)
     assert identity("a", "b") != identity("ab")

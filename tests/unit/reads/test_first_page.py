@@ -34,29 +34,34 @@ async def test_a_first_answer_that_is_the_page_is_shown_as_the_list_would(
 ) -> None:
     """The same page with the same cursors; None exactly where the list needs a second call."""
     fake.total = fake.length if knows_total else None
-    told = msgspec.structs.replace(
+    first_rows = msgspec.structs.replace(
         await fake.page(PageRequest(first, None, with_total=True)),
         origin=origin,
         fetched_at=datetime(2026, 1, 2, tzinfo=UTC),
     )
-    pages = iter([told])
+    pages = iter([first_rows])
     listing = ListSource("a", partial(_next, pages, fake))
-    found = first_page("a", told, first, lambda: "these")
+    connection = first_page("a", first_rows, first, lambda: "these")
     expected = await single_list(listing, first, None, of="these", with_total=True)
-    assert (found is None) is (len(fake.asked) > 1)
-    if found is None:
+    assert (connection is None) is (len(fake.requests) > 1)
+    if connection is None:
         return
-    assert list(found.rows) == expected.rows
-    assert (found.has_next, found.has_previous, found.total, found.end_cursor) == (
+    assert list(connection.rows) == expected.rows
+    assert (
+        connection.has_next,
+        connection.has_previous,
+        connection.total,
+        connection.end_cursor,
+    ) == (
         expected.has_next,
         expected.has_previous,
         expected.total,
         expected.end_cursor,
     )
     places = range(len(expected.rows))
-    assert list(map(found.cursor, places)) == list(map(expected.cursor, places))
+    assert list(map(connection.cursor, places)) == list(map(expected.cursor, places))
     # What is LIVE was read "now": that is told anew each time.
-    ours, theirs = found.sources, expected.sources
+    ours, theirs = connection.sources, expected.sources
     if origin is Origin.LIVE:
         assert ours[0].fetched_at is not None
         ours, theirs = ([each[0]._replace(fetched_at=None)] for each in (ours, theirs))

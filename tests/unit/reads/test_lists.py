@@ -105,10 +105,10 @@ async def test_lists_that_see_their_end_promise_no_page_too_many(
         seen += len(page.rows)
         assert page.has_next == (seen < whole)
         after = page.end_cursor
-        told = [source.total for source in page.sources]
+        totals = [source.total for source in page.sources]
         if knows_total:
-            assert told == lengths
-        assert page.total == (None if None in told else whole)
+            assert totals == lengths
+        assert page.total == (None if None in totals else whole)
     assert seen == whole
 
 
@@ -155,15 +155,15 @@ async def test_the_first_page_asks_all_at_once_and_later_ones_only_whom_they_nee
     """Page 1 costs each provider one call; later ones a call of each provider they stand in."""
     a, b, c = FakeList("a", 5), FakeList("b", 5), FakeList("c", 5)
     one = await merge(listings([a, b, c]), 3, None, of="x")
-    assert [each.asked for each in (a, b, c)] == [[PageRequest(3)]] * 3
+    assert [each.requests for each in (a, b, c)] == [[PageRequest(3)]] * 3
     two = await merge(listings([a, b, c]), 3, one.end_cursor, of="x")
     assert two.rows == [Row("a", 3), Row("a", 4), Row("b", 0)]
-    assert a.asked[1:] == [PageRequest(3, "at 3")]
-    assert b.asked[1:] == [PageRequest(1)]
-    assert c.asked[1:] == []
+    assert a.requests[1:] == [PageRequest(3, "at 3")]
+    assert b.requests[1:] == [PageRequest(1)]
+    assert c.requests[1:] == []
     three = await merge(listings([a, b, c]), 3, two.end_cursor, of="x")
     assert three.rows == [Row("b", 1), Row("b", 2), Row("b", 3)]
-    assert [len(each.asked) for each in (a, b, c)] == [2, 3, 1]
+    assert [len(each.requests) for each in (a, b, c)] == [2, 3, 1]
     assert [source.origin for source in two.sources] == [Origin.LIVE, Origin.LIVE, None]
     assert [source.fetched_at is None for source in two.sources] == [False, False, True]
 
@@ -177,8 +177,13 @@ async def test_the_first_page_waits_for_no_provider_before_it_asks_the_next() ->
         return Page(rows=[], position_after=str, is_last=True)
 
     async with asyncio.timeout(5):
-        found = await merge([ListSource(key, page) for key in "abc"], 3, None, of="x")
-    assert (found.rows, found.has_next, found.end_cursor, found.total) == ([], False, None, 0)
+        connection = await merge([ListSource(key, page) for key in "abc"], 3, None, of="x")
+    assert (connection.rows, connection.has_next, connection.end_cursor, connection.total) == (
+        [],
+        False,
+        None,
+        0,
+    )
 
 
 async def test_a_failing_provider_stands_in_the_sources_alone() -> None:
@@ -225,9 +230,9 @@ async def test_a_list_that_does_not_advance_is_malformed(next_position: str | No
         calls += 1
         return Page(rows=[], position_after=str, is_last=False, end=next_position)
 
-    found = await merge([ListSource("a", page)], 5, None, of="x")
-    assert (found.rows, found.has_next) == ([], False)
-    assert isinstance(found.sources[0].error, Malformed)
+    connection = await merge([ListSource("a", page)], 5, None, of="x")
+    assert (connection.rows, connection.has_next) == ([], False)
+    assert isinstance(connection.sources[0].error, Malformed)
     assert calls == (1 if next_position is None else 2)
 
 
@@ -241,7 +246,7 @@ async def test_a_long_sift_ends_short_and_goes_on_where_it_stopped(
     pages = await walked([a], 4)
     assert [list(page.rows) for page in pages] == [[Row("a", 5)], [], [], [Row("a", 95)]]
     assert [page.has_next for page in pages] == [True, True, True, False]
-    assert [request.position for request in a.asked] == [
+    assert [request.position for request in a.requests] == [
         None if at == 0 else f"at {at}" for at in range(0, 100, 10)
     ]
 
@@ -253,10 +258,10 @@ async def test_the_total_is_asked_only_when_it_is_wanted_and_only_once() -> None
     assert page.total == 9
     page = await merge(listings([a]), 4, page.end_cursor, of="x", with_total=True)
     assert page.total == 9
-    assert [request.with_total for request in a.asked] == [True, False, False, False]
+    assert [request.with_total for request in a.requests] == [True, False, False, False]
     b = FakeList("b", 9, total=9)
     page = await merge(listings([b]), 4, None, of="x")
-    assert (page.total, b.asked) == (None, [PageRequest(4)])
+    assert (page.total, b.requests) == (None, [PageRequest(4)])
 
 
 async def test_a_list_read_to_its_end_is_counted_by_that() -> None:
@@ -300,11 +305,11 @@ async def test_rows_that_a_provider_repeats_are_shown_once(largest: int) -> None
             is_last=start + len(shown) >= len(places),
         )
 
-    found = await merge([ListSource("a", page)], 4, None, of="these")
-    assert [row.place for row in found.rows] == [0, 1, 2, 3]
-    found = await merge([ListSource("a", page)], 50, None, of="these")
-    assert [row.place for row in found.rows] == [0, 1, 2, 3, 4]
-    assert (found.has_next, found.total) == (False, 5)
+    connection = await merge([ListSource("a", page)], 4, None, of="these")
+    assert [row.place for row in connection.rows] == [0, 1, 2, 3]
+    connection = await merge([ListSource("a", page)], 50, None, of="these")
+    assert [row.place for row in connection.rows] == [0, 1, 2, 3, 4]
+    assert (connection.has_next, connection.total) == (False, 5)
 
 
 async def test_a_list_read_as_a_whole_shows_and_counts_repeated_rows_once() -> None:
@@ -320,7 +325,7 @@ async def test_a_list_read_as_a_whole_shows_and_counts_repeated_rows_once() -> N
 
 async def test_a_list_read_as_a_whole_is_as_old_as_its_oldest_row() -> None:
     """Cached replies state their time; others were read just now."""
-    told = [None, datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)]
+    times = [None, datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)]
 
     async def rows() -> list[Customer]:
         return [
@@ -330,11 +335,11 @@ async def test_a_list_read_as_a_whole_is_as_old_as_its_oldest_row() -> None:
                 origin=Origin.CACHED if at else Origin.LIVE,
                 fetched_at=at,
             )
-            for place, at in enumerate(told)
+            for place, at in enumerate(times)
         ]
 
-    found = await merge([complete_list("a", rows)], 5, None, of="x")
-    assert found.sources == [Source("a", Origin.CACHED, told[2], 3, None)]
+    connection = await merge([complete_list("a", rows)], 5, None, of="x")
+    assert connection.sources == [Source("a", Origin.CACHED, times[2], 3, None)]
 
 
 async def test_a_cursor_of_another_list_is_refused() -> None:
@@ -343,7 +348,7 @@ async def test_a_cursor_of_another_list_is_refused() -> None:
     a = FakeList("a", 5)
     with pytest.raises(BadInput):
         await merge(listings([a]), 2, page.end_cursor, of="those")
-    assert a.asked == []
+    assert a.requests == []
 
 
 async def test_a_bug_is_not_taken_for_a_failing_provider() -> None:

@@ -89,9 +89,9 @@ async def test_an_answer_arrives_whole_in_whatever_form(
 
 
 async def test_status_and_headers_are_the_servers(transport: httpx.AsyncBaseTransport) -> None:
-    """Any status, repeated headers, and letters beyond ASCII."""
-    told = ("X-Total-Count: 5", "Link: a", "Link: b", "X-Name: café")
-    async with serving([ok(b"[]", "207 Multi-Status", *told)]) as server:
+    """Any status, repeated lines, and letters beyond ASCII."""
+    sent = ("X-Total-Count: 5", "Link: a", "Link: b", "X-Name: café")
+    async with serving([ok(b"[]", "207 Multi-Status", *sent)]) as server:
         status, headers, body = await ask(transport, server.url)
     assert (status, body, headers["x-total-count"], headers.get_list("link")) == (
         207,

@@ -62,8 +62,8 @@ async def test_a_request_is_sent_as_it_is(transport: httpx.AsyncBaseTransport, b
 
 async def test_the_reply_is_whole(transport: httpx.AsyncBaseTransport) -> None:
     """Status, headers by lower-case name, repeated ones joined, body decompressed."""
-    told = ("X-Total: 5", "Link: a", "Link: b", "Content-Encoding: gzip")
-    async with serving([ok(gzip.compress(b"well"), "207 Multi-Status", *told)]) as server:
+    headers = ("X-Total: 5", "Link: a", "Link: b", "Content-Encoding: gzip")
+    async with serving([ok(gzip.compress(b"well"), "207 Multi-Status", *headers)]) as server:
         reply = await at(server.url, transport).exchange("GET", "/", NO_HEADERS, None)
     assert type(reply) is Reply
     assert (reply.status, reply.headers["x-total"], reply.headers["link"], reply.body) == (

@@ -60,7 +60,7 @@ def things(path: str = "/things", **parts: Any) -> Exchange[str]:
 
 
 @dataclass
-class SignInDesk:
+class SigningIssuer:
     """Behaves like a provider with a token endpoint: only the newest token is accepted."""
 
     status: int = 200

@@ -23,7 +23,7 @@ class Wire(asyncio.Transport):
         self.written: list[bytes] = []
         self.unsent = 0
         self.is_aborted = False
-        self.told: list[str] = []
+        self.calls: list[str] = []
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Note what is sent."""
@@ -39,11 +39,11 @@ class Wire(asyncio.Transport):
 
     def pause_reading(self) -> None:
         """Note that no more is wanted."""
-        self.told.append("pause")
+        self.calls.append("pause")
 
     def resume_reading(self) -> None:
         """Note that more is wanted."""
-        self.told.append("resume")
+        self.calls.append("resume")
 
 
 class Outcome(NamedTuple):
@@ -56,7 +56,7 @@ class Outcome(NamedTuple):
     """Another call may follow."""
 
 
-async def asked(method: str = "GET") -> tuple[Connection, Wire]:
+async def open_request(method: str = "GET") -> tuple[Connection, Wire]:
     """Return a connection over which a call is under way."""
     connection, wire = Connection(lambda _: None), Wire()
     connection.connection_made(wire)
@@ -81,7 +81,7 @@ async def outcome(connection: Connection) -> Outcome:
 
 async def answered(*parts: bytes, method: str = "GET", ends: bool = False) -> Outcome:
     """Return what an answer in these parts comes to; `ends`: the server closes after it."""
-    connection, _ = await asked(method)
+    connection, _ = await open_request(method)
     for part in parts:
         hear(connection, part)
     if ends:
@@ -221,7 +221,7 @@ async def test_half_an_answer_is_an_error(answer: bytes) -> None:
 )
 async def test_what_can_be_read_in_two_ways_is_an_error(answer: bytes) -> None:
     """And nothing more is read from that connection."""
-    connection, wire = await asked()
+    connection, wire = await open_request()
     hear(connection, answer)
     with pytest.raises(BROKEN):
         await outcome(connection)
@@ -251,7 +251,7 @@ async def test_what_can_be_read_in_two_ways_is_an_error(answer: bytes) -> None:
 )
 async def test_what_is_no_body_is_bounded(parts: list[bytes]) -> None:
     """A server cannot fill the memory with framing that the reader of the body does not see."""
-    connection, wire = await asked()
+    connection, wire = await open_request()
     for part in parts:
         hear(connection, part)
     with pytest.raises(BROKEN, match=f"more than {MAX_HEAD_BYTES} bytes of header fields"):
@@ -262,8 +262,8 @@ async def test_what_is_no_body_is_bounded(parts: list[bytes]) -> None:
 async def test_a_head_may_be_as_large_as_the_bound() -> None:
     """Names and values count."""
     value = b"a" * (MAX_HEAD_BYTES - len("XContent-Length0"))
-    found = await answered(OK + b"X: " + value + b"\r\nContent-Length: 0\r\n\r\n")
-    assert found == (200, [(b"X", value), (b"Content-Length", b"0")], b"", True)
+    result = await answered(OK + b"X: " + value + b"\r\nContent-Length: 0\r\n\r\n")
+    assert result == (200, [(b"X", value), (b"Content-Length", b"0")], b"", True)
 
 
 @pytest.mark.parametrize("surplus", [b"x", OK + b"Content-Length: 6\r\n\r\npoison"])
@@ -286,7 +286,7 @@ async def test_what_nobody_asked_for_closes_a_free_connection(data: bytes) -> No
 
 async def test_an_answer_before_the_request_was_sent_ends_the_connection() -> None:
     """The remainder of the request would be read as the next one."""
-    connection, wire = await asked()
+    connection, wire = await open_request()
     wire.unsent = 1
     hear(connection, OK + b"Content-Length: 4\r\n\r\nwell")
     assert await outcome(connection) == (200, [LENGTH], b"well", False)
@@ -294,7 +294,7 @@ async def test_an_answer_before_the_request_was_sent_ends_the_connection() -> No
 
 async def test_a_lost_connection_is_an_error_that_tells_why() -> None:
     """A reset is no end of a body."""
-    connection, _ = await asked()
+    connection, _ = await open_request()
     hear(connection, OK + b"\r\nwe")
     connection.connection_lost(ConnectionResetError(104, "Connection reset by peer"))
     with pytest.raises(httpx.ReadError, match="Connection reset by peer"):
@@ -303,14 +303,14 @@ async def test_a_lost_connection_is_an_error_that_tells_why() -> None:
 
 async def test_a_slow_reader_stops_the_socket() -> None:
     """Reading pauses at the bound and goes on when the reader has caught up."""
-    connection, wire = await asked()
+    connection, wire = await open_request()
     hear(connection, OK + b"Content-Length: 999999999\r\n\r\n")
     hear(connection, b"x" * (BUFFER_BYTES - 1))
-    assert wire.told == []
+    assert wire.calls == []
     hear(connection, b"x")
-    assert wire.told == ["pause"]
+    assert wire.calls == ["pause"]
     assert len(await connection.read_part(None)) == BUFFER_BYTES
-    assert wire.told == ["pause", "resume"]
+    assert wire.calls == ["pause", "resume"]
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ async def test_a_slow_reader_stops_the_socket() -> None:
 )
 async def test_who_wants_the_whole_answer_is_woken_once(answer: bytes) -> None:
     """However many packets it comes in."""
-    connection, _ = await asked()
+    connection, _ = await open_request()
     reading = connection.read_ahead()
     waiter = reading.send(None)  # as a task does
     for byte in answer[:-1]:
@@ -337,13 +337,13 @@ async def test_who_wants_the_whole_answer_is_woken_once(answer: bytes) -> None:
 
 async def test_who_wants_the_whole_of_a_large_answer_gets_most_of_it() -> None:
     """The buffer is bounded: the reader continues part by part."""
-    connection, wire = await asked()
+    connection, wire = await open_request()
     reading = asyncio.create_task(connection.read_ahead())
     await asyncio.sleep(0)
     hear(connection, OK + b"Content-Length: %d\r\n\r\n" % (BUFFER_BYTES + 4))
     hear(connection, b"x" * BUFFER_BYTES)
     await reading
-    assert (connection.is_complete, wire.told) == (False, ["pause"])
+    assert (connection.is_complete, wire.calls) == (False, ["pause"])
     assert len(await connection.read_part(None)) == BUFFER_BYTES
     hear(connection, b"well")
     assert (await connection.read_part(None), await connection.read_part(None)) == (b"well", b"")
@@ -351,7 +351,7 @@ async def test_who_wants_the_whole_of_a_large_answer_gets_most_of_it() -> None:
 
 async def test_who_wants_the_whole_of_half_an_answer_gets_the_error() -> None:
     """At once, when the connection is lost."""
-    connection, _ = await asked()
+    connection, _ = await open_request()
     reading = asyncio.create_task(connection.read_ahead())
     await asyncio.sleep(0)
     hear(connection, OK + b"Content-Length: 4\r\n\r\nwel")

@@ -14,17 +14,17 @@ class Proxy(NamedTuple):
     """A proxy, and the request lines that it received."""
 
     url: str
-    asked: list[str]
+    requests: list[str]
 
 
 @contextlib.asynccontextmanager
 async def proxy(status: int | None = 200) -> AsyncIterator[Proxy]:
     """Respond to each request with this status; 200: open the tunnel. None: never respond."""
-    asked: list[str] = []
+    requests: list[str] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        asked.append(head.partition("\r\n")[0])
+        requests.append(head.partition("\r\n")[0])
         if status == 200:
             await tunnel(head, reader, writer)
         elif status is not None:
@@ -32,7 +32,7 @@ async def proxy(status: int | None = 200) -> AsyncIterator[Proxy]:
         await reader.read(-1)
 
     async with listening(serve) as port:
-        yield Proxy(f"http://user:secret-4715@127.0.0.1:{port}", asked)
+        yield Proxy(f"http://user:secret-4715@127.0.0.1:{port}", requests)
 
 
 async def tunnel(head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

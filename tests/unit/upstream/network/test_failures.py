@@ -243,7 +243,7 @@ async def test_a_proxy_that_refuses(status: int) -> None:
         transport = PooledTransport(trusting(), between.url)
         account = open_account(transport, base_url="https://upstream.test", timeout_s=LONG_S)
         check(*await failed(account), PROXIES[status], was_sent=False)
-        assert between.asked == ["CONNECT upstream.test:443 HTTP/1.1"]
+        assert between.requests == ["CONNECT upstream.test:443 HTTP/1.1"]
 
 
 async def test_a_proxy_that_wants_credentials_for_plain_http() -> None:
