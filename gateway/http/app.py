@@ -8,7 +8,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,6 +33,9 @@ log = structlog.get_logger(__name__)
 
 PAGES = Path(__file__).parent / "pages" / "static"
 ASSETS = PAGES / "assets"
+NOT_BUILT = "The pages are not built; run `make serve` or `make pages`."
+PAGE_PATHS = ("/", "/segments", "/segments/{id:path}", "/compare")
+"""Each is a route of web/src/pages/App.tsx."""
 # Monaco, GraphiQL's editor, creates style elements at runtime: hence inline styles are allowed.
 PAGE_HEADERS = {
     **{name.decode(): value.decode() for name, value in SAFE},
@@ -127,9 +130,12 @@ def gzipped(app: ASGIApp) -> ASGIApp:
     return GZipMiddleware(app, minimum_size=1024, compresslevel=5)
 
 
-async def redirect_to_graphiql(_: Request) -> Response:
-    """Redirect from the root to GraphiQL."""
-    return RedirectResponse("/graphql", headers={"cache-control": "no-store"})
+async def show_page(_: Request) -> Response:
+    """Return the page of all paths but /graphql; a script in it shows what the path names."""
+    file = PAGES / "pages.html"
+    if not file.is_file():
+        return PlainTextResponse(f"{NOT_BUILT}\n", 503)
+    return FileResponse(file, headers=PAGE_HEADERS)
 
 
 async def show_examples(_: Request) -> Response:
@@ -150,5 +156,5 @@ def page() -> Response:
     """Return the GraphiQL page."""
     index = PAGES / "index.html"
     if not index.is_file():
-        raise RequestError(503, "The pages are not built; run `make serve` or `make pages`.")
+        raise RequestError(503, NOT_BUILT)
     return FileResponse(index, headers=PAGE_HEADERS)

@@ -18,14 +18,15 @@ from gateway.changes.webhooks import WebhookWorker
 from gateway.context import Provider
 from gateway.errors import Problem, SettingsError
 from gateway.http.app import (
+    PAGE_PATHS,
     PAGES,
     Application,
     Immutable,
     gzipped,
     has_pages,
     page,
-    redirect_to_graphiql,
     show_examples,
+    show_page,
 )
 from gateway.http.graphql_endpoint import GraphQLEndpoint
 from gateway.http.instaleap_callback import InstaleapCallback
@@ -258,7 +259,7 @@ class Gateway:
             lambda: self._refused_settings,
         )
         routes: list[BaseRoute] = [
-            Route("/", redirect_to_graphiql),
+            *(Route(path, show_page) for path in PAGE_PATHS),
             Route("/examples.json", show_examples),
             *probes.routes,
             self._callback.route,

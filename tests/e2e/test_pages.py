@@ -51,11 +51,16 @@ async def test_pages_that_are_not_built(front: Front) -> None:
     assert await front.data('{ provider(key: "x") { key } }') == {"provider": None}
 
 
-async def test_first_page(front: Front) -> None:
-    """`/` leads to GraphiQL."""
-    reply = await front.client.get("/")
+@pytest.mark.parametrize("path", ["/", "/segments", "/segments/a%2Fb", "/compare"])
+async def test_the_other_pages(front: Front, pages: Path, path: str) -> None:
+    """Each is the same file, under the same policy as GraphiQL."""
+    assert (await front.client.get(path)).status_code == 503
+    (pages / "pages.html").write_text("<!doctype html>")
 
-    assert (reply.status_code, reply.headers["location"]) == (307, "/graphql")
+    reply = await front.client.get(path)
+
+    assert (reply.status_code, reply.text) == (200, "<!doctype html>")
+    assert reply.headers["content-security-policy"].startswith("default-src 'none'")
 
 
 async def test_examples_run_as_they_are(front: Front) -> None:

@@ -1,5 +1,5 @@
 import { type FormEvent, useState } from 'react';
-import { credentialOf } from './signIn';
+import { credentialOf } from '../credential';
 
 /** A form for a key or token, shown while the gateway does not accept the current one. */
 export function SignInBar({ wasRefused, onSignIn }: { wasRefused: boolean; onSignIn: (credential: string) => void }) {

@@ -1,5 +1,7 @@
 import { tryParseJSONC } from '@graphiql/react';
 import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit';
+import type { ExecutionResult } from 'graphql';
+import { withoutCalls } from './calls';
 
 // The page lives at its endpoint. Subscriptions go to the same path over a WebSocket.
 const endpoint = new URL(location.pathname, location.origin);
@@ -11,7 +13,7 @@ socket.protocol = endpoint.protocol.replace('http', 'ws');
  * `onResponse` is called for each response, with whether the gateway accepted the credentials.
  */
 export function fetcherFor(credential: string, onResponse: (isKnown: boolean) => void): Fetcher {
-  return createGraphiQLFetcher({
+  const fetcher = createGraphiQLFetcher({
     url: endpoint.href,
     subscriptionUrl: socket.href,
     // The tab's own headers are added to these, and count more.
@@ -19,17 +21,22 @@ export function fetcherFor(credential: string, onResponse: (isKnown: boolean) =>
     enableIncrementalDelivery: false,
     async fetch(url, request) {
       const headers = new Headers(request?.headers);
+      if (!headers.has('x-show-calls')) headers.set('x-show-calls', '1');
       if (credential && !headers.has('authorization')) headers.set('authorization', `Bearer ${credential}`);
       const reply = await fetch(url, { ...request, headers });
       onResponse(reply.status !== 401);
       return reply;
     },
   });
+  return async (parameters, options) => {
+    const response = await fetcher(parameters, options);
+    return isResult(response) ? withoutCalls(response) : response;
+  };
 }
 
-/** Return the key or token in a pasted text, which may be the whole header. */
-export function credentialOf(pasted: string): string {
-  return pasted.trim().replace(/^(authorization:\s*)?(bearer\s+)?/i, '');
+/** Whether it is a single response, not a stream of them. */
+function isResult(response: object): response is ExecutionResult {
+  return !(Symbol.asyncIterator in response) && !('subscribe' in response);
 }
 
 /** Return the credentials in the text of a headers editor; empty while it is incomplete. */

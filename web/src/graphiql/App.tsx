@@ -2,6 +2,7 @@ import { explorerPlugin } from '@graphiql/plugin-explorer';
 import type { Fetcher, StorageAPI } from '@graphiql/toolkit';
 import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { useEffect, useMemo, useRef, useState } from 'react';
+import { CALLS_PLUGIN } from './CallsPanel';
 import { asTab, type Example } from './examples';
 import { examplesPlugin } from './ExamplesPanel';
 import { authorizationIn, fetcherFor } from './signIn';
@@ -34,7 +35,7 @@ export function App({ examples, storage, initialHeaders }: Props) {
   }, [credential, own]);
   latest.current = fetcher;
   const plugins = useMemo(
-    () => [examplesPlugin(examples), explorerPlugin({ showAttribution: false }), HISTORY_PLUGIN],
+    () => [examplesPlugin(examples), CALLS_PLUGIN, explorerPlugin({ showAttribution: false }), HISTORY_PLUGIN],
     [examples],
   );
 

@@ -1,0 +1,307 @@
+"""The pages in a real browser: what people see, by keyboard, live, and while something fails."""
+
+import contextlib
+import gzip
+import json
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from gateway.http.app import PAGES
+from tests.browser.test_graphiql import CHROMIUM, FLAGS, pytestmark, served
+
+__all__ = ["pytestmark"]
+
+ROOT = Path(__file__).resolve().parents[2]
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+SLOW_MS = 15_000
+FIRST_LOAD_BYTES = 150_000
+"""Compressed JavaScript that a page needs before it can show anything."""
+
+REFUSAL = "Failed to load resource: the server responded with a status of 40"
+SCREENS = [(1440, "light"), (768, "dark"), (390, "light"), (360, "dark")]
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Serve the sandbox."""
+    with served() as found:
+        yield found
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Start a browser."""
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        await started.close()
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    browser: Browser,
+    url: str,
+    *,
+    width: int = 1440,
+    scheme: Any = "light",
+    is_refused: bool = False,
+) -> AsyncIterator[Page]:
+    """Open a page, which may log nothing, and request nothing elsewhere."""
+    context = await browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme
+    )
+    page = await context.new_page()
+    complaints: list[str] = []
+    elsewhere: list[str] = []
+    origin = "/".join(url.split("/")[:3])
+    page.set_default_timeout(SLOW_MS)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "console",
+        lambda message: (
+            complaints.append(message.text) if message.type in {"error", "warning"} else None
+        ),
+    )
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((origin, "blob:", "data:"))
+            else elsewhere.append(request.url)
+        ),
+    )
+    await page.goto(url)
+    yield page
+    assert elsewhere == []
+    # Chromium itself logs each response that refuses a request.
+    assert [each for each in complaints if not (is_refused and REFUSAL in each)] == []
+    await context.close()
+
+
+async def assert_accessible(page: Page) -> None:
+    """Assert that axe finds nothing serious, and that nothing is wider than the screen."""
+    await page.evaluate(AXE.read_text(encoding="utf-8"))
+    result = await page.evaluate("axe.run()")
+    serious = [
+        (each["id"], [node["html"][:120] for node in each["nodes"][:3]])
+        for each in result["violations"]
+        if each["impact"] in {"serious", "critical"}
+    ]
+    assert serious == []
+    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert await page.evaluate(wide) == 0
+
+
+async def data(address: str, query: str, variables: Mapping[str, Any] | None = None) -> Any:
+    """Send a query, as another client."""
+    async with httpx.AsyncClient() as client:
+        body = {"query": query, "variables": variables}
+        reply = (await client.post(f"{address}/graphql", json=body)).json()
+    assert "errors" not in reply, reply
+    return reply["data"]
+
+
+async def two_segments(address: str, provider: str = "voucherify") -> list[str]:
+    """Return the ids of two segments of a provider."""
+    query = "query ($p: String!) { provider(key: $p) { segments(first: 2) { nodes { id } } } }"
+    found = await data(address, query, {"p": provider})
+    return [each["id"] for each in found["provider"]["segments"]["nodes"]]
+
+
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
+async def test_every_page_on_every_screen(
+    address: str, browser: Browser, width: int, scheme: str
+) -> None:
+    """Each shows its data, fits, and is accessible."""
+    first, second = await two_segments(address)
+    shown = {
+        "/": "Latency p50 / p95",
+        "/segments": "Gold and Silver in Germany",
+        f"/segments/{first}": "Latest changes",
+        f"/compare?segment={first}&segment={second}": "Who is this?",
+        "/segments/none": "There is no such segment",
+    }
+    for path, text in shown.items():
+        async with opened(browser, address + path, width=width, scheme=scheme) as page:
+            await expect(page.get_by_text(text).first).to_be_visible()
+            await expect(page.get_by_role("heading", level=1)).to_have_count(
+                0 if path.endswith("none") else 1
+            )
+            await expect(page.locator(".loading")).to_have_count(0)
+            await assert_accessible(page)
+
+
+async def test_a_change_appears_at_once(address: str, browser: Browser) -> None:
+    """A mutation of another client is on the overview and in the segment's members, live."""
+    [segment, _] = await two_segments(address, "emporix")
+    query = '{ customers(first: 1, filter: {providers: ["emporix"]}) { nodes { id name } } }'
+    [customer] = (await data(address, query))["customers"]["nodes"]
+    inputs = {"segmentId": segment, "customerId": customer["id"]}
+    remove = "mutation ($i: AssignmentDeleteInput!) { assignmentDelete(input: $i) { __typename } }"
+    create = (
+        "mutation ($i: AssignmentCreateInput!)"
+        " { assignmentCreate(input: $i) { userErrors { message } } }"
+    )
+    await data(address, remove, {"i": inputs})
+    async with (
+        opened(browser, address) as overview,
+        opened(browser, f"{address}/segments/{segment}") as detail,
+    ):
+        for page in (overview, detail):
+            await expect(page.get_by_role("status").get_by_text("Live")).to_be_visible()
+        await data(address, create, {"i": inputs})
+        newest = overview.locator(".changes li").first
+        await expect(newest).to_contain_text("entered", timeout=2000)
+        await expect(newest).to_contain_text(customer["name"])
+        entered = detail.locator(".changes li").first
+        await expect(entered).to_contain_text(customer["name"], timeout=2000)
+
+
+async def test_the_table_is_searched_sorted_and_exported(address: str, browser: Browser) -> None:
+    """What is shown is in the address, and is what the file has."""
+    async with opened(browser, f"{address}/segments?provider=voucherify") as page:
+        await page.get_by_label("Name contains").fill("gold")
+        await expect(page.locator("tbody tr")).to_have_count(2)
+        await page.get_by_role("button", name="Name", exact=True).click()
+        await expect(page).to_have_url(
+            re.compile(r"search=gold.*sort=NAME|sort=NAME.*search=gold")
+        )
+        names = [each.strip() for each in await page.locator("tbody th").all_inner_texts()]
+        assert names == sorted(names, key=str.casefold)
+        await expect(page.locator("tbody td.numeric").first).to_have_text(re.compile(r"\d+"))
+        async with page.expect_download() as got:
+            await page.get_by_role("button", name="Export as CSV").click()
+        lines = (await (await got.value).path()).read_text().splitlines()
+        assert [line.split(",")[3] for line in lines] == ["name", *names]
+
+
+async def test_the_keyboard_is_enough(address: str, browser: Browser) -> None:
+    """From the top of the page to a segment's items, without a mouse."""
+    async with opened(browser, f"{address}/segments") as page:
+        await expect(page.locator("tbody tr").first).to_be_visible()
+        await page.keyboard.press("Tab")
+        await expect(page.get_by_text("Skip to the content")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await page.keyboard.press("Tab")
+        for _ in range(20):
+            if await page.evaluate("document.activeElement.closest('tbody') !== null"):
+                break
+            await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        tab = page.get_by_role("tab", name="Members")
+        await tab.wait_for()
+        await tab.focus()
+        await page.keyboard.press("ArrowRight")
+        await expect(page.get_by_role("tab", name="Items")).to_be_focused()
+        await expect(page.get_by_role("tabpanel")).to_contain_text("items")
+
+
+CONFIGURATION = """
+[[auth.keys]]
+name = "all"
+hash = "{all}"
+scopes = ["admin"]
+
+[[auth.keys]]
+name = "segments"
+hash = "{segments}"
+scopes = ["segments:read"]
+
+[[providers]]
+key = "loyalty"
+kind = "voucherify"
+base_url = "sandbox:"
+
+[[providers]]
+key = "gone"
+kind = "emporix"
+base_url = "http://127.0.0.1:9"
+tenant = "acme"
+client_id = "id"
+client_secret = "secret"
+retries = 0
+"""
+
+
+def key(name: str) -> tuple[str, str]:
+    """Create a key by the command; return it and its hash."""
+    command = [sys.executable, "-m", "gateway", "key", "create", "--name", name]
+    result = subprocess.run(
+        [*command, "--scope", "segments:read"], capture_output=True, text=True, check=True
+    )
+    [hash_] = re.findall(r'hash = "([^"]+)"', result.stdout)
+    [secret] = re.findall(r"^\s*(\S{40,})\s*$", result.stdout, re.MULTILINE)
+    return secret, hash_
+
+
+@pytest.fixture(scope="module")
+def failing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, str]]:
+    """Serve two providers, one of which cannot be reached, to callers with keys."""
+    (everything, hash_all), (few, hash_segments) = key("all"), key("segments")
+    folder = tmp_path_factory.mktemp("failing")
+    file = folder / "gateway.toml"
+    store = f'[store]\nurl = "sqlite:///{folder}/gateway.db"\n'
+    file.write_text(store + CONFIGURATION.format(all=hash_all, segments=hash_segments))
+    with served("--config", str(file)) as found:
+        yield found, everything, few
+
+
+async def sign_in(page: Page, credential: str) -> None:
+    """Fill the form in."""
+    await page.get_by_label("API key or token").fill(credential)
+    await page.get_by_role("button", name="Sign in").click()
+
+
+async def test_a_provider_that_is_down(failing: tuple[str, str, str], browser: Browser) -> None:
+    """The rest is shown, and what is missing is said."""
+    address, everything, _ = failing
+    async with opened(browser, f"{address}/segments", is_refused=True) as page:
+        await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+        await assert_accessible(page)
+        await sign_in(page, everything)
+        await expect(page.get_by_text("does not answer: shown without it")).to_be_visible()
+        await expect(page.locator("tbody tr").first).to_be_visible()
+        await assert_accessible(page)
+        await page.get_by_role("link", name="Overview").click()
+        await expect(page.locator(".card .badge.bad").first).to_have_text("Down")
+
+
+async def test_a_caller_without_rights(failing: tuple[str, str, str], browser: Browser) -> None:
+    """Segments alone: members are refused with the reason, and changes of segments are live."""
+    address, _, few = failing
+    async with opened(browser, f"{address}/segments", is_refused=True) as page:
+        await sign_in(page, "wrong" * 10)
+        await expect(page.get_by_text("is unknown or has expired")).to_be_visible()
+    async with opened(browser, f"{address}/segments", is_refused=True) as page:
+        await sign_in(page, few)
+        await page.locator("tbody th a").first.click()
+        await expect(page.get_by_role("tabpanel")).to_contain_text("does not allow this")
+        await expect(page.get_by_role("status").get_by_text("Live")).to_be_visible()
+        await assert_accessible(page)
+
+
+def test_what_the_pages_load_first_is_small() -> None:
+    """The scripts of the entry and of all that it imports, compressed."""
+    manifest = json.loads((PAGES / "manifest.json").read_text(encoding="utf-8"))
+    needed: set[str] = set()
+
+    def add(name: str) -> None:
+        if name not in needed:
+            needed.add(name)
+            for other in manifest[name].get("imports", ()):
+                add(other)
+
+    add("pages.html")
+    sizes = {
+        manifest[name]["file"]: len(gzip.compress((PAGES / manifest[name]["file"]).read_bytes()))
+        for name in needed
+    }
+    assert sum(sizes.values()) < FIRST_LOAD_BYTES, sizes

@@ -1,0 +1,63 @@
+import { useEffect, useState } from 'react';
+import { useClient } from 'urql';
+import type { TypedDocumentNode } from '@urql/core';
+import type { ChangeFilter } from '../generated';
+import { useChanges, useLive } from './LiveProvider';
+import type { Change } from './followChanges';
+
+interface Page {
+  changes: { nodes: readonly Change[]; pageInfo: { hasNextPage: boolean; endCursor: string | null } } | null;
+}
+
+const DAY_MS = 86_400_000;
+const MAX_PAGES = 8;
+
+/** Return the newest changes since yesterday, newest first, kept up to date; null until they are read. */
+export function useLatestChanges(
+  document: TypedDocumentNode<Page, { filter: ChangeFilter; after: string | null }>,
+  filter: ChangeFilter,
+  length: number,
+): readonly Change[] | null {
+  const client = useClient();
+  const { gaps } = useLive();
+  const [changes, setChanges] = useState<readonly Change[] | null>(null);
+  const key = JSON.stringify(filter);
+
+  useEffect(() => {
+    let isGone = false;
+    void (async () => {
+      // The log is read from its oldest entry on, so only its last day is.
+      const since = new Date(Date.now() - DAY_MS).toISOString();
+      let after: string | null = null;
+      let latest: Change[] = [];
+      for (let page = 0; page < MAX_PAGES; page += 1) {
+        const { data } = await client
+          .query(document, { filter: { ...(JSON.parse(key) as ChangeFilter), since }, after }, { requestPolicy: 'network-only' })
+          .toPromise();
+        if (isGone) return;
+        if (!data?.changes) break;
+        latest = [...data.changes.nodes].reverse().concat(latest).slice(0, length);
+        if (!data.changes.pageInfo.hasNextPage) break;
+        after = data.changes.pageInfo.endCursor;
+      }
+      setChanges((newer) => merged(newer ?? [], latest, length));
+    })();
+    return () => {
+      isGone = true;
+    };
+  }, [client, document, key, length, gaps]);
+
+  useChanges((change) => {
+    if (matches(change, filter)) setChanges((older) => merged([change], older ?? [], length));
+  });
+  return changes;
+}
+
+function matches(change: Change, { segmentIds }: ChangeFilter): boolean {
+  return !segmentIds || segmentIds.includes(change.segmentId);
+}
+
+function merged(newer: readonly Change[], older: readonly Change[], length: number): readonly Change[] {
+  const known = new Set(newer.map(({ id }) => id));
+  return [...newer, ...older.filter(({ id }) => !known.has(id))].slice(0, length);
+}

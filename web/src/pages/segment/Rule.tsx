@@ -1,0 +1,54 @@
+import type { SegmentQuery } from '../generated';
+import { Json } from './Raw';
+
+type SegmentRule = NonNullable<NonNullable<SegmentQuery['segment']>['rule']>;
+
+const OPERATORS: Record<string, string> = {
+  $is: 'is',
+  $is_not: 'is not',
+  $contains: 'contains',
+  $not_contain: 'does not contain',
+  $starts_with: 'starts with',
+  $ends_with: 'ends with',
+  $more_than: 'is more than',
+  $less_than: 'is less than',
+  $more_than_equal: 'is at least',
+  $less_than_equal: 'is at most',
+  $has_value: 'has a value',
+  $is_unknown: 'is unknown',
+  $after: 'is after',
+  $before: 'is before',
+  eq: 'is',
+  neq: 'is not',
+  gt: 'is more than',
+  gte: 'is at least',
+  lt: 'is less than',
+  lte: 'is at most',
+  in: 'is one of',
+  not_in: 'is none of',
+};
+
+/** A rule in words, one condition a line, and as the provider has it. */
+export function Rule({ rule }: { rule: SegmentRule }) {
+  return (
+    <section aria-labelledby="rule">
+      <h2 id="rule">Rule</h2>
+      <ul className="rule">
+        {rule.conditions.map(({ path, field, operator, values }) => (
+          <li key={path + operator}>
+            <strong>{field}</strong> {OPERATORS[operator] ?? operator.replace(/^\$/, '').replaceAll('_', ' ')}{' '}
+            {values.map(shown).join(' or ')}
+          </li>
+        ))}
+      </ul>
+      <details>
+        <summary>As JSON</summary>
+        <Json value={rule.native} label="The rule as JSON" />
+      </details>
+    </section>
+  );
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? `“${value}”` : JSON.stringify(value);
+}
