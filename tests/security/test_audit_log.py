@@ -204,7 +204,7 @@ CASES: Sequence[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("field", "given", "told"), CASES, ids=[case[0] for case in CASES])
+@pytest.mark.parametrize(("field", "given", "details"), CASES, ids=[case[0] for case in CASES])
 async def test_each_write_is_one_line(
     front: Front, field: str, given: Mapping[str, Any], details: Mapping[str, Any]
 ) -> None:
@@ -228,7 +228,7 @@ async def test_reads_leave_no_line(front: Front) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "given", "told"),
+    ("field", "given", "details"),
     [
         (
             "segmentDelete",
