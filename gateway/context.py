@@ -219,8 +219,15 @@ class RequestContext:
     @cached_property
     def reads(self) -> ReadService:
         """Lists and lookups."""
-        sizes = None if self._store is None else self._store.sizes
-        return ReadService(self.providers, self.loaders, self.languages, self._limits, sizes)
+        store = self._store
+        return ReadService(
+            self.providers,
+            self.loaders,
+            self.languages,
+            self._limits,
+            sizes=None if store is None else store.sizes,
+            snapshots=None if store is None else store.snapshots,
+        )
 
     @cached_property
     def writes(self) -> WriteService:

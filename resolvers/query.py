@@ -381,7 +381,8 @@ class Query:
         segments_compare,
         "How the members of 2 to 6 segments overlap. All must be segments of one provider: "
         "segments of several are `BAD_USER_INPUT`. Members are read up to "
-        "`limits.compare_members` of each segment.",
+        "`limits.compare_members` of each segment; larger ones compare by their last snapshot, if "
+        "they are watched (`[[watch]]`).",
         requirement=COMPARES,
     )
     changes_cursor: str | None = read(

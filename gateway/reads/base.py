@@ -13,6 +13,7 @@ from gateway.reads.cursor import Progress, State
 from gateway.reads.merged_list import Connection, Identity, ListSource, single_list
 from gateway.reads.source_rows import Source, countable, source_of
 from gateway.store.sizes import SegmentSizes
+from gateway.store.snapshots import Snapshots
 from gateway.upstream.provider import Provider
 
 T = TypeVar("T")
@@ -29,23 +30,26 @@ class Paging(NamedTuple):
 class RequestReads:
     """The providers and loaders that the reads of one request use."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the last two by name
         self,
         providers: Mapping[str, Provider],
         loaders: RequestLoaders,
         languages: Sequence[str],
         limits: LimitSettings,
+        *,
         sizes: SegmentSizes | None = None,
+        snapshots: Snapshots | None = None,
     ) -> None:
         """Read from these providers, in this order, through the request's loaders.
 
-        `sizes` records the totals that are read.
+        `sizes` records the totals that are read; `snapshots` are those of watched segments.
         """
         self._providers = providers
         self._loaders = loaders
         self._languages = languages
         self._limits = limits
         self._sizes = sizes
+        self._snapshots = snapshots
 
     def _note_size(self, ref: Ref, count: int | None, *, is_exact: bool = True) -> None:
         """Record a segment's number of customers for its history, unless it is unknown."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final, NamedTuple
 
-from gateway.domain.entities import Customer, Ref, Segment
+from gateway.domain.entities import Customer, Origin, Ref, Segment
 from gateway.domain.pages import MAX_COMPARED_SEGMENTS, Page, PageRequest
 from gateway.errors import BadInput, GatewayError, LimitExceeded, settled
 from gateway.reads.base import Paging, check_paging
@@ -54,7 +54,7 @@ class ComparisonReads(MemberSetReads):
         """Compare the members of segments.
 
         Raises `BadInput`, the provider's error, and `LimitExceeded` for a segment with more
-        members than `limits.compare_members`.
+        members than `limits.compare_members`, unless it is watched: then its snapshot counts.
         """
         if not MIN_SEGMENTS <= len(refs) <= MAX_COMPARED_SEGMENTS:
             raise BadInput(
@@ -95,7 +95,13 @@ class ComparisonReads(MemberSetReads):
         """Read the members; there is no segment at a provider that the caller does not see."""
         if ref.provider not in self._providers:
             raise BadInput("There is no such segment.")
-        return await self.member_set(ref)
+        try:
+            return await self.member_set(ref)
+        except LimitExceeded:
+            snapshot = None if self._snapshots is None else await self._snapshots.members(ref)
+            if snapshot is None:
+                raise
+            return MemberSet(snapshot.keys, Origin.RECORDED, snapshot.taken_at, skipped=0)
 
     async def region_customers(self, region: Region, paging: Paging) -> Connection[Customer]:
         """List the customers of a region. Raises the provider's error."""

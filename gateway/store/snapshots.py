@@ -22,6 +22,8 @@ from gateway.store.tables import KNOWN_SEGMENTS, MEMBERS, SNAPSHOTS
 
 DELETED_ROWS: Final = 5_000
 """The most rows of members that one transaction deletes."""
+READ_ROWS: Final = 10_000
+"""The most rows that one statement reads."""
 SEGMENT_LIST: Final = ""
 """The key of the snapshot of a provider's list of segments; no segment has it."""
 
@@ -36,6 +38,14 @@ class SnapshotState(NamedTuple):
     """When its reading began. None: there is no complete one yet."""
     checked_at: datetime | None
     """When the provider was last asked for the size."""
+
+
+class SnapshotMembers(NamedTuple):
+    """The customers of a snapshot, each once."""
+
+    keys: Mapping[str, None]
+    """A set in the order in which they were first read."""
+    taken_at: datetime
 
 
 class SegmentListDifference(NamedTuple):
@@ -137,29 +147,30 @@ class Snapshots:
 
         return await self._database.finish(work())
 
-    async def members(
-        self, ref: Ref, deadline: float | None = None
-    ) -> tuple[Sequence[str], datetime] | None:
-        """Return the customers of a segment's snapshot, each once, and when it was taken.
+    async def members(self, ref: Ref, deadline: float | None = None) -> SnapshotMembers | None:
+        """Return the customers of a segment's snapshot; None if there is no complete one."""
 
-        None if there is no complete one.
-        """
-
-        async def look() -> tuple[Sequence[str], datetime] | None:
+        async def look() -> SnapshotMembers | None:
+            of = MEMBERS.c
             async with self._database.reading(is_snapshot=True) as connection:
-                row = (
-                    await connection.execute(
-                        select(SNAPSHOTS.c.high, SNAPSHOTS.c.taken_at).where(_is_of(ref))
-                    )
-                ).one_or_none()
-                if row is None or row.taken_at is None:
+                query = select(SNAPSHOTS.c.high, SNAPSHOTS.c.taken_at).where(_is_of(ref))
+                state = (await connection.execute(query)).one_or_none()
+                if state is None or state.taken_at is None:
                     return None
-                rows = await connection.execute(
-                    select(MEMBERS.c.customer)
-                    .where(_has(ref), MEMBERS.c.number <= row.high)
-                    .order_by(MEMBERS.c.number)
-                )
-                return [*dict.fromkeys(rows.scalars())], row.taken_at
+                keys: dict[str, None] = {}
+                last = 0
+                while True:  # in parts, between which other requests are served
+                    rows = await connection.execute(
+                        select(of.customer, of.number)
+                        .where(_has(ref), of.number > last, of.number <= state.high)
+                        .order_by(of.number)
+                        .limit(READ_ROWS)
+                    )
+                    part = rows.all()
+                    keys.update((row.customer, None) for row in part)
+                    if len(part) < READ_ROWS:
+                        return SnapshotMembers(keys, state.taken_at)
+                    last = part[-1].number
 
         return await self._database.read(look(), deadline)
 

@@ -72,7 +72,7 @@ async def snapshot(record: Store) -> Sequence[str]:
     """Return the customers in the snapshot."""
     found = await record.snapshots.members(GOLD)
     assert found is not None
-    return found[0]
+    return [*found.keys]
 
 
 async def test_stock_then_differences(

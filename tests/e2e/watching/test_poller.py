@@ -7,7 +7,7 @@ import signal
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,13 @@ import pytest
 import uvicorn
 from pydantic import SecretStr
 
+from gateway.limits.settings import LimitSettings
 from gateway.providers.base.watch_settings import WatchSettings
 from gateway.settings import Settings
+from tests.e2e.known import SILVER_MEMBERS
 from tests.e2e.serving import Front, Providers, customer_id, segment_id, settings_with
+from tests.e2e.test_comparison import COMPARE
+from tests.e2e.test_customer_sets import BETA, SILVER
 from tests.e2e.watching.emporix import TENANT, Tenant
 from tests.e2e.webhooks.sending import CHANGES, NEW, changes, send_emporix, webhooks
 from tests.e2e.writes.serving import serving
@@ -208,6 +212,41 @@ async def test_provider_that_fails(sqlite_url: str, providers: Providers, tenant
         tenant.failures = [500] * 3
         tenant.set("gold", "ada", "bea")
         assert [node["kind"] for node in await changes(front, 1)] == ["ENTERED"]
+
+
+async def test_comparison_beyond_the_limit(sqlite_url: str) -> None:
+    """Segments of any size compare by their snapshots, if they are watched."""
+    providers = Providers()
+    ids = [SILVER, BETA]
+    async with serving(providers, sqlite_url, settings_with()) as front:
+        live = (await front.data(COMPARE, {"ids": ids}))["segmentsCompare"]
+    watch = WatchSettings.model_construct(
+        provider="voucherify", segments=(SILVER_MEMBERS,), every_s=0.05
+    )
+    limits = LimitSettings(compare_members=3)
+    settings = settings_with().model_copy(update={"watch": (watch,), "limits": limits})
+    async with serving(providers, sqlite_url, settings) as front:
+        await until(lambda: "GET /v1/customers" in str(front.calls[-3:]))
+        answer = await front.ask(COMPARE, {"ids": ids})  # BETA is not watched
+        assert [each["extensions"]["code"] for each in answer["errors"]] == ["LIMIT_EXCEEDED"]
+    both = watch.model_copy(update={"segments": ("*",)})
+    settings = settings.model_copy(update={"watch": (both,)})
+    async with serving(providers, sqlite_url, settings) as front:
+
+        async def compare() -> Any:
+            return (await front.ask(COMPARE, {"ids": ids}))["data"]["segmentsCompare"]
+
+        started = datetime.now(UTC)
+        by_snapshot = await eventually(compare)
+        moments = [by_snapshot["asOf"], *(each["asOf"] for each in by_snapshot["sets"])]
+        assert all(datetime.fromisoformat(each) < datetime.now(UTC) for each in moments)
+        assert datetime.fromisoformat(max(moments)) > started - timedelta(minutes=1)
+        for each in (live, by_snapshot):
+            del each["asOf"], each["sets"][0]["asOf"], each["sets"][1]["asOf"]
+        assert by_snapshot == live
+        query = "query($ids: [ID!]) { customers(filter: {inAll: $ids}) { totalCount } }"
+        answer = await front.ask(query, {"ids": [SILVER]})
+        assert [each["extensions"]["code"] for each in answer["errors"]] == ["LIMIT_EXCEEDED"]
 
 
 @contextlib.asynccontextmanager
