@@ -5,7 +5,7 @@ from functools import partial
 
 import msgspec
 
-from gateway.domain.entities import Assignment, Customer, Ref
+from gateway.domain.entities import Assignment, Customer, Origin, Ref
 from gateway.domain.pages import Page, PageRequest
 from gateway.domain.queries import (
     EVERY_CUSTOMER,
@@ -53,7 +53,10 @@ class CustomerReads(MemberSetReads):
 
         async def by_key(key_filter: str) -> Sequence[Customer]:
             customer = await self._loaders.customer.load(Ref(key, key_filter))
-            if customer is None or not query.holds(customer):
+            if customer is None:
+                return ()
+            self._check_known(provider, query)
+            if not query.holds(customer):
                 return ()
             return await self._with_conditions([customer], filters.conditions)
 
@@ -62,7 +65,14 @@ class CustomerReads(MemberSetReads):
         if filters.members != UNCONDITIONAL:
             return self._conditional_list(provider, filters)
         if filters.segment is not None:
-            page = self._member_page(provider, filters.segment.key, is_filtered=holds is not None)
+            members = self._member_page(
+                provider, filters.segment.key, is_filtered=holds is not None
+            )
+
+            async def page(request: PageRequest) -> Page[Customer]:
+                self._check_known(provider, query)
+                return await members(request)
+
             return ListSource(key, page, holds)
         return ListSource(key, self._customer_page(provider, filters))
 
@@ -80,12 +90,15 @@ class CustomerReads(MemberSetReads):
             return await self._with_conditions(rows, conditions)
 
         async def page(request: PageRequest) -> Page[Customer]:
+            self._check_known(provider, query)
             selected = await self._selected_page(provider, conditions, request)
             is_whole = query == EVERY_CUSTOMER
             return selected if is_whole else msgspec.structs.replace(selected, total=None)
 
         # Few customers have one address or number, but many may have a name.
-        if query.email is not None or query.phone is not None:
+        is_rare = query.email is not None or query.phone is not None
+        is_selected = bool(conditions.all_of or conditions.any_of)
+        if is_rare and not (is_selected and self._unsupported(provider, query)):
             return complete_list(provider.key, searched, provider.origin)
         return ListSource(provider.key, page, None if query == EVERY_CUSTOMER else query.holds)
 
@@ -102,15 +115,30 @@ class CustomerReads(MemberSetReads):
             if conditions.hold({each.ref.segment for each in assignments or ()})
         ]
 
+    def _check_known(self, provider: Provider, query: CustomerQuery) -> None:
+        """Raise `Unsupported` if the gateway cannot compare a part of the query itself.
+
+        Of customers at providers that cannot be read, it knows the ids only.
+        """
+        if provider.origin is Origin.RECORDED:
+            self._check_search(provider, query)
+
     def _check_search(self, provider: Provider, query: CustomerQuery) -> None:
         """Raise `Unsupported` if the provider cannot search by a part of the query."""
+        operation = self._unsupported(provider, query)
+        if operation is not None:
+            raise Unsupported(provider.key, operation)
+
+    def _unsupported(self, provider: Provider, query: CustomerQuery) -> str | None:
+        """Return the operation that the query needs and the provider does not support, if any."""
         for value, protocol, operation in (
             (query.email, FindsCustomersByEmail, "CUSTOMER_SEARCH_EMAIL"),
             (query.name_contains, FindsCustomersByName, "CUSTOMER_SEARCH_NAME"),
             (query.phone, FindsCustomersByPhone, "CUSTOMER_SEARCH_PHONE"),
         ):
             if value is not None and not provider.offers(protocol):
-                raise Unsupported(provider.key, operation)
+                return operation
+        return None
 
     def _customer_page(
         self, provider: Provider, filters: CustomerFilter

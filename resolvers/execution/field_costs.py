@@ -156,7 +156,7 @@ def _customers(arguments: Arguments, providers: int) -> FieldCost:
         return FieldCost(2 * scope, rows=rows, sources=scope)
     if sets := sum(length(wanted.get(name)) for name in ("inAll", "inAny", "inNone")):
         # All are of one provider, and read to their end; so are their customers to be filtered.
-        lists = sets + ("segmentId" in wanted) + ("nameContains" in wanted)
+        lists = sets + ("segmentId" in wanted) + is_local
         return FieldCost(MAX_CALLS_PER_PAGE * lists + rows, rows=rows)
     if "segmentId" in wanted:
         members = _member_customers(arguments, 1)

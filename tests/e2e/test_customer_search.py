@@ -123,6 +123,17 @@ async def test_with_other_conditions(
     assert front.counts == counts
 
 
+async def test_nobody_selects_those_to_be_left_out(front: Front) -> None:
+    """`inNone` selects nobody: with a search that the provider lacks, nothing is left to read."""
+    wanted = {"inNone": [SILVER], "phone": HIRO.phone}
+
+    shown = (await front.data(LIST, {"filter": wanted}))["customers"]
+
+    assert shown["nodes"] == []
+    assert shown["sources"] == [source("voucherify", None, "UNSUPPORTED")]
+    assert front.calls == []
+
+
 async def test_by_phone_elsewhere(front: Front) -> None:
     """Where it cannot be searched for, the source says so, and nothing is sent."""
     shown = (await front.data(LIST, {"filter": {"phone": HIRO.phone}}))["customers"]
@@ -136,6 +147,8 @@ async def test_by_phone_elsewhere(front: Front) -> None:
     ("wanted", "total"),
     [
         ({"inAll": [SILVER], "nameContains": "hiro l"}, 1),
+        ({"inAll": [SILVER], "phone": HIRO.phone}, 1),
+        ({"inAny": [SILVER], "email": HIRO.email, "nameContains": "hiro"}, 1),
         ({"segmentId": SILVER, "phone": HIRO.phone}, 1),
         ({"segmentId": SILVER, "phone": "+1"}, 0),
     ],
