@@ -2,18 +2,22 @@
 
 import gc
 import os
+import secrets
 import ssl
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import httpx
+from pydantic import SecretStr
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from gateway.http.running_gateway import Gateway, Parts
 from gateway.limits.caller_budgets import Budgets
 from gateway.observability.logs import start_log
 from gateway.observability.metrics import Metrics
 from gateway.providers.base.settings import SANDBOX, AccountSettings
+from gateway.providers.base.webhooks import ReceivesWebhooks, WebhookAccountSettings
 from gateway.providers.registry import KINDS
 from gateway.settings import Settings, accounts, load
 from gateway.store.database_url import database_url
@@ -27,6 +31,10 @@ from resolvers.schema import SCHEMA
 
 if TYPE_CHECKING:
     from gateway.sandbox.app import Sandbox
+    from gateway.sandbox.webhooks import TargetOf
+
+EMBEDDED = "http://gateway"
+"""The address that an embedded sandbox sends its webhooks to: nothing is resolved or connected."""
 
 # Optional parts are imported where they are used: that saves a third of the start-up time.
 
@@ -43,11 +51,8 @@ async def connect(
     `store` serves reads of providers that cannot be read. Providers with the base URL `sandbox:`
     use the embedded sandbox. Async, because a connection pool belongs to the running loop.
     """
-    embedded = {each.kind for each in settings.providers if each.base_url == SANDBOX}
-    if sandbox is None and embedded:
-        from gateway.sandbox.app import Sandbox  # noqa: PLC0415  # 0.1 s
-
-        sandbox = Sandbox({kind: KINDS[kind].load_sandbox() for kind in embedded})
+    if sandbox is None:
+        sandbox = embedded_sandbox(settings)
     trust = httpx.create_ssl_context()
     ttl_s = settings.server.cache_ttl_s
     look_up = None if store is None else store.look_up
@@ -63,11 +68,71 @@ async def connect(
     return [opened(account) for account in settings.providers]
 
 
+def embedded_sandbox(settings: Settings) -> "Sandbox | None":
+    """Return a fresh sandbox for the accounts that use one; None: there are none."""
+    kinds = {each.kind for each in settings.providers if each.base_url == SANDBOX}
+    if not kinds:
+        return None
+    from gateway.sandbox.app import Sandbox  # noqa: PLC0415  # 0.1 s
+
+    return Sandbox({kind: KINDS[kind].load_sandbox() for kind in kinds})
+
+
+def with_webhook_secret(settings: Settings, secret: SecretStr) -> Settings:
+    """Give the accounts of an embedded sandbox this webhook secret, if they have none.
+
+    It is known to this process alone, so that nobody else can send webhooks of a sandbox.
+    """
+
+    def completed(account: AccountSettings) -> AccountSettings:
+        if account.base_url != SANDBOX or not isinstance(account, WebhookAccountSettings):
+            return account
+        if account.webhook_secret is not None:
+            return account
+        return account.model_copy(update={"webhook_secret": secret})
+
+    providers = tuple(map(completed, settings.providers))
+    return settings.model_copy(update={"providers": providers})
+
+
+def send_webhooks(sandbox: "Sandbox", providers: Sequence[Provider], receiver: ASGIApp) -> None:
+    """Have an embedded sandbox send its webhooks to a receiver in this process."""
+    sandbox.deliver(httpx.ASGITransport(receiver))
+    for provider in providers:
+        if provider.kind in sandbox.sends_webhooks and provider.offers(ReceivesWebhooks):
+            url = f"{EMBEDDED}/webhooks/{provider.key}"
+            sandbox.send_webhooks(provider.kind, target_of(provider.adapter, url))
+
+
+def target_of(adapter: ReceivesWebhooks, url: str) -> "TargetOf":
+    """Return the targets of an adapter's event types below a URL, for a sandbox."""
+    from gateway.sandbox.webhooks import Target  # noqa: PLC0415  # with the sandbox
+
+    def target(event_type: str) -> Target | None:
+        found = adapter.webhook_target(url, event_type)
+        return None if found is None else Target(*found)
+
+    return target
+
+
+class EmbeddedTransport(httpx.ASGITransport):
+    """Calls to an embedded sandbox, whose webhooks end with its last caller."""
+
+    def __init__(self, sandbox: "Sandbox", kind: str) -> None:
+        """Call one provider's server."""
+        super().__init__(sandbox.provider(kind))
+        self._sandbox = sandbox
+
+    async def aclose(self) -> None:
+        """Stop the webhooks."""
+        await self._sandbox.close()
+
+
 def _transport(
     account: AccountSettings, sandbox: "Sandbox | None", trust: ssl.SSLContext, *, fast: bool
 ) -> httpx.AsyncBaseTransport:
     if account.base_url == SANDBOX and sandbox is not None:
-        return httpx.ASGITransport(sandbox.provider(account.kind))
+        return EmbeddedTransport(sandbox, account.kind)
     if account.proxy is not None or not fast:
         from gateway.upstream.http.aiohttp_transport import PooledTransport  # noqa: PLC0415  # 0.1 s
 
@@ -93,8 +158,19 @@ def build(
         timeout_s = settings.store.connect_timeout_s
         return await Store.open(place, accounts=accounts(settings), connect_timeout_s=timeout_s)
 
+    secret = SecretStr(secrets.token_hex(32))
+
+    def completed(wanted: Settings) -> Settings:
+        return with_webhook_secret(wanted, secret) if sandbox is None else wanted
+
+    settings = completed(settings)
+
     async def providers(wanted: Settings, opened: Store) -> Sequence[Provider]:
-        return await connect(wanted, sandbox, opened, observe)
+        embedded = embedded_sandbox(wanted) if sandbox is None else None
+        connected = await connect(wanted, sandbox or embedded, opened, observe)
+        if embedded is not None:
+            send_webhooks(embedded, connected, gateway.webhook_receiver)
+        return connected
 
     budgets = Budgets(settings.limits)
 
@@ -107,8 +183,12 @@ def build(
             compiles=wanted.fast_paths.compiled_queries,
         )
 
-    parts = Parts(executor, budgets, open_store, providers, read or (lambda: settings), metrics)
-    return Gateway(settings, parts, ready).app()
+    def read_again() -> Settings:
+        return settings if read is None else completed(read())
+
+    parts = Parts(executor, budgets, open_store, providers, read_again, metrics)
+    gateway = Gateway(settings, parts, ready)
+    return gateway.app()
 
 
 def create() -> Starlette:

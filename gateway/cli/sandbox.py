@@ -1,21 +1,27 @@
 """`gateway sandbox`."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 import uvicorn
 
+from gateway.asgi import target_of
 from gateway.cli.console import Host, Port, check_port_or_fail, fail, out
-from gateway.providers.registry import SANDBOXED, sandboxes
-from gateway.sandbox.faults import KINDS
+from gateway.providers.base.settings import SANDBOX
+from gateway.providers.base.webhooks import ReceivesWebhooks
+from gateway.providers.registry import KINDS, SANDBOXED, sandboxes
+from gateway.sandbox.faults import KINDS as FAULT_KINDS
 from gateway.sandbox.faults import read as read_fault
+
+if TYPE_CHECKING:
+    from gateway.sandbox.app import Sandbox
 
 MANY_CUSTOMERS = 10_000
 FAULT = '[{"provider":"emporix","kind":"hang"}]'
 
 
-def sandbox(
+def sandbox(  # noqa: PLR0913, PLR0917  # the options of a command
     host: Host = "127.0.0.1",
     port: Port = 9000,
     customers: Annotated[int, typer.Option(min=1, help="The number of customers.")] = 300,
@@ -26,7 +32,13 @@ def sandbox(
         list[str] | None,
         typer.Option(
             help="PROVIDER:KIND[:name=value,…], for example voucherify:error:status=503,share=0.3;"
-            f" kinds are {', '.join(KINDS)}. May be repeated."
+            f" kinds are {', '.join(FAULT_KINDS)}. May be repeated."
+        ),
+    ] = None,
+    webhooks: Annotated[
+        str | None,
+        typer.Option(
+            help="Send webhooks to the gateway at this address, for example http://127.0.0.1:8000."
         ),
     ] = None,
 ) -> None:
@@ -42,6 +54,8 @@ def sandbox(
         server.faults.replace([read_fault(each) for each in fault or ()])
     except ValueError as error:
         fail(f"--fault {error}")
+    if webhooks is not None:
+        send_webhooks(server, webhooks.rstrip("/"))
     address = f"http://{host}:{port}"
     out.print(f"Sandbox of {len(SANDBOXED)} providers", style="bold")
     for kind in SANDBOXED:
@@ -57,6 +71,10 @@ def sandbox(
         f"  Faults: curl -X PUT {address}/faults -d '{FAULT}'   (-X DELETE removes them)",
         markup=False,
     )
+    if webhooks is not None:
+        out.print(
+            f"  Webhooks: of {', '.join(server.sends_webhooks)}, to {webhooks}", markup=False
+        )
     out.print("  Stop: Ctrl+C")
     sys.stdout.flush()
     uvicorn.run(
@@ -70,3 +88,21 @@ def sandbox(
         access_log=False,
         timeout_graceful_shutdown=1,
     )
+
+
+def send_webhooks(server: "Sandbox", address: str) -> None:
+    """Have a sandbox send webhooks to a gateway whose providers' keys are their kinds.
+
+    That is what its `/gateway.toml` configures, with the secrets that are made here.
+    """
+    for kind in server.sends_webhooks:
+        secret = f"sandbox-{kind}-webhook-secret"
+        known = KINDS[kind]
+        account = {"key": kind, "kind": kind, "base_url": SANDBOX, "webhook_secret": secret}
+        settings = known.adapter.Settings.model_validate(
+            {**known.load_sandbox().CREDENTIALS, **account}
+        )
+        adapter = known.adapter(settings)
+        if isinstance(adapter, ReceivesWebhooks):
+            target = target_of(adapter, f"{address}/webhooks/{kind}")
+            server.send_webhooks(kind, target, secret)

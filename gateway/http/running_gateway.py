@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import structlog
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from gateway.changes.feed import ChangeFeed
 from gateway.changes.health import HealthWatch
@@ -101,6 +102,11 @@ class Gateway:
         self._websockets: WebSocketEndpoint | None = None
         self._refused_settings: Sequence[Problem] = ()
         """The problems with the newest configuration, which is not in use therefore."""
+
+    @property
+    def webhook_receiver(self) -> ASGIApp:
+        """An application of the webhook routes alone, for senders in this process."""
+        return Router(self._webhook_endpoint.routes)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:

@@ -7,12 +7,13 @@ serves all of them at one address (`Sandbox.asgi`).
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from urllib.parse import unquote, unquote_plus
 
+import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,6 +24,7 @@ from gateway.sandbox.faults import Faults
 from gateway.sandbox.people import people
 from gateway.sandbox.provider import SandboxProvider
 from gateway.sandbox.replies import json_response
+from gateway.sandbox.webhooks import SendsWebhooks, TargetOf, Webhooks
 
 MAX_CALLS = 100_000
 NO_RESPONSE = 0
@@ -74,16 +76,51 @@ class Sandbox:
         self.calls: deque[Call] = deque(maxlen=MAX_CALLS)
         self.counts = dict.fromkeys(providers, 0)
         self.faults = Faults(tuple(providers))
+        servers = {kind: each.build(cast, now) for kind, each in providers.items()}
         self._providers = {
-            kind: self._instrumented(kind, each.build(cast, now))
-            for kind, each in providers.items()
+            kind: self._instrumented(kind, server) for kind, server in servers.items()
         }
-        self._credentials = {kind: each.CREDENTIALS for kind, each in providers.items()}
+        self._webhooks: Mapping[str, Webhooks] = {
+            kind: each.webhooks_of(servers[kind])
+            for kind, each in providers.items()
+            if isinstance(each, SendsWebhooks)
+        }
+        self._credentials = {kind: dict(each.CREDENTIALS) for kind, each in providers.items()}
         self.asgi = self._combined()
 
     def provider(self, kind: str) -> ASGIApp:
         """Return one provider's server, with its calls counted; KeyError for an unknown kind."""
         return self._providers[kind]
+
+    @property
+    def sends_webhooks(self) -> Sequence[str]:
+        """The kinds of the providers that send webhooks."""
+        return list(self._webhooks)
+
+    @property
+    def pending_webhooks(self) -> int:
+        """The number of webhooks that are not delivered yet."""
+        return sum(each.sender.pending for each in self._webhooks.values())
+
+    def send_webhooks(self, kind: str, target: TargetOf, secret: str = "") -> None:
+        """Send all events of a provider also to these targets; `secret` is shown on `/`."""
+        self._webhooks[kind].add(target)
+        if secret:
+            self._credentials[kind]["webhook_secret"] = secret
+
+    def deliver(
+        self,
+        transport: httpx.AsyncBaseTransport | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Send webhooks over this transport instead of the network; wait by this function."""
+        for each in self._webhooks.values():
+            each.sender.connect(transport, sleep)
+
+    async def close(self) -> None:
+        """Stop sending webhooks."""
+        for each in self._webhooks.values():
+            await each.sender.close()
 
     def reset_calls(self) -> None:
         """Clear the calls and reset the counts."""

@@ -9,10 +9,13 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from gateway.asgi import build
+from gateway.http.server.connections import OpenConnections
 from gateway.http.server.graceful import GracefulServer
 from gateway.http.server.options import server_options
+from gateway.limits.settings import LimitSettings
 from gateway.settings import Settings
 from tests.e2e.serving import Providers, only_read, settings_with
 
@@ -167,15 +170,32 @@ async def really_serving(
     settings = settings or settings_of()
     providers = providers or only_read()
     providers.instead.clear()
+    options = {**server_options(settings), "timeout_graceful_shutdown": 1, **more}
+    wanted = [settings]
+    app = build(settings, providers, read=lambda: wanted[-1])
+    async with application_served(app, wanted=wanted, **options) as server:
+        yield server
+
+
+@contextlib.asynccontextmanager
+async def application_served(
+    app: ASGIApp, port: int = 0, *, wanted: list[Settings] | None = None, **options: Any
+) -> AsyncIterator[Server]:
+    """Serve an application at a port of this machine, by default at any that is free.
+
+    `wanted` has the settings of a gateway.
+    """
+    wanted = wanted or [settings_of()]
     with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
         listening.listen()
-        options = {**server_options(settings), "log_config": None, "timeout_graceful_shutdown": 1}
-        wanted = [settings]
-        app = build(settings, providers, read=lambda: wanted[-1])
-        config = uvicorn.Config(app, **{**options, **more})
-        connections = options["http"].keywords["open_connections"]
-        server = _Uvicorn(config, connections, settings.server.drain_s)
+        options = {"log_config": None, "timeout_graceful_shutdown": 1, **options}
+        http = options.get("http")
+        connections = (
+            OpenConnections(LimitSettings()) if http is None else http.keywords["open_connections"]
+        )
+        server = _Uvicorn(uvicorn.Config(app, **options), connections, wanted[-1].server.drain_s)
         serving = asyncio.create_task(server.serve([listening]))
         try:
             yield Server(listening, server, wanted)

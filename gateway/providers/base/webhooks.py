@@ -61,6 +61,13 @@ class WebhookRequest(NamedTuple):
     body: bytes
 
 
+class WebhookTarget(NamedTuple):
+    """Where a provider sends events of one type."""
+
+    url: str
+    secret: str
+
+
 class WebhookEvent(NamedTuple):
     """What identifies and orders one webhook."""
 
@@ -96,6 +103,12 @@ class ReceivesWebhooks(Protocol):
         """Return what an event says; nothing for one that does not concern segments.
 
         Raises `InvalidWebhook`.
+        """
+
+    def webhook_target(self, url: str, event_type: str) -> WebhookTarget | None:
+        """Return where events of a type are sent, below this URL, and what signs them.
+
+        None if that cannot be said: the provider's own settings decide.
         """
 
     def webhook_setup(self, url: str) -> Sequence[str]:

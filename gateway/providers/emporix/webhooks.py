@@ -34,6 +34,7 @@ from gateway.providers.base.webhooks import (
     WebhookAccountSettings,
     WebhookEvent,
     WebhookRequest,
+    WebhookTarget,
     checked_name,
     read_payload,
 )
@@ -99,7 +100,7 @@ class _Group(_Payload, frozen=True, rename="camel", kw_only=True):
 
 
 class _Customer(_Payload, frozen=True, rename="camel", kw_only=True):
-    id: str
+    customer_number: str
 
 
 class _Type(NamedTuple):
@@ -188,6 +189,13 @@ class EmporixWebhooks:
         secrets = self._settings.webhook_secrets
         return bool(secrets) and secrets[0].startswith(SVIX_PREFIX)
 
+    def webhook_target(self, url: str, event_type: str) -> WebhookTarget | None:
+        """Return the URL and the `secretKey` of one type; None: Svix has the targets."""
+        if self._is_svix or event_type not in EVENT_TYPES:
+            return None
+        secret = secret_for(self._settings.webhook_secrets[0], event_type)
+        return WebhookTarget(f"{url}/{event_type}", secret)
+
     def webhook_setup(self, url: str) -> Sequence[str]:
         """Return the requests that subscribe to each event type and add its target."""
         subscriptions = [{"eventType": each, "action": "SUBSCRIBE"} for each in EVENT_TYPES]
@@ -206,12 +214,13 @@ class EmporixWebhooks:
                 "path": "/configuration/http/eventsConfigurationEntry",
                 "value": {
                     "eventType": each,
-                    "destinationUrl": f"{url}/{each}",
-                    "secretKey": secret_for(self._settings.webhook_secrets[0], each),
+                    "destinationUrl": target.url,
+                    "secretKey": target.secret,
                     "active": True,
                 },
             }
             for each in EVENT_TYPES
+            if (target := self.webhook_target(url, each)) is not None
         ]
         return [
             *lines,

@@ -26,6 +26,7 @@ from gateway.providers.base.webhooks import (
     WebhookAccountSettings,
     WebhookEvent,
     WebhookRequest,
+    WebhookTarget,
     checked_name,
     read_payload,
 )
@@ -84,6 +85,10 @@ class VoucherifyWebhooks:
     def has_webhook_secret(self) -> bool:
         """Whether webhooks are set up."""
         return bool(self._settings.webhook_secrets)
+
+    def webhook_target(self, url: str, _event_type: str) -> WebhookTarget | None:
+        """Return the URL, which is that of all types, and the project's secret."""
+        return WebhookTarget(url, self._settings.webhook_secrets[0])
 
     def webhook_setup(self, url: str) -> Sequence[str]:
         """Return the steps in Voucherify's dashboard, which makes the secret itself."""

@@ -19,6 +19,7 @@ from gateway.sandbox.emporix.listing import Row, listed, projected, query_text, 
 from gateway.sandbox.emporix.operations import ApiCall, Operation, operation
 from gateway.sandbox.emporix.segments import MANAGE, ONE, READ, READ_OWN
 from gateway.sandbox.emporix.tenant import Key, Tenant
+from gateway.sandbox.emporix.webhooks import CREATED, CUSTOMER_ASSIGNMENT, DELETED, UPDATED
 from gateway.sandbox.replies import json_response
 
 CUSTOMERS = ONE + "/customers"
@@ -83,7 +84,7 @@ class CustomerAssignments:
 
     def delete(self, call: ApiCall) -> Response:
         """Remove an assignment; removing a missing one is not an error (our decision)."""
-        self._links.drop(call.path["segmentId"], _key(call))
+        self._drop(call.path["segmentId"], _key(call))
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     def upsert_bulk(self, call: ApiCall) -> Response:
@@ -99,7 +100,7 @@ class CustomerAssignments:
         """Remove up to 200 assignments."""
 
         def one(item: Any) -> tuple[HTTPStatus, None]:
-            self._links.drop(call.path["segmentId"], _bulk_key(read(item, AssignmentBody)))
+            self._drop(call.path["segmentId"], _bulk_key(read(item, AssignmentBody)))
             return HTTPStatus.NO_CONTENT, None
 
         return bulk(call, one)
@@ -131,7 +132,17 @@ class CustomerAssignments:
         if legal_entity_id and legal_entity_id not in self._tenant.legal_entities(customer_id):
             raise faults.invalid("not a legal entity of this customer", "legalEntityId")
         is_new = self._links.upsert(segment_id, key, body, self._tenant.now())
+        shown = self._shown(key, self._links.of(segment_id)[key])
+        event_type = CUSTOMER_ASSIGNMENT + (CREATED if is_new else UPDATED)
+        self._tenant.emit(event_type, {"segmentId": segment_id, **shown})
         return HTTPStatus.CREATED if is_new else HTTPStatus.NO_CONTENT
+
+    def _drop(self, segment_id: str, key: Key) -> None:
+        if self._links.drop(segment_id, key):
+            customer_id, legal_entity_id = key
+            gone = {"segmentId": segment_id, "customerId": customer_id}
+            gone |= {"legalEntityId": legal_entity_id} if legal_entity_id else {}
+            self._tenant.emit(CUSTOMER_ASSIGNMENT + DELETED, gone)
 
 
 def _key(call: ApiCall) -> Key:

@@ -19,6 +19,7 @@ from gateway.sandbox.emporix.faults import RefusedError, forbidden, invalid
 from gateway.sandbox.emporix.listing import Row, page_of, query_text
 from gateway.sandbox.emporix.operations import ApiCall, Operation, operation
 from gateway.sandbox.emporix.tenant import Tenant
+from gateway.sandbox.emporix.webhooks import CREATED, CUSTOMER, DELETED, UPDATED
 from gateway.sandbox.replies import json_response
 
 READ = "customer.customer_read"
@@ -34,6 +35,14 @@ EXPANDED_BY = {
     "mixins": "mixin:",
 }
 FIRST_GENERATED_NUMBER = 34_751_075
+EVENT_FIELDS = frozenset(
+    {
+        *("customerNumber", "id", "title", "firstName", "lastName", "middleName", "company"),
+        *("preferredSite", "preferredCurrency", "preferredLanguage", "accounts"),
+        *("contactPhone", "contactEmail", "active", "onHold", "b2b", "type", "metadata", "mixins"),
+    }
+)
+"""The fields of `customer.created`; an update has some more that the sandbox leaves out."""
 SERVER_FIELDS = ("id", "customerNumber", "businessModel", "metadataCreatedAt", "metadata")
 
 
@@ -111,9 +120,11 @@ class Customers:
 
     def delete(self, call: ApiCall) -> Response:
         """Remove a customer: 202, without a body."""
-        number = self._existing(call, MANAGE)["id"]
-        self._tenant.customer_links.drop_owner(number)
-        self._customers.drop(number)
+        row = self._existing(call, MANAGE)
+        self._tenant.customer_links.drop_owner(row["id"])
+        self._customers.drop(row["id"])
+        gone = {"customerNumber": row["id"], "email": row.get("contactEmail", "")}
+        self._tenant.emit(CUSTOMER + DELETED, gone)
         return Response(status_code=HTTPStatus.ACCEPTED)
 
     def _list(self, call: ApiCall, query: str) -> Response:
@@ -155,6 +166,8 @@ class Customers:
             row["metadata"]["mixins"] = body.metadata.mixins
         row["metadataCreatedAt"] = old["metadataCreatedAt"] if old else self._tenant.now()
         self._customers.put(row)
+        shown = {name: part for name, part in row.items() if name in EVENT_FIELDS}
+        self._tenant.emit(CUSTOMER + (UPDATED if old else CREATED), shown)
 
     def _duplicate(self, account: str) -> RefusedError:
         text = f"Duplicate account '{account}' for tenant '{self._tenant_name}'."

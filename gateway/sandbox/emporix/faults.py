@@ -1,4 +1,4 @@
-"""Emporix's refusals: segment service, customer service and gateway differ in shape."""
+"""Emporix's refusals: its services and its gateway differ in shape."""
 
 from http import HTTPStatus
 from typing import Any
@@ -39,6 +39,19 @@ class RefusedError(Exception):
         self.message = message
         self.field = field
         self.reason = reason
+
+    def body_of(self, service: str) -> dict[str, Any]:
+        """Return the body as a service writes it, by the first part of its paths."""
+        shapes = {"customer": self.customer_body, "webhook": self.webhook_body}
+        return shapes.get(service, self.segment_body)()
+
+    def webhook_body(self) -> dict[str, Any]:
+        """Return the body as the webhook service writes it: `details` are sentences."""
+        body = self.segment_body()
+        if self.reason:
+            body["message"] = "There is a validation error. Please check the details."
+            body["details"] = [f"{self.field}: {self.reason}" if self.field else self.reason]
+        return body
 
     def segment_body(self) -> dict[str, Any]:
         """Return the body as the segment service writes it: `details` is one object."""

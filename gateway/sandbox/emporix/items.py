@@ -20,6 +20,7 @@ from gateway.sandbox.emporix.listing import Row, listed, projected, query_text, 
 from gateway.sandbox.emporix.operations import ApiCall, Operation, operation
 from gateway.sandbox.emporix.segments import MANAGE, ONE, PATH, READ, READ_OWN
 from gateway.sandbox.emporix.tenant import Key, Tenant
+from gateway.sandbox.emporix.webhooks import CREATED, DELETED, ITEM_ASSIGNMENT, UPDATED
 from gateway.sandbox.replies import json_response
 
 ITEMS = ONE + "/items"
@@ -83,7 +84,7 @@ class Items:
 
     def delete(self, call: ApiCall) -> Response:
         """Remove an assignment; removing a missing one is not an error (our decision)."""
-        self._links.drop(call.path["segmentId"], _key(call))
+        self._drop(call.path["segmentId"], _key(call))
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     def upsert_bulk(self, call: ApiCall) -> Response:
@@ -105,7 +106,7 @@ class Items:
         def one(item: Any) -> tuple[HTTPStatus, None]:
             if not isinstance(item, str):
                 raise faults.invalid("must be an id")
-            self._links.drop(call.path["segmentId"], (item, item_type))
+            self._drop(call.path["segmentId"], (item, item_type))
             return HTTPStatus.NO_CONTENT, None
 
         return bulk(call, one)
@@ -174,7 +175,14 @@ class Items:
         if self._tenant.catalogue.item(*key) is None:
             raise faults.invalid(f"no such {key[1]}", "itemId")
         is_new = self._links.upsert(segment_id, key, body, self._tenant.now())
+        row = self._row(segment_id, key, self._links.of(segment_id)[key])
+        self._tenant.emit(ITEM_ASSIGNMENT + (CREATED if is_new else UPDATED), row)
         return HTTPStatus.CREATED if is_new else HTTPStatus.NO_CONTENT
+
+    def _drop(self, segment_id: str, key: Key) -> None:
+        if self._links.drop(segment_id, key):
+            gone = {"segmentId": segment_id, "type": key[1], "itemId": key[0]}
+            self._tenant.emit(ITEM_ASSIGNMENT + DELETED, gone)
 
 
 def _localised(languages: tuple[str, ...], row: Row) -> Row:

@@ -18,6 +18,8 @@ CLIENT_SCOPES = (
     "customersegment.segment_manage",
     "customer.customer_read",
     "customer.customer_manage",
+    "webhook.subscription_read",
+    "webhook.subscription_manage",
 )
 CUSTOMER_SCOPES = (
     "customersegment.segment_read_own",

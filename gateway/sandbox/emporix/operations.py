@@ -1,7 +1,7 @@
 """One route for all operations: matches the raw path, checks token, tenant and scope."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -67,13 +67,16 @@ class ApiCall:
         return None if scope in self.grant.scopes else self.shopper()
 
 
+Run = Callable[[ApiCall], Response | Awaitable[Response]]
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """A method on a path; any one of `scopes` allows it; without scopes it needs no token."""
 
     method: str
     path: tuple[str, ...]
-    run: Callable[[ApiCall], Response]
+    run: Run
     scopes: frozenset[str]
 
     def match(self, parts: tuple[str, ...]) -> dict[str, str] | None:
@@ -87,9 +90,7 @@ class Operation:
         return parameters if all(parameters.values()) else None
 
 
-def operation(
-    method: str, path: str, run: Callable[[ApiCall], Response], *scopes: str
-) -> Operation:
+def operation(method: str, path: str, run: Run, *scopes: str) -> Operation:
     """Return an operation; `{name}` in the path matches one whole segment of any content."""
     return Operation(method, tuple(path.split("/")[1:]), run, frozenset(scopes))
 
@@ -129,16 +130,17 @@ class Operations(BaseRoute):
         request = Request(scope, receive)
         parts = path_parts(scope)
         try:
-            response = self._answer(request, parts, await request.body())
+            answer = self._answer(request, parts, await request.body())
+            response = answer if isinstance(answer, Response) else await answer
         except UnauthorizedError as error:
             response = json_response(error.body, HTTPStatus.UNAUTHORIZED)
         except RefusedError as error:
-            is_customer = parts[:1] == ("customer",)
-            body = error.customer_body() if is_customer else error.segment_body()
-            response = json_response(body, error.status)
+            response = json_response(error.body_of(parts[0]), error.status)
         await response(scope, receive, send)
 
-    def _answer(self, request: Request, parts: tuple[str, ...], body: bytes) -> Response:
+    def _answer(
+        self, request: Request, parts: tuple[str, ...], body: bytes
+    ) -> Response | Awaitable[Response]:
         scope = request.scope
         if len(scope.get("raw_path", b"")) + len(scope["query_string"]) > URL_LIMIT_BYTES:
             raise RefusedError(HTTPStatus.REQUEST_URI_TOO_LONG)

@@ -27,6 +27,7 @@ from gateway.sandbox.emporix.listing import Row, listed, projected, query_text, 
 from gateway.sandbox.emporix.operations import ApiCall, Operation, operation
 from gateway.sandbox.emporix.patching import patched
 from gateway.sandbox.emporix.tenant import Tenant
+from gateway.sandbox.emporix.webhooks import CREATED, DELETED, SEGMENT, UPDATED
 from gateway.sandbox.replies import json_response
 
 READ = "customersegment.segment_read"
@@ -197,14 +198,24 @@ class Segments:
         metadata = next_metadata(
             old["metadata"] if old else None, segment.metadata, self._tenant.now()
         )
-        self._tenant.segments.put(segment_row(segment, segment_id, metadata))
+        row = segment_row(segment, segment_id, metadata)
+        self._tenant.segments.put(row)
+        if old is None:
+            # The event's schema has no mixins.
+            created = {name: part for name, part in row.items() if name != "mixins"}
+            self._tenant.emit(SEGMENT + CREATED, created)
+        else:
+            self._tenant.emit(SEGMENT + UPDATED, {**row, "previousStatus": old["status"]})
 
     def _delete(self, segment_id: str, *, force: bool) -> None:
         if not force and self._tenant.is_assigned(segment_id):
             raise faults.RefusedError(
                 HTTPStatus.BAD_REQUEST, "The segment has items or customers assigned to it."
             )
+        existed = self._tenant.segments.get(segment_id) is not None
         self._tenant.drop_segment(segment_id)
+        if existed:
+            self._tenant.emit(SEGMENT + DELETED, {"id": segment_id})
 
 
 def _localised(languages: tuple[str, ...], row: Row) -> Row:

@@ -13,11 +13,13 @@ from gateway.sandbox.emporix.items import Items
 from gateway.sandbox.emporix.oauth import CUSTOMER_SCOPES, Tokens
 from gateway.sandbox.emporix.operations import Operations
 from gateway.sandbox.emporix.segments import Segments
-from gateway.sandbox.emporix.tenant import Tenant
+from gateway.sandbox.emporix.tenant import TENANT, Tenant
+from gateway.sandbox.emporix.webhook_service import WebhookService
+from gateway.sandbox.emporix.webhooks import TenantWebhooks
 from gateway.sandbox.people import Person
 
 CREDENTIALS: Mapping[str, str] = {
-    "tenant": "sandbox",
+    "tenant": TENANT,
     "client_id": "sandbox-emporix-id",
     "client_secret": "sandbox-emporix-secret",
 }
@@ -40,6 +42,7 @@ def build(cast: Sequence[Person], now: Callable[[], datetime]) -> Starlette:
         Items(tenant),
         GroupAssignments(tenant),
         Customers(tenant, CREDENTIALS["tenant"]),
+        WebhookService(tenant),
     )
     operations = [one for service in services for one in service.operations()]
     app = Starlette(
@@ -49,6 +52,12 @@ def build(cast: Sequence[Person], now: Callable[[], datetime]) -> Starlette:
     app.state.tenant = tenant
     app.state.tokens = tokens
     return app
+
+
+def webhooks_of(app: Starlette) -> TenantWebhooks:
+    """Return the webhooks of a server; nobody receives them yet."""
+    tenant: Tenant = app.state.tenant
+    return tenant.webhooks
 
 
 def customer_token(app: Starlette, customer_id: str) -> str:

@@ -12,6 +12,10 @@ from gateway.sandbox.emporix.catalogue import Catalogue
 from gateway.sandbox.emporix.collection import Collection
 from gateway.sandbox.emporix.faults import has_changed
 from gateway.sandbox.emporix.listing import Row
+from gateway.sandbox.emporix.webhooks import TenantWebhooks
+
+TENANT = "sandbox"
+"""The tenant's name."""
 
 Key = tuple[str, str]
 """The key of an assignment: (customer, legal entity or ""), (item, type) or (group, "")."""
@@ -49,13 +53,15 @@ class Links:
         self.put(segment_id, key, row)
         return old is None
 
-    def drop(self, segment_id: str, key: Key) -> None:
-        """Remove an assignment, if it is there."""
-        if self.of(segment_id).pop(key, None) is not None:
-            segments = self._by_owner[key[0]]
-            segments[segment_id].discard(key)
-            if not segments[segment_id]:
-                del segments[segment_id]
+    def drop(self, segment_id: str, key: Key) -> bool:
+        """Remove an assignment; return whether it was there."""
+        if self.of(segment_id).pop(key, None) is None:
+            return False
+        segments = self._by_owner[key[0]]
+        segments[segment_id].discard(key)
+        if not segments[segment_id]:
+            del segments[segment_id]
+        return True
 
     def drop_segment(self, segment_id: str) -> None:
         """Remove all assignments of a segment."""
@@ -93,10 +99,15 @@ class Tenant:
     customer_links: Links = field(default_factory=Links)
     item_links: Links = field(default_factory=Links)
     group_links: Links = field(default_factory=Links)
+    webhooks: TenantWebhooks = field(default_factory=lambda: TenantWebhooks(TENANT))
 
     def now(self) -> str:
         """Return the current time as metadata has it."""
         return stamp(self.clock())
+
+    def emit(self, event_type: str, payload: Row) -> None:
+        """Report an event of now by webhooks."""
+        self.webhooks.emit(event_type, payload, self.now())
 
     def segments_of(self, customer_id: str, legal_entity_id: str = "") -> list[Row]:
         """Return a customer's segments, direct ones and those of IAM groups.

@@ -1,5 +1,5 @@
 """Voucherify as a local server. Facts: its OpenAPI v2018-08-01, the vendor's pages of 2026-08."""
 
-from gateway.sandbox.voucherify.app import CREDENTIALS, build
+from gateway.sandbox.voucherify.app import CREDENTIALS, build, webhooks_of
 
-__all__ = ["CREDENTIALS", "build"]
+__all__ = ["CREDENTIALS", "build", "webhooks_of"]

@@ -22,6 +22,7 @@ from gateway.sandbox.voucherify.oauth import Tokens
 from gateway.sandbox.voucherify.project import Project
 from gateway.sandbox.voucherify.refusals import RefusalError
 from gateway.sandbox.voucherify.segments import SegmentCalls
+from gateway.sandbox.voucherify.webhooks import CustomerWebhooks
 
 CREDENTIALS: Mapping[str, str] = {
     "app_id": "sandbox-voucherify-app-id",
@@ -39,12 +40,16 @@ KEYS: Mapping[int, str] = {
 def build(
     cast: Sequence[Person], now: Callable[[], datetime], calls_per_minute: int = CALLS_PER_MINUTE
 ) -> Starlette:
-    """Return a server with fresh state: the people of the cast it knows, and the segments."""
+    """Return a server with fresh state: the people of the cast it knows, and the segments.
+
+    See `webhooks_of`.
+    """
     project = Project(now)
     fill(project, cast)
     tokens = Tokens(now)
     segments = SegmentCalls(project)
-    reads, writes = CustomerReads(project), CustomerWrites(project)
+    hooks = CustomerWebhooks(project)
+    reads, writes = CustomerReads(project, hooks), CustomerWrites(project, hooks)
     customer = "/v1/customers/{customer_id}"
     segment = "/v1/segments/{segment_id}"
 
@@ -75,7 +80,14 @@ def build(
         exception_handlers={RefusalError: refuse, HTTPException: refuse},
     )
     app.router.redirect_slashes = False
+    app.state.webhooks = hooks
     return app
+
+
+def webhooks_of(app: Starlette) -> CustomerWebhooks:
+    """Return the webhooks of a server; nobody receives them yet."""
+    hooks: CustomerWebhooks = app.state.webhooks
+    return hooks
 
 
 def _error_answer(error: Exception, project: Project) -> Response:

@@ -17,6 +17,7 @@ from gateway.sandbox.voucherify.refusals import (
     read_body,
     read_object,
 )
+from gateway.sandbox.voucherify.webhooks import CREATED, UPDATED, CustomerWebhooks
 
 MAX_BULK_BYTES = 10 * 1024 * 1024
 TEXT_FIELDS = ("name", "description", "email", "phone")
@@ -27,8 +28,9 @@ ADDRESS_FIELDS = ("city", "state", "line_1", "line_2", "country", "postal_code")
 class CustomerWrites:
     """The handlers of POST and PUT under `/v1/customers`. Unknown properties are ignored."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, webhooks: CustomerWebhooks) -> None:
         self._project = project
+        self._webhooks = webhooks
 
     async def upsert(self, request: Request) -> Response:
         """Create a customer, or update the one with that id or source_id.
@@ -90,7 +92,7 @@ class CustomerWrites:
             if customer is None:
                 self._create(source_id, changes)
             else:
-                self._apply(customer, changes)
+                self._apply(customer, changes, is_bulk=True)
         return json_response({"async_action_id": self._project.hex_id("aa_")}, HTTPStatus.ACCEPTED)
 
     def _create(self, source_id: str | None, changes: Mapping[str, Any]) -> Customer:
@@ -101,16 +103,21 @@ class CustomerWrites:
             **changes,
         )
         self._project.add(customer)
+        self._webhooks.report(customer, CREATED, {})
         return customer
 
-    def _apply(self, customer: Customer, changes: Mapping[str, Any]) -> None:
+    def _apply(
+        self, customer: Customer, changes: Mapping[str, Any], *, is_bulk: bool = False
+    ) -> None:
         """Set fields; an address is replaced whole (our reading), metadata see `_merged`."""
+        before = self._webhooks.segments_of(customer)
         for name, value in changes.items():
             setattr(
                 customer, name, _merged(customer.metadata, value) if name == "metadata" else value
             )
         customer.updated_at = self._project.now()
         self._project.changed(customer)
+        self._webhooks.report(customer, None if is_bulk else UPDATED, before)
 
 
 def _merged(metadata: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

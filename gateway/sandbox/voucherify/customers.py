@@ -27,6 +27,7 @@ from gateway.sandbox.voucherify.refusals import (
     refuse_unknown,
     whole,
 )
+from gateway.sandbox.voucherify.webhooks import CustomerWebhooks
 
 MAX_PAGE = 99
 ORDERS = tuple(sign + key for key in SORT_KEYS for sign in ("", "-"))
@@ -41,8 +42,9 @@ LIST_PARAMETERS = {
 class CustomerReads:
     """The handlers of GET under `/v1/customers`, and of DELETE."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, webhooks: CustomerWebhooks) -> None:
         self._project = project
+        self._webhooks = webhooks
 
     async def page(self, request: Request) -> Response:
         """Return a page of customers: by number (the first 9,900 rows) or after a date.
@@ -89,7 +91,9 @@ class CustomerReads:
 
     async def delete(self, request: Request) -> Response:
         """Delete one customer and its memberships."""
-        self._project.remove(self.find(request))
+        customer = self.find(request)
+        self._project.remove(customer)
+        self._webhooks.report_deleted(customer)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     def find(self, request: Request) -> Customer:

@@ -61,11 +61,12 @@ def stamp(moment: datetime) -> str:
 def show_customer(customer: Customer) -> msgspec.Raw:
     """Return a customer as JSON. Absent are what was never given, and updated_at before that."""
     if customer.shown is None:
-        customer.shown = msgspec.Raw(msgspec.json.encode(_document(customer)))
+        customer.shown = msgspec.Raw(msgspec.json.encode(customer_document(customer)))
     return customer.shown
 
 
-def _document(customer: Customer) -> dict[str, Any]:
+def customer_document(customer: Customer) -> dict[str, Any]:
+    """Return a customer as `show_customer` encodes it."""
     n = customer.n
     body: dict[str, Any] = {"id": customer.id}
     for key in ("source_id", "name", "description", "email", "phone", "birthday", "birthdate"):

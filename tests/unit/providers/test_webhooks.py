@@ -377,7 +377,16 @@ TOUCHED = ProviderObservation(provider="shop", source=ChangeSource.WEBHOOK, occu
             {"segmentId": "gold", "tenant": "acme", "groupId": "g"},
             [],
         ),
-        ("customer.updated", {"id": "1", "tenant": "acme", "contactEmail": "a@b.c"}, [TOUCHED]),
+        (
+            "customer.updated",
+            {"id": "1", "customerNumber": "1", "tenant": "acme", "contactEmail": "a@b.c"},
+            [TOUCHED],
+        ),
+        (
+            "customer.deleted",
+            {"customerNumber": "1", "email": "a@b.c", "triggeredBy": "2", "tenant": "acme"},
+            [TOUCHED],
+        ),
     ],
 )
 def test_emporix_events(name: str, payload: object, expected: list[Observation]) -> None:

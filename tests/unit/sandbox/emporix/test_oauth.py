@@ -49,7 +49,8 @@ async def test_token(
         "refresh_token": "",
         "refresh_token_expires_in": 0,
         "scope": "tenant=sandbox customersegment.segment_read customersegment.segment_manage "
-        "customer.customer_read customer.customer_manage",
+        "customer.customer_read customer.customer_manage "
+        "webhook.subscription_read webhook.subscription_manage",
     }
 
 
