@@ -17,7 +17,7 @@ from gateway.domain.change_log import (
 )
 from gateway.domain.entities import Ref
 
-MOST_KEYS: Final = 100
+MAX_KEYS: Final = 100
 """A subscriber whose filter has more ids is compared with changes of all ids."""
 
 
@@ -120,7 +120,7 @@ def _keys_of_waiter(waiter: Waiter) -> Iterable[Key]:
         (By.SEGMENT, wanted.segments),
     )
     for by, refs in conditions:
-        if refs is not None and len(refs) <= MOST_KEYS:
+        if refs is not None and len(refs) <= MAX_KEYS:
             return [(by, ref.provider, ref.key) for ref in refs]
     providers = (None,) if wanted.providers is None else wanted.providers
     kinds = (None,) if wanted.kinds is None else wanted.kinds

@@ -47,10 +47,12 @@ def verifier(
 
     async def verify() -> VerifiedCaller:
         verified = authenticator.authenticate_now(authorization, address)
-        if verified is not None:
-            return verified
-        caller = await authenticator.authenticate(authorization, address)
-        return VerifiedCaller(caller, time.time() + RECHECK_S)
+        if verified is None:
+            caller = await authenticator.authenticate(authorization, address)
+            # A token's result is cached now, with the time at which it ends.
+            verified = authenticator.authenticate_now(authorization, address)
+            verified = verified or VerifiedCaller(caller, time.time() + RECHECK_S)
+        return verified
 
     return verify
 
@@ -163,6 +165,7 @@ class Subscription:
         self.ending: GatewayError | None = None
         """Why the server ends it."""
         self._check_at = 0.0
+        self._version = subscriptions.version
         self._waiting: asyncio.Timeout | None = None
         """Ends the wait for the next event."""
         self._note_check(verified)
@@ -209,10 +212,9 @@ class Subscription:
             self._note_check(verified)
             if version != self._subscriptions.version:
                 self.check_soon()
-            if verified.caller is not self._caller:
-                if verified.caller != self._caller:
-                    stream.visible = None
-                self._caller = verified.caller
+            if verified.caller != self._caller or version != self._version:
+                stream.visible = None
+            self._caller, self._version = verified.caller, version
             if event is not None:
                 wait_s = await self._try(event)
                 if isinstance(wait_s, Event):

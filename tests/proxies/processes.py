@@ -138,8 +138,11 @@ def process(
     port: int,
     environment: Mapping[str, str] | None = None,
     patience_s: float = PATIENCE_S,
-) -> Iterator[None]:
-    """Run a server until it is no longer needed; it is ready when `/livez` answers."""
+) -> Iterator[int]:
+    """Run a server until it is no longer needed; it is ready when `/livez` answers.
+
+    Yields its process id.
+    """
     with (
         log.open("wb") as output,
         subprocess.Popen(command, stdout=output, stderr=output, env=environment) as server,
@@ -149,7 +152,7 @@ def process(
             while not _answers(port):
                 if server.poll() is not None or time.monotonic() > deadline:
                     pytest.fail(f"{command[0]} did not start:\n{log.read_text()[-2000:]}")
-            yield
+            yield server.pid
         finally:
             server.terminate()
             try:

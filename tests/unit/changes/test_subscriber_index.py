@@ -102,11 +102,11 @@ def test_who_is_woken(
             index.remove(waiter)
         assert not index._groups  # noqa: SLF001  # nothing may stay behind
 
-    before, subscriber_index.MOST_KEYS = subscriber_index.MOST_KEYS, most  # type: ignore[misc]
+    before, subscriber_index.MAX_KEYS = subscriber_index.MAX_KEYS, most  # type: ignore[misc]
     try:
         asyncio.run(check())
     finally:
-        subscriber_index.MOST_KEYS = before  # type: ignore[misc]
+        subscriber_index.MAX_KEYS = before  # type: ignore[misc]
 
 
 async def test_woken_once() -> None:
