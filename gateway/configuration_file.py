@@ -13,6 +13,9 @@ CONFIG_VARIABLE = "GATEWAY_CONFIG"
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
+CORS_VARIABLE = "GATEWAY_CORS"
+"""The environment variable by which the command line passes on browser origins, with spaces."""
+
 FILE = "file:"
 """`${file:PATH}` stands for the text of a file, where a name would be a variable."""
 

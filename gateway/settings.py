@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from gateway.auth.settings import AuthSettings
-from gateway.configuration_file import document_of, file_of, substitute
+from gateway.configuration_file import CORS_VARIABLE, document_of, file_of, substitute
 from gateway.errors import Problem, SettingsError, missing_extra
 from gateway.limits.settings import LimitSettings
 from gateway.observability.settings import LogSettings
@@ -20,15 +20,9 @@ from gateway.providers.base.adapter import ListsMembers
 from gateway.providers.base.settings import SANDBOX, AccountSettings
 from gateway.providers.base.watch_settings import WatchSettings
 from gateway.providers.registry import KINDS, SANDBOXED
+from gateway.setting_problems import did_you_mean, home_of, problems_of
 from gateway.store.accounts import Account
 from gateway.store.temporary import TEMPORARY
-
-ERROR_TEXTS = {
-    "extra_forbidden": "is not a known setting",
-    "missing": "is missing",
-    "too_short": "must not be empty",
-}
-"""Plain texts for pydantic's error types; other errors keep pydantic's message."""
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -173,34 +167,42 @@ TABLES: Mapping[str, type[BaseModel]] = {
 }
 
 
-def sandbox_settings() -> Settings:
-    """Return the settings without a configuration file: all sandboxes, embedded.
+def sandbox_settings(
+    document: Mapping[str, Any] | None = None, source: str = "no configuration file"
+) -> Settings:
+    """Return the settings of a document without providers: all sandboxes, embedded.
 
     Their store is temporary, and separate from that of real accounts. No load balancer has to
-    notice that the server stops.
+    notice that the server stops. Raises `SettingsError`.
     """
+    document = document or {}
+    server = document.get("server", {})
     document = {
-        "server": {"drain_s": 0},
+        **document,
+        "server": {"drain_s": 0, **server} if isinstance(server, dict) else server,
         "providers": [{"key": kind, "kind": kind, "base_url": SANDBOX} for kind in SANDBOXED],
     }
-    settings = _validated(document, "no configuration file: the embedded sandbox")
-    store = settings.store.model_copy(update={"url": TEMPORARY})
+    settings = _validated(document, f"{source}: the embedded sandbox")
+    store = settings.store.model_copy(update={"url": settings.store.url or TEMPORARY})
     return settings.model_copy(update={"store": store})
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
     """Read the file that `path` or else `GATEWAY_CONFIG` names; with neither, the sandbox.
 
-    Raises `SettingsError` with every problem found.
+    So does a file without providers. Raises `SettingsError` with every problem found.
     """
     path = file_of(path, environment)
     if path is None:
-        return sandbox_settings()
+        return sandbox_settings(_with_cors({}, environment))
     document = document_of(path)
     missing: list[Problem] = []
-    filled = substitute(document, environment, "", missing)
+    filled = _with_cors(substitute(document, environment, "", missing), environment)
     try:
-        settings = _validated(filled, str(path))
+        if "providers" in filled:
+            settings = _validated(filled, str(path))
+        else:
+            settings = sandbox_settings(filled, f"{path}, without providers")
     except SettingsError as error:
         at = {problem.path for problem in missing}
         rest = [problem for problem in error.problems if problem.path not in at]
@@ -210,6 +212,21 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
     return settings
 
 
+def _with_cors(document: Mapping[str, Any], environment: Mapping[str, str]) -> Mapping[str, Any]:
+    """Add the browser origins of the command line."""
+    origins = environment.get(CORS_VARIABLE, "").split()
+    server = document.get("server", {})
+    listed = server.get("cors_origins", []) if isinstance(server, dict) else None
+    if not origins or not isinstance(listed, list):
+        return document
+    return {**document, "server": {**server, "cors_origins": [*listed, *origins]}}
+
+
+def _hint(table: str) -> str:
+    """Return what was probably meant by an unknown table."""
+    return home_of(table, TABLES) or did_you_mean(table, [*TABLES, "providers", "watch"], "[{}]")
+
+
 def _validated(document: Mapping[str, Any], source: str) -> Settings:
     problems: list[Problem] = []
     parts: dict[str, Any] = {}
@@ -217,9 +234,11 @@ def _validated(document: Mapping[str, Any], source: str) -> Settings:
         try:
             parts[name] = form.model_validate(document.get(name, {}))
         except ValidationError as error:
-            problems += _problems(error, name)
+            problems += _problems(error, name, form)
     problems += [
-        Problem(name, f"is not a known table; known are {', '.join(TABLES)}, {LISTED}")
+        Problem(
+            name, f"is not a known table{_hint(name)}; known are {', '.join(TABLES)}, {LISTED}"
+        )
         for name in document
         if name not in {*TABLES, "providers", "watch"}
     ]
@@ -291,7 +310,7 @@ def _watch(
         try:
             each = WatchSettings.model_validate(table)
         except ValidationError as error:
-            problems += _problems(error, path)
+            problems += _problems(error, path, WatchSettings)
             continue
         watch.append(each)
         known = KINDS.get(kinds.get(each.provider, ""))
@@ -308,7 +327,8 @@ def _account(table: Mapping[str, Any], path: str) -> AccountSettings:
     kind = table.get("kind")
     known = KINDS.get(kind) if isinstance(kind, str) else None
     if known is None:
-        text = f"must be one of {', '.join(KINDS)}"
+        hint = did_you_mean(kind, KINDS) if isinstance(kind, str) else ""
+        text = f"must be one of {', '.join(KINDS)}{hint}"
         raise SettingsError([Problem(f"{path}.kind", text)])
     if table.get("base_url") == SANDBOX:
         if known.sandbox is None:
@@ -318,17 +338,11 @@ def _account(table: Mapping[str, Any], path: str) -> AccountSettings:
     try:
         return known.adapter.Settings.model_validate(table)
     except ValidationError as error:
-        raise SettingsError(_problems(error, path)) from error
+        raise SettingsError(_problems(error, path, known.adapter.Settings)) from error
 
 
-def _problems(error: ValidationError, path: str) -> list[Problem]:
-    problems = []
-    for each in error.errors(include_input=False, include_url=False, include_context=False):
-        at = path + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in each["loc"])
-        message = each["msg"].removeprefix("Value error, ")
-        text = ERROR_TEXTS.get(each["type"], message[:1].lower() + message[1:])
-        problems.append(Problem(at, text))
-    return problems
+def _problems(error: ValidationError, path: str, form: type[BaseModel]) -> list[Problem]:
+    return [*problems_of(error, path, form, TABLES)]
 
 
 def accounts(settings: Settings) -> Sequence[Account]:

@@ -69,6 +69,14 @@ class Keyring(Protocol):
 
         None: there is no such key, or the keys cannot be read now.
         """
+        ...
+
+    async def check(self) -> int:
+        """Read the keys from their source now; return how many there are.
+
+        Raises an error that `failure_text` describes.
+        """
+        ...
 
 
 def read(body: bytes) -> Sequence[PublicKey]:
@@ -131,6 +139,10 @@ class FileKeyring:
             self._read()
         return _only(self._keys, kid, kty)
 
+    async def check(self) -> int:
+        """Read the keys now; return how many. Raises `JwksFailed`, `OSError`."""
+        return len(read(self._path.read_bytes()))
+
     def _file_version(self) -> tuple[int, ...]:
         try:
             status = self._path.stat()
@@ -178,6 +190,11 @@ class UrlKeyring:
             key = self._cached_key(kid, kty)
         return key
 
+    async def check(self) -> int:
+        """Fetch the keys now; return how many. Raises `JwksFailed` or httpx's errors."""
+        async with asyncio.timeout(TIMEOUT_S):
+            return len(read(await self._body()))
+
     def _cached_key(self, kid: str | None, kty: str) -> PublicKey | None:
         if _now() - self._read_at > STALE_S:
             return None
@@ -197,7 +214,7 @@ class UrlKeyring:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 self._keys = read(await self._body())
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, JwksFailed) as error:
+        except FAILURES as error:
             _log_failure(self._issuer, error)
             return
         self._read_at = _now()
@@ -227,11 +244,18 @@ class UrlKeyring:
         return httpx.create_ssl_context()
 
 
-def _log_failure(issuer: str, error: Exception) -> None:
+FAILURES = (httpx.HTTPError, httpx.InvalidURL, OSError, JwksFailed)
+"""Why keys cannot be read."""
+
+
+def failure_text(error: Exception) -> str:
+    """Return why keys cannot be read, in our own words."""
     if isinstance(error, JwksFailed):
-        why = str(error)
-    elif isinstance(error, httpx.TransportError | TimeoutError):
-        why = network_failure(error)
-    else:
-        why = type(error).__name__
-    log.error("jwks_failed", issuer=issuer, why=why)
+        return str(error)
+    if isinstance(error, httpx.TransportError | TimeoutError):
+        return network_failure(error)
+    return type(error).__name__
+
+
+def _log_failure(issuer: str, error: Exception) -> None:
+    log.error("jwks_failed", issuer=issuer, why=failure_text(error))

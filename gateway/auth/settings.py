@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -75,7 +76,10 @@ class KeySettings(BaseModel):
             match = _SCOPE.fullmatch(scope)
             if match is None or match[1] not in tuple(Permission):
                 names = ", ".join(each for each in Permission if each is not Permission.OWN_READ)
-                raise ValueError(f"must be one of {names}, optionally followed by @provider")
+                name = scope.partition("@")[0]
+                similar = get_close_matches(name, tuple(Permission), n=1)
+                hint = f"; did you mean {similar[0]}?" if similar and similar[0] != name else ""
+                raise ValueError(f"must be one of {names}, optionally followed by @provider{hint}")
             if match[1] == Permission.METRICS_READ and "@" in scope:
                 raise ValueError("metrics:read is for all providers; leave out @ and the key")
             if match[1] == Permission.OWN_READ:

@@ -1,6 +1,7 @@
 """`gateway check`."""
 
 import asyncio
+import os
 import uuid
 
 import structlog
@@ -8,6 +9,7 @@ import typer
 from rich.table import Table
 
 from gateway.asgi import connect
+from gateway.auth.settings import JwtSettings
 from gateway.cli.console import Config, out, settings_or_fail
 from gateway.domain.pages import PageRequest
 from gateway.domain.queries import EVERY_SEGMENT
@@ -18,23 +20,26 @@ from gateway.providers.base.adapter import ListsSegments
 from gateway.providers.base.store_lookup import Recall
 from gateway.request_scope import Scope
 from gateway.settings import Settings
+from gateway.store.checking import check_store
+from gateway.store.database_url import database_url
+from gateway.store.temporary import TEMPORARY
 from gateway.upstream.provider import Provider
 
 
 def check(config: Config = None) -> None:
-    """Sign in to each provider, make one cheap read, and print the result."""
+    """Sign in to each provider and read once, open the store, fetch issuers' keys; print all."""
     settings = settings_or_fail(config)
     start_log(settings.log)
     # The table shows the failures; the log would repeat them.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
     rows = asyncio.run(_check_all(settings))
-    table = Table("Provider", "Kind", "Result", "Took", box=None, pad_edge=False)
+    table = Table("Checked", "Kind", "Result", "Took", box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row[:4])
     out.print(f"Configuration: {settings.source}", markup=False)
     out.print(table)
     if any(failed for *_, failed in rows):
-        out.print("Failed. Check base_url and the credentials of these providers.")
+        out.print("Failed. The table says what to do; check the credentials where it does not.")
         raise typer.Exit(1)
     file = "" if config is None else f" --config {config}"
     out.print(
@@ -49,7 +54,9 @@ async def _check_all(settings: Settings) -> list[Row]:
     providers = await connect(settings)
     try:
         return await asyncio.gather(
-            *(_check(each, settings.server.request_timeout_s) for each in providers)
+            *(_check(each, settings.server.request_timeout_s) for each in providers),
+            *(_check_issuer(each) for each in settings.auth.jwt),
+            *([] if settings.store.url == TEMPORARY else [_check_store(settings)]),
         )
     finally:
         await asyncio.gather(*(each.close() for each in providers))
@@ -74,8 +81,37 @@ async def _check(provider: Provider, timeout_s: float) -> Row:
         result = f"{type(error).__name__}: {error}"
         if isinstance(error, ProviderError):
             result += _explanation(error)
-    took = f"{(loop.time() - started) * 1000:.0f} ms"
-    return provider.key, provider.kind, result, took, has_failed
+    return provider.key, provider.kind, result, _took(started), has_failed
+
+
+async def _check_issuer(issuer: JwtSettings) -> Row:
+    from gateway.auth.issuers import keyring  # noqa: PLC0415  # joserfc: 0.1 s and 8 MB
+    from gateway.auth.jwks import FAILURES, failure_text  # noqa: PLC0415  # likewise
+
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    has_failed = False
+    try:
+        result = f"ok: {await keyring(issuer).check()} keys"
+    except FAILURES as error:
+        has_failed = True
+        result = failure_text(error)
+        if result in set(NetworkFailure):
+            # The texts are about a provider's setting of the same meaning.
+            what, advice = EXPLANATIONS[NetworkFailure(result)]
+            result = f"{result}: {what}\n{advice}".replace("base_url", "jwks_url")
+    return issuer.issuer, "issuer", result, _took(started), has_failed
+
+
+async def _check_store(settings: Settings) -> Row:
+    started = asyncio.get_running_loop().time()
+    url = database_url(settings.store.url, os.environ)
+    result, is_good = await check_store(url, settings.store.connect_timeout_s)
+    return url.shown, "store", result, _took(started), not is_good
+
+
+def _took(started: float) -> str:
+    return f"{(asyncio.get_running_loop().time() - started) * 1000:.0f} ms"
 
 
 def _explanation(error: ProviderError) -> str:

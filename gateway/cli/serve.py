@@ -22,7 +22,7 @@ from gateway.cli.console import (
     out,
     settings_or_fail,
 )
-from gateway.configuration_file import CONFIG_VARIABLE
+from gateway.configuration_file import CONFIG_VARIABLE, CORS_VARIABLE
 from gateway.errors import SettingsError
 from gateway.http.app import PAGES
 from gateway.http.server.connections import raise_file_limit
@@ -48,8 +48,17 @@ def serve(
     workers: Annotated[
         int, typer.Option(min=1, max=64, help="The number of worker processes.")
     ] = 1,
+    cors: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN",
+            help="A browser origin whose pages may use this server, beside server.cors_origins.",
+        ),
+    ] = None,
 ) -> None:
     """Serve GraphQL and its pages; without a configuration, over the embedded sandbox."""
+    if cors:
+        os.environ[CORS_VARIABLE] = " ".join(cors)
     settings = settings_or_fail(config)
     pid_file = settings.server.pid_file
     with shared_folder(is_wanted=settings.store.url == TEMPORARY), written_pid(pid_file):

@@ -58,11 +58,16 @@ async def _lock(connection: AsyncConnection, lock_timeout_s: float) -> None:
 
 async def _is_newest(database: Database) -> bool:
     """Return whether the schema is current, without alembic: importing it takes 0.1 s."""
+    return await version_of(database) == NEWEST
+
+
+async def version_of(database: Database) -> str | None:
+    """Return the version of the schema; None: the database is empty. Raises `SettingsError`."""
     async with database.reading() as connection:
         if not await connection.run_sync(_has_version):
-            return False
+            return None
         version = await connection.scalar(text("SELECT version_num FROM alembic_version"))
-        return bool(version == NEWEST)
+        return None if version is None else str(version)
 
 
 def _has_version(connection: Connection) -> bool:

@@ -179,7 +179,7 @@ MADE = "is not what `gateway key create` prints: sha256:…"
         ({"digest": HASH.replace("sha256", "md5")}, "hash", MADE),
         ({"digest": HASH[:7] + HASH[7:].upper()}, "hash", MADE),
         ({"scopes": []}, "scopes", "must not be empty"),
-        ({"scopes": ["segments"]}, "scopes", KNOWN),
+        ({"scopes": ["segments"]}, "scopes", f"{KNOWN}; did you mean segments:read?"),
         ({"scopes": ["segments:read@"]}, "scopes", KNOWN),
         ({"scopes": ["segments:read@a b"]}, "scopes", KNOWN),
         ({"scopes": ["segments:read", "all"]}, "scopes", KNOWN),
@@ -193,7 +193,7 @@ MADE = "is not what `gateway key create` prints: sha256:…"
             "scopes",
             "own:read is only for tokens, where a claim names the customer",
         ),
-        ({"name": "a b"}, "name", "string should match pattern '^[A-Za-z0-9._-]{1,64}$'"),
+        ({"name": "a b"}, "name", "must have 1 to 64 letters, digits, '.', '_', '-'"),
     ],
 )
 def test_a_key_of_another_form_is_told_by_its_path(
@@ -276,7 +276,10 @@ async def test_what_the_command_prints_lets_in(
     [
         (
             ("--name", "a b", "--scope", "segments"),
-            f"  name: String should match pattern '^[A-Za-z0-9._-]{{1,64}}$'\n  scopes: {KNOWN}\n",
+            (
+                "  name: String should match pattern '^[A-Za-z0-9._-]{1,64}$'\n"
+                f"  scopes: {KNOWN}; did you mean segments:read?\n"
+            ),
         ),
         (
             ("--name", "a", "--scope", 'admin@x"]'),

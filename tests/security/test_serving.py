@@ -230,7 +230,7 @@ def test_this_machine_is_known_by_its_addresses() -> None:
 
 
 URL = 'jwks_url = "https://login.shop.example/keys"'
-FORM = r"string should match pattern '^https?://[^\s#@]+$'"
+FORM = "must be an http or https URL without user and fragment"
 HTTPS = "must be https, except for this machine's own addresses"
 ONE = "needs exactly one of jwks_url and jwks_file"
 
@@ -253,7 +253,11 @@ ONE = "needs exactly one of jwks_url and jwks_file"
             ".leeway_s",
             "input should be less than or equal to 300",
         ),
-        ((URL, f'{URL}\nscope = "x"'), ".scope", "is not a known setting"),
+        (
+            (URL, f'{URL}\nscop_claim = "x"'),
+            ".scop_claim",
+            "is not a known setting; did you mean scope_claim?",
+        ),
     ],
 )
 def test_an_issuer_that_cannot_be_believed_is_told(

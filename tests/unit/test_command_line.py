@@ -6,9 +6,11 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,12 @@ from gateway.cli import serve
 from gateway.errors import Denied, Unreachable
 from gateway.network_failures import EXPLANATIONS, NetworkFailure
 from gateway.providers.registry import SANDBOXED
+from gateway.setting_problems import PATTERNS
+from gateway.settings import load
+from gateway.store.database_url import database_url
+from gateway.store.migrate import NEWEST
+from gateway.store.store import Store
+from tests.security.signing import key_set, rsa
 from tests.unit.upstream.network.certificates import certificate, showing
 
 SDL = Path(__file__).parents[2] / "schema.graphql"
@@ -170,9 +178,9 @@ def test_everything_that_is_wrong_with_the_file_is_listed(
     assert (result.exit_code, result.stdout, served) == (2, "", [])
     assert (
         result.stderr
-        == r"""The configuration cannot be used:
-  providers[0].key: string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'
-  providers[0].base_url: string should match pattern '^(https?://[^\s?#@]+|sandbox:)$'
+        == f"""The configuration cannot be used:
+  providers[0].key: {PATTERNS["key"]}
+  providers[0].base_url: {PATTERNS["base_url"]}
   providers[0].size: is not a known setting
 """
     )
@@ -229,6 +237,10 @@ def process(*arguments: str) -> Sequence[str]:
     return (sys.executable, "-m", "gateway", *arguments)
 
 
+FAILED = "Failed. The table says what to do; check the credentials where it does not."
+NEW_STORE = "ok: it does not exist yet, and is created at the start"
+
+
 def checked(*arguments: str) -> tuple[int, list[list[str]], str]:
     """Run a check; return its exit status, its table's rows by column, and its last line.
 
@@ -244,7 +256,7 @@ def checked(*arguments: str) -> tuple[int, list[list[str]], str]:
     )
     assert done.stderr == ""
     _, head, *rows, last = done.stdout.splitlines()
-    places = [head.index(title) for title in ("Provider", "Kind", "Result", "Took")]
+    places = [head.index(title) for title in ("Checked", "Kind", "Result", "Took")]
     ends = [*places[1:], None]
     cells: list[list[str]] = []
     for row in rows:
@@ -254,7 +266,9 @@ def checked(*arguments: str) -> tuple[int, list[list[str]], str]:
         else:  # a further line of a cell
             cells[-1][2] += f" / {parts[2]}"
     assert all(took == "" or took.endswith(" ms") for *_, took in cells)
-    return done.returncode, [row[:3] for row in cells], last
+    stores = [row for row in cells if row[1] == "store"]
+    assert [row[2] for row in stores] in ([], [NEW_STORE])
+    return done.returncode, [row[:3] for row in cells if row[1] != "store"], last
 
 
 def test_a_check_of_the_sandbox_finds_all_well() -> None:
@@ -304,7 +318,7 @@ def test_a_check_names_who_fails_and_why(tmp_path: Path) -> None:
                 ],
                 ["well", "emporix", "ok"],
             ],
-            "Failed. Check base_url and the credentials of these providers.",
+            FAILED,
         )
 
 
@@ -364,3 +378,101 @@ def test_reloading_needs_a_server(tmp_path: Path) -> None:
     refused = run("reload", "--pid", str(ended.pid))
     gone = f"No process has the id {ended.pid}: the server is not running.\n"
     assert (refused.exit_code, refused.stderr) == (2, gone)
+
+
+def store_and_issuers(file: str) -> tuple[int, dict[str, str]]:
+    """Return the exit status of a check, and its results except for providers."""
+    done = subprocess.run(
+        process("check", "--config", file),
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "400"},
+        timeout=60,
+    )
+    rows = [line.split("  ") for line in done.stdout.splitlines()]
+    cells = [[cell.strip() for cell in row if cell.strip()] for row in rows]
+    return done.returncode, {
+        cell[0]: cell[2] for cell in cells if len(cell) > 2 and cell[1] in {"store", "issuer"}
+    }
+
+
+@pytest.mark.parametrize(
+    ("version", "result"),
+    [
+        (NEWEST, f"ok: schema version {NEWEST}"),
+        ("0001", f"ok: schema version 0001; the start upgrades it to {NEWEST}"),
+        (
+            "9999",
+            (
+                f"schema version 9999 is of a newer gateway; this one has {NEWEST}. Run that"
+                " version, or restore a backup from before its upgrade."
+            ),
+        ),
+    ],
+)
+async def test_a_check_compares_the_stores_version(
+    tmp_path: Path, version: str, result: str
+) -> None:
+    """And changes nothing; the issuers' keys are read, too."""
+    path = tmp_path / "gateway.db"
+    store = await Store.open(database_url(f"sqlite:///{path}", {}))
+    await store.close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
+    keys = tmp_path / "keys.json"
+    keys.write_bytes(key_set(rsa()))
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        file = account(
+            tmp_path,
+            '[[providers]]\nkey = "well"\nkind = "emporix"\nbase_url = "sandbox:"\n',
+            before=f"""
+[store]
+url = "sqlite:///{path}"
+[[auth.jwt]]
+issuer = "https://file.test"
+audience = "a"
+jwks_file = "{keys}"
+[[auth.jwt]]
+issuer = "https://url.test"
+audience = "a"
+jwks_url = "http://127.0.0.1:{held.getsockname()[1]}/keys"
+""",
+        )
+        status, results = await asyncio.to_thread(store_and_issuers, file)
+    what, _ = EXPLANATIONS[NetworkFailure.CONNECTION_REFUSED]
+    refused = f"connection_refused: {what}".replace("base_url", "jwks_url")
+    assert (status, results) == (
+        1,
+        {
+            "https://file.test": "ok: 1 keys",
+            "https://url.test": refused,
+            f"{path}": result,
+        },
+    )
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT * FROM alembic_version").fetchall() == [(version,)]
+
+
+def test_a_page_elsewhere_may_use_the_sandbox(
+    free: int, served: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By `--cors`, also with a file that has settings but no providers."""
+    monkeypatch.setenv("GATEWAY_CORS", "")
+    file = tmp_path / "gateway.toml"
+    text = '[server]\ncors_origins = ["https://a.test"]\nrequest_timeout_s = 3\n'
+    file.write_text(text, encoding="utf-8")
+    origins = ("--cors", "http://localhost:5173", "--cors", "https://b.test")
+    result = run("serve", "--config", str(file), "--port", str(free), *origins)
+    assert (result.exit_code, result.stderr, len(served)) == (0, "", 1)
+    assert f"{file}, without providers: the embedded sandbox" in result.stdout
+    settings = load(file, os.environ)
+    assert settings.server.cors_origins == ("https://a.test", *origins[1::2])
+    assert [each.key for each in settings.providers] == list(SANDBOXED)
+    assert (settings.server.request_timeout_s, settings.server.drain_s) == (3, 0)
+    monkeypatch.setenv("GATEWAY_CONFIG", "")
+    wrong = run("serve", "--port", str(free), "--cors", "localhost:5173")
+    problem = "server.cors_origins[0]: must be scheme and host, like https://shop.example"
+    assert wrong.exit_code == 2
+    assert problem in wrong.stderr

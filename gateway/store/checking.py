@@ -1,0 +1,38 @@
+"""Look at a store for the operator, without changing it."""
+
+import asyncio
+
+from gateway.errors import SettingsError
+from gateway.store.database import Database
+from gateway.store.database_url import DatabaseUrl
+from gateway.store.errors import StoreFailed
+from gateway.store.migrate import NEWEST, version_of
+from gateway.store.reporting import advice
+
+
+async def check_store(location: DatabaseUrl, connect_timeout_s: float) -> tuple[str, bool]:
+    """Return the state of a store in words, and whether a gateway could start on it."""
+    if location.path is not None and not location.path.exists():
+        return "ok: it does not exist yet, and is created at the start", True
+    deadline = asyncio.get_running_loop().time() + connect_timeout_s
+    database = Database(location, connect_timeout_s)
+    try:
+        version = await database.read(version_of(database), deadline)
+    except StoreFailed as error:
+        return advice(error, location.shown), False
+    except SettingsError as error:
+        return error.problems[0].text, False
+    finally:
+        await database.close()
+    return _compared(version)
+
+
+def _compared(version: str | None) -> tuple[str, bool]:
+    if version is None:
+        return f"ok: it is empty; the start creates schema version {NEWEST}", True
+    if version < NEWEST:
+        return f"ok: schema version {version}; the start upgrades it to {NEWEST}", True
+    if version > NEWEST:
+        text = f"schema version {version} is of a newer gateway; this one has {NEWEST}"
+        return f"{text}. Run that version, or restore a backup from before its upgrade.", False
+    return f"ok: schema version {version}", True
