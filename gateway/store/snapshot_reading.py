@@ -107,11 +107,11 @@ class SnapshotReading:
         `is_whole`: members have unreadable ids, so that nobody is known to be out.
         """
         if self._is_stock:
-            if is_consistent:
+            if is_consistent and self._has_rows_before:
                 await self._forget_unseen()
-            elif not self._has_rows_before:
+            elif not is_consistent and not self._has_rows_before:
                 return  # whoever it passed over would enter with the next reading
-            await self._database.finish(self._complete_stock())
+            await self._database.finish(self._complete_stock(await self._rows.count_customers()))
             self._high = self._top
         else:
             await self._enter()
@@ -142,11 +142,10 @@ class SnapshotReading:
             await self._advance(connection)
             await self._rows.delete(connection, numbers)
 
-    async def _complete_stock(self) -> None:
+    async def _complete_stock(self, customers: int) -> None:
         async with self._database.writing() as connection:
-            count = await self._rows.count_customers(connection)
             await self._advance(
-                connection, high=self._top, customers=count, taken_at=self._started_at
+                connection, high=self._top, customers=customers, taken_at=self._started_at
             )
 
     async def _enter(self) -> None:

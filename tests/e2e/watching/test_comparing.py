@@ -24,7 +24,7 @@ from tests.unit.store.conftest import Clock
 from tests.unit.store.shop_writes import soon
 
 GOLD = Ref("emporix", "gold")
-MANY = size("MEMBERS", 1_200, 50_000)
+MANY = size("MEMBERS", 610, 50_000)
 READ = ["count gold", "page 1 of gold"]
 
 
@@ -283,7 +283,7 @@ async def test_failure_is_no_change(
     tenant.set("gold", *keys)
     await comparer.compare_members("gold")
     tenant.set("gold", *keys[1:])
-    for status in (400, 401, 403, 500, 503):
+    for status in (401, 500, 503):
         for call in range(3):
             tenant.failures = [0] * call + [status] * 6
             with pytest.raises(ProviderError):
