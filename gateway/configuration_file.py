@@ -29,8 +29,8 @@ def pid_file(path: Path | None, environment: Mapping[str, str]) -> Path | None:
     """
     path = file_of(path, environment)
     server = {} if path is None else document_of(path).get("server")
-    found = server.get("pid_file") if isinstance(server, dict) else None
-    return Path(found) if isinstance(found, str) else None
+    value = server.get("pid_file") if isinstance(server, dict) else None
+    return Path(value) if isinstance(value, str) else None
 
 
 def file_of(path: Path | None, environment: Mapping[str, str]) -> Path | None:

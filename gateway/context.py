@@ -155,17 +155,17 @@ class RequestContext:
         )
         if self._own:
             own = frozenset(self._own if assignments.own else ())
-            found = Visibility(NOWHERE, own, self._own)
+            visibility = Visibility(NOWHERE, own, self._own)
         else:
             caller, known = self.caller, self.providers
-            found = Visibility(
+            visibility = Visibility(
                 _shared(*caller.providers_for(segments.permissions, known)),
                 _shared(*caller.providers_for(assignments.permissions, known)),
             )
-        if not found.providers:
+        if not visibility.providers:
             needed = " or ".join(sorted(segments.permissions | assignments.permissions))
             raise Forbidden(f"Changes need the scope {needed}.")
-        return found
+        return visibility
 
     @cached_property
     def changes(self) -> ChangeReader:

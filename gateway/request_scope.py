@@ -102,7 +102,7 @@ class Scope:
     is_closed: bool = False
     """The response was sent or the client has left: reads for this request must end."""
 
-    def note_write(self, *, acted: bool, answered: bool) -> None:
+    def note_write(self, *, acted: bool, replied: bool) -> None:
         """Count the outcome of a call that writes.
 
         `acted`: the provider carried it out or refused it, or the outcome is unknown.
@@ -110,8 +110,8 @@ class Scope:
         before = self.writes or NO_WRITES
         self.writes = WriteCounts(
             before.acted + acted,
-            before.undone + (answered and not acted),
-            before.unsent + (not answered and not acted),
+            before.undone + (replied and not acted),
+            before.unsent + (not replied and not acted),
         )
 
     def note_batch(self, loader: str, size: int, started: float) -> None:

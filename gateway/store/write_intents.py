@@ -66,7 +66,7 @@ class LeasedIntent(msgspec.Struct, frozen=True, kw_only=True):
     """When the lease ends: nothing may be sent later."""
     deadline: float
     """The caller's deadline, on the event loop's clock."""
-    is_repeat: bool
+    is_repeat: bool = False
     """The outcome of an earlier attempt is unknown."""
 
     def __repr__(self) -> str:
@@ -205,7 +205,9 @@ class WriteIntents:
             for row in wanted.values()
             if row.customer in leased
         ]
-        return _claim(provider, token, until, deadline, rows)
+        return LeasedIntent(
+            provider=provider, token=token, rows=tuple(rows), until=until, deadline=deadline
+        )
 
     async def _withdraw(self, claim: LeasedIntent) -> None:
         """Undo an intent that was committed after the deadline: its caller got an error."""
@@ -314,7 +316,14 @@ class WriteIntents:
             ]
             await tag_rows.change(before, after)
         rows = [Replacement(entry.customer, in_order(entry.tag_states)) for entry in after]
-        return _claim(provider, token, until, deadline, rows, is_repeat=True)
+        return LeasedIntent(
+            provider=provider,
+            token=token,
+            rows=tuple(rows),
+            until=until,
+            deadline=deadline,
+            is_repeat=True,
+        )
 
 
 def _settled(
@@ -364,22 +373,3 @@ def _outcome(claim: LeasedIntent, settlement: Settlement) -> Settlement | None:
     if settlement is Settlement.NOT_APPLIED and claim.is_repeat:
         return Settlement.UNKNOWN
     return None if settlement is Settlement.UNKNOWN else settlement
-
-
-def _claim(  # noqa: PLR0913  # parts of one value
-    provider: str,
-    token: str,
-    until: datetime,
-    deadline: float,
-    rows: Sequence[Replacement],
-    *,
-    is_repeat: bool = False,
-) -> LeasedIntent:
-    return LeasedIntent(
-        provider=provider,
-        token=token,
-        rows=tuple(rows),
-        until=until,
-        deadline=deadline,
-        is_repeat=is_repeat,
-    )

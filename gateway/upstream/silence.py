@@ -39,15 +39,15 @@ class Silence:
             self._since, self._callers = now, max(self._callers, 1)
         self._under_way += 1
 
-    def end(self, started: float, now: float, *, answered: bool) -> None:
+    def end(self, started: float, now: float, *, replied: bool) -> None:
         """Record how the call sent at `started` ended."""
         self._under_way -= 1
-        if answered:
+        if replied:
             took_s = now - started
             self._slowest_s += (1 if took_s > self._slowest_s else WEIGHT) * (
                 took_s - self._slowest_s
             )
-        if answered or not self._under_way:
+        if replied or not self._under_way:
             self._since = now if self._under_way else None
             self._callers = 0
 

@@ -47,11 +47,11 @@ class AssignmentWrites:
         if existing is not None:
             return AssignmentReceipt(assignment=written_assignment(existing))
         await self._dispatcher.send(provider, adapter.assign(segment.key, assignee))
-        answered_at = datetime.now(UTC)
+        replied_at = datetime.now(UTC)
         assignment = await settled(self._dispatcher.loaders.assignment.load(ref))
         version = version_of(assignment) if isinstance(assignment, Assignment) else None
         await self._dispatcher.settle(
-            [observations.assignment(ref, ChangeKind.ENTERED, version, answered_at)]
+            [observations.assignment(ref, ChangeKind.ENTERED, version, replied_at)]
         )
         if isinstance(assignment, Assignment):
             return AssignmentReceipt(assignment=written_assignment(assignment))
@@ -167,14 +167,12 @@ class AssignmentWrites:
             for (_, assignee), result in zip(good, results, strict=True)
             if result.outcome is Outcome.DELETED
         ]
-        answered_at = datetime.now(UTC)
+        replied_at = datetime.now(UTC)
         errors = await self._still_assigned(provider, segment, removed)
         kind = ChangeKind.LEFT
         await self._dispatcher.settle(
             [
-                observations.assignment(
-                    reference(segment, assignee), kind, occurred_at=answered_at
-                )
+                observations.assignment(reference(segment, assignee), kind, occurred_at=replied_at)
                 for assignee in removed
                 if assignee not in errors
             ]

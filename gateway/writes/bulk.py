@@ -185,7 +185,7 @@ class BulkWrites:
         The change log gets each segment in that order, followed by its initial customers
         (`members`, by row).
         """
-        answered_at = datetime.now(UTC)
+        replied_at = datetime.now(UTC)
         refs = {
             row.position: Ref(provider.key, result.key or row.draft.key or "")
             for row, result in zip(good, results, strict=True)
@@ -196,8 +196,8 @@ class BulkWrites:
         for row, result in zip(good, results, strict=True):
             if (ref := refs.get(row.position)) is not None:
                 kind = KINDS[result.outcome]
-                observed.append(observations.segment(ref, kind, written.get(ref), answered_at))
-                observed += observations.members(ref, members.get(row.position, ()), answered_at)
+                observed.append(observations.segment(ref, kind, written.get(ref), replied_at))
+                observed += observations.members(ref, members.get(row.position, ()), replied_at)
         await self._dispatcher.settle(observed)
         documents = {ref: bytes(segment.raw or b"") for ref, segment in written.items()}
         rows = [

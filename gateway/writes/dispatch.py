@@ -81,7 +81,7 @@ class WriteDispatcher:
 
     def note_unsent(self) -> None:
         """Count a write that failed before its call was sent."""
-        self._scope.note_write(acted=False, answered=False)
+        self._scope.note_write(acted=False, replied=False)
 
     @property
     def request_id(self) -> str:
@@ -137,19 +137,19 @@ class WriteDispatcher:
                 error.was_sent = False
                 raise
 
-        acted = answered = True
+        acted = replied = True
         is_unknown = False
         try:
             return await provider.send(msgspec.structs.replace(exchange, read=read), self._scope)
         except Refused as error:
             raise UserErrors(user_error(error, self.request_id)) from error
         except ProviderError as error:
-            acted, answered = error.was_sent, error.status is not None
+            acted, replied = error.was_sent, error.status is not None
             error.may_repeat = not acted or exchange.is_idempotent
             is_unknown = acted
             raise
         finally:
-            self._scope.note_write(acted=acted, answered=answered)
+            self._scope.note_write(acted=acted, replied=replied)
             self.invalidate(provider)
             if is_unknown:  # other processes must invalidate what they read, too
                 await self.settle([touched(provider.key)])

@@ -127,7 +127,7 @@ class SegmentWrites:
         The version that was read goes into the change log, so that the provider's webhook about
         this write adds no entry. The segment's initial `customers` follow.
         """
-        ref, answered_at = Ref(provider.key, written.key), datetime.now(UTC)
+        ref, replied_at = Ref(provider.key, written.key), datetime.now(UTC)
         segment = written.segment
         if segment is None or segment.raw is None:
             segment = (await self._dispatcher.read_back([ref])).get(ref)
@@ -136,8 +136,8 @@ class SegmentWrites:
         kind = ChangeKind.CREATED if written.is_new else ChangeKind.UPDATED
         await self._dispatcher.settle(
             [
-                observations.segment(ref, kind, segment, answered_at),
-                *observations.members(ref, customers, answered_at),
+                observations.segment(ref, kind, segment, replied_at),
+                *observations.members(ref, customers, replied_at),
             ]
         )
         return SegmentReceipt(ref=ref, document=document, sent=sent, is_new=written.is_new)

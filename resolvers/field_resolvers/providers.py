@@ -50,13 +50,13 @@ def health(value: Provider, info: FieldInfo) -> ProviderHealth:
 
 async def webhooks(value: Provider, info: FieldInfo) -> ProviderWebhooks:
     """Return how a provider's webhooks arrive."""
-    found = await info.context.webhooks(value)
+    status = await info.context.webhooks(value)
     return ProviderWebhooks(
-        state=WebhookState(found.state),
-        last_received_at=found.last_received_at,  # type: ignore[arg-type]  # a NewType
-        last_rejected_at=found.last_rejected_at,  # type: ignore[arg-type]  # a NewType
-        last_rejection=found.last_rejection,
-        received_last24h=found.received_last_24h,
+        state=WebhookState(status.state),
+        last_received_at=status.last_received_at,  # type: ignore[arg-type]  # a NewType
+        last_rejected_at=status.last_rejected_at,  # type: ignore[arg-type]  # a NewType
+        last_rejection=status.last_rejection,
+        received_last24h=status.received_last_24h,
     )
 
 

@@ -343,7 +343,7 @@ def test_a_cancelled_write(is_sent: bool, outcome: str) -> None:  # noqa: FBT001
         audit.write(scope, "x", audit.Targets()),
     ):
         if is_sent:
-            scope.note_write(acted=True, answered=False)
+            scope.note_write(acted=True, replied=False)
         raise asyncio.CancelledError
     (entry,) = log.of("audit")
     assert (entry["outcome"], entry["errors"]) == (outcome, ["CancelledError"])

@@ -122,24 +122,24 @@ class UpstreamGuard:
         generation = self.breaker.begin(started)
         self._silence.begin(started)
         failed: bool | None = None
-        answered = True
+        replied = True
         try:
             result = await call()
             failed = False
         except ProviderError as error:
-            answered = error.status is not None
+            replied = error.status is not None
             failed = counts_as_failure(error)
             if isinstance(error, RateLimited) and error.retry_after_s is not None:
                 self.rate_limit.block(error.retry_after_s, loop.time())
             raise
         except asyncio.CancelledError:
-            answered, now = False, loop.time()
+            replied, now = False, loop.time()
             if is_over(deadline, now) and (now - started) * 2 >= self._timeout_s:
                 failed = True
             raise
         finally:
             ended = loop.time()
-            self._silence.end(started, ended, answered=answered)
+            self._silence.end(started, ended, replied=replied)
             self.breaker.end(generation, ended, failed=failed)
             self.bulkhead.leave(ended - started)
         self._average_s += WEIGHT * (ended - started - self._average_s)
