@@ -51,6 +51,8 @@ WAYS = {
 READS = """query($who: String!, $id: ID!, $segment: ID!) {
   a: customers(filter: {externalId: $who}) { nodes { name email } sources { error { code } } }
   b: customers(filter: {email: $who}) { nodes { name email } sources { error { code } } }
+  c: customers(filter: {nameContains: $who}) { nodes { name } sources { error { code } } }
+  d: customers(filter: {phone: $who}) { nodes { name } sources { error { code } } }
   stuut: customer(identity: {provider: "stuut", externalId: $who}) {
     name segments { nodes { name } }
   }

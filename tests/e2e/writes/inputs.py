@@ -43,7 +43,7 @@ BY_PROVIDER: Mapping[str, Mapping[str, Any]] = {
     "assignmentBulkCreate": {"segmentId": "segment", "assignments": [{"customerId": "customer"}]},
     "assignmentBulkDelete": {"segmentId": "segment", "assignments": [{"customerId": "customer"}]},
     "customerSegmentsReplace": {"provider": "{}", "customers": [{"externalId": "1"}]},
-    "customerAttributesUpdate": {"customerId": "customer", "attributes": {"a": 1}},
+    "customerAttributesUpdate": {"customerId": "customer", "attributes": {"a": "A"}},
     "segmentItemsBulkAssign": {
         "segmentId": "segment",
         "items": [{"externalId": "p1001", "type": "PRODUCT"}],

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import Receive, Scope, Send
@@ -13,7 +14,7 @@ from gateway.sandbox.people import person
 from tests.e2e.failures import FAILURES, signed_in
 from tests.e2e.known import HIRO, HIRO_AT
 from tests.e2e.serving import Front, Providers, customer_id, settings_with
-from tests.e2e.writes.asking import do, problem
+from tests.e2e.writes.asking import do, document, problem
 from tests.e2e.writes.serving import serving
 
 AT_VOUCHERIFY = {"customerId": customer_id("voucherify", HIRO_AT["voucherify"])}
@@ -244,6 +245,55 @@ async def test_a_read_that_fails(front: Front, providers: Providers, key: str) -
         True,
     )
     assert [kind for kind, _ in providers.headers] == [key]
+
+
+@pytest.mark.parametrize("acts", [True, False])
+async def test_an_outcome_that_is_unknown(
+    front: Front, providers: Providers, *, acts: bool
+) -> None:
+    """It may be repeated: merging twice is the same. Only its idempotency key is used up."""
+    real = providers.real("voucherify")
+
+    async def lost(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "PUT":
+            await real(scope, receive, send)
+            return
+        if acts:
+            await real(scope, receive, lambda _: asyncio.sleep(0))
+        raise httpx.ReadError("lost")
+
+    given = {**AT_VOUCHERIFY, "attributes": {"tier": "Gold", "lang": None}}
+    query = document("customerAttributesUpdate", selection="__typename")
+    before = await attributes(front, AT_VOUCHERIFY)
+    providers.instead["voucherify"] = lost
+    answer = await front.ask(query, {"m0": {**given, "idempotencyKey": "k"}})
+    again = await do(front, "customerAttributesUpdate", {**given, "idempotencyKey": "k"})
+    providers.instead.clear()
+    now = await attributes(front, AT_VOUCHERIFY)
+    repeated = await do(front, "customerAttributesUpdate", given, SHOWN)
+
+    (error,) = answer["errors"]
+    assert error["extensions"]["code"] == "PROVIDER_UNREACHABLE"
+    assert error["extensions"]["retryable"] is True
+    unknown = problem("idempotencyKey", "PROVIDER_FAILED", None)
+    assert again == {"customer": None, "userErrors": [unknown]}
+    after = {**{k: v for k, v in before.items() if k != "lang"}, "tier": "Gold"}
+    assert now == (after if acts else before)
+    assert repeated["customer"]["attributes"] == after
+
+
+async def test_a_key_stays_free(front: Front, providers: Providers) -> None:
+    """If the customer cannot be read, nothing was sent, and the same key may be used again."""
+    given = {**AT_EMPORIX, "attributes": {"loyalty": {"tier": "A"}}, "idempotencyKey": "k"}
+    real = providers.real("emporix")
+    providers.instead["emporix"] = signed_in(FAILURES["503"].server, real)
+    query = document("customerAttributesUpdate", selection="__typename")
+    assert (await front.ask(query, {"m0": given}))["data"] == {"m0": None}
+    providers.instead.clear()
+
+    payload = await do(front, "customerAttributesUpdate", given, SHOWN)
+
+    assert payload["customer"]["attributes"]["loyalty"]["tier"] == "A"
 
 
 async def test_a_customer_who_cannot_be_read_back(front: Front, providers: Providers) -> None:
