@@ -314,7 +314,7 @@ class Mutation:
         receipts.CustomerReceipt,
         CustomerAttributesUpdatePayload,
         "Change the custom attributes of a customer (Voucherify: metadata; Emporix: mixins). The "
-        "customer must exist. The provider has no versions to compare: of two changes at the same "
-        "time, the later one may undo the earlier.",
+        "customer must exist. The providers compare no versions: a change that is made elsewhere "
+        "at the same moment may be undone.",
         CUSTOMERS_WRITE,
     )

@@ -17,6 +17,7 @@ from gateway.store.errors import StoreFailed
 from gateway.store.reporting import report
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.health import Health
+from gateway.upstream.keyed_locks import KeyedLocks
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -48,6 +49,8 @@ class Provider:
         self.capabilities: Sequence[Capability] = capabilities(adapter)
         self.limits = adapter.limits
         self.origin = origin_of(adapter)
+        self.customer_locks = KeyedLocks()
+        """By customer: held while one is changed who was read before."""
         self.upstream = upstream
         self.recalls = 0
         """How many reads the gateway's store has served."""

@@ -1,7 +1,8 @@
 """Send writes to providers, and turn their refusals into user errors."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
 import msgspec
@@ -16,6 +17,7 @@ from gateway.errors import (
     RateLimited,
     Refusal,
     Refused,
+    TimedOut,
     Unsupported,
 )
 from gateway.loaders.request_loaders import RequestLoaders
@@ -197,6 +199,21 @@ class WriteDispatcher:
             self.note_unsent()
             raise not_sent(error) from error
         return customers.get(key)
+
+    @asynccontextmanager
+    async def exclusively(self, provider: Provider, customer: str) -> AsyncIterator[None]:
+        """Let no other request of this process change the customer meanwhile.
+
+        Raises `TimedOut` if the others take too long.
+        """
+        async with AsyncExitStack() as stack:
+            hold = provider.customer_locks.hold(customer, self._scope.deadline)
+            try:
+                await stack.enter_async_context(hold)
+            except TimeoutError as error:
+                self.note_unsent()
+                raise TimedOut(provider.key, "customers.update", was_sent=False) from error
+            yield
 
     async def resolved(self, provider: Provider, draft: SegmentDraft) -> SegmentDraft:
         """Replace the members' external ids with the provider's own keys.

@@ -373,6 +373,31 @@ async def test_a_change_of_somebody_else_stays(providers: Providers, url: str) -
     assert (shown["theirs"], shown["ours"]) == (1, 2)
 
 
+@pytest.mark.parametrize("who", [AT_VOUCHERIFY, BY_CRM, AT_EMPORIX], ids=["id", "key", "emporix"])
+async def test_at_the_same_time(front: Front, who: Mapping[str, Any]) -> None:
+    """Changes of one process wait for each other, and none undoes another."""
+    names = [f"n{n}" for n in range(5)]
+    patches: list[Mapping[str, Any]] = [{name: 1} for name in names]
+    if who is AT_EMPORIX:
+        patches = [{"loyalty": patch} for patch in patches]
+
+    done = await asyncio.gather(
+        *(
+            do(front, "customerAttributesUpdate", {**who, "attributes": patch}, "__typename")
+            for patch in patches
+        )
+    )
+
+    writes = [call for call in front.calls if not call.startswith("GET ")]
+    reads = [call for call in front.calls if call.startswith("GET ")]
+    assert [each["userErrors"] for each in done] == [[]] * 5
+    # Each that had to wait reads once more.
+    assert (len(writes), len(reads)) == (5, 5 + 4)
+    last = AT_EMPORIX if who is AT_EMPORIX else AT_VOUCHERIFY
+    after = await attributes(front, last)
+    assert set(names) <= (after["loyalty"] if who is AT_EMPORIX else after).keys()
+
+
 async def test_the_stored_result_has_no_personal_data(providers: Providers, url: str) -> None:
     """With a key the result is stored; the customer in it is read when it is shown."""
     given = {**AT_EMPORIX, "attributes": {"loyalty": {"tier": "Z"}}, "idempotencyKey": "k"}
