@@ -1,11 +1,11 @@
-"""The command line: `gateway serve`, `sandbox`, `check`, `reload`, `key`, `webhooks`, `schema`."""
+"""The command line: `gateway serve`, `check`, `import` and the others."""
 
 from typing import Annotated
 
 import typer
 
 from gateway import __version__
-from gateway.cli import check, key, reload, sandbox, schema, serve, webhooks
+from gateway.cli import check, export, import_rows, key, reload, sandbox, schema, serve, webhooks
 
 cli = typer.Typer(
     help="One GraphQL endpoint over the customer segments of several providers.",
@@ -38,6 +38,8 @@ cli.command()(serve.serve)
 cli.command()(sandbox.sandbox)
 cli.command()(check.check)
 cli.command()(reload.reload)
+cli.command("import")(import_rows.import_rows)
+cli.add_typer(export.commands, name="export")
 cli.add_typer(key.commands, name="key")
 cli.add_typer(webhooks.commands, name="webhooks")
 cli.command()(schema.schema)

@@ -112,7 +112,7 @@ def commands(command: Any, path: str) -> Iterator[tuple[str, set[str]]]:
             yield from commands(inner, f"{path} {name}")
     else:
         options = {option for parameter in command.params for option in parameter.opts}
-        yield path, options
+        yield path, {each for each in options if each.startswith("--")}
 
 
 def test_the_commands_are_complete() -> None:

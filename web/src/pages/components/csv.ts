@@ -5,7 +5,7 @@ export function csvOf(rows: readonly (readonly (string | number | null | undefin
 
 function cell(value: string | number | null | undefined): string {
   let text = value == null ? '' : String(value);
-  if (typeof value === 'string' && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
+  if (typeof value === 'string' && /^[=+\-@\t\r]/.test(text) && !/^[+-][\d .()-]*$/.test(text)) text = `'${text}`;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

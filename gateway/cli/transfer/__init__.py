@@ -1,0 +1,1 @@
+"""`gateway import` and `gateway export`: clients of a gateway's /graphql, like any other."""
