@@ -128,8 +128,8 @@ def _keys_of_waiter(waiter: Waiter) -> Iterable[Key]:
 
 
 def _own_customers(visible: Visibility | None) -> Collection[Ref] | None:
-    if visible is None or visible.own is None:
-        return None
+    if visible is None or visible.own is None or visible.segments:
+        return None  # a change of a segment has no customer
     return [Ref(provider, customer) for provider, customer in visible.own.items()]
 
 
