@@ -83,6 +83,10 @@ class Scope:
     not retried, since background work is repeated as a whole."""
     started: float = field(default_factory=time.perf_counter)
     """In seconds, on the clock of `time.perf_counter`."""
+    operation: tuple[str, str] = ("", "")
+    """Its type (query, mutation, subscription), and its name if its document is trusted."""
+    given_name: str = ""
+    """Its name, whoever chose it: for the request log and traces, if they are on."""
     lists_reads: bool = False
     """Whether `calls` also has the reads that needed no call."""
     calls: list[CallRecord] = field(default_factory=list)

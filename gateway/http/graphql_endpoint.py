@@ -38,6 +38,7 @@ from gateway.http.graphql_over_http import (
     check_content,
     common_headers,
     error_response,
+    given_request_id,
     lines,
     parse_headers,
     read_get,
@@ -56,7 +57,8 @@ from gateway.http.server.repeated_heads import FastPathHandler, RawResponse
 from gateway.http.sse import events
 from gateway.http.sse_subscription import SseSubscriptions
 from gateway.http.subscriptions import Subscriptions, verifier
-from gateway.observability.records import RequestRecord
+from gateway.observability.metrics import Metrics
+from gateway.observability.trace_context import TRACE_ID
 
 METHODS = ((b"allow", b"GET, HEAD, POST"),)
 
@@ -95,14 +97,14 @@ class GraphQLEndpoint:
         origins: OriginPolicy,
         body_bytes: int,
         page: Callable[[], ASGIApp],
-        ended: Callable[[RequestRecord], object] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         """Serve GraphQL requests from authenticated callers, with bodies up to `body_bytes`.
 
-        Browsers that navigate here get the `page`. `ended` is called with the record of each
-        request that the fast path served.
+        Browsers that navigate here get the `page`. Requests on the fast path are counted here.
         """
-        self._ended = ended
+        self._metrics = metrics
+        self._telemetry = runner.telemetry
         self._runner = runner
         self._sse = SseSubscriptions(subscriptions)
         self._authenticator = authenticator
@@ -114,8 +116,10 @@ class GraphQLEndpoint:
         """Serve one request."""
         content_type = JSON
         cors: Sequence[Header] = ()
+        request_id: str | None = None
         try:
             headers = parse_headers(connection["headers"])
+            request_id = given_request_id(headers)
             self._origins.check_host(headers)
             is_get = connection["method"] in {"GET", "HEAD"}
             if not is_get and connection["method"] != "POST":
@@ -127,6 +131,8 @@ class GraphQLEndpoint:
                 return
             cors = self._origins.cors_headers(headers)
             head = _Head(connection, headers, content_type, cors)
+            if head.options.trace is not None:
+                TRACE_ID.set(head.options.trace.trace_id)  # of this task, which serves no other
             verified = self._authenticator.authenticate_now(*head.credentials)
             caller = (
                 verified.caller
@@ -145,10 +151,13 @@ class GraphQLEndpoint:
                 return
             running = self._runner.begin(request, caller, head.options, receive, only_query=is_get)
             response = running if isinstance(running, GraphQLResponse) else await running
+            self._runner.ended(response.scope, response.codes)
         except ClientDisconnected:
             return
         except Exception as error:  # noqa: BLE001  # every error must result in a response
-            await send_error(send, request_error(error), _error_type(content_type), (VARY, *cors))
+            more = (VARY, *cors)
+            shown = request_error(error)
+            await send_error(send, shown, _error_type(content_type), more, request_id)
             return
         body = _body(response, content_type)
         is_gzip = _is_compressed(head, response, body)
@@ -178,29 +187,20 @@ class GraphQLEndpoint:
         if content_type == EVENTS:  # it may be a subscription
             return None
         head = _Head(connection, headers, content_type, cors)
-        return partial(self._respond if self._ended is None else self._respond_timed, head)
+        respond = self._respond if head.options.trace is None else self._respond_in_trace
+        return partial(respond, head)
 
-    def _respond_timed(
+    def _respond_in_trace(
         self, head: _Head, body: bytes
     ) -> RawResponse | Coroutine[Any, Any, RawResponse]:
-        started = time.perf_counter()
-        response = self._respond(head, body)
-        if not isinstance(response, RawResponse):
-            return self._timed(response, started)
-        self._end(response.status, started)
-        return response
-
-    async def _timed(
-        self, running: Coroutine[Any, Any, RawResponse], started: float
-    ) -> RawResponse:
-        response = await running
-        self._end(response.status, started)
-        return response
-
-    def _end(self, status: int, started: float) -> None:
-        if self._ended is not None:
-            took_s = time.perf_counter() - started
-            self._ended(RequestRecord("POST", "/graphql", status, took_s))
+        """Respond; the log names the trace. Other requests are served in the same context."""
+        trace_id = None if head.options.trace is None else head.options.trace.trace_id
+        token = TRACE_ID.set(trace_id)
+        try:
+            response = self._respond(head, body)
+        finally:
+            TRACE_ID.reset(token)
+        return response if isinstance(response, RawResponse) else _in_trace(trace_id, response)
 
     def _respond(self, head: _Head, body: bytes) -> RawResponse | Coroutine[Any, Any, RawResponse]:
         try:
@@ -208,19 +208,64 @@ class GraphQLEndpoint:
             if verified is None or verified.until <= time.time():
                 verified = head.verified = self._authenticator.authenticate_now(*head.credentials)
             if verified is None:
-                return _respond_later(head, self._authenticate_and_run(head, body))
+                return self._respond_later(head, self._authenticate_and_begin(head, body))
             running = self._runner.begin(read_post(body), verified.caller, head.options)
-            return (
-                _raw_response(head, running)
-                if isinstance(running, GraphQLResponse)
-                else _respond_later(head, running)
-            )
+            if not isinstance(running, GraphQLResponse):
+                return self._respond_later(head, running)
+            return self._raw_response(head, running)
         except Exception as error:  # noqa: BLE001  # as above
-            return _raw_error(head, error)
+            return self._raw_error(head, error)
 
-    async def _authenticate_and_run(self, head: _Head, body: bytes) -> GraphQLResponse:
+    def _raw_response(
+        self, head: _Head, response: GraphQLResponse
+    ) -> RawResponse | Coroutine[Any, Any, RawResponse]:
+        body = _body(response, head.content_type)
+        is_gzip = _is_compressed(head, response, body)
+        if is_gzip:
+            if len(body) >= LARGE:
+                return self._compress_later(head, response, body)
+            body = compressed(body)
+        return self._with_body(head, response, body, is_gzip=is_gzip)
+
+    async def _compress_later(
+        self, head: _Head, response: GraphQLResponse, body: bytes
+    ) -> RawResponse:
+        return self._with_body(head, response, await compressed_aside(body), is_gzip=True)
+
+    def _with_body(
+        self, head: _Head, response: GraphQLResponse, body: bytes, *, is_gzip: bool
+    ) -> RawResponse:
+        status, own = _status_and_headers(response, head.content_type, len(body), is_gzip=is_gzip)
+        common = _common_header_lines(head.content_type, head.cors)
+        if self._metrics is not None:
+            self._metrics.post_ended(response.scope, response.codes, status)
+        if self._telemetry.is_on:
+            self._telemetry.operation_ended(response.scope, response.codes)
+        return RawResponse(status, common + lines(own), body)
+
+    def _raw_error(self, head: _Head, error: Exception) -> RawResponse:
+        more = (VARY, *head.cors)
+        start, body = error_response(
+            request_error(error), _error_type(head.content_type), more, head.options.request_id
+        )
+        status: int = start["status"]
+        if self._metrics is not None:  # the time is not known, and next to nothing
+            self._metrics.request_ended("POST", "/graphql", status, 0.0)
+        return RawResponse(status, lines(start["headers"]), body)
+
+    async def _respond_later(
+        self, head: _Head, running: Coroutine[Any, Any, GraphQLResponse]
+    ) -> RawResponse:
+        try:
+            response = self._raw_response(head, await running)
+            return response if isinstance(response, RawResponse) else await response
+        except Exception as error:  # noqa: BLE001  # as above
+            return self._raw_error(head, error)
+
+    async def _authenticate_and_begin(self, head: _Head, body: bytes) -> GraphQLResponse:
         caller = await self._authenticator.authenticate(*head.credentials)
-        return await self._runner.run(read_post(body), caller, head.options)
+        begun = self._runner.begin(read_post(body), caller, head.options)
+        return begun if isinstance(begun, GraphQLResponse) else await begun
 
     async def _preflight(self, connection: Connection, headers: Headers, send: Send) -> None:
         """Serve a CORS preflight request; refuse any other method."""
@@ -289,44 +334,13 @@ def _status_and_headers(
     return 400 if is_bad_request else 200, (*headers, CONTENT_ENCODING) if is_gzip else headers
 
 
-def _raw_response(
-    head: _Head, response: GraphQLResponse
-) -> RawResponse | Coroutine[Any, Any, RawResponse]:
-    body = _body(response, head.content_type)
-    is_gzip = _is_compressed(head, response, body)
-    if is_gzip and len(body) >= LARGE:
-        return _compress_later(head, response, body)
-    return _with_body(head, response, compressed(body) if is_gzip else body, is_gzip=is_gzip)
-
-
-async def _compress_later(head: _Head, response: GraphQLResponse, body: bytes) -> RawResponse:
-    return _with_body(head, response, await compressed_aside(body), is_gzip=True)
-
-
-def _with_body(
-    head: _Head, response: GraphQLResponse, body: bytes, *, is_gzip: bool
-) -> RawResponse:
-    status, own = _status_and_headers(response, head.content_type, len(body), is_gzip=is_gzip)
-    common = _common_header_lines(head.content_type, head.cors)
-    return RawResponse(status, common + lines(own), body)
-
-
 @lru_cache(maxsize=128)
 def _common_header_lines(content_type: str, cors: Sequence[Header]) -> bytes:
     return lines(common_headers(content_type, (VARY, *cors)))
 
 
-def _raw_error(head: _Head, error: Exception) -> RawResponse:
-    more = (VARY, *head.cors)
-    start, body = error_response(request_error(error), _error_type(head.content_type), more)
-    return RawResponse(start["status"], lines(start["headers"]), body)
-
-
-async def _respond_later(
-    head: _Head, running: Coroutine[Any, Any, GraphQLResponse]
+async def _in_trace(
+    trace_id: str | None, running: Coroutine[Any, Any, RawResponse]
 ) -> RawResponse:
-    try:
-        response = _raw_response(head, await running)
-        return response if isinstance(response, RawResponse) else await response
-    except Exception as error:  # noqa: BLE001  # as above
-        return _raw_error(head, error)
+    TRACE_ID.set(trace_id)  # of this task
+    return await running

@@ -5,6 +5,7 @@ The specification: https://graphql.github.io/graphql-over-http/draft/
 
 import itertools
 import json
+import re
 import secrets
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping, Sequence
@@ -99,6 +100,9 @@ _QUOTED = tuple(f'"{name}"'.encode() for name in NAMES)
 _decode = msgspec.json.Decoder(GraphQLRequest).decode
 _encode = msgspec.json.Encoder().encode
 
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:@/+=-]{0,127}")
+"""A client's own id: those of proxies and tracers, nothing that could break a line of a log."""
+
 # The first part is unique among processes, the second within one.
 _PROCESS = secrets.token_hex(8)
 _NUMBERS = itertools.count(1)
@@ -109,9 +113,15 @@ def new_request_id() -> str:
     return f"{_PROCESS}{next(_NUMBERS):016x}"
 
 
-def graphql_error(error: RequestError) -> Mapping[str, Any]:
+def given_request_id(headers: Headers) -> str | None:
+    """Return the client's own id for a request, if it has one that is well-formed."""
+    given = headers.get(b"x-request-id")
+    return given.decode() if given is not None and _REQUEST_ID.fullmatch(given) else None
+
+
+def graphql_error(error: RequestError, request_id: str | None = None) -> Mapping[str, Any]:
     """Return a refusal as a GraphQL error, and log it."""
-    request_id = new_request_id()
+    request_id = request_id or new_request_id()
     log.info("refused", request_id=request_id, status=error.status, code=error.code)
     extensions: dict[str, Any] = {"code": error.code, "requestId": request_id}
     if error.retry_after_ms is not None:
@@ -274,20 +284,27 @@ def lines(headers: Iterable[Header]) -> bytes:
 
 
 def error_response(
-    error: RequestError, content_type: str = JSON, more: Iterable[Header] = ()
+    error: RequestError,
+    content_type: str = JSON,
+    more: Iterable[Header] = (),
+    request_id: str | None = None,
 ) -> tuple[Message, bytes]:
     """Return the start and the body of the response to a refused request."""
-    shown = graphql_error(error)
+    shown = graphql_error(error, request_id)
     body = _encode({"errors": [shown]})
-    request_id = shown["extensions"]["requestId"].encode()
-    own = (NO_STORE, (b"x-request-id", request_id), *error.headers, *more)
+    shown_id = shown["extensions"]["requestId"].encode()
+    own = (NO_STORE, (b"x-request-id", shown_id), *error.headers, *more)
     return start(error.status, common_headers(content_type, own), len(body)), body
 
 
 async def send_error(
-    send: Send, error: RequestError, content_type: str = JSON, more: Iterable[Header] = ()
+    send: Send,
+    error: RequestError,
+    content_type: str = JSON,
+    more: Iterable[Header] = (),
+    request_id: str | None = None,
 ) -> None:
     """Send the response to a refused request."""
-    head, body = error_response(error, content_type, more)
+    head, body = error_response(error, content_type, more, request_id)
     await send(head)
     await send({"type": "http.response.body", "body": body})

@@ -12,6 +12,7 @@ from gateway.http.operation_runner import OperationExecutor, OperationRunner
 from gateway.http.persisted_documents import PersistedDocuments
 from gateway.http.subscriptions import Subscriptions
 from gateway.observability.metrics import Metrics
+from gateway.observability.telemetry import Telemetry
 from gateway.settings import Settings
 
 Apply = Callable[[], None]
@@ -41,7 +42,12 @@ class LiveSettings:
         operations = executor(settings)
         persisted = PersistedDocuments(settings.documents, operations.trust)
         self.runner = OperationRunner(
-            operations, persisted, server.request_timeout_s, settings.limits, metrics
+            operations,
+            persisted,
+            server.request_timeout_s,
+            settings.limits,
+            metrics,
+            Telemetry(logs_requests=settings.log.requests),
         )
         self.subscriptions = Subscriptions(self.runner, settings.limits, settings.changes.lag_s)
 

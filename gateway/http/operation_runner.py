@@ -2,10 +2,10 @@
 
 import asyncio
 import math
-import time
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from inspect import iscoroutine
+from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
 import structlog
@@ -24,13 +24,20 @@ from gateway.context import (
 )
 from gateway.errors import GatewayError, LimitExceeded, Unauthenticated
 from gateway.http.disconnect import ClientDisconnected, ShieldedWrites, watch_disconnect
-from gateway.http.graphql_over_http import GraphQLRequest, Headers, RequestError, new_request_id
+from gateway.http.graphql_over_http import (
+    GraphQLRequest,
+    Headers,
+    RequestError,
+    given_request_id,
+    new_request_id,
+)
 from gateway.http.metric_samples import CacheUses
 from gateway.http.persisted_documents import PersistedDocuments
 from gateway.http.shown_calls import shown_calls
 from gateway.limits.settings import LimitSettings
-from gateway.observability.metrics import Metrics
-from gateway.observability.records import CANCELLED, OperationRecord
+from gateway.observability.metrics import CANCELLED, Metrics
+from gateway.observability.telemetry import Telemetry
+from gateway.observability.trace_context import TraceContext, trace_context
 from gateway.store.store import Store
 
 SHOW_CALLS = b"x-show-calls"
@@ -107,6 +114,8 @@ class GraphQLResponse(NamedTuple):
     """Nothing was executed: there is no data."""
     is_cacheable: bool
     """It is the response to a query, without errors."""
+    codes: Sequence[str] = ()
+    """The codes of its errors, in order."""
 
 
 class RequestOptions(NamedTuple):
@@ -115,6 +124,9 @@ class RequestOptions(NamedTuple):
     languages: Sequence[str] = ()
     """Best first."""
     shows_calls: bool = False
+    request_id: str | None = None
+    """The client's own id for this request; None: it gets one."""
+    trace: TraceContext | None = None
 
 
 def request_options(headers: Headers) -> RequestOptions:
@@ -123,22 +135,26 @@ def request_options(headers: Headers) -> RequestOptions:
     return RequestOptions(
         languages_of(languages.decode("latin-1")) if languages else (),
         headers.get(SHOW_CALLS) == b"1",
+        given_request_id(headers),
+        trace_context(headers.get(b"traceparent"), headers.get(b"tracestate")),
     )
 
 
 class OperationRunner:
     """Run operations over the open store and providers."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # composed in one place
         self,
         operations: OperationExecutor,
         persisted: PersistedDocuments,
         timeout_s: float,
         limits: LimitSettings,
         metrics: Metrics | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
-        """Cancel an operation after `timeout_s` seconds; count all in `metrics`."""
-        self._metrics = metrics
+        """Cancel an operation after `timeout_s` seconds; count and log it."""
+        self.telemetry = telemetry or Telemetry()
+        self.metrics = metrics
         self.providers: Mapping[str, Provider] = {}
         self.store: Store | None = None
         self.feed: ChangeFeed | None = None
@@ -171,31 +187,32 @@ class OperationRunner:
         """Run an operation; return the response, or a coroutine if it waits for something.
 
         A query ends when `receive` reports that its client has disconnected; without `receive`, it
-        ends when the coroutine is cancelled. Raises `RequestError`, `ClientDisconnected`, and
-        `LimitExceeded` if the caller's budget is used up.
+        ends when the coroutine is cancelled. Call `ended` with a response. Raises `RequestError`,
+        `ClientDisconnected`, and `LimitExceeded` if the caller's budget is used up.
         """
-        record = OperationRecord(time.perf_counter())
+        started = perf_counter()
         try:
-            return self._begin(request, caller, options, receive, record, only_query=only_query)
+            return self._begin(request, caller, options, receive, started, only_query=only_query)
         except Exception as error:
-            self.ended(record, None, (_code_of(error),))
+            if self.metrics is not None:
+                self.metrics.operation_refused(_code_of(error), perf_counter() - started)
             raise
 
-    def _begin(  # noqa: PLR0913  # those of `begin`, and the record
+    def _begin(  # noqa: PLR0913  # those of `begin`, and when it was called
         self,
         request: GraphQLRequest,
         caller: Caller,
         options: RequestOptions,
         receive: Receive | None,
-        record: OperationRecord,
+        started: float,
         *,
         only_query: bool,
     ) -> GraphQLResponse | Coroutine[Any, Any, GraphQLResponse]:
         self.operations.count(caller)
         document = self.document(request, caller)
         name = request.operation_name or None
-        kind, record.name = document.labels(name)
-        record.type = kind
+        operation = document.labels(name)
+        kind = operation[0]
         if kind == "subscription":
             raise RequestError(
                 400, "Send a subscription by WebSocket, or accept text/event-stream."
@@ -204,15 +221,17 @@ class OperationRunner:
         if only_query and not is_query:
             allow = ((b"allow", b"POST"),)
             raise RequestError(405, "GET is for queries; send a mutation by POST.", headers=allow)
-        context = self.context(caller, options)
+        context = self.context(caller, options, started, operation)
         scope = context.scope
+        if self.telemetry.is_on:
+            scope.given_name = document.name(name)
         scope.lists_reads = options.shows_calls and _may_see_calls(caller)
         result = self.operations.begin(document, request.variables, name, context)
         if not iscoroutine(result):
-            return self._response(result, scope, record)
+            return self._response(result, scope)
         if is_query:
-            return self._read(result, receive, scope, record)
-        return self._write(result, scope, record)
+            return self._read(result, receive, scope)
+        return self._write(result, scope)
 
     def document(self, request: GraphQLRequest, caller: Caller) -> Any:
         """Return the document of a request. Raises `RequestError`."""
@@ -230,12 +249,24 @@ class OperationRunner:
             return False
         return bool(document.is_subscription(request.operation_name or None))
 
-    def context(self, caller: Caller, options: RequestOptions) -> RequestContext:
-        """Return the context of one operation, or of one event of a subscription."""
+    def context(
+        self,
+        caller: Caller,
+        options: RequestOptions,
+        started: float,
+        operation: tuple[str, str],
+    ) -> RequestContext:
+        """Return the context of one operation, or of one event of a subscription.
+
+        `started` is on the clock of `time.perf_counter`; `operation` is its type and its name, as
+        in `Scope`.
+        """
         deadline = asyncio.get_running_loop().time() + self._timeout_s
+        request_id = options.request_id or new_request_id()
+        scope = Scope(request_id, deadline, caller, started=started, operation=operation)
         return open_context(
             self.providers,
-            Scope(new_request_id(), deadline, caller),
+            scope,
             options.languages,
             datetime.now(UTC),
             self.store,
@@ -248,15 +279,13 @@ class OperationRunner:
         self, request: GraphQLRequest, caller: Caller, options: RequestOptions
     ) -> GraphQLResponse:
         """Run an operation and wait for its response; see `begin`."""
-        response = self.begin(request, caller, options)
-        return response if isinstance(response, GraphQLResponse) else await response
+        begun = self.begin(request, caller, options)
+        response = begun if isinstance(begun, GraphQLResponse) else await begun
+        self.ended(response.scope, response.codes)
+        return response
 
     async def _read(
-        self,
-        running: Coroutine[Any, Any, Any],
-        receive: Receive | None,
-        scope: Scope,
-        record: OperationRecord,
+        self, running: Coroutine[Any, Any, Any], receive: Receive | None, scope: Scope
     ) -> GraphQLResponse:
         try:
             if receive is None:
@@ -265,44 +294,35 @@ class OperationRunner:
                 async with watch_disconnect(receive, scope):
                     result = await running
         except BaseException as error:
-            self.ended(record, scope, (_code_of(error),))
+            self.ended(scope, (_code_of(error),))
             raise
         finally:
             scope.close()
-        return self._response(result, scope, record)
+        return self._response(result, scope)
 
-    async def _write(
-        self, running: Coroutine[Any, Any, Any], scope: Scope, record: OperationRecord
-    ) -> GraphQLResponse:
+    async def _write(self, running: Coroutine[Any, Any, Any], scope: Scope) -> GraphQLResponse:
         try:
             result = await self._writes.run(running, scope)
         except BaseException as error:
-            self.ended(record, scope, (_code_of(error),))
+            self.ended(scope, (_code_of(error),))
             raise
-        return self._response(result, scope, record)
+        return self._response(result, scope)
 
-    def _response(self, result: Any, scope: Scope, record: OperationRecord) -> GraphQLResponse:
+    def _response(self, result: Any, scope: Scope) -> GraphQLResponse:
         body = result.body
-        codes: Sequence[str] = ()
-        if "errors" in body:
-            codes = error_codes_of(body)
-        self.ended(record, scope, codes)
-        is_cacheable = not codes and record.type != "mutation"
+        codes = error_codes_of(body) if "errors" in body else ()
+        is_cacheable = not codes and scope.operation[0] != "mutation"
         if scope.lists_reads:
             calls = shown_calls(scope, self.operations.code_of)
             body = {**body, "extensions": {**body.get("extensions", {}), "upstreamCalls": calls}}
-        return GraphQLResponse(body, scope, result.is_request_error, is_cacheable)
+        return GraphQLResponse(body, scope, result.is_request_error, is_cacheable, codes)
 
-    def ended(self, record: OperationRecord, scope: Scope | None, codes: Sequence[str]) -> None:
-        """Complete the record of an operation whose response has these error codes."""
-        record.duration_s = time.perf_counter() - record.started
-        record.codes = codes
-        if scope is not None:
-            record.cost = scope.cost
-            if scope.batches is not None:
-                record.batches = scope.batches
-        if self._metrics is not None:
-            self._metrics.operation_ended(record)
+    def ended(self, scope: Scope, codes: Sequence[str]) -> None:
+        """Note that an operation has ended, and the codes of the errors in its response."""
+        if self.metrics is not None:
+            self.metrics.operation_ended(scope, codes, perf_counter() - scope.started)
+        if self.telemetry.is_on:
+            self.telemetry.operation_ended(scope, codes)
 
     async def close(self) -> None:
         """Wait for writes whose clients have disconnected."""

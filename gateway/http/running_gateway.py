@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from gateway import __version__
 from gateway.changes.feed import ChangeFeed
 from gateway.changes.health import HealthWatch
 from gateway.changes.poller import Poller
@@ -112,6 +114,7 @@ class Gateway:
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         """Keep the store and the providers open, and settle unfinished writes meanwhile."""
         async with contextlib.AsyncExitStack() as stack:
+            stack.callback(log.info, "stopped", pid=os.getpid())
             settings = self._live.settings
             store = self._store = await self._parts.open_store()
             stack.push_async_callback(store.close)
@@ -136,6 +139,7 @@ class Gateway:
                 self._ready()
             self._start_poller(store)
             recovering = asyncio.create_task(keep_recovering(self.providers, store))
+            log.info("started", version=__version__, pid=os.getpid(), providers=[*self.providers])
             try:
                 yield
             finally:
@@ -288,7 +292,7 @@ class Gateway:
             self._origins,
             limits.body_bytes,
             page,
-            None if metrics is None else metrics.request_ended,
+            metrics,
         )
         websockets = self._websockets = WebSocketEndpoint(
             self._runner, self._subscriptions, self._authenticator, self._origins, limits

@@ -49,18 +49,20 @@ class SseSubscriptions:
     ) -> None:
         """Respond to a request whose body has been read."""
         last_event_id = headers.get(b"last-event-id", b"").decode("latin-1") or None
+        options = request_options(headers)
+        request_id = options.request_id or new_request_id()
         opened: Subscription | GraphQLResponse | None = None
         errors: Any = ()
         try:
             opened = await self._subscriptions.open(
-                request, verify, request_options(headers), last_event_id
+                request, verify, options._replace(request_id=request_id), last_event_id
             )
         except Exception as error:  # noqa: BLE001  # every error must result in a response
             errors = [self._subscriptions.refusal(error)]
         own = (
             NO_STORE,
             (b"x-accel-buffering", b"no"),
-            (b"x-request-id", new_request_id().encode()),
+            (b"x-request-id", request_id.encode()),
         )
         start = {"status": 200, "headers": common_headers(EVENTS, (*own, *more))}
         with contextlib.suppress(OSError):  # the client has disconnected

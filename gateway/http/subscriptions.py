@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.permissions import VerifiedCaller
-from gateway.context import EventSource
+from gateway.context import EventSource, RequestContext
 from gateway.errors import CursorExpired, GatewayError, LimitExceeded, ShuttingDown
 from gateway.http.graphql_over_http import GraphQLRequest, graphql_error
 from gateway.http.operation_runner import (
@@ -20,7 +20,7 @@ from gateway.http.operation_runner import (
     request_error,
 )
 from gateway.limits.settings import LimitSettings
-from gateway.observability.records import OperationRecord
+from gateway.request_scope import Scope
 
 RECHECK_S: Final = 30.0
 """How often the credentials of an idle subscriber are checked, unless they expire earlier."""
@@ -168,22 +168,24 @@ class Subscription:
         self._version = subscriptions.version
         self._waiting: asyncio.Timeout | None = None
         """Ends the wait for the next event."""
+        self._events = 0
+        self._opened: Scope | None = None
         self._note_check(verified)
 
     async def start(self, last_event_id: str | None) -> GraphQLResponse | None:
         """Open the stream; return the response that refuses it, if any."""
-        record = self._record()
-        context = self._runner.context(self._caller, self._options)
+        context = self._context()
         context.last_event_id = last_event_id
         source = await self._runner.operations.subscribe(*self._operation, context)
         if not isinstance(source, EventSource):
-            self._runner.ended(record, context.scope, error_codes_of(source.body))
+            self._runner.ended(context.scope, error_codes_of(source.body))
             return GraphQLResponse(
                 source.body, context.scope, is_request_error=True, is_cacheable=False
             )
         if self._subscriptions.is_stopping:
             raise ShuttingDown(source.stream.cursor)
         self._source = source
+        self._opened = context.scope
         self._task = asyncio.current_task()
         return None
 
@@ -245,8 +247,7 @@ class Subscription:
         An event that the caller may not see is passed over: that is no wait.
         """
         stream = self._source.stream
-        record = self._record()
-        context = self._runner.context(self._caller, self._options)
+        context = self._context()
         try:
             result = await self._runner.operations.deliver(
                 *self._operation, context, self._source, event
@@ -259,16 +260,17 @@ class Subscription:
             stream.take()
             return 0
         codes = error_codes_of(result.body) if "errors" in result.body else ()
-        self._runner.ended(record, context.scope, codes)
+        self._runner.ended(context.scope, codes)
         return Event(result.body, event.cursor.text if stream.has_ids else None)
 
-    def _record(self) -> OperationRecord:
+    def _context(self) -> RequestContext:
         document, _, name = self._operation
-        kind, trusted_name = document.labels(name)
-        return OperationRecord(time.perf_counter(), type=kind, name=trusted_name)
+        started, operation = time.perf_counter(), document.labels(name)
+        return self._runner.context(self._caller, self._options, started, operation)
 
     def sent(self) -> None:
         """Move on behind the event that `next` returned."""
+        self._events += 1
         self._source.stream.take()
 
     def end(self, error: GatewayError) -> None:
@@ -288,6 +290,10 @@ class Subscription:
     def close(self) -> None:
         """Stop counting it."""
         self._subscriptions.remove(self, self.counted_for)
+        if self._opened is not None:
+            document, _, name = self._operation
+            self._opened.given_name = document.name(name)
+            self._runner.telemetry.subscription_ended(self._opened, self._events)
 
     def _note_check(self, verified: VerifiedCaller) -> None:
         wait_s = min(max(verified.until - time.time(), SHORTEST_CHECK_S), RECHECK_S)

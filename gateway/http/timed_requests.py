@@ -6,7 +6,8 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.observability.records import RequestRecord
+Ended = Callable[[str, str, int, float], object]
+"""Takes method, route and status of a request, and how many seconds it took."""
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE"})
 OTHER: Final = "_OTHER"
@@ -22,8 +23,8 @@ NO_RESPONSE: Final = 499
 """nginx's status for a client that left before there was a response."""
 
 
-def timed(app: ASGIApp, ended: Callable[[RequestRecord], object]) -> ASGIApp:
-    """Call `ended` with the record of each HTTP request."""
+def timed(app: ASGIApp, ended: Ended) -> ASGIApp:
+    """Call `ended` when an HTTP request has ended."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         started, status = time.perf_counter(), NO_RESPONSE
@@ -39,7 +40,7 @@ def timed(app: ASGIApp, ended: Callable[[RequestRecord], object]) -> ASGIApp:
         finally:
             method = scope["method"] if scope["method"] in METHODS else OTHER
             took_s = time.perf_counter() - started
-            ended(RequestRecord(method, route_of(scope["path"]), status, took_s))
+            ended(method, route_of(scope["path"]), status, took_s)
 
     return serve
 

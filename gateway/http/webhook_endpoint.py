@@ -43,7 +43,7 @@ class WebhookEndpoint:
         store: Callable[[], Store | None],
         wake: Callable[[], None],
         timeout_s: float,
-        ended: Callable[[tuple[str, str]], object] | None = None,
+        ended: Callable[[str, str], object] | None = None,
     ) -> None:
         """Receive for these providers, by key; `store` returns the open store, if it is open.
 
@@ -67,7 +67,7 @@ class WebhookEndpoint:
         response, result = await self._answer(request)
         key = request.path_params["provider"]
         if self._ended is not None and key in self._providers:
-            self._ended((key, result))
+            self._ended(key, result)
         return response
 
     async def _answer(self, request: Request) -> tuple[Response, str]:

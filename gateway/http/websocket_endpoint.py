@@ -31,6 +31,7 @@ from gateway.http.server.websocket_protocol import ACTIVITY, Activity
 from gateway.http.subscriptions import Subscriptions, verifier
 from gateway.http.websocket_subscriptions import ConnectionSubscriptions
 from gateway.limits.settings import LimitSettings
+from gateway.observability.trace_context import TRACE_ID
 
 PROTOCOL = "graphql-transport-ws"
 GOING_AWAY = 1001
@@ -128,7 +129,8 @@ class WebSocketSession:
         """Send messages to `send`; `headers` are those of the handshake."""
         self._endpoint = endpoint
         self._protocols = connection["subprotocols"]
-        self._options = request_options(headers)
+        # The id of the handshake is not that of each operation.
+        self._options = request_options(headers)._replace(request_id=None)
         self._address = address_of(connection, headers)
         self._send = send
         self._authorization = authorization_of(headers)
@@ -282,6 +284,8 @@ class WebSocketSession:
 
     async def _run(self, name: str, request: GraphQLRequest, caller: Caller) -> None:
         try:
+            if self._options.trace is not None:
+                TRACE_ID.set(self._options.trace.trace_id)  # of this operation's task
             response = await self._endpoint.runner.run(request, caller, self._options)
             if response.is_request_error:
                 errors = response.body["errors"]

@@ -153,7 +153,7 @@ def _log(scope: Scope, operation: str, line: Line, *, has_key: bool) -> None:
             "write",
             logger="audit",
             request_id=scope.request_id,
-            **_caller(scope.caller),
+            **caller_of(scope.caller),
             operation=operation,
             providers=[_shorten(key) for key in line.targets.providers],
             segments=[_shorten(key) for key in segments[ids]],
@@ -166,7 +166,7 @@ def _log(scope: Scope, operation: str, line: Line, *, has_key: bool) -> None:
         )
 
 
-def _caller(caller: Caller) -> Mapping[str, Any]:
+def caller_of(caller: Caller) -> Mapping[str, Any]:
     """Return the caller's id; for an anonymous caller the address, which is personal."""
     kind, _, address = caller.id.partition(":")
     if kind != "anonymous":

@@ -16,9 +16,13 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from gateway.observability.confidential import Foreign, Personal
 from gateway.observability.settings import LogSettings
+from gateway.observability.trace_context import TRACE_ID
 
 FOREIGN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 """Loggers with handlers of their own for standard error."""
+
+COMPLETE_LOGS = frozenset({"audit", "requests"})
+"""Loggers whose lines are written whatever `log.level` is."""
 
 
 def start_log(settings: LogSettings) -> None:
@@ -43,11 +47,38 @@ def processors(settings: LogSettings, *, on_terminal: bool) -> Sequence[Processo
     if on_terminal:
         shown = [printable, structlog.dev.ConsoleRenderer()]
     return [
+        AtLeast(settings.level),
         structlog.processors.add_log_level,
+        name_trace,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         Redactor(settings),
         *shown,
     ]
+
+
+class AtLeast:
+    """Drop events below a level, except for logs that the operator wants complete."""
+
+    def __init__(self, level: str) -> None:
+        """Keep this level and those above it."""
+        levels = logging.getLevelNamesMapping()
+        self._least = levels[level.upper()]
+        self._levels = {name.lower(): value for name, value in levels.items()}
+
+    def __call__(self, _: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        """Return the event. Raises `DropEvent`."""
+        is_low = self._levels.get(method, logging.CRITICAL) < self._least
+        if is_low and event.get("logger") not in COMPLETE_LOGS:
+            raise structlog.DropEvent
+        return event
+
+
+def name_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Add the id of the trace that the running request is part of."""
+    trace_id = TRACE_ID.get()
+    if trace_id is not None:
+        event["trace_id"] = trace_id
+    return event
 
 
 class Redactor:

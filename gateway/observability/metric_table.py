@@ -1,9 +1,9 @@
 """Counters, gauges and histograms of one process, and how those of several are added up."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -48,6 +48,34 @@ class Sample(NamedTuple):
     value: Value
 
 
+class Histogram:
+    """Counts values in buckets, by any key; labels are made of keys only when they are shown."""
+
+    def __init__(self, family: Family, labels_of: Callable[[Any], Labels]) -> None:
+        """Start without values."""
+        self.family = family
+        self.counts: dict[Any, list[float]] = {}
+        self._labels_of = labels_of
+
+    def observe(self, key: Any, value: float) -> None:
+        """Count a value."""
+        counts = self.counts.get(key)
+        if counts is None:
+            counts = self.new_counts(key)
+        counts[bisect_left(self.family.buckets, value)] += 1
+        counts[-1] += value
+
+    def new_counts(self, key: Any) -> list[float]:
+        """Return the counts of a new key: zeros."""
+        counts = self.counts[key] = [0.0] * (len(self.family.buckets) + 2)
+        return counts
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield the counts by labels; some keys may have equal labels."""
+        for key, counts in self.counts.items():
+            yield Sample(self.family.name, self._labels_of(key), counts)
+
+
 class MetricTable:
     """The values of metrics by family and labels."""
 
@@ -62,21 +90,7 @@ class MetricTable:
         value = values.get(labels, 0.0)
         values[labels] = value + more  # type: ignore[operator]  # a counter's value is a number
 
-    def observe(self, family: Family, labels: Labels, value: float) -> None:
-        """Add a value to a histogram."""
-        values = self.values[family.name]
-        counts = values.get(labels)
-        if counts is None:
-            counts = values[labels] = [0.0] * (len(family.buckets) + 2)
-        counts[bisect_left(family.buckets, value)] += 1  # type: ignore[index]  # a histogram's
-        counts[-1] += value  # type: ignore[index]  # likewise
-
-    def put(self, samples: Iterable[Sample]) -> None:
-        """Set values that the process counts itself."""
-        for name, labels, value in samples:
-            self.values[name][labels] = value
-
-    def samples(self) -> Iterable[Sample]:
+    def samples(self) -> Iterator[Sample]:
         """Return all values."""
         for name, values in self.values.items():
             for labels, value in values.items():
@@ -107,9 +121,9 @@ def _combined(kind: Kind, one: Value | None, other: Value) -> Value:
 _decoder = msgspec.msgpack.Decoder(list[Sample])
 
 
-def encoded(table: MetricTable) -> bytes:
-    """Return all values of a table, for `decoded` in another process."""
-    return msgspec.msgpack.encode(list(table.samples()))
+def encoded(samples: Iterable[Sample]) -> bytes:
+    """Return the values for `decoded` in another process."""
+    return msgspec.msgpack.encode(list(samples))
 
 
 def decoded(data: bytes) -> Sequence[Sample]:

@@ -1,6 +1,6 @@
 """The `[log]` table."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -12,6 +12,10 @@ class LogSettings(BaseModel):
 
     model_config = _FROZEN
 
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least level that is logged; the audit log and the request log are always complete."""
+    requests: bool = False
+    """One line for each operation."""
     personal_data: bool = False
     """Log ids of people, providers' texts and exception messages unchanged."""
     digest_key: Annotated[SecretStr, Field(min_length=16)] | None = None

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from sqlalchemy import Connection, NullPool, Pool, Table, event
 from sqlalchemy.dialects import sqlite
@@ -36,8 +36,11 @@ CONNECT_TIMEOUT_S: Final = 5.0
 """The default of `store.connect_timeout_s`."""
 
 
-ObserveTransaction = Callable[[tuple[str, float, bool]], object]
-"""Takes `read` or `write`, its seconds with the time it waited, and whether it failed."""
+class ObserveTransaction(Protocol):
+    """Is called when a transaction has ended."""
+
+    def __call__(self, kind: str, took_s: float, *, failed: bool) -> None:
+        """Take `read` or `write`, its time with that of waiting, and whether it failed."""
 
 
 class Database:
@@ -153,7 +156,7 @@ class Database:
             yield
             failed = False
         finally:
-            self.observe((kind, time.perf_counter() - started, failed))
+            self.observe(kind, time.perf_counter() - started, failed=failed)
 
     @contextmanager
     def _failing(self) -> Iterator[None]:

@@ -157,7 +157,7 @@ class CallSender:
             lambda: self._send_authorized(call),
             call.exchange.operation,
             call.deadline,
-            request_id=call.scope.request_id,
+            turn=id(call.scope),  # not its id, which clients may choose
             is_background=call.scope.is_background,
         )
 

@@ -141,6 +141,11 @@ class Document:
             labels = self._labels[name] = operation.operation.value, of
         return labels
 
+    def name(self, name: str | None) -> str:
+        """Return the name of the operation; empty if there is none."""
+        operation = self.operation(name)
+        return operation.name.value if operation is not None and operation.name else ""
+
     def is_query(self, name: str | None) -> bool:
         """Return whether the operation is a query; also true if it does not exist."""
         operation = self.operation(name)

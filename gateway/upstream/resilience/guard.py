@@ -1,7 +1,7 @@
 """Guard every upstream call: circuit breaker, rate limit, concurrency limit."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import TypeVar
 
 import structlog
@@ -94,12 +94,12 @@ class UpstreamGuard:
         operation: str,
         deadline: float,
         *,
-        request_id: str,
+        turn: Hashable,
         is_background: bool,
     ) -> T:
         """Make the call if it may be sent now, and record its outcome.
 
-        Requests, distinguished by `request_id`, take turns. A call cancelled at its deadline
+        Requests, distinguished by `turn`, take turns. A call cancelled at its deadline
         counts as a failure if it had at least half of `timeout_s`. Raises `Unavailable`,
         `RateLimited` or `Busy`, with `was_sent` False, and the errors of the call.
         """
@@ -108,8 +108,8 @@ class UpstreamGuard:
         self._silence.count()
         self._admit(operation, started, is_background=is_background)
         if not self.bulkhead.try_enter():
-            is_full = self.bulkhead.is_full(request_id, deadline - started)
-            if is_full or not await self.bulkhead.enter(request_id):
+            is_full = self.bulkhead.is_full(turn, deadline - started)
+            if is_full or not await self.bulkhead.enter(turn):
                 raise Busy(self.key, operation, was_sent=False)
             started = loop.time()
             try:

@@ -1,11 +1,13 @@
 """How the values of several processes become one, and what a histogram counts."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gateway.observability.metric_table import (
     Family,
+    Histogram,
     Kind,
     MetricTable,
     Sample,
@@ -24,13 +26,21 @@ def table() -> MetricTable:
     return MetricTable([COUNTER, HISTOGRAM, *GAUGES.values()])
 
 
-def filled(number: float) -> MetricTable:
-    """Return a table of a process."""
-    result = table()
-    result.count(COUNTER, ("A",), number)
-    result.observe(HISTOGRAM, (), number)
-    result.put(Sample(each.name, (), number) for each in GAUGES.values())
+def observed(*values: float) -> Histogram:
+    """Return a histogram of these values."""
+    result = Histogram(HISTOGRAM, lambda _: ())
+    for value in values:
+        result.observe("any key", value)
     return result
+
+
+def filled(number: float) -> Iterator[Sample]:
+    """Yield the values of a process."""
+    counters = table()
+    counters.count(COUNTER, ("A",), number)
+    yield from counters.samples()
+    yield from observed(number).samples()
+    yield from (Sample(each.name, (), number) for each in GAUGES.values())
 
 
 def total(*parts: tuple[float, bool]) -> dict[str, object]:
@@ -69,10 +79,7 @@ def test_only_counters_and_histograms_of_ended_processes_count() -> None:
 )
 def test_a_bucket_includes_its_bound(value: float, counts: list[float]) -> None:
     """As Prometheus has it: less or equal."""
-    result = table()
-    result.observe(HISTOGRAM, (), value)
-
-    assert [each.value for each in result.samples()] == [counts]
+    assert [each.value for each in observed(value).samples()] == [counts]
 
 
 def test_values_of_another_version_are_left_out() -> None:
