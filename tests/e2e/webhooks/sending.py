@@ -21,6 +21,10 @@ DEADLINE_S = 30
 CHANGES = """{ changes(first: 250) { nodes {
   source kind occurredAt provider { key }
   ... on AssignmentChange { segmentId customerId } ... on SegmentChange { segmentId } } } }"""
+CHANGE_PAGE = """query($after: String) { changes(first: 250, after: $after) {
+  nodes { source kind occurredAt
+    ... on AssignmentChange { segmentId customerId } ... on SegmentChange { segmentId } }
+  pageInfo { endCursor hasNextPage } } }"""
 WEBHOOKS = """{ provider(key: "%s") { webhooks {
   state lastReceivedAt lastRejectedAt lastRejection receivedLast24h } } }"""
 
