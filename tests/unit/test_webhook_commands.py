@@ -60,12 +60,15 @@ def test_plan_for_emporix(configuration: Path) -> None:
     assert head == "At Emporix, subscribe to the event types:\n"
     subscriptions, end = json.JSONDecoder().raw_decode(rest)
     assert subscriptions == [{"eventType": each, "action": "SUBSCRIBE"} for each in EVENT_TYPES]
-    entries = json.loads(rest[end:].partition("PATCH /webhook/acme/config/http\n")[2])
+    rest = rest[end:].partition("PATCH /webhook/acme/config/http\n")[2]
+    entries, _ = json.JSONDecoder().raw_decode(rest)
     assert [each["value"] for each in entries] == [
         {
+            "name": "Segment gateway",
             "eventType": each,
             "destinationUrl": f"https://gateway.example/webhooks/shop/{each}",
             "secretKey": secret_for(NEW, each),
+            "excludedFields": [],
             "active": True,
         }
         for each in EVENT_TYPES

@@ -10,6 +10,7 @@ import msgspec
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from gateway.domain.change_log import Observation
+from gateway.providers.base.exchange import Exchange
 from gateway.providers.base.settings import AccountSettings
 
 T = TypeVar("T")
@@ -113,6 +114,32 @@ class ReceivesWebhooks(Protocol):
 
     def webhook_setup(self, url: str) -> Sequence[str]:
         """Return, for the operator, what to set up at the provider for this URL, with secrets."""
+
+
+class CannotSetUp(Exception):
+    """What is set up at the provider would be disturbed. The message says what to do."""
+
+
+class WebhookChanges(NamedTuple):
+    """What sets up webhooks at a provider."""
+
+    summary: Sequence[str]
+    """A line for each change; empty: everything is set up."""
+    exchanges: Sequence[Exchange[None]]
+    """In this order; each may be repeated from the start after a failure."""
+    afterwards: Sequence[str]
+    """What the operator should know or do then."""
+
+
+@runtime_checkable
+class SetsUpWebhooks(ReceivesWebhooks, Protocol):
+    """The provider has an API to set up webhooks."""
+
+    def webhook_state(self) -> Sequence[Exchange[Any]]:
+        """Read what is set up: several replies, for `webhook_changes`."""
+
+    def webhook_changes(self, url: str, state: Sequence[Any]) -> WebhookChanges:
+        """Return what is missing for this URL; nothing is replaced. Raises `CannotSetUp`."""
 
 
 def read_payload(body: bytes, form: type[T]) -> T:

@@ -58,7 +58,8 @@ from gateway.providers.emporix.query import (
     segment_filter,
 )
 from gateway.providers.emporix.segment_writes import SegmentWrites
-from gateway.providers.emporix.webhooks import EmporixWebhooks, EmporixWebhookSettings
+from gateway.providers.emporix.webhook_setup import EmporixWebhookSetup
+from gateway.providers.emporix.webhooks import EmporixWebhookSettings
 
 
 class EmporixSettings(EmporixWebhookSettings):
@@ -79,7 +80,7 @@ class EmporixSettings(EmporixWebhookSettings):
         return self.tenant
 
 
-class Emporix(SegmentWrites, AssignmentWrites, CustomerWrites, EmporixWebhooks):
+class Emporix(SegmentWrites, AssignmentWrites, CustomerWrites, EmporixWebhookSetup):
     """One tenant of Emporix. The base classes have the writes."""
 
     kind: ClassVar[str] = "emporix"

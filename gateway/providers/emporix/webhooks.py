@@ -7,7 +7,6 @@ SDK, docs.svix.com, read 2026-11-21. No delivery has been seen live.
 import binascii
 import hashlib
 import hmac
-import json
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -195,42 +194,6 @@ class EmporixWebhooks:
             return None
         secret = secret_for(self._settings.webhook_secrets[0], event_type)
         return WebhookTarget(f"{url}/{event_type}", secret)
-
-    def webhook_setup(self, url: str) -> Sequence[str]:
-        """Return the requests that subscribe to each event type and add its target."""
-        subscriptions = [{"eventType": each, "action": "SUBSCRIBE"} for each in EVENT_TYPES]
-        lines = [
-            "At Emporix, subscribe to the event types:",
-            f"PATCH /webhook/{self._settings.tenant}/event-subscriptions",
-            json.dumps(subscriptions, indent=2),
-            "",
-        ]
-        if self._is_svix:
-            targets = [f"{url}/{each}" for each in EVENT_TYPES]
-            return [*lines, "In Svix, add an endpoint for each of these types:", *targets]
-        entries = [
-            {
-                "op": "UPSERT",
-                "path": "/configuration/http/eventsConfigurationEntry",
-                "value": {
-                    "eventType": each,
-                    "destinationUrl": target.url,
-                    "secretKey": target.secret,
-                    "active": True,
-                },
-            }
-            for each in EVENT_TYPES
-            if (target := self.webhook_target(url, each)) is not None
-        ]
-        return [
-            *lines,
-            (
-                "Then add the targets. Only one delivery strategy can be active: if it is Svix,"
-                " do not switch, or its consumers get nothing any more."
-            ),
-            f"PATCH /webhook/{self._settings.tenant}/config/http",
-            json.dumps(entries, indent=2),
-        ]
 
     def verify_webhook(self, request: WebhookRequest, now: datetime) -> str | None:
         """Return `svix`, or of HTTP `canonical` or `raw`, the signed form; None: not valid."""
