@@ -6,8 +6,8 @@ function follow(query, variables, show) {
   const source = new EventSource(`/graphql?${parameters}`);
   source.addEventListener("next", ({ data }) => {
     const result = JSON.parse(data);
-    const code = result.errors?.[0].extensions.code;
-    if (!("data" in result) && code !== "LAGGED" && code !== "SHUTTING_DOWN") source.close();
+    const { code, retryable } = ("data" in result ? null : result.errors[0].extensions) ?? {};
+    if (code && !retryable && !["LAGGED", "SHUTTING_DOWN"].includes(code)) source.close();
     show(result);
   });
   return () => source.close();

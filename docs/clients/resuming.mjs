@@ -31,7 +31,10 @@ export function resuming(client, delayMs = 1000) {
 }
 
 function isCutOff(error) {
-  if (Array.isArray(error)) return GOES_ON.includes(error[0]?.extensions?.code);
+  if (Array.isArray(error)) {
+    const { code, retryable } = error[0]?.extensions ?? {};
+    return retryable || GOES_ON.includes(code);
+  }
   const isRefused = (error.code >= 4400 && error.code < 4499) || error.response?.status < 500;
   return !isRefused; // else the network failed, or the server is gone
 }

@@ -125,7 +125,10 @@ class Reader:
             if self._dice.random() < 2 / count:
                 await asyncio.sleep(self._dice.uniform(0, 2))  # it lags
             message = await socket.heard()
-            assert message["type"] == "next", message
+            if message["type"] == "error":  # the database is busy: it may try again
+                (error,) = message["payload"]
+                assert error["extensions"]["code"] == "STORE_UNAVAILABLE"
+                return
             self.cursors.append(message["payload"]["data"]["changed"]["cursor"])
 
 
