@@ -5,7 +5,18 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import check, export, import_rows, key, reload, sandbox, schema, serve, webhooks
+from gateway.cli import (
+    check,
+    export,
+    identity,
+    import_rows,
+    key,
+    reload,
+    sandbox,
+    schema,
+    serve,
+    webhooks,
+)
 
 cli = typer.Typer(
     help="One GraphQL endpoint over the customer segments of several providers.",
@@ -40,6 +51,7 @@ cli.command()(check.check)
 cli.command()(reload.reload)
 cli.command("import")(import_rows.import_rows)
 cli.add_typer(export.commands, name="export")
+cli.add_typer(identity.commands, name="identity")
 cli.add_typer(key.commands, name="key")
 cli.add_typer(webhooks.commands, name="webhooks")
 cli.command()(schema.schema)

@@ -1,33 +1,42 @@
 """Composition root: combine settings, adapters and schema into the application."""
 
+import asyncio
 import gc
 import os
 import secrets
 import ssl
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from itertools import starmap
+from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from gateway.domain.mutations import Replacement, Tag
 from gateway.http.running_gateway import Gateway, Parts
 from gateway.limits.caller_budgets import Budgets
 from gateway.observability.logs import start_log
 from gateway.observability.metrics import Metrics
 from gateway.providers.base.settings import SANDBOX, AccountSettings
+from gateway.providers.base.store_lookup import Lookup
 from gateway.providers.base.webhooks import ReceivesWebhooks, WebhookAccountSettings
 from gateway.providers.registry import KINDS
 from gateway.settings import Settings, accounts, load
 from gateway.store.database_url import database_url
 from gateway.store.store import Store
+from gateway.store.temporary import TEMPORARY
+from gateway.store.write_intents import Settlement
 from gateway.upstream.call_sender import ObserveCall, unobserved
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.http.http1_pool import Http1Transport
 from gateway.upstream.provider import Provider
 from resolvers.execution.executor import Executor
 from resolvers.schema import SCHEMA
+
+EXAMPLES = 20
+"""People among whom the recorded customers of the sandbox are."""
 
 if TYPE_CHECKING:
     from gateway.sandbox.app import Sandbox
@@ -39,10 +48,17 @@ EMBEDDED = "http://gateway"
 # Optional parts are imported where they are used: that saves a third of the start-up time.
 
 
+class AnswersLookups(Protocol):
+    """The part of the store that providers which cannot be read need."""
+
+    async def look_up(self, provider: str, lookup: Lookup, deadline: float | None = None) -> Any:
+        """Answer a lookup; see `Store.look_up`."""
+
+
 async def connect(
     settings: Settings,
     sandbox: "Sandbox | None" = None,
-    store: Store | None = None,
+    store: "AnswersLookups | None" = None,
     observe: ObserveCall = unobserved,
 ) -> Sequence[Provider]:
     """Return the configured providers, each with its own client. Nothing is sent yet.
@@ -156,7 +172,10 @@ def build(
     async def open_store() -> Store:
         place = database_url(settings.store.url, os.environ)
         timeout_s = settings.store.connect_timeout_s
-        return await Store.open(place, accounts=accounts(settings), connect_timeout_s=timeout_s)
+        opened = await Store.open(place, accounts=accounts(settings), connect_timeout_s=timeout_s)
+        if settings.store.url == TEMPORARY:
+            await record_examples(opened, settings)
+        return opened
 
     secret = SecretStr(secrets.token_hex(32))
 
@@ -189,6 +208,26 @@ def build(
     parts = Parts(executor, budgets, open_store, providers, read_again, metrics)
     gateway = Gateway(settings, parts, ready)
     return gateway.app()
+
+
+async def record_examples(store: Store, settings: Settings) -> None:
+    """Record a few customers of the embedded Instaleap, as if they had been written there.
+
+    The record is all that the gateway shows of it. Nothing is done if they are there already.
+    """
+    from gateway.sandbox import instaleap, people  # noqa: PLC0415  # as above
+
+    examples = instaleap.recorded_examples([*people.people(EXAMPLES)])
+    rows = [Replacement(customer, list(starmap(Tag, tags))) for customer, tags in examples.items()]
+    for account in settings.providers:
+        if account.kind != instaleap.KIND or account.base_url != SANDBOX:
+            continue
+        if await store.wanted(account.key, rows[0].customer):
+            continue
+        until = asyncio.get_running_loop().time() + settings.store.connect_timeout_s
+        begun = await store.write_intents.begin(account.key, rows, store.new_claim(), until)
+        confirmed = {row.customer: Settlement.CONFIRMED for row in begun.claim.rows}
+        await store.write_intents.settle(begun.claim, confirmed)
 
 
 def create() -> Starlette:

@@ -17,14 +17,19 @@ from gateway.changes.reading import ChangeReader
 from gateway.changes.streams import EventSource, HealthStream
 from gateway.changes.webhooks import WebhookReport, webhook_report
 from gateway.domain.change_log import Change, Visibility
+from gateway.domain.entities import Ref
 from gateway.errors import Forbidden, GatewayError
+from gateway.identity.person import Person
 from gateway.limits.settings import LimitSettings
 from gateway.loaders.own_customer import OwnCustomerLoaders
 from gateway.loaders.request_loaders import RequestLoaders
 from gateway.reads.base import Paging
 from gateway.reads.comparison import ComparedSegment, Comparison, Region
+from gateway.reads.customer_lists import CustomerLists
 from gateway.reads.memberships import Membership
 from gateway.reads.merged_list import Connection
+from gateway.reads.people import LinkConditions, PeopleReads, PersonConditions
+from gateway.reads.persons import PersonReads
 from gateway.reads.service import ReadService
 from gateway.reads.source_rows import Source
 from gateway.request_scope import Scope
@@ -42,9 +47,13 @@ __all__ = [
     "ComparedSegment",
     "Comparison",
     "Connection",
+    "CustomerLists",
     "EventSource",
+    "LinkConditions",
     "Membership",
     "Paging",
+    "Person",
+    "PersonConditions",
     "Provider",
     "Region",
     "ReplacementEntry",
@@ -82,6 +91,7 @@ class RequestContext:
         feed: ChangeFeed | None = None,
         limits: LimitSettings = DEFAULT_LIMITS,
         health_watch: HealthWatch | None = None,
+        customer_lists: CustomerLists | None = None,
     ) -> None:
         """Serve one operation inside the running loop.
 
@@ -97,6 +107,7 @@ class RequestContext:
         self._feed = feed
         self._limits = limits
         self._health_watch = health_watch
+        self._customer_lists = customer_lists or CustomerLists(0)
         self.last_event_id: str | None = None
         """The cursor to resume a subscription from, instead of its argument `after`."""
         self._own: Mapping[str, str] = {}
@@ -105,6 +116,8 @@ class RequestContext:
         """What the operation needs of each sort of change, by the name of its type."""
         self.batches: dict[Any, DataLoader[Any, Any]] = {}
         """The batches of values that graphql-core resolves, by the field's nodes."""
+        self.single_customers: set[Ref] = set()
+        """The customers that were read one by one: providers are asked for their persons."""
         self._loaders: RequestLoaders | None = None
 
     def admit(self, requirement: Requirement) -> None:
@@ -230,6 +243,37 @@ class RequestContext:
         )
 
     @cached_property
+    def persons(self) -> PersonReads:
+        """Persons, of the customers that the caller may see."""
+        if self._store is None:
+            raise StoreFailed(cause="this gateway was opened without its store")
+        return PersonReads(
+            {
+                key: provider
+                for key, provider in self.providers.items()
+                if self.may_show(Permission.CUSTOMERS_READ, key)
+            },
+            self.loaders,
+            self._store.identity,
+            self._customer_lists,
+            self.scope,
+            own=self._own or None,
+            alone=self.single_customers,
+        )
+
+    @cached_property
+    def people(self) -> PeopleReads:
+        """Lists of persons and links."""
+        if self._store is None:
+            raise StoreFailed(cause="this gateway was opened without its store")
+        return PeopleReads(self.persons, self._store.identity, self.reads, self.scope.deadline)
+
+    async def finish(self) -> None:
+        """Record the customers that were read: call it before the operation is answered."""
+        if self._store is not None and self._loaders is not None:
+            await self.persons.record_read()
+
+    @cached_property
     def writes(self) -> WriteService:
         """All writes."""
         if self._store is None:
@@ -274,6 +318,7 @@ def open_context(  # noqa: PLR0913  # the last one by name
     feed: ChangeFeed | None = None,
     limits: LimitSettings = DEFAULT_LIMITS,
     health_watch: HealthWatch | None = None,
+    customer_lists: CustomerLists | None = None,
 ) -> RequestContext:
     """Return the context of one operation. Call it inside the running loop."""
     return RequestContext(
@@ -285,6 +330,7 @@ def open_context(  # noqa: PLR0913  # the last one by name
         feed=feed,
         limits=limits,
         health_watch=health_watch,
+        customer_lists=customer_lists,
     )
 
 

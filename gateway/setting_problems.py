@@ -17,6 +17,7 @@ TEXTS = {
 PATTERNS = {
     "key": "must begin with a letter or digit, and have up to 64 letters, digits, '.', '_', '-'",
     "name": "must have 1 to 64 letters, digits, '.', '_', '-'",
+    "keys": "must be a provider's key and a key of its customers, like loyalty:source_id",
     "base_url": "must be an http or https URL without user, query and fragment, or 'sandbox:'",
     "url": "must begin with sqlite:// or postgresql://",
     "cors_origins": "must be scheme and host, like https://shop.example, without a path",

@@ -14,12 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from gateway.auth.settings import AuthSettings
 from gateway.configuration_file import CORS_VARIABLE, document_of, file_of, substitute
 from gateway.errors import Problem, SettingsError, missing_extra
+from gateway.identity.rules import EMAIL_KEY, PHONE_KEY
+from gateway.identity.settings import IdentitySettings
 from gateway.limits.settings import LimitSettings
 from gateway.observability.settings import LogSettings
 from gateway.providers.base.adapter import ListsMembers
 from gateway.providers.base.settings import SANDBOX, AccountSettings
 from gateway.providers.base.watch_settings import WatchSettings
 from gateway.providers.registry import KINDS, SANDBOXED
+from gateway.sandbox.identity_rules import RULES
 from gateway.setting_problems import did_you_mean, home_of, problems_of
 from gateway.store.accounts import Account
 from gateway.store.temporary import TEMPORARY
@@ -142,6 +145,7 @@ class Settings(BaseModel):
     server: ServerSettings = ServerSettings()
     store: StoreSettings = StoreSettings()
     changes: ChangeSettings = ChangeSettings()
+    identity: IdentitySettings = IdentitySettings()
     auth: AuthSettings = AuthSettings()
     limits: LimitSettings = LimitSettings()
     documents: DocumentSettings = DocumentSettings()
@@ -159,6 +163,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "server": ServerSettings,
     "store": StoreSettings,
     "changes": ChangeSettings,
+    "identity": IdentitySettings,
     "auth": AuthSettings,
     "limits": LimitSettings,
     "documents": DocumentSettings,
@@ -178,6 +183,7 @@ def sandbox_settings(
     document = document or {}
     server = document.get("server", {})
     document = {
+        "identity": {"rules": RULES},
         **document,
         "server": {"drain_s": 0, **server} if isinstance(server, dict) else server,
         "providers": [{"key": kind, "kind": kind, "base_url": SANDBOX} for kind in SANDBOXED],
@@ -254,6 +260,9 @@ def _validated(document: Mapping[str, Any], source: str) -> Settings:
     problems += _repeated_keys(tables)
     kinds = {str(table.get("key")): str(table.get("kind")) for table in tables}
     watch = _watch(_listed(document, "watch", problems), kinds, problems)
+    if "identity" in parts:
+        keys = {key: customer_keys(kind) for key, kind in kinds.items()}
+        problems += parts["identity"].problems(keys)
     if not problems:
         problems += _missing_parts(parts["fast_paths"], accounts)
     if problems:
@@ -321,6 +330,16 @@ def _watch(
             text = f"cannot be watched: {known.adapter.label} lists no members of segments"
             problems.append(Problem(f"{path}.provider", text))
     return tuple(watch)
+
+
+def customer_keys(kind: str) -> Sequence[str]:
+    """Return the names of the keys that rules may use for customers of a kind of provider.
+
+    Every customer also has `attributes.<path>`.
+    """
+    known = KINDS.get(kind)
+    declared = () if known is None else getattr(known.adapter, "customer_keys", ())
+    return tuple(dict.fromkeys(("id", *declared, EMAIL_KEY, PHONE_KEY)))
 
 
 def _account(table: Mapping[str, Any], path: str) -> AccountSettings:

@@ -29,10 +29,10 @@ def destinations(value: Any) -> frozenset[str]:
     provider = getattr(value, "provider", None)
     if provider:
         return frozenset({provider})
-    names = ("id", "segment_id", "customer_id")
+    names = ("id", "segment_id", "customer_id", "link_id")
     single = next((text for name in names if (text := given(getattr(value, name, None)))), None)
     result = Targets()
-    for text in [single] if single else _list(value, "ids"):
+    for text in [single] if single else [*_list(value, "ids"), *_list(value, "customer_ids")]:
         _note_id(result, text)
     if single is None and (identity := given(getattr(value, "identity", None))):
         result.providers[identity.provider] = None
@@ -41,9 +41,9 @@ def destinations(value: Any) -> frozenset[str]:
 
 def _note(result: Targets, value: Any) -> None:
     """Add the ids of an input, or of one row of a bulk mutation."""
-    for name in ("id", "segment_id", "customer_id"):
+    for name in ("id", "segment_id", "customer_id", "link_id"):
         _note_id(result, given(getattr(value, name, None)))
-    for name in ("ids", "segment_ids", "customers"):
+    for name in ("ids", "segment_ids", "customer_ids", "customers"):
         for text in _list(value, name):
             _note_id(result, text)
     _note_own_ids(result, value)
@@ -74,6 +74,9 @@ def _note_id(result: Targets, text: Any) -> None:
     except BadInput:
         return
     result.providers[provider] = None
+    if kind is Kind.LINK:
+        result.providers[keys[1]] = None
+        result.customers.update(dict.fromkeys((keys[0], keys[2])))
     if kind in {Kind.SEGMENT, Kind.ASSIGNMENT}:
         result.segments[keys[0]] = None
     if kind in {Kind.CUSTOMER, Kind.ASSIGNMENT}:

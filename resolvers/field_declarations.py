@@ -91,14 +91,14 @@ def computed(
     description: str,
     requirement: Requirement | None = None,
     many: Callable[..., Sequence[Any]] | None = None,
+    deprecated: str | None = None,
 ) -> Any:
     """Declare a field by a function of the value: `(value[, info, …]) -> value`. No I/O.
 
-    `many` computes the same for many values at once, in order.
+    `many` computes the same for many values at once, in order. `deprecated` says what to use.
     """
-    return _field(
-        replace(_declared(ResolverKind.COMPUTED, function), many=many), description, requirement
-    )
+    declaration = replace(_declared(ResolverKind.COMPUTED, function), many=many)
+    return _field(declaration, description, requirement, deprecated)
 
 
 def computed_all(
@@ -150,10 +150,16 @@ def _declared(kind: ResolverKind, function: Callable[..., Any]) -> Declaration:
     return Declaration(kind, "", function, takes_info, parameters[1 + takes_info :])
 
 
-def _field(declaration: Declaration, description: str, requirement: Requirement | None) -> Any:
+def _field(
+    declaration: Declaration,
+    description: str,
+    requirement: Requirement | None,
+    deprecated: str | None = None,
+) -> Any:
     return strawberry.field(
         resolver=_resolver(declaration),
         description=description,
+        deprecation_reason=deprecated,
         metadata={DECLARATION: declaration, **permission_metadata(requirement)},
     )
 

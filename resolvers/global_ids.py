@@ -17,6 +17,8 @@ from gateway.domain import entities
 from gateway.domain.change_log import AssignmentChange, SegmentChange
 from gateway.domain.entities import AssignmentRef, Ref
 from gateway.errors import BadInput
+from gateway.identity.graph import Edge, Pair, pair_of
+from gateway.identity.person import Person
 
 
 class Kind(Enum):
@@ -27,6 +29,9 @@ class Kind(Enum):
     CUSTOMER = "c"
     ASSIGNMENT = "a"
     CHANGE = "h"
+    PERSON = "r"
+    """Its id is made from one of its customers."""
+    LINK = "i"
     LEGAL_ENTITY = "l"
     """Not a node: its id is unique, but `node` does not accept it."""
 
@@ -41,7 +46,16 @@ _KINDS: Mapping[type[Any], Kind] = {
     entities.Segment: Kind.SEGMENT,
     entities.Customer: Kind.CUSTOMER,
     entities.Assignment: Kind.ASSIGNMENT,
+    Person: Kind.PERSON,
 }
+_SIZES: Mapping[Kind, tuple[int, ...]] = {
+    Kind.PROVIDER: (1,),
+    Kind.CHANGE: (1,),
+    Kind.ASSIGNMENT: (3, 4),
+    Kind.LINK: (4,),
+}
+"""The number of parts of an id; 2 for all other kinds."""
+
 _decoder = msgspec.json.Decoder(list[str])
 _encode = msgspec.json.Encoder().encode
 
@@ -57,6 +71,8 @@ def _write(parts: tuple[str, ...]) -> str:
 def of(value: Any) -> str:
     """Return the id of a provider, a segment, a customer or an assignment."""
     kind = _KINDS.get(type(value))
+    if isinstance(value, Edge):
+        return of_pair(value.pair)
     if isinstance(value, AssignmentChange | SegmentChange):
         return _write((Kind.CHANGE.value, value.cursor.text))
     if kind is None:
@@ -93,6 +109,12 @@ def of_ref(kind: Kind, ref: Ref | AssignmentRef) -> str:
     return _write(parts if ref.legal_entity is None else (*parts, ref.legal_entity))
 
 
+def of_pair(pair: Pair) -> str:
+    """Return the id of the link between two customers."""
+    one, other = pair
+    return _write((Kind.LINK.value, one.provider, one.key, other.provider, other.key))
+
+
 @lru_cache(CACHED_IDS)
 def read(text: str) -> tuple[Kind, tuple[str, ...]]:
     """Return the kind and the parts of an id. Raises `BadInput` for an invalid id."""
@@ -104,7 +126,7 @@ def read(text: str) -> tuple[Kind, tuple[str, ...]]:
         kind = Kind(letter)
     except (ValueError, binascii.Error, msgspec.MsgspecError):
         refuse()
-    sizes = {Kind.PROVIDER: (1,), Kind.CHANGE: (1,), Kind.ASSIGNMENT: (3, 4)}.get(kind, (2,))
+    sizes = _SIZES.get(kind, (2,))
     # Only the canonical encoding is valid, so that equal objects have equal ids.
     if len(parts) not in sizes or not all(parts) or _write((letter, *parts)) != text:
         refuse()
@@ -124,6 +146,28 @@ def segment(text: str) -> Ref:
 def customer(text: str) -> Ref:
     """Decode the id of a customer."""
     return _ref(text, Kind.CUSTOMER, "customer")
+
+
+def person(text: str) -> Ref:
+    """Decode the id of a person: the customer that it is made from."""
+    return _ref(text, Kind.PERSON, "person")
+
+
+def link(text: str) -> Pair:
+    """Decode the id of a link."""
+    kind, parts = read(text)
+    if kind is not Kind.LINK:
+        raise BadInput("This is not the id of a link.")
+    return link_of(*parts)
+
+
+def link_of(provider: str, key: str, other_provider: str, other_key: str) -> Pair:
+    """Return the pair of customers of a link. Raises `BadInput` if they are out of order."""
+    one, other = Ref(provider, key), Ref(other_provider, other_key)
+    pair = pair_of(one, other)
+    if pair != (one, other) or one == other:
+        refuse()
+    return pair
 
 
 def _ref(text: str, wanted: Kind, noun: str) -> Ref:

@@ -18,6 +18,14 @@ from resolvers.audit_targets import destinations, targets
 from resolvers.field_permissions import Permission, Requirement, permission_metadata, requires
 from resolvers.inputs import to_domain
 from resolvers.inputs.filters import given
+from resolvers.inputs.identity import (
+    CustomersLinkInput,
+    CustomersUnlinkInput,
+    IdentityLinkDecideInput,
+    customer_refs,
+    link_pair,
+    unlinking,
+)
 from resolvers.inputs.mutation_inputs import (
     AssignmentBulkCreateInput,
     AssignmentBulkDeleteInput,
@@ -50,6 +58,11 @@ from resolvers.types.payloads import (
     SegmentUpdatePayload,
     SegmentUpsertPayload,
 )
+from resolvers.types.person_payloads import (
+    CustomersLinkPayload,
+    CustomersUnlinkPayload,
+    IdentityLinkDecidePayload,
+)
 
 I = TypeVar("I")  # noqa: E741  # an input type
 R = TypeVar("R", bound=audit.Receipt)
@@ -57,6 +70,7 @@ R = TypeVar("R", bound=audit.Receipt)
 SEGMENTS_WRITE = requires(Permission.SEGMENTS_WRITE)
 ASSIGNMENTS_WRITE = requires(Permission.ASSIGNMENTS_WRITE)
 CUSTOMERS_WRITE = requires(Permission.CUSTOMERS_WRITE)
+IDENTITY_WRITE = requires(Permission.IDENTITY_WRITE, Permission.CUSTOMERS_READ)
 INPUT = strawberry.argument(name="input", description="The input of this mutation.")
 
 
@@ -317,4 +331,32 @@ class Mutation:
         "customer must exist. The providers compare no versions: a change that is made elsewhere "
         "at the same moment may be undone.",
         CUSTOMERS_WRITE,
+    )
+    customers_link = mutation(
+        CustomersLinkInput,
+        lambda writes, value: writes.identity.link(
+            customer_refs(value.customer_ids), given(value.note)
+        ),
+        receipts.LinksReceipt,
+        CustomersLinkPayload,
+        "Make customers one person, until they are unlinked. Nothing is sent to providers.",
+        IDENTITY_WRITE,
+    )
+    customers_unlink = mutation(
+        CustomersUnlinkInput,
+        lambda writes, value: writes.identity.unlink(*unlinking(value)),
+        receipts.UnlinkReceipt,
+        CustomersUnlinkPayload,
+        "Keep customers apart: no rule links them again. Nothing is sent to providers.",
+        IDENTITY_WRITE,
+    )
+    identity_link_decide = mutation(
+        IdentityLinkDecideInput,
+        lambda writes, value: writes.identity.decide(
+            link_pair(value.link_id), accept=value.accept
+        ),
+        receipts.DecisionReceipt,
+        IdentityLinkDecidePayload,
+        "Accept or reject a proposed link.",
+        IDENTITY_WRITE,
     )

@@ -1,28 +1,26 @@
 """The queries."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import strawberry
 
 from gateway import context
-from gateway.domain import change_log, entities, queries
-from gateway.domain.entities import AssignmentRef, Ref
+from gateway.domain import entities, queries
+from gateway.domain.entities import Ref
 from gateway.domain.pages import (
     DEFAULT_CHANGES_PAGE_SIZE,
     DEFAULT_PAGE_SIZE,
-    MAX_NODES,
     MAX_PAGE_SIZE,
     MAX_PAIRS,
 )
-from gateway.errors import BadInput, Forbidden, GatewayError
+from gateway.errors import BadInput
 from resolvers import global_ids
 from resolvers.field_declarations import computed, read
 from resolvers.field_permissions import OPEN, Permission
+from resolvers.field_resolvers.node_lookup import GlobalId, node, nodes
+from resolvers.field_resolvers.persons import identity_links, people, person
 from resolvers.field_resolvers.segments import check_filter
-from resolvers.global_ids import Kind
 from resolvers.inputs.changes import ChangeFilter, change_filter
 from resolvers.inputs.filters import (
     CustomerFilter,
@@ -50,20 +48,12 @@ from resolvers.types.nodes import (
     Provider,
     Segment,
 )
+from resolvers.types.persons import IdentityLinkConnection, Person
 from resolvers.value_types import SegmentSortKey
 
 OppositeOrder = Annotated[
     bool | None, strawberry.argument(description="Whether to reverse the order.")
 ]
-
-READ_PERMISSIONS = {
-    Kind.SEGMENT: Permission.SEGMENTS_READ,
-    Kind.CUSTOMER: Permission.CUSTOMERS_READ,
-    Kind.ASSIGNMENT: Permission.ASSIGNMENTS_READ,
-}
-"""The permission to look up a global id, even if no field of the object is selected."""
-
-GlobalId = Annotated[strawberry.ID, strawberry.argument(name="id", description="A global id.")]
 
 
 @strawberry.type(description="An item that belongs to a segment.")
@@ -73,75 +63,6 @@ class MatchedItem:
     requirement = OPEN
 
     external_id: str = strawberry.field(description="The provider's own id, unchanged.")
-
-
-NodeValue = (
-    context.Provider
-    | entities.Segment
-    | entities.Customer
-    | entities.Assignment
-    | change_log.Change
-)
-
-
-async def node(_: None, info: FieldInfo, global_id: GlobalId) -> NodeValue | None:
-    """Return the object with a global id; None if it does not exist."""
-    result = (await _nodes([global_id], info))[0]
-    if isinstance(result, GatewayError):
-        raise result
-    return result
-
-
-async def nodes(
-    _: None,
-    info: FieldInfo,
-    ids: Annotated[
-        list[strawberry.ID],
-        strawberry.argument(name="ids", description=f"At most {MAX_NODES} global ids."),
-    ],
-) -> Sequence[NodeValue | GatewayError | None]:
-    """Return the object with each global id, or its error."""
-    if len(ids) > MAX_NODES:
-        raise BadInput(f"{len(ids)} ids were given; at most {MAX_NODES} are read at once.")
-    return await _nodes(ids, info)
-
-
-async def _nodes(ids: Sequence[str], info: FieldInfo) -> Sequence[NodeValue | GatewayError | None]:
-    results: list[NodeValue | GatewayError | None] = [None] * len(ids)
-    loaders = info.context.loaders
-    by_kind: dict[Kind, list[tuple[int, tuple[str, ...]]]] = {}
-    for index, text in enumerate(ids):
-        try:
-            kind, parts = global_ids.read(text)
-        except BadInput as error:
-            results[index] = error
-        else:
-            by_kind.setdefault(kind, []).append((index, parts))
-
-    async def load(
-        kind: Kind, load_results: Callable[[Any], Awaitable[Sequence[Any]]], ref: Any
-    ) -> None:
-        permission = READ_PERMISSIONS[kind]
-        refs = {
-            index: ref(*parts)
-            for index, parts in by_kind.get(kind, ())
-            if info.context.may_show(permission, parts[0])
-        }
-        if refs:
-            for index, result in zip(refs, await load_results([*refs.values()]), strict=True):
-                results[index] = result
-
-    for index, parts in by_kind.get(Kind.PROVIDER, ()):
-        results[index] = info.context.providers.get(parts[0])
-    for index, parts in by_kind.get(Kind.CHANGE, ()):
-        with suppress(Forbidden):  # then it is not there
-            results[index] = await info.context.changes.change(parts[0], info.context.visibility)
-    await asyncio.gather(
-        load(Kind.SEGMENT, loaders.segment.load_results, Ref),
-        load(Kind.CUSTOMER, loaders.customer.load_results, Ref),
-        load(Kind.ASSIGNMENT, loaders.assignment.load_results, AssignmentRef),
-    )
-    return results
 
 
 def providers(
@@ -216,7 +137,10 @@ async def customer(
         ref = Ref(identity.provider, identity.external_id)
     else:
         ref = global_ids.customer(global_id or "")
-    return await info.context.loaders.customer.load(ref, is_alone=info.selection.is_alone)
+    found = await info.context.loaders.customer.load(ref, is_alone=info.selection.is_alone)
+    if found is not None:
+        info.context.single_customers.add(found.ref)
+    return found
 
 
 async def customers(
@@ -283,11 +207,13 @@ async def segments_compare(
     info: FieldInfo,
     segment_ids: Annotated[
         list[strawberry.ID],
-        strawberry.argument(description="From 2 to 6 global ids of segments of one provider."),
+        strawberry.argument(description="From 2 to 6 global ids of segments."),
     ],
 ) -> context.Comparison:
     """Compare the members of segments."""
-    return await info.context.reads.compare([global_ids.segment(each) for each in segment_ids])
+    refs = [global_ids.segment(each) for each in segment_ids]
+    has_several = len({ref.provider for ref in refs}) > 1
+    return await info.context.reads.compare(refs, info.context.persons if has_several else None)
 
 
 async def changes_cursor(_: None, info: FieldInfo) -> str:
@@ -360,6 +286,27 @@ class Query:
         "does not exist.",
         requirement=OWN_CUSTOMERS,
     )
+    person: Person | None = read(
+        person,
+        "The person of a customer: exactly one of a person's or customer's global id, a key of a "
+        "provider, and an email address. Each other provider is asked at most once; by an email "
+        "address, in at most two rounds. Null if there is none; several persons with one email "
+        "address are `BAD_USER_INPUT`.",
+        requirement=OWN_CUSTOMERS,
+    )
+    people: Connection[Person] | None = read(
+        people,
+        "Persons, oldest first. Without a filter those of two or more customers, from the index "
+        "of customers that were read before; with segments also persons of one. Members are read "
+        "up to `limits.compare_members` of each segment. Null, with an error, if the store fails.",
+        requirement=CUSTOMERS,
+    )
+    identity_links: IdentityLinkConnection | None = read(
+        identity_links,
+        "The links between customers, in all states, newest first. Null, with an error, if the "
+        "store fails.",
+        requirement=CUSTOMERS,
+    )
     customers: Connection[Customer] = read(
         customers,
         "The customers of all providers as one list. A provider that fails, or does not support "
@@ -379,10 +326,9 @@ class Query:
     )
     segments_compare: SegmentsComparison | None = read(
         segments_compare,
-        "How the members of 2 to 6 segments overlap. All must be segments of one provider: "
-        "segments of several are `BAD_USER_INPUT`. Members are read up to "
-        "`limits.compare_members` of each segment; larger ones compare by their last snapshot, if "
-        "they are watched (`[[watch]]`).",
+        "How the members of 2 to 6 segments overlap. Segments of several providers are compared "
+        "by persons. Members are read up to `limits.compare_members` of each segment; larger ones "
+        "compare by their last snapshot, if they are watched (`[[watch]]`).",
         requirement=COMPARES,
     )
     changes_cursor: str | None = read(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from gateway.identity.settings import IdentitySettings
 from gateway.providers.registry import KINDS
 from gateway.sandbox.provider import SandboxProvider
 from gateway.settings import Settings, sandbox_settings
@@ -16,8 +17,12 @@ CREDENTIALS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def four_settings() -> Settings:
-    """Return the settings of a server without a configuration that has these kinds alone."""
+def four_settings(*, links: bool = False) -> Settings:
+    """Return the settings of a server without a configuration that has these kinds alone.
+
+    Without its identity rules, unless `links`: with them, reads fill the index.
+    """
     settings = sandbox_settings()
     providers = tuple(each for each in settings.providers if each.kind in FOUR)
-    return settings.model_copy(update={"providers": providers})
+    identity = settings.identity if links else IdentitySettings()
+    return settings.model_copy(update={"providers": providers, "identity": identity})

@@ -21,12 +21,20 @@ IMPORT = re.compile(r"from ((?:gateway|resolvers)[\w.]*) import (\w+(?:, \w+)*)"
 TARGET = re.compile(r"(?:^|`)(?:[A-Z_]+=\S+ )?make ([a-z-]+)", re.MULTILINE)
 CREATED = re.compile(r"```\w+ file=(\S+)$", re.MULTILINE)
 """Names the file that a block is to be written to: `tests/test_fifth_provider.py` does so."""
-MINIMAL_PROVIDER = """
+MINIMAL_PROVIDER = "".join(
+    f"""
 [[providers]]
-key = "sandbox"
-kind = "stuut"
+key = "{key}"
+kind = "{kind}"
 base_url = "sandbox:"
 """
+    for key, kind in (
+        ("acme-emporix", "emporix"),
+        ("loyalty", "voucherify"),
+        ("shop", "instaleap"),
+        ("receivables", "stuut"),
+    )
+)
 
 every_page = pytest.mark.parametrize(
     "page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix()

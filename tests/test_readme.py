@@ -40,7 +40,7 @@ def table(first_cell: str) -> list[list[str]]:
 
 async def test_the_query_has_its_answer() -> None:
     """The example query returns the response that is shown."""
-    app = build(four_settings(), Sandbox(SANDBOXES))
+    app = build(four_settings(links=True), Sandbox(SANDBOXES))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(

@@ -18,6 +18,8 @@ class Permission(StrEnum):
     ASSIGNMENTS_WRITE = "assignments:write"
     CUSTOMERS_READ = "customers:read"
     CUSTOMERS_WRITE = "customers:write"
+    IDENTITY_WRITE = "identity:write"
+    """Link and unlink the customers of persons."""
     RAW_READ = "raw:read"
     """The providers' own documents, complete."""
     OWN_READ = "own:read"

@@ -14,12 +14,13 @@ from gateway.cli.console import Config, out, settings_or_fail
 from gateway.domain.pages import PageRequest
 from gateway.domain.queries import EVERY_SEGMENT
 from gateway.errors import GatewayError, ProviderError
+from gateway.identity.rules import ATTRIBUTES
 from gateway.network_failures import EXPLANATIONS, NetworkFailure
 from gateway.observability.logs import start_log
 from gateway.providers.base.adapter import ListsSegments
 from gateway.providers.base.store_lookup import Recall
 from gateway.request_scope import Scope
-from gateway.settings import Settings
+from gateway.settings import Settings, customer_keys
 from gateway.store.checking import check_store
 from gateway.store.database_url import database_url
 from gateway.store.temporary import TEMPORARY
@@ -36,6 +37,9 @@ def check(config: Config = None) -> None:
     table = Table("Checked", "Kind", "Result", "Took", box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row[:4])
+    for each in settings.providers:
+        keys = ", ".join((*customer_keys(each.kind), f"{ATTRIBUTES}<path>"))
+        out.print(f"Keys for identity rules at {each.key}: {keys}", markup=False)
     out.print(f"Configuration: {settings.source}", markup=False)
     out.print(table)
     if any(failed for *_, failed in rows):

@@ -12,6 +12,7 @@ import typer
 import uvicorn
 
 from gateway import __version__
+from gateway.asgi import record_examples
 from gateway.auth.addresses import is_loopback
 from gateway.cli.console import (
     Config,
@@ -155,7 +156,11 @@ def open_store_or_fail(settings: Settings) -> str:
     async def open_store(url: DatabaseUrl) -> None:
         timeout_s = settings.store.connect_timeout_s
         store = await Store.open(url, accounts=accounts(settings), connect_timeout_s=timeout_s)
-        await store.close()
+        try:
+            if settings.store.url == TEMPORARY:
+                await record_examples(store, settings)  # once, not in each worker
+        finally:
+            await store.close()
 
     try:
         url = database_url(settings.store.url, os.environ)

@@ -77,6 +77,11 @@ def of_connections(store: Store) -> Iterator[Sample]:
     yield _sample(families.CONNECTIONS, idle, "idle")
 
 
+def of_identity(store: Store) -> Iterator[Sample]:
+    """Yield the links that were proposed because of the size of a person."""
+    yield _sample(families.OVERSIZED, len(store.identity.index.oversized))
+
+
 def of_feed(feed: ChangeFeed) -> Iterator[Sample]:
     """Yield how far this process has read the change log."""
     yield _sample(families.FEED_POSITION, feed.position.position)

@@ -91,5 +91,6 @@ class MetricsEndpoint:
         yield Sample(families.SUBSCRIPTIONS.name, (), self._subscriptions.count)
         if self._runner.store is not None:
             yield from metric_samples.of_connections(self._runner.store)
+            yield from metric_samples.of_identity(self._runner.store)
         if self._runner.feed is not None:
             yield from metric_samples.of_feed(self._runner.feed)

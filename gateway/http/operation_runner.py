@@ -15,6 +15,7 @@ from gateway.auth.permissions import NO_DATA, Caller
 from gateway.changes.feed import ChangeFeed
 from gateway.changes.health import HealthWatch
 from gateway.context import (
+    CustomerLists,
     EventSource,
     Provider,
     RequestContext,
@@ -159,6 +160,7 @@ class OperationRunner:
         self.store: Store | None = None
         self.feed: ChangeFeed | None = None
         self.health_watch: HealthWatch | None = None
+        self.customer_lists = CustomerLists(0)
         self._writes = ShieldedWrites()
         self.configure(operations, persisted, timeout_s, limits)
 
@@ -229,6 +231,7 @@ class OperationRunner:
         result = self.operations.begin(document, request.variables, name, context)
         if not iscoroutine(result):
             return self._response(result, scope)
+        result = _finished(result, context)
         if is_query:
             return self._read(result, receive, scope)
         return self._write(result, scope)
@@ -273,6 +276,7 @@ class OperationRunner:
             feed=self.feed,
             limits=self._limits,
             health_watch=self.health_watch,
+            customer_lists=self.customer_lists,
         )
 
     async def run(
@@ -327,6 +331,12 @@ class OperationRunner:
     async def close(self) -> None:
         """Wait for writes whose clients have disconnected."""
         await self._writes.close()
+
+
+async def _finished(running: Coroutine[Any, Any, Any], context: RequestContext) -> Any:
+    result = await running
+    await context.finish()
+    return result
 
 
 def _may_see_calls(caller: Caller) -> bool:

@@ -208,6 +208,9 @@ class Gateway:
         self._parts.budgets.limits = settings.limits
         keep = settings.changes
         store.changes.retention = Retention(timedelta(days=keep.keep_days), keep.keep_rows)
+        identity = settings.identity
+        store.identity.index.configure(identity.ruleset, identity.secrets)
+        self._runner.customer_lists.max_age_s = identity.list_max_age_s
         timeout_s = settings.server.request_timeout_s
         self._callback.configure(settings.providers, timeout_s)
         self._webhook_endpoint.timeout_s = timeout_s

@@ -18,6 +18,7 @@ LIVE: Mapping[str, frozenset[str] | None] = {
     "auth": None,
     "limits": None,
     "changes": None,
+    "identity": None,
     "documents": None,
     "providers": None,
     "watch": None,

@@ -15,8 +15,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.domain.entities import Ref
 from gateway.http.graphql_over_http import new_request_id
-from gateway.providers.base.webhooks import InvalidWebhook, ReceivesWebhooks, WebhookRequest
+from gateway.providers.base.webhooks import (
+    InvalidWebhook,
+    ReceivesWebhooks,
+    SendsCustomers,
+    WebhookCustomers,
+    WebhookRequest,
+)
 from gateway.store.errors import StoreFailed
 from gateway.store.reporting import report
 from gateway.store.store import Store
@@ -115,6 +122,9 @@ class WebhookEndpoint:
         if not await store.webhooks.accept(key, event, body, deadline):
             return REPEATED
         self._wake()
+        if provider.offers(SendsCustomers):
+            customers = provider.adapter.webhook_customers(event.type, body)
+            await _record(store, key, customers, deadline)
         return ACCEPTED
 
     async def _refuse(self, store: Store, key: str, reason: str) -> None:
@@ -124,6 +134,21 @@ class WebhookEndpoint:
             return
         self._refused_at[key] = now
         await store.webhooks.refuse(key, reason)
+
+
+async def _record(store: Store, provider: str, sent: WebhookCustomers, deadline: float) -> None:
+    """Record the customers of a webhook before it is answered, so that rules link them.
+
+    A failure costs the links alone: the webhook itself is stored.
+    """
+    index = store.identity.index
+    if not index.rules.rules:
+        return
+    try:
+        await index.record(index.news(sent.known), deadline)
+        await index.retire([Ref(provider, each) for each in sent.gone], deadline)
+    except StoreFailed as error:
+        report(error, new_request_id())
 
 
 class WebhookRefused(Exception):

@@ -58,6 +58,8 @@ class RequestLoaders(RequestFetches):
         super().__init__(scope)
         self._providers = providers
         self._caches: dict[str, LoaderCache[Any, Any]] = {}
+        self.customers_read: list[Iterable[Customer]] = []
+        """The customers that replies contained, for the index of identities."""
 
     # Each use creates a loader: a stored one would form a reference cycle with this object, and
     # all values of the request would wait for the garbage collector.
@@ -96,6 +98,7 @@ class RequestLoaders(RequestFetches):
 
     def prime_customers(self, customers: Iterable[Customer]) -> None:
         """Cache complete customers that another reply contained."""
+        self.customers_read.append(customers)
         self.customer.prime(customers, ref_of_value)
 
     def prime_segments(self, segments: Iterable[Segment]) -> None:
@@ -152,6 +155,7 @@ class RequestLoaders(RequestFetches):
     async def _all_customers(self, provider: Provider) -> Mapping[str, Customer]:
         adapter = provider.require(ListsCustomers, "CUSTOMER_GET")
         rows = await self.walk(provider, adapter.customers, EVERY_CUSTOMER)
+        self.customers_read.append(rows)
         return {key.value: each for each in reversed(rows) for key in each.keys} | {
             each.ref.key: each for each in rows
         }

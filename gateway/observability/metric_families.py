@@ -116,6 +116,10 @@ CONNECTIONS = Family(
     ("state",),
     Kind.SUM,
 )
+OVERSIZED = Family(
+    "gateway_identity_links_beyond_limit_total",
+    "Links that are only proposed because a person would exceed identity.max_customers.",
+)
 FEED_POSITION = Family(
     "gateway_change_feed_position",
     "The entry of the change log that the slowest process has read.",
@@ -174,7 +178,7 @@ RECORDED = (
 """Counted from records."""
 SAMPLED = (
     *(READS, SIGN_INS, CIRCUITS, CALLS_NOW, RATE_LIMIT, RATE_LIMIT_LEFT, DOCUMENTS, PLANS),
-    *(SUBSCRIPTIONS, CONNECTIONS, FEED_POSITION, CPU, MEMORY, PROCESSES, BUILD),
+    *(SUBSCRIPTIONS, CONNECTIONS, OVERSIZED, FEED_POSITION, CPU, MEMORY, PROCESSES, BUILD),
 )
 """Read from each process's state."""
 SHARED = (

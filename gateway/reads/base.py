@@ -1,16 +1,25 @@
 """The providers, loaders and single lists that all reads build on."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from itertools import chain
 from typing import NamedTuple, TypeVar
 
 from gateway.domain.entities import Ref
-from gateway.domain.pages import MAX_PAGE_SIZE, Page, PageRequest
+from gateway.domain.pages import MAX_PAGE_SIZE, CompleteList, Page, PageRequest
 from gateway.errors import BadInput
 from gateway.limits.settings import LimitSettings
 from gateway.loaders.request_loaders import RequestLoaders
 from gateway.reads import cursor as cursors
 from gateway.reads.cursor import Progress, State
-from gateway.reads.merged_list import Connection, Identity, ListSource, single_list
+from gateway.reads.merged_list import (
+    Connection,
+    Identity,
+    ListSource,
+    complete_list,
+    single_list,
+)
 from gateway.reads.source_rows import Source, countable, source_of
 from gateway.store.sizes import SegmentSizes
 from gateway.store.snapshots import Snapshots
@@ -74,6 +83,27 @@ class RequestReads:
             provider
             for key, provider in self._providers.items()
             if all(key in keys for keys in key_sets)
+        ]
+
+    def _lists_of(
+        self, refs: Sequence[Ref], rows: Callable[[Ref], Awaitable[CompleteList[T]]]
+    ) -> Sequence[ListSource[T]]:
+        """Return a list for each provider of these customers, with the rows of all of them."""
+
+        async def rows_of(customers: Sequence[Ref]) -> CompleteList[T]:
+            if len(customers) == 1:
+                return await rows(customers[0])
+            parts = await asyncio.gather(*map(rows, customers))
+            every = CompleteList[T](chain.from_iterable(parts))
+            every.skipped = sum(part.skipped for part in parts)
+            return every
+
+        at: dict[str, list[Ref]] = {}
+        for ref in refs:
+            at.setdefault(ref.provider, []).append(ref)
+        return [
+            complete_list(key, partial(rows_of, customers), self._providers[key].origin)
+            for key, customers in at.items()
         ]
 
     async def _page_of(

@@ -6,7 +6,7 @@ from functools import partial
 import msgspec
 
 from gateway.domain.entities import Assignment, Customer, Origin, Ref
-from gateway.domain.pages import Page, PageRequest
+from gateway.domain.pages import CompleteList, Page, PageRequest
 from gateway.domain.queries import (
     EVERY_CUSTOMER,
     UNCONDITIONAL,
@@ -154,17 +154,17 @@ class CustomerReads(MemberSetReads):
 
         return page
 
-    async def assignments_of(self, ref: Ref, paging: Paging) -> Connection[Assignment]:
-        """List a customer's assignments; a failed provider is reported in the sources."""
+    async def assignments_of(self, refs: Sequence[Ref], paging: Paging) -> Connection[Assignment]:
+        """List the assignments of customers; a failed provider is reported in the sources."""
         check_paging(paging)
 
-        async def rows() -> Sequence[Assignment]:
-            return await self._loaders.every_assignment_of(ref) or ()
+        async def rows(ref: Ref) -> CompleteList[Assignment]:
+            return await self._loaders.every_assignment_of(ref) or CompleteList()
 
         return await merge(
-            [complete_list(ref.provider, rows, self._providers[ref.provider].origin)],
+            self._lists_of(refs, rows),
             paging.first,
             paging.after,
-            of=partial(identity, "assignments", ref),
+            of=partial(identity, "assignments", refs),
             with_total=paging.with_total,
         )

@@ -128,7 +128,7 @@ class MembershipReads(MemberReads):
 
     def _members_of(self, rows: Sequence[Assignment], origin: Origin | None) -> _Members:
         """Return the members of a segment, by all keys in the rows."""
-        self._loaders.prime_customers(row.customer for row in rows if row.customer is not None)
+        self._loaders.prime_customers([row.customer for row in rows if row.customer is not None])
         keys = {row.ref.customer for row in rows}
         for row in rows:
             if row.customer is not None:

@@ -187,19 +187,19 @@ class SegmentReads(MemberReads):
 
     async def segments_of(
         self,
-        ref: Ref,
+        refs: Sequence[Ref],
         paging: Paging,
         is_shown: Callable[[Segment], bool] | None = None,
         *,
         whole: bool,
     ) -> Connection[Segment]:
-        """List a customer's segments; a failed provider is reported in the sources.
+        """List the segments of customers, each once; a failed provider is in the sources.
 
         `whole` completes partial segments with further calls.
         """
         check_paging(paging)
 
-        async def rows() -> Sequence[Segment]:
+        async def rows(ref: Ref) -> CompleteList[Segment]:
             assignments = await self._loaders.assignments_of.load(ref) or CompleteList()
             segments = [row.segment for row in assignments if row.segment is not None]
             if len(segments) < len(assignments) or (
@@ -211,10 +211,10 @@ class SegmentReads(MemberReads):
             )
 
         return await merge(
-            [complete_list(ref.provider, rows, self._providers[ref.provider].origin)],
+            self._lists_of(refs, rows),
             paging.first,
             paging.after,
-            of=partial(identity, "segments of", ref, is_shown is None),
+            of=partial(identity, "segments of", refs, is_shown is None),
             with_total=paging.with_total,
         )
 

@@ -20,9 +20,12 @@ from starlette.routing import Route
 from gateway.sandbox.people import Person
 from gateway.sandbox.replies import json_response
 
+KIND = "instaleap"
 CREDENTIALS: Mapping[str, str] = {"token": "sandbox-instaleap-token"}
 EXAMPLE_EVERY = 6
-"""One customer of this many has segments at the start."""
+"""One customer of this many has segments at the start; all companies have."""
+RECORDED = 4
+"""Customers whose segments the gateway's record has at the start."""
 
 
 class Segment(Struct):
@@ -76,9 +79,19 @@ async def replace(request: Request) -> Response:
 
 def _example(person: Person) -> list[dict[str, str]]:
     """Return the initial segments of a customer: usually none."""
-    if person.n % EXAMPLE_EVERY:
-        return []
-    return [{"type": "membership", "value": person.tier.upper()}]
+    segments = [{"type": "membership", "value": person.tier.upper()}]
+    if person.company:
+        return [*segments, {"type": "buyer", "value": person.industry or ""}]
+    return [] if person.n % EXAMPLE_EVERY else segments
+
+
+def recorded_examples(cast: Sequence[Person]) -> Mapping[str, Sequence[tuple[str, str]]]:
+    """Return a few customers with their segments, as if these had been written: (type, value)."""
+    known = [one for one in cast if one.instaleap_id is not None and _example(one)]
+    return {
+        str(one.instaleap_id): [(each["type"], each["value"]) for each in _example(one)]
+        for one in known[:RECORDED]
+    }
 
 
 def _error(status: HTTPStatus, code: str, message: str) -> Response:

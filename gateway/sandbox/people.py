@@ -130,7 +130,9 @@ class Person:
 
     @property
     def instaleap_id(self) -> str | None:
-        """Document id, or None."""
+        """Document id, or None; that of a company is the merchant's own key."""
+        if self.company:
+            return self.crm_id if self.n % 8 == 1 else None
         return f"{self.country}-{1_020_000_000 + self.n * 7919}" if self.n % 2 == 0 else None
 
     @property

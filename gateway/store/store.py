@@ -17,6 +17,7 @@ from gateway.store.database_url import DatabaseUrl
 from gateway.store.errors import StoreState
 from gateway.store.health import StoreHealth
 from gateway.store.idempotency import IdempotencyKeys
+from gateway.store.identity import IdentityStore
 from gateway.store.leadership import FileLeadership, Leadership, SessionLeadership
 from gateway.store.migrate import migrate
 from gateway.store.notifications import Notifications
@@ -65,6 +66,7 @@ class Store:
         self.snapshots = Snapshots(database, clock, self.changes, self.sizes)
         self.shared_calls = SharedCalls(database, clock)
         self.leadership = leadership
+        self.identity = IdentityStore(database, clock)
         new_claim = self.owners.new_claim
         self.write_intents = WriteIntents(database, clock, self._settling, self.changes, new_claim)
         self.backlog = Backlog(database, clock)

@@ -148,3 +148,25 @@ class ReplacementsReceipt(msgspec.Struct, frozen=True, kw_only=True):
 
     rows: tuple[ReplacementRow, ...] = ()
     errors: tuple[UserError, ...] = ()
+
+
+class LinksReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """Links from one customer to others; `customer` is None if nothing was linked."""
+
+    customer: Ref | None = None
+    links: tuple[tuple[Ref, Ref], ...] = ()
+    errors: tuple[UserError, ...] = ()
+
+
+class UnlinkReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """Customers that are kept apart, and those they are kept apart from."""
+
+    customers: tuple[Ref, ...] = ()
+    errors: tuple[UserError, ...] = ()
+
+
+class DecisionReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """A link that was accepted or rejected; None if nothing was decided."""
+
+    link: tuple[Ref, Ref] | None = None
+    errors: tuple[UserError, ...] = ()

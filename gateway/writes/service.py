@@ -22,6 +22,7 @@ from gateway.writes.assignments import AssignmentWrites
 from gateway.writes.bulk import BulkWrites
 from gateway.writes.customers import CustomerWrites
 from gateway.writes.dispatch import UserErrors, WriteDispatcher
+from gateway.writes.identity import IdentityWrites
 from gateway.writes.receipts import DONE, UNKNOWN
 from gateway.writes.replace_segments import SegmentReplacement
 from gateway.writes.segments import SegmentWrites
@@ -58,6 +59,7 @@ class WriteService:
         self.bulk = BulkWrites(dispatcher)
         self.assignments = AssignmentWrites(dispatcher)
         self.customers = CustomerWrites(dispatcher)
+        self.identity = IdentityWrites(dispatcher, store.identity, providers, deadline)
         self.replacing = SegmentReplacement(dispatcher, store, deadline)
 
     def restored(self, provider: str, document: bytes) -> Segment:

@@ -40,6 +40,7 @@ COST_ARGUMENTS = frozenset(
     {
         "after",
         "customerIds",
+        "email",
         "filter",
         "first",
         "ids",
@@ -195,6 +196,30 @@ def _compared(arguments: Arguments, _: int) -> FieldCost:
     return FieldCost((MAX_CALLS_PER_PAGE + 1) * length(arguments.get("segmentIds")))
 
 
+def _person(arguments: Arguments, providers: int) -> FieldCost:
+    # By an email address in two rounds; otherwise each provider once.
+    return FieldCost(providers * (1 if arguments.get("email") is None else 2))
+
+
+def _person_segments(arguments: Arguments, providers: int) -> FieldCost:
+    return FieldCost(2 * providers, rows=rows_of(arguments), sources=providers)
+
+
+def _person_assignments(arguments: Arguments, providers: int) -> FieldCost:
+    return FieldCost(providers, rows=rows_of(arguments), sources=providers)
+
+
+def _people(arguments: Arguments, providers: int) -> FieldCost:
+    wanted, rows = _filter(arguments), rows_of(arguments)
+    sets = sum(length(wanted.get(name)) for name in ("inAll", "inAny", "inNone"))
+    calls = MAX_CALLS_PER_PAGE * sets + (providers if "email" in wanted else 1)
+    return FieldCost(calls, rows=rows, sources=providers)
+
+
+def _links(arguments: Arguments, _: int) -> FieldCost:
+    return FieldCost(1, rows=rows_of(arguments))
+
+
 def _changes(arguments: Arguments, _: int) -> FieldCost:
     first = arguments.get("first")
     return FieldCost(
@@ -252,6 +277,13 @@ COSTS: Mapping[str, Rule] = {
     "SegmentsComparison.sets": lambda *_: FieldCost(size=MAX_COMPARED_SEGMENTS),
     "SegmentsComparison.regions": lambda *_: FieldCost(size=2**MAX_COMPARED_SEGMENTS - 1),
     "ComparisonRegion.customers": _member_customers,
+    "Query.person": _person,
+    "Query.people": _people,
+    "Query.identityLinks": _links,
+    "Person.customers": lambda _, providers: FieldCost(providers, size=providers),
+    "Person.segments": _person_segments,
+    "Person.assignments": _person_assignments,
+    "Person.sources": lambda _, providers: FieldCost(size=providers),
     # One call for the list; if that has the segments only in part, one more for all of them.
     "Customer.segments": lambda arguments, _: FieldCost(2, rows=rows_of(arguments)),
     "Customer.assignments": lambda arguments, _: FieldCost(1, rows=rows_of(arguments)),

@@ -26,7 +26,7 @@ def identities(customer: entities.Customer) -> list[Identity]:
 
 
 def unlinked(_: Identity) -> None:
-    """Return None: identities are not linked across providers yet."""
+    """Return None: an identity is a key of one record; links are those of persons."""
 
 
 async def customer_assignments(
@@ -36,7 +36,7 @@ async def customer_assignments(
     after: After = strawberry.UNSET,
 ) -> context.Connection[entities.Assignment]:
     """List the assignments of a customer."""
-    return await info.context.reads.assignments_of(customer.ref, paging(info, first, after))
+    return await info.context.reads.assignments_of([customer.ref], paging(info, first, after))
 
 
 async def customer_segments(
@@ -49,7 +49,7 @@ async def customer_segments(
     """List the segments of a customer; read them completely only if the selection requires it."""
     now = info.context.now
     return await info.context.reads.segments_of(
-        customer.ref,
+        [customer.ref],
         paging(info, first, after),
         (lambda segment: segment.is_active(now)) if only_active else None,
         whole=not info.selection.of_nodes <= PARTIAL_SEGMENT_FIELDS,

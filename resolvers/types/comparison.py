@@ -27,20 +27,22 @@ class ComparedSegment(View):
             Permission.ASSIGNMENTS_READ, Permission.CUSTOMERS_READ, Permission.SEGMENTS_READ
         ),
     )
-    count: int = computed(
-        comparisons.member_count, "The number of its members; each customer counts once."
+    count: int = attribute(
+        "size",
+        "The number of its members, each counted once; with segments of several providers, of "
+        "persons.",
     )
-    unlinked: int = computed(
-        comparisons.unlinked,
-        "The number of its members that are linked to nobody at the other providers; 0 within one "
-        "provider.",
+    unlinked: int = attribute(
+        "unlinked",
+        "With segments of several providers: the number of its members whose person has no other "
+        "customer, so that they cannot be found in the other segments. 0 within one provider.",
     )
     as_of: DateTime = attribute("members.as_of", "When its members were read.")
 
 
 @strawberry.type(
-    description="The customers who are in exactly these segments and in no other segment of the "
-    "comparison."
+    description="Who is in exactly these segments and in no other segment of the comparison: "
+    "customers, or with segments of several providers persons."
 )
 class ComparisonRegion(View):
     """See the description."""
@@ -52,10 +54,11 @@ class ComparisonRegion(View):
     segment_ids: list[strawberry.ID] = computed(
         comparisons.region_segment_ids, "Global ids of the segments, in the order given."
     )
-    count: int = computed(comparisons.region_count, "The number of customers.")
+    count: int = attribute("size", "The number of customers, or of persons.")
     customers: Connection[Customer] | None = read(
         comparisons.region_customers,
-        "The customers. Null, with an error, if the provider fails.",
+        "The members among them. Null, with an error, if their only provider fails; one of "
+        "several is reported in `sources`.",
     )
 
 
@@ -73,5 +76,5 @@ class SegmentsComparison(View):
         "The regions that contain customers: the largest first, then in the order of the segments "
         "given.",
     )
-    total: int = attribute("total", "The number of customers in any of the segments.")
+    total: int = attribute("total", "The number of customers, or of persons, in any segment.")
     as_of: DateTime = attribute("as_of", "When the oldest of the members were read.")

@@ -4,7 +4,7 @@ How a field gets its value: `resolvers.field_declarations`. Which permissions a 
 requires: `resolvers.field_permissions`.
 """
 
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Self, TypeVar
 
 import strawberry
 from strawberry.scalars import JSON
@@ -32,6 +32,7 @@ from resolvers.field_resolvers.customers import (
     primary_segment,
     unlinked,
 )
+from resolvers.field_resolvers.persons import customer_persons
 from resolvers.types.provider_limits import ProviderLimit
 from resolvers.types.sizes import SIZE_HISTORY, SegmentSizePoint
 from resolvers.value_types import (
@@ -54,6 +55,9 @@ from resolvers.value_types import (
 )
 from resolvers.webhook_types import ProviderWebhooks
 
+if TYPE_CHECKING:
+    from resolvers.types.persons import Person
+
 T = TypeVar("T")
 
 SEGMENTS = requires(Permission.SEGMENTS_READ)
@@ -63,6 +67,9 @@ OWN_ASSIGNMENTS = requires(Permission.ASSIGNMENTS_READ, own=True)
 CUSTOMERS = requires(Permission.CUSTOMERS_READ)
 OWN_CUSTOMERS = requires(Permission.CUSTOMERS_READ, own=True)
 OWN_ASSIGNED_SEGMENTS = requires(Permission.ASSIGNMENTS_READ, Permission.SEGMENTS_READ, own=True)
+
+LINKED = "Use `Person.links`."
+"""Why the fields of a link at an identity are deprecated."""
 
 Context = Info[RequestContext, None]
 """The `info` of a resolver that is a method."""
@@ -284,11 +291,8 @@ class CustomerIdentity(View):
     key: str | None = attribute(
         "key.kind", "The kind of key, as the provider names it: `id`, `source_id`, …"
     )
-    linked_by: str | None = computed(
-        unlinked,
-        "What linked this identity to the others; null if the provider itself reports it.",
-    )
-    linked_at: DateTime | None = computed(unlinked, "When the identity was linked.")
+    linked_by: str | None = computed(unlinked, "Always null.", deprecated=LINKED)
+    linked_at: DateTime | None = computed(unlinked, "Always null.", deprecated=LINKED)
 
 
 @strawberry.type(description="A person or company.")
@@ -315,18 +319,24 @@ class Customer(Node):
     )
     assignments: Connection["Assignment"] | None = read(
         customer_assignments,
-        "The assignments of this customer, across all identities.",
+        "The assignments of this record alone; `person` has those of all providers.",
         requirement=OWN_ASSIGNMENTS,
     )
     segments: Connection["Segment"] | None = read(
         customer_segments,
-        "The segments of this customer, across all identities.",
+        "The segments of this record alone; `person` has those of all providers.",
         requirement=OWN_ASSIGNED_SEGMENTS,
     )
     primary_segment: Segment | None = read(
         primary_segment,
         "The segment that wins by priority; null if the provider has no priorities.",
         requirement=OWN_ASSIGNED_SEGMENTS,
+    )
+    person: Annotated["Person", strawberry.lazy("resolvers.types.persons")] | None = read_all(
+        customer_persons,
+        "The person: this customer and those of other providers that links connect. Below "
+        "`Query.customer` and `Query.node` the providers are asked for them; in lists the index "
+        "of customers that were read before is used.",
     )
 
 

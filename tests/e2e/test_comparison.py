@@ -125,7 +125,6 @@ async def test_pages_of_a_region(front: Front) -> None:
             False,
         ),
         ([SILVER, BETA, SILVER], "segmentIds names a segment twice.", False),
-        ([SILVER, GOLDEN], "segmentIds must all be segments of one provider.", False),
         (
             [SILVER, customer_id("voucherify", HIRO_AT["voucherify"])],
             "This is not the id of a segment.",

@@ -13,7 +13,7 @@ from graphql import (
 )
 
 from resolvers.schema import SCHEMA
-from tests.e2e.serving import segment_id
+from tests.e2e.serving import customer_id, segment_id
 
 CORE = SCHEMA._schema  # noqa: SLF001  # as gateway.asgi
 Kind = GraphQLObjectType | GraphQLInterfaceType
@@ -21,6 +21,8 @@ Kind = GraphQLObjectType | GraphQLInterfaceType
 NOWHERE = 'provider: "nowhere"'
 NO_SEGMENT = segment_id("nowhere", "x")
 """A segment of a provider that there is not: a mutation of it is refused before it is sent."""
+
+NO_CUSTOMER = customer_id("nowhere", "x")
 
 SEGMENT_OF_NONE = f'segmentId: "{NO_SEGMENT}"'
 WHO = 'identity: {provider: "nowhere", externalId: "x"}'
@@ -35,6 +37,9 @@ ARGUMENTS = {
     "Query.segments": EMPORIX,
     "Query.customer": 'id: "%(customer)s"',
     "Query.customers": EMPORIX,
+    "Query.person": 'id: "%(customer)s"',
+    "Query.people": "first: 2",
+    "Query.identityLinks": "first: 2",
     "Query.segmentMemberships": 'customerIds: ["%(customer)s"], segmentIds: ["%(segment)s"]',
     "Query.segmentItemsMatch": 'input: {provider: "emporix", siteCode: "main", '
     'itemIds: ["p1001"], segmentIds: ["%(segment)s"]}',
@@ -53,6 +58,9 @@ ARGUMENTS = {
     "Mutation.assignmentBulkDelete": f"input: {{{SEGMENT_OF_NONE}, assignments: [{{{WHO}}}]}}",
     "Mutation.customerSegmentsReplace": f'input: {{{NOWHERE}, customers: [{{externalId: "x"}}]}}',
     "Mutation.customerAttributesUpdate": f"input: {{{WHO}, attributes: {{}}}}",
+    "Mutation.customersLink": f'input: {{customerIds: ["{NO_CUSTOMER}"]}}',
+    "Mutation.customersUnlink": f'input: {{customerIds: ["{NO_CUSTOMER}"]}}',
+    "Mutation.identityLinkDecide": 'input: {linkId: "x", accept: true}',
     "Mutation.segmentItemsBulkAssign": ITEMS,
     "Mutation.segmentItemsBulkUnassign": ITEMS,
 }

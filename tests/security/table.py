@@ -44,6 +44,22 @@ ROWS = (
     (ASSIGNMENTS, OWN, "Customer", "assignments"),
     (f"{ASSIGNMENTS} {SEGMENTS}", OWN, "Customer", "segments primarySegment"),
     (CUSTOMERS, OWN, "CustomerIdentity", "provider externalId key linkedBy linkedAt"),
+    (CUSTOMERS, OWN, "Customer", "person"),
+    # Persons.
+    (CUSTOMERS, OWN, "Query", "person"),
+    (CUSTOMERS, NOT_OWN, "Query", "people identityLinks"),
+    (CUSTOMERS, OWN, "Person", "id customers sources"),
+    (CUSTOMERS, NOT_OWN, "Person", "links"),
+    (f"{ASSIGNMENTS} {SEGMENTS}", OWN, "Person", "segments"),
+    (ASSIGNMENTS, OWN, "Person", "assignments"),
+    (
+        CUSTOMERS,
+        NOT_OWN,
+        "IdentityLink",
+        "id a b origin rule state createdAt createdBy note",
+    ),
+    (CUSTOMERS, NOT_OWN, "IdentityLinkConnection", "edges nodes pageInfo totalCount"),
+    (CUSTOMERS, NOT_OWN, "IdentityLinkEdge", "cursor node"),
     # Assignments.
     (
         ASSIGNMENTS,
@@ -106,6 +122,12 @@ ROWS = (
         ),
     ),
     ("customers:write", NOT_OWN, "Mutation", "customerAttributesUpdate"),
+    (
+        f"identity:write {CUSTOMERS}",
+        NOT_OWN,
+        "Mutation",
+        "customersLink customersUnlink identityLinkDecide",
+    ),
     # What leads to the rest, or is a part of what was decided already.
     ("", OWN, "Node", "id"),
     *(
@@ -113,6 +135,7 @@ ROWS = (
         for of in (
             "Assignment",
             "Customer",
+            "Person",
             "Segment",
             "SegmentItem",
         )
@@ -122,6 +145,7 @@ ROWS = (
         for of in (
             "Assignment",
             "Customer",
+            "Person",
             "Segment",
             "SegmentItem",
         )
@@ -164,6 +188,9 @@ ROWS = (
     ("", OWN, "AssignmentBulkPayload", "userErrors succeeded failed results"),
     ("", OWN, "AssignmentBulkResult", "index outcome userErrors assignment deletedAssignmentId"),
     ("", OWN, "CustomerAttributesUpdatePayload", "userErrors customer"),
+    ("", OWN, "CustomersLinkPayload", "userErrors person links"),
+    ("", OWN, "CustomersUnlinkPayload", "userErrors people"),
+    ("", OWN, "IdentityLinkDecidePayload", "userErrors link"),
     ("", OWN, "CustomerSegmentsReplacePayload", "userErrors updatedCustomerIds results"),
     ("", OWN, "CustomerSegmentsReplaceResult", "index externalId outcome userErrors"),
 )

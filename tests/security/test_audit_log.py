@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from gateway.auth import api_keys
 from gateway.auth.settings import AuthSettings, KeySettings
+from gateway.domain.entities import Ref
 from gateway.domain.mutations import Reason, UserError
 from gateway.observability import audit
 from gateway.observability.confidential import Personal
@@ -18,6 +19,7 @@ from gateway.observability.settings import LogSettings
 from gateway.request_scope import Scope
 from gateway.writes.receipts import SegmentsReceipt
 from gateway.writes.recovery import recover
+from resolvers import global_ids
 from tests.e2e.failures import answering, raising
 from tests.e2e.known import APP_BETA
 from tests.e2e.serving import (
@@ -41,6 +43,7 @@ LOG = LogSettings(digest_key=SecretStr("0123456789abcdef"))
 STAFF = segment_id("emporix", "staff")
 BETA = segment_id("voucherify", APP_BETA)
 BUYER, OTHER = buyers(2)
+LINK = global_ids.of_pair((Ref("emporix", BUYER), Ref("emporix", OTHER)))
 NOBODY = {"caller": "anonymous", "event": "write"}
 
 
@@ -191,6 +194,26 @@ CASES: Sequence[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
         "segmentItemsBulkUnassign",
         {"segmentId": STAFF, "items": [{"externalId": "p1001", "type": "PRODUCT"}]},
         {**EMPORIX, "segments": ["staff"], "rows": {"done": 1}},
+    ),
+    (
+        "customersLink",
+        {"customerIds": [customer_id("emporix", BUYER), customer_id("emporix", OTHER)]},
+        {**EMPORIX, "customers": [BUYER, OTHER]},
+    ),
+    (
+        "customersUnlink",
+        {"customerIds": [customer_id("emporix", BUYER), customer_id("emporix", OTHER)]},
+        {**EMPORIX, "customers": [BUYER, OTHER]},
+    ),
+    (
+        "identityLinkDecide",
+        {"linkId": LINK, "accept": True},
+        {
+            **EMPORIX,
+            "customers": [BUYER, OTHER],
+            "outcome": "refused",
+            "errors": ["NOT_FOUND"],
+        },
     ),
     ("segmentsReorder", {"provider": "stuut", "ids": []}, {"providers": ["stuut"]}),
     (

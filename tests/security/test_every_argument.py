@@ -62,6 +62,7 @@ PATHS: Mapping[str, str] = {
     "Provider": 'provider(key: "emporix") {{ {} }}',
     "Segment": f'segment(id: "{segment_id("emporix", "golden")}") {{{{ {{}} }}}}',
     "Customer": f'customer(id: "{HIRO}") {{{{ {{}} }}}}',
+    "Person": f'person(id: "{HIRO}") {{{{ {{}} }}}}',
     "SegmentItem": f'segment(id: "{segment_id("emporix", "golden")}") '
     "{{ items {{ nodes {{ {} }} }} }}",
     "ComparisonRegion": f'segmentsCompare(segmentIds: ["{segment_id("emporix", "golden")}", '
@@ -71,6 +72,7 @@ PATHS: Mapping[str, str] = {
 """How to reach the fields of each type that has fields with arguments."""
 
 SOUND: Mapping[str, Any] = {
+    "Boolean": True,
     "DateTime": "2026-01-31T09:30:00.000Z",
     "ID": segment_id("emporix", "no-such"),
     "ItemType": "PRODUCT",

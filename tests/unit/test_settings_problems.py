@@ -66,7 +66,7 @@ max_concurrency = 1.5
             "servers",
             (
                 "is not a known table; did you mean [server]?; known are server, store, changes, "
-                "auth, limits, documents, log, fast_paths, [[providers]] and [[watch]]"
+                "identity, auth, limits, documents, log, fast_paths, [[providers]] and [[watch]]"
             ),
         ),
         ("providers[0].key", PATTERNS["key"]),

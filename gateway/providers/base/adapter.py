@@ -160,6 +160,14 @@ class ReadsCustomers(Protocol):
 
 
 @runtime_checkable
+class NamesCustomerKeys(Protocol):
+    """Knows customers by several keys, which identity rules may compare."""
+
+    customer_keys: ClassVar[Sequence[str]]
+    """The kinds of their `CustomerKey`s; `customers_by_key` accepts each of them."""
+
+
+@runtime_checkable
 class ListsMembers(Protocol):
     """Lists the customers of a segment."""
 

@@ -10,6 +10,7 @@ import msgspec
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from gateway.domain.change_log import Observation
+from gateway.domain.entities import Customer
 from gateway.providers.base.exchange import Exchange
 from gateway.providers.base.settings import AccountSettings
 
@@ -140,6 +141,22 @@ class SetsUpWebhooks(ReceivesWebhooks, Protocol):
 
     def webhook_changes(self, url: str, state: Sequence[Any]) -> WebhookChanges:
         """Return what is missing for this URL; nothing is replaced. Raises `CannotSetUp`."""
+
+
+class WebhookCustomers(NamedTuple):
+    """The customers that an event has, as they are at the provider, and those that are gone."""
+
+    known: Sequence[Customer] = ()
+    gone: Sequence[str] = ()
+    """Their keys."""
+
+
+@runtime_checkable
+class SendsCustomers(Protocol):
+    """Its webhooks contain whole customers."""
+
+    def webhook_customers(self, event_type: str, body: bytes) -> WebhookCustomers:
+        """Return the customers in a verified event; one that is incomplete is left out."""
 
 
 def read_payload(body: bytes, form: type[T]) -> T:

@@ -109,6 +109,7 @@ class Emporix(SegmentWrites, AssignmentWrites, CustomerWrites, EmporixWebhookSet
     finds_by_email: ClassVar[bool] = True
     finds_by_name: ClassVar[bool] = True
     finds_by_phone: ClassVar[bool] = True
+    customer_keys: ClassVar[Sequence[str]] = ("id", "customerNumber")
     confirms_customer: ClassVar[bool] = True
 
     def __init__(self, settings: EmporixSettings) -> None:

@@ -83,6 +83,7 @@ class Instaleap:
     memberships: ClassVar[frozenset[Membership]] = frozenset({Membership.TAG})
     statuses: ClassVar[frozenset[Status]] = frozenset({Status.ACTIVE})
     has_sites: ClassVar[bool] = False
+    customer_keys: ClassVar[Sequence[str]] = ("document_id",)
     confirms_customer: ClassVar[bool] = True
 
     def __init__(self, settings: InstaleapSettings) -> None:

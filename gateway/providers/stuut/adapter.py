@@ -84,6 +84,7 @@ class Stuut:
     memberships: ClassVar[frozenset[Membership]] = frozenset({Membership.RULE})
     statuses: ClassVar[frozenset[Status]] = frozenset({Status.ACTIVE})
     has_sites: ClassVar[bool] = False
+    customer_keys: ClassVar[Sequence[str]] = ("id", "remote_id", "account_number")
     confirms_customer: ClassVar[bool] = True
 
     def __init__(self, settings: StuutSettings) -> None:

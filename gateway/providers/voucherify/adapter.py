@@ -102,6 +102,7 @@ class Voucherify(VoucherifyWebhooks):
     statuses: ClassVar[frozenset[Status]] = frozenset({Status.ACTIVE})
     has_sites: ClassVar[bool] = False
     finds_by_email: ClassVar[bool] = True
+    customer_keys: ClassVar[Sequence[str]] = ("id", "source_id")
     confirms_customer: ClassVar[bool] = False
 
     def __new__(cls, settings: VoucherifySettings) -> Self:

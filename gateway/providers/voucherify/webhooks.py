@@ -23,13 +23,16 @@ from gateway.domain.change_log import (
 from gateway.domain.entities import AssignmentRef
 from gateway.providers.base.webhooks import (
     EventTime,
+    InvalidWebhook,
     WebhookAccountSettings,
+    WebhookCustomers,
     WebhookEvent,
     WebhookRequest,
     WebhookTarget,
     checked_name,
     read_payload,
 )
+from gateway.providers.voucherify.model import CustomerModel, customers_of
 
 SIGNATURE: Final = "x-voucherify-signature"
 
@@ -40,7 +43,8 @@ _MEMBERSHIP: Final = {
     "customer.segment.entered": ChangeKind.ENTERED,
     "customer.segment.left": ChangeKind.LEFT,
 }
-_CUSTOMER: Final = frozenset({"customer.created", "customer.updated", "customer.deleted"})
+DELETED: Final = "customer.deleted"
+_CUSTOMER: Final = frozenset({"customer.created", "customer.updated", DELETED})
 
 
 class _Event(msgspec.Struct, frozen=True):
@@ -63,6 +67,10 @@ class _Identified(msgspec.Struct, frozen=True):
 class _Membership(msgspec.Struct, frozen=True):
     customer: _Identified
     segment: _Identified
+
+
+class _Customer(msgspec.Struct, frozen=True):
+    customer: CustomerModel
 
 
 def signature(secret: str, body: bytes) -> str:
@@ -130,6 +138,21 @@ class VoucherifyWebhooks:
             dedupe_key=checked_name(event.id, "event.id"),
             occurred_at=event.created_at,
         )
+
+    def webhook_customers(self, event_type: str, body: bytes) -> WebhookCustomers:
+        """Return the customer of an event, which the default payload has as a whole."""
+        if event_type not in _CUSTOMER and event_type not in _MEMBERSHIP:
+            return WebhookCustomers()
+        try:
+            data = read_payload(bytes(read_payload(body, _Envelope).data), _Customer)
+        except InvalidWebhook:
+            return WebhookCustomers()
+        model = data.customer
+        if event_type == DELETED:
+            return WebhookCustomers(gone=(model.id,))
+        if not any((model.source_id, model.email, model.phone, model.metadata)):
+            return WebhookCustomers()  # a payload of only its id would remove what is known
+        return WebhookCustomers(customers_of(self.key, (model,), (b"",)))
 
     def webhook_observations(
         self, event_type: str, occurred_at: datetime | None, body: bytes

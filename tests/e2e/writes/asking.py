@@ -44,6 +44,9 @@ SELECTIONS: Mapping[str, str] = {
     "customerAttributesUpdate": "customer { identities { externalId } attributes }",
     "segmentItemsBulkAssign": ROWS,
     "segmentItemsBulkUnassign": ROWS,
+    "customersLink": "person { id }",
+    "customersUnlink": "people { id }",
+    "identityLinkDecide": "link { id }",
 }
 """What is asked of each mutation's payload beside its user errors."""
 

@@ -39,11 +39,13 @@ def test_example(app: Starlette) -> None:
     known = [one.instaleap_id for one in CAST if one.instaleap_id]
 
     assert list(app.state.segments) == known
-    assert known[:2] == [ANA, CHLOE]
-    assert len(known) == 6
+    assert known[:3] == [ANA, CAST[1].crm_id, CHLOE]
+    assert len(known) == 8
     assert {one for one, segments in app.state.segments.items() if segments} == {
         ANA,
+        CAST[1].crm_id,
         CAST[6].instaleap_id,
+        CAST[9].crm_id,
     }
 
 

@@ -13,6 +13,10 @@ SHOP = "shop"
 LOG_TABLES = (
     "change_log",
     "change_log_head",
+    "identity_customers",
+    "identity_links",
+    "identity_state",
+    "identity_values",
     "known_members",
     "known_segments",
     "members",
@@ -22,7 +26,7 @@ LOG_TABLES = (
     "webhooks",
     "webhook_status",
 )
-"""What steps 0005 to 0008 make."""
+"""What steps 0005 to 0009 make."""
 CONFIRMED = AssignmentState.CONFIRMED
 PENDING = AssignmentState.PENDING
 UNCONFIRMED = AssignmentState.UNCONFIRMED

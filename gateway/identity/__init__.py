@@ -1,0 +1,1 @@
+"""Identity: which customers of different providers are one person."""
