@@ -128,6 +128,10 @@ CONNECTION = ["self", "config", "server_state", "app_state", "_loop"]
         (WebSocketsSansIOProtocol.connection_lost, ["self", "exc"]),
         (ProxyHeadersMiddleware.__call__, ["self", "scope", "receive", "send"]),
         (Server.startup, ["self", "sockets"]),
+        (Server.handle_exit, ["self", "sig", "frame"]),
+        (Server.on_tick, ["self", "counter"]),
+        (Server.shutdown, ["self", "sockets"]),
+        (Server.capture_signals, ["self"]),
         (Config.bind_socket, ["self"]),
     ],
     ids=lambda each: getattr(each, "__qualname__", ""),
@@ -162,6 +166,16 @@ async def test_state_of_a_connection() -> None:
         " close_sent"
     )
     assert [name for name in names.split() if not hasattr(socket, name)] == []
+
+
+def test_state_of_a_server() -> None:
+    """The server has what `GracefulServer` reads and sets."""
+    server = Server(Config(_nothing, log_config=None))
+    names = "config server_state started should_exit force_exit _captured_signals"
+    assert [name for name in names.split() if not hasattr(server, name)] == []
+    source = inspect.getsource(Server)
+    assert "self.servers" in source
+    assert "self.lifespan" in source
 
 
 def test_state_of_proxy_headers() -> None:
