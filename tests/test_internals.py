@@ -88,7 +88,9 @@ def test_internal_modules_are_there(module: str) -> None:
 def test_projects_whose_internals_are_used_have_an_upper_bound(project: str) -> None:
     """Each project has an upper bound, so that no unchecked version is installed."""
     document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    wanted = {each.name: each for each in map(Requirement, document["project"]["dependencies"])}
+    project_table = document["project"]
+    listed = [project_table["dependencies"], *project_table["optional-dependencies"].values()]
+    wanted = {each.name: each for part in listed for each in map(Requirement, part)}
     assert "<" in {each.operator for each in wanted[project].specifier}
 
 
