@@ -18,7 +18,7 @@ from gateway.domain.change_log import (
 from gateway.domain.entities import Ref
 
 MAX_KEYS: Final = 100
-"""A subscriber whose filter has more ids is compared with changes of all ids."""
+"""A subscriber whose filter has more ids or providers is compared with changes of all of them."""
 
 
 class By(Enum):
@@ -122,7 +122,9 @@ def _keys_of_waiter(waiter: Waiter) -> Iterable[Key]:
     for by, refs in conditions:
         if refs is not None and len(refs) <= MAX_KEYS:
             return [(by, ref.provider, ref.key) for ref in refs]
-    providers = (None,) if wanted.providers is None else wanted.providers
+    providers: Collection[str | None] = (None,)
+    if wanted.providers is not None and len(wanted.providers) <= MAX_KEYS:
+        providers = wanted.providers
     kinds = (None,) if wanted.kinds is None else wanted.kinds
     return [(By.KIND, provider, kind) for provider, kind in product(providers, kinds)]
 
