@@ -46,8 +46,10 @@ VARIES = {
     "ProviderHealth.latencyMsP50",
     "ProviderHealth.latencyMsP95",
     "ProviderHealth.lastSuccessAt",
+    "Segment.sizeHistory",
+    *(each for each in TABLE if each.startswith("SegmentSizePoint.")),
 }
-"""Fields that tell another thing each time."""
+"""Fields whose values change while others are read: times, and the totals that reads record."""
 
 ROUTES = routes()
 OWN_ROUTES = routes(lambda coordinate: TABLE[coordinate].own)
