@@ -207,6 +207,14 @@ Sandbox of {len(SANDBOXED)} providers
     )
 
 
+def test_the_sandbox_says_where_its_webhooks_go(free: int, served: list[dict[str, Any]]) -> None:
+    """With `--webhooks` the providers that send them, and the gateway they are sent to."""
+    gateway = "http://127.0.0.1:8000"
+    result = run("sandbox", "--port", str(free), "--webhooks", gateway)
+    assert (result.exit_code, result.stderr, len(served)) == (0, "", 1)
+    assert f"  Webhooks: of voucherify, emporix, to {gateway}\n" in result.stdout
+
+
 def test_a_fault_that_there_is_not_is_refused(free: int, served: list[dict[str, Any]]) -> None:
     """The error is one line; nothing is served."""
     result = run("sandbox", "--port", str(free), "--fault", "emporix:bad mood")
