@@ -9,7 +9,7 @@ import structlog
 
 from gateway.changes.comparing import SegmentComparer
 from gateway.changes.share import SharedProvider
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, ProviderError
 from gateway.providers.base.watch_settings import EVERY_SEGMENT, WatchSettings
 from gateway.store.errors import StoreFailed
 from gateway.store.snapshot_reading import Superseded
@@ -19,6 +19,11 @@ from gateway.upstream.provider import Provider
 
 LEAD_S: Final = 1.0
 """How often a process looks whether it leads."""
+PAUSE_S: Final = 1.0
+"""The least time until the next call to a provider that failed."""
+LONGEST_PAUSE_S: Final = 60.0
+STORE: Final = "*"
+"""What fails if the store does, instead of one segment."""
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +70,7 @@ class Poller:
             WatchedProvider(store, providers[key], each) for key, each in self._intervals.items()
         ]
         self._task: asyncio.Task[None] | None = None
+        self._fails = False
 
     def start(self) -> None:
         """Begin in the background, if anything is watched."""
@@ -92,7 +98,8 @@ class Poller:
     async def _leads(self) -> bool:
         try:
             return await self._store.leadership.hold()
-        except StoreFailed:
+        except StoreFailed as error:
+            self._note_failure(error)
             return False
 
     async def _compare(self) -> None:
@@ -104,13 +111,20 @@ class Poller:
                     for key, each in self._intervals.items()
                 }
             )
+            self._fails = False
             async with asyncio.TaskGroup() as group:
                 for each in self._watched:
                     group.create_task(each.run())
-        except StoreFailed as error:
-            log.warning("segments cannot be compared", cause=error.cause)
-        except Exception:  # a bug, which must not end comparing for good
+        except* StoreFailed as errors:
+            self._note_failure(errors.exceptions[0])
+        except* Exception:  # a bug, which must not end comparing for good
             log.exception("segments cannot be compared")
+
+    def _note_failure(self, error: BaseException) -> None:
+        """Log the first failure of the store in a row."""
+        if not self._fails:
+            log.warning("segments cannot be compared", cause=getattr(error, "cause", None))
+        self._fails = True
 
 
 class WatchedProvider:
@@ -144,11 +158,13 @@ class WatchedProvider:
             started = loop.time()
             if segment == SEGMENT_LIST:
                 interval = self._intervals.others or 0
-                await self._attempt(segment, self._list(checked, wall, started))
+                pause_s = await self._attempt(segment, self._list(checked, wall, started))
             else:
                 interval = self._intervals.of(segment)
-                await self._attempt(segment, self._comparer.compare_members(segment))
+                comparison = self._comparer.compare_members(segment)
+                pause_s = await self._attempt(segment, comparison)
             self._due[segment] = started + interval
+            await asyncio.sleep(pause_s)
 
     def _left_s(self, segment: str, checked_at: datetime | None, wall: datetime) -> float:
         if checked_at is None:
@@ -170,11 +186,18 @@ class WatchedProvider:
         }
         self._due = due
 
-    async def _attempt(self, segment: str, comparison: Awaitable[None]) -> None:
+    async def _attempt(self, segment: str, comparison: Awaitable[None]) -> float:
+        """Compare; return for how many seconds to leave the provider or the store alone."""
         try:
             await comparison
         except StoreFailed as error:
-            self._note_failure(segment, error.cause or str(error))
+            self._note_failure(STORE, error.cause)
+            return PAUSE_S
+        except ProviderError as error:
+            self._note_failure(segment, str(error))
+            if not error.retryable:
+                return 0
+            return min(max(error.retry_after_s or 0, PAUSE_S), LONGEST_PAUSE_S)
         except GatewayError as error:
             self._note_failure(segment, str(error))
         except Superseded:
@@ -182,10 +205,11 @@ class WatchedProvider:
         except Exception:  # a bug of one segment; the others are compared
             log.exception("a comparison failed", provider=self._key, segment=segment)
         else:
-            self._failing.discard(segment)
+            self._failing -= {segment, STORE}
+        return 0
 
-    def _note_failure(self, segment: str, cause: str) -> None:
-        """Log the first failure in a row."""
-        if segment not in self._failing:
-            self._failing.add(segment)
-            log.warning("a comparison failed", provider=self._key, segment=segment, cause=cause)
+    def _note_failure(self, what: str, cause: str | None) -> None:
+        """Log the first failure in a row, of a segment or of the store."""
+        if what not in self._failing:
+            self._failing.add(what)
+            log.warning("a comparison failed", provider=self._key, segment=what, cause=cause)
