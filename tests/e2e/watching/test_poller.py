@@ -25,6 +25,7 @@ from tests.e2e.test_comparison import COMPARE
 from tests.e2e.test_customer_sets import BETA, SILVER
 from tests.e2e.watching.emporix import TENANT, Tenant
 from tests.e2e.webhooks.sending import CHANGES, NEW, changes, send_emporix, webhooks
+from tests.e2e.writes.asking import do, shoppers
 from tests.e2e.writes.serving import serving
 from tests.e2e.writes.test_kills import listening
 from tests.security.served import PATIENCE_S, really_serving
@@ -247,6 +248,45 @@ async def test_comparison_beyond_the_limit(sqlite_url: str) -> None:
         query = "query($ids: [ID!]) { customers(filter: {inAll: $ids}) { totalCount } }"
         answer = await front.ask(query, {"ids": [SILVER]})
         assert [each["extensions"]["code"] for each in answer["errors"]] == ["LIMIT_EXCEEDED"]
+
+
+async def test_stored_provider(sqlite_url: str) -> None:
+    """A provider that is read from the store has sizes, and no other changes than its writes."""
+    watch = WatchSettings.model_construct(provider="instaleap", segments=("*",), every_s=0.05)
+    settings = settings_with().model_copy(update={"watch": (watch,)})
+    gold, *customers = segment_id("instaleap", "tier:gold"), *shoppers(3)
+
+    async def write(customer: str, *tags: str) -> None:
+        entry = {
+            "externalId": customer,
+            "segments": [{"type": "tier", "value": value} for value in tags],
+        }
+        given = {"provider": "instaleap", "customers": [entry]}
+        payload = await do(front, "customerSegmentsReplace", given)
+        assert payload["userErrors"] == []
+
+    async with serving(Providers(), sqlite_url, settings) as front:
+
+        async def reaches(count: int, entered: int, left: int) -> None:
+            point = {"count": count, "precision": "EXACT", "entered": entered, "left": left}
+
+            async def is_there() -> bool:
+                data = await front.data(HISTORY, {"id": gold})
+                return bool(data["segment"]["sizeHistory"][-1:] == [point])
+
+            await eventually(is_there)
+
+        await write(customers[0], "gold")
+        await reaches(1, 0, 0)
+        await write(customers[1], "gold", "new")
+        await write(customers[2], "gold")
+        await reaches(3, 2, 0)
+        await write(customers[0], "new")
+        await reaches(2, 2, 1)
+        nodes = (await front.data(CHANGES))["changes"]["nodes"]
+        assert [(node["source"], node["kind"]) for node in nodes] == [
+            ("WRITE", kind) for kind in [*["ENTERED"] * 4, "LEFT", "ENTERED"]
+        ]
 
 
 @contextlib.asynccontextmanager
