@@ -129,12 +129,14 @@ class KnownState:
             self.outdated.append(seen)
             return None
         has_others = any(each.holds for name, each in entities.items() if name != entity)
+        is_known = bool(entities)
         is_in = seen.kind is not ChangeKind.LEFT
         self._note_member(seen, known, is_in=is_in)
         if is_in:
-            return _entered(seen, known, has_others=has_others)
-        # Deleting a segment is one change: the assignments end with it.
-        if ended is not None or (known is not None and not known.holds):
+            return _entered(seen, known, has_others=has_others, is_known=is_known)
+        # Deleting a segment is one change: the assignments end with it, except those made since.
+        is_out = (is_known or ended is not None) and not has_others
+        if is_out if known is None else not known.holds:
             return None
         return ChangeKind.UPDATED if has_others else ChangeKind.LEFT
 
@@ -224,14 +226,17 @@ class KnownState:
 
 
 def _entered(
-    seen: AssignmentObservation, known: Known | None, *, has_others: bool
+    seen: AssignmentObservation, known: Known | None, *, has_others: bool, is_known: bool
 ) -> ChangeKind | None:
-    """Return the change when a customer is in a segment; `has_others`: through others already."""
+    """Return the change when a customer is in a segment.
+
+    `has_others`: through other legal entities already; `is_known`: something is known of them.
+    """
     if known is not None and known.holds:
         if seen.kind is ChangeKind.ENTERED or _has_version(known, seen.version):
             return None
         return ChangeKind.UPDATED
-    was_in = has_others or (known is None and seen.kind is ChangeKind.UPDATED)
+    was_in = has_others or (not is_known and seen.kind is ChangeKind.UPDATED)
     return ChangeKind.UPDATED if was_in else ChangeKind.ENTERED
 
 
