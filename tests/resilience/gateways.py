@@ -20,6 +20,10 @@ retries = 0
 """
 
 
+START_S = 120.0
+"""What a process takes at most to start on a busy machine."""
+
+
 class Process(NamedTuple):
     """A gateway process."""
 
@@ -54,6 +58,7 @@ def serving(folder: Path, store: str, sandbox: int, settings: str = "") -> Itera
         text += "".join(f'{name} = "{value}"\n' for name, value in credentials.items())
     file = folder / f"gateway-{port}.toml"
     file.write_text(text, encoding="utf-8")
+    log = folder / f"gateway-{port}.log"
     command = [sys.executable, "-m", "gateway", "serve", "--config", file, "--port", str(port)]
-    with process([*map(str, command)], folder / f"gateway-{port}.log", port) as pid:
+    with process([*map(str, command)], log, port, patience_s=START_S) as pid:
         yield Process(port, pid)

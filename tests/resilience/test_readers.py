@@ -104,7 +104,12 @@ class Reader:
     async def read(self, count: int) -> None:
         """Read until there are so many events, over as many connections as it takes."""
         address = self._gateway.url.replace("http", "ws")
-        how: Any = {"subprotocols": [PROTOCOL], "compression": None, "proxy": None}
+        how: Any = {
+            "subprotocols": [PROTOCOL],
+            "compression": None,
+            "proxy": None,
+            "open_timeout": 60,
+        }
         while len(self.cursors) < count:
             async with connect(address, max_queue=4, **how) as connection:
                 self.connections += 1
