@@ -80,7 +80,10 @@ class ConnectionSubscriptions:
             with contextlib.suppress(OSError):
                 await self._close(code, reason)
 
-        self._closing = asyncio.create_task(end())
+        if self._closing is None:
+            self._closing = asyncio.create_task(end())
+        else:  # another subscription of the connection was first
+            ending.close()
 
     async def _end_all(self, reason: Callable[[Subscription], GatewayError]) -> None:
         for subscription in self._open.values():
