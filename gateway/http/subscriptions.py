@@ -185,7 +185,8 @@ class Subscription:
         if self._subscriptions.is_stopping:
             raise ShuttingDown(source.stream.cursor)
         self._source = source
-        self._opened = context.scope
+        if self._runner.telemetry.is_on:
+            self._opened = context.scope
         self._task = asyncio.current_task()
         return None
 
