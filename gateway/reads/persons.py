@@ -184,11 +184,17 @@ class PersonReads:
         named = [Ref(*each) for each in (self._own or {}).items()]
         found = await self._loaders.customer.load_results(named)
         customers = [each.ref for each in found if isinstance(each, Customer)]
+        asked = {
+            ref.provider: Asked(each.origin, each.fetched_at)
+            if isinstance(each, Customer)
+            else Asked(None, error=each)
+            for ref, each in zip(named, found, strict=True)
+        }
         known = await self._identity.reads.around(customers, self.sight, self._scope.deadline)
         oldest = min(
             customers, key=lambda ref: known.numbers.get(ref, len(known.numbers)), default=None
         )
-        return [Person(oldest or ref, customers or [ref]) for ref in refs]
+        return [Person(oldest or ref, customers or [ref], asked=asked) for ref in refs]
 
     # One person, whom providers are asked for
 
