@@ -127,6 +127,7 @@ async def test_every_page_on_every_screen(
         "/segments": "Gold and Silver in Germany",
         f"/segments/{first}": "Latest changes",
         f"/compare?segment={first}&segment={second}": "Who is this?",
+        "/person?provider=voucherify&key=crm-00000": "Link another customer",
         "/segments/none": "There is no such segment",
     }
     for path, text in shown.items():
@@ -163,6 +164,28 @@ async def test_a_change_appears_at_once(address: str, browser: Browser) -> None:
         await expect(newest).to_contain_text(customer["name"])
         entered = detail.locator(".changes li").first
         await expect(entered).to_contain_text(customer["name"], timeout=2000)
+
+
+async def test_a_person_is_found_unlinked_and_linked(address: str, browser: Browser) -> None:
+    """By e-mail address: every provider side by side; a link is taken away, and made by hand."""
+    query = """{ provider(key: "voucherify") { key } person(identity:
+        {provider: "voucherify", externalId: "crm-00000"}) { customers { id email } } }"""
+    customers = (await data(address, query))["person"]["customers"]
+    async with opened(browser, f"{address}/person") as page:
+        await page.get_by_label("E-mail address, CRM id").fill(customers[0]["email"])
+        await page.keyboard.press("Enter")
+        linked = page.locator("li", has=page.get_by_text("Linked", exact=True))
+        await expect(linked.first).to_contain_text("by rule crm")
+        many = await linked.count()
+        await linked.first.get_by_role("button", name="Unlink").click()
+        await expect(linked).not_to_have_count(many)
+        await page.goto(f"{address}/person?id={customers[0]['id']}")
+        await page.get_by_label("Link another customer").fill("nonsense")
+        await page.get_by_role("button", name="Link", exact=True).click()
+        await expect(page.get_by_role("alert")).to_be_visible()
+        await page.get_by_label("Link another customer").fill(customers[-1]["id"])
+        await page.get_by_role("button", name="Link", exact=True).click()
+        await expect(page.get_by_text("by hand (anonymous)").first).to_be_visible()
 
 
 async def test_the_table_is_searched_sorted_and_exported(address: str, browser: Browser) -> None:

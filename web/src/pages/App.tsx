@@ -11,6 +11,7 @@ import { Overview } from './overview/Overview';
 import { Segments } from './segments/Segments';
 
 const Segment = lazy(() => import('./segment/Segment'));
+const People = lazy(() => import('./person/People'));
 const Compare = lazy(() => import('./compare/Compare'));
 
 /** All pages, with one GraphQL client for as long as the credentials stay the same. */
@@ -37,6 +38,7 @@ export function App() {
                 <Route path="/" component={Overview} />
                 <Route path="/segments" component={Segments} />
                 <Route path="/segments/:id">{({ id }) => <Segment key={id} id={decodeURIComponent(id)} />}</Route>
+                <Route path="/person" component={People} />
                 <Route path="/compare" component={Compare} />
                 <Route component={NotFound} />
               </Switch>

@@ -5,6 +5,7 @@ import { useLive } from '../live/LiveProvider';
 const PAGES = [
   { path: '/', name: 'Overview' },
   { path: '/segments', name: 'Segments' },
+  { path: '/person', name: 'Person' },
   { path: '/compare', name: 'Compare' },
 ];
 

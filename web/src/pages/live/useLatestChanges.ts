@@ -53,7 +53,8 @@ export function useLatestChanges(
   return changes;
 }
 
-function matches(change: Change, { segmentIds }: ChangeFilter): boolean {
+function matches(change: Change, { segmentIds, customerIds }: ChangeFilter): boolean {
+  if (customerIds && !(change.__typename === 'AssignmentChange' && customerIds.includes(change.customerId))) return false;
   return !segmentIds || segmentIds.includes(change.segmentId);
 }
 
