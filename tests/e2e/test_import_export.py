@@ -23,6 +23,8 @@ from tests.e2e.writes.asking import shoppers
 from tests.proxies.processes import free_port
 from tests.sizes import size
 
+pytestmark = pytest.mark.no_fast_paths
+
 SHOPPERS = 150
 """Customers that the sandbox of Instaleap knows."""
 TAGS = size("IMPORT_TAGS", 10, 100)

@@ -23,6 +23,8 @@ from tests.sizes import size
 from tests.unit.store.conftest import Clock
 from tests.unit.store.shop_writes import soon
 
+pytestmark = pytest.mark.no_fast_paths
+
 GOLD = Ref("emporix", "gold")
 MANY = size("MEMBERS", 610, 50_000)
 READ = ["count gold", "page 1 of gold"]

@@ -31,6 +31,8 @@ from tests.e2e.writes.test_kills import listening
 from tests.security.served import PATIENCE_S, really_serving
 from tests.security.sockets import ACK, INIT, opened
 
+pytestmark = pytest.mark.no_fast_paths
+
 GOLD = segment_id("emporix", "gold")
 EVENTS = """subscription { changed {
   kind source occurredAt

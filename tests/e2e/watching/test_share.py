@@ -17,6 +17,8 @@ from tests.e2e.serving import NOW, Providers, settings_with
 from tests.e2e.watching.emporix import Tenant
 from tests.unit.store.conftest import Clock
 
+pytestmark = pytest.mark.no_fast_paths
+
 
 def sleeping(clock: Clock) -> Callable[[float], Awaitable[None]]:
     """Return a way to wait that takes no time: the clock is put forward."""

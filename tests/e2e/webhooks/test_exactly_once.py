@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
+import pytest
 
 from tests.e2e.serving import customer_id, segment_id
 from tests.e2e.webhooks.sending import (
@@ -26,8 +27,10 @@ from tests.e2e.webhooks.sending import (
 )
 from tests.sizes import size
 
-COUNT = size("EXACTLY_ONCE_WEBHOOKS", 150, 5000)
-KILLS = size("EXACTLY_ONCE_KILLS", 3, 50)
+pytestmark = pytest.mark.no_fast_paths
+
+COUNT = size("EXACTLY_ONCE_WEBHOOKS", 60, 5000)
+KILLS = size("EXACTLY_ONCE_KILLS", 2, 50)
 SENDERS = 4
 PATIENCE_S = 300
 SERVER = """

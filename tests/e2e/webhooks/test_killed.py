@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from gateway.settings import Settings
 from tests.e2e.serving import Providers
 from tests.e2e.webhooks.sending import CHANGES, NEW, membership, send_voucherify
 from tests.e2e.writes.serving import serving
+
+pytestmark = pytest.mark.no_fast_paths
 
 SERVER = """
 import asyncio, sys, uvicorn

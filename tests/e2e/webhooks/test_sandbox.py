@@ -23,6 +23,8 @@ from tests.four_kinds import CREDENTIALS, SANDBOXES, four_settings
 from tests.security.served import application_served
 from tests.security.sockets import ACK, INIT, Socket, opened, subscribe
 
+pytestmark = pytest.mark.no_fast_paths
+
 WITHIN_S = 1.0
 """How long a change may take from the provider to a subscriber."""
 PATIENCE_S = 20

@@ -17,6 +17,8 @@ from gateway.asgi import build
 from gateway.settings import sandbox_settings
 from tests.e2e.writes.asking import document
 
+pytestmark = pytest.mark.no_fast_paths
+
 TAGS = {
     "provider": "instaleap",
     "customers": [{"externalId": "4711", "segments": [{"type": "membership", "value": "GOLD"}]}],
