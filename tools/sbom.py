@@ -17,6 +17,8 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
+from gateway import __version__
+
 ROOT = Path(__file__).resolve().parent.parent
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
@@ -66,7 +68,7 @@ def main() -> None:
     bom = Bom()
     bom.metadata.component = Component(
         name=project["name"],
-        version=project["version"],
+        version=__version__,
         type=ComponentType.APPLICATION,
         bom_ref=project["name"],
     )

@@ -40,7 +40,7 @@ async def answers():
 async def main():
     return [each async for each in answers()]
 
-json.dump({"sdl": sdl(), "answers": asyncio.run(main())}, sys.stdout)
+json.dump({"sdl": sdl(), "answers": asyncio.run(main())}, open(sys.argv[3], "w"))
 """
 
 CHANGED = {
@@ -71,18 +71,20 @@ QUERIES = {
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return the schema and the answers of a gateway whose bounds were changed in one place."""
-    state = str(tmp_path_factory.mktemp("state"))
+    state = tmp_path_factory.mktemp("state")
+    output = state / "output"  # standard output has the log
+    arguments = [json.dumps(CHANGED), json.dumps(list(QUERIES.values())), str(output)]
     run = subprocess.run(
-        [sys.executable, "-c", PROCESS, json.dumps(CHANGED), json.dumps(list(QUERIES.values()))],
+        [sys.executable, "-c", PROCESS, *arguments],
         cwd=ROOT,
-        env={"XDG_STATE_HOME": state},
+        env={"XDG_STATE_HOME": str(state)},
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
     assert run.returncode == 0, run.stderr
-    result = json.loads(run.stdout)
+    result = json.loads(output.read_text())
     return {"sdl": result["sdl"], **dict(zip(QUERIES, result["answers"], strict=True))}
 
 

@@ -103,8 +103,9 @@ async def test_no_line_has_personal_data(providers: Providers, url: str, way: st
 
 
 def test_the_inputs_of_these_tests_are_those_of_every_mutation() -> None:
-    """None is left out, but for the one whose rows are of any provider."""
-    assert SELECTIONS.keys() - BY_PROVIDER.keys() == {"segmentBulkDelete"}
+    """None is left out but the one whose rows are of any provider, and those that ask none."""
+    of_none = {"customersLink", "customersUnlink", "identityLinkDecide"}
+    assert SELECTIONS.keys() - BY_PROVIDER.keys() == {"segmentBulkDelete", *of_none}
 
 
 async def test_the_place_in_an_answer_that_could_not_be_read(
