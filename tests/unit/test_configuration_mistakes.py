@@ -33,7 +33,7 @@ client_secret = "secret-2"
 UNKNOWN = "is not a known setting"
 KINDS = "must be one of stuut, voucherify, instaleap, emporix"
 TABLES = (
-    "known are server, store, changes, auth, limits, documents, log, fast_paths,"
+    "known are server, store, changes, identity, auth, limits, documents, log, fast_paths,"
     " [[providers]] and [[watch]]"
 )
 SCOPES = (
