@@ -23,7 +23,7 @@ test: .venv/dev gateway/http/pages/static/index.html $(CLIENTS) ## run all tests
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 test-switches: .venv/dev ## run the end-to-end and security tests with the fast paths off
-	@FAST_PATHS=$(or $(FAST_PATHS),off) $(BIN)/python -m pytest -n auto -m "not no_fast_paths" tests/e2e tests/security $(ARGS)
+	@FAST_PATHS=$(or $(FAST_PATHS),off) $(BIN)/python -m pytest -n auto -m "not no_fast_paths and not postgres" tests/e2e tests/security $(ARGS)
 
 test-pythons: .venv/dev ## run the unit tests on the other Pythons of this machine (3.11 to 3.13)
 	@$(BIN)/python tools/pythons.py $(ARGS)

@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements" / "dev.lock"
 VERSIONS = ((3, 11), (3, 12), (3, 13))
-TESTS = ("tests/unit", "tests/contract", "tests/test_internals.py", "tests/test_locks.py")
+TESTS = ("tests/unit", "tests/test_internals.py", "tests/test_locks.py")
 COMPLETE = "complete"
 
 
