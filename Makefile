@@ -67,7 +67,7 @@ clean: ## remove everything that was generated
 .venv/dev: requirements/dev.lock pyproject.toml
 	@$(PYTHON) tools/environment.py dev
 
-gateway/http/pages/static/index.html: web/package-lock.json web/index.html web/vite.config.ts $(wildcard web/src/* web/public/*)
+gateway/http/pages/static/index.html: web/package-lock.json web/index.html web/pages.html web/vite.config.ts schema.graphql $(shell find web/src web/public -type f ! -name generated.ts)
 	@$(BIN)/python tools/pages.py
 
 $(CLIENTS): tests/clients/package-lock.json
