@@ -59,11 +59,14 @@ function SegmentLine({ row, size }: { row: SegmentRowFragment; size: Size | null
   return (
     <tr>
       <th scope="row">
-        <Link href={`/segments/${encodeURIComponent(row.id)}`}>{row.name}</Link> <OriginBadge origin={row.origin} />
+        <Link href={`/segments/${encodeURIComponent(row.id)}`}>{row.name}</Link>
       </th>
       <td>{row.provider.displayName}</td>
       <td>{titled(row.membership)}</td>
-      <td>{row.isActive ? <Badge tone="good">Active</Badge> : <Badge>{row.status === 'ACTIVE' ? 'Not now' : titled(row.status)}</Badge>}</td>
+      <td>
+        {row.isActive ? <Badge tone="good">Active</Badge> : <Badge>{row.status === 'ACTIVE' ? 'Not now' : titled(row.status)}</Badge>}{' '}
+        <OriginBadge origin={row.origin} />
+      </td>
       <td className="numeric">{size === undefined ? <span className="dim">…</span> : size?.customersCount ? count(size.customersCount) : <span className="dim">–</span>}</td>
       <td>{size?.sizeHistory && <Sparkline points={size.sizeHistory} now={size.customersCount?.count} />}</td>
       <td className="dim nowrap">{row.updatedAt ? <Time at={row.updatedAt} /> : '–'}</td>
