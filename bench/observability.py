@@ -128,7 +128,7 @@ def _wait(server: Server) -> None:
         with contextlib.suppress(httpx.TransportError):
             httpx.get(f"http://127.0.0.1:{server.port}/livez", trust_env=False, timeout=60)
             return
-        time.sleep(0.5)
+        time.sleep(0.5)  # the server is starting; asked again until it listens
     raise SystemExit((server.folder / "log").read_text())
 
 

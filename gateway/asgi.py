@@ -36,7 +36,7 @@ from resolvers.execution.executor import Executor
 from resolvers.schema import SCHEMA
 
 EXAMPLES = 20
-"""People among whom the recorded customers of the sandbox are."""
+"""How many people the sandbox's recorded customers are taken from."""
 
 if TYPE_CHECKING:
     from gateway.sandbox.app import Sandbox

@@ -139,7 +139,7 @@ class PeopleReads:
         return _Found(_each_once(self._persons, graph, refs), self._sources(asked))
 
     async def _members_of(self, conditions: PersonConditions) -> _Found:
-        """Return the persons for whom conditions on segments hold.
+        """Return the persons that meet conditions on segments.
 
         Raises `LimitExceeded`; the other failures are in the sources.
         """

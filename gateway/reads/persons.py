@@ -196,7 +196,7 @@ class PersonReads:
         )
         return [Person(oldest or ref, customers or [ref], asked=asked) for ref in refs]
 
-    # One person, whom providers are asked for
+    # Lookups of one person at the providers
 
     async def persons_of(self, customers: Sequence[Customer]) -> Sequence[Person | GatewayError]:
         """Return the person of each customer; ask providers for those that are wanted alone."""

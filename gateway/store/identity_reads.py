@@ -1,4 +1,4 @@
-"""Read the surroundings of customers from the index: whom a link may connect them with.
+"""Read from the index what links may connect customers with.
 
 Only the customers of given providers are read, so that the others have no effect on the result.
 """
@@ -60,7 +60,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Surroundings:
-    """What is known of some customers, and of those whom links may connect them with."""
+    """The known facts about some customers, and about those that links may connect them with."""
 
     numbers: dict[Ref, int] = field(default_factory=dict)
     """All of these customers, with their ages; the others are only ends of edges."""

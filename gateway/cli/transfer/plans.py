@@ -5,6 +5,7 @@ sending a file again sends nothing twice.
 """
 
 import json
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -236,8 +237,6 @@ def is_segment_id(text: str) -> bool:
 
 
 def _is_global_id(text: str, letter: str) -> bool:
-    from base64 import urlsafe_b64decode  # noqa: PLC0415
-
     try:
         parts = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except ValueError:
