@@ -72,7 +72,9 @@ class ServerSettings(BaseModel):
     """How long an idle connection stays open: longer than proxies keep theirs, or they could send
     a request just as the connection is closed."""
     request_timeout_s: Annotated[float, Field(gt=0, le=600)] = 10
+    """How long an operation may take, with all of its calls to providers."""
     cache_ttl_s: Annotated[float, Field(ge=0, le=3600)] = 5
+    """How long a read may be reused; 0 turns the response cache off. Accounts can override it."""
     drain_s: Annotated[float, Field(ge=0, le=600)] = 5
     """After SIGTERM requests are still accepted for this long, while `/readyz` answers 503."""
     metrics: bool | MetricsAddress = True
@@ -89,6 +91,7 @@ class StoreSettings(BaseModel):
     model_config = _FROZEN
 
     url: Annotated[str, StringConstraints(pattern=r"^(sqlite|postgresql)://.+$")] | None = None
+    """`sqlite:///FILE` or `postgresql://…`. None: a file in the user's state directory."""
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5
     """How long a start may wait for the database, and an operation for a new connection."""
 
@@ -99,6 +102,7 @@ class ChangeSettings(BaseModel):
     model_config = _FROZEN
 
     keep_days: Annotated[float, Field(gt=0, le=3650)] = 7
+    """How long entries are kept."""
     keep_rows: Annotated[int, Field(ge=1)] = 1_000_000
     """The largest number of entries; beyond it the oldest are deleted."""
     lag_s: Annotated[float, Field(gt=0, le=3600)] = 60

@@ -61,6 +61,7 @@ class KeySettings(BaseModel):
     scopes: Annotated[tuple[str, ...], Field(min_length=1)]
     """`segments:read`, or limited to one provider: `segments:read@acme-emporix`."""
     expires_at: AwareDatetime | None = None
+    """When it ends, with an offset; None: never."""
 
     @field_validator("hash")
     @classmethod
@@ -98,11 +99,15 @@ class JwtSettings(BaseModel):
     model_config = _FROZEN
 
     issuer: Text
+    """What the claim `iss` must equal."""
     audience: Text | Annotated[tuple[Text, ...], Field(min_length=1)]
     """A token is accepted if its audience contains one of these."""
     jwks_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s#@]+$")] | None = None
+    """Where the issuer publishes its keys; either this or `jwks_file`."""
     jwks_file: FilePath | None = None
+    """A file with the issuer's keys, read again when it changes."""
     algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256", "ES256")
+    """The signatures that are accepted."""
     leeway_s: Annotated[int, Field(ge=0, le=300)] = 30
     """The tolerated difference between the issuer's clock and ours."""
     scope_claim: Text = "scope"
@@ -133,7 +138,9 @@ class AuthSettings(BaseModel):
     model_config = _FROZEN
 
     keys: tuple[KeySettings, ...] = ()
+    """API keys, one `[[auth.keys]]` table each."""
     jwt: tuple[JwtSettings, ...] = ()
+    """Token issuers, one `[[auth.jwt]]` table each."""
 
     @field_validator("keys")
     @classmethod

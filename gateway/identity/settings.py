@@ -37,9 +37,11 @@ class RuleSettings(BaseModel):
     model_config = _FROZEN
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    """Unique; links name the rule that made them."""
     keys: tuple[KeyName, ...]
     """At least two, of one provider or of several."""
     normalize: Normalization = Normalization.EXACT
+    """How values are compared."""
     region: str | None = None
     """With `phone`: the country (ISO 3166) of numbers without a country code."""
     auto: bool = True

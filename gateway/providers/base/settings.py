@@ -25,13 +25,21 @@ class AccountSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    """Unique; clients see it as `Provider.key`."""
     kind: str
+    """Which adapter is used: `stuut`, `voucherify`, `instaleap` or `emporix`."""
     base_url: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s?#@]+|sandbox:)$")]
+    """The provider's API, or `sandbox:` for the embedded sandbox."""
     display_name: str | None = None
+    """For people. None: the vendor's name."""
     enabled: bool = True
+    """False: this table is ignored."""
     timeout_s: Annotated[float, Field(gt=0, le=120)] = 5
+    """How long one call may take."""
     max_concurrency: Annotated[int, Field(ge=1, le=1000)] = 20
+    """Calls at the same time; operations that wait take turns."""
     retries: Annotated[int, Field(ge=0, le=10)] = 2
+    """Further attempts of calls that are safe to repeat."""
     cache_ttl_s: Annotated[float, Field(ge=0, le=3600)] | None = None
     """None: the server's setting."""
     stale_if_error_s: Annotated[float, Field(ge=0, le=86_400)] = 60
@@ -39,6 +47,7 @@ class AccountSettings(BaseModel):
     max_queue: Annotated[int, Field(ge=0, le=100_000)] = 500
     """The largest number of calls that wait because of `max_concurrency`."""
     max_calls_per_operation: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """Calls that one operation may make."""
     max_answer_bytes: Annotated[int, Field(ge=1, le=1024**3)] = 16 * 1024 * 1024
     """The largest reply, decompressed. A page of any provider's list is far smaller."""
     calls_per_minute: Annotated[int, Field(ge=1, le=10_000_000)] = 600

@@ -20,6 +20,7 @@ class WatchSettings(BaseModel):
     segments: Annotated[tuple[WatchedSegment, ...], Field(min_length=1)]
     """The provider's own ids, or `*` alone: all segments."""
     every_s: Annotated[float, Field(ge=1, le=86_400)] = 900
+    """The time between two comparisons."""
 
     @field_validator("segments")
     @classmethod

@@ -69,10 +69,15 @@ class EmporixSettings(EmporixWebhookSettings):
     tenant: Annotated[
         str, StringConstraints(pattern=r"^[a-z][a-z0-9]+$", min_length=3, max_length=16)
     ]
+    """The tenant, in lower case."""
     client_id: Annotated[str, StringConstraints(min_length=1)]
+    """The client's id, as Emporix shows it."""
     client_secret: Annotated[SecretStr, Field(min_length=1)]
+    """The client's secret, exchanged for a token."""
     scope: Annotated[str, StringConstraints(min_length=1)] | None = None
+    """The scopes of the token, separated by spaces. None: all that the client has."""
     default_language: Annotated[str, StringConstraints(min_length=1)] = "en"
+    """The language of texts that Emporix gives without one."""
 
     @property
     def account(self) -> str:

@@ -57,9 +57,12 @@ class InstaleapSettings(AccountSettings):
 
     kind: Literal["instaleap"]
     token: Annotated[SecretStr, Field(min_length=1)]
+    """The shop's API token."""
     reverse_token: Annotated[SecretStr, Field(min_length=1)] | None = None
+    """What Instaleap sends with the reverse call. None: the call is refused."""
     # The largest batch is not documented; this is a guess.
     batch_size: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """Customers in one call."""
 
 
 class ReplacedModel(msgspec.Struct, frozen=True):

@@ -64,6 +64,7 @@ class StuutSettings(AccountSettings):
 
     kind: Literal["stuut"]
     token: Annotated[SecretStr, Field(min_length=1)]
+    """The organisation's API token."""
 
 
 class Stuut:

@@ -65,8 +65,11 @@ class VoucherifySettings(WebhookAccountSettings):
 
     kind: Literal["voucherify"]
     app_id: Annotated[SecretStr, Field(min_length=1)]
+    """The id of the project's key pair (`X-App-Id`)."""
     app_token: Annotated[SecretStr, Field(min_length=1)]
+    """The secret of the key pair (`X-App-Token`)."""
     oauth: bool = False
+    """True: exchange the key pair for a bearer token."""
     scope: Annotated[str, StringConstraints(min_length=1)] = "segments customers"
     """The scopes of the token, separated by spaces; used only with `oauth`."""
 
