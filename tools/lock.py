@@ -27,6 +27,7 @@ LOCKS = {
         "requirements/serve.lock",
     ],
     "node": ["--group", "node"],
+    "docs": ["--group", "docs"],
 }
 WHEELS = ROOT / "requirements" / "wheels.txt"
 WHEEL = re.compile(r"[^/\"]+\.whl(?=\")")
