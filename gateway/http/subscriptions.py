@@ -209,6 +209,8 @@ class Subscription:
         loop = asyncio.get_running_loop()
         stream = self._source.stream
         while True:
+            # Neither reading nor sending may have to wait: let others of this process have a turn.
+            await asyncio.sleep(0)
             event = await self._next(min(until, self._check_at))
             version = self._subscriptions.version
             verified = await self._verify()

@@ -55,6 +55,20 @@ async def test_from_a_cursor_then_live(tmp_path: Path) -> None:
         assert segments(await next_segments(socket, 1, "2")) == created[-1:]
 
 
+async def test_readers_take_turns(tmp_path: Path) -> None:
+    """Those that catch up get their events in turn, and other operations are served meanwhile."""
+    async with shop(tmp_path) as gateway, gateway.socket() as socket:
+        start = await gateway.cursor()
+        await gateway.create(30)
+        await socket.say(*(changed(name, start) for name in "123"))
+        names = [(await socket.heard())["id"]]
+        await socket.say(subscribe("query", "{ __typename }"))
+        names += [(await socket.heard())["id"] for _ in range(91)]
+        events = [name for name in names if name != "query"]
+        assert sorted(events[-9:]) == [*"111222333"]
+        assert 0 < names.index("query") < 45
+
+
 async def test_without_a_cursor(tmp_path: Path) -> None:
     """The stream starts now: a write that was answered before is not in it."""
     async with shop(tmp_path) as gateway, gateway.socket() as socket:
