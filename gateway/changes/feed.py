@@ -120,8 +120,13 @@ class ChangeFeed:
 
     async def reach(self, cursor: Cursor) -> None:
         """Drop the caches for all entries up to a cursor that was read. Raises `StoreFailed`."""
-        if self.position.epoch != cursor.epoch or self.position.position < cursor.position:
-            await self._advance()
+        if not self._has(cursor):
+            await self._advance(cursor)
+
+    def _has(self, cursor: Cursor) -> bool:
+        """Return whether this process has read up to a cursor."""
+        position = self.position
+        return position.epoch == cursor.epoch and position.position >= cursor.position
 
     def _note_appended(self, position: int) -> None:
         """Record that this process appended an entry, and notify the others."""
@@ -155,10 +160,10 @@ class ChangeFeed:
             else:
                 self._fails = False
 
-    async def _advance(self) -> None:
-        """Read to the log's end."""
+    async def _advance(self, cursor: Cursor | None = None) -> None:
+        """Read to the log's end, unless others have read up to `cursor` meanwhile."""
         async with self._reading:
-            has_more = True
+            has_more = cursor is None or not self._has(cursor)
             while has_more:
                 try:
                     page = await self._store.changes.entries(self.position, BATCH)

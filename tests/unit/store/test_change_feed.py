@@ -11,6 +11,7 @@ import pytest
 from gateway.changes.feed import ChangeFeed
 from gateway.changes.subscriber_index import Waiter
 from gateway.domain.change_log import EVERY_CHANGE, Cursor, Entry
+from gateway.store.change_log import EntryPage
 from gateway.store.database_url import DatabaseUrl, database_url
 from gateway.store.store import Store
 from tests.unit.store.conftest import POSTGRES, Clock
@@ -72,15 +73,25 @@ async def test_two_processes(record: Store, place: DatabaseUrl, clock: Clock) ->
     await other.close()
 
 
-async def test_reach(record: Store, place: DatabaseUrl, clock: Clock) -> None:
-    """Whoever read an entry itself has the caches dropped before it shows the entry."""
+async def test_reach(
+    record: Store, place: DatabaseUrl, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever read an entry itself has the caches dropped before it shows the entry, once."""
+    monkeypatch.setattr("gateway.changes.feed.POLL_S", 3600)
     other = await Store.open(place, clock)
+    entries, reads = other.changes.entries, []
+
+    async def counted(after: Cursor, limit: int) -> EntryPage:
+        reads.append(after)
+        return await entries(after, limit)
+
     async with following(other) as (feed, events):
-        cursor = (await append(record, member(IN))).cursor
-        await feed.reach(cursor)
+        monkeypatch.setattr(other.changes, "entries", counted)
+        start, cursor = feed.position, (await append(record, member(IN))).cursor
+        await asyncio.gather(*(feed.reach(cursor) for _ in range(5)))
         assert (events, feed.position) == (["dropped", "entry 1"], cursor)
         await feed.reach(cursor)
-        assert events == ["dropped", "entry 1"]
+        assert (events, reads) == (["dropped", "entry 1"], [start])
     await other.close()
 
 
