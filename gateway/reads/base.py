@@ -6,7 +6,7 @@ from functools import partial
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
-from gateway.domain.entities import Ref
+from gateway.domain.entities import Origin, Ref
 from gateway.domain.pages import MAX_PAGE_SIZE, CompleteList, Page, PageRequest
 from gateway.errors import BadInput
 from gateway.limits.settings import LimitSettings
@@ -60,10 +60,15 @@ class RequestReads:
         self._sizes = sizes
         self._snapshots = snapshots
 
-    def _note_size(self, ref: Ref, count: int | None, *, is_exact: bool = True) -> None:
-        """Record a segment's number of customers for its history, unless it is unknown."""
-        count = countable(count)
-        if self._sizes is not None and count is not None:
+    def _note_size(
+        self, ref: Ref, count: int | None, origin: Origin | None, *, is_exact: bool = True
+    ) -> None:
+        """Record a segment's number of customers for its history, unless it is unknown or old.
+
+        One from the response cache was recorded when it was read, and may have changed since.
+        """
+        count, is_new = countable(count), origin in {Origin.LIVE, Origin.RECORDED}
+        if self._sizes is not None and count is not None and is_new:
             self._sizes.note(ref, count, is_exact=is_exact)
 
     def _checked_key(self, key: str) -> str:

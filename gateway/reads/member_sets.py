@@ -56,8 +56,7 @@ class MemberSetReads(MemberReads):
             skipped += page.skipped
             self._check_size(ref, max(len(keys), page.total or 0))
             if page.is_last:
-                if origin in {Origin.LIVE, Origin.RECORDED}:
-                    self._note_size(ref, len(keys), is_exact=not skipped)
+                self._note_size(ref, len(keys), origin, is_exact=not skipped)
                 return MemberSet(keys, origin, as_of, skipped)
             if page.next_position in {None, request.position}:
                 raise Malformed(ref.provider, "members.list", detail="the list does not advance")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -28,6 +28,7 @@ from gateway.providers.base.adapter import (
     ListsMembers,
     MatchesItems,
 )
+from gateway.providers.base.exchange import ReadPlan
 from gateway.reads.base import Paging, RequestReads, check_paging, first_page
 from gateway.reads.cursor import identity
 from gateway.reads.merged_list import Connection
@@ -182,9 +183,8 @@ class MemberReads(RequestReads):
 
     def _note_total(self, ref: Ref, page: Page[Assignment]) -> None:
         # Where customers may have several assignments, the total counts those.
-        counts_customers = not self._providers[ref.provider].offers(ListsAssignmentsOfCustomers)
-        if counts_customers and page.origin in {Origin.LIVE, Origin.RECORDED}:
-            self._note_size(ref, page.total)
+        if not self._providers[ref.provider].offers(ListsAssignmentsOfCustomers):
+            self._note_size(ref, page.total, page.origin)
 
     def _prime_customers_of(self, page: Page[Assignment]) -> None:
         customers = [row.customer for row in page.rows if row.customer is not None]
@@ -193,24 +193,26 @@ class MemberReads(RequestReads):
 
     async def member_count(self, ref: Ref) -> Tally:
         """Count the customers in a segment. Raises its provider's error."""
-        tally = await self._tally(ref)
-        self._note_size(ref, tally.number, is_exact=tally.is_exact)
+        tally, origin = await self._tally(ref)
+        self._note_size(ref, tally.number, origin, is_exact=tally.is_exact)
         return tally
 
-    async def _tally(self, ref: Ref) -> Tally:
+    async def _tally(self, ref: Ref) -> tuple[Tally, Origin | None]:
+        """Count the customers in a segment; also return where their number is from."""
         provider = self._providers[ref.provider]
         adapter = provider.require(ListsMembers, "SEGMENT_MEMBERS")
         if not provider.offers(ListsAssignmentsOfCustomers):
-            count = await self._loaders.fetch(provider, adapter.member_count, ref.key)
-            return Tally(min(count, MAX_INT), is_exact=count <= MAX_INT)
+            page = await self._loaders.fetch(provider, _count, provider, ref.key)
+            count = page.total or 0
+            return Tally(min(count, MAX_INT), is_exact=count <= MAX_INT), page.origin
         # Such a provider counts assignments: one page shows whether customers have several.
         page = await self._loaders.fetch(
             provider, adapter.members, ref.key, PageRequest(COUNTED_ROWS, None, with_total=True)
         )
         customers = len({row.ref.customer for row in page.rows})
         if page.is_last or any(row.ref.legal_entity is not None for row in page.rows):
-            return Tally(customers, is_exact=page.is_last and not page.skipped)
-        return Tally(max(customers, page.total or 0), is_exact=False)
+            return Tally(customers, is_exact=page.is_last and not page.skipped), page.origin
+        return Tally(max(customers, page.total or 0), is_exact=False), page.origin
 
     async def size_history(
         self, ref: Ref, start: datetime, end: datetime, interval: SizeInterval, deadline: float
@@ -249,6 +251,17 @@ class MemberReads(RequestReads):
             raise BadInput(f"segmentIds must all be segments of provider {provider!r}.")
         keys = tuple(ref.key for ref in segments)
         return await self._loaders.fetch(chosen, adapter.match_items, site, tuple(items), keys)
+
+
+def _count(provider: Provider, segment: str) -> ReadPlan[Page[Assignment]]:
+    """Count the assignments of a segment, as a page without rows: it says where it is from."""
+    plan = provider.require(ListsMembers, "SEGMENT_MEMBERS").member_count(segment)
+
+    def read(reply: Any) -> Page[Assignment]:
+        total = plan.read(reply)
+        return Page(rows=(), position_after=str, is_last=True, total=total, origin=provider.origin)
+
+    return msgspec.structs.replace(plan, read=read)  # type: ignore[return-value]  # reads a page
 
 
 def _with_kinds(page: Page[Assignment], segment: Segment) -> Page[Assignment]:

@@ -87,7 +87,9 @@ class SegmentSizes:
             },
         )
         await connection.execute(statement)
+        # Older totals, which must not replace this one.
         self._written.pop(ref, None)
+        self._pending.pop(_Key(ref, SizeInterval.HOUR.start(self._clock())), None)
 
     async def history(
         self,

@@ -1,7 +1,8 @@
 """`Segment.sizeHistory`: the totals that pass by, as they were read."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from gateway.domain.sizes import SizeInterval
 from gateway.settings import StoreSettings
+from gateway.store.store import Store
+from tests.e2e.failures import FAILURES
 from tests.e2e.known import DACH_STRATEGIC, SILVER_MEMBERS
 from tests.e2e.serving import Front, segment_id, serving, settings_with
 
@@ -63,6 +66,32 @@ async def test_totals_are_recorded(own_front: Front, query: str) -> None:
             "left": None,
         }
     assert own_front.counts["voucherify"] == calls + 2  # the segment itself
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["cached", "stale"])
+@pytest.mark.parametrize("query", [COUNT, TOTAL, SET], ids=["count", "total", "set"])
+async def test_old_totals_are_not_recorded(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    query: str,
+    fails: bool,  # noqa: FBT001  # a case
+) -> None:
+    """A total from the response cache is no total of the hour in which it is shown again."""
+    passed, opened = timedelta(), Store.open
+    clocked = partial(opened, clock=lambda: datetime.now(UTC) + passed)
+    monkeypatch.setattr(Store, "open", clocked)
+    settings = settings_with(cache_ttl_s=1e-9 if fails else 3600.0, stale_if_error_s=3600)
+    store = StoreSettings(url=f"sqlite:///{tmp_path}/gateway.db")
+    to = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
+    async with serving(settings=settings.model_copy(update={"store": store})) as front:
+        shown = await front.data(query, {"id": SILVER})
+        points = await history(front, id=SILVER, to=to)
+        assert len(points) == 1
+        passed = timedelta(hours=1)
+        if fails:
+            front.providers.instead["voucherify"] = FAILURES["500"].server
+        assert await front.data(query, {"id": SILVER}) == shown
+        assert await history(front, id=SILVER, to=to) == points
 
 
 async def test_bounds(own_front: Front) -> None:
