@@ -143,20 +143,42 @@ async def test_emporix(front: Front) -> None:
         await send_emporix(client, "customer-assignment-deleted", gone, minute=3, secret=OLD),
         await send_emporix(client, "segment-deleted", {"id": "no-such-segment"}, minute=4),
     ]
-    found = await changes(front, 2)
+    nodes = await changes(front, 2)
     created = {"id": "fresh", "name": {"en": "Fresh"}, "metadata": METADATA}
     sent += [
         await send_emporix(client, "segment-created", created, minute=9),
         await send_emporix(client, "segment-updated", created, minute=9),
     ]
-    found = await changes(front, 3)
+    nodes = await changes(front, 3)
     assert [each.status_code for each in sent] == [204] * 6
-    assert [(each["kind"], each["segmentId"], each["occurredAt"]) for each in found] == [
+    assert [(each["kind"], each["segmentId"], each["occurredAt"]) for each in nodes] == [
         ("LEFT", segment_id("emporix", GOLDEN), at(3)),
         ("DELETED", segment_id("emporix", "no-such-segment"), at(4)),
         ("CREATED", segment_id("emporix", "fresh"), at(5)),
     ]
     assert (await webhooks(front, "emporix"))["receivedLast24h"] == 6
+
+
+async def test_items(front: Front) -> None:
+    """Items update their segment; their versions are not compared with those of the segment."""
+    segment = {"id": "fresh", "name": {"en": "Fresh"}, "metadata": METADATA}
+    item = {"segmentId": "fresh", "item": {"id": "p1001", "type": "PRODUCT"}}
+    newer = {"modifiedAt": at(6), "version": 1}
+    for name, payload, minute in (
+        ("segment-created", segment, 5),
+        ("item-assignment-created", {**item, "metadata": newer}, 6),
+        ("item-assignment-updated", {**item, "metadata": {**newer, "modifiedAt": at(4)}}, 7),
+        ("item-assignment-deleted", {"segmentId": "fresh", "itemId": "p1001"}, 8),
+        ("item-assignment-deleted", {"segmentId": "fresh", "itemId": "p1001"}, 8),
+        ("segment-updated", {**segment, "metadata": {"modifiedAt": at(9), "version": 4}}, 9),
+    ):
+        answer = await send_emporix(front.client, name, payload, minute=minute)
+        assert answer.status_code == 204, answer.text
+    nodes = await changes(front, 4)
+    assert [(each["kind"], each["segmentId"], each["occurredAt"]) for each in nodes] == [
+        (kind, segment_id("emporix", "fresh"), at(minute))
+        for kind, minute in (("CREATED", 5), ("UPDATED", 6), ("UPDATED", 8), ("UPDATED", 9))
+    ]
 
 
 async def test_any_order(front: Front) -> None:
@@ -185,6 +207,6 @@ async def test_any_order(front: Front) -> None:
         if known.get(customer) != kind:
             known[customer] = kind
             expected.append(entered(minute, customer, kind.upper()))
-    found = await changes(front, min(len(expected), 250))
-    assert found == expected[:250]
+    nodes = await changes(front, min(len(expected), 250))
+    assert nodes == expected[:250]
     assert (await webhooks(front))["receivedLast24h"] == count

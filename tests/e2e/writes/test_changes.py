@@ -84,6 +84,47 @@ async def test_one_segment(front: Front) -> None:
     assert [(node["kind"], node["segment"]) for node in nodes] == [("DELETED", None)]
 
 
+async def test_items(front: Front) -> None:
+    """One write of items is one UPDATED; it is none if the provider took none of them."""
+    start = await cursor(front)
+    items = [
+        {"externalId": "p1001", "type": "PRODUCT"},
+        {"externalId": "p9999", "type": "PRODUCT"},
+        {"externalId": "cat-tea", "type": "CATEGORY"},
+    ]
+    outcomes = []
+    for field, given, key in (
+        ("segmentItemsBulkAssign", items, "1"),
+        ("segmentItemsBulkAssign", items, "1"),
+        ("segmentItemsBulkAssign", items[1:2], "2"),
+        ("segmentItemsBulkAssign", [], "3"),
+        ("segmentItemsBulkUnassign", [items[2], items[0]], "4"),
+    ):
+        rows = {"segmentId": STAFF, "items": given, "idempotencyKey": key}
+        payload = await do(front, field, rows)
+        outcomes.append([row["outcome"] for row in payload["results"]])
+    assert outcomes == [
+        *[["CREATED", "FAILED", "CREATED"]] * 2,
+        ["FAILED"],
+        [],
+        ["DELETED", "DELETED"],
+    ]
+    assert await changes(front, start) == [("UPDATED", STAFF)] * 2
+    only = {"segmentIds": [STAFF], "kinds": ["UPDATED"]}
+    assert len((await page(front, after=start, filter=only))["nodes"]) == 2
+    of_customers = {"customerIds": [customer_id("emporix", "p1001")]}
+    assert (await page(front, after=start, filter=of_customers))["nodes"] == []
+
+
+async def test_reordered(front: Front) -> None:
+    """Each segment that is reordered is UPDATED, in the order of the input."""
+    start = await cursor(front)
+    data = await front.data('{ provider(key: "stuut") { segments(first: 3) { nodes { id } } } }')
+    one, _, three = (node["id"] for node in data["provider"]["segments"]["nodes"])
+    await do(front, "segmentsReorder", {"provider": "stuut", "ids": [three, one]})
+    assert await changes(front, start) == [("UPDATED", three), ("UPDATED", one)]
+
+
 async def test_made_of_customers(front: Front) -> None:
     """A segment made of customers is CREATED, then each of them ENTERED, in the order given."""
     start = await cursor(front)
@@ -107,8 +148,11 @@ async def test_assignments(front: Front) -> None:
     )
     one, two, three = (node["id"] for node in data["customers"]["nodes"])
     await do(front, "assignmentCreate", {"segmentId": fresh, "customerId": two})
-    rows = [{"customerId": each} for each in (three, two, one)]
-    await do(front, "assignmentBulkCreate", {"segmentId": fresh, "assignments": rows})
+    nobody = customer_id("emporix", "nobody")
+    rows = [{"customerId": each} for each in (three, nobody, two, one)]
+    payload = await do(front, "assignmentBulkCreate", {"segmentId": fresh, "assignments": rows})
+    assert payload["failed"] == 1
+    del rows[1]
     await do(front, "assignmentDelete", {"segmentId": fresh, "customerId": one})
     await do(front, "assignmentBulkDelete", {"segmentId": fresh, "assignments": rows})
     assert await changes(front, start) == [

@@ -146,6 +146,24 @@ async def test_a_delete_takes_out_what_its_id_says(front: Front, buyer: Buyer) -
     assert [row["id"] for row in await own(front, buyer)] == [second]
 
 
+async def test_changes(front: Front, buyer: Buyer) -> None:
+    """ENTERED with the first assignment, LEFT with the last, UPDATED between them."""
+    one, two = buyer.entities
+    for entity in (one, one, two):
+        given = {"segmentId": GOLDEN, "customerId": buyer.id, "legalEntityId": entity}
+        await do(front, "assignmentDelete", given, "__typename")
+    query = """query ($filter: ChangeFilter) { changes(filter: $filter) {
+        nodes { kind ... on AssignmentChange { legalEntity { externalId } } } } }"""
+    only = {"segmentIds": [GOLDEN], "customerIds": [buyer.id]}
+    nodes = (await front.data(query, {"filter": only}))["changes"]["nodes"]
+    assert [(node["kind"], node["legalEntity"]["externalId"]) for node in nodes] == [
+        ("ENTERED", one),
+        ("UPDATED", two),
+        ("UPDATED", one),
+        ("LEFT", two),
+    ]
+
+
 @pytest.mark.parametrize("field", ["assignmentDelete", "assignmentBulkDelete"])
 async def test_a_delete_that_took_out_nothing_says_so(
     front: Front, buyer: Buyer, field: str
