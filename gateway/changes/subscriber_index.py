@@ -88,8 +88,7 @@ class SubscriberIndex:
 
         One that was woken already reads on from the end of what woke it.
         """
-        found = self._concerned(entries)
-        for waiter, changes in found.items():
+        for waiter, changes in self._concerned(entries).items():
             waiter.start, waiter.changes, waiter.end = start, changes, entries[-1].cursor
             waiter.wake()
 
@@ -101,15 +100,15 @@ class SubscriberIndex:
                 waiter.wake()
 
     def _concerned(self, entries: Sequence[Entry]) -> Mapping[Waiter, Sequence[Change]]:
-        found: dict[Waiter, list[Change]] = {}
+        concerned: dict[Waiter, list[Change]] = {}
         for entry in entries:
             if isinstance(entry, ProviderTouched):
                 continue
             for key in _keys_of_change(entry):
                 for waiter in self._groups.get(key, ()):
                     if waiter.start is None and waiter.concerns(entry):
-                        found.setdefault(waiter, []).append(entry)
-        return found
+                        concerned.setdefault(waiter, []).append(entry)
+        return concerned
 
 
 def _keys_of_waiter(waiter: Waiter) -> Iterable[Key]:

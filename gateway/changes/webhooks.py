@@ -55,12 +55,16 @@ async def webhook_report(store: Store, provider: Provider, deadline: float) -> W
     """Return how a provider's webhooks arrive. Raises `StoreFailed`."""
     if not _receives(provider):
         return WebhookReport("UNCONFIGURED")
-    found = await store.webhooks.status(provider.key, deadline)
-    state = "QUIET" if found.has_missed else "HEALTHY"
-    if found.refusals >= FAILING_FROM:
+    status = await store.webhooks.status(provider.key, deadline)
+    state = "QUIET" if status.has_missed else "HEALTHY"
+    if status.refusals >= FAILING_FROM:
         state = "FAILING"
     return WebhookReport(
-        state, found.received_at, found.rejected_at, found.rejection, found.received_last_24h
+        state,
+        status.received_at,
+        status.rejected_at,
+        status.rejection,
+        status.received_last_24h,
     )
 
 
@@ -120,13 +124,13 @@ class WebhookWorker:
     def _observations(self, webhook: StoredWebhook) -> Sequence[Observation]:
         adapter = self._providers[webhook.provider].adapter
         try:
-            found: Sequence[Observation] = adapter.webhook_observations(
+            observations: Sequence[Observation] = adapter.webhook_observations(
                 webhook.type, webhook.occurred_at, webhook.body
             )
         except (InvalidWebhook, LookupError):  # stored by another version of the gateway
             log.exception("a stored webhook cannot be read", provider=webhook.provider)
             return ()
-        return found
+        return observations
 
     async def _confirm(self) -> None:
         """Read live what webhooks without a version report; those that cannot be read wait."""

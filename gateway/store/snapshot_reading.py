@@ -167,15 +167,15 @@ class SnapshotReading:
 
     async def _leave(self, *, is_consistent: bool) -> None:
         """Append who is not there any more, in chunks."""
-        found = {row.number for row in await self._rows.missed() if row.number in self._seen}
-        if found:
-            await self._database.finish(self._find(found))
+        back = {row.number for row in await self._rows.missed() if row.number in self._seen}
+        if back:
+            await self._database.finish(self._unmark(back))
         missing = self._seen.missing(self._high)
         while numbers := [*islice(missing, CHUNK)]:
             if rows := await self._rows.numbered(numbers):
                 await self._database.finish(self._leave_rows(rows, is_consistent=is_consistent))
 
-    async def _find(self, numbers: Collection[int]) -> None:
+    async def _unmark(self, numbers: Collection[int]) -> None:
         async with self._database.writing() as connection:
             await self._rows.set_missed(connection, numbers, is_missed=False)
 

@@ -199,12 +199,12 @@ class WebhookInbox:
         async def look() -> WebhookStatus:
             async with self._database.reading() as connection:
                 of = WEBHOOK_STATUS.c
-                found = await connection.execute(
+                row = await connection.execute(
                     select(of.received_at, of.rejected_at, of.rejection, of.refusals).where(
                         of.provider == provider
                     )
                 )
-                received_at, rejected_at, rejection, refusals = found.one_or_none() or (
+                received_at, rejected_at, rejection, refusals = row.one_or_none() or (
                     *(None, None, None),
                     0,
                 )

@@ -105,7 +105,7 @@ class Subscriber(asyncio.Protocol):
 
 async def crowd(port: int, payloads: Sequence[Any], arrival: Arrival) -> Sequence[Subscriber]:
     """Connect a subscriber for each payload; return them when all are started."""
-    found: list[Subscriber] = []
+    subscribers: list[Subscriber] = []
     for start in range(0, len(payloads), AT_ONCE):
         made = [
             Subscriber(number, port, payload, arrival)
@@ -114,5 +114,5 @@ async def crowd(port: int, payloads: Sequence[Any], arrival: Arrival) -> Sequenc
         async with asyncio.timeout(OPEN_S):
             await asyncio.gather(*(each.connect() for each in made))
             await asyncio.gather(*(each.is_started for each in made))
-        found += made
-    return found
+        subscribers += made
+    return subscribers

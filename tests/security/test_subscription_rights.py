@@ -145,11 +145,11 @@ async def heard(socket: Socket, names: dict[str, str]) -> dict[str, list[str]]:
     """Return what each subscription of a connection has got, by its id."""
     # Nothing else comes before a later operation is answered.
     await socket.say(subscribe("end", "{ __typename }"))
-    found: dict[str, list[str]] = {}
+    events: dict[str, list[str]] = {}
     while (message := await socket.heard())["id"] != "end":
-        found.setdefault(message["id"], []).append(shown_by(message, names))
+        events.setdefault(message["id"], []).append(shown_by(message, names))
     assert (await socket.heard())["type"] == "complete"
-    return found
+    return events
 
 
 @pytest.mark.parametrize("is_live", [False, True], ids=["from the log", "live"])
@@ -180,13 +180,13 @@ async def test_matrix(gateway: Shop, is_live: bool) -> None:  # noqa: FBT001  # 
         shown: dict[tuple[str, str], list[str]] = {}
         for caller, socket, before in zip(MATRIX, sockets, refused, strict=True):
             due = sum(len(wanted[caller, field]) for field in fields)
-            found = before
-            while sum(map(len, found.values())) < due:
+            events = before
+            while sum(map(len, events.values())) < due:
                 for name, more in (await heard(socket, names)).items():
-                    found.setdefault(name, []).extend(more)
+                    events.setdefault(name, []).extend(more)
             for name, more in (await heard(socket, names)).items():
-                found.setdefault(name, []).extend(more)
-            shown |= {(caller, field): found.get(field, []) for field in fields}
+                events.setdefault(name, []).extend(more)
+            shown |= {(caller, field): events.get(field, []) for field in fields}
     assert shown == wanted
     assert {len(each) for each in wanted.values()} == {0, 1, 2, 3}
 

@@ -72,9 +72,9 @@ async def report(
 
 async def snapshot(record: Store) -> Sequence[str]:
     """Return the customers in the snapshot."""
-    found = await record.snapshots.members(GOLD)
-    assert found is not None
-    return [*found.keys]
+    members = await record.snapshots.members(GOLD)
+    assert members is not None
+    return [*members.keys]
 
 
 async def test_stock_then_differences(
@@ -117,7 +117,7 @@ async def test_stock_then_differences(
 async def test_once_a_day(
     record: Store, comparer: SegmentComparer, tenant: Tenant, clock: Clock
 ) -> None:
-    """An exchange that the size hides is found after a day."""
+    """An exchange that the size hides is detected after a day."""
     tenant.set("gold", "ada", "bea")
     await comparer.compare_members("gold")
     tenant.set("gold", "ada", "cid")
@@ -149,7 +149,7 @@ async def test_many_pages(record: Store, comparer: SegmentComparer, tenant: Tena
 
 
 async def test_known_already(record: Store, comparer: SegmentComparer, tenant: Tenant) -> None:
-    """What a write told is not told again; what it told and is not so any more is corrected."""
+    """What a write reported is not reported again; it is corrected if it is no longer true."""
     tenant.set("gold", "ada", "bea")
     await comparer.compare_members("gold")
     await report(record, ChangeKind.ENTERED, "cid")
@@ -165,7 +165,7 @@ async def test_known_already(record: Store, comparer: SegmentComparer, tenant: T
 async def test_stock_corrects_what_is_known(
     record: Store, comparer: SegmentComparer, tenant: Tenant
 ) -> None:
-    """What the first comparison shows is known from then on, whatever writes told before."""
+    """What the first comparison shows is known from then on, whatever writes reported before."""
     await report(record, ChangeKind.ENTERED, "gone")
     await report(record, ChangeKind.LEFT, "back")
     tenant.set("gold", "ada", "back")
@@ -301,7 +301,7 @@ async def test_failure_is_no_change(
 async def test_page_that_fails_once(
     record: Store, comparer: SegmentComparer, tenant: Tenant
 ) -> None:
-    """A page is requested again; the size is not, as it is asked again soon."""
+    """A page is requested again; the size is not, as the next comparison reads it soon."""
     tenant.set("gold", "ada")
     tenant.failures = [0, 500, 503]
     await comparer.compare_members("gold")

@@ -70,20 +70,20 @@ def watching(*segments: str, every_s: float = 0.05) -> Settings:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition."""
     async with asyncio.timeout(PATIENCE_S):
-        while not condition():  # noqa: ASYNC110  # of a provider that tells nobody
+        while not condition():  # noqa: ASYNC110  # of a provider without notifications
             await asyncio.sleep(0.01)
 
 
 async def eventually(look: Callable[[], Awaitable[Any]]) -> Any:
     """Wait until a look at the gateway shows something."""
     async with asyncio.timeout(PATIENCE_S):
-        while not (found := await look()):  # noqa: ASYNC110  # of a server that tells nobody
+        while not (result := await look()):  # noqa: ASYNC110  # of a server without notifications
             await asyncio.sleep(0.02)
-    return found
+    return result
 
 
 async def compared(tenant: Tenant) -> None:
-    """Wait until the members were read and the size was found to be the same after that."""
+    """Wait until the members were read and their number was the same after that."""
     tenant.calls.clear()
 
     def is_compared() -> bool:
@@ -115,26 +115,26 @@ async def test_events(tmp_path: Path, providers: Providers, tenant: Tenant) -> N
             assert message["type"] == "next", message
             return message["payload"]["data"]["changed"]
 
-        told = {"source": "DIFF", "occurredAt": None, "segmentId": GOLD}
+        common = {"source": "DIFF", "occurredAt": None, "segmentId": GOLD}
         tenant.set("gold", "bea")
         await until(lambda: "count gold" in tenant.calls)
         tenant.set("gold", "bea", "cid")
-        member = {**told, "legalEntity": None}
+        member = {**common, "legalEntity": None}
         kinds = [await event() for _ in range(3)]
         assert kinds == [
             {**member, "kind": kind, "customerId": customer_id("emporix", key)}
             for kind, key in (("ENTERED", "bea"), ("ENTERED", "cid"), ("LEFT", "ada"))
         ]
         tenant.versions["gold"] = 2
-        assert await event() == {**told, "kind": "UPDATED"}
+        assert await event() == {**common, "kind": "UPDATED"}
         tenant.set("new", "dan")
-        new = {**told, "segmentId": segment_id("emporix", "new")}
+        new = {**common, "segmentId": segment_id("emporix", "new")}
         assert await event() == {**new, "kind": "CREATED"}
         await until(lambda: tenant.calls[-1] == "page 1 of new")
         del tenant.members["new"]
         assert await event() == {**new, "kind": "DELETED"}
         del tenant.members["gold"]
-        assert await event() == {**told, "kind": "DELETED"}
+        assert await event() == {**common, "kind": "DELETED"}
 
 
 async def test_sizes_and_restart(sqlite_url: str, providers: Providers, tenant: Tenant) -> None:
@@ -181,7 +181,7 @@ async def test_restart_before_it_is_due(
 async def test_quiet_webhooks(
     sqlite_url: str, providers: Providers, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """QUIET from a change that only comparing found until the next webhook is accepted."""
+    """QUIET from a change that only a comparison detected until the next webhook is accepted."""
     monkeypatch.setattr("gateway.store.webhooks.QUIET_AFTER", timedelta(0))
     settings = watching("gold")
     secret = {"webhook_secret": SecretStr(NEW)}
@@ -307,8 +307,8 @@ async def replica(folder: Path, url: str, port: int, client: str) -> AsyncIterat
         )
         try:
             address = f"http://127.0.0.1:{at.getsockname()[1]}"
-            async with httpx.AsyncClient(base_url=address, timeout=60, trust_env=False) as asked:
-                assert (await asked.get("/livez")).status_code == 200
+            async with httpx.AsyncClient(base_url=address, timeout=60, trust_env=False) as probe:
+                assert (await probe.get("/livez")).status_code == 200
             yield process
         finally:
             with contextlib.suppress(ProcessLookupError):

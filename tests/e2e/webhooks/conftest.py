@@ -35,5 +35,5 @@ def providers() -> Providers:
 @pytest.fixture
 async def front(providers: Providers, url: str, settings: Settings) -> AsyncIterator[Front]:
     """Return the front door of the gateway."""
-    async with serving(providers, url, settings) as found:
-        yield found
+    async with serving(providers, url, settings) as front:
+        yield front

@@ -92,5 +92,5 @@ async def changes(front: Front, count: int) -> Sequence[Mapping[str, Any]]:
 async def webhooks(front: Front, provider: str = "voucherify") -> Mapping[str, Any]:
     """Return the state of a provider's webhooks."""
     data = await front.data(WEBHOOKS % provider)
-    found: Mapping[str, Any] = data["provider"]["webhooks"]
-    return found
+    status: Mapping[str, Any] = data["provider"]["webhooks"]
+    return status

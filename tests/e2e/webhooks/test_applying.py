@@ -52,14 +52,14 @@ class Emporix:
     @property
     def calls(self) -> Sequence[str]:
         """The calls since the last look."""
-        found = [f"{call.method} {call.path}" for call in self._sandbox.calls]
+        calls = [f"{call.method} {call.path}" for call in self._sandbox.calls]
         self._sandbox.reset_calls()
-        return found
+        return calls
 
     async def config(self) -> Mapping[str, Any]:
         """Return the HTTP strategy's configuration."""
-        found: Mapping[str, Any] = (await self.client.get("config/http")).json()
-        return found
+        config: Mapping[str, Any] = (await self.client.get("config/http")).json()
+        return config
 
     async def create(self, code: str = "http", *, active: bool = True, **settings: Any) -> None:
         """Have a configuration already."""
@@ -221,7 +221,7 @@ async def test_out_of_reach(emporix: Emporix) -> None:
 
 
 async def test_without_the_scopes(emporix: Emporix) -> None:
-    """A client without the scopes is told which it needs."""
+    """For a client without the scopes, the message names those that it needs."""
     text = emporix.configuration.read_text()
     emporix.configuration.write_text(f'{text}\nscope = "customersegment.segment_read"\n')
     shown = await emporix.apply("https://gateway.example", "--yes")

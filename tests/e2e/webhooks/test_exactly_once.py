@@ -76,16 +76,16 @@ def events() -> Sequence[Event]:
     Of six, three are of customers of their own, and three of one customer who enters, leaves, and
     enters again.
     """
-    found = []
+    events = []
     for number in range(COUNT):
         group, place = divmod(number, 6)
         if place < 3:
             provider = "emporix" if place == 2 else "voucherify"
-            found.append(Event(number, provider, f"once-{number}", "ENTERED", number))
+            events.append(Event(number, provider, f"once-{number}", "ENTERED", number))
         else:
             kind = "LEFT" if place == 4 else "ENTERED"
-            found.append(Event(number, "voucherify", f"again-{group}", kind, number))
-    return found
+            events.append(Event(number, "voucherify", f"again-{group}", kind, number))
+    return events
 
 
 async def send(client: httpx.AsyncClient, event: Event, secret: str) -> httpx.Response:
@@ -193,14 +193,14 @@ async def test_exactly_once(tmp_path: Path, url: str) -> None:
                 assert gateway.kills == KILLS
                 await gateway.kill()  # what is stored is applied before the next one is ready
                 await gateway.start()
-                found = [node async for node in changes(client)]
+                nodes = [node async for node in changes(client)]
             finally:
                 await gateway.kill()
-    assert {(node["source"], node["segmentId"]) for node in found} == {
+    assert {(node["source"], node["segmentId"]) for node in nodes} == {
         ("WEBHOOK", segment_id("voucherify", "seg_x")),
         ("WEBHOOK", segment_id("emporix", "seg_x")),
     }
-    seen = [(node["customerId"], node["kind"], node["occurredAt"]) for node in found]
+    seen = [(node["customerId"], node["kind"], node["occurredAt"]) for node in nodes]
     assert len(set(seen)) == len(seen)
     assert set(seen) <= {event.change for event in sent}
     once = {event.change for event in sent if event.customer.startswith("once")}

@@ -82,12 +82,12 @@ async def heard(socket: Socket) -> Any:
 async def received(shop: Shop, count: int) -> None:
     """Wait until Emporix has sent so many webhooks."""
     async with asyncio.timeout(PATIENCE_S):
-        while (found := await shop.ask(RECEIVED))["provider"]["webhooks"] != {
+        while (reply := await shop.ask(RECEIVED))["provider"]["webhooks"] != {
             "state": "HEALTHY",
             "receivedLast24h": count,
         }:
             await asyncio.sleep(0.02)
-            assert found["provider"]["webhooks"]["receivedLast24h"] <= count
+            assert reply["provider"]["webhooks"]["receivedLast24h"] <= count
 
 
 async def delivered(sandbox: Sandbox) -> None:

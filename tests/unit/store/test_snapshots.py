@@ -54,23 +54,23 @@ async def read(record: Store, keys: Iterable[str]) -> None:
 
 async def shown(record: Store) -> Sequence[str] | None:
     """Return who is in the snapshot."""
-    found = await record.snapshots.members(GOLD)
-    return None if found is None else [*found.keys]
+    members = await record.snapshots.members(GOLD)
+    return None if members is None else [*members.keys]
 
 
 async def log(record: Store) -> Sequence[str]:
     """Return the changes."""
-    found: list[str] = []
+    changes: list[str] = []
     after: Cursor | None = None
     while True:
         page = await record.changes.read(after, limit=250)
-        found += [
+        changes += [
             f"{each.kind.value} {getattr(each.ref, 'customer', each.ref.provider)}"
             for each in page.changes
         ]
         after = page.end
         if not page.has_more:
-            return found
+            return changes
 
 
 async def test_reading_that_breaks_off(record: Store) -> None:
