@@ -287,6 +287,12 @@ def _sqlite(location: DatabaseUrl, connections: int, begin: str, timeout_s: floa
         connect_args={"isolation_level": None, "timeout": timeout_s},
     )
 
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def on_open(*_: Any) -> None:
+        # The driver's thread opens the file, and would not be waited for if it were cancelled.
+        if work := current():
+            work.may_be_cancelled = False
+
     @event.listens_for(engine.sync_engine, "connect")
     def on_connect(connection: Any, _: Any) -> None:
         # FULL: a commit is on the disk. NORMAL survives a kill, but not a power failure: the

@@ -2,11 +2,15 @@
 
 import asyncio
 import random
+import sqlite3
+import threading
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from gateway.providers.base.store_lookup import Lookup
+from gateway.store.database_url import database_url
 from gateway.store.store import Store
 from gateway.store.write_intents import Settlement
 from tests.unit.store.conftest import Clock
@@ -57,3 +61,25 @@ async def test_storm(
     assert await shown(record, "c0") == (CONFIRMED, {"x", "y"})
     totals = await counts(record)
     assert totals == dict.fromkeys(("customers", "x", "y"), totals["customers"]) | {"tags": 2}
+
+
+async def test_while_connecting(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing waits for a connection that is being opened for a read that was cancelled."""
+    store = await Store.open(database_url(sqlite_url, {}))
+    loop, connects = asyncio.get_running_loop(), sqlite3.connect
+    began, opened = asyncio.Event(), threading.Event()
+
+    def connect(*args: Any, **options: Any) -> Any:
+        loop.call_soon_threadsafe(began.set)
+        opened.wait()
+        return connects(*args, **options)
+
+    monkeypatch.setattr("sqlite3.connect", connect)
+    reads = [asyncio.create_task(_read(store, 0)) for _ in range(3)]
+    await began.wait()
+    for each in reads:
+        each.cancel()
+    await asyncio.gather(*reads, return_exceptions=True)
+    loop.call_later(0.05, opened.set)
+    await store.close()
+    assert opened.is_set(), "or else the thread may outlive the loop"
