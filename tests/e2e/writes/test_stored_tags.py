@@ -232,6 +232,7 @@ async def test_a_client_that_hangs_up(front: Front) -> None:
     writing.cancel()
     await asyncio.gather(writing, return_exceptions=True)
     assert await recorded(front, key) == [("a:new", "PENDING")]
+    shop.hold.set()  # or else the gateway waits for it when it stops
 
 
 async def test_unconfirmed_until_it_is_repeated(providers: Providers, url: str) -> None:
