@@ -1,8 +1,9 @@
 """From edges between customers to persons.
 
 Edges are applied in order of strength: explicit decisions, then rules in file order; equally
-strong ones by age. An edge that must not connect two persons is proposed. Every function here sees
-only the customers that the caller may see: what is out of sight has no effect.
+strong ones by age. An edge that must not connect two persons is proposed. Where edges of one rule
+compete for a place, all of them are, so that it does not matter which record was read first. Every
+function here sees only the customers that the caller may see: what is out of sight has no effect.
 """
 
 from collections import defaultdict
@@ -85,10 +86,8 @@ class Edge(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    """An edge before it is applied; sorted by strength, then age."""
+    """An edge before it is applied."""
 
-    strength: int
-    """0 for an explicit decision, then the rules from 1."""
     created_at: datetime
     pair: Pair
     may_link: bool
@@ -181,42 +180,91 @@ def graph(
         if _are_known(pair, numbers)
     }
     oversized: list[Pair] = []
-    for each in sorted(_candidates(rules, values, decisions), key=_order):
-        if each.pair in edges or not _are_known(each.pair, numbers):
-            continue
-        state = LinkState.PROPOSED
-        if each.may_link:
-            left, right = (person_of[ref] for ref in each.pair)
-            if left is right:
-                state = LinkState.ACTIVE
-            elif not _may_join(left, right, each.rule, apart):
-                pass
-            elif len(left.customers) + len(right.customers) > rules.max_customers:
-                oversized.append(each.pair)
-            else:
-                _join(left, right, person_of)
-                state = LinkState.ACTIVE
-        edges[each.pair] = _edge(each, state)
+
+    def apply(candidates: Iterable[_Candidate]) -> None:
+        for each in sorted(candidates, key=_order):
+            state = LinkState.PROPOSED
+            if each.may_link:
+                left, right = (person_of[ref] for ref in each.pair)
+                if left is right:
+                    state = LinkState.ACTIVE
+                elif not _may_join(left, right, apart):
+                    pass
+                elif len(left.customers) + len(right.customers) > rules.max_customers:
+                    oversized.append(each.pair)
+                else:
+                    _join(left, right, person_of)
+                    state = LinkState.ACTIVE
+            edges[each.pair] = _edge(each, state)
+
+    apply(
+        _Candidate(each.created_at, each.pair, may_link=True, decision=each)
+        for each in decisions
+        if each.is_link and _are_known(each.pair, numbers)
+    )
+    for rule in rules.rules:
+        found = _candidates(rule, values, person_of)
+        apply(_without_competing(rule, [e for e in found if e.pair not in edges], person_of))
     return Graph(edges, _persons(person_of, numbers), numbers, tuple(oversized))
 
 
 def _candidates(
-    rules: Ruleset, values: Collection[IndexedValue], decisions: Iterable[Decision]
+    rule: Rule, values: Iterable[IndexedValue], person_of: Mapping[Ref, _Person]
 ) -> Iterable[_Candidate]:
-    for decision in decisions:
-        if decision.is_link:
-            yield _Candidate(0, decision.created_at, decision.pair, True, decision=decision)  # noqa: FBT003  # named in the class
-    for strength, rule in enumerate(rules.rules, 1):
-        # Two customers may share several values: one that links them is enough.
-        best: dict[Pair, _Candidate] = {}
-        for shared in shared_values(rule, values):
-            for (one, since), (other, until) in combinations(shared.customers.items(), 2):
-                pair = pair_of(one, other)
-                each = _Candidate(strength, max(since, until), pair, shared.links, rule)
-                known = best.get(pair)
-                if known is None or _prefers(each, known):
-                    best[pair] = each
-        yield from best.values()
+    """Return the edges of a rule among customers that are known."""
+    # Two customers may share several values: one that links them is enough.
+    best: dict[Pair, _Candidate] = {}
+    for shared in shared_values(rule, values):
+        known = {ref: since for ref, since in shared.customers.items() if ref in person_of}
+        edges = [
+            _Candidate(max(since, until), pair_of(one, other), shared.links, rule)
+            for (one, since), (other, until) in combinations(known.items(), 2)
+        ]
+        for each in _without_competing(rule, edges, person_of):
+            other_edge = best.get(each.pair)
+            if other_edge is None or _prefers(each, other_edge):
+                best[each.pair] = each
+    return best.values()
+
+
+def _without_competing(
+    rule: Rule, candidates: Sequence[_Candidate], person_of: Mapping[Ref, _Person]
+) -> Sequence[_Candidate]:
+    """Return the edges; those of persons that compete for a place at a provider may not link.
+
+    They compete if all of the edges together would connect more customers of the provider than
+    the rule links. None of them is preferred: it would be the one that was read first.
+    """
+    group_of: dict[_Person, set[_Person]] = {}
+    for each in candidates:
+        if each.may_link:
+            one, other = (
+                group_of.setdefault(person, {person})
+                for person in (person_of[ref] for ref in each.pair)
+            )
+            if one is not other:
+                one |= other
+                group_of.update(dict.fromkeys(other, one))
+    competing: set[_Person] = set()
+    for group in {id(each): each for each in group_of.values()}.values():
+        for provider in {name for person in group for name in person.at}:
+            there = [person for person in group if provider in person.at]
+            if len(there) > 1 and sum(each.at[provider] for each in there) > rule.per_provider:
+                competing.update(there)
+    if not competing:
+        return candidates
+    return [
+        each._replace(may_link=False)
+        if each.may_link and _is_of(competing, each.pair, person_of)
+        else each
+        for each in candidates
+    ]
+
+
+def _is_of(competing: Collection[_Person], pair: Pair, person_of: Mapping[Ref, _Person]) -> bool:
+    """Return whether an edge would connect one of these persons with another person."""
+    one, other = (person_of[ref] for ref in pair)
+    return one is not other and (one in competing or other in competing)
 
 
 def _prefers(one: _Candidate, other: _Candidate) -> bool:
@@ -224,25 +272,17 @@ def _prefers(one: _Candidate, other: _Candidate) -> bool:
     return (not one.may_link, one.created_at) < (not other.may_link, other.created_at)
 
 
-def _order(each: _Candidate) -> tuple[int, datetime, tuple[str, str, str, str]]:
+def _order(each: _Candidate) -> tuple[datetime, tuple[str, str, str, str]]:
     one, other = each.pair
-    return each.strength, each.created_at, (one.provider, one.key, other.provider, other.key)
+    return each.created_at, (one.provider, one.key, other.provider, other.key)
 
 
 def _are_known(pair: Pair, numbers: Mapping[Ref, int]) -> bool:
     return pair[0] in numbers and pair[1] in numbers
 
 
-def _may_join(
-    one: _Person, other: _Person, rule: Rule | None, apart: Mapping[Ref, Collection[Ref]]
-) -> bool:
-    """Return whether neither a blocked pair nor the rule's `per_provider` forbids it."""
-    if rule is not None and any(
-        count + other.at[provider] > rule.per_provider
-        for provider, count in one.at.items()
-        if provider in other.at
-    ):
-        return False
+def _may_join(one: _Person, other: _Person, apart: Mapping[Ref, Collection[Ref]]) -> bool:
+    """Return whether no customer of one is kept apart from a customer of the other."""
     customers = set(other.customers)
     return all(customers.isdisjoint(apart.get(ref, ())) for ref in one.customers)
 

@@ -129,6 +129,27 @@ def test_a_rule_adds_no_second_customer_of_a_provider() -> None:
     assert states(result) == {"a1-b1": "ACTIVE", "a2-b1": "PROPOSED"}
 
 
+def test_those_who_compete_for_a_place_are_proposed() -> None:
+    """Whoever was read first: two customers of a provider, by any values; others are linked."""
+    values = {"a1": ["x"], "b1": ["x", "m@x"], "c1": ["m@x"], "a2": ["m@x"], "d1": ["m@x"]}
+    expected = {
+        "a1-b1": "ACTIVE",
+        "a2-b1": "PROPOSED",
+        "a2-c1": "PROPOSED",
+        "a2-d1": "PROPOSED",
+        "b1-c1": "PROPOSED",
+        "b1-d1": "PROPOSED",
+        "c1-d1": "ACTIVE",
+    }
+    assert states(computed(BOTH, values)) == expected
+    assert states(computed(BOTH, dict(reversed(values.items())))) == expected
+    # By different values of one rule.
+    values = {"b1": ["x", "m@x"], "c1": ["x", "n@x"], "a1": ["m@x"], "a2": ["n@x"]}
+    expected = {"b1-c1": "ACTIVE", "a1-b1": "PROPOSED", "a2-c1": "PROPOSED"}
+    assert states(computed(BOTH, values)) == expected
+    assert states(computed(BOTH, dict(reversed(values.items())))) == expected
+
+
 def test_explicit_links_may_add_one() -> None:
     """And come before rules, however late they were made."""
     late = decision("a2", "b1", is_link=True, at=99)
@@ -136,10 +157,10 @@ def test_explicit_links_may_add_one() -> None:
     assert states(result) == {
         "a2-b1": "ACTIVE",
         "a1-b1": "PROPOSED",
-        "a1-c1": "ACTIVE",
+        "a1-c1": "PROPOSED",
         "b1-c1": "PROPOSED",
     }
-    assert persons(result) == ["a1 c1", "b1 a2"]
+    assert persons(result) == ["b1 a2"]
 
 
 def test_blocked_customers_are_never_one_person() -> None:
@@ -247,22 +268,20 @@ def test_persons_are_what_active_edges_connect(case: Case) -> None:
     assert max(len(person) for person in result.persons.values()) <= case.rules.max_customers
 
 
-@given(
-    st.lists(
-        st.lists(st.sampled_from(PROVIDERS), min_size=1, unique=True), min_size=1, max_size=6
-    ),
-    st.data(),
-)
+@given(cases(), st.data())
 @settings(max_examples=EXAMPLES, deadline=None)
-def test_the_order_of_reads_does_not_matter(people: list[list[str]], data: st.DataObject) -> None:
-    """People known once at each provider are the same persons, in whatever order they are read."""
-    values = {f"{at}{n}": [f"crm{n}"] for n, known_at in enumerate(people) for at in known_at}
-    order = data.draw(st.permutations(sorted(values)))
-    result = computed(BOTH, {each: values[each] for each in order})
-    assert {frozenset(person) for person in result.persons.values()} == {
-        frozenset(ref(f"{at}{n}") for at in known_at) for n, known_at in enumerate(people)
-    }
-    assert {edge.state for edge in result.edges.values()} <= {LinkState.ACTIVE}
+def test_the_order_of_reads_does_not_matter(case: Case, data: st.DataObject) -> None:
+    """Customers are the same persons, in whatever order they are read; also several of a provider.
+
+    Below `max_customers`, and where nobody is kept apart: there the older link counts.
+    """
+    rules = Ruleset(case.rules.rules, max_customers=100)
+    linked = [each for each in case.decisions if each.is_link]
+    order = data.draw(st.permutations(list(case.values)))
+    one = computed(rules, case.values, linked)
+    other = computed(rules, {each: case.values[each] for each in order}, linked)
+    assert states(one) == states(other)
+    assert set(map(frozenset, one.persons.values())) == set(map(frozenset, other.persons.values()))
 
 
 @given(cases(), st.sets(st.sampled_from(PROVIDERS)))
