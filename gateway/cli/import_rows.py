@@ -60,7 +60,9 @@ def import_rows(  # noqa: PLR0913  # each is an option of the command
     kind: Annotated[FileKind, typer.Option(help="What the rows are.")] = FileKind.ASSIGNMENTS,
     column: Annotated[
         list[str] | None,
-        typer.Option("--map", help="COLUMN=NAME: what a column of the file is; repeatable."),
+        typer.Option(
+            "--map", help="COLUMN=NAME: what a column is; COLUMN= leaves it out; repeatable."
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option(help="Check every row, and send nothing.")] = False,
     again: Annotated[bool, typer.Option(help="Send it although it was sent before.")] = False,
@@ -76,8 +78,8 @@ def import_rows(  # noqa: PLR0913  # each is an option of the command
         with temporary_folder() as folder:
             rows = open_rows(file, _renamed(column or ()), Path(folder))
             plan = _plan_or_fail(gateway, provider, kind)
-            run = _run_key(rows, f"{url} {provider} {kind}", again=again, dry_run=dry_run)
-            failed, total = _import(gateway, rows, plan, None if dry_run else run, report)
+            run = None if dry_run else _run_key(rows, gateway.url, provider, kind, again=again)
+            failed, total = _import(gateway, rows, plan, run, report)
     except (UnreadableFile, RemoteFailed) as error:
         _stop(str(error))
     finally:
@@ -93,7 +95,7 @@ def _renamed(options: Iterator[str] | Any) -> Mapping[str, str]:
     columns = {}
     for each in options:
         name, equals, target = each.partition("=")
-        if not (name and equals and target):
+        if not (name and equals):
             _stop(f"--map {each} must be COLUMN=NAME")
         columns[name] = target
     return columns
@@ -135,18 +137,19 @@ def _segments_of(gateway: RemoteGateway, provider: str) -> Callable[[str], str |
     return segment_id
 
 
-def _run_key(rows: RowFile, where: str, *, again: bool, dry_run: bool) -> str:
-    """Return what the keys of this import begin with. It is the same when it is repeated."""
-    digest = hashlib.sha256(f"{rows.digest()} {where}".encode()).hexdigest()
-    if dry_run:
-        return digest[:32]
-    started = StartedImports(state_file(os.environ)).since(digest, again=again)
+def _run_key(rows: RowFile, url: str, provider: str, kind: FileKind, *, again: bool) -> str:
+    """Return what the keys of this import begin with: the same if it is repeated.
+
+    It is also the same on the page Import (`web/src/pages/import/runKey.ts`).
+    """
+    digest = hashlib.sha256(f"{rows.digest()} {provider} {kind}".encode()).hexdigest()[:32]
+    started = StartedImports(state_file(os.environ)).since(f"{url} {digest}", again=again)
     if started is None:
         _stop(
             "This file was imported more than 23 hours ago, and the gateway no longer knows which"
             " rows were sent. To send all of them again: --again"
         )
-    return f"{digest[:32]}-{started:%Y%m%dT%H%M%S}"
+    return digest + started.suffix
 
 
 def _import(

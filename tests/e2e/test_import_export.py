@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from gateway.__main__ import cli
 from gateway.cli.transfer.remote import RemoteFailed, RemoteGateway
-from gateway.cli.transfer.started import StartedImports
+from gateway.cli.transfer.started import Started, StartedImports
 from tests.e2e.writes.asking import shoppers
 from tests.proxies.processes import free_port
 from tests.sizes import size
@@ -311,13 +311,15 @@ def test_keys_that_no_longer_hold(tmp_path: Path) -> None:
     now = datetime(2026, 11, 29, tzinfo=UTC)
     clock = [now]
     imports = StartedImports(tmp_path / "deep" / "imports.json", lambda: clock[0])
-    assert imports.since("a", again=False) == now
+    assert imports.since("a", again=False) == Started(now)
     clock[0] = now + timedelta(hours=23)
-    assert imports.since("a", again=False) == now
+    assert imports.since("a", again=False) == Started(now)
     clock[0] = now + timedelta(hours=24)
     assert imports.since("a", again=False) is None
-    assert imports.since("a", again=True) == clock[0]
-    assert imports.since("a", again=False) == clock[0]
+    repeated = imports.since("a", again=True)
+    assert repeated == Started(clock[0], is_repetition=True)
+    assert imports.since("a", again=False) == repeated
+    assert (Started(now).suffix, repeated.suffix) == ("", "-20261130T000000")
 
 
 def test_a_gateway_that_cannot_be_reached() -> None:

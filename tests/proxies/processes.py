@@ -18,7 +18,7 @@ import pytest
 import uvicorn
 
 from gateway.auth import api_keys
-from gateway.sandbox.app import Sandbox
+from gateway.sandbox.app import Sandbox, SandboxOptions
 from tests.four_kinds import CREDENTIALS, SANDBOXES
 
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "proxies"
@@ -94,9 +94,11 @@ class Way(NamedTuple):
 
 
 @contextlib.contextmanager
-def sandbox_running() -> Iterator[tuple[Sandbox, int]]:
+def sandbox_running(
+    options: SandboxOptions | None = None,
+) -> Iterator[tuple[Sandbox, int]]:
     """Serve the sandbox from a thread; its calls can be read here."""
-    sandbox = Sandbox(SANDBOXES)
+    sandbox = Sandbox(SANDBOXES, options)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         config = uvicorn.Config(sandbox.asgi, lifespan="off", log_level="critical")

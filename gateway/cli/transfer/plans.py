@@ -1,7 +1,7 @@
 """From rows to mutations: what is sent for a chunk of rows, and what came of each row.
 
 Every mutation has an `idempotencyKey` made of the file's digest and its place in the file, so that
-sending a file again sends nothing twice.
+sending a file again sends nothing twice. `web/src/pages/import/plans.ts` sends the same.
 """
 
 import json
@@ -9,7 +9,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from gateway.cli.transfer.rows import Row
+from gateway.cli.transfer.rows import Row, parse_json
 
 CHUNK = 500
 """Rows that are planned together."""
@@ -198,6 +198,12 @@ class Attributes:
         """Return why a row cannot be sent."""
         if "customer" not in row.values:
             return "has no customer"
+        for name in row.values:
+            outer = name
+            while "." in outer:
+                outer = outer.rpartition(".")[0]
+                if outer in row.values:
+                    return f"{outer} and {name} cannot both be set"
         return None if len(row.values) > 1 else "has no attribute"
 
     def operations(self, rows: Sequence[Row], key: str) -> Iterator[Operation]:
@@ -261,7 +267,7 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         return text
 

@@ -3,14 +3,17 @@
 import csv
 import hashlib
 import json
+import math
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TextIO
+from typing import Any, BinaryIO, NamedTuple, NoReturn, TextIO
 
 PIPE = "-"
+MAX_SAFE_INTEGER = 2**53 - 1
+"""The largest integer that every reader of JSON has exactly (RFC 8259, section 6)."""
 
 
 class UnreadableFile(Exception):
@@ -32,14 +35,17 @@ class RowFile:
     """A file of rows that can be read more than once."""
 
     def __init__(self, path: Path, columns: Mapping[str, str], *, is_json: bool) -> None:
-        """Read `path`; `columns` renames the file's columns."""
+        """Read `path`; `columns` renames the file's columns, or leaves them out: ""."""
         self._path = path
-        self._columns = columns
+        self._columns = {name: new for name, new in columns.items() if name != new}
         self._is_json = is_json
 
     def digest(self) -> str:
-        """Return the SHA-256 of the file and of how its columns are renamed."""
-        hashed = hashlib.sha256(repr(sorted(self._columns.items())).encode())
+        """Return the SHA-256 of how the columns are renamed, as JSON, and of the file."""
+        renamed = json.dumps(
+            sorted(self._columns.items()), ensure_ascii=False, separators=(",", ":")
+        )
+        hashed = hashlib.sha256(renamed.encode())
         with self._path.open("rb") as file:
             while block := file.read(1 << 20):
                 hashed.update(block)
@@ -68,7 +74,9 @@ class RowFile:
                 problem = None
                 if len(cells) != len(names):
                     problem = f"has {len(cells)} cells; the header has {len(names)}"
-                values = {name: cell for name, cell in zip(names, cells, strict=False) if cell}
+                values = {
+                    name: cell for name, cell in zip(names, cells, strict=False) if name and cell
+                }
                 yield Row(reader.line_num, values, problem)
         except csv.Error as error:
             raise UnreadableFile(f"line {reader.line_num} is not CSV: {error}") from error
@@ -78,12 +86,13 @@ class RowFile:
             if not line.strip():
                 continue
             try:
-                document = json.loads(line)
+                document = parse_json(line)
             except ValueError:
                 document = None
             if isinstance(document, dict):
                 named = {self._columns.get(name, name): each for name, each in document.items()}
-                yield Row(number, {name: each for name, each in named.items() if each is not None})
+                values = {name: each for name, each in named.items() if name and each is not None}
+                yield Row(number, values)
             else:
                 yield Row(number, {}, "is not a JSON object")
 
@@ -103,6 +112,25 @@ def open_rows(name: str, columns: Mapping[str, str], temporary: Path) -> RowFile
             return RowFile(path, columns, is_json=_begins_with_brace(file))
     except OSError as error:
         raise UnreadableFile(f"{name} cannot be read: {error.strerror}") from error
+
+
+def parse_json(text: str) -> Any:
+    """Return the value of a JSON text: ValueError for NaN and Infinity, and 1.0 is 1.
+
+    As in JavaScript: the page Import then sends the same input with the same idempotency key.
+    """
+    return json.loads(text, parse_float=_number, parse_constant=_refuse)
+
+
+def _number(text: str) -> int | float:
+    value = float(text)
+    if math.isinf(value):
+        _refuse(text)
+    return int(value) if value.is_integer() and abs(value) <= MAX_SAFE_INTEGER else value
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
 
 
 def _begins_with_brace(file: BinaryIO) -> bool:
