@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 PAGES = Path(__file__).parent / "pages" / "static"
 ASSETS = PAGES / "assets"
 NOT_BUILT = "The pages are not built; run `make serve` or `make pages`."
-PAGE_PATHS = ("/", "/segments", "/segments/{id:path}", "/person", "/compare")
+PAGE_PATHS = ("/", "/segments", "/segments/{id:path}", "/person", "/compare", "/import")
 """Each is a route of web/src/pages/App.tsx."""
 # Monaco, GraphiQL's editor, creates style elements at runtime: hence inline styles are allowed.
 PAGE_HEADERS = {

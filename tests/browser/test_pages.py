@@ -128,6 +128,7 @@ async def test_every_page_on_every_screen(
         f"/segments/{first}": "Latest changes",
         f"/compare?segment={first}&segment={second}": "Who is this?",
         "/person?provider=voucherify&key=crm-00000": "Link another customer",
+        "/import": "Choose a CSV or NDJSON file",
         "/segments/none": "There is no such segment",
     }
     for path, text in shown.items():

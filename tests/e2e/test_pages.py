@@ -51,7 +51,9 @@ async def test_pages_that_are_not_built(front: Front) -> None:
     assert await front.data('{ provider(key: "x") { key } }') == {"provider": None}
 
 
-@pytest.mark.parametrize("path", ["/", "/segments", "/segments/a%2Fb", "/person", "/compare"])
+@pytest.mark.parametrize(
+    "path", ["/", "/segments", "/segments/a%2Fb", "/person", "/compare", "/import"]
+)
 async def test_the_other_pages(front: Front, pages: Path, path: str) -> None:
     """Each is the same file, under the same policy as GraphiQL."""
     assert (await front.client.get(path)).status_code == 503

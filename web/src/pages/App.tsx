@@ -13,6 +13,7 @@ import { Segments } from './segments/Segments';
 const Segment = lazy(() => import('./segment/Segment'));
 const People = lazy(() => import('./person/People'));
 const Compare = lazy(() => import('./compare/Compare'));
+const Import = lazy(() => import('./import/Import'));
 
 /** All pages, with one GraphQL client for as long as the credentials stay the same. */
 export function App() {
@@ -40,6 +41,7 @@ export function App() {
                 <Route path="/segments/:id">{({ id }) => <Segment key={id} id={decodeURIComponent(id)} />}</Route>
                 <Route path="/person" component={People} />
                 <Route path="/compare" component={Compare} />
+                <Route path="/import" component={Import} />
                 <Route component={NotFound} />
               </Switch>
             </Suspense>

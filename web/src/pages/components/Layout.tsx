@@ -7,6 +7,7 @@ const PAGES = [
   { path: '/segments', name: 'Segments' },
   { path: '/person', name: 'Person' },
   { path: '/compare', name: 'Compare' },
+  { path: '/import', name: 'Import' },
 ];
 
 /** The frame of every page: navigation, and whether changes arrive. */

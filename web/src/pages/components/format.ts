@@ -38,3 +38,9 @@ export function plural(value: number, one: string, many = `${one}s`): string {
 export function titled(value: string): string {
   return value.charAt(0) + value.slice(1).toLowerCase().replaceAll('_', ' ');
 }
+
+/** Return seconds in words, in the largest unit that fits. */
+export function duration(seconds: number): string {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${number(Math.round(seconds / 3600))} h`;
+}
