@@ -19,6 +19,7 @@ from gateway.http.running_gateway import Gateway, Parts
 from gateway.limits.caller_budgets import Budgets
 from gateway.observability.logs import start_log
 from gateway.observability.metrics import Metrics
+from gateway.observability.traces import Traces
 from gateway.providers.base.settings import SANDBOX, AccountSettings
 from gateway.providers.base.store_lookup import Lookup
 from gateway.providers.base.webhooks import ReceivesWebhooks, WebhookAccountSettings
@@ -39,6 +40,7 @@ EXAMPLES = 20
 """How many people the sandbox's recorded customers are taken from."""
 
 if TYPE_CHECKING:
+    from gateway.observability.otlp import SpanExport
     from gateway.sandbox.app import Sandbox
     from gateway.sandbox.webhooks import TargetOf
 
@@ -161,10 +163,12 @@ def build(
     sandbox: "Sandbox | None" = None,
     ready: Callable[[], None] | None = None,
     read: Callable[[], Settings] | None = None,
+    spans: "SpanExport | None" = None,
 ) -> Starlette:
     """Return the application for these settings; it calls `ready` when it is open.
 
-    A reload calls `read` for the settings to follow from then on.
+    A reload calls `read` for the settings to follow from then on. Traces are sent with `spans`;
+    without it to the collector of the settings, if there is one.
     """
     metrics = Metrics() if settings.server.metrics else None
     observe = unobserved if metrics is None else metrics.call_ended
@@ -205,7 +209,14 @@ def build(
     def read_again() -> Settings:
         return settings if read is None else completed(read())
 
+    if spans is None and settings.traces.endpoint is not None:
+        from gateway.observability.otlp import SpanExport  # noqa: PLC0415  # an optional part
+
+        spans = SpanExport(settings.traces)
     parts = Parts(executor, budgets, open_store, providers, read_again, metrics)
+    if spans is not None:
+        traces = Traces(settings.traces, spans.add)
+        parts = parts._replace(traces=traces, close_traces=spans.close)
     gateway = Gateway(settings, parts, ready)
     return gateway.app()
 

@@ -32,7 +32,7 @@ from gateway.reads.people import LinkConditions, PeopleReads, PersonConditions
 from gateway.reads.persons import PersonReads
 from gateway.reads.service import ReadService
 from gateway.reads.source_rows import Source
-from gateway.request_scope import Scope
+from gateway.request_scope import PhaseRecord, Scope
 from gateway.store.change_log import ChangePage
 from gateway.store.errors import StoreFailed
 from gateway.store.store import Store
@@ -54,6 +54,7 @@ __all__ = [
     "Paging",
     "Person",
     "PersonConditions",
+    "PhaseRecord",
     "Provider",
     "Region",
     "ReplacementEntry",

@@ -3,8 +3,9 @@
 import asyncio
 import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -50,6 +51,63 @@ class BatchRecord(msgspec.Struct, gc=False):
     duration_s: float
 
 
+class PhaseRecord(NamedTuple):
+    """A step of preparing an operation: parse, validate, plan. Times are as in `CallRecord`."""
+
+    name: str
+    started: float
+    duration_s: float
+
+
+class SpanIds(NamedTuple):
+    """A span that has begun: its id, and that of its parent."""
+
+    id: int
+    parent: int
+
+
+class Trace(Protocol):
+    """The trace that a request is part of; spans are made of the records of what has ended."""
+
+    @property
+    def trace_id(self) -> str:
+        """Its id: 32 hexadecimal digits."""
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether there are spans; otherwise its headers are only passed on to providers."""
+
+    def begin(self) -> SpanIds | None:
+        """Begin the span of a call, or of a wait for another's; None: there are no spans."""
+
+    def begin_batch(self) -> SpanIds | None:
+        """Begin the span of a batch: the parent of what the running task begins from now on."""
+
+    def headers(self, span: SpanIds | None) -> Mapping[str, str]:
+        """Return the headers of a call with this span."""
+
+    def call_ended(self, span: SpanIds, record: CallRecord) -> None:
+        """Take the record of a call."""
+
+    def batch_ended(self, span: SpanIds, record: BatchRecord) -> None:
+        """Take the record of a batch."""
+
+    def prepared(self, phases: Sequence[PhaseRecord], since: float) -> None:
+        """Take the steps that have prepared a document.
+
+        Those before `since` belong to other operations.
+        """
+
+    def executed(self, *, is_refused: bool) -> None:
+        """Note that the result is there; `is_refused`: nothing was executed."""
+
+    def operation_ended(self, scope: "Scope", codes: Sequence[str]) -> None:
+        """Take the whole operation, with the codes of its errors."""
+
+    def operation_refused(self, code: str, started: float) -> None:
+        """Take an operation that was refused before its document was known."""
+
+
 class WriteCounts(NamedTuple):
     """Calls that write, counted by outcome."""
 
@@ -92,6 +150,8 @@ class Scope:
     calls: list[CallRecord] = field(default_factory=list)
     batches: list[BatchRecord] | None = None
     """The batches of the request's loaders; None: there were none."""
+    trace: Trace | None = None
+    """None: traces are off, or it is part of none."""
     cost: int = 0
     """What was charged to the caller's budget."""
     calls_by_provider: dict[str, int] = field(default_factory=dict)
@@ -118,12 +178,16 @@ class Scope:
             before.unsent + (not replied and not acted),
         )
 
-    def note_batch(self, loader: str, size: int, started: float) -> None:
+    def note_batch(
+        self, loader: str, size: int, started: float, span: SpanIds | None = None
+    ) -> None:
         """Record a batch of `size` keys that has just ended."""
         record = BatchRecord(loader, size, started, time.perf_counter() - started)
         if self.batches is None:
             self.batches = []
         self.batches.append(record)
+        if span is not None and self.trace is not None:
+            self.trace.batch_ended(span, record)
 
     def note_freshness(self, fresh_for_s: float) -> None:
         """Record how long one of the replies stays fresh."""

@@ -22,6 +22,8 @@ PATTERNS = {
     "url": "must begin with sqlite:// or postgresql://",
     "cors_origins": "must be scheme and host, like https://shop.example, without a path",
     "cors_allow_headers": "must be the name of a header",
+    "endpoint": "must be an http or https URL without user, query and fragment",
+    "headers": "must be the name of a header",
     "jwks_url": "must be an http or https URL without user and fragment",
 }
 """What the patterns of these settings allow."""

@@ -17,7 +17,7 @@ from gateway.errors import Problem, SettingsError, missing_extra
 from gateway.identity.rules import EMAIL_KEY, PHONE_KEY
 from gateway.identity.settings import IdentitySettings
 from gateway.limits.settings import LimitSettings
-from gateway.observability.settings import LogSettings
+from gateway.observability.settings import HeaderName, LogSettings, TraceSettings
 from gateway.providers.base.adapter import ListsMembers
 from gateway.providers.base.settings import SANDBOX, AccountSettings
 from gateway.providers.base.watch_settings import WatchSettings
@@ -30,9 +30,6 @@ from gateway.store.temporary import TEMPORARY
 _FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 BrowserOrigin = Annotated[str, StringConstraints(pattern=r"^https?://[^/*?#\s]+$")]
-
-HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
-"""A token (RFC 9110, 5.1). `*` alone would mean every header but `authorization`."""
 
 MetricsAddress = Annotated[
     str, StringConstraints(pattern=r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4}$")
@@ -65,7 +62,7 @@ class ServerSettings(BaseModel):
     cors_origins: tuple[BrowserOrigin, ...] = ()
     """Pages of these origins are allowed, for example `https://shop.example`."""
     cors_allow_headers: tuple[HeaderName, ...] = CORS_ALLOW_HEADERS
-    """Request headers that scripts of those pages may set."""
+    """Request headers that scripts of those pages may set; `*` means all but `authorization`."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or networks whose X-Forwarded-For is trusted."""
     keep_alive_s: Annotated[int, Field(ge=1, le=86_400)] = 130
@@ -154,6 +151,7 @@ class Settings(BaseModel):
     limits: LimitSettings = LimitSettings()
     documents: DocumentSettings = DocumentSettings()
     log: LogSettings = LogSettings()
+    traces: TraceSettings = TraceSettings()
     fast_paths: FastPathSettings = FastPathSettings()
     providers: tuple[AccountSettings, ...]
     watch: tuple[WatchSettings, ...] = ()
@@ -172,6 +170,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "limits": LimitSettings,
     "documents": DocumentSettings,
     "log": LogSettings,
+    "traces": TraceSettings,
     "fast_paths": FastPathSettings,
 }
 
@@ -268,7 +267,7 @@ def _validated(document: Mapping[str, Any], source: str) -> Settings:
         keys = {key: customer_keys(kind) for key, kind in kinds.items()}
         problems += parts["identity"].problems(keys)
     if not problems:
-        problems += _missing_parts(parts["fast_paths"], accounts)
+        problems += _missing_parts(parts["fast_paths"], accounts, parts["traces"])
     if problems:
         raise SettingsError(problems)
     return Settings(
@@ -289,18 +288,26 @@ def _repeated_keys(tables: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
 
 
 def _missing_parts(
-    fast_paths: FastPathSettings, accounts: Sequence[AccountSettings]
-) -> Sequence[Problem]:
-    """Return the settings that need aiohttp, if it is not installed."""
-    if find_spec("aiohttp") is not None:
-        return ()
-    needing = [] if fast_paths.http1_client else ["fast_paths.http1_client"]
-    needing += [
-        f"providers[{index}].proxy"
-        for index, each in enumerate(accounts)
-        if each.proxy is not None
-    ]
-    return [Problem(path, missing_extra("proxy")) for path in needing]
+    fast_paths: FastPathSettings, accounts: Sequence[AccountSettings], traces: TraceSettings
+) -> Iterator[Problem]:
+    """Yield the settings that need an optional part which is not installed."""
+    if find_spec("aiohttp") is None:
+        needing = [] if fast_paths.http1_client else ["fast_paths.http1_client"]
+        needing += [
+            f"providers[{index}].proxy"
+            for index, each in enumerate(accounts)
+            if each.proxy is not None
+        ]
+        yield from (Problem(path, missing_extra("proxy")) for path in needing)
+    if traces.endpoint is not None and not _can_send_traces():
+        yield Problem("traces.endpoint", missing_extra("otel"))
+
+
+def _can_send_traces() -> bool:
+    try:
+        return find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ModuleNotFoundError:  # a package above it is missing
+        return False
 
 
 def _listed(

@@ -20,6 +20,7 @@ import pytest
 import strawberry
 from graphql import GraphQLSchema, Lexer, execute
 from graphql.language.parser import Parser
+from opentelemetry.sdk.trace import ReadableSpan
 from packaging.requirements import Requirement
 from strawberry.types import Info
 from uvicorn.config import Config
@@ -47,7 +48,10 @@ MODULES = {
 }
 """Undocumented modules, and what is used from them."""
 
-BOUNDED = ("aiohttp", "graphql-core", "httptools", "strawberry-graphql", "uvicorn", "websockets")
+BOUNDED = (
+    *("aiohttp", "graphql-core", "httptools", "opentelemetry-sdk"),
+    *("opentelemetry-exporter-otlp-proto-http", "strawberry-graphql", "uvicorn", "websockets"),
+)
 """Projects whose internals are used."""
 
 PUBLIC = re.compile(
@@ -99,6 +103,10 @@ def parameters(function: Any) -> list[str]:
     return list(inspect.signature(function).parameters)
 
 
+SPAN = [
+    *("self", "name", "context", "parent", "resource", "attributes", "events", "links", "kind"),
+    *("instrumentation_info", "status", "start_time", "end_time", "instrumentation_scope"),
+]
 CONNECTION = ["self", "config", "server_state", "app_state", "_loop"]
 
 
@@ -106,6 +114,7 @@ CONNECTION = ["self", "config", "server_state", "app_state", "_loop"]
     ("function", "expected"),
     [
         (HttpToolsProtocol.__init__, CONNECTION),
+        (ReadableSpan.__init__, SPAN),
         (WebSocketsSansIOProtocol.__init__, CONNECTION),
         (HttpToolsProtocol.connection_made, ["self", "transport"]),
         (HttpToolsProtocol.connection_lost, ["self", "exc"]),

@@ -17,6 +17,7 @@ from gateway.errors import GatewayError, ProviderError
 from gateway.identity.rules import ATTRIBUTES
 from gateway.network_failures import EXPLANATIONS, NetworkFailure
 from gateway.observability.logs import start_log
+from gateway.observability.settings import TraceSettings
 from gateway.providers.base.adapter import ListsSegments
 from gateway.providers.base.store_lookup import Recall
 from gateway.request_scope import Scope
@@ -28,7 +29,10 @@ from gateway.upstream.provider import Provider
 
 
 def check(config: Config = None) -> None:
-    """Sign in to each provider and read once, open the store, fetch issuers' keys; print all."""
+    """Sign in to each provider and read once, open the store, fetch issuers' keys; print all.
+
+    A collector of traces gets a request without spans.
+    """
     settings = settings_or_fail(config)
     start_log(settings.log)
     # The table shows the failures; the log would repeat them.
@@ -61,6 +65,7 @@ async def _check_all(settings: Settings) -> list[Row]:
             *(_check(each, settings.server.request_timeout_s) for each in providers),
             *(_check_issuer(each) for each in settings.auth.jwt),
             *([] if settings.store.url == TEMPORARY else [_check_store(settings)]),
+            *([] if settings.traces.endpoint is None else [_check_traces(settings.traces)]),
         )
     finally:
         await asyncio.gather(*(each.close() for each in providers))
@@ -112,6 +117,15 @@ async def _check_store(settings: Settings) -> Row:
     url = database_url(settings.store.url, os.environ)
     result, is_good = await check_store(url, settings.store.connect_timeout_s)
     return url.shown, "store", result, _took(started), not is_good
+
+
+async def _check_traces(traces: TraceSettings) -> Row:
+    from gateway.observability.otlp import reaches_collector  # noqa: PLC0415  # an optional part
+
+    started = asyncio.get_running_loop().time()
+    is_good = await asyncio.to_thread(reaches_collector, traces)
+    result = "ok" if is_good else "no collector accepts OTLP over HTTP there: traces.endpoint"
+    return traces.endpoint or "", "traces", result, _took(started), not is_good
 
 
 def _took(started: float) -> str:

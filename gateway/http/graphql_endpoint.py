@@ -5,6 +5,7 @@ Starlette's request, response and routing take more time than a small query.
 
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from copy import copy
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any
@@ -105,6 +106,7 @@ class GraphQLEndpoint:
         """
         self._metrics = metrics
         self._telemetry = runner.telemetry
+        self._traces = runner.telemetry.traces
         self._runner = runner
         self._sse = SseSubscriptions(subscriptions)
         self._authenticator = authenticator
@@ -131,8 +133,7 @@ class GraphQLEndpoint:
                 return
             cors = self._origins.cors_headers(headers)
             head = _Head(connection, headers, content_type, cors)
-            if head.options.trace is not None:
-                TRACE_ID.set(head.options.trace.trace_id)  # of this task, which serves no other
+            TRACE_ID.set(head.options.trace_id)  # of this task, which serves no other
             verified = self._authenticator.authenticate_now(*head.credentials)
             caller = (
                 verified.caller
@@ -149,6 +150,10 @@ class GraphQLEndpoint:
                     connection, receive, send, request, headers, verify, (VARY, *cors)
                 )
                 return
+            if self._traces is not None:
+                trace = self._traces.begin(head.options.sender)
+                head.options = head.options._replace(trace=trace)
+                TRACE_ID.set(head.options.trace_id)
             running = self._runner.begin(request, caller, head.options, receive, only_query=is_get)
             response = running if isinstance(running, GraphQLResponse) else await running
             self._runner.ended(response.scope, response.codes)
@@ -187,14 +192,26 @@ class GraphQLEndpoint:
         if content_type == EVENTS:  # it may be a subscription
             return None
         head = _Head(connection, headers, content_type, cors)
-        respond = self._respond if head.options.trace is None else self._respond_in_trace
-        return partial(respond, head)
+        respond = self._respond if head.options.sender is None else self._respond_in_trace
+        return partial(respond if self._traces is None else self._respond_traced, head)
+
+    def _respond_traced(
+        self, head: _Head, body: bytes
+    ) -> RawResponse | Coroutine[Any, Any, RawResponse]:
+        """Respond; the operation may be part of a trace."""
+        if self._traces is not None:
+            trace = self._traces.begin(head.options.sender)
+            if trace is not None:
+                of_this = copy(head)  # other requests may have the same head
+                of_this.options = head.options._replace(trace=trace)
+                return self._respond_in_trace(of_this, body)
+        return self._respond(head, body)
 
     def _respond_in_trace(
         self, head: _Head, body: bytes
     ) -> RawResponse | Coroutine[Any, Any, RawResponse]:
         """Respond; the log names the trace. Other requests are served in the same context."""
-        trace_id = None if head.options.trace is None else head.options.trace.trace_id
+        trace_id = head.options.trace_id
         token = TRACE_ID.set(trace_id)
         try:
             response = self._respond(head, body)
@@ -239,7 +256,7 @@ class GraphQLEndpoint:
         common = _common_header_lines(head.content_type, head.cors)
         if self._metrics is not None:
             self._metrics.post_ended(response.scope, response.codes, status)
-        if self._telemetry.is_on:
+        if self._telemetry.is_on or response.scope.trace is not None:
             self._telemetry.operation_ended(response.scope, response.codes)
         return RawResponse(status, common + lines(own), body)
 

@@ -13,6 +13,7 @@ from gateway.http.persisted_documents import PersistedDocuments
 from gateway.http.subscriptions import Subscriptions
 from gateway.observability.metrics import Metrics
 from gateway.observability.telemetry import Telemetry
+from gateway.observability.traces import Traces
 from gateway.settings import Settings
 
 Apply = Callable[[], None]
@@ -27,6 +28,7 @@ class LiveSettings:
         settings: Settings,
         executor: Callable[[Settings], OperationExecutor],
         metrics: Metrics | None,
+        traces: Traces | None = None,
     ) -> None:
         """Build them; `executor` returns one for some settings. Raises `SettingsError`."""
         self.settings = settings
@@ -47,7 +49,7 @@ class LiveSettings:
             server.request_timeout_s,
             settings.limits,
             metrics,
-            Telemetry(logs_requests=settings.log.requests),
+            Telemetry(logs_requests=settings.log.requests, traces=traces),
         )
         self.subscriptions = Subscriptions(self.runner, settings.limits, settings.changes.lag_s)
 

@@ -39,6 +39,7 @@ from gateway.limits.settings import LimitSettings
 from gateway.observability.metrics import CANCELLED, Metrics
 from gateway.observability.telemetry import Telemetry
 from gateway.observability.trace_context import TraceContext, trace_context
+from gateway.request_scope import Trace
 from gateway.store.store import Store
 
 SHOW_CALLS = b"x-show-calls"
@@ -127,7 +128,17 @@ class RequestOptions(NamedTuple):
     shows_calls: bool = False
     request_id: str | None = None
     """The client's own id for this request; None: it gets one."""
-    trace: TraceContext | None = None
+    sender: TraceContext | None = None
+    """The trace that the request is part of, as its sender states it."""
+    trace: Trace | None = None
+    """The same, or one that begins here; None: traces are off, or it is part of none."""
+
+    @property
+    def trace_id(self) -> str | None:
+        """The id of its trace, for the log."""
+        if self.trace is not None:
+            return self.trace.trace_id
+        return None if self.sender is None else self.sender.trace_id
 
 
 def request_options(headers: Headers) -> RequestOptions:
@@ -198,6 +209,8 @@ class OperationRunner:
         except Exception as error:
             if self.metrics is not None:
                 self.metrics.operation_refused(_code_of(error), perf_counter() - started)
+            if options.trace is not None:
+                options.trace.operation_refused(_code_of(error), started)
             raise
 
     def _begin(  # noqa: PLR0913  # those of `begin`, and when it was called
@@ -225,10 +238,12 @@ class OperationRunner:
             raise RequestError(405, "GET is for queries; send a mutation by POST.", headers=allow)
         context = self.context(caller, options, started, operation)
         scope = context.scope
-        if self.telemetry.is_on:
+        if self.telemetry.is_on or scope.trace is not None:
             scope.given_name = document.name(name)
         scope.lists_reads = options.shows_calls and _may_see_calls(caller)
         result = self.operations.begin(document, request.variables, name, context)
+        if scope.trace is not None:
+            scope.trace.prepared(document.phases, started)
         if not iscoroutine(result):
             return self._response(result, scope)
         result = _finished(result, context)
@@ -267,6 +282,7 @@ class OperationRunner:
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         request_id = options.request_id or new_request_id()
         scope = Scope(request_id, deadline, caller, started=started, operation=operation)
+        scope.trace = options.trace
         return open_context(
             self.providers,
             scope,
@@ -315,6 +331,8 @@ class OperationRunner:
     def _response(self, result: Any, scope: Scope) -> GraphQLResponse:
         body = result.body
         codes = error_codes_of(body) if "errors" in body else ()
+        if scope.trace is not None:
+            scope.trace.executed(is_refused=result.is_request_error)
         is_cacheable = not codes and scope.operation[0] != "mutation"
         if scope.lists_reads:
             calls = shown_calls(scope, self.operations.code_of)
@@ -325,7 +343,7 @@ class OperationRunner:
         """Note that an operation has ended, and the codes of the errors in its response."""
         if self.metrics is not None:
             self.metrics.operation_ended(scope, codes, perf_counter() - scope.started)
-        if self.telemetry.is_on:
+        if self.telemetry.is_on or scope.trace is not None:
             self.telemetry.operation_ended(scope, codes)
 
     async def close(self) -> None:

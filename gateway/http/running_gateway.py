@@ -45,6 +45,7 @@ from gateway.http.websocket_endpoint import WebSocketEndpoint
 from gateway.limits.caller_budgets import Budgets
 from gateway.limits.settings import LimitSettings
 from gateway.observability.metrics import Metrics
+from gateway.observability.traces import Traces
 from gateway.settings import Settings, accounts
 from gateway.store.change_log import Retention
 from gateway.store.errors import StoreFailed, StoreState
@@ -68,6 +69,9 @@ class Parts(NamedTuple):
     read_settings: Callable[[], Settings]
     """Reads the configuration again. Raises `SettingsError`."""
     metrics: Metrics | None
+    traces: Traces | None = None
+    close_traces: Callable[[], None] | None = None
+    """Sends the last spans; blocks for some seconds at most."""
 
 
 class Gateway:
@@ -77,7 +81,7 @@ class Gateway:
         self, settings: Settings, parts: Parts, ready: Callable[[], None] | None = None
     ) -> None:
         """Open the parts when the server starts, then call `ready`."""
-        self._live = live = LiveSettings(settings, parts.executor, parts.metrics)
+        self._live = live = LiveSettings(settings, parts.executor, parts.metrics, parts.traces)
         self._authenticator, self._origins = live.authenticator, live.origins
         self._runner, self._subscriptions = live.runner, live.subscriptions
         self._parts = parts
@@ -115,6 +119,8 @@ class Gateway:
         """Keep the store and the providers open, and settle unfinished writes meanwhile."""
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(log.info, "stopped", pid=os.getpid())
+            if self._parts.close_traces is not None:
+                stack.push_async_callback(asyncio.to_thread, self._parts.close_traces)
             settings = self._live.settings
             store = self._store = await self._parts.open_store()
             stack.push_async_callback(store.close)

@@ -174,7 +174,7 @@ class Subscription:
 
     async def start(self, last_event_id: str | None) -> GraphQLResponse | None:
         """Open the stream; return the response that refuses it, if any."""
-        context = self._context()
+        context = self._context(self._options)
         context.last_event_id = last_event_id
         source = await self._runner.operations.subscribe(*self._operation, context)
         if not isinstance(source, EventSource):
@@ -250,7 +250,10 @@ class Subscription:
         An event that the caller may not see is passed over: that is no wait.
         """
         stream = self._source.stream
-        context = self._context()
+        options, traces = self._options, self._runner.telemetry.traces
+        if traces is not None:
+            options = options._replace(trace=traces.begin_event(options.sender))
+        context = self._context(options)
         try:
             result = await self._runner.operations.deliver(
                 *self._operation, context, self._source, event
@@ -266,10 +269,13 @@ class Subscription:
         self._runner.ended(context.scope, codes)
         return Event(result.body, event.cursor.text if stream.has_ids else None)
 
-    def _context(self) -> RequestContext:
+    def _context(self, options: RequestOptions) -> RequestContext:
         document, _, name = self._operation
         started, operation = time.perf_counter(), document.labels(name)
-        return self._runner.context(self._caller, self._options, started, operation)
+        context = self._runner.context(self._caller, options, started, operation)
+        if options.trace is not None:
+            context.scope.given_name = document.name(name)
+        return context
 
     def sent(self) -> None:
         """Move on behind the event that `next` returned."""

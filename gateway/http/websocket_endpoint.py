@@ -284,9 +284,11 @@ class WebSocketSession:
 
     async def _run(self, name: str, request: GraphQLRequest, caller: Caller) -> None:
         try:
-            if self._options.trace is not None:
-                TRACE_ID.set(self._options.trace.trace_id)  # of this operation's task
-            response = await self._endpoint.runner.run(request, caller, self._options)
+            options, traces = self._options, self._endpoint.runner.telemetry.traces
+            if traces is not None:
+                options = options._replace(trace=traces.begin(options.sender))
+            TRACE_ID.set(options.trace_id)  # of this operation's task
+            response = await self._endpoint.runner.run(request, caller, options)
             if response.is_request_error:
                 errors = response.body["errors"]
                 await self._send_message({"id": name, "type": "error", "payload": errors})

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from gateway.errors import GatewayError
+from gateway.request_scope import SpanIds, Trace
 
 T = TypeVar("T")
 
@@ -23,12 +24,17 @@ class _Batch(Generic[K, T]):
         self.task: asyncio.Task[None] | None = None
 
 
+NoteBatch = Callable[[int, float, SpanIds | None], object]
+"""Takes the number of keys of a batch, when it was started, and its span."""
+
+
 class LoaderCache(Generic[K, T]):
     """The loaded values of one loader, and the batches under way."""
 
-    def __init__(self, note_batch: Callable[[int, float], object] | None = None) -> None:
-        """Call `note_batch` with the number of keys of each batch, and when it was started."""
+    def __init__(self, note_batch: NoteBatch | None = None, trace: Trace | None = None) -> None:
+        """Call `note_batch` with each batch; `trace`: its spans are recorded."""
         self.note_batch = note_batch
+        self.trace = trace
         self.results: dict[K, T | GatewayError | None] = {}
         self.under_way: dict[K, _Batch[K, T]] = {}
         self.next: _Batch[K, T] | None = None
@@ -79,7 +85,13 @@ class DataLoader(Generic[K, T]):
         without a batch and its task.
         """
         cache = self._cache
-        if not is_alone or cache.results or cache.under_way or cache.primed:
+        if (
+            not is_alone
+            or cache.results
+            or cache.under_way
+            or cache.primed
+            or cache.trace is not None  # a batch's task has a context for its span
+        ):
             return (await self.load_many((key,)))[0]
         started = time.perf_counter()
         (result,) = await self._load_batch((key,))
@@ -113,6 +125,8 @@ class DataLoader(Generic[K, T]):
     async def _load(self, batch: _Batch[K, T]) -> None:
         if self._cache.next is batch:
             self._cache.next = None
+        trace = self._cache.trace
+        span = None if trace is None else trace.begin_batch()
         started = time.perf_counter()
         try:
             results = await self._load_batch(batch.keys)
@@ -122,12 +136,12 @@ class DataLoader(Generic[K, T]):
             if not isinstance(error, Exception):
                 raise
         finally:
-            self._note(len(batch.keys), started)
+            self._note(len(batch.keys), started, span)
             for key in batch.keys:
                 if self._cache.under_way.get(key) is batch:
                     del self._cache.under_way[key]
             batch.done.set()
 
-    def _note(self, size: int, started: float) -> None:
+    def _note(self, size: int, started: float, span: SpanIds | None = None) -> None:
         if self._cache.note_batch is not None:
-            self._cache.note_batch(size, started)
+            self._cache.note_batch(size, started, span)

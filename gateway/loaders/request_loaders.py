@@ -88,7 +88,10 @@ class RequestLoaders(RequestFetches):
         cache = self._caches.get(loader)
         if cache is None:
             note_batch = partial(self._scope.note_batch, loader)
-            cache = self._caches[loader] = LoaderCache(note_batch)
+            trace = self._scope.trace
+            if trace is not None and not trace.is_recorded:
+                trace = None
+            cache = self._caches[loader] = LoaderCache(note_batch, trace)
         return cache
 
     def invalidate(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
+from gateway.errors import ProviderError
 from gateway.observability import metric_families as families
 from gateway.observability.metric_table import (
     Histogram,
@@ -172,13 +173,20 @@ def _operation_labels(key: Any) -> Labels:
 
 def _call_labels(key: Any) -> Labels:
     provider, operation, status, error, reason = key
+    shown_status = "" if status is None else str(status)
+    return provider, operation, shown_status, error_type(status, error, reason)
+
+
+def error_type(status: int | None, error: type[ProviderError] | None, reason: str | None) -> str:
+    """Return the `error.type` of an attempt of a call, by the parts of its record.
+
+    Empty if there was a reply that could be used.
+    """
     if reason is not None:
-        error_type = str(reason)
-    elif error is not None:
-        error_type = _words(error.__name__)
-    else:
-        error_type = "cancelled" if status is None else ""
-    return provider, operation, "" if status is None else str(status), error_type
+        return str(reason)
+    if error is not None:
+        return _words(error.__name__)
+    return "cancelled" if status is None else ""
 
 
 def _texts(key: Iterable[Any]) -> Labels:

@@ -184,6 +184,11 @@ class CallSender:
     async def _attempt(self, call: OutgoingCall[T], headers: Mapping[str, str]) -> CachedReply[T]:
         """Make the call once."""
         exchange, was_sent = call.exchange, call.was_sent
+        trace = call.scope.trace
+        span = None
+        if trace is not None:
+            span = trace.begin()
+            headers = {**headers, **trace.headers(span)}
         started = time.perf_counter()
         status: int | None = None
         failure: ProviderError | None = None
@@ -229,6 +234,8 @@ class CallSender:
             call.waits_since = ended
             call.scope.calls.append(record)
             self._observe(record)
+            if trace is not None and span is not None:
+                trace.call_ended(span, record)
 
     async def _exchange(
         self, exchange: Exchange[T], headers: Mapping[str, str], progress: Progress

@@ -176,7 +176,7 @@ class UpstreamClient:
             self.reads.network += 1
             return self._in_flight.start(key, self._fetch(exchange, scope))
         self.reads.shared += 1
-        if scope.lists_reads:
+        if scope.lists_reads or scope.trace is not None:
             self._list_shared(exchange, scope, in_flight.task)
         return in_flight
 
@@ -247,6 +247,8 @@ class UpstreamClient:
         started, operation = time.perf_counter(), exchange.operation
         record = CallRecord(self.key, operation, None, started, 0, SHARED, keys=exchange.keys)
         scope.calls.append(record)
+        trace = scope.trace
+        span = None if trace is None else trace.begin()
 
         def complete(ended: "asyncio.Task[CachedReply[T]]") -> None:
             record.duration_s = time.perf_counter() - started
@@ -259,6 +261,8 @@ class UpstreamClient:
                 )
             elif error is None and not ended.cancelled():
                 record.status = ended.result().reply.status
+            if trace is not None and span is not None:
+                trace.call_ended(span, record)
 
         task.add_done_callback(complete)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
+from time import perf_counter
 from typing import Any
 
 from graphql import (
@@ -27,6 +28,7 @@ from graphql.execution.get_variable_signature import (
 from graphql.execution.values import VariableValues, VariableValueSource
 from graphql.language import DirectiveNode, Visitor, visit
 
+from gateway.context import PhaseRecord
 from gateway.errors import Forbidden, GatewayError
 from gateway.limits.settings import LimitSettings
 from resolvers.execution.codegen import CodeGenerator
@@ -43,6 +45,8 @@ from resolvers.lookahead import Lookahead
 
 MAX_CACHED_CHARACTERS = 20_000
 """A longer document is not cached."""
+
+PARSE, VALIDATE, PLAN = "parse", "validate", "plan"
 
 MAX_PLANS = 16
 """Plans of one document: one per operation and per set of skipped fields."""
@@ -97,6 +101,8 @@ class Document:
         self.is_cached = False
         self.size = 0
         """Characters of its text."""
+        self.phases: Sequence[PhaseRecord] = ()
+        """When it was parsed and validated, and when its newest plan was made."""
         self.on_growth: Callable[[], None] | None = None
         """Called when the document takes more memory."""
         self._schema = schema
@@ -208,7 +214,10 @@ class Document:
             self._uses.plan_misses += 1
             if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
+            started = perf_counter()
             self._plans[key] = self._create_plan(operation, variables)
+            made = PhaseRecord(PLAN, started, perf_counter() - started)
+            self.phases = [*(each for each in self.phases if each.name != PLAN), made]
             if self.on_growth is not None:
                 self.on_growth()
         plan = self._plans[key]
@@ -282,8 +291,10 @@ class Documents:
             self.uses.document_hits += 1
             return document
         self.uses.document_misses += 1
+        times = [perf_counter()]
         try:
             node = parsed(text, self._limits)
+            times.append(perf_counter())
             size = DocumentSize(node, self._limits)
             if size.introspects and not self._explores:
                 document = self._invalid(
@@ -293,6 +304,11 @@ class Documents:
                 document = self._validated(node)
         except (GatewayError, GraphQLError, RecursionError) as error:
             document = self._invalid(error)
+        times.append(perf_counter())
+        document.phases = [
+            PhaseRecord(name, start, end - start)
+            for name, start, end in zip((PARSE, VALIDATE), times, times[1:], strict=False)
+        ]
         if len(text) <= MAX_CACHED_CHARACTERS:
             document.is_cached, document.size = True, len(text)
             document.on_growth = self._cache.trim

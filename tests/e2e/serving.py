@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.asgi import build
 from gateway.domain.entities import AssignmentRef, Ref
+from gateway.observability.otlp import SpanExport
 from gateway.sandbox.app import Sandbox
 from gateway.settings import Settings, StoreSettings
 from resolvers import global_ids
@@ -135,15 +136,17 @@ def only_read() -> Providers:
 
 @contextlib.asynccontextmanager
 async def serving(
-    providers: Providers | None = None, settings: Settings | None = None
+    providers: Providers | None = None,
+    settings: Settings | None = None,
+    spans: SpanExport | None = None,
 ) -> AsyncIterator[Front]:
     """Serve the gateway, over providers that are `only_read` unless others are given.
 
-    They are in order, and have not been called yet.
+    They are in order, and have not been called yet. With `spans`, traces are on.
     """
     providers = providers or only_read()
     providers.instead.clear()
-    app = build(settings or settings_with(), providers)
+    app = build(settings or settings_with(), providers, spans=spans)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(

@@ -98,6 +98,8 @@ def gateway_running(  # parts of one configuration
     folder: Path,
     *,
     workers: int = 1,
+    is_process: bool = False,
+    received: list[Mapping[str, str]] | None = None,
     server: str = SERVER,
     provider: str = "retries = 0",
     providers: Mapping[str, str] | None = None,
@@ -106,10 +108,11 @@ def gateway_running(  # parts of one configuration
 ) -> Iterator[Gateway]:
     """Run a gateway with a key for each of `SCOPES`, and more settings, some by provider.
 
-    With several workers it is `gateway serve`, else it runs in a thread.
+    With several workers, or if `is_process`, it is `gateway serve`, else it runs in a thread. The
+    headers of each call to the sandbox are added to `received`.
     """
     made = {name: api_keys.make() for name in SCOPES}
-    with sandbox_running() as (sandbox, sandbox_port):
+    with sandbox_running(received=received) as (sandbox, sandbox_port):
         text = f"[server]\n{server}\n[limits]\nrequests_per_minute = 1000000\n"
         text += f'cost_per_minute = 100000000\n[store]\nurl = "sqlite:///{folder}/gateway.db"\n'
         text += f"{tables}\n"
@@ -124,7 +127,7 @@ def gateway_running(  # parts of one configuration
         port = free_port()
         gateway = Gateway(port, sandbox, {name: key for name, (key, _) in made.items()}, folder)
         variables = {**os.environ, "XDG_STATE_HOME": str(folder), **(environment or {})}
-        if workers == 1:
+        if workers == 1 and not is_process:
             with _in_thread(load(file, variables), port):
                 yield gateway
             return

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 import uvicorn
+from starlette.types import Receive, Scope, Send
 
 from gateway.auth import api_keys
 from gateway.sandbox.app import Sandbox, SandboxOptions
@@ -96,12 +97,22 @@ class Way(NamedTuple):
 @contextlib.contextmanager
 def sandbox_running(
     options: SandboxOptions | None = None,
+    received: list[Mapping[str, str]] | None = None,
 ) -> Iterator[tuple[Sandbox, int]]:
-    """Serve the sandbox from a thread; its calls can be read here."""
+    """Serve the sandbox from a thread; its calls can be read here.
+
+    The headers of each call are added to `received`.
+    """
     sandbox = Sandbox(SANDBOXES, options)
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        if received is not None:
+            received.append({name.decode(): value.decode() for name, value in scope["headers"]})
+        await sandbox.asgi(scope, receive, send)
+
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(sandbox.asgi, lifespan="off", log_level="critical")
+        config = uvicorn.Config(served, lifespan="off", log_level="critical")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()

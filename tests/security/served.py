@@ -16,6 +16,7 @@ from gateway.http.server.connections import OpenConnections
 from gateway.http.server.graceful import GracefulServer
 from gateway.http.server.options import server_options
 from gateway.limits.settings import LimitSettings
+from gateway.observability.otlp import SpanExport
 from gateway.settings import Settings
 from tests.e2e.serving import Providers, only_read, settings_with
 
@@ -164,15 +165,21 @@ class _Uvicorn(GracefulServer):
 
 @contextlib.asynccontextmanager
 async def really_serving(
-    settings: Settings | None = None, providers: Providers | None = None, **more: Any
+    settings: Settings | None = None,
+    providers: Providers | None = None,
+    spans: SpanExport | None = None,
+    **more: Any,
 ) -> AsyncIterator[Server]:
-    """Serve the gateway as `gateway serve` does, over providers that are `only_read` else."""
+    """Serve the gateway as `gateway serve` does, over providers that are `only_read` else.
+
+    With `spans`, traces are on.
+    """
     settings = settings or settings_of()
     providers = providers or only_read()
     providers.instead.clear()
     options = {**server_options(settings), "timeout_graceful_shutdown": 1, **more}
     wanted = [settings]
-    app = build(settings, providers, read=lambda: wanted[-1])
+    app = build(settings, providers, read=lambda: wanted[-1], spans=spans)
     async with application_served(app, wanted=wanted, **options) as server:
         yield server
 
