@@ -55,6 +55,7 @@ class RateLimitStatus(NamedTuple):
     """A provider's rate limit, and the calls that remain of it."""
 
     limit: int
+    """Calls per minute."""
     remaining: int
     resets_at: float
     """When the next call is allowed, in Unix seconds."""

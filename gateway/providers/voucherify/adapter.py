@@ -129,7 +129,12 @@ class Voucherify(VoucherifyWebhooks):
         }
 
     def rate_limit(self, reply: Reply) -> RateLimitStatus | None:
-        """Read the headers that every reply has (docs.voucherify.io/guides/limits)."""
+        """Read the headers that every reply has (docs.voucherify.io/guides/limits).
+
+        `X-Rate-Limit-Limit` does not name its period. It is a minute in the plans Business and
+        Organization (read 2026-11-21). Sandbox projects have 100 calls an hour, and an earlier
+        version of the page says "an hour or a minute": their limit is taken as per minute, too.
+        """
         values = [
             reply.headers.get(f"x-rate-limit-{part}", "")
             for part in ("limit", "remaining", "retry")

@@ -6,7 +6,7 @@ LOW = 0.1
 """The share of the limit below which background calls and retries are not made."""
 
 LOW_FOR_S = 60.0
-"""How long a low limit is assumed without a newer reply: limits are per minute."""
+"""How long a low limit is assumed without a newer reply; see `RateLimitStatus.limit`."""
 
 MAX_BLOCK_S = 60.0
 """How long a provider may block all calls before one is tried again."""
@@ -32,7 +32,7 @@ class RateLimit:
 
     @property
     def limit(self) -> int | None:
-        """The limit that the provider last stated, in calls per minute; None: never."""
+        """The limit that the provider last stated; None: never."""
         return None if self._status is None else self._status.limit
 
     def stated(self, now: float) -> RateLimitStatus | None:
