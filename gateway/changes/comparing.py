@@ -52,6 +52,8 @@ class SegmentComparer:
         self._key = shared.provider.key
         self._members = shared.provider.require(ListsMembers, "SEGMENT_MEMBERS")
         self._counts_customers = not shared.provider.offers(ListsAssignmentsOfCustomers)
+        # Tags come and go with their customers: they have no changes of their own.
+        self._has_tags = shared.provider.adapter.memberships == {Membership.TAG}
 
     async def compare_members(self, key: str) -> None:
         """Compare the members of a segment: all of them only if their number has moved.
@@ -72,7 +74,8 @@ class SegmentComparer:
             await self._report_deleted(ref, read_since)
             return
         # Of a segment that was deleted, a provider may list no members instead of an error.
-        if count == 0 and state is not None and state.customers and not await self._exists(key):
+        may_be_gone = count == 0 and state is not None and state.customers and not self._has_tags
+        if may_be_gone and not await self._exists(key):
             await self._report_deleted(ref, read_since)
             return
         if state is not None and state.size == count and not self._is_old(state):
@@ -129,12 +132,7 @@ class SegmentComparer:
             totals.append(page.total)
             skipped += page.skipped
         keys = [key for key in segments if is_storable((self._key, key))]
-        # Tags come and go with their customers: they have no changes of their own.
-        versions = {
-            key: _version(segments[key])
-            for key in keys
-            if segments[key].membership is not Membership.TAG
-        }
+        versions = {} if self._has_tags else {key: _version(segments[key]) for key in keys}
         known = await self._store.snapshots.compare_segments(self._key, versions)
         missing = [] if skipped else [key for key in known.missing if key not in segments]
         deleted = [

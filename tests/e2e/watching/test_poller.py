@@ -256,7 +256,7 @@ async def test_stored_provider(sqlite_url: str) -> None:
     """A provider that is read from the store has sizes, and no other changes than its writes."""
     watch = WatchSettings.model_construct(provider="instaleap", segments=("*",), every_s=0.05)
     settings = settings_with().model_copy(update={"watch": (watch,)})
-    gold, *customers = segment_id("instaleap", "tier:gold"), *shoppers(3)
+    customers = shoppers(3)
 
     async def write(customer: str, *tags: str) -> None:
         entry = {
@@ -269,25 +269,38 @@ async def test_stored_provider(sqlite_url: str) -> None:
 
     async with serving(Providers(), sqlite_url, settings) as front:
 
-        async def reaches(count: int, entered: int, left: int) -> None:
+        async def reaches(tag: str, count: int, entered: int, left: int) -> None:
+            segment = segment_id("instaleap", f"tier:{tag}")
             point = {"count": count, "precision": "EXACT", "entered": entered, "left": left}
 
             async def is_there() -> bool:
-                data = await front.data(HISTORY, {"id": gold})
+                data = await front.data(HISTORY, {"id": segment})
                 return bool(data["segment"]["sizeHistory"][-1:] == [point])
 
             await eventually(is_there)
 
         await write(customers[0], "gold")
-        await reaches(1, 0, 0)
+        await reaches("gold", 1, 0, 0)
         await write(customers[1], "gold", "new")
+        await reaches("new", 1, 0, 0)
         await write(customers[2], "gold")
-        await reaches(3, 2, 0)
+        await reaches("gold", 3, 2, 0)
         await write(customers[0], "new")
-        await reaches(2, 2, 1)
+        await reaches("gold", 2, 2, 1)
+        await reaches("new", 2, 1, 0)
+        await write(customers[1], "new")
+        await write(customers[2], "new")  # nobody has the other tag any more
+        await reaches("new", 3, 2, 0)
+        await write(customers[0])
+        await reaches("new", 2, 2, 1)  # all were compared since the last write but one
         nodes = (await front.data(CHANGES))["changes"]["nodes"]
         assert [(node["source"], node["kind"]) for node in nodes] == [
-            ("WRITE", kind) for kind in [*["ENTERED"] * 4, "LEFT", "ENTERED"]
+            ("WRITE", kind)
+            for kind in (
+                *["ENTERED"] * 4,
+                *["LEFT", "ENTERED", "LEFT"],
+                *["LEFT", "ENTERED", "LEFT"],
+            )
         ]
 
 
