@@ -8,7 +8,7 @@ SWITCHES := http1_client direct_answers compiled_queries http1_client,direct_ans
   http1_client,compiled_queries direct_answers,compiled_queries off
 
 .DEFAULT_GOAL := help
-.PHONY: help serve sandbox test test-switches test-pythons test-long check audit sbom bench format lock clients pages wheel clean
+.PHONY: help serve sandbox test test-switches test-pythons test-long check audit sbom bench format lock reference docs clients pages wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,12 @@ format: .venv/dev ## format the code
 
 lock: .venv/dev ## update requirements/*.lock from pyproject.toml
 	@$(BIN)/python tools/lock.py
+
+reference: .venv/dev ## update docs/reference from the code
+	@$(BIN)/python tools/reference.py
+
+docs: .venv/dev ## build the documentation site in dist/docs, ready to be read offline
+	@$(BIN)/python tools/docs.py
 
 clients: .venv/dev $(CLIENTS) ## install the GraphQL clients that the tests use
 

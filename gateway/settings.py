@@ -58,7 +58,8 @@ class ServerSettings(BaseModel):
     allow_anonymous: bool | None = None
     """None: from loopback only, and only while no credentials are configured."""
     hosts: tuple[str, ...] = ()
-    """The accepted host names (the Host header). Empty: see `gateway.http.cors`."""
+    """The accepted host names (the Host header). Empty: any, or where anonymous callers are
+    allowed, `localhost` and IP addresses."""
     cors_origins: tuple[BrowserOrigin, ...] = ()
     """Pages of these origins are allowed, for example `https://shop.example`."""
     cors_allow_headers: tuple[HeaderName, ...] = CORS_ALLOW_HEADERS

@@ -125,3 +125,15 @@ def test_layers_are_those_of_the_import_contract() -> None:
     [layers] = [each["layers"] for each in contracts if each.get("containers") == ["gateway"]]
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     assert ", ".join(f"`{layer}`" for layer in layers) in " ".join(text.split())
+
+
+def test_limits_are_explained_with_their_defaults() -> None:
+    """docs/limits.md has a row for each limit, except those that other pages explain."""
+    elsewhere = {"message_bytes", "operations_per_connection", "init_timeout_s"}
+    elsewhere |= {"subscriptions", "subscriptions_per_caller", "subscriptions_per_connection"}
+    text = (ROOT / "docs" / "limits.md").read_text(encoding="utf-8")
+    documented = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", text, re.MULTILINE))
+    fields = TABLES["limits"].model_fields
+    assert documented == {
+        name: str(field.default) for name, field in fields.items() if name not in elsewhere
+    }

@@ -15,6 +15,7 @@ STEPS = {
     "types": [BIN / "mypy", "--no-error-summary"],
     "imports": [BIN / "lint-imports", "--no-cache"],
     "locks": [sys.executable, "tools/lock.py", "--check"],
+    "reference (make reference)": [sys.executable, "tools/reference.py", "--check"],
     AUDIT: [sys.executable, "tools/audit.py"],
 }
 

@@ -57,7 +57,7 @@ class KeySettings(BaseModel):
     name: Name
     """For people, and for the audit log; unique."""
     hash: SecretStr
-    """In the form of `KEY_HASH`."""
+    """`sha256:…`, as `gateway key create` prints it."""
     scopes: Annotated[tuple[str, ...], Field(min_length=1)]
     """`segments:read`, or limited to one provider: `segments:read@acme-emporix`."""
     expires_at: AwareDatetime | None = None

@@ -95,6 +95,6 @@ class LimitSettings(BaseModel):
     subscriptions_per_connection: Count = 100
     """Of one WebSocket."""
     subscriptions_per_caller: Count = 1000
-    """Per process, like the next one."""
+    """Per process."""
     subscriptions: Count = 20_000
-    """Of all callers."""
+    """Of all callers, per process."""

@@ -27,7 +27,7 @@ class AccountSettings(BaseModel):
     key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     """Unique; clients see it as `Provider.key`."""
     kind: str
-    """Which adapter is used: `stuut`, `voucherify`, `instaleap` or `emporix`."""
+    """The type of system, which decides what other settings there are."""
     base_url: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s?#@]+|sandbox:)$")]
     """The provider's API, or `sandbox:` for the embedded sandbox."""
     display_name: str | None = None
