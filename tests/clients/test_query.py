@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.sandbox.faults import Fault
 from tests.proxies.attacks import body_of
 from tests.proxies.processes import IN_CI, PATIENCE_S, Gateway, gateway_running, need
 
@@ -51,6 +52,7 @@ CLIENTS: Mapping[str, Callable[[str, str, str], Sequence[str]]] = {
     "fetch": lambda *given: [*node("fetch.mjs"), *given],
     "apollo": lambda *given: [*node("apollo.mjs"), *given],
     "urql": lambda *given: [*node("urql.mjs"), *given],
+    "ask": lambda *given: [*node("ask.mjs"), *given],
     "curl": curl(),
     "curl_http2": curl("--http2"),
     "curl_tls": curl("--header", "Connection: Upgrade", "--header", "Upgrade: TLS/1.0"),
@@ -100,3 +102,40 @@ def test_pages_in_a_normalised_cache(gateway: Gateway) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == {"first": 3, "all": 6, "distinct": 6, "embedded": None}
+
+
+@pytest.mark.parametrize("name", ["urql_pages", "relay_pages"])
+def test_pages(name: str, gateway: Gateway) -> None:
+    """The client reads a list page by page, as docs/how-to/paging.md shows."""
+    url = f"http://127.0.0.1:{gateway.port}/graphql"
+    done = subprocess.run(
+        [*node(f"{name}.mjs"), url, f"Bearer {gateway.keys['client']}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=4 * PATIENCE_S,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {"all": 8, "distinct": 8}
+
+
+def test_a_retryable_error_is_tried_again(gateway: Gateway) -> None:
+    """The function of docs/how-to/errors.md repeats only what may succeed later."""
+    calls = {}
+    url = f"http://127.0.0.1:{gateway.port}/graphql"
+    try:
+        for status in (503, 422):
+            gateway.sandbox.reset_calls()
+            gateway.sandbox.faults.replace([Fault("voucherify", "error", status=status)])
+            done = subprocess.run(
+                [*node("ask.mjs"), url, f"Bearer {gateway.keys['client']}", body_of("a").decode()],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=4 * PATIENCE_S,
+            )
+            [error] = json.loads(done.stdout)["errors"]
+            calls[error["extensions"]["code"]] = len(gateway.sandbox.calls)
+    finally:
+        gateway.sandbox.faults.replace(())
+    assert calls == {"PROVIDER_BROKEN": 3, "PROVIDER_REFUSED": 1}
