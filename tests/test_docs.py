@@ -20,7 +20,7 @@ SETTING = re.compile(rf"`({'|'.join(TABLES)})\.(\w+)(?: = [^`]+)?`")
 IMPORT = re.compile(r"from ((?:gateway|resolvers)[\w.]*) import (\w+(?:, \w+)*)")
 TARGET = re.compile(r"(?:^|`)(?:[A-Z_]+=\S+ )?make ([a-z-]+)", re.MULTILINE)
 CREATED = re.compile(r"```\w+ file=(\S+)$", re.MULTILINE)
-"""Names the file that a block is to be written to: `tests/test_fifth_provider.py` does so."""
+"""Names the file that a block is of."""
 MINIMAL_PROVIDER = "".join(
     f"""
 [[providers]]

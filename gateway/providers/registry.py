@@ -1,29 +1,14 @@
 """The kinds of providers, by the `kind` of the configuration."""
 
 from collections.abc import Mapping
-from importlib import import_module
-from typing import NamedTuple, cast
 
 from gateway.providers.base.adapter import Adapter
+from gateway.providers.base.kind import ProviderKind
 from gateway.providers.emporix.adapter import Emporix
 from gateway.providers.instaleap.adapter import Instaleap
 from gateway.providers.stuut.adapter import Stuut
 from gateway.providers.voucherify.adapter import Voucherify
 from gateway.sandbox.provider import SandboxProvider
-
-
-class ProviderKind(NamedTuple):
-    """A kind of provider: its adapter, and the module of its sandbox if it has one."""
-
-    adapter: type[Adapter]
-    sandbox: str | None = None
-
-    def load_sandbox(self) -> SandboxProvider:
-        """Import the sandbox. This takes up to 0.1 s, and most processes do not need it."""
-        if self.sandbox is None:
-            raise LookupError(f"The kind {self.adapter.kind} has no sandbox.")
-        return cast("SandboxProvider", import_module(self.sandbox))
-
 
 KINDS: Mapping[str, ProviderKind] = {
     each.adapter.kind: each

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from gateway.domain.pages import CompleteList, Page
 from gateway.providers.base.exchange import Exchange, Reply
 from gateway.providers.base.write_protocols import ReplacedCustomers
-from tests.contract.sample import Sample, plain, samples
+from gateway.testing.samples import Sample, plain
+from tests.contract.sample import samples
 from tests.sizes import size
 
 EXAMPLES = size("ODD_ROWS", 400, 20_000)

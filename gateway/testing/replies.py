@@ -1,0 +1,113 @@
+"""Replies that no document shows: made from those of samples, part by part."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from gateway.domain.pages import Page
+from gateway.errors import (
+    Broken,
+    Denied,
+    GatewayError,
+    Malformed,
+    ProviderError,
+    RateLimited,
+    Refused,
+)
+from gateway.providers.base.exchange import Exchange, Reply
+from gateway.testing.samples import Sample, plain
+
+OTHERS: tuple[Any, ...] = (None, True, 7, 2**63, -0.5, "", "x\0\U0001f600", [], [None], {})
+"""What stands in for a part: one of each type of JSON, and the odd ones among them."""
+
+BODIES = (
+    b"",
+    b"null",
+    b"12",
+    b'"text"',
+    b"[]",
+    b"[null, null]",
+    b"{}",
+    b"<!doctype html><title>Sorry</title>",
+    b'{"data": "\xff\xfe"}',
+    b'"\\ud83d"',
+    b"NaN",
+    b"{}{}",
+    b"[" * 100_000,
+    b'{"a":' * 5_000 + b"{}" + b"}" * 5_000,
+)
+"""Of every type of JSON, none at all, and what looks like it: cut short, too deep, no UTF-8."""
+
+LONG = 10
+
+ERRORS: dict[int, type[ProviderError]] = {
+    204: Malformed,
+    205: Malformed,
+    301: Malformed,
+    304: Malformed,
+    400: Refused,
+    401: Denied,
+    402: Denied,
+    403: Denied,
+    405: Refused,
+    407: Denied,
+    409: Refused,
+    413: Refused,
+    415: Refused,
+    418: Refused,
+    422: Refused,
+    429: RateLimited,
+    500: Broken,
+    502: Broken,
+    503: Broken,
+    504: Broken,
+    599: Broken,
+}
+"""What each status means wherever a provider does not say otherwise."""
+
+
+def read(exchange: Exchange[Any], reply: Reply) -> type[GatewayError] | None:
+    """Read a reply, and all of what it gave; return the class of the error, if any."""
+    try:
+        value = exchange.read(reply)
+    except GatewayError as error:
+        return type(error)
+    plain(value, body(reply))
+    if isinstance(value, Page):
+        assert len({value.position_after(i) for i in range(len(value.rows))}) == len(value.rows)
+    return None
+
+
+def body(reply: Reply) -> Any:
+    """Return the body; where a status alone is an answer, it need not be JSON."""
+    try:
+        return msgspec.json.decode(reply.body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+
+
+def exchange_of(sample: Sample) -> Exchange[Any]:
+    """Return the exchange of a sample that has a reply."""
+    exchange = sample.exchange()
+    assert isinstance(exchange, Exchange)
+    return exchange
+
+
+def altered(document: Any) -> Iterator[Any]:
+    """Return a JSON document with each part left out or made another, one at a time.
+
+    Of a long list only the ends: its rows are alike.
+    """
+    yield from OTHERS
+    if isinstance(document, dict):
+        for name, part in document.items():
+            yield {key: each for key, each in document.items() if key != name}
+            yield from ({**document, name: other} for other in altered(part))
+    elif isinstance(document, list):
+        for index, part in enumerate(document):
+            if 0 < index < len(document) - 1 and len(document) > LONG:
+                continue
+            before, after = document[:index], document[index + 1 :]
+            yield before + after
+            yield from ([*before, other, *after] for other in altered(part))
