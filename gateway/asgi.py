@@ -10,6 +10,7 @@ from itertools import starmap
 from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
+import structlog
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
@@ -23,8 +24,9 @@ from gateway.observability.traces import Traces
 from gateway.providers.base.settings import SANDBOX, AccountSettings
 from gateway.providers.base.store_lookup import Lookup
 from gateway.providers.base.webhooks import ReceivesWebhooks, WebhookAccountSettings
-from gateway.providers.registry import KINDS
-from gateway.settings import Settings, accounts, load
+from gateway.providers.plugins import BrokenAccount
+from gateway.providers.registry import adapter_of, find
+from gateway.settings import Settings, accounts, load, plugin_problems
 from gateway.store.database_url import database_url
 from gateway.store.store import Store
 from gateway.store.temporary import TEMPORARY
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
 
 EMBEDDED = "http://gateway"
 """The address that an embedded sandbox sends its webhooks to: nothing is resolved or connected."""
+
+log = structlog.get_logger()
 
 # Optional parts are imported where they are used: that saves a third of the start-up time.
 
@@ -76,7 +80,7 @@ async def connect(
     look_up = None if store is None else store.look_up
 
     def opened(account: AccountSettings) -> Provider:
-        adapter = KINDS[account.kind].adapter(account)
+        adapter = adapter_of(account)
         fast = settings.fast_paths.http1_client
         transport = _transport(account, sandbox, trust, fast=fast)
         name = account.display_name or adapter.label
@@ -88,12 +92,16 @@ async def connect(
 
 def embedded_sandbox(settings: Settings) -> "Sandbox | None":
     """Return a fresh sandbox for the accounts that use one; None: there are none."""
-    kinds = {each.kind for each in settings.providers if each.base_url == SANDBOX}
+    kinds = {
+        each.kind: find(each.kind)
+        for each in settings.providers
+        if each.base_url == SANDBOX and not isinstance(each, BrokenAccount)
+    }
     if not kinds:
         return None
     from gateway.sandbox.app import Sandbox  # noqa: PLC0415  # 0.1 s
 
-    return Sandbox({kind: KINDS[kind].load_sandbox() for kind in kinds})
+    return Sandbox({kind: each.load_sandbox() for kind, each in kinds.items() if each is not None})
 
 
 def with_webhook_secret(settings: Settings, secret: SecretStr) -> Settings:
@@ -149,7 +157,8 @@ class EmbeddedTransport(httpx.ASGITransport):
 def _transport(
     account: AccountSettings, sandbox: "Sandbox | None", trust: ssl.SSLContext, *, fast: bool
 ) -> httpx.AsyncBaseTransport:
-    if account.base_url == SANDBOX and sandbox is not None:
+    is_usable = not isinstance(account, BrokenAccount)
+    if account.base_url == SANDBOX and sandbox is not None and is_usable:
         return EmbeddedTransport(sandbox, account.kind)
     if account.proxy is not None or not fast:
         from gateway.upstream.http.aiohttp_transport import PooledTransport  # noqa: PLC0415  # 0.1 s
@@ -245,11 +254,20 @@ def create() -> Starlette:
     """Return the application for the configuration in the environment; each worker calls this."""
 
     def read() -> Settings:
-        return load(None, os.environ)
+        settings = load(None, os.environ)
+        log_plugin_problems(settings)
+        return settings
 
-    settings = read()
+    settings = load(None, os.environ)
     start_log(settings.log)
+    log_plugin_problems(settings)
     return build(settings, ready=tune_garbage_collection, read=read)
+
+
+def log_plugin_problems(settings: Settings) -> None:
+    """Log each installed package that cannot add its kind."""
+    for each in plugin_problems(settings):
+        log.error("plugin_broken", **each._asdict())
 
 
 def tune_garbage_collection() -> None:

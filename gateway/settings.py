@@ -4,7 +4,7 @@ No other module reads them. All problems are reported at once, each with its pat
 Secrets are `SecretStr`, so that no repr shows them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,14 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from gateway.auth.settings import AuthSettings
 from gateway.configuration_file import CORS_VARIABLE, document_of, file_of, substitute
 from gateway.errors import Problem, SettingsError, missing_extra
-from gateway.identity.rules import EMAIL_KEY, PHONE_KEY
 from gateway.identity.settings import IdentitySettings
 from gateway.limits.settings import LimitSettings
 from gateway.observability.settings import HeaderName, LogSettings, TraceSettings
+from gateway.provider_settings import account_of, customer_keys, usable
 from gateway.providers.base.adapter import ListsMembers
 from gateway.providers.base.settings import SANDBOX, AccountSettings
 from gateway.providers.base.watch_settings import WatchSettings
-from gateway.providers.registry import KINDS, SANDBOXED
+from gateway.providers.plugins import BrokenAccount, PluginProblem
+from gateway.providers.registry import SANDBOXED
+from gateway.providers.registry import problems as problems_of_plugins
 from gateway.sandbox.identity_rules import RULES
 from gateway.setting_problems import did_you_mean, home_of, problems_of
 from gateway.store.accounts import Account
@@ -258,14 +260,18 @@ def _validated(document: Mapping[str, Any], source: str) -> Settings:
     accounts = []
     for index, table in enumerate(tables):
         try:
-            accounts.append(_account(table, f"providers[{index}]"))
+            accounts.append(account_of(table, f"providers[{index}]", TABLES))
         except SettingsError as error:
             problems += error.problems
     problems += _repeated_keys(tables)
     kinds = {str(table.get("key")): str(table.get("kind")) for table in tables}
-    watch = _watch(_listed(document, "watch", problems), kinds, problems)
+    broken = {each.key for each in accounts if isinstance(each, BrokenAccount)}
+    watch = _watch(_listed(document, "watch", problems), kinds, broken, problems)
     if "identity" in parts:
-        keys = {key: customer_keys(kind) for key, kind in kinds.items()}
+        keys = {key: customer_keys(kind) for key, kind in kinds.items() if key not in broken}
+        # What their customers are known by cannot be said now.
+        named = [key.name for each in parts["identity"].rules for key in each.rule.keys]
+        keys |= dict.fromkeys(broken, named)
         problems += parts["identity"].problems(keys)
     if not problems:
         problems += _missing_parts(parts["fast_paths"], accounts, parts["traces"])
@@ -322,9 +328,15 @@ def _listed(
 
 
 def _watch(
-    tables: Sequence[Mapping[str, Any]], kinds: Mapping[str, str], problems: list[Problem]
+    tables: Sequence[Mapping[str, Any]],
+    kinds: Mapping[str, str],
+    broken: Container[str],
+    problems: list[Problem],
 ) -> tuple[WatchSettings, ...]:
-    """Read the `[[watch]]` tables; `kinds` has the kind of each provider, by key."""
+    """Read the `[[watch]]` tables; `kinds` has the kind of each provider, by key.
+
+    Those of `broken` providers are left out.
+    """
     watch = []
     for index, table in enumerate(tables):
         path = f"watch[{index}]"
@@ -333,8 +345,10 @@ def _watch(
         except ValidationError as error:
             problems += _problems(error, path, WatchSettings)
             continue
+        if each.provider in broken:
+            continue
         watch.append(each)
-        known = KINDS.get(kinds.get(each.provider, ""))
+        known = usable(kinds.get(each.provider))
         if each.provider not in kinds:
             text = f"no [[providers]] table has the key {each.provider!r}"
             problems.append(Problem(f"{path}.provider", text))
@@ -344,34 +358,6 @@ def _watch(
     return tuple(watch)
 
 
-def customer_keys(kind: str) -> Sequence[str]:
-    """Return the names of the keys that rules may use for customers of a kind of provider.
-
-    Every customer also has `attributes.<path>`.
-    """
-    known = KINDS.get(kind)
-    declared = () if known is None else getattr(known.adapter, "customer_keys", ())
-    return tuple(dict.fromkeys(("id", *declared, EMAIL_KEY, PHONE_KEY)))
-
-
-def _account(table: Mapping[str, Any], path: str) -> AccountSettings:
-    kind = table.get("kind")
-    known = KINDS.get(kind) if isinstance(kind, str) else None
-    if known is None:
-        hint = did_you_mean(kind, KINDS) if isinstance(kind, str) else ""
-        text = f"must be one of {', '.join(KINDS)}{hint}"
-        raise SettingsError([Problem(f"{path}.kind", text)])
-    if table.get("base_url") == SANDBOX:
-        if known.sandbox is None:
-            text = f"must be a URL: {kind} has no sandbox; {', '.join(SANDBOXED)} have one"
-            raise SettingsError([Problem(f"{path}.base_url", text)])
-        table = {**known.load_sandbox().CREDENTIALS, **table}
-    try:
-        return known.adapter.Settings.model_validate(table)
-    except ValidationError as error:
-        raise SettingsError(_problems(error, path, known.adapter.Settings)) from error
-
-
 def _problems(error: ValidationError, path: str, form: type[BaseModel]) -> list[Problem]:
     return [*problems_of(error, path, form, TABLES)]
 
@@ -379,5 +365,13 @@ def _problems(error: ValidationError, path: str, form: type[BaseModel]) -> list[
 def accounts(settings: Settings) -> Sequence[Account]:
     """Return the accounts to which the store binds its rows."""
     return [
-        Account.of(each.key, each.kind, each.base_url, each.account) for each in settings.providers
+        Account.of(each.key, each.kind, each.base_url, each.account)
+        for each in settings.providers
+        # Only its adapter can say which account it is.
+        if not isinstance(each, BrokenAccount)
     ]
+
+
+def plugin_problems(settings: Settings) -> Sequence[PluginProblem]:
+    """Return what is wrong with installed packages, as far as these settings show it."""
+    return problems_of_plugins(settings.providers)

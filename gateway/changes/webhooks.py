@@ -19,7 +19,7 @@ from gateway.domain.change_log import (
 from gateway.errors import GatewayError
 from gateway.providers.base.adapter import ReadsAssignments, ReadsSegments
 from gateway.providers.base.exchange import Exchange, ReadPlan
-from gateway.providers.base.webhooks import InvalidWebhook, ReceivesWebhooks
+from gateway.providers.base.webhooks import ReceivesWebhooks
 from gateway.request_scope import Scope
 from gateway.store.errors import StoreFailed
 from gateway.store.store import Store
@@ -127,7 +127,7 @@ class WebhookWorker:
             observations: Sequence[Observation] = adapter.webhook_observations(
                 webhook.type, webhook.occurred_at, webhook.body
             )
-        except (InvalidWebhook, LookupError):  # stored by another version of the gateway
+        except Exception:  # stored by another version, or a bug of one adapter: others go on
             log.exception("a stored webhook cannot be read", provider=webhook.provider)
             return ()
         return observations

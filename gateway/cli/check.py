@@ -3,6 +3,7 @@
 import asyncio
 import os
 import uuid
+from collections.abc import Sequence
 
 import structlog
 import typer
@@ -18,10 +19,13 @@ from gateway.identity.rules import ATTRIBUTES
 from gateway.network_failures import EXPLANATIONS, NetworkFailure
 from gateway.observability.logs import start_log
 from gateway.observability.settings import TraceSettings
+from gateway.provider_settings import customer_keys
 from gateway.providers.base.adapter import ListsSegments
 from gateway.providers.base.store_lookup import Recall
+from gateway.providers.plugins import BrokenAdapter, PluginProblem
+from gateway.providers.registry import plugins
 from gateway.request_scope import Scope
-from gateway.settings import Settings, customer_keys
+from gateway.settings import Settings, plugin_problems
 from gateway.store.checking import check_store
 from gateway.store.database_url import database_url
 from gateway.store.temporary import TEMPORARY
@@ -46,6 +50,8 @@ def check(config: Config = None) -> None:
         out.print(f"Keys for identity rules at {each.key}: {keys}", markup=False)
     out.print(f"Configuration: {settings.source}", markup=False)
     out.print(table)
+    for problem in _broken(settings):
+        out.print(str(problem), markup=False)
     if any(failed for *_, failed in rows):
         out.print("Failed. The table says what to do; check the credentials where it does not.")
         raise typer.Exit(1)
@@ -61,17 +67,39 @@ Row = tuple[str, str, str, str, bool]
 async def _check_all(settings: Settings) -> list[Row]:
     providers = await connect(settings)
     try:
-        return await asyncio.gather(
+        checked = await asyncio.gather(
             *(_check(each, settings.server.request_timeout_s) for each in providers),
             *(_check_issuer(each) for each in settings.auth.jwt),
             *([] if settings.store.url == TEMPORARY else [_check_store(settings)]),
             *([] if settings.traces.endpoint is None else [_check_traces(settings.traces)]),
         )
+        return [*checked, *_check_plugins(settings)]
     finally:
         await asyncio.gather(*(each.close() for each in providers))
 
 
+def _broken(settings: Settings) -> Sequence[PluginProblem]:
+    """Import each installed package that adds a kind, and return what is wrong with any."""
+    loaded = [each for _, each in plugins().load_all() if isinstance(each, PluginProblem)]
+    return [*dict.fromkeys([*plugin_problems(settings), *loaded])]
+
+
+def _check_plugins(settings: Settings) -> Sequence[Row]:
+    rows = [
+        (plugin.package, plugin.kind, "ok", "", False)
+        for plugin, loaded in plugins().load_all()
+        if not isinstance(loaded, PluginProblem)
+    ]
+    broken = [
+        (each.package, each.kind, "cannot be used, see below", "", True)
+        for each in _broken(settings)
+    ]
+    return [*rows, *broken]
+
+
 async def _check(provider: Provider, timeout_s: float) -> Row:
+    if isinstance(provider.adapter, BrokenAdapter):
+        return provider.key, provider.kind, "not served, see below", "", True
     exchange = None
     if provider.offers(ListsSegments):
         lists = provider.require(ListsSegments, "SEGMENT_LIST")

@@ -1,18 +1,21 @@
 """`gateway sandbox`."""
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 import uvicorn
 
 from gateway.asgi import target_of
-from gateway.cli.console import Host, Port, check_port_or_fail, fail, out
+from gateway.cli.console import Host, Port, check_port_or_fail, err, fail, out
 from gateway.providers.base.settings import SANDBOX
 from gateway.providers.base.webhooks import ReceivesWebhooks
-from gateway.providers.registry import KINDS, SANDBOXED, sandboxes
+from gateway.providers.plugins import PluginError
+from gateway.providers.registry import find, plugins, sandboxes
 from gateway.sandbox.faults import KINDS as FAULT_KINDS
 from gateway.sandbox.faults import read as read_fault
+from gateway.sandbox.provider import SandboxProvider
 
 if TYPE_CHECKING:
     from gateway.sandbox.app import Sandbox
@@ -49,7 +52,8 @@ def sandbox(  # noqa: PLR0913, PLR0917  # the options of a command
     from gateway.sandbox.app import Sandbox, SandboxOptions  # noqa: PLC0415  # 0.1 s
 
     options = SandboxOptions(customers=customers, latency_ms=latency_ms)
-    server = Sandbox(sandboxes(), options)
+    served = {**sandboxes(), **sandboxes_of_packages()}
+    server = Sandbox(served, options)
     try:
         server.faults.replace([read_fault(each) for each in fault or ()])
     except ValueError as error:
@@ -57,8 +61,8 @@ def sandbox(  # noqa: PLR0913, PLR0917  # the options of a command
     if webhooks is not None:
         send_webhooks(server, webhooks.rstrip("/"))
     address = f"http://{host}:{port}"
-    out.print(f"Sandbox of {len(SANDBOXED)} providers", style="bold")
-    for kind in SANDBOXED:
+    out.print(f"Sandbox of {len(served)} providers", style="bold")
+    for kind in served:
         out.print(f"  {kind:<11} {address}/{kind}", markup=False)
     out.print(f"  Credentials: {address}/", markup=False)
     out.print(
@@ -90,6 +94,20 @@ def sandbox(  # noqa: PLR0913, PLR0917  # the options of a command
     )
 
 
+def sandboxes_of_packages() -> Mapping[str, SandboxProvider]:
+    """Import the sandboxes of installed packages; print why one cannot be used."""
+    served = {}
+    for plugin in plugins().by_kind.values():
+        try:
+            known = plugin.load()
+            if known.sandbox is not None:
+                with plugin.blamed("importing the sandbox"):
+                    served[plugin.kind] = known.load_sandbox()
+        except PluginError as error:
+            err.print(str(error), style="red", markup=False)
+    return served
+
+
 def send_webhooks(server: "Sandbox", address: str) -> None:
     """Have a sandbox send webhooks to a gateway whose providers' keys are their kinds.
 
@@ -97,7 +115,9 @@ def send_webhooks(server: "Sandbox", address: str) -> None:
     """
     for kind in server.sends_webhooks:
         secret = f"sandbox-{kind}-webhook-secret"
-        known = KINDS[kind]
+        known = find(kind)
+        if known is None:
+            continue
         account = {"key": kind, "kind": kind, "base_url": SANDBOX, "webhook_secret": secret}
         settings = known.adapter.Settings.model_validate(
             {**known.load_sandbox().CREDENTIALS, **account}

@@ -31,7 +31,7 @@ from gateway.http.server.options import server_options
 from gateway.http.server.workers import Supervisor, serve_alone
 from gateway.observability.logs import start_log
 from gateway.observability.worker_snapshots import shared_snapshots
-from gateway.settings import Settings, accounts
+from gateway.settings import Settings, accounts, plugin_problems
 from gateway.store.database_url import DatabaseUrl, database_url
 from gateway.store.errors import StoreFailed
 from gateway.store.reporting import advice
@@ -79,6 +79,8 @@ def _serve(settings: Settings, config: Path | None, host: str, port: int, worker
     out.print(f"           {settings.source}", markup=False)
     for line in callers:
         out.print(line, markup=False)
+    for problem in plugin_problems(settings):
+        out.print(f"  Broken   {problem}", markup=False)
     if not (PAGES / "index.html").is_file():
         out.print("  Missing  the pages are not built; build them with: make pages", markup=False)
     lifetime = " (deleted when this server stops)" if settings.store.url == TEMPORARY else ""

@@ -28,7 +28,7 @@ from gateway.providers.base.webhooks import (
     SetsUpWebhooks,
     WebhookRequest,
 )
-from gateway.providers.registry import ADAPTERS
+from gateway.providers.registry import adapter_of
 from gateway.request_scope import Scope
 from gateway.settings import Settings
 
@@ -161,7 +161,7 @@ def capture(
 
 def receivers_of(settings: Settings) -> Mapping[str, ReceivesWebhooks]:
     """Return the adapters of the accounts that have a webhook secret, by key."""
-    adapters = {each.key: ADAPTERS[each.kind](each) for each in settings.providers}
+    adapters = {each.key: adapter_of(each) for each in settings.providers}
     return {
         key: adapter
         for key, adapter in adapters.items()

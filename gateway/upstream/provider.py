@@ -4,10 +4,12 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar, TypeVarTuple
 
+import structlog
+
 from gateway.domain.entities import Origin
 from gateway.domain.pages import PageRequest
 from gateway.domain.queries import EVERY_SEGMENT
-from gateway.errors import GatewayError, Unsupported, settled
+from gateway.errors import Broken, GatewayError, Unsupported, settled
 from gateway.providers.base.adapter import Adapter, ListsSegments
 from gateway.providers.base.capabilities import Capability, capabilities
 from gateway.providers.base.exchange import Exchange, ReadPlan
@@ -22,6 +24,8 @@ from gateway.upstream.keyed_locks import KeyedLocks
 T = TypeVar("T")
 P = TypeVar("P")
 Q = TypeVarTuple("Q")
+
+log = structlog.get_logger(__name__)
 
 MAX_CACHED_PLANS = 512
 """The number of read plans of one provider that are reused."""
@@ -85,9 +89,17 @@ class Provider:
         """Return the plan that an adapter's method builds from these arguments.
 
         Adapters are pure, so recent plans are reused: this saves building them, and concurrent
-        readers of the same exchange share the value that is read.
+        readers of the same exchange share the value that is read. Raises `GatewayError`: a bug of
+        the adapter is `Broken`, because it must affect only this provider's part of a response.
         """
-        plan: T = self._plan(method, *args)
+        try:
+            plan: T = self._plan(method, *args)
+        except GatewayError:
+            raise
+        except Exception as error:
+            operation = getattr(method, "__name__", "plan")
+            log.exception("adapter failed", provider=self.key, operation=operation)
+            raise Broken(self.key, operation, was_sent=False) from error
         return plan
 
     @property

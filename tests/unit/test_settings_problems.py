@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway import settings as settings_module
 from gateway.errors import SettingsError
-from gateway.providers.registry import KINDS, SANDBOXED, ProviderKind
+from gateway.providers import registry
+from gateway.providers.base.kind import ProviderKind
+from gateway.providers.registry import KINDS, SANDBOXED
 from gateway.setting_problems import PATTERNS
 from gateway.settings import load
 from tests.unit.configurations import ACCOUNT, EXAMPLE, problems, read
@@ -255,7 +256,7 @@ def test_a_byte_order_mark(file: Path) -> None:
 def test_a_kind_without_a_sandbox_needs_a_url(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The problem names the setting, and the kinds that have a sandbox; other URLs are fine."""
     kinds = {**KINDS, "stuut": ProviderKind(KINDS["stuut"].adapter)}
-    monkeypatch.setattr(settings_module, "KINDS", kinds)
+    monkeypatch.setattr(registry, "KINDS", kinds)
     assert problems(file, ACCOUNT.replace("https://upstream.test", "sandbox:")) == [
         (
             "providers[0].base_url",
