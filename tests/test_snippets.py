@@ -36,8 +36,8 @@ NOT_RUN: Mapping[str, str] = {
     "jq": "a part of a pipeline with a server",
     "kubectl": "needs a cluster; tests/deploy checks the manifests by Kubernetes' schemas",
     "mv": "repairs a damaged store",
-    "pip": "installs what `make wheel` built; tests/test_wheel.py does the same",
-    "python": "takes a secret of yours",
+    "pip": "installs a package; tests/test_wheel.py and tests/test_provider_package.py do so",
+    "python": "takes a secret of yours, or runs the tests of your package",
     "python3": "a static file server; tests/browser/test_tutorial.py has one",
     "rm": "repairs a damaged store",
     "sqlite3": "repairs a damaged store",
@@ -53,10 +53,8 @@ NOT_RUN_LANGUAGES: Mapping[str, str] = {
     "sql": "needs the rights of a database's administrator",
 }
 TESTED_ELSEWHERE: Mapping[str, str] = {
-    "column=": "tests/test_fifth_provider.py",
-    "file=": "tests/test_fifth_provider.py, tests/browser/test_tutorial.py",
+    "file=": "tests/test_provider_package.py, tests/browser/test_tutorial.py",
     "replace-last-line=": "tests/browser/test_tutorial.py",
-    "rows=": "tests/test_fifth_provider.py",
     "run": "tests/test_commands.py",
     "server": "tests/test_commands.py",
 }

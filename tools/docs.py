@@ -28,6 +28,7 @@ OF_THE_ROOT = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
+    "examples/provider-heron/README.md": "example-provider.md",
     "bench/README.md": "benchmarks.md",
     "bench/results.md": "benchmark-results.md",
     "bench/results-faults.md": "benchmark-results-faults.md",
