@@ -38,7 +38,7 @@ OF_THE_ROOT = {
 FENCE = re.compile(r"^(```.*?^```[ \t]*$)", re.MULTILINE | re.DOTALL)
 INFO = re.compile(r"^```(\w+) [^\n`]+$", re.MULTILINE)
 LINK = re.compile(r"\[([^\]\n]*)\]\(([^)#\s]*)(#[^)\s]*)?\)")
-LISTED = re.compile(r"^- \[[^\]]*\]\(([^)#\s]+\.(?:md|graphql))\)", re.MULTILINE)
+LISTED = re.compile(r"^- \[([^\]]*)\]\(([^)#\s]+\.(?:md|graphql))\)", re.MULTILINE)
 HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 
 
@@ -83,14 +83,27 @@ def navigation(text: str, page: Path, places: Mapping[Path, str]) -> str:
         sections = list(zip(parts[::2], parts[1::2], strict=True))
     else:
         sections = [("", text)]
+    folder = Path(places[page]).parent
     contents = []
     for caption, body in sections:
-        listed = [(page.parent / each).resolve() for each in LISTED.findall(body)]
-        if not listed and not caption:
-            listed = sorted(each for each in page.parent.glob("*.md") if each != page)
-        paths = [os.path.relpath(places[each], Path(places[page]).parent) for each in listed]
+        listed = {
+            (page.parent / target).resolve(): label for label, target in LISTED.findall(body)
+        }
+        if not caption:  # of a folder's list, only what is in the folder
+            listed = {
+                each: label
+                for each, label in listed.items()
+                if Path(places[each]).is_relative_to(folder)
+            }
+            others = [each for each in sorted(page.parent.glob("*.md")) if each != page]
+            listed = listed or dict.fromkeys(others, "")
+        lines = []
+        for each, label in listed.items():
+            path = os.path.relpath(places[each], folder)
+            lines.append(f"{label} <{path}>" if label else path)
         title = f":caption: {caption}\n" if caption else ""
-        contents.append(f"```{{toctree}}\n:hidden:\n{title}\n" + "\n".join(paths) + "\n```\n")
+        if lines:
+            contents.append(f"```{{toctree}}\n:hidden:\n{title}\n" + "\n".join(lines) + "\n```\n")
     return "\n".join(contents)
 
 

@@ -12,6 +12,7 @@ html_theme = "furo"
 html_title = "Segment gateway"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_js_files = [("copy.js", {"defer": "defer"})]
 html_copy_source = False
 html_show_sphinx = False
 html_show_copyright = False

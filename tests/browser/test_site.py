@@ -31,9 +31,13 @@ async def test_search_works_offline() -> None:
         )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         await page.goto(f"{SITE.as_uri()}/search.html?q=idempotency+key")
-        result = page.locator("#search-results").get_by_role("link", name="How do I write safely?")
+        result = page.locator("#search-results").get_by_role(
+            "link", name="How do I write safely with idempotency keys?"
+        )
         await result.first.click()
-        await expect(page.locator("h1")).to_contain_text("How do I write safely?")
+        await expect(page.locator("h1")).to_contain_text(
+            "How do I write safely with idempotency keys?"
+        )
         wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert await page.evaluate(wide) == 0
         assert (elsewhere, complaints) == ([], [])
