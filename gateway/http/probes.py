@@ -56,15 +56,8 @@ class Probes:
         The store is checked at most once a second, however many probes there are. Callers also get
         the health of the providers that they may see; it does not affect readiness.
         """
-        has_pages, store = self._has_pages(), await self._state()
-        is_stopping = self._subscriptions.is_stopping
-        is_ready = has_pages and store is StoreState.READY and not is_stopping
-        status = "ready" if has_pages else "pages are not built; run make serve"
-        if store is not StoreState.READY:
-            status = f"the store cannot be used: {store.value}"
-        if is_stopping:
-            status = "the server is stopping"
-        body: dict[str, Any] = {"status": status, "version": __version__}
+        problem = await self._problem()
+        body: dict[str, Any] = {"status": problem or "ready", "version": __version__}
         if problems := self._problems():
             body["configuration"] = f"not reloaded: {len(problems)} problems, see the log"
         headers = parse_headers(request.scope["headers"])
@@ -72,7 +65,16 @@ class Probes:
             # Without this check any page could read it through DNS rebinding.
             self._origins.check_host(headers)
             body["providers"] = await self._health(request, headers)
-        return _json(body, 200 if is_ready else 503)
+        return _json(body, 503 if problem else 200)
+
+    async def _problem(self) -> str | None:
+        """Return why the gateway is not ready."""
+        if self._subscriptions.is_stopping:
+            return "the server is stopping"  # at once: load balancers wait for it
+        store = await self._state()
+        if store is not StoreState.READY:
+            return f"the store cannot be used: {store.value}"
+        return None if self._has_pages() else "pages are not built; run make serve"
 
     async def _health(self, request: Request, headers: Headers) -> Sequence[Mapping[str, Any]]:
         """Return the health of the providers. Raises `Unauthenticated`.

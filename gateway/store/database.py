@@ -56,6 +56,8 @@ class Database:
         self.file = None if location.path is None else StoreFile(location.path)
         self.committed_at = -math.inf
         """When a write was last committed, on the loop's clock."""
+        self.answered_at = -math.inf
+        """When a transaction last succeeded, on the loop's clock."""
         self.write_failures = 0
         """How many writes have failed."""
         self.damaged_at: float | None = None
@@ -98,7 +100,7 @@ class Database:
         except StoreFailed:
             self.write_failures += 1
             raise
-        self.committed_at = asyncio.get_running_loop().time()
+        self.committed_at = self.answered_at = asyncio.get_running_loop().time()
         for callback in callbacks:
             callback()
 
@@ -117,6 +119,7 @@ class Database:
                 if is_snapshot and not self.is_sqlite:
                     await connection.execution_options(isolation_level="REPEATABLE READ")
                 yield connection
+                self.answered_at = asyncio.get_running_loop().time()
 
     @asynccontextmanager
     async def listening(self, channel: str) -> AsyncIterator[AsyncIterator[Any]]:

@@ -13,8 +13,11 @@ from gateway.store.migrate import NEWEST
 
 EVERY_S: Final = 1.0
 """The least number of seconds between two checks."""
-CHECK_S: Final = 0.9
-"""The deadline of a check: Kubernetes gives a probe one second."""
+CHECK_S: Final = 5.0
+"""The deadline of a check. With a shorter one a replica under heavy load, whose checks wait for
+their turn like everything else, would be taken out, and its load would go to the others."""
+ANSWER_S: Final = 0.9
+"""How long a probe waits for a check: Kubernetes gives it one second."""
 DAMAGE_S: Final = 60.0
 """Seconds for which PostgreSQL counts as damaged after it reported damage.
 
@@ -46,13 +49,17 @@ class StoreHealth:
         """`write_failures` when this check last wrote successfully."""
 
     async def state(self) -> StoreState:
-        """Return the state of the database, at most a second old."""
+        """Return the state of the database at the last check, within `ANSWER_S` seconds.
+
+        Checks begin at least a second apart.
+        """
         now = asyncio.get_running_loop().time()
         check = self._check
         if check is None or (check.done() and now - self._checked_at >= EVERY_S):
             check = self._check = asyncio.create_task(self._run_check())
             self._checked_at = now
-        return await asyncio.shield(check)
+        done, _ = await asyncio.wait([check], timeout=ANSWER_S)
+        return check.result() if done else self._state
 
     async def watch(self) -> None:
         """Check every second that SQLite's file is still the one that was opened."""
@@ -75,7 +82,8 @@ class StoreHealth:
     async def _run_check(self) -> StoreState:
         database = self._database
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + CHECK_S
+        begun_at = loop.time()
+        deadline = begun_at + CHECK_S
         failures = database.write_failures
         try:
             if database.file is not None:
@@ -90,6 +98,8 @@ class StoreHealth:
             else:
                 version, read_only = await database.read(self._read(), deadline)
         except StoreFailed as error:
+            if error.state is StoreState.FROZEN and database.answered_at > begun_at:
+                return self._state  # it answers others: there is only much to do
             return self._note(error.state, error.cause)
         if self._is_damaged(loop.time()):
             return self._note(StoreState.DAMAGED)

@@ -158,7 +158,7 @@ class Store:
         await bind(self._database, accounts, now())
 
     async def state(self) -> StoreState:
-        """Return the state of the database, at most a second old; see `StoreHealth`."""
+        """Return the state of the database at its last check; see `StoreHealth`."""
         return await self._health.state()
 
     async def look_up(self, provider: str, lookup: Lookup, deadline: float | None = None) -> Any:

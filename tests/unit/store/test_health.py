@@ -1,6 +1,7 @@
 """How the store is, for /readyz: one look a second, shared, and never for long."""
 
 import asyncio
+import math
 from typing import Any
 
 import pytest
@@ -67,6 +68,36 @@ async def test_one_look_for_all(record: Store, monkeypatch: pytest.MonkeyPatch) 
     assert len(states) == 50
     await record.state()
     assert len(looks) == 1
+
+
+@pytest.mark.parametrize(
+    ("answered_at", "state"), [(math.inf, StoreState.READY), (-math.inf, StoreState.FROZEN)]
+)
+async def test_a_check_without_a_reply(
+    record: Store, answered_at: float, state: StoreState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Load alone makes no replica unready.
+
+    Probes get the last state until the deadline, and also then if others were answered.
+    """
+    always = property(lambda _: answered_at, lambda *_: None)
+    monkeypatch.setattr(Database, "answered_at", always, raising=False)
+    monkeypatch.setattr(health, "EVERY_S", 1000)
+    monkeypatch.setattr(health, "ANSWER_S", 0)
+    monkeypatch.setattr(health, "CHECK_S", 0.5)
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def wait(*_: Any) -> Any:
+        begun.set()
+        await may_end.wait()
+
+    monkeypatch.setattr(health.StoreHealth, "_row", wait)
+    assert await record.state() is StoreState.READY
+    await begun.wait()
+    assert await record.state() is StoreState.READY
+    monkeypatch.setattr(health, "ANSWER_S", 20)
+    assert await record.state() is state
+    may_end.set()
 
 
 async def test_a_file_that_goes_is_noticed_unasked(
