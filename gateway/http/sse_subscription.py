@@ -61,6 +61,9 @@ class SseSubscriptions:
             errors = [self._subscriptions.refusal(error)]
         own = (
             NO_STORE,
+            # When the server stops it ends the stream and closes the connection. A proxy must know
+            # that beforehand, or it sends the next request into a connection that is closing.
+            (b"connection", b"close"),
             (b"x-accel-buffering", b"no"),
             (b"x-request-id", request_id.encode()),
         )

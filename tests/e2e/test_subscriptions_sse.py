@@ -113,8 +113,12 @@ async def test_limits(tmp_path: Path) -> None:
 
 
 async def test_the_server_stops(tmp_path: Path) -> None:
-    """The stream ends with `SHUTTING_DOWN` and the cursor to resume from."""
+    """The stream ends with `SHUTTING_DOWN` and the cursor to resume from.
+
+    Its head says that the connection ends with it, so that no proxy sends another request there.
+    """
     async with shop(tmp_path) as gateway, gateway.stream() as stream:
+        assert stream.response.headers["connection"] == "close"
         await stream.comment()
         await gateway.create()
         seen = await stream.event()
