@@ -2,22 +2,24 @@
 
 import asyncio
 
+from sqlalchemy import text
+
 from gateway.errors import SettingsError
 from gateway.store.database import Database
 from gateway.store.database_url import DatabaseUrl
-from gateway.store.errors import StoreFailed
+from gateway.store.errors import StoreFailed, StoreState
 from gateway.store.migrate import NEWEST, version_of
 from gateway.store.reporting import advice
 
 
 async def check_store(location: DatabaseUrl, connect_timeout_s: float) -> tuple[str, bool]:
-    """Return the state of a store in words, and whether a gateway could start on it."""
+    """Return the state of a store in words, and whether a gateway could serve from it."""
     if location.path is not None and not location.path.exists():
         return "ok: it does not exist yet, and is created at the start", True
     deadline = asyncio.get_running_loop().time() + connect_timeout_s
     database = Database(location, connect_timeout_s)
     try:
-        version = await database.read(version_of(database), deadline)
+        version = await database.read(_version_if_writable(database), deadline)
     except StoreFailed as error:
         return advice(error, location.shown), False
     except SettingsError as error:
@@ -25,6 +27,18 @@ async def check_store(location: DatabaseUrl, connect_timeout_s: float) -> tuple[
     finally:
         await database.close()
     return _compared(version)
+
+
+async def _version_if_writable(database: Database) -> str | None:
+    """Return as `version_of`. Raises `StoreFailed` also if the database is read-only."""
+    version = await version_of(database)
+    if database.file is not None:
+        database.file.check_writable()
+        return version
+    async with database.reading() as connection:
+        if await connection.scalar(text("SHOW transaction_read_only")) == "on":
+            raise StoreFailed(StoreState.READ_ONLY)
+    return version
 
 
 def _compared(version: str | None) -> tuple[str, bool]:

@@ -13,7 +13,9 @@ import typer
 
 from gateway.cli import serve
 from gateway.settings import StoreSettings
+from gateway.store.checking import check_store
 from gateway.store.database_url import database_url
+from gateway.store.migrate import NEWEST
 from gateway.store.store import Store
 from tests.four_kinds import four_settings
 from tests.resilience.store.cluster import Cluster
@@ -155,3 +157,42 @@ class TestPostgres:
         cluster.freeze()
         line = line_of(cluster.url(), capsys)
         assert line.startswith(f"store.url: {cluster.url()} cannot be used: ")
+
+    @pytest.mark.parametrize(
+        ("state", "result"),
+        [
+            ("running", f"ok: schema version {NEWEST}"),
+            ("read-only", "it is read-only. Use the primary server, or give the user permission"),
+            ("frozen", "it does not answer in time ("),
+            ("down", "it cannot be reached ("),
+        ],
+    )
+    async def test_a_check(self, cluster: Cluster, state: str, result: str) -> None:
+        """`gateway check` names the state of a store with tables, and succeeds only for one."""
+        location = database_url(cluster.url(), {})
+        await (await Store.open(location)).close()
+        if state == "read-only":
+            options = "options=-cdefault_transaction_read_only%3Don"
+            location = database_url(f"{cluster.url()}?{options}", {})
+        elif state == "frozen":
+            cluster.freeze()
+        elif state == "down":
+            cluster.stop()
+        try:
+            shown, is_good = await check_store(location, 10 if state == "running" else 2)
+        finally:
+            if state == "down":
+                cluster.start()
+        begin = "" if is_good else f"{cluster.url()} cannot be used: "
+        assert (shown[: len(begin + result)], is_good) == (begin + result, state == "running")
+
+
+async def test_a_check_of_a_file_that_is_read_only(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a server; root may write all files, so the reply of the system is replaced."""
+    await made(path)
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    shown, is_good = await check_store(database_url(f"sqlite:///{path}", {}), 10)
+    begin = f"{path} cannot be used: it is read-only (the file may not be written). Use the "
+    assert (shown[: len(begin)], is_good) == (begin, False)
