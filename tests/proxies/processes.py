@@ -112,7 +112,10 @@ def sandbox_running(
 
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(served, lifespan="off", log_level="critical")
+        # A provider that closes idle connections may fail a call, and the gateway does not retry.
+        config = uvicorn.Config(
+            served, lifespan="off", log_level="critical", timeout_keep_alive=600
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()

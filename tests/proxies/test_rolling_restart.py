@@ -19,7 +19,7 @@ from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
 from tests.proxies.processes import HOST, PATIENCE_S
-from tests.proxies.replicas import Replica, balancer_running, replicas_running
+from tests.proxies.replicas import START_S, Replica, balancer_running, replicas_running
 from tests.sizes import size
 
 pytestmark = [pytest.mark.proxies, pytest.mark.postgres]
@@ -27,14 +27,16 @@ pytestmark = [pytest.mark.proxies, pytest.mark.postgres]
 RESTARTS = size("ROLLING_RESTARTS", 2, 10)
 RATE = size("ROLLING_RATE", 50, 200)
 """Requests a second, over all proxies of a test."""
-AT_ONCE = size("ROLLING_AT_ONCE", 6, 50)
+AT_ONCE = size("ROLLING_AT_ONCE", 6, 16)
 """Requests in progress at most: on a busy machine the rate is lower instead."""
-DRAIN_S = size("ROLLING_DRAIN_S", 2, 5)
+DRAIN_S = size("ROLLING_DRAIN_S", 3, 5)
 PROXIES = (
     [["nginx"], ["haproxy"], ["caddy"]]
     if size("ROLLING_ALONE", 0, 1)
     else [["nginx", "haproxy", "caddy"]]
 )
+PREFIX = 16
+"""So many letters of a request id are its process's."""
 ONE_IN = 5
 """Every fifth request writes."""
 
@@ -60,6 +62,8 @@ class Load:
         self.writes: list[str] = []
         self.reads = 0
         self.resumed = Counter[str]()
+        self.processes = set[str]()
+        """Those that have answered."""
 
     def client(self) -> httpx.AsyncClient:
         """Return a client of the proxy."""
@@ -83,6 +87,7 @@ class Load:
         try:
             answer = await client.post("/graphql", json={"query": query, "variables": variables})
             data = answer.json()["data"]
+            self.processes.add(answer.headers["x-request-id"][:PREFIX])
             found = (
                 data["segmentCreate"]["segment"]["name"]
                 if variables
@@ -167,14 +172,25 @@ async def positions(client: httpx.AsyncClient, after: str) -> list[str]:
             return found
 
 
-async def restart_in_turn(replicas: Sequence[Replica]) -> list[int]:
-    """Restart the replicas; return their exit statuses."""
-    statuses = []
+async def restart_in_turn(replicas: Sequence[Replica], loads: Sequence[Load]) -> list[int]:
+    """Restart the replicas, each when all proxies use the one before; return exit statuses.
+
+    A replica is ready before a proxy has noticed it.
+    """
+    statuses: list[int] = []
+    await used(loads, len(replicas))
     for replica in itertools.islice(itertools.cycle(replicas), RESTARTS):
-        await asyncio.sleep(0.3)
         statuses.append(await asyncio.to_thread(replica.stop))
         await asyncio.to_thread(replica.start)
+        await used(loads, len(replicas) + len(statuses))
     return statuses
+
+
+async def used(loads: Sequence[Load], processes: int) -> None:
+    """Wait until so many processes have answered behind each proxy."""
+    async with asyncio.timeout(START_S):
+        while any(len(each.processes) < processes for each in loads):  # noqa: ASYNC110  # sets
+            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("names", PROXIES, ids="-".join)
@@ -205,7 +221,7 @@ async def test_a_rolling_restart(
                 followers.append(asyncio.create_task(load.follow_socket(after, socket)))
                 followers.append(asyncio.create_task(load.follow_stream(after, stream)))
             sandbox.reset_calls()
-            restarting = asyncio.create_task(restart_in_turn(replicas))
+            restarting = asyncio.create_task(restart_in_turn(replicas, loads))
             loop = asyncio.get_running_loop()
             begun, sent = loop.time(), set[asyncio.Task[None]]()
             for number in itertools.count():
