@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, and_, exists, select
 
 from gateway.domain.entities import Ref
 from gateway.identity.graph import Decision
@@ -17,6 +17,18 @@ BATCH: Final = 250
 """Customers, or values, that are read at once."""
 
 _CUSTOMERS, _VALUES, _LINKS = IDENTITY_CUSTOMERS.c, IDENTITY_VALUES.c, IDENTITY_LINKS.c
+
+
+def _is_decided(
+    end: ColumnElement[int], other_end: ColumnElement[int], sight: Sequence[str]
+) -> ColumnElement[bool]:
+    """Return whether a customer is at this end of a decision whose other end is in sight."""
+    other = IDENTITY_CUSTOMERS.alias()
+    return (
+        exists()
+        .where(end == _CUSTOMERS.number, other_end == other.c.number)
+        .where(other.c.provider.in_(sight), other.c.is_gone.is_(False))
+    )
 
 
 class Window(NamedTuple):
@@ -56,7 +68,8 @@ class IdentityLists:
                 other.c.provider.in_(sight),
             )
         )
-        decided = exists().where(or_(_LINKS.a == _CUSTOMERS.number, _LINKS.b == _CUSTOMERS.number))
+        # Also in how much is read, what is out of sight must not show.
+        decided = _is_decided(_LINKS.a, _LINKS.b, sight) | _is_decided(_LINKS.b, _LINKS.a, sight)
         statement = (
             select(_CUSTOMERS.provider, _CUSTOMERS.customer)
             .where(_CUSTOMERS.provider.in_(sight), _CUSTOMERS.is_gone.is_(False), shares | decided)

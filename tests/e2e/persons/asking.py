@@ -119,11 +119,12 @@ PAGE = """query($after: String) {
 }"""
 
 
-async def read_everyone(front: Front) -> None:
-    """Read the customers of all providers: then they are in the index."""
+async def read_everyone(front: Front, caller: str | None = None) -> None:
+    """Read all customers that a caller may see: then they are in the index."""
     after = None
+    headers = {} if caller is None else {"authorization": caller}
     while True:
-        shown = (await front.data(PAGE, {"after": after}))["customers"]
+        shown = (await front.data(PAGE, {"after": after}, **headers))["customers"]
         assert all(each["error"] is None for each in shown["sources"])
         page = shown["pageInfo"]
         if not page["hasNextPage"]:

@@ -35,6 +35,14 @@ def url(tmp_path: Path, empty_store: Path) -> str:
 
 
 @pytest.fixture
+def other_url(tmp_path: Path, empty_store: Path) -> str:
+    """Return where a second store is."""
+    file = tmp_path / "other.db"
+    shutil.copy(empty_store, file)
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture
 async def front(url: str) -> AsyncIterator[Front]:
     """Return the front door of a gateway that is signed in and has read nobody."""
     async with linking(url) as result:
