@@ -285,8 +285,8 @@ async def test_idempotency_keys(url: str) -> None:
         assert other["userErrors"] == [("idempotencyKey", "IDEMPOTENCY_KEY_REUSED")]
 
 
-async def test_a_false_link(url: str) -> None:
-    """Two people who share an address are proposed; unlinking harms nobody else."""
+async def test_a_wrong_decision(url: str) -> None:
+    """Links of rules that it displaced are there again when it is taken back."""
     shared = {"rules": [CRM, {**EMAIL, "auto": True}]}
     async with linking(url, shared) as front:
         wrong = await do(
