@@ -48,20 +48,32 @@ class Maker:
         depth: int = 5,
         width: int = 4,
         without: frozenset[str] = frozenset(),
+        roots: frozenset[str] | None = None,
     ) -> None:
-        """Go so deep and so wide; `without` are fields that are never selected."""
+        """Go so deep and so wide; `without` are fields that are never selected.
+
+        `roots` are the fields that operations start with, if not all.
+        """
         self._schema = schema
         self._choose = choose
         self._is_valid = is_valid
         self._depth = depth
         self._width = width
         self._without = without
+        self._roots = roots
 
     def make(self, seed: int) -> Operation:
         """Return a valid operation."""
         random = Random(seed)  # noqa: S311  # it must be the same each time
         for _ in range(50):
-            parts = _Draft(self._schema, self._choose, random, self._width, self._without)
+            parts = _Draft(
+                self._schema,
+                self._choose,
+                random,
+                self._width,
+                without=self._without,
+                roots=self._roots,
+            )
             operation = parts.operation(self._depth)
             if len(operation.text) > MAX_LENGTH:
                 continue
@@ -71,19 +83,22 @@ class Maker:
 
 
 class _Draft:
-    def __init__(
+    def __init__(  # those of `Maker`
         self,
         schema: GraphQLSchema,
         choose: Choose,
         random: Random,
         width: int,
+        *,
         without: frozenset[str],
+        roots: frozenset[str] | None,
     ) -> None:
         self._schema = schema
         self._choose = choose
         self._random = random
         self._width = width
         self._without = without
+        self._roots = roots
         self._fragments: list[str] = []
         self._declared: list[str] = []
         self._given: dict[str, Any] = {}
@@ -118,10 +133,12 @@ class _Draft:
     def _field(self, parent: Any, depth: int) -> str:
         random = self._random
         fields = getattr(parent, "fields", {})
+        is_root = parent is self._schema.query_type
         known = [
             name
             for name, field in fields.items()
             if name not in self._without
+            and (self._roots is None or not is_root or name in self._roots)
             and (depth > 1 or is_leaf_type(get_named_type(field.type)))
         ]
         if not known:

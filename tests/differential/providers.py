@@ -132,6 +132,8 @@ class Known:
             "language": ["en", "de", "de-AT", "zz"],
             "nameContains": ["e", "gold", "ana", "Hiro L", "?"],
             "phone": [person(n).phone for n in range(3)],
+            "email": [person(n).email for n in range(3)],
+            "rule": ["crm", "email"],
             "siteCode": ["main", "other"],
         }
         known["key"] = known["keys"] = known["providers"] = known["provider"]

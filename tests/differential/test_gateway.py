@@ -18,6 +18,8 @@ from gateway.http.pages.examples import examples
 from gateway.limits.settings import LimitSettings
 from gateway.loaders.request_loaders import RequestLoaders
 from gateway.reads import source_rows
+from gateway.reads.customer_lists import CustomerLists
+from gateway.store.store import Store
 from resolvers.execution.executor import Executor, OperationResult
 from resolvers.schema import SCHEMA
 from tests.differential.both import assert_equal, in_dicts, is_valid
@@ -47,12 +49,21 @@ class World:
     operations: Executor
     providers: Mapping[str, Remembered]
     known: Known
+    store: Store | None = None
+    lists: CustomerLists | None = None
 
     def context(self) -> RequestContext:
         """Open a context of its own for one run; calls count from here."""
         for each in self.providers.values():
             each.calls = Counter()
-        return open_context(self.providers, Scope("request", math.inf), ("de",), NOW)
+        return open_context(
+            self.providers,
+            Scope("request", math.inf),
+            ("de",),
+            NOW,
+            self.store,
+            customer_lists=self.lists,
+        )
 
     def disturb(self, seed: int, faults: int, *, slow: bool) -> None:
         """Let calls fail, and answers come out of order."""
