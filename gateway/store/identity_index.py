@@ -10,9 +10,10 @@ import hmac
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Select, and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.domain.entities import Customer, Ref
@@ -34,12 +35,6 @@ VALUES: Final = 50
 """The most values of one customer; further ones are ignored."""
 
 _CUSTOMERS, _VALUES = IDENTITY_CUSTOMERS.c, IDENTITY_VALUES.c
-_ROWS: Final = select(
-    _CUSTOMERS.number, _CUSTOMERS.customer, _CUSTOMERS.fingerprint, _CUSTOMERS.is_gone
-).where(
-    _CUSTOMERS.provider == bindparam("provider"),
-    _CUSTOMERS.customer.in_(bindparam("customers", expanding=True)),
-)
 
 
 class _Indexed(NamedTuple):
@@ -302,12 +297,35 @@ async def rows_of(connection: AsyncConnection, refs: Iterable[Ref]) -> Mapping[R
     for ref in refs:
         if _is_storable(ref):
             by_provider.setdefault(ref.provider, []).append(ref.key)
-    found: dict[Ref, CustomerRow] = {}
-    for provider, customers in by_provider.items():
-        parameters: dict[str, Any] = {"provider": provider, "customers": customers}
-        for number, customer, fingerprint, is_gone in await connection.execute(_ROWS, parameters):
-            found[Ref(provider, customer)] = CustomerRow(number, fingerprint, is_gone)
-    return found
+    if not by_provider:
+        return {}
+    parameters: dict[str, Any] = {}
+    for place, (provider, customers) in enumerate(by_provider.items()):
+        parameters |= {f"provider_{place}": provider, f"customers_{place}": customers}
+    rows = await connection.execute(_rows(len(by_provider)), parameters)
+    return {Ref(provider, customer): CustomerRow(*rest) for provider, customer, *rest in rows}
+
+
+@lru_cache(64)
+def _rows(providers: int) -> Select[Any]:
+    """Return the rows of customers at so many providers: each statement costs its own time."""
+    return select(
+        _CUSTOMERS.provider,
+        _CUSTOMERS.customer,
+        _CUSTOMERS.number,
+        _CUSTOMERS.fingerprint,
+        _CUSTOMERS.is_gone,
+    ).where(
+        or_(
+            *(
+                and_(
+                    _CUSTOMERS.provider == bindparam(f"provider_{place}"),
+                    _CUSTOMERS.customer.in_(bindparam(f"customers_{place}", expanding=True)),
+                )
+                for place in range(providers)
+            )
+        )
+    )
 
 
 async def numbered(

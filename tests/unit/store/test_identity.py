@@ -1,9 +1,6 @@
 """The index of identities and decisions, on both databases, in several processes."""
 
 import asyncio
-import resource
-import sys
-import time
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -16,7 +13,6 @@ from gateway.store.database import Database
 from gateway.store.database_url import DatabaseUrl, database_url
 from gateway.store.identity_reads import Surroundings
 from gateway.store.store import Store
-from tests.sizes import size
 from tests.unit.store.conftest import Clock
 from tests.unit.store.test_plans import check, executed, plan
 
@@ -199,44 +195,3 @@ async def test_a_value_that_very_many_share(store: Store) -> None:
     known = await store.identity.reads.around([Ref("b", "b1")], SIGHT, soon())
     assert len({each.customer for each in known.values}) < 120
     assert known.graph(RULES).edges == {}
-
-
-async def test_size(sqlite_url: str) -> None:
-    """A person of many customers at three providers costs no more than one of few.
-
-    With 100,000 customers: 5 ms of CPU, and less than 100 MB of memory for the process that
-    recorded them.
-    """
-    count = size("IDENTITY_CUSTOMERS", 300, 100_000)
-    people = count // 3
-    store = await Store.open(database_url(sqlite_url, {}))
-    store.identity.index.configure(RULES, ())
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    started = time.monotonic()
-    for start in range(0, people, 500):
-        numbers = range(start, min(start + 500, people))
-        for provider in SIGHT:
-            part = [customer(f"{provider}{n}", f"x{n}", f"m{n}@x") for n in numbers]
-            await store.identity.index.record(store.identity.index.news(part), soon())
-    recorded_s = time.monotonic() - started
-    grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    asked = range(0, people, max(1, people // 100))
-    await persons(store, "a0")
-    cpu = time.process_time()
-    for n in asked:
-        assert await persons(store, f"b{n}") == [f"a{n} b{n} c{n}"]
-    person_ms = (time.process_time() - cpu) / len(asked) * 1000
-    cpu = time.process_time()
-    for n in asked:
-        assert len(await store.identity.reads.with_email(f"m{n}@x", SIGHT, soon())) == 3
-    email_ms = (time.process_time() - cpu) / len(asked) * 1000
-    await store.close()
-    figures = (
-        f"{count} customers: recorded in {recorded_s:.0f} s, {grown_mb:.0f} MB; a person "
-        f"{person_ms:.1f} ms, by email address {email_ms:.1f} ms of CPU"
-    )
-    sys.stdout.write(f"{figures}\n")
-    assert grown_mb < 100
-    if count >= 100_000:
-        assert person_ms < 5
-        assert email_ms < 5
