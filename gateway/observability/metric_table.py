@@ -1,6 +1,6 @@
 """Counters, gauges and histograms of one process, and how those of several are added up."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
@@ -69,6 +69,19 @@ class Histogram:
         """Return the counts of a new key: zeros."""
         counts = self.counts[key] = [0.0] * (len(self.family.buckets) + 2)
         return counts
+
+    def observe_all(self, key: Any, values: list[float]) -> None:
+        """Count many values, and empty their list: sorted, they are counted bucket by bucket."""
+        counts = self.counts.get(key) or self.new_counts(key)
+        counts[-1] += sum(values)
+        values.sort()
+        below = 0
+        for index, bound in enumerate(self.family.buckets):
+            upto = bisect_right(values, bound, below)
+            counts[index] += upto - below
+            below = upto
+        counts[-2] += len(values) - below
+        values.clear()
 
     def samples(self) -> Iterator[Sample]:
         """Yield the counts by labels; some keys may have equal labels."""

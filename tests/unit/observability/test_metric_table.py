@@ -103,3 +103,15 @@ def test_a_worker_sees_others_until_and_after_they_end(tmp_path: Path) -> None:
     other.close()
     assert list(one.others()) == [(b"3", False)]
     one.close()
+
+
+def test_many_at_once_are_counted_alike() -> None:
+    """Values in every bucket, on each bound, and beyond the last; some were counted before."""
+    values = [each + step for each in (0.0, *HISTOGRAM.buckets) for step in (0.0, 0.25)] * 2
+    one_by_one, at_once = observed(*values), observed(*values[:3])
+    rest = values[:2:-1]
+    at_once.observe_all("any key", rest)
+    at_once.observe_all("any key", rest)
+
+    assert at_once.counts == one_by_one.counts
+    assert rest == []
