@@ -1,11 +1,14 @@
 #!/usr/bin/env python
-"""What metrics cost: instructions per request, with them and without.
+"""What metrics and traces cost: instructions per request, with them and without.
 
 Run `python bench/observability.py`. It needs valgrind (Debian: `apt-get install valgrind`) and
 takes some minutes. Each server runs under callgrind, which counts the instructions in user mode.
-Start-up and warm-up are not counted. What the server does once a second is put off for an hour:
+Start-up and warm-up are not counted. What the server does every second or more often is put off:
 under valgrind everything but the clock is slow, so that it would count far too much. Use an idle
 machine: on a busy one the results of two runs differ by some percent.
+
+Traces are measured with no operation recorded and with all of them, sending included: what they
+cost at 1 % is between the two, and does not depend on which requests happen to be recorded.
 """
 
 import argparse
@@ -17,8 +20,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,11 +36,17 @@ from bench.load import HEADERS
 from bench.workloads import GATEWAY, WORKLOADS, Workload
 
 QUIET = """
+import asyncio
 import gateway.changes.feed, gateway.changes.health, gateway.changes.webhooks
 import gateway.store.health, gateway.store.owners
+import uvicorn.server
 from gateway.__main__ import main
 gateway.changes.feed.POLL_S = gateway.changes.webhooks.POLL_S = 3600
 gateway.changes.health.LOOK_S = gateway.store.health.EVERY_S = gateway.store.owners.EVERY_S = 3600
+async def tick_once(self):
+    await self.on_tick(0)
+    await asyncio.Event().wait()
+uvicorn.server.Server.main_loop = tick_once
 main()
 """
 START_S = 600
@@ -46,10 +57,21 @@ REQUESTS: Mapping[str, int] = {"Q1": 400, "Q5": 150, "Q3": 20}
 WARM = 20
 TOTALS = re.compile(r"^totals: (\d+)$", re.MULTILINE)
 
+TRACES = """metrics = false
+[traces]
+endpoint = "{collector}"
+sampler = {share}
+"""
+NONE, ALL = "traces: none", "traces: all"
 VARIANTS: Mapping[str, str] = {
     "off": "metrics = false",
     "metrics": "metrics = true",
+    NONE: TRACES.replace("{share}", "0"),
+    ALL: TRACES.replace("{share}", "1"),
 }
+"""The end of the table `[server]`, and tables after it."""
+SHARE = 0.01
+"""The share of operations that are recorded, for the last row."""
 
 
 class Server(NamedTuple):
@@ -92,6 +114,31 @@ def upstream_running() -> Iterator[str]:
             process.terminate()
 
 
+class Collector(BaseHTTPRequestHandler):
+    """Takes spans, and does nothing with them."""
+
+    def do_POST(self) -> None:  # the interface
+        """Read a request and accept it."""
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def collector_running() -> Iterator[str]:
+    """Run a collector of traces in a thread; return its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+
+
 @contextlib.contextmanager
 def server_running(upstream: str, tables: str) -> Iterator[Server]:
     """Run a gateway under callgrind, which does not count yet."""
@@ -100,9 +147,10 @@ def server_running(upstream: str, tables: str) -> Iterator[Server]:
         text = GATEWAY_TOML.replace(UPSTREAM, upstream).replace(str(INSTALLED), name)
         text = text.replace("\nmax_concurrency", "\ntimeout_s = 120\nmax_concurrency")
         file = folder / "gateway.toml"
-        file.write_text(
-            text.replace("[server]\n", f"[server]\nrequest_timeout_s = 600\n{tables}\n", 1)
-        )
+        head, rest = text.split("[server]\n")
+        server, mark, rest = rest.partition("\n[")
+        tables = f"[server]\nrequest_timeout_s = 600\n{server}\n{tables}{mark}{rest}"
+        file.write_text(head + tables)
         command = [
             *("valgrind", "--tool=callgrind", "--instr-atstart=no", "--quiet"),
             f"--callgrind-out-file={folder / 'callgrind'}",
@@ -150,7 +198,7 @@ def measure(server: Server, workloads: Sequence[Workload]) -> Iterator[float]:
             send(body, 2)  # compiles, for callgrind, what is executed
             server.counted()
             send(body, count)
-            time.sleep(1)  # the last records are counted a moment later
+            time.sleep(3)  # the last records are counted, the last spans sent a moment later
             instructions = server.counted()
             server.control("-i", "off")
             yield instructions / count
@@ -166,10 +214,15 @@ def main() -> None:
         raise SystemExit("valgrind is needed (Debian: apt-get install valgrind)")
     workloads = [each for each in WORKLOADS if each.name in options.workloads]
     results: dict[str, list[float]] = {}
-    with upstream_running() as upstream:
+    with upstream_running() as upstream, collector_running() as collector:
         for name in options.variants:
-            with server_running(upstream, VARIANTS[name]) as server:
+            tables = VARIANTS[name].replace("{collector}", collector)
+            with server_running(upstream, tables) as server:
                 results[name] = list(measure(server, workloads))
+                print(name, results[name], file=sys.stderr, flush=True)
+    if NONE in results and ALL in results:
+        pairs = zip(results[NONE], results[ALL], strict=True)
+        results["traces: 1 %"] = [none + (each - none) * SHARE for none, each in pairs]
     print(f"| instructions per request | {' | '.join(each.name for each in workloads)} |")
     print(f"|---|{'---|' * len(workloads)}")
     base = results[options.variants[0]]
