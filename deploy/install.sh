@@ -12,11 +12,11 @@ if [ ! -f gateway/http/pages/static/index.html ]; then
   .venv/bin/python tools/pages.py
 fi
 echo "Installing into $folder …"
-python3 -m venv "$folder"
-pip="$folder/bin/python -m pip --quiet --disable-pip-version-check"
+python3 -m venv --without-pip "$folder"
+pip="python3 -m pip --python $folder/bin/python --quiet --disable-pip-version-check"
 $pip install --no-deps --require-hashes --requirement requirements/serve.lock
 $pip install --no-deps --no-build-isolation .
 # What a running gateway does not need.
-$pip uninstall --yes hatchling editables pip
+$pip uninstall --yes hatchling editables
 "$folder/bin/python" -m compileall -q "$folder/lib"
 "$folder/bin/gateway" --version

@@ -63,9 +63,12 @@ def environment(python: str) -> Path:
         return folder
     print(f"Creating an environment for {python} …", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
-    exactly = ["--quiet", "--no-deps", "--require-hashes", "--requirement", str(LOCK)]
-    for command in ([python, "-m", "venv", str(folder)], [*pip, *exactly]):
+    uv = [sys.executable, "-m", "uv", "--quiet", "--no-config"]
+    exactly = ["--no-deps", "--require-hashes", "--requirement", str(LOCK)]
+    for command in (
+        [*uv, "venv", "--python", python, str(folder)],
+        [*uv, "pip", "install", "--python", str(folder / "bin" / "python"), *exactly],
+    ):
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode:
             sys.exit(f"{result.stdout}{result.stderr}\ncannot create an environment for {python}")

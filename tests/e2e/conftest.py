@@ -9,15 +9,11 @@ from tests.e2e.serving import Front, serving
 
 
 @pytest.fixture(autouse=True, scope="session")
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Make once for all gateways what takes longer than a test: their record and their trust.
-
-    The store is empty and stays so: these tests write nothing.
-    """
+def made_once() -> Iterator[None]:
+    """Make once for all gateways what takes longer than a test: their trust."""
     trust = httpx.create_ssl_context()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(httpx, "create_ssl_context", lambda: trust)
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 
 
