@@ -228,9 +228,8 @@ class History:
         person_of = {ref: person for person in expected for ref in person}
         together = await persons.persons(seen)
         for ref, found in zip(seen, together, strict=True):
-            (alone,) = await persons.persons([ref])
             # The id of each customer's own person leads to the one that has this customer.
-            assert alone == found
+            assert await persons.persons([ref]) == [found]
             assert frozenset(found.customers) == person_of.get(ref, {ref})
             assert found.ref == min(found.customers, key=ages.__getitem__)
             assert {edge.pair for edge in found.edges} == {
@@ -248,6 +247,8 @@ class History:
             edge.pair: (edge.state.value, edge.rule, self._moment(edge)) for edge in shown
         } == {pair: tuple(link) for pair, link in links.items()}
         assert len(shown) == len(links)
+        alone = await persons.links([*links])
+        assert [each and each.state.value for each in alone] == [e.state for e in links.values()]
         whole = await people.people(PersonConditions(), Paging(250))
         assert [frozenset(each.customers) for each in whole.rows] == sorted(
             (each for each in expected if len(each) > 1),
