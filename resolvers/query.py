@@ -7,7 +7,6 @@ import strawberry
 
 from gateway import context
 from gateway.domain import entities, queries
-from gateway.domain.entities import Ref
 from gateway.domain.pages import (
     DEFAULT_CHANGES_PAGE_SIZE,
     DEFAULT_PAGE_SIZE,
@@ -18,6 +17,7 @@ from gateway.errors import BadInput
 from resolvers import global_ids
 from resolvers.field_declarations import computed, read
 from resolvers.field_permissions import OPEN, Permission
+from resolvers.field_resolvers.customers import identified
 from resolvers.field_resolvers.node_lookup import GlobalId, node, nodes
 from resolvers.field_resolvers.persons import identity_links, people, person
 from resolvers.field_resolvers.segments import check_filter
@@ -129,14 +129,7 @@ async def customer(
     """Return one customer by global id or by a key of a provider."""
     if (given(global_id) is None) is (given(identity) is None):
         raise BadInput("Give exactly one of id and identity.")
-    if identity:
-        if identity.provider not in info.context.providers:
-            raise BadInput(f"No provider has the key {identity.provider!r}.")
-        if not identity.external_id:
-            raise BadInput("identity.externalId is empty.")
-        ref = Ref(identity.provider, identity.external_id)
-    else:
-        ref = global_ids.customer(global_id or "")
+    ref = identified(identity, info) if identity else global_ids.customer(global_id or "")
     found = await info.context.loaders.customer.load(ref, is_alone=info.selection.is_alone)
     if found is not None:
         info.context.single_customers.add(found.ref)

@@ -1,5 +1,6 @@
 """Fields of customers."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import strawberry
@@ -8,9 +9,20 @@ from gateway import context
 from gateway.domain import entities
 from gateway.domain.entities import Ref
 from gateway.domain.pages import DEFAULT_PAGE_SIZE
+from gateway.errors import BadInput
 from resolvers.field_resolvers.segments import PARTIAL_SEGMENT_FIELDS, OnlyActive
+from resolvers.inputs.filters import CustomerIdentityInput
 from resolvers.inputs.paging import After, First, paging
 from resolvers.lookahead import FieldInfo
+
+
+def identified(identity: CustomerIdentityInput, info: FieldInfo) -> Ref:
+    """Return the ref of the customer that an input names, by any key. Raises `BadInput`."""
+    if identity.provider not in info.context.providers:
+        raise BadInput(f"No provider has the key {identity.provider!r}.")
+    if not identity.external_id:
+        raise BadInput("identity.externalId is empty.")
+    return Ref(identity.provider, identity.external_id)
 
 
 class Identity(NamedTuple):
@@ -46,10 +58,22 @@ async def customer_segments(
     after: After = strawberry.UNSET,
     only_active: OnlyActive = False,
 ) -> context.Connection[entities.Segment]:
-    """List the segments of a customer; read them completely only if the selection requires it."""
+    """List the segments of a customer."""
+    return await segments_of([customer.ref], info, first, after, only_active=only_active)
+
+
+async def segments_of(
+    customers: Sequence[Ref],
+    info: FieldInfo,
+    first: First,
+    after: After,
+    *,
+    only_active: OnlyActive,
+) -> context.Connection[entities.Segment]:
+    """List the segments of customers; read them completely only if the selection requires it."""
     now = info.context.now
     return await info.context.reads.segments_of(
-        [customer.ref],
+        customers,
         paging(info, first, after),
         (lambda segment: segment.is_active(now)) if only_active else None,
         whole=not info.selection.of_nodes <= PARTIAL_SEGMENT_FIELDS,

@@ -14,7 +14,8 @@ from gateway.errors import BadInput
 from gateway.identity.graph import Edge
 from resolvers import global_ids
 from resolvers.field_permissions import Permission
-from resolvers.field_resolvers.segments import PARTIAL_SEGMENT_FIELDS, OnlyActive, Results
+from resolvers.field_resolvers.customers import identified, segments_of
+from resolvers.field_resolvers.segments import OnlyActive, Results
 from resolvers.global_ids import Kind
 from resolvers.inputs.filters import CustomerIdentityInput, given
 from resolvers.inputs.identity import (
@@ -56,11 +57,7 @@ async def person(
     if email:
         return await persons.with_email(email)
     if identity:
-        if identity.provider not in info.context.providers:
-            raise BadInput(f"No provider has the key {identity.provider!r}.")
-        if not identity.external_id:
-            raise BadInput("identity.externalId is empty.")
-        return await persons.of(Ref(identity.provider, identity.external_id))
+        return await persons.of(identified(identity, info))
     if not global_id:
         raise BadInput("email is blank." if given(email) is not None else "id is empty.")
     kind, parts = global_ids.read(global_id)
@@ -127,13 +124,7 @@ async def person_segments(
     only_active: OnlyActive = False,
 ) -> context.Connection[entities.Segment]:
     """List the segments of all customers of a person, each once."""
-    now = info.context.now
-    return await info.context.reads.segments_of(
-        person.customers,
-        paging(info, first, after),
-        (lambda segment: segment.is_active(now)) if only_active else None,
-        whole=not info.selection.of_nodes <= PARTIAL_SEGMENT_FIELDS,
-    )
+    return await segments_of(person.customers, info, first, after, only_active=only_active)
 
 
 async def person_assignments(
