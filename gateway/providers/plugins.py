@@ -30,6 +30,7 @@ GROUP: Final = f"{PREFIX}{INTERFACE}"
 
 NOTE: Final = "The package with the adapter cannot be used; the gateway's operator can see why."
 TO_AUTHOR: Final = "Install another version of it, or report it to its author."
+MISSING: Final = "Install what it needs, or another version of it."
 MAX_REASON: Final = 300
 CUSTOMERS: Final = 10
 """The people for whom a sandbox is made, to see whether it can be."""
@@ -111,7 +112,7 @@ class Plugin:
             text = " ".join(f"{type(error).__name__}: {error}".split())[:MAX_REASON]
             reason = f"importing {self._entry.value} failed: {text}{_place(error)}"
             missing = isinstance(error, ModuleNotFoundError)
-            advice = f"Install what it needs: pip check. {TO_AUTHOR}" if missing else TO_AUTHOR
+            advice = MISSING if missing else TO_AUTHOR
             raise self._error(reason, advice) from error
         with self.blamed(f"reading {self._entry.value}"):
             fault = next(_faults(self.kind, loaded), None)

@@ -18,6 +18,7 @@ from gateway.providers import registry
 from gateway.providers.plugins import PREFIX
 from gateway.settings import Settings, accounts, load, plugin_problems
 from tests.packages import BIRD, add_package, installed
+from tests.proxies.processes import free_port
 
 CONFIGURATION = """
 [[providers]]
@@ -83,7 +84,7 @@ CASES = {
     "a module that it needs is missing": Case(
         r"importing provider_bird:KIND failed: ModuleNotFoundError: No module named 'wings'"
         r" \(.*provider_bird.py:1\)",
-        f"Install what it needs: pip check. {TO_AUTHOR}",
+        "Install what it needs, or another version of it.",
         text="import wings",
     ),
     "an error at import": Case(
@@ -216,7 +217,7 @@ async def test_a_broken_package_costs_its_own_accounts(
 def test_a_broken_package_is_named_at_start(
     folder: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each process logs it once; `gateway check` names it, and fails."""
+    """`gateway serve` prints it, each process logs it; `gateway check` names it, and fails."""
     add_package(folder, text="1 / 0")
     monkeypatch.setenv("GATEWAY_CONFIG", str(file))
     monkeypatch.setattr(asgi, "start_log", lambda _: None)
@@ -232,6 +233,10 @@ def test_a_broken_package_is_named_at_start(
         "kind": "bird",
         "advice": TO_AUTHOR,
     }
+    monkeypatch.setattr("gateway.cli.serve.serve_alone", lambda *_: None)
+    result = CliRunner().invoke(cli, ["serve", "--config", str(file), "--port", str(free_port())])
+    assert result.exit_code == 0
+    assert "  Broken   provider-bird 1.0 cannot add the kind bird: importing" in result.stdout
     result = CliRunner().invoke(cli, ["check", "--config", str(file)])
     structlog.reset_defaults()
     assert result.exit_code == 1
