@@ -40,7 +40,7 @@ from gateway.providers.base.store_lookup import Recall
 from gateway.providers.base.webhooks import ReceivesWebhooks
 from gateway.providers.base.write_protocols import ChecksCustomerAttributes
 from gateway.sandbox.app import Sandbox, SandboxOptions
-from gateway.testing.replies import BODIES, ERRORS, altered, exchange_of, read
+from gateway.testing.replies import BODIES, ERRORS, altered, check_odd_rows, exchange_of, read
 from gateway.testing.samples import Answered, Sample, Samples, Sent, plain
 from gateway.testing.webhooks import (
     WebhookSample,
@@ -202,6 +202,10 @@ class AdapterContract:
         assert {read(exchange, Reply(good.status, good.headers, each)) for each in bodies} <= {
             Malformed
         }
+
+    def test_a_row_that_cannot_be_read_leaves_the_others(self, with_value: Sample) -> None:
+        """One odd row of a list costs that row."""
+        check_odd_rows(with_value)
 
     def test_a_body_of_another_kind_is_read_or_malformed(self, answered: Sample) -> None:
         """Nothing else comes of it, unless the status has decided."""
