@@ -110,8 +110,9 @@ async def visiting(address: str) -> AsyncIterator[Visit]:
 
 @pytest.fixture
 async def visit(address: str) -> AsyncIterator[Visit]:
-    """Visit the sandbox."""
+    """Visit the sandbox, where the first example runs by itself."""
     async with visiting(address) as found:
+        await expect(found.page.locator(".result-window")).to_contain_text("totalCount")
         yield found
 
 

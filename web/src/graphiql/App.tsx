@@ -2,11 +2,12 @@ import { explorerPlugin } from '@graphiql/plugin-explorer';
 import type { Fetcher, StorageAPI } from '@graphiql/toolkit';
 import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { useEffect, useMemo, useRef, useState } from 'react';
+import { SignInForm } from '../SignInForm';
 import { CALLS_PLUGIN } from './CallsPanel';
 import { asTab, type Example } from './examples';
 import { examplesPlugin } from './ExamplesPanel';
+import { FirstRun } from './FirstRun';
 import { authorizationIn, fetcherFor } from './signIn';
-import { SignInBar } from './SignInBar';
 
 /** How long after the last keystroke the headers count as complete. */
 const PAUSE_MS = 600;
@@ -15,10 +16,11 @@ interface Props {
   examples: [Example, ...Example[]];
   storage: StorageAPI;
   initialHeaders: string | undefined;
+  isFirstVisit: boolean;
 }
 
 /** GraphiQL, with a bar to sign in above it where the gateway requires that. */
-export function App({ examples, storage, initialHeaders }: Props) {
+export function App({ examples, storage, initialHeaders, isFirstVisit }: Props) {
   // In memory only: a key is gone with the page, unless the browser's password manager stores it.
   const [credential, setCredential] = useState('');
   const [isKnown, setIsKnown] = useState(true);
@@ -41,7 +43,14 @@ export function App({ examples, storage, initialHeaders }: Props) {
 
   return (
     <>
-      {!isKnown && <SignInBar wasRefused={(own || credential) !== ''} onSignIn={setCredential} />}
+      {!isKnown && (
+        <SignInForm
+          className="graphiql-container sign-in"
+          buttonClassName="graphiql-button"
+          wasRefused={(own || credential) !== ''}
+          onSignIn={setCredential}
+        />
+      )}
       <GraphiQL
         fetcher={fetcher}
         defaultTabs={examples.map(asTab)}
@@ -55,7 +64,7 @@ export function App({ examples, storage, initialHeaders }: Props) {
         shouldPersistHeaders={storage.get('shouldPersistHeaders') === 'true'}
         showPersistHeadersSettings
       >
-        <GraphiQL.Logo>Segment gateway</GraphiQL.Logo>
+        <GraphiQL.Logo>Segment gateway{isFirstVisit && <FirstRun />}</GraphiQL.Logo>
       </GraphiQL>
     </>
   );

@@ -26,5 +26,10 @@ if (isFirstVisit) {
 }
 
 createRoot(document.getElementById('root')!).render(
-  <App examples={examples} storage={storage} initialHeaders={(isFirstVisit && firstTab.headers) || undefined} />,
+  <App
+    examples={examples}
+    storage={storage}
+    initialHeaders={(isFirstVisit && firstTab.headers) || undefined}
+    isFirstVisit={isFirstVisit}
+  />,
 );

@@ -1,10 +1,10 @@
 import { lazy, Suspense, useMemo, useState } from 'react';
 import { Route, Switch } from 'wouter';
 import { Provider } from 'urql';
+import { SignInForm } from '../SignInForm';
 import { clientFor } from './client';
 import { Layout } from './components/Layout';
 import { Loading } from './components/states';
-import { SignIn } from './components/SignIn';
 import { LiveProvider } from './live/LiveProvider';
 import { NotFound } from './NotFound';
 import { Overview } from './overview/Overview';
@@ -32,7 +32,10 @@ export function App() {
       <LiveProvider gateway={gateway} isOff={isRefused}>
         <Layout onSignOut={credential && !isRefused ? () => signIn('') : undefined}>
           {isRefused ? (
-            <SignIn wasRefused={credential !== ''} onSignIn={signIn} />
+            <section className="page narrow">
+              <h1>Sign in</h1>
+              <SignInForm className="stack" buttonClassName="primary" wasRefused={credential !== ''} onSignIn={signIn} />
+            </section>
           ) : (
             <Suspense fallback={<Loading what="the page" />}>
               <Switch>

@@ -10,7 +10,7 @@ interface Point {
 const WIDTH = 96;
 const HEIGHT = 20;
 
-/** The last 90 days of a size, and what it is now; the first and last number as its text. */
+/** A size over time, and what it is now; the first and last number as its text. */
 export function Sparkline({ points: past, now }: { points: readonly Point[]; now: number | undefined }) {
   const points = now === undefined ? past : [...past, { at: new Date().toISOString(), count: now }];
   const [first, last] = [points[0], points.at(-1)];

@@ -1,8 +1,15 @@
 import { type FormEvent, useState } from 'react';
-import { credentialOf } from '../credential';
+import { credentialOf } from './credential';
+
+interface Props {
+  wasRefused: boolean;
+  onSignIn: (credential: string) => void;
+  className: string;
+  buttonClassName: string;
+}
 
 /** A form for a key or token, shown while the gateway does not accept the current one. */
-export function SignInBar({ wasRefused, onSignIn }: { wasRefused: boolean; onSignIn: (credential: string) => void }) {
+export function SignInForm({ wasRefused, onSignIn, className, buttonClassName }: Props) {
   const [pasted, setPasted] = useState('');
 
   function signIn(event: FormEvent) {
@@ -11,7 +18,7 @@ export function SignInBar({ wasRefused, onSignIn }: { wasRefused: boolean; onSig
   }
 
   return (
-    <form className="graphiql-container sign-in" aria-label="Sign in" onSubmit={signIn}>
+    <form className={className} aria-label="Sign in" onSubmit={signIn}>
       <label htmlFor="credential">API key or token</label>
       <input
         id="credential"
@@ -22,10 +29,10 @@ export function SignInBar({ wasRefused, onSignIn }: { wasRefused: boolean; onSig
         value={pasted}
         onChange={(event) => setPasted(event.target.value)}
       />
-      <button type="submit" className="graphiql-button">
+      <button type="submit" className={buttonClassName}>
         Sign in
       </button>
-      <p id="sign-in-hint" role="status">
+      <p id="sign-in-hint" role="status" className={wasRefused ? 'bad' : 'dim'}>
         {wasRefused
           ? 'This key or token is unknown or has expired.'
           : 'This gateway requires a key or token. To create a key: gateway key create'}
