@@ -3,6 +3,9 @@ import { useQuery } from 'urql';
 import { Partial } from '../components/states';
 import { type SegmentRowFragment, SegmentChoicesDocument } from '../generated';
 
+/** With so many chosen, the result counts more than what else there is. */
+const ENOUGH = 2;
+
 interface Props {
   chosen: readonly SegmentRowFragment[];
   isFull: boolean;
@@ -34,9 +37,9 @@ export function Chooser({ chosen, isFull, onAdd, onRemove }: Props) {
           <label htmlFor={id}>Add a segment</label>
           <input id={id} type="search" placeholder="Name contains" value={search} onChange={({ target }) => setSearch(target.value)} />
           <ul className="choices" aria-label="Segments to add">
-            {choices.slice(0, 12).map((segment) => (
+            {(search || chosen.length < ENOUGH ? choices.slice(0, 12) : []).map((segment) => (
               <li key={segment.id}>
-                <button type="button" onClick={() => onAdd(segment.id)}>
+                <button type="button" onClick={() => (setSearch(''), onAdd(segment.id))}>
                   {segment.name} <span className="dim">{segment.provider.displayName}</span>
                 </button>
               </li>

@@ -106,6 +106,7 @@ export class ImportRun {
         this.#add(await take(rows, plan, number));
         number += 1;
       }
+      await this.#whileStopped();
     } catch (error) {
       if (error instanceof Left) return;
       if (!(error instanceof UnreadableFile || error instanceof SendingFailed)) throw error;

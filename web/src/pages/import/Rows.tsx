@@ -34,10 +34,14 @@ export function Rows({ file, columns, providers, onLeave }: Props) {
   const renaming = renamingOf(chosen, targets, kind);
   const problem = problemOf(chosen, targets, kind);
   const [checked, setChecked] = useState<Checked | null>(null);
+  const [isReading, setIsReading] = useState(false);
   useEffect(() => () => checked?.run.leave(), [checked]);
 
   async function check() {
-    const digest = await digestOf(file, renaming, provider.key, kind);
+    setIsReading(true);
+    // A file that cannot be read is reported by the check itself.
+    const digest = await digestOf(file, renaming, provider.key, kind).catch(() => '');
+    setIsReading(false);
     const run = new ImportRun(client, file, renaming, digest, () => planOf(client, provider, kind));
     setChecked({ run, started: startOf(digest) });
     await run.check();
@@ -93,7 +97,7 @@ export function Rows({ file, columns, providers, onLeave }: Props) {
               {problem}
             </p>
           )}
-          <button type="button" className="primary" disabled={problem !== null} onClick={() => void check()}>
+          <button type="button" className="primary" disabled={problem !== null || isReading} onClick={() => void check()}>
             Check all rows
           </button>
         </>

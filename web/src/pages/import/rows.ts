@@ -20,7 +20,7 @@ export async function* rowsOf(file: File, renaming: Renaming): AsyncGenerator<Ro
   try {
     yield* (await isJson(file)) ? jsonRows(file, renaming) : csvRows(file, renaming);
   } catch (error) {
-    if (error instanceof TypeError) throw new UnreadableFile(`${file.name} is not UTF-8, or cannot be read.`);
+    if (error instanceof TypeError || error instanceof DOMException) throw new UnreadableFile(`${file.name} is not UTF-8, or cannot be read.`);
     throw error;
   }
 }

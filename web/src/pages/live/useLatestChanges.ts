@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { useClient } from 'urql';
 import type { TypedDocumentNode } from '@urql/core';
 import type { ChangeFilter } from '../generated';
@@ -12,22 +12,27 @@ interface Page {
 const DAY_MS = 86_400_000;
 const MAX_PAGES = 8;
 
-/** Return the newest changes since yesterday, newest first, kept up to date; null until they are read. */
+/** Return the newest changes of these days, newest first, kept up to date; null until they are read. Days null: all there are. */
 export function useLatestChanges(
   document: TypedDocumentNode<Page, { filter: ChangeFilter; after: string | null }>,
   filter: ChangeFilter,
   length: number,
+  days: number | null = 1,
 ): readonly Change[] | null {
   const client = useClient();
   const { gaps } = useLive();
   const [changes, setChanges] = useState<readonly Change[] | null>(null);
   const key = JSON.stringify(filter);
+  const gapsBefore = useRef(gaps);
 
   useEffect(() => {
     let isGone = false;
+    // After a gap the log may be another one: what was in the old one is not in it.
+    if (gapsBefore.current !== gaps) setChanges(null);
+    gapsBefore.current = gaps;
     void (async () => {
-      // The log is read from its oldest entry on, so only its last day is.
-      const since = new Date(Date.now() - DAY_MS).toISOString();
+      // The log is read from its oldest entry on, so a page begins with its last day.
+      const since = days === null ? null : new Date(Date.now() - days * DAY_MS).toISOString();
       let after: string | null = null;
       let latest: Change[] = [];
       for (let page = 0; page < MAX_PAGES; page += 1) {
@@ -45,7 +50,7 @@ export function useLatestChanges(
     return () => {
       isGone = true;
     };
-  }, [client, document, key, length, gaps]);
+  }, [client, document, key, length, days, gaps]);
 
   useChanges((change) => {
     if (matches(change, filter)) setChanges((older) => merged([change], older ?? [], length));

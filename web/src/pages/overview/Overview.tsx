@@ -29,6 +29,7 @@ export function Overview() {
     return () => clearInterval(timer);
   }, []);
 
+  const slowest = slowestOf(data?.providers ?? []);
   const currents = new Map(limits.data?.providers.map(({ key, limits: each }) => [key, each]));
   return (
     <section className="page">
@@ -36,11 +37,12 @@ export function Overview() {
       {data && <Totals providers={data.providers} />}
       {error && !data && <Failure error={error} onRetry={again} />}
       {!data && !error && <Loading what="the providers" />}
+      {data && <p className="dim">Health and latency are of the latest calls that this gateway made.</p>}
       {data && (
         <ul className="cards" aria-label="Providers">
           {data.providers.map((provider) => (
             <li key={provider.key}>
-              <ProviderCard provider={provider} limits={currents.get(provider.key) ?? []} />
+              <ProviderCard provider={provider} limits={currents.get(provider.key) ?? []} isSlowest={provider.key === slowest} />
             </li>
           ))}
         </ul>
@@ -110,7 +112,13 @@ interface Limit {
   current: number | null;
 }
 
-function ProviderCard({ provider, limits }: { provider: ProviderRow; limits: readonly Limit[] }) {
+interface CardProps {
+  provider: ProviderRow;
+  limits: readonly Limit[];
+  isSlowest: boolean;
+}
+
+function ProviderCard({ provider, limits, isSlowest }: CardProps) {
   const { health, webhooks, segments } = provider;
   const [tone, text] = HEALTH[health.status];
   const [webhookTone, webhookText] = WEBHOOKS[webhooks?.state ?? 'UNCONFIGURED'];
@@ -126,7 +134,21 @@ function ProviderCard({ provider, limits }: { provider: ProviderRow; limits: rea
       <dl className="facts">
         <Fact name="Key" value={<code>{provider.key}</code>} />
         <Fact name="Segments" value={segments?.totalCount == null ? '–' : number(segments.totalCount)} />
-        <Fact name="Latency p50 / p95" value={`${milliseconds(health.latencyMsP50)} / ${milliseconds(health.latencyMsP95)}`} />
+        <Fact
+          name="Latency p50 / p95"
+          value={
+            <>
+              {isSlowest && (
+                <Badge tone="warn" title="The highest p95 of the latest calls">
+                  slowest
+                </Badge>
+              )}{' '}
+              <span className="nowrap">
+                {milliseconds(health.latencyMsP50)} / {milliseconds(health.latencyMsP95)}
+              </span>
+            </>
+          }
+        />
         <Fact name="Last success" value={health.lastSuccessAt ? <Time at={health.lastSuccessAt} /> : '–'} />
         {health.lastError && <Fact name="Last error" value={health.lastError} />}
         <Fact
@@ -157,6 +179,17 @@ function Fact({ name, value }: { name: string; value: React.ReactNode }) {
       <dd>{value}</dd>
     </div>
   );
+}
+
+/** A p95 below this is not slow, whatever the others' are. */
+const SLOW_MS = 100;
+
+/** Return the key of the provider that is clearly slower than the others; null if none is. */
+function slowestOf(providers: readonly ProviderRow[]): string | null {
+  const [first, second] = providers
+    .flatMap(({ key, health: { latencyMsP95 } }) => (latencyMsP95 === null ? [] : [{ key, latency: latencyMsP95 }]))
+    .sort((one, other) => other.latency - one.latency);
+  return first && second && first.latency > Math.max(SLOW_MS, 1.5 * second.latency) ? first.key : null;
 }
 
 function milliseconds(value: number | null): string {

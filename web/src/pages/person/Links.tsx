@@ -9,6 +9,7 @@ import {
   type PersonCardFragment,
   UnlinkCustomersDocument,
 } from '../generated';
+import { LinkSearch } from './LinkSearch';
 
 const STATES: Record<LinkRowFragment['state'], [Tone, string]> = {
   ACTIVE: ['good', 'Linked'],
@@ -22,7 +23,6 @@ export function Links({ person, onChange }: { person: PersonCardFragment; onChan
   const [, unlink] = useMutation(UnlinkCustomersDocument);
   const [, decide] = useMutation(DecideLinkDocument);
   const [, link] = useMutation(LinkCustomersDocument);
-  const [other, setOther] = useState('');
 
   /** Show what a mutation complains about; without complaints read the person anew. */
   function settle(errors: readonly { message: string }[] | undefined, failure: { message: string } | undefined) {
@@ -41,10 +41,9 @@ export function Links({ person, onChange }: { person: PersonCardFragment; onChan
     }
   }
 
-  async function add() {
-    const { data, error } = await link({ input: { customerIds: [person.customers[0]!.id, other.trim()] } });
+  async function add(other: string) {
+    const { data, error } = await link({ input: { customerIds: [person.customers[0]!.id, other] } });
     settle(data?.customersLink?.userErrors, error);
-    if (data?.customersLink?.person) setOther('');
   }
 
   return (
@@ -83,21 +82,7 @@ export function Links({ person, onChange }: { person: PersonCardFragment; onChan
           {problem}
         </p>
       )}
-      <form
-        className="filters"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void add();
-        }}
-      >
-        <label>
-          <span>Link another customer (global id)</span>
-          <input required value={other} onChange={({ target }) => setOther(target.value)} />
-        </label>
-        <button type="submit" className="end">
-          Link
-        </button>
-      </form>
+      <LinkSearch ownIds={person.customers.map(({ id }) => id)} onLink={(id) => void add(id)} />
     </section>
   );
 }

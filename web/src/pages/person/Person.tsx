@@ -1,4 +1,4 @@
-import { useMemo } from 'react';
+import { useMemo, useState } from 'react';
 import { Link } from 'wouter';
 import { Badge } from '../components/Badge';
 import { Empty, Partial } from '../components/states';
@@ -8,6 +8,7 @@ import { useReadAnew } from '../live/LiveProvider';
 import { useLatestChanges } from '../live/useLatestChanges';
 import { OriginBadge } from '../segments/SegmentTable';
 import { Links } from './Links';
+import { WhyNot } from './WhyNot';
 
 type Customer = PersonCardFragment['customers'][number];
 
@@ -81,6 +82,7 @@ function ProviderColumn({ name, providerKey, error, customers, person }: ColumnP
           ) : (
             <p className="dim">None</p>
           )}
+          <WhyNot customer={customers[0]!} provider={providerKey} inIds={segments.map(({ id }) => id)} />
         </>
       )}
     </article>
@@ -102,14 +104,31 @@ function Fact({ name, value }: { name: string; value: string | null }) {
   );
 }
 
+const PERIODS: readonly { days: number | null; words: string }[] = [
+  { days: 1, words: 'in the last 24 hours' },
+  { days: 7, words: 'in the last 7 days' },
+  { days: 30, words: 'in the last 30 days' },
+  { days: null, words: 'since the gateway keeps changes' },
+];
+const MOST_CHANGES = 200;
+
 function Timeline({ ids }: { ids: readonly string[] }) {
+  const [index, setIndex] = useState(0);
+  const { days, words } = PERIODS[index]!;
   const key = ids.join(' ');
   const filter = useMemo(() => ({ customerIds: key.split(' ') }), [key]);
-  const changes = useLatestChanges(LatestChangesDocument, filter, 25);
+  const changes = useLatestChanges(LatestChangesDocument, filter, MOST_CHANGES, days);
   return (
     <section aria-labelledby="timeline">
-      <h2 id="timeline">Changes</h2>
-      {changes?.length ? <ChangeList changes={changes} /> : <Empty title="Nothing changed in the last 24 hours" />}
+      <h2 id="timeline">Changes {words}</h2>
+      {changes?.length ? <ChangeList changes={changes} /> : <Empty title={`Nothing changed ${words}`} />}
+      {days !== null && (
+        <div className="pager">
+          <button type="button" onClick={() => setIndex(index + 1)}>
+            Show earlier changes
+          </button>
+        </div>
+      )}
     </section>
   );
 }

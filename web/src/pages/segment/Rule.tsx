@@ -6,6 +6,8 @@ type SegmentRule = NonNullable<NonNullable<SegmentQuery['segment']>['rule']>;
 const OPERATORS: Record<string, string> = {
   $is: 'is',
   $is_not: 'is not',
+  $in: 'is one of',
+  $not_in: 'is none of',
   $contains: 'contains',
   $not_contain: 'does not contain',
   $starts_with: 'starts with',
@@ -28,16 +30,23 @@ const OPERATORS: Record<string, string> = {
   not_in: 'is none of',
 };
 
+/** How the conditions are joined, where the provider says it once for all. */
+function junctionOf({ native, conditions }: SegmentRule): string {
+  const junction = (native as { junction?: unknown } | null)?.junction;
+  if (conditions.length < 2 || typeof junction !== 'string') return '';
+  return junction === 'or' ? 'Any of these is true:' : 'All of these are true:';
+}
+
 /** A rule in words, one condition a line, and as the provider has it. */
 export function Rule({ rule }: { rule: SegmentRule }) {
   return (
     <section aria-labelledby="rule">
       <h2 id="rule">Rule</h2>
+      {junctionOf(rule) && <p>{junctionOf(rule)}</p>}
       <ul className="rule">
-        {rule.conditions.map(({ path, field, operator, values }) => (
-          <li key={path + operator}>
-            <strong>{field}</strong> {OPERATORS[operator] ?? operator.replace(/^\$/, '').replaceAll('_', ' ')}{' '}
-            {values.map(shown).join(' or ')}
+        {rule.conditions.map((condition) => (
+          <li key={condition.path + condition.operator}>
+            <ConditionInWords {...condition} />
           </li>
         ))}
       </ul>
@@ -49,6 +58,15 @@ export function Rule({ rule }: { rule: SegmentRule }) {
   );
 }
 
-function shown(value: unknown): string {
+/** For example: metadata.tier is “Gold”. */
+export function ConditionInWords({ field, operator, values }: SegmentRule['conditions'][number]) {
+  return (
+    <>
+      <strong>{field}</strong> {OPERATORS[operator] ?? operator.replace(/^\$/, '').replaceAll('_', ' ')} {values.map(shown).join(' or ')}
+    </>
+  );
+}
+
+export function shown(value: unknown): string {
   return typeof value === 'string' ? `“${value}”` : JSON.stringify(value);
 }

@@ -21,7 +21,7 @@ const COLUMNS: readonly { name: string; sort?: SegmentSortKey; className?: strin
   { name: 'Membership' },
   { name: 'Status' },
   { name: 'Members', className: 'numeric' },
-  { name: '90 days' },
+  { name: '30 days' },
   { name: 'Updated', sort: 'UPDATED_AT' },
 ];
 
