@@ -16,7 +16,7 @@ PROVIDER = """
 key = "{kind}"
 kind = "{kind}"
 base_url = "{base}/{kind}"
-retries = 0
+{settings}
 """
 
 
@@ -49,12 +49,23 @@ class Process(NamedTuple):
 
 
 @contextlib.contextmanager
-def serving(folder: Path, store: str, sandbox: int, settings: str = "") -> Iterator[Process]:
-    """Run `gateway serve` with this store, over a sandbox at this port, with more settings."""
-    port = free_port()
+def serving(
+    folder: Path,
+    store: str,
+    sandbox: int,
+    settings: str = "",
+    *,
+    provider: str = "retries = 0",
+    port: int | None = None,
+) -> Iterator[Process]:
+    """Run `gateway serve` with this store, over a sandbox at this port.
+
+    `settings` are more tables of its configuration, `provider` are settings of each provider.
+    """
+    port = port or free_port()
     text = f'{settings}\n[store]\nurl = "{store}"\n{table()}'
     for kind, credentials in CREDENTIALS.items():
-        text += PROVIDER.format(kind=kind, base=f"http://127.0.0.1:{sandbox}")
+        text += PROVIDER.format(kind=kind, base=f"http://127.0.0.1:{sandbox}", settings=provider)
         text += "".join(f'{name} = "{value}"\n' for name, value in credentials.items())
     file = folder / f"gateway-{port}.toml"
     file.write_text(text, encoding="utf-8")

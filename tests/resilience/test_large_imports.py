@@ -27,6 +27,15 @@ CUSTOMERS = size("IMPORT_CUSTOMERS", 200, 1_500)
 ROWS = size("IMPORT_ROWS", 2_000, 1_000_000)
 KILLS = size("IMPORT_KILLS", 1, 3)
 PATIENCE_S = 3_600.0
+SETTINGS = """
+[server]
+request_timeout_s = 60
+[limits]
+requests_per_minute = 1000000
+cost_per_minute = 1000000000
+"""
+PROVIDER = "retries = 0\ntimeout_s = 50"
+"""On a busy machine a call may take longer than by default; none may be repeated."""
 MEMORY_BYTES = 120 * 2**20
 """More than the imported modules need, and less than a million rows would."""
 CREATE = """mutation ($i: SegmentCreateInput!) { segmentCreate(input: $i)
@@ -119,9 +128,8 @@ def test_many_rows(sandbox: tuple[Sandbox, int], tmp_path: Path) -> None:
     """Killed and repeated by the same command: every row once, in bounded memory, and reported."""
     server, port = sandbox
     store = f"sqlite:///{tmp_path}/gateway.db"
-    limits = "[limits]\nrequests_per_minute = 1000000\ncost_per_minute = 1000000000\n"
     environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
-    with serving(tmp_path, store, port, limits) as gateway:
+    with serving(tmp_path, store, port, SETTINGS, provider=PROVIDER) as gateway:
         url = f"http://127.0.0.1:{gateway.port}"
         file, report = tmp_path / "rows.csv", tmp_path / "report.csv"
         segments = written(file, url)
@@ -136,14 +144,14 @@ def test_many_rows(sandbox: tuple[Sandbox, int], tmp_path: Path) -> None:
         seconds = time.monotonic() - started
 
     log = (tmp_path / "log").read_text().splitlines()
-    assert (last.status, log[-1]) == (0, f"{ROWS:,} of {ROWS:,} rows done, 0 failed.")
-    assert versions(port, segments) == {1: ROWS}
     with report.open() as lines:
         rows = csv.reader(lines)
         assert next(rows) == ["line", "outcome", "reason"]
-        for line in range(2, ROWS + 2):
-            assert next(rows) == [str(line), "CREATED", ""]
-        assert list(rows) == []
+        numbers = iter(range(2, ROWS + 2))
+        odd = [row for row in rows if row != [str(next(numbers)), "CREATED", ""]]
+    assert (odd[:10], list(numbers)) == ([], [])
+    assert (last.status, log[-1]) == (0, f"{ROWS:,} of {ROWS:,} rows done, 0 failed.")
+    assert versions(port, segments) == {1: ROWS}
     assert last.memory_bytes < MEMORY_BYTES
     print(  # noqa: T201  # shown by `pytest -rP`
         f"{ROWS:,} rows in {seconds:.0f} s with {KILLS} kills: {ROWS / seconds:,.0f} rows/s;"
