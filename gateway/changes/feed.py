@@ -27,6 +27,8 @@ TAIL: Final = 10_000
 """Entries in memory, shared by all subscribers of this process."""
 BATCH: Final = 1000
 """Entries of one read."""
+CATCHING_UP: Final = 4
+"""Subscribers that read the log at once: the store's connections are for everybody."""
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +55,8 @@ class ChangeFeed:
         self._appended = asyncio.Event()
         self._newest = 0
         self._reading = asyncio.Lock()
+        self.catching_up = asyncio.Semaphore(CATCHING_UP)
+        """Held by a subscriber while it reads what is not in memory."""
         self._fails = False
         self._tasks: Sequence[asyncio.Task[None]] = ()
 

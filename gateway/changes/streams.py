@@ -116,7 +116,8 @@ class ChangeStream:
         entries = self._feed.since(self._position)
         if entries is None:
             try:
-                page = await self._log.read(self._position, self._wanted, self.visible, AHEAD)
+                async with self._feed.catching_up:
+                    page = await self._log.read(self._position, self._wanted, self.visible, AHEAD)
             except CursorExpired as error:
                 # Where the client can go on, after it has read its list again.
                 raise CursorExpired((await self._log.position()).text) from error

@@ -8,10 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from gateway.changes.feed import ChangeFeed
+from gateway.changes.feed import CATCHING_UP, ChangeFeed
+from gateway.changes.streams import ChangeStream
 from gateway.changes.subscriber_index import Waiter
 from gateway.domain.change_log import EVERY_CHANGE, Cursor, Entry
-from gateway.store.change_log import EntryPage
+from gateway.store.change_log import ChangePage, EntryPage
 from gateway.store.database_url import DatabaseUrl, database_url
 from gateway.store.store import Store
 from tests.unit.store.conftest import POSTGRES, Clock
@@ -94,6 +95,32 @@ async def test_reach(
         assert events == ["dropped", "entry 1"]
         assert len(reads) <= 2, "once for all of them, and once when the feed starts to listen"
     await other.close()
+
+
+async def test_catching_up(record: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many subscribers read the log, they leave connections to everybody else."""
+    start = await record.changes.position()
+    cursor = (await append(record, member(IN))).cursor
+    read, running, counts = record.changes.read, 0, []
+
+    async def counted(*parts: Any) -> ChangePage:
+        nonlocal running
+        running += 1
+        counts.append(running)
+        try:
+            return await read(*parts)
+        finally:
+            running -= 1
+
+    monkeypatch.setattr(record.changes, "read", counted)
+    async with following(record) as (feed, _):
+        streams = [
+            ChangeStream(record.changes, feed, start, EVERY_CHANGE, None) for _ in range(20)
+        ]
+        await asyncio.gather(*(each.scan() for each in streams))
+        changes = [await each.next(0) for each in streams]
+    assert [each and each.cursor for each in changes] == [cursor] * 20
+    assert (len(counts), max(counts)) == (20, CATCHING_UP)
 
 
 @pytest.mark.postgres
