@@ -305,18 +305,23 @@ async def test_the_server_stops(tmp_path: Path) -> None:
 
 async def test_a_used_up_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Delivery waits until the caller has some again; every change comes, none as an error."""
-    refused = 0
+    refused, moment = 0, 0.0
 
-    class Counting(Budgets):
-        def spend(self, *given: Any) -> int:
-            nonlocal refused
+    class Refilled(Budgets):
+        """Is refilled only when it was used up, so that it is on any machine."""
+
+        def spend(self, caller: str, cost: int, now: float) -> int:
+            nonlocal refused, moment
             try:
-                return super().spend(*given)
+                return super().spend(caller, cost, now)
             except LimitExceeded:
-                refused += 1
+                refused, moment = refused + 1, moment + 0.1
                 raise
 
-    monkeypatch.setattr("gateway.asgi.Budgets", Counting)
+        def _of(self, caller: str, now: float) -> Any:
+            return super()._of(caller, min(now, moment))
+
+    monkeypatch.setattr("gateway.asgi.Budgets", Refilled)
     monkeypatch.setattr(caller_budgets, "MINUTE", 1.0)
     async with shop(tmp_path, limits={"cost_per_minute": 450}) as gateway:
         start = await gateway.cursor()
