@@ -117,9 +117,9 @@ async def unlinked(file: Path) -> None:
         }
 
 
-def test_a_false_link(sandbox: int, tmp_path: Path, empty_store: Path) -> None:
+def test_a_false_link(sandbox: int, tmp_path: Path, store_file: Path) -> None:
     """The preview shows it, `blocked` stops it, an unlink undoes it, the audit log tells it."""
-    store = tmp_path / "gateway.db"
+    store = tmp_path / "own.db"
     file = configuration(tmp_path, sandbox, store)
     shown = preview(file)
     assert not store.exists()
@@ -132,7 +132,7 @@ def test_a_false_link(sandbox: int, tmp_path: Path, empty_store: Path) -> None:
     assert number(stopped, "Rule mail:") == links - 1
     assert not any(ADDRESS in line for line in stopped)
 
-    shutil.copy(empty_store, store)
+    shutil.copy(store_file, store)
     configuration(tmp_path, sandbox, store)
     settings = LogSettings(digest_key=SecretStr("0123456789abcdef"))
     with logged(settings) as log:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, unquote
@@ -21,7 +22,7 @@ import httpx
 import pytest
 import uvicorn
 from pydantic import SecretStr
-from sqlalchemy import delete
+from sqlalchemy import delete, insert
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.domain.entities import Customer, CustomerKey, Ref
@@ -29,6 +30,7 @@ from gateway.identity.settings import IdentitySettings
 from gateway.settings import Settings, StoreSettings
 from gateway.store.database import Database
 from gateway.store.database_url import DatabaseUrl, database_url
+from gateway.store.identity_tables import IDENTITY_LINKS
 from gateway.store.store import Store
 from gateway.store.tables import ACCOUNTS
 from tests.e2e.serving import Front, Providers, serving, settings_with
@@ -147,13 +149,23 @@ async def _fill(url: str) -> Filled:
             await index.record(index.news([customer(n, provider) for n in numbers]), soon())
     recorded_s = time.monotonic() - started
     await store.close()
+    database = Database(place)
+    async with database.writing() as connection:
+        await connection.execute(insert(IDENTITY_LINKS), _decisions())
     if not place.path:
-        database = Database(place)
         session = await database.session()
         await session.exec_driver_sql("ANALYZE")
         await session.close()
-        await database.close()
+    await database.close()
     return Filled(url, place, recorded_s, _peak_mb() - before)
+
+
+def _decisions() -> list[dict[str, Any]]:
+    """Return decisions that keep different people apart, by the numbers of their customers."""
+    return [
+        {"a": number, "b": number + 1, "is_link": False, "created_at": datetime.now(UTC)}
+        for number in range(1, PEOPLE, 2)
+    ]
 
 
 def _peak_mb() -> float:
