@@ -1,5 +1,7 @@
 """Sphinx's configuration; `tools/docs.py` prepares the pages and runs it."""
 
+from pathlib import Path
+
 project = "Segment gateway"
 author = "the authors of Segment gateway"
 extensions = ["myst_parser"]
@@ -18,6 +20,7 @@ html_show_sphinx = False
 html_show_copyright = False
 # The summaries of results are fetched, which browsers do not allow for `file://`.
 html_show_search_summary = False
+html_search_scorer = str(Path(__file__).with_name("scorer.js"))
 html_theme_options = {
     "footer_icons": [],
     "top_of_page_buttons": [],
