@@ -136,7 +136,7 @@ async def test_every_page_on_every_screen(
         "/": "Latency p50 / p95",
         "/segments": "Gold and Silver in Germany",
         f"/segments/{first}": "Latest changes",
-        f"/compare?segment={first}&segment={second}": "Show customers",
+        f"/compare?segment={first}&segment={second}": "not in",
         "/person?provider=voucherify&key=crm-00000": "Link another customer",
         "/import": "Choose a CSV or NDJSON file",
         "/segments/none": "There is no such segment",

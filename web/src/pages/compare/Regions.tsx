@@ -45,8 +45,12 @@ export function Regions({ comparison }: { comparison: Comparison }) {
                 ))}
                 <td className="numeric">{number(each.count)}</td>
                 <td>
-                  <button type="button" onClick={() => setSelected(keyOf(each))}>
-                    Show customers
+                  <button
+                    type="button"
+                    aria-label={`Show customers in ${regionName(comparison, each)}`}
+                    onClick={() => setSelected(keyOf(each))}
+                  >
+                    Show
                   </button>
                 </td>
               </tr>

@@ -22,7 +22,7 @@ export function Person({ person, onChange }: { person: PersonCardFragment; onCha
     <>
       <h2 className="title">{name}</h2>
       {segments && <Partial sources={segments.sources} />}
-      <ul className="cards" aria-label="Providers">
+      <ul className="cards top" aria-label="Providers">
         {sources.map(({ provider, error }) => (
           <li key={provider.key}>
             <ProviderColumn
