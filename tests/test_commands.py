@@ -1,4 +1,4 @@
-"""The commands of the how-to about failing providers, run as they stand."""
+"""The commands of the pages about failing providers, run as they stand."""
 
 import json
 import os
@@ -16,7 +16,8 @@ import pytest
 from tests.proxies.processes import PATIENCE_S, free_port, need
 from tests.snippets import ROOT, blocks
 
-PAGE = ROOT / "docs" / "how-to" / "testing.md"
+PAGES = (ROOT / "docs" / "how-to" / "testing.md", ROOT / "docs" / "faults.md")
+"""In the order of a reader who follows the links. The first starts the servers."""
 
 
 @contextmanager
@@ -58,13 +59,14 @@ def test_the_commands_work(tmp_path: Path) -> None:
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "XDG_STATE_HOME": str(tmp_path),
     }
-    on_page = blocks(PAGE)
-    assert [each.info for each in on_page if each.language == "sh"] == [
-        *("server", "run", "server", "run", "run", "run", "run")
+    on_pages = [block for page in PAGES for block in blocks(page)]
+    assert [each.info for each in on_pages if each.language == "sh"] == [
+        *("server", "run", "server", "run", "run", "run", "run"),
+        *("run", ""),
     ]
     unused = iter(ports.values())
     with ExitStack() as servers:
-        for block, following in zip(on_page, [*on_page[1:], None], strict=True):
+        for block, following in zip(on_pages, [*on_pages[1:], None], strict=True):
             text = block.text
             for documented, actual in ports.items():
                 text = text.replace(f"127.0.0.1:{documented}", f"127.0.0.1:{actual}")

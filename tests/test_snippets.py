@@ -26,21 +26,22 @@ from tests.four_kinds import SANDBOXES, four_settings
 from tests.proxies.processes import need
 from tests.snippets import PAGES, ROOT, Block, blocks, commands
 
+REPAIRING = "repairs a damaged store, by SQLite's own program, which CI does not have"
 NOT_RUN: Mapping[str, str] = {
     "cd": "the tutorial is followed by hand, and its page is tested in tests/browser",
-    "chmod": "repairs a damaged store: tests/resilience damages and repairs one",
+    "chmod": REPAIRING,
     "curl": "needs servers, except where a block is marked `run`",
     "cut": "a part of a pipeline with curl",
     "docker": "needs Docker; tests/deploy checks the files and runs the image's steps",
     "git": "needs the address of the repository",
     "jq": "a part of a pipeline with a server",
     "kubectl": "needs a cluster; tests/deploy checks the manifests by Kubernetes' schemas",
-    "mv": "repairs a damaged store",
+    "mv": REPAIRING,
     "pip": "installs a package; tests/test_wheel.py and tests/test_provider_package.py do so",
     "python": "takes a secret of yours, or runs the tests of your package",
     "python3": "a static file server; tests/browser/test_tutorial.py has one",
-    "rm": "repairs a damaged store",
-    "sqlite3": "repairs a damaged store",
+    "rm": REPAIRING,
+    "sqlite3": REPAIRING,
     "sudo": "changes the system; tests/deploy checks the unit and runs deploy/install.sh",
     "sudoedit": "opens an editor",
     "tee": "a part of a pipeline with a server",
