@@ -84,17 +84,22 @@ class PersonReads:
             log.warning("customers that were read are not in the index", cause=error.cause)
         self._loaders.customers_read.clear()
 
-    async def _record(self, customers: Iterable[Customer], until: float) -> None:
+    async def _record(self, customers: Iterable[Customer], until: float) -> bool:
         news = self._identity.index.news(customers)
-        if news:
-            await self._identity.index.record(news, until)
+        return bool(news) and await self._identity.index.record(news, until)
 
-    async def _record_found(self, lookups: Iterable[Lookup]) -> None:
-        """Record what providers were asked for. Raises `StoreFailed`."""
+    async def _record_found(self, lookups: Iterable[Lookup]) -> bool:
+        """Record what providers were asked for; return whether the index may have changed.
+
+        Raises `StoreFailed`.
+        """
         results = list(lookups)
-        await self._record(chain.from_iterable(e.customers for e in results), self._scope.deadline)
-        for absent in (each.absent for each in results if each.absent is not None):
-            await self._forget(absent)
+        customers = chain.from_iterable(each.customers for each in results)
+        has_changed = await self._record(customers, self._scope.deadline)
+        absent = [each.absent for each in results if each.absent is not None]
+        for each in absent:
+            await self._forget(each)
+        return has_changed or bool(absent)
 
     async def _forget(self, absent: Absent) -> None:
         index, deadline = self._identity.index, self._scope.deadline
@@ -262,8 +267,7 @@ class PersonReads:
         known_at = {each.provider for each in graph.persons[ref]}
         missing = [key for key in self._providers if key not in known_at]
         more = await self._lookups.by_keys(found, missing)
-        if more:
-            await self._record_found(more.values())
+        if await self._record_found(more.values()):
             graph = await self.graph([ref])
         return self.person_in(graph, ref, _asked({**lookups, **more}))
 

@@ -100,19 +100,22 @@ class IdentityIndex:
                 found[customer.ref] = customer
         return list(found.values())
 
-    async def record(self, customers: Sequence[Customer], deadline: float) -> None:
+    async def record(self, customers: Sequence[Customer], deadline: float) -> bool:
         """Record the values of customers; those that are not there any more are removed.
 
-        Raises `StoreFailed`.
+        Return whether the index had other values. Raises `StoreFailed`.
         """
+        has_changed = False
         for start in range(0, len(customers), BATCH):
             part = customers[start : start + BATCH]
             if await self._database.read(self._differs(part), deadline):
                 await self._database.finish(self._record(part), deadline)
+                has_changed = True
             until = asyncio.get_running_loop().time() + REMEMBERED_S
             if len(self._remembered) > REMEMBERED:
                 self._remembered.clear()
             self._remembered.update((each.ref, (self._hash(each), until)) for each in part)
+        return has_changed
 
     async def retire(self, refs: Sequence[Ref], deadline: float) -> None:
         """Record that the provider has no such customers any more. Raises `StoreFailed`."""
