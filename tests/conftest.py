@@ -20,7 +20,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     async def create() -> None:
         place = database_url(None, {"XDG_STATE_HOME": str(state)})
-        store = await Store.open(place, accounts={}, connect_timeout_s=60)
+        store = await Store.open(place, connect_timeout_s=60)
         await store.close()
 
     asyncio.run(create())
