@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from gateway.auth.authenticator import Authenticator
 from gateway.http.cors import OriginPolicy
-from gateway.http.operation_runner import OperationExecutor, OperationRunner
+from gateway.http.operation_executor import OperationExecutor
+from gateway.http.operation_runner import OperationRunner
 from gateway.http.persisted_documents import PersistedDocuments
 from gateway.http.subscriptions import Subscriptions
 from gateway.observability.metrics import Metrics

@@ -60,6 +60,10 @@ def of_provider(provider: Provider, now: float) -> Iterator[Sample]:
     if (limit := upstream.guard.rate_limit.stated(now)) is not None:
         yield _sample(families.RATE_LIMIT, limit.limit, key)
         yield _sample(families.RATE_LIMIT_LEFT, limit.remaining, key)
+    elif (terms := upstream.guard.budget.terms) is not None:
+        yield _sample(families.RATE_LIMIT, terms.most, key)
+        left = upstream.guard.budget.slice.balance(terms, now)
+        yield _sample(families.RATE_LIMIT_LEFT, max(left, 0), key)
 
 
 def of_caches(uses: CacheUses) -> Iterator[Sample]:

@@ -2,11 +2,12 @@
 
 import asyncio
 import math
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from inspect import iscoroutine
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, TypeVar
 
 import structlog
 from starlette.types import Receive
@@ -16,14 +17,13 @@ from gateway.changes.feed import ChangeFeed
 from gateway.changes.health import HealthWatch
 from gateway.context import (
     CustomerLists,
-    EventSource,
     Provider,
     RequestContext,
     Scope,
     languages_of,
     open_context,
 )
-from gateway.errors import GatewayError, LimitExceeded, Unauthenticated
+from gateway.errors import LimitExceeded, Unauthenticated
 from gateway.http.disconnect import ClientDisconnected, ShieldedWrites, watch_disconnect
 from gateway.http.graphql_over_http import (
     GraphQLRequest,
@@ -32,9 +32,10 @@ from gateway.http.graphql_over_http import (
     given_request_id,
     new_request_id,
 )
-from gateway.http.metric_samples import CacheUses
+from gateway.http.operation_executor import OperationExecutor
 from gateway.http.persisted_documents import PersistedDocuments
 from gateway.http.shown_calls import shown_calls
+from gateway.limits.caller_budgets import LeaseNeeded
 from gateway.limits.settings import LimitSettings
 from gateway.observability.metrics import CANCELLED, Metrics
 from gateway.observability.telemetry import Telemetry
@@ -45,66 +46,12 @@ from gateway.store.store import Store
 SHOW_CALLS = b"x-show-calls"
 """A request header: with `1` the response lists its upstream calls."""
 
+MOST_LEASES: Final = 5
+"""How often a request waits for a part of its caller's budget."""
+
+T = TypeVar("T")
+
 log = structlog.get_logger()
-
-
-class OperationExecutor(Protocol):
-    """Executes operations; this package knows nothing else of the schema."""
-
-    @property
-    def codes(self) -> Sequence[str]:
-        """The codes that errors may have."""
-
-    @property
-    def cache_uses(self) -> CacheUses:
-        """How often the caches of documents and plans were of use."""
-
-    def count(self, caller: Caller) -> None:
-        """Count a request against the caller's budget. Raises `LimitExceeded`."""
-
-    def document(self, text: str, *, explores: bool) -> Any:
-        """Return a document, parsed and validated; `explores`: introspection is allowed."""
-
-    def trust(self, text: str) -> Sequence[str]:
-        """Cache a document permanently; return the problems with it."""
-
-    def begin(
-        self,
-        document: Any,
-        variables: Mapping[str, Any] | None,
-        name: str | None,
-        context: RequestContext,
-    ) -> Any:
-        """Execute an operation of a document: return its result, or a coroutine if it waits."""
-
-    async def subscribe(
-        self,
-        document: Any,
-        variables: Mapping[str, Any] | None,
-        name: str | None,
-        context: RequestContext,
-    ) -> Any:
-        """Return the `EventSource` of a subscription, or the result that refuses it."""
-
-    async def deliver(  # noqa: PLR0913, PLR0917  # those of `begin`, and the event
-        self,
-        document: Any,
-        variables: Mapping[str, Any] | None,
-        name: str | None,
-        context: RequestContext,
-        source: EventSource,
-        event: Any,
-    ) -> Any:
-        """Execute a subscription for one event; None: the caller may not see the event.
-
-        Raises `Forbidden` and `LimitExceeded`.
-        """
-
-    def code_of(self, error: type[GatewayError]) -> str:
-        """Return the code of a class of errors."""
-
-    def ended(self, error: GatewayError, cursor: str) -> Mapping[str, Any]:
-        """Return the error that ends a subscription, for a client that resumes at `cursor`."""
 
 
 class GraphQLResponse(NamedTuple):
@@ -172,6 +119,8 @@ class OperationRunner:
         self.feed: ChangeFeed | None = None
         self.health_watch: HealthWatch | None = None
         self.customer_lists = CustomerLists(0)
+        self.lease: Callable[[], Awaitable[None]] | None = None
+        """Waits for a part of the budgets that processes share."""
         self._writes = ShieldedWrites()
         self.configure(operations, persisted, timeout_s, limits)
 
@@ -206,12 +155,50 @@ class OperationRunner:
         started = perf_counter()
         try:
             return self._begin(request, caller, options, receive, started, only_query=only_query)
+        except LeaseNeeded as needed:
+            begin = partial(
+                self._begin, request, caller, options, receive, started, only_query=only_query
+            )
+            return self._begin_leased(begin, needed, options, started)
         except Exception as error:
-            if self.metrics is not None:
-                self.metrics.operation_refused(_code_of(error), perf_counter() - started)
-            if options.trace is not None:
-                options.trace.operation_refused(_code_of(error), started)
+            self._refused(error, options, started)
             raise
+
+    def _refused(self, error: Exception, options: RequestOptions, started: float) -> None:
+        if self.metrics is not None:
+            self.metrics.operation_refused(_code_of(error), perf_counter() - started)
+        if options.trace is not None:
+            options.trace.operation_refused(_code_of(error), started)
+
+    async def _begin_leased(
+        self,
+        begin: Callable[..., GraphQLResponse | Coroutine[Any, Any, GraphQLResponse]],
+        needed: LeaseNeeded,
+        options: RequestOptions,
+        started: float,
+    ) -> GraphQLResponse:
+        """Run an operation when its caller's budget has a lease for it, and wait for it."""
+        try:
+            begun = await self.leased(lambda is_counted: begin(is_counted=is_counted), needed)
+        except Exception as error:
+            self._refused(error, options, started)
+            raise
+        return begun if isinstance(begun, GraphQLResponse) else await begun
+
+    async def leased(self, use: Callable[[bool], T], needed: LeaseNeeded) -> T:
+        """Wait for a lease and use the budget, whether or not the request has counted already.
+
+        Raises `LimitExceeded` after `MOST_LEASES` attempts: others were faster.
+        """
+        is_counted = needed.is_counted
+        for _ in range(MOST_LEASES):
+            if self.lease is not None:
+                await self.lease()
+            try:
+                return use(is_counted)
+            except LeaseNeeded as again:
+                needed, is_counted = again, is_counted or again.is_counted
+        raise needed.refusal
 
     def _begin(  # noqa: PLR0913  # those of `begin`, and when it was called
         self,
@@ -222,8 +209,10 @@ class OperationRunner:
         started: float,
         *,
         only_query: bool,
+        is_counted: bool = False,
     ) -> GraphQLResponse | Coroutine[Any, Any, GraphQLResponse]:
-        self.operations.count(caller)
+        if not is_counted:
+            self.operations.count(caller)
         document = self.document(request, caller)
         name = request.operation_name or None
         operation = document.labels(name)

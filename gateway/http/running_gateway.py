@@ -31,13 +31,14 @@ from gateway.http.app import (
     show_examples,
     show_page,
 )
+from gateway.http.budget_sharing import BudgetSharing
 from gateway.http.graphql_endpoint import GraphQLEndpoint
 from gateway.http.instaleap_callback import InstaleapCallback
 from gateway.http.live_settings import LiveSettings
 from gateway.http.metrics_endpoint import MetricsEndpoint
 from gateway.http.metrics_server import serving_metrics
 from gateway.http.open_providers import OpenProviders
-from gateway.http.operation_runner import OperationExecutor
+from gateway.http.operation_executor import OperationExecutor
 from gateway.http.probes import Probes
 from gateway.http.setting_changes import follow
 from gateway.http.webhook_endpoint import WebhookEndpoint
@@ -140,6 +141,10 @@ class Gateway:
             self._runner.store, self._runner.feed = store, feed
             health_watch = self._runner.health_watch = HealthWatch(self.providers)
             stack.push_async_callback(health_watch.close)
+            sharing = BudgetSharing(store, self._parts.budgets, self.providers)
+            sharing.start()
+            stack.push_async_callback(sharing.close)
+            self._runner.lease = sharing.lease
             await self._start_metrics(stack)
             if self._ready is not None:
                 self._ready()

@@ -19,6 +19,7 @@ from gateway.http.operation_runner import (
     error_codes_of,
     request_error,
 )
+from gateway.limits.caller_budgets import LeaseNeeded
 from gateway.limits.settings import LimitSettings
 from gateway.request_scope import Scope
 
@@ -102,7 +103,12 @@ class Subscriptions:
         Raises `RequestError`, and the `GatewayError` that refuses it.
         """
         verified = await verify()
-        self.runner.operations.count(verified.caller)
+        try:
+            self.runner.operations.count(verified.caller)
+        except LeaseNeeded as needed:
+            await self.runner.leased(
+                lambda _: self.runner.operations.count(verified.caller), needed
+            )
         document = self.runner.document(request, verified.caller)
         subscription = Subscription(self, request, document, verify, options, verified)
         self._add(subscription, verified.caller.id)
@@ -260,6 +266,8 @@ class Subscription:
             )
         except LimitExceeded as error:
             return min(error.retry_after_s or BUDGET_WAIT_S, BUDGET_WAIT_S)
+        except LeaseNeeded as needed:
+            return min(needed.refusal.retry_after_s or BUDGET_WAIT_S, BUDGET_WAIT_S)
         finally:
             context.scope.close()
         if result is None:

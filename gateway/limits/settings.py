@@ -73,9 +73,9 @@ class LimitSettings(BaseModel):
     cost: Count = 100_000
     """One operation."""
     cost_per_minute: Count = 2_000_000
-    """Per caller and process."""
+    """Per caller, over all processes of one store."""
     requests_per_minute: Count = 60_000
-    """Per caller and process."""
+    """Per caller, over all processes of one store."""
 
     # Sets of members.
     compare_members: Count = 50_000

@@ -69,13 +69,13 @@ CALLS_NOW = Family(
 )
 RATE_LIMIT = Family(
     "gateway_provider_rate_limit",
-    "The limit that the provider last stated.",
+    "The limit that the provider last stated, else that of its calls_per_minute.",
     ("provider",),
     Kind.MAX,
 )
 RATE_LIMIT_LEFT = Family(
     "gateway_provider_rate_limit_remaining",
-    "Calls that the provider last stated to be left.",
+    "Calls that the provider last stated to be left, else those left of calls_per_minute.",
     ("provider",),
     Kind.MIN,
 )

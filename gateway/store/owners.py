@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, and_, func, select, update
 
 from gateway.store.database import Database
 from gateway.store.errors import StoreFailed
-from gateway.store.presence import Presence
+from gateway.store.presence import Look, Presence
 from gateway.store.tables import CUSTOMERS, KEYS
 
 EVERY_S: Final = 1.0
@@ -41,6 +41,8 @@ class Owners:
         """When each lock was first missing, on the loop's clock."""
         self._has_scanned = False
         self._freed = asyncio.Event()
+        self.processes = 1
+        """How many had the store open when they were last seen, this one included."""
 
     def new_claim(self) -> str:
         """Return a unique claim that starts with the id of this process."""
@@ -67,6 +69,7 @@ class Owners:
     async def look(self) -> None:
         """End the leases of processes whose locks have been missing for long enough."""
         look = await self._database.read(self._presence.look())
+        self.note(look)
         if not self._has_scanned:
             self._seen |= await self._database.read(self._owners_of_claims())
             self._has_scanned = True
@@ -76,6 +79,10 @@ class Owners:
         for owner, since in list(self._missing.items()):
             if now - since >= self._presence.grace_s:
                 await self._end(owner)
+
+    def note(self, look: Look) -> None:
+        """Count the processes of a look."""
+        self.processes = look.processes
 
     async def _end(self, owner: str) -> None:
         count = await self._database.finish(self._end_leases(owner))

@@ -12,11 +12,12 @@ import secrets
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, Self
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.store.database import Database
 from gateway.store.failures import failing
+from gateway.store.tables import CHANGE_HEAD
 
 GRACE_S: Final = 5.0
 """Seconds that a PostgreSQL session may be missing while its process reconnects.
@@ -26,11 +27,17 @@ When the server restarts, all sessions end at once; each process looks every sec
 SUFFIX: Final = "-owners"
 LOCK_CLASS: Final = 0x5E63_6174
 """The first key of the advisory locks; the second identifies the process."""
+OWNER: Final = 2
+"""`objsubid` of an advisory lock with two keys."""
+PEER: Final = 1
+"""`objsubid` of one with a single key."""
 
 _LOCK: Final = text("SELECT pg_try_advisory_lock(:class, :owner)")
+_LOCK_PEER: Final = text("SELECT pg_try_advisory_lock(CAST(:key AS bigint))")
 _HOLDERS: Final = text(
-    "SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2"
-    " AND classid = CAST(:class AS oid)"
+    "SELECT objid, objsubid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    " AND (objsubid = 2 AND classid = CAST(:class AS oid)"
+    " OR objsubid = 1 AND classid = CAST(:store AS oid))"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 
@@ -41,6 +48,8 @@ class Look(NamedTuple):
     alive: frozenset[str]
     gone: frozenset[str] = frozenset()
     """Those that left a file behind; others may be gone as well."""
+    processes: int = 1
+    """How many have this store open; a PostgreSQL database may have several stores."""
 
 
 class Presence(Protocol):
@@ -76,6 +85,8 @@ class SessionPresence:
         self._database = database
         self._connection: AsyncConnection | None = None
         self._is_locked = False
+        self._store: int | None = None
+        """Identifies the store among those of its database."""
         self._lock = asyncio.Lock()
         """A connection runs one statement at a time, and a cancelled look ends later."""
 
@@ -96,8 +107,16 @@ class SessionPresence:
         if not self._is_locked:
             # This fails as long as the server still has the lost session.
             self._is_locked = bool((await connection.execute(_LOCK, keys)).scalar_one())
-        numbers = (await connection.execute(_HOLDERS, {"class": LOCK_CLASS})).scalars()
-        return Look(frozenset(f"{int(number):08x}" for number in numbers))
+            if self._store is None:
+                head = await connection.execute(select(CHANGE_HEAD.c.epoch))
+                self._store = int.from_bytes(head.scalar_one()[:4], "big")
+            # A second lock, of another kind: processes of earlier versions have only the first.
+            key = (self._store << 32 | self._number).to_bytes(8, "big")
+            await connection.execute(_LOCK_PEER, {"key": int.from_bytes(key, "big", signed=True)})
+        locks = {"class": LOCK_CLASS, "store": self._store}
+        rows = (await connection.execute(_HOLDERS, locks)).all()
+        alive = frozenset(f"{int(row.objid):08x}" for row in rows if row.objsubid == OWNER)
+        return Look(alive, processes=max(sum(row.objsubid == PEER for row in rows), 1))
 
     def forget(self, owner: str) -> None:
         """Do nothing: a session leaves nothing behind."""
@@ -145,7 +164,8 @@ class FilePresence:
         with failing():
             names = {each.name for each in self._folder.iterdir()} if self.owner else set()
             gone = {name for name in names if name != self.owner and self._is_free(name)}
-        return Look(frozenset(names - gone), frozenset(gone))
+        alive = frozenset(names - gone)
+        return Look(alive, frozenset(gone), max(len(alive), 1))
 
     def _is_free(self, name: str) -> bool:
         try:

@@ -26,6 +26,7 @@ from gateway.store.ownership import Hold, take_over
 from gateway.store.presence import FilePresence, Presence, SessionPresence
 from gateway.store.queries import StoreQueries
 from gateway.store.settling import Settling
+from gateway.store.shared_budgets import SharedBudgets
 from gateway.store.shared_calls import SharedCalls
 from gateway.store.sizes import SegmentSizes
 from gateway.store.snapshots import Snapshots
@@ -65,6 +66,7 @@ class Store:
         self.sizes = SegmentSizes(database, clock)
         self.snapshots = Snapshots(database, clock, self.changes, self.sizes)
         self.shared_calls = SharedCalls(database, clock)
+        self.budgets = SharedBudgets(database)
         self.leadership = leadership
         self.identity = IdentityStore(database, clock)
         new_claim = self.owners.new_claim
@@ -112,7 +114,7 @@ class Store:
             else:
                 presence = SessionPresence(database)
             # Before anything is claimed, so that others see that the owner is alive.
-            await database.read(
+            look = await database.read(
                 presence.look(), deadline=asyncio.get_running_loop().time() + connect_timeout_s
             )
         except BaseException:
@@ -126,7 +128,9 @@ class Store:
         leadership: Leadership = (
             SessionLeadership(database) if location.path is None else FileLeadership(location.path)
         )
-        return cls(database, clock, presence, leadership, hold=hold, folder=folder)
+        store = cls(database, clock, presence, leadership, hold=hold, folder=folder)
+        store.owners.note(look)
+        return store
 
     async def close(self) -> None:
         """Finish unfinished work, and close all connections."""
@@ -189,8 +193,9 @@ class Store:
         return self.owners.new_claim()
 
     async def sweep(self) -> int:
-        """Delete expired changes, webhooks and idempotency keys; return how many keys."""
+        """Delete expired changes, webhooks, budgets and idempotency keys; return how many keys."""
         for sweep in (self.changes.sweep, self.webhooks.sweep):
             while await sweep() == SWEPT:
                 pass
+        await self.budgets.sweep()
         return await self.idempotency_keys.sweep()

@@ -2,7 +2,7 @@
 
 To avoid deadlocks, every transaction locks rows of `tagged_customers` first, then of `tags`, then
 of `tag_totals`, each in the order of their keys, and the row of `change_log_head` last; only rows
-of snapshots and sizes come after it.
+of snapshots and sizes come after it. Transactions of `budgets` lock nothing else.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Dialect,
+    Double,
     Enum,
     Index,
     Integer,
@@ -345,5 +346,28 @@ SHARED_CALLS = Table(
     # Since 1970.
     Column("second", BigInteger, primary_key=True, autoincrement=False),
     Column("calls", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# The budgets that processes share; see gateway.store.shared_budgets.
+BUDGETS = Table(
+    "budgets",
+    METADATA,
+    # A digest: names of callers may be addresses.
+    Column("name", Name, primary_key=True),
+    # Negative: a debt. Without meaning for a budget whose calls are in `budget_calls`.
+    Column("left", Double, nullable=False),
+    # When, in seconds since 1970 on the database's clock.
+    Column("at", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("budgets_at", BUDGETS.c.at)
+BUDGET_CALLS = Table(
+    "budget_calls",
+    METADATA,
+    Column("name", Name, primary_key=True),
+    # Since 1970, on the database's clock.
+    Column("second", BigInteger, primary_key=True, autoincrement=False),
+    Column("calls", Double, nullable=False),
     sqlite_with_rowid=False,
 )

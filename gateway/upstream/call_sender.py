@@ -102,6 +102,7 @@ class CallSender:
             async def sign_in(scope: Scope, progress: Progress) -> Token:
                 deadline = _now() + self._timeout_s
                 call = OutgoingCall(sign_in_exchange(), scope, deadline, progress=progress)
+                self.guard.budget.charge()
                 token = (await self._attempt(call, COMMON_HEADERS)).value
                 self._redact.add(token.authorization)
                 return token
@@ -178,6 +179,7 @@ class CallSender:
                 raise
         # The token ended early (revoked, or the provider's clock is ahead): try one new token.
         token = await session.token(call.scope, instead_of=token)
+        self.guard.budget.charge()
         headers["authorization"] = token.authorization
         return await self._attempt(call, headers)
 

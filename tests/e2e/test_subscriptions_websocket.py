@@ -310,10 +310,10 @@ async def test_a_used_up_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     class Refilled(Budgets):
         """Is refilled only when it was used up, so that it is on any machine."""
 
-        def spend(self, caller: str, cost: int, now: float) -> int:
+        def spend(self, caller: str, cost: int, now: float) -> None:
             nonlocal refused, moment
             try:
-                return super().spend(caller, cost, now)
+                super().spend(caller, cost, now)
             except LimitExceeded:
                 refused, moment = refused + 1, moment + 0.1
                 raise

@@ -51,7 +51,10 @@ class AccountSettings(BaseModel):
     max_answer_bytes: Annotated[int, Field(ge=1, le=1024**3)] = 16 * 1024 * 1024
     """The largest reply, decompressed. A page of any provider's list is far smaller."""
     calls_per_minute: Annotated[int, Field(ge=1, le=10_000_000)] = 600
-    """The provider's rate limit, where it states none: comparing takes a tenth of it."""
+    """The provider's rate limit, where it states none: comparing takes a tenth of it.
+
+    If it is set, all processes of one store together make no more calls than that.
+    """
     proxy: Annotated[str, StringConstraints(pattern=r"^http://[^\s]+$")] | None = None
     """The HTTP proxy for calls to the provider."""
     probe_interval_s: Annotated[float, Field(gt=0, le=600)] = 5

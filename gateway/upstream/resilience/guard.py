@@ -18,6 +18,7 @@ from gateway.errors import (
 )
 from gateway.providers.base.settings import AccountSettings
 from gateway.upstream.resilience.bulkhead import Bulkhead
+from gateway.upstream.resilience.call_budget import MOST_LEASES, CallBudget
 from gateway.upstream.resilience.circuit_breaker import Circuit, CircuitBreaker
 from gateway.upstream.resilience.rate_limit import RateLimit
 from gateway.upstream.silence import Silence
@@ -47,16 +48,29 @@ class UpstreamGuard:
         self.key = settings.key
         self.breaker = CircuitBreaker(self._report, probe_interval_s=settings.probe_interval_s)
         self.rate_limit = RateLimit()
+        self.budget = CallBudget(settings.key)
         self.bulkhead = Bulkhead(settings.max_concurrency, settings.max_queue)
         self._silence = Silence(settings.timeout_s)
         self._timeout_s = settings.timeout_s
         self._calls_per_minute = settings.calls_per_minute
+        self._is_limited = "calls_per_minute" in settings.model_fields_set
         self._average_s = settings.timeout_s / 50
 
     @property
     def calls_per_minute(self) -> int:
         """The rate limit that the provider states, else that of the settings."""
         return self.rate_limit.limit or self._calls_per_minute
+
+    def limit(self, *, is_shared: bool) -> int | None:
+        """Return the limit on all calls per minute, of all processes together; None: none.
+
+        It is what the settings say, and what the provider states if other processes call it,
+        too: alone, each reply says what is left.
+        """
+        limits = [self._calls_per_minute] if self._is_limited else []
+        if is_shared and self.rate_limit.largest is not None:
+            limits.append(self.rate_limit.largest)
+        return min(limits, default=None)
 
     @property
     def patience_s(self) -> float | None:
@@ -119,6 +133,13 @@ class UpstreamGuard:
             except ProviderError:
                 self.bulkhead.leave(0)
                 raise
+        if self.budget.terms is not None:
+            try:
+                await self._spend(operation, is_background=is_background)
+            except BaseException:
+                self.bulkhead.leave(0)
+                raise
+            started = loop.time()
         generation = self.breaker.begin(started)
         self._silence.begin(started)
         failed: bool | None = None
@@ -160,6 +181,19 @@ class UpstreamGuard:
         wait_s = self.rate_limit.refusal_s(now, is_background=is_background)
         if wait_s is not None:
             raise RateLimited(self.key, operation, retry_after_s=wait_s, was_sent=False)
+
+    async def _spend(self, operation: str, *, is_background: bool) -> None:
+        """Take a call of the budget that all processes share. Raises `RateLimited`."""
+        loop, wait_s = asyncio.get_running_loop(), None
+        for _ in range(MOST_LEASES):
+            wait_s = self.budget.refusal_s(loop.time(), is_background=is_background)
+            if wait_s is None:
+                return
+            lender = self.budget.lender
+            if wait_s or lender is None:
+                break
+            await lender.lease()
+        raise RateLimited(self.key, operation, retry_after_s=wait_s or None, was_sent=False)
 
     def _report(self, circuit: Circuit) -> None:
         if circuit is Circuit.OPEN:

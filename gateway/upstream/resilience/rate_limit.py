@@ -21,10 +21,13 @@ class RateLimit:
         self._low_until = 0.0
         self._status: RateLimitStatus | None = None
         self._stated_at = 0.0
+        self.largest: int | None = None
+        """The largest limit that the provider has stated: some replies state one of their kind."""
 
     def note(self, status: RateLimitStatus, unix_now: float, now: float) -> None:
         """Record the status in a reply; `unix_now` is the wall clock, as is `resets_at`."""
         self._status, self._stated_at = status, now
+        self.largest = max(self.largest or 0, status.limit) or None
         is_low = status.remaining < status.limit * LOW
         self._low_until = now + LOW_FOR_S if is_low else 0.0
         if status.remaining <= 0:

@@ -11,6 +11,8 @@ from gateway.store.write_intents import Begun, LeasedIntent, Settlement
 
 SHOP = "shop"
 LOG_TABLES = (
+    "budget_calls",
+    "budgets",
     "change_log",
     "change_log_head",
     "identity_customers",
@@ -26,7 +28,7 @@ LOG_TABLES = (
     "webhooks",
     "webhook_status",
 )
-"""What steps 0005 to 0009 make."""
+"""What steps 0005 to 0010 make."""
 CONFIRMED = AssignmentState.CONFIRMED
 PENDING = AssignmentState.PENDING
 UNCONFIRMED = AssignmentState.UNCONFIRMED

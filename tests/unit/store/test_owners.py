@@ -136,7 +136,7 @@ async def test_a_lost_session(postgres_url: str) -> None:
         ended = await connection.execute(
             text(
                 "SELECT pg_terminate_backend(pid) FROM pg_locks"
-                " WHERE locktype = 'advisory' AND objid = CAST(:number AS oid)"
+                " WHERE locktype = 'advisory' AND objid = CAST(:number AS oid) AND objsubid = 2"
             ),
             {"number": number},
         )
