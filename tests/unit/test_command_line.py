@@ -58,9 +58,11 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(autouse=True)
-def _no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing is configured, and no gateway has been started before."""
     # Set, so that it is put back after a command that sets it as well.
     monkeypatch.setenv("GATEWAY_CONFIG", "")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "new"))
 
 
 @pytest.fixture
@@ -162,7 +164,7 @@ def test_serving_a_file_hands_it_on_and_warns(
         f"           {file}",
         "  Warning  anyone who reaches this address may read and write everything",
         "  Missing  the pages are not built; build them with: make pages",
-        f"  Store    {tmp_path}/state/segment-gateway/gateway.db",
+        f"  Store    {tmp_path}/new/segment-gateway/gateway.db",
     ]
     assert os.environ["GATEWAY_CONFIG"] == file
     assert SECRET not in result.output
