@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,14 +11,21 @@ import pytest
 from gateway.errors import LimitExceeded, RateLimited
 from gateway.http import budget_sharing
 from gateway.http.budget_sharing import BudgetSharing
+from gateway.limits import caller_budgets
 from gateway.limits.caller_budgets import Budgets, LeaseNeeded
 from gateway.limits.settings import LimitSettings
 from gateway.limits.slices import Claim, Grant
+from gateway.settings import StoreSettings
+from gateway.store import owners
+from gateway.store.database_url import database_url
 from gateway.store.errors import StoreFailed, StoreState
 from gateway.store.shared_budgets import from_bucket, from_window
+from gateway.store.store import Store
 from gateway.upstream.resilience.guard import UpstreamGuard
+from tests.e2e.serving import serving, settings_with
 from tests.resilience.accounts import Script, account, response
 from tests.resilience.clockwork import now, run
+from tests.security.bounded import ask, errors_of
 
 LIMITS = LimitSettings(requests_per_minute=600, cost_per_minute=6000)
 
@@ -272,3 +280,37 @@ def test_nobody_waits_longer_than_an_exchange() -> None:
         await process.close()
 
     run(main())
+
+
+async def test_a_request_that_waits_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over HTTP: the second operation waits for a slice of cost, and is not counted twice."""
+    opened: list[Budgets] = []
+
+    class Captured(Budgets):
+        def __init__(self, limits: LimitSettings) -> None:
+            super().__init__(limits)
+            opened.append(self)
+
+    monkeypatch.setattr("gateway.asgi.Budgets", Captured)
+    monkeypatch.setattr(owners, "EVERY_S", 0.05)
+    monkeypatch.setattr(budget_sharing, "DEADLINE_S", 30.0)
+    # Of a minute's length nothing comes back meanwhile.
+    monkeypatch.setattr(caller_budgets, "MINUTE", 1e9)
+    limits = LimitSettings(requests_per_minute=5, cost_per_minute=300)
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    settings = settings_with().model_copy(
+        update={"limits": limits, "store": StoreSettings(url=url)}
+    )
+    async with serving(settings=settings) as front:
+        other = await Store.open(database_url(url, {}))
+        (budgets,) = opened
+        async with asyncio.timeout(60):
+            while not budgets.is_shared:  # noqa: ASYNC110  # when the other one was seen
+                await asyncio.sleep(0.01)
+        costly = "{ segments(first: 100) { nodes { id } } }"
+        replies = [await ask(front, query) for query in (costly, costly, *["{ __typename }"] * 4)]
+        assert [reply.status_code for reply in replies] == [200] * 5 + [429]
+        assert errors_of(replies[5])[1][0][1] == "LIMIT_EXCEEDED"
+        await other.close()
