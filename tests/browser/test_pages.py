@@ -1,8 +1,6 @@
 """The pages in a real browser: what people see, by keyboard, live, and while something fails."""
 
 import contextlib
-import gzip
-import json
 import re
 import subprocess
 import sys
@@ -12,9 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, FilePayload, Page, async_playwright, expect
 
-from gateway.http.app import PAGES
 from tests.browser.test_graphiql import CHROMIUM, FLAGS, pytestmark, served
 
 __all__ = ["pytestmark"]
@@ -22,8 +19,6 @@ __all__ = ["pytestmark"]
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 SLOW_MS = 15_000
-FIRST_LOAD_BYTES = 150_000
-"""Compressed JavaScript that a page needs before it can show anything."""
 
 REFUSAL = "Failed to load resource: the server responded with a status of 40"
 LOADED = """(() => {
@@ -372,22 +367,13 @@ async def test_a_caller_without_rights(failing: tuple[str, str, str], browser: B
         await expect(page.get_by_role("tabpanel")).to_contain_text("does not allow this")
         await expect(page.get_by_role("status").get_by_text("Live")).to_be_visible()
         await assert_accessible(page)
-
-
-def test_what_the_pages_load_first_is_small() -> None:
-    """The scripts of the entry and of all that it imports, compressed."""
-    manifest = json.loads((PAGES / "manifest.json").read_text(encoding="utf-8"))
-    needed: set[str] = set()
-
-    def add(name: str) -> None:
-        if name not in needed:
-            needed.add(name)
-            for other in manifest[name].get("imports", ()):
-                add(other)
-
-    add("pages.html")
-    sizes = {
-        manifest[name]["file"]: len(gzip.compress((PAGES / manifest[name]["file"]).read_bytes()))
-        for name in needed
-    }
-    assert sum(sizes.values()) < FIRST_LOAD_BYTES, sizes
+        await page.get_by_role("link", name="Import").click()
+        rows = b"customer,tier\ncrm-00000,Gold\n"
+        file: FilePayload = {"name": "rows.csv", "mimeType": "text/csv", "buffer": rows}
+        await page.locator("input[type=file]").set_input_files(file)
+        await page.get_by_role("button", name="Check all rows").click()
+        await page.get_by_role("button", name="Import 1 row").click()
+        await expect(page.get_by_text("Stopped.", exact=True)).to_be_visible()
+        needed = "customerAttributesUpdate needs the scope customers:write."
+        await expect(page.get_by_role("alert")).to_have_text(needed)
+        await assert_accessible(page)
