@@ -7,7 +7,7 @@ and they become part of it together with the entries of the change log.
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,6 +22,9 @@ from gateway.store.limits import is_storable
 from gateway.store.sizes import SegmentSizes
 from gateway.store.snapshot_rows import MemberKey, MemberRow, MemberRows
 from gateway.store.tables import SNAPSHOTS
+
+ANALYZED_FROM: Final = 1_000
+"""The size at which a new snapshot is analyzed first, and again when it is four times larger."""
 
 K = TypeVar("K", MemberKey, MemberRow)
 
@@ -63,6 +66,7 @@ class SnapshotReading:
         self._top = top
         self._is_stock = is_stock
         self._has_rows_before = top > high
+        self._analyze_at = ANALYZED_FROM if is_stock else 4 * top
         self._rows = MemberRows(database, ref)
         self._seen = BitSet()
         self._unnumbered = 0
@@ -91,6 +95,9 @@ class SnapshotReading:
             await self._database.finish(self._insert(new))
             self._top += len(fresh)
             numbers |= new
+            if self._top >= self._analyze_at:
+                self._analyze_at = 4 * self._top
+                await self._rows.analyze()
         for number in numbers.values():
             self._seen.add(number)
         self._unnumbered += len(page) - len(numbers)

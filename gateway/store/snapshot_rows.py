@@ -5,7 +5,18 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, not_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    delete,
+    func,
+    insert,
+    not_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.domain.change_log import ChangeKind
@@ -64,6 +75,21 @@ class MemberRows:
                 }
 
         return await self._database.read(look())
+
+    async def analyze(self) -> None:
+        """Have PostgreSQL analyze the table, instead of a minute later or never.
+
+        Before that it does not look for a key in the primary key, but among all rows of the
+        segment: 34,000 of them took a page of 200 keys seconds.
+        """
+        if self._database.is_sqlite:
+            return
+
+        async def work() -> None:
+            async with self._database.writing() as connection:
+                await connection.execute(text(f"ANALYZE {MEMBERS.name}"))
+
+        await self._database.finish(work())
 
     async def numbered(self, numbers: Collection[int]) -> Sequence[MemberRow]:
         """Return the rows with these numbers, in order."""

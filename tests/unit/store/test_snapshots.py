@@ -198,6 +198,21 @@ async def test_one_leader(record: Store, place: DatabaseUrl) -> None:
 
 
 @pytest.mark.postgres
+async def test_analyzed(postgres_url: str) -> None:
+    """PostgreSQL knows of the first thousand members while the first reading goes on."""
+    place = database_url(postgres_url, {})
+    store, database = await Store.open(place), Database(place)
+    reading = await started(store)
+    for page in range(5):
+        await reading.add(refs(f"customer-{page * PAGE + n}" for n in range(PAGE)))
+    async with database.reading() as connection:
+        query = "SELECT reltuples FROM pg_class WHERE oid = CAST('members' AS regclass)"
+        assert await connection.scalar(text(query)) == 5 * PAGE
+    await database.close()
+    await store.close()
+
+
+@pytest.mark.postgres
 async def test_lost_session(postgres_url: str) -> None:
     """A leader whose session ended leads no longer, until it holds the lock again."""
     place = database_url(postgres_url, {})
