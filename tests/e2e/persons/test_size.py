@@ -49,7 +49,7 @@ PEOPLE: Final = size("IDENTITY_PEOPLE", 300, 100_000)
 ASKED: Final = size("IDENTITY_ASKED", 20, 500)
 IS_LARGE: Final = PEOPLE >= 10_000
 MOST_CPU_MS: Final = 15
-"""On a machine that is busy with other tests; 5 ms on an idle one, which the output shows."""
+"""On a machine that is busy with other tests. The aim is 5 ms on an idle one."""
 MOST_MB: Final = 200
 MOST_STATEMENTS: Final = 5
 """About identity, of one operation; all of them read."""
