@@ -36,7 +36,7 @@ cost_per_minute = 1000000000
 """
 PROVIDER = "retries = 0\ntimeout_s = 50"
 """On a busy machine a call may take longer than by default; none may be repeated."""
-MEMORY_BYTES = 120 * 2**20
+MEMORY_BYTES = 160 * 2**20
 """More than the imported modules need, and less than a million rows would."""
 CREATE = """mutation ($i: SegmentCreateInput!) { segmentCreate(input: $i)
   { segment { externalId } userErrors { message } } }"""
