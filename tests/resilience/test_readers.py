@@ -163,6 +163,7 @@ async def test_each_sees_everything_once(
     )
     store = await Store.open(database_url(url, {}))
     start = await store.changes.position()
+    await store.close()
     with sandbox_running() as (_, sandbox), serving(tmp_path, url, sandbox, LIMITS + keys) as at:
         writers = [await writing(url, name) for name in ("one", "two")]
         readers = [
@@ -183,6 +184,7 @@ async def test_each_sees_everything_once(
         await asyncio.gather(*reading)
         read_s = time.monotonic() - began
     log: list[Change] = []
+    store = await Store.open(database_url(url, {}))
     position, has_more = start, True
     while has_more:
         page = await store.changes.read(position, limit=1000)
