@@ -89,21 +89,25 @@ def navigation(text: str, page: Path, places: Mapping[Path, str]) -> str:
         listed = {
             (page.parent / target).resolve(): label for label, target in LISTED.findall(body)
         }
+        options = [f":caption: {caption}"] if caption else []
         if not caption:  # of a folder's list, only what is in the folder
             listed = {
                 each: label
                 for each, label in listed.items()
                 if Path(places[each]).is_relative_to(folder)
             }
+        if listed or caption:
+            options.append(":hidden:")  # the page has the list
+        else:
             others = [each for each in sorted(page.parent.glob("*.md")) if each != page]
-            listed = listed or dict.fromkeys(others, "")
+            listed = dict.fromkeys(others, "")
+            options.append(":maxdepth: 1")
         lines = []
         for each, label in listed.items():
             path = os.path.relpath(places[each], folder)
             lines.append(f"{label} <{path}>" if label else path)
-        title = f":caption: {caption}\n" if caption else ""
         if lines:
-            contents.append(f"```{{toctree}}\n:hidden:\n{title}\n" + "\n".join(lines) + "\n```\n")
+            contents.append("\n".join(["```{toctree}", *options, "", *lines, "```", ""]))
     return "\n".join(contents)
 
 
