@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from operator import attrgetter
 from typing import Any, NamedTuple, Self
 
@@ -19,6 +20,7 @@ import strawberry
 from aiodataloader import DataLoader
 from graphql import GraphQLNonNull, GraphQLOutputType, get_named_type
 from strawberry.types import Info
+from strawberry.types.union import StrawberryUnion
 
 from gateway.context import RequestContext
 from gateway.errors import Unsupported
@@ -92,13 +94,16 @@ def computed(
     requirement: Requirement | None = None,
     many: Callable[..., Sequence[Any]] | None = None,
     deprecated: str | None = None,
+    *,
+    name: str | None = None,
 ) -> Any:
     """Declare a field by a function of the value: `(value[, info, …]) -> value`. No I/O.
 
     `many` computes the same for many values at once, in order. `deprecated` says what to use.
+    `name`: as in `read`.
     """
     declaration = replace(_declared(ResolverKind.COMPUTED, function), many=many)
-    return _field(declaration, description, requirement, deprecated)
+    return _field(declaration, description, requirement, deprecated, name)
 
 
 def computed_all(
@@ -117,13 +122,18 @@ def computed_all(
 
 
 def read(
-    function: Callable[..., Any], description: str, requirement: Requirement | None = None
+    function: Callable[..., Any],
+    description: str,
+    requirement: Requirement | None = None,
+    *,
+    name: str | None = None,
 ) -> Any:
     """Declare a field that is read for each value: `async (value, info, …) -> value`.
 
-    Use `read_all` for a function that can read for many values at once.
+    Use `read_all` for a function that can read for many values at once. `name`: the field's name
+    in the schema, if it does not follow from that of the attribute.
     """
-    return _field(_declared(ResolverKind.READ, function), description, requirement)
+    return _field(_declared(ResolverKind.READ, function), description, requirement, name=name)
 
 
 def read_all(
@@ -155,8 +165,10 @@ def _field(
     description: str,
     requirement: Requirement | None,
     deprecated: str | None = None,
+    name: str | None = None,
 ) -> Any:
     return strawberry.field(
+        name=name,
         resolver=_resolver(declaration),
         description=description,
         deprecation_reason=deprecated,
@@ -230,16 +242,30 @@ def wrap(info: Info[RequestContext, Any], value: Any) -> Any:
     """Wrap a value, or the values of a list at any depth, in the view of the field's type."""
     kind: GraphQLOutputType = info._raw_info.return_type  # noqa: SLF001  # as in lookahead.py
     definition = get_named_type(kind).extensions.get("strawberry-definition")
+    if isinstance(definition, StrawberryUnion):
+        return _wrap(partial(_of_union, definition.types), value)
     view = getattr(definition, "origin", None)
     if isinstance(view, type) and issubclass(view, View):
-        return _wrap(view, value)
+        return _wrap(view.of, value)
     return value
 
 
-def _wrap(view: type[View], value: Any) -> Any:
+def value_class(view: type) -> type:
+    """Return the class of the values that a view shows."""
+    shown: type = view.__annotations__["value"].__origin__
+    return shown
+
+
+def _of_union(views: Sequence[Any], value: Any) -> View:
+    """Wrap a value in the view of a union that shows its class."""
+    view: View = next(each.of(value) for each in views if isinstance(value, value_class(each)))
+    return view
+
+
+def _wrap(of: Callable[[Any], View], value: Any) -> Any:
     if value is None or isinstance(value, (View, Exception)):
         return value
     # Domain values may be named tuples: only plain lists and tuples are lists of the schema.
     if type(value) in {list, tuple}:
-        return [_wrap(view, each) for each in value]
-    return view.of(value)
+        return [_wrap(of, each) for each in value]
+    return of(value)

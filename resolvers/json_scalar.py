@@ -41,14 +41,20 @@ def _json(value: Any) -> Any:
     return value
 
 
-JSON_SCALAR = strawberry.scalar(
-    name="JSON",
-    description=(
-        "The `JSON` scalar type represents JSON values as specified by "
-        f"[ECMA-404]({SPECIFICATION})."
-    ),
-    specified_by_url=SPECIFICATION,
-    serialize=_same,
-    parse_value=_same,
-    parse_literal=_read_literal,
+def json_scalar(name: str, description: str, specified_by_url: str | None = None) -> Any:
+    """Return a scalar whose values are any JSON."""
+    return strawberry.scalar(
+        name=name,
+        description=description,
+        specified_by_url=specified_by_url,
+        serialize=_same,
+        parse_value=_same,
+        parse_literal=_read_literal,
+    )
+
+
+JSON_SCALAR = json_scalar(
+    "JSON",
+    f"The `JSON` scalar type represents JSON values as specified by [ECMA-404]({SPECIFICATION}).",
+    SPECIFICATION,
 )

@@ -22,6 +22,7 @@ from graphql import (
 from graphql.pyutils import is_iterable
 
 from resolvers.execution.planner import FieldPlan, SelectionPlan
+from resolvers.field_declarations import value_class
 from resolvers.field_permissions import STRAWBERRY
 from resolvers.value_types import ALL_AT_ONCE
 
@@ -201,8 +202,7 @@ def row_of(keys: tuple[str, ...]) -> type[msgspec.Struct]:
 
 def class_of(kind: GraphQLObjectType) -> type:
     """Return the class of the values of an object type."""
-    value_type: type = kind.extensions[STRAWBERRY].origin.__annotations__["value"].__origin__
-    return value_type
+    return value_class(kind.extensions[STRAWBERRY].origin)
 
 
 def selector(field: FieldPlan) -> Callable[[Any], SelectionPlan]:

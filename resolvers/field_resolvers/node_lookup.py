@@ -43,7 +43,7 @@ NodeValue = (
 
 async def node(_: None, info: FieldInfo, global_id: GlobalId) -> NodeValue | None:
     """Return the object with a global id; None if it does not exist."""
-    result = (await _nodes([global_id], info))[0]
+    result = (await look_up([global_id], info))[0]
     if isinstance(result, GatewayError):
         raise result
     if isinstance(result, entities.Customer):
@@ -64,10 +64,13 @@ async def nodes(
     """Return the object with each global id, or its error."""
     if len(ids) > MAX_NODES:
         raise BadInput(f"{len(ids)} ids were given; at most {MAX_NODES} are read at once.")
-    return await _nodes(ids, info)
+    return await look_up(ids, info)
 
 
-async def _nodes(ids: Sequence[str], info: FieldInfo) -> Sequence[NodeValue | GatewayError | None]:
+async def look_up(
+    ids: Sequence[str], info: FieldInfo
+) -> Sequence[NodeValue | GatewayError | None]:
+    """Return the object with each global id, or its error; None: the caller may see none."""
     results: list[NodeValue | GatewayError | None] = [None] * len(ids)
     loaders = info.context.loaders
     by_kind: dict[Kind, list[tuple[int, tuple[str, ...]]]] = {}
