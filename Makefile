@@ -65,7 +65,7 @@ wheel: .venv/dev gateway/http/pages/static/index.html ## build dist/*.whl, with 
 	@ls dist/*.whl
 
 clean: ## remove everything that was generated
-	rm -rf dist .venv gateway/http/pages/static web/node_modules tests/clients/node_modules sbom.json
+	rm -rf dist .venv gateway/http/pages/static web/node_modules tests/clients/node_modules tests/clients/federation/node_modules sbom.json
 
 .venv/serve: requirements/serve.lock pyproject.toml
 	@$(PYTHON) tools/environment.py serve
@@ -76,5 +76,5 @@ clean: ## remove everything that was generated
 gateway/http/pages/static/index.html: web/package-lock.json web/index.html web/pages.html web/vite.config.ts schema.graphql $(shell find web/src web/public -type f ! -name generated.ts)
 	@$(BIN)/python tools/pages.py
 
-$(CLIENTS): tests/clients/package-lock.json
+$(CLIENTS): tests/clients/package-lock.json tests/clients/federation/package-lock.json
 	@$(BIN)/python tools/clients.py

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 import structlog
+from graphql import GraphQLSchema
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
@@ -206,9 +207,11 @@ def build(
 
     budgets = Budgets(settings.limits)
 
+    schema = schema_of(settings)
+
     def executor(wanted: Settings) -> Executor:
         return Executor(
-            SCHEMA._schema,  # noqa: SLF001  # Strawberry has no other way to graphql-core's schema
+            schema,
             wanted.limits,
             budgets=budgets,
             most_calls={each.key: each.max_calls_per_operation for each in wanted.providers},
@@ -228,6 +231,16 @@ def build(
         parts = parts._replace(traces=traces, close_traces=spans.close)
     gateway = Gateway(settings, parts, ready)
     return gateway.app()
+
+
+def schema_of(settings: Settings) -> GraphQLSchema:
+    """Return the schema that is served."""
+    served = SCHEMA
+    if settings.federation.enabled:
+        from resolvers.federation.schema import SUBGRAPH  # noqa: PLC0415  # as above
+
+        served = SUBGRAPH
+    return served._schema  # noqa: SLF001  # Strawberry has no other way to graphql-core's schema
 
 
 async def record_examples(store: Store, settings: Settings) -> None:

@@ -124,6 +124,15 @@ class DocumentSettings(BaseModel):
     """Reject all other documents."""
 
 
+class FederationSettings(BaseModel):
+    """The `[federation]` table."""
+
+    model_config = _FROZEN
+
+    enabled: bool = False
+    """Serve the schema as a subgraph of Apollo Federation 2, with `_entities` and `_service`."""
+
+
 class FastPathSettings(BaseModel):
     """The `[fast_paths]` table: optimised replacements for code of libraries.
 
@@ -153,6 +162,7 @@ class Settings(BaseModel):
     auth: AuthSettings = AuthSettings()
     limits: LimitSettings = LimitSettings()
     documents: DocumentSettings = DocumentSettings()
+    federation: FederationSettings = FederationSettings()
     log: LogSettings = LogSettings()
     traces: TraceSettings = TraceSettings()
     fast_paths: FastPathSettings = FastPathSettings()
@@ -172,6 +182,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "auth": AuthSettings,
     "limits": LimitSettings,
     "documents": DocumentSettings,
+    "federation": FederationSettings,
     "log": LogSettings,
     "traces": TraceSettings,
     "fast_paths": FastPathSettings,

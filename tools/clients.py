@@ -8,7 +8,9 @@ CLIENTS = ROOT / "tests" / "clients"
 def main() -> None:
     """Install the clients."""
     print("Installing the GraphQL clients for the tests (once) …", flush=True)
-    install(CLIENTS, path_to_node())
+    path = path_to_node()
+    install(CLIENTS, path)
+    install(CLIENTS / "federation", path)
     (CLIENTS / "node_modules" / ".package-lock.json").touch()
 
 

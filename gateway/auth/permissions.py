@@ -24,6 +24,8 @@ class Permission(StrEnum):
     """The providers' own documents, complete."""
     OWN_READ = "own:read"
     """For end customers of a shop: their own active segments and assignments, and nothing else."""
+    FEDERATION_READ = "federation:read"
+    """The schema as a subgraph (`_service`), for composition; it shows no data."""
     METRICS_READ = "metrics:read"
     """The gateway's metrics, of all providers; it shows no data."""
     ADMIN = "admin"
@@ -51,7 +53,7 @@ Grants = Mapping[Permission, frozenset[str] | None]
 
 NOWHERE: frozenset[str] = frozenset()
 
-NO_DATA = frozenset({Permission.OWN_READ, Permission.METRICS_READ})
+NO_DATA = frozenset({Permission.OWN_READ, Permission.FEDERATION_READ, Permission.METRICS_READ})
 """Permissions that alone show nothing of a provider, except the caller's own data."""
 
 ALL_PERMISSIONS: Grants = {

@@ -46,6 +46,7 @@ COST_ARGUMENTS = frozenset(
         "ids",
         "input",
         "keys",
+        "representations",
         "reverse",
         "segmentIds",
         "sortKey",
@@ -179,7 +180,7 @@ def _providers(arguments: Arguments, providers: int) -> FieldCost:
 
 
 def _nodes(arguments: Arguments, _: int) -> FieldCost:
-    count = min(length(arguments.get("ids")), MAX_NODES)
+    count = min(length(arguments.get("ids")) + length(arguments.get("representations")), MAX_NODES)
     return FieldCost(_ASSIGNMENT * count, size=count)
 
 
@@ -263,6 +264,7 @@ _ASSIGNMENT = 3
 COSTS: Mapping[str, Rule] = {
     "Query.node": lambda *_: FieldCost(_ASSIGNMENT),
     "Query.nodes": _nodes,
+    "Query._entities": _nodes,
     "Query.providers": _providers,
     "Query.segments": _segments,
     "Query.customers": _customers,

@@ -25,15 +25,15 @@ def java(name: str) -> Sequence[str]:
     return [program, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", str(HERE / "query" / name)]
 
 
-def node(name: str) -> Sequence[str]:
-    """Return the command for a program of the npm project here."""
+def node(name: str, project: str = "") -> Sequence[str]:
+    """Return the command for a query's program of the npm project here, or of another's below."""
     program = need("node", "nodejs", BIN)
-    if not (HERE / "node_modules").is_dir():
+    if not (HERE / project / "node_modules").is_dir():
         message = "the clients are missing: make clients"
         if IN_CI:
             pytest.fail(message)
         pytest.skip(message)
-    return [program, str(HERE / "query" / name)]
+    return [program, str(HERE / (project or "query") / name)]
 
 
 def curl(*options: str) -> Callable[[str, str, str], Sequence[str]]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import getpass
+import json
 import os
 import shutil
 import socket
@@ -46,8 +47,11 @@ KEY = """
 [[auth.keys]]
 name = "{name}"
 hash = "{hash}"
-scopes = ["segments:read", "segments:write", "customers:read"]
+scopes = {scopes}
 """
+SCOPES = ("segments:read", "segments:write", "customers:read")
+"""Those of each key."""
+
 PROVIDER = """
 [[providers]]
 key = "{kind}"
@@ -127,13 +131,23 @@ def sandbox_running(
 
 
 @contextlib.contextmanager
-def gateway_running(folder: Path, names: Sequence[str], server: str = "") -> Iterator[Gateway]:
-    """Run `gateway serve` over a sandbox, with an API key for each name, and more settings."""
+def gateway_running(
+    folder: Path,
+    names: Sequence[str],
+    server: str = "",
+    *,
+    tables: str = "",
+    scopes: Sequence[str] = SCOPES,
+) -> Iterator[Gateway]:
+    """Run `gateway serve` over a sandbox, with an API key for each name, and more settings.
+
+    `server`: of the table `[server]`; `tables`: further ones.
+    """
     made = {name: api_keys.make() for name in names}
     with sandbox_running() as (sandbox, sandbox_port):
-        text = CONFIGURATION.format(host=HOST, server=server)
+        text = CONFIGURATION.format(host=HOST, server=server) + tables
         for name, (_, digest) in made.items():
-            text += KEY.format(name=name, hash=digest)
+            text += KEY.format(name=name, hash=digest, scopes=json.dumps(scopes))
         for kind, credentials in CREDENTIALS.items():
             text += PROVIDER.format(kind=kind, port=sandbox_port)
             text += "".join(f'{name} = "{value}"\n' for name, value in credentials.items())

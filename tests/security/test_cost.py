@@ -22,6 +22,7 @@ from gateway.providers.voucherify import listing as voucherify
 from resolvers.execution.cost_analysis import CALL_COST, CostAnalysis
 from resolvers.execution.documents import Documents
 from resolvers.execution.field_costs import ASSUMED_LENGTH, COSTS, ROWS_PER_CALL, SHARED_CALLS
+from resolvers.federation.schema import SUBGRAPH
 from resolvers.schema import SCHEMA
 from tests.e2e.serving import Front, customer_id, segment_id
 from tests.security.bounded import ask, bounded, codes, errors_of
@@ -412,7 +413,7 @@ def test_prices_are_of_fields_that_there_are() -> None:
     """A field that is renamed takes its price along."""
     for coordinate in (*COSTS, *SHARED_CALLS):
         kind, _, name = coordinate.partition(".")
-        parent = CORE.get_type(kind)
+        parent = SUBGRAPH._schema.get_type(kind)  # noqa: SLF001  # as gateway.asgi; it has them all
         assert isinstance(parent, GraphQLObjectType)
         assert name in parent.fields, coordinate
 

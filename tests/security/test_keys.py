@@ -163,8 +163,8 @@ scopes = {scopes}
 """
 KNOWN = (
     "must be one of segments:read, segments:write, assignments:read, assignments:write, "
-    "customers:read, customers:write, identity:write, raw:read, metrics:read, admin, "
-    "optionally followed by @provider"
+    "customers:read, customers:write, identity:write, raw:read, federation:read, metrics:read, "
+    "admin, optionally followed by @provider"
 )
 MADE = "is not what `gateway key create` prints: sha256:…"
 

@@ -166,7 +166,7 @@ async def test_scopes(group: int, executor: str) -> None:
                 if not needs <= scopes:
                     body = in_order(json.loads(response))
                     assert (body, calls) == (denial(route, needs - scopes), []), (caller, query)
-                elif not scopes - {"metrics:read"} or is_by_any_id(route):
+                elif not scopes - {"federation:read", "metrics:read"} or is_by_any_id(route):
                     assert "errors" not in json.loads(response), (caller, query)
                 else:
                     expected = await administrator.sees(query)

@@ -33,7 +33,7 @@ client_secret = "secret-2"
 UNKNOWN = "is not a known setting"
 KINDS = "must be one of stuut, voucherify, instaleap, emporix"
 TABLES = (
-    "known are server, store, changes, identity, auth, limits, documents, log, traces,"
+    "known are server, store, changes, identity, auth, limits, documents, federation, log, traces,"
     " fast_paths, [[providers]] and [[watch]]"
 )
 SCOPES = (

@@ -67,8 +67,8 @@ max_concurrency = 1.5
             "servers",
             (
                 "is not a known table; did you mean [server]?; known are server, store, changes, "
-                "identity, auth, limits, documents, log, traces, fast_paths, [[providers]] and "
-                "[[watch]]"
+                "identity, auth, limits, documents, federation, log, traces, fast_paths, "
+                "[[providers]] and [[watch]]"
             ),
         ),
         ("providers[0].key", PATTERNS["key"]),
