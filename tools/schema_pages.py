@@ -10,6 +10,7 @@ from graphql import (
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLSchema,
+    GraphQLUnionType,
     build_schema,
     get_named_type,
     is_specified_scalar_type,
@@ -21,7 +22,7 @@ SORTS: Mapping[str, str] = {
     "mutations": "Mutations",
     "subscriptions": "Subscriptions",
     "objects": "Objects",
-    "interfaces": "Interfaces",
+    "interfaces": "Interfaces and unions",
     "inputs": "Inputs",
     "enums": "Enums",
     "scalars": "Scalars",
@@ -36,7 +37,7 @@ def sort_of(each: GraphQLNamedType) -> str:
         return names[each.name]
     if isinstance(each, GraphQLObjectType):
         return "objects"
-    if isinstance(each, GraphQLInterfaceType):
+    if isinstance(each, GraphQLInterfaceType | GraphQLUnionType):
         return "interfaces"
     if isinstance(each, GraphQLInputObjectType):
         return "inputs"
@@ -99,6 +100,8 @@ def section(kind: Any) -> Iterator[str]:
         yield "| Value | Meaning |\n| --- | --- |"
         for name, value in kind.values.items():
             yield f"| `{name}` | {cell(value.description)} |"
+    elif isinstance(kind, GraphQLUnionType):
+        yield f"One of {', '.join(link(each) for each in kind.types)}.\n"
     elif isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
         if kind.interfaces:
             yield f"Implements {', '.join(link(each) for each in kind.interfaces)}.\n"
