@@ -32,7 +32,6 @@ from gateway.http.graphql_over_http import (
     GRAPHQL,
     HTML,
     JSON,
-    GraphQLRequest,
     Header,
     Headers,
     RequestError,
@@ -54,6 +53,7 @@ from gateway.http.operation_runner import (
     request_error,
     request_options,
 )
+from gateway.http.request_body import read_body
 from gateway.http.server.repeated_heads import FastPathHandler, RawResponse
 from gateway.http.sse import events
 from gateway.http.sse_subscription import SseSubscriptions
@@ -143,7 +143,8 @@ class GraphQLEndpoint:
             if is_get:
                 request = read_get(connection["query_string"])
             else:
-                request = await self._read_body(headers, receive)
+                body = await read_body(headers, receive, self.body_bytes)
+                request = read_post(body)
             if content_type == EVENTS and self._runner.is_subscription(request, caller):
                 verify = verifier(self._authenticator, *head.credentials)
                 await self._sse.serve(
@@ -295,28 +296,6 @@ class GraphQLEndpoint:
         response_headers = common_headers(JSON, (*cors, *self._origins.preflight, VARY))
         await send(start(HTTPStatus.NO_CONTENT, response_headers, 0))
         await send({"type": "http.response.body"})
-
-    async def _read_body(self, headers: Headers, receive: Receive) -> GraphQLRequest:
-        check_content(headers)
-        message = await receive()
-        body: bytes | bytearray = message.get("body", b"")
-        if message.get("more_body", False):
-            self._check_size(int(headers.get(b"content-length", b"0")))
-            body = bytearray(body)
-            while message.get("more_body", False):
-                self._check_size(len(body))
-                message = await receive()
-                body += message.get("body", b"")
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnected
-        if len(body) > self.body_bytes:
-            self._check_size(len(body))
-        return read_post(bytes(body))
-
-    def _check_size(self, size: int) -> None:
-        if size > self.body_bytes:
-            text = f"body_bytes is {size} or more; at most {self.body_bytes} are allowed"
-            raise RequestError(413, f"{text} (limits.body_bytes).", "LIMIT_EXCEEDED")
 
 
 def _error_type(content_type: str) -> str:
