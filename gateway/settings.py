@@ -28,6 +28,7 @@ from gateway.sandbox.identity_rules import RULES
 from gateway.setting_problems import did_you_mean, home_of, problems_of
 from gateway.store.accounts import Account
 from gateway.store.temporary import TEMPORARY
+from gateway.tools.settings import McpSettings
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -163,6 +164,7 @@ class Settings(BaseModel):
     limits: LimitSettings = LimitSettings()
     documents: DocumentSettings = DocumentSettings()
     federation: FederationSettings = FederationSettings()
+    mcp: McpSettings = McpSettings()
     log: LogSettings = LogSettings()
     traces: TraceSettings = TraceSettings()
     fast_paths: FastPathSettings = FastPathSettings()
@@ -183,6 +185,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "limits": LimitSettings,
     "documents": DocumentSettings,
     "federation": FederationSettings,
+    "mcp": McpSettings,
     "log": LogSettings,
     "traces": TraceSettings,
     "fast_paths": FastPathSettings,
@@ -286,6 +289,8 @@ def _validated(document: Mapping[str, Any], source: str) -> Settings:
         problems += parts["identity"].problems(keys)
     if not problems:
         problems += _missing_parts(parts["fast_paths"], accounts, parts["traces"])
+        if parts["mcp"].enabled and find_spec("mcp") is None:
+            problems.append(Problem("mcp.enabled", missing_extra("mcp")))
     if problems:
         raise SettingsError(problems)
     return Settings(

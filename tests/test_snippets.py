@@ -63,6 +63,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
 
 VARIABLES: Mapping[str, Any] = {
     "crm": "crm-00001",
+    "product": "p1012",
     "me": {"provider": "voucherify", "externalId": "crm-00000"},
 }
 """Values of the variables that examples require, by name."""

@@ -178,7 +178,7 @@ def test_what_is_not_installed_is_named(installed: Path, tmp_path: Path) -> None
         '[store]\nurl = "postgresql://127.0.0.1/none"\n'
         + PROVIDER
         + 'proxy = "http://127.0.0.1:3128"\n'
-        + '[traces]\nendpoint = "http://127.0.0.1:4318"\n'
+        + '[traces]\nendpoint = "http://127.0.0.1:4318"\n[mcp]\nenabled = true\n'
     )
     without_proxy = tmp_path / "no-proxy.toml"
     without_proxy.write_text('[store]\nurl = "postgresql://127.0.0.1/none"\n' + PROVIDER)
@@ -191,6 +191,7 @@ def test_what_is_not_installed_is_named(installed: Path, tmp_path: Path) -> None
             "The configuration cannot be used:",
             f"  providers[0].proxy: {advice.format('proxy')}",
             f"  traces.endpoint: {advice.format('otel')}",
+            f"  mcp.enabled: {advice.format('mcp')}",
         ],
     )
     port = str(free_port())

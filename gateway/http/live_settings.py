@@ -12,10 +12,12 @@ from gateway.http.operation_executor import OperationExecutor
 from gateway.http.operation_runner import OperationRunner
 from gateway.http.persisted_documents import PersistedDocuments
 from gateway.http.subscriptions import Subscriptions
+from gateway.http.tool_catalog import tools_of
 from gateway.observability.metrics import Metrics
 from gateway.observability.telemetry import Telemetry
 from gateway.observability.traces import Traces
 from gateway.settings import Settings
+from gateway.tools import documents as tool_documents
 
 Apply = Callable[[], None]
 """Puts into effect what was prepared; it neither waits nor fails."""
@@ -43,7 +45,9 @@ class LiveSettings:
         )
         self.origins = OriginPolicy(server, is_open=_is_open(settings))
         operations = executor(settings)
-        persisted = PersistedDocuments(settings.documents, operations.trust)
+        self._tool_documents = tool_documents.read(settings.mcp)
+        self.tools = tools_of(self._tool_documents, operations)
+        persisted = PersistedDocuments(settings.documents, operations.trust, self.tools)
         self.runner = OperationRunner(
             operations,
             persisted,
@@ -71,7 +75,8 @@ class LiveSettings:
         is_same = settings.documents == self.settings.documents
         # A manifest is a file, which may have changed, too.
         if operations is not self.runner.operations or not is_same or settings.documents.manifest:
-            persisted = PersistedDocuments(settings.documents, operations.trust)
+            tools = tools_of(self._tool_documents, operations)
+            persisted = PersistedDocuments(settings.documents, operations.trust, tools)
 
         def apply() -> None:
             self.settings = settings

@@ -137,7 +137,7 @@ class OperationRunner:
         self._timeout_s = timeout_s
         self._limits = limits
 
-    def begin(
+    def begin(  # noqa: PLR0913  # what differs between the transports
         self,
         request: GraphQLRequest,
         caller: Caller,
@@ -145,15 +145,19 @@ class OperationRunner:
         receive: Receive | None = None,
         *,
         only_query: bool = False,
+        is_counted: bool = False,
     ) -> GraphQLResponse | Coroutine[Any, Any, GraphQLResponse]:
         """Run an operation; return the response, or a coroutine if it waits for something.
 
         A query ends when `receive` reports that its client has disconnected; without `receive`, it
-        ends when the coroutine is cancelled. Call `ended` with a response. Raises `RequestError`,
-        `ClientDisconnected`, and `LimitExceeded` if the caller's budget is used up.
+        ends when the coroutine is cancelled. `is_counted`: the caller's budget has counted the
+        request. Call `ended` with a response. Raises `RequestError`, `ClientDisconnected`, and
+        `LimitExceeded` if the budget is used up.
         """
         started = perf_counter()
         try:
+            if not is_counted:
+                self.operations.count(caller)
             return self._begin(request, caller, options, receive, started, only_query=only_query)
         except LeaseNeeded as needed:
             begin = partial(
@@ -212,8 +216,7 @@ class OperationRunner:
         is_counted: bool = False,
     ) -> GraphQLResponse | Coroutine[Any, Any, GraphQLResponse]:
         if not is_counted:
-            self.operations.count(caller)
-        document = self.document(request, caller)
+            document = self.document(request, caller)
         name = request.operation_name or None
         operation = document.labels(name)
         kind = operation[0]
@@ -285,10 +288,16 @@ class OperationRunner:
         )
 
     async def run(
-        self, request: GraphQLRequest, caller: Caller, options: RequestOptions
+        self,
+        request: GraphQLRequest,
+        caller: Caller,
+        options: RequestOptions,
+        receive: Receive | None = None,
+        *,
+        is_counted: bool = False,
     ) -> GraphQLResponse:
         """Run an operation and wait for its response; see `begin`."""
-        begun = self.begin(request, caller, options)
+        begun = self.begin(request, caller, options, receive, is_counted=is_counted)
         response = begun if isinstance(begun, GraphQLResponse) else await begun
         self.ended(response.scope, response.codes)
         return response

@@ -16,6 +16,7 @@ import msgspec
 
 from gateway.errors import Problem, SettingsError
 from gateway.http.graphql_over_http import GraphQLRequest, RequestError
+from gateway.http.tool_catalog import Tool
 from gateway.settings import DocumentSettings
 
 MAX_CACHED = 1000
@@ -56,8 +57,13 @@ class _Manifest(msgspec.Struct):
 class PersistedDocuments:
     """Resolve the text of a request's document."""
 
-    def __init__(self, settings: DocumentSettings, trust: Callable[[str], Sequence[str]]) -> None:
-        """Read the manifest that the settings name.
+    def __init__(
+        self,
+        settings: DocumentSettings,
+        trust: Callable[[str], Sequence[str]],
+        tools: Sequence[Tool] = (),
+    ) -> None:
+        """Read the manifest that the settings name; the `tools` are trusted already.
 
         `trust` caches a document permanently and returns the problems with it. Raises
         `SettingsError` if the manifest cannot be read, and with all problems in it.
@@ -72,6 +78,7 @@ class PersistedDocuments:
         elif settings.only_manifest:
             text = "is true, but documents.manifest names no file"
             raise SettingsError([Problem("documents.only_manifest", text)])
+        self._add(tools)
         self._texts = frozenset(self._trusted.values())
 
     def text(self, request: GraphQLRequest) -> str:
@@ -118,6 +125,13 @@ class PersistedDocuments:
             self._trusted.setdefault(hash_of(entry.text), entry.text)
         if problems:
             raise SettingsError(problems)
+
+    def _add(self, tools: Sequence[Tool]) -> None:
+        for name, document, *_ in tools:
+            if self._trusted.setdefault(name, document.text) != document.text:
+                text = f"{document.place}: documents.manifest has another document named {name}"
+                raise SettingsError([Problem(document.setting, text)])
+            self._trusted.setdefault(hash_of(document.text), document.text)
 
 
 class _DocumentCache:

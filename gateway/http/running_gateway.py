@@ -5,7 +5,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 from starlette.applications import Starlette
@@ -53,8 +53,10 @@ from gateway.store.errors import StoreFailed, StoreState
 from gateway.store.store import Store
 from gateway.writes.recovery import keep_recovering
 
-log = structlog.get_logger(__name__)
+if TYPE_CHECKING:
+    from gateway.http.mcp_endpoint import McpEndpoint
 
+log = structlog.get_logger(__name__)
 
 RETRY_S = 1.0
 """The delay before webhooks are followed again after a failure of the store."""
@@ -107,6 +109,7 @@ class Gateway:
         )
         self._endpoint: GraphQLEndpoint | None = None
         self._websockets: WebSocketEndpoint | None = None
+        self._mcp: McpEndpoint | None = None
         self._refused_settings: Sequence[Problem] = ()
         """The problems with the newest configuration, which is not in use therefore."""
 
@@ -146,6 +149,8 @@ class Gateway:
             stack.push_async_callback(sharing.close)
             self._runner.lease = sharing.lease
             await self._start_metrics(stack)
+            if self._mcp is not None:
+                await stack.enter_async_context(self._mcp.running())
             if self._ready is not None:
                 self._ready()
             self._start_poller(store)
@@ -227,6 +232,8 @@ class Gateway:
         self._webhook_endpoint.timeout_s = timeout_s
         if self._endpoint is not None and self._websockets is not None:
             self._endpoint.body_bytes = settings.limits.body_bytes
+            if self._mcp is not None:
+                self._mcp.body_bytes = settings.limits.body_bytes
             self._websockets.limits = settings.limits
 
     async def _start_webhooks(self, store: Store) -> None:
@@ -272,6 +279,19 @@ class Gateway:
         """Fail health checks, and refuse new subscriptions: the server stops soon."""
         self._subscriptions.is_stopping = True
 
+    def _mcp_endpoint(self) -> "McpEndpoint":
+        from gateway.http.mcp_endpoint import McpEndpoint  # noqa: PLC0415  # an optional part
+
+        settings, tools = self._live.settings, {each.name: each for each in self._live.tools}
+        return McpEndpoint(
+            self._runner,
+            self._authenticator,
+            self._origins,
+            tools,
+            settings.limits.body_bytes,
+            settings.mcp.result_bytes,
+        )
+
     def app(self) -> Starlette:
         """Return the ASGI application."""
         metrics = self._metrics
@@ -299,6 +319,9 @@ class Gateway:
             self._metrics_endpoint = shown
             if self._live.settings.server.metrics is True:
                 routes.append(shown.route(self._authenticator, self._origins))
+        if self._live.settings.mcp.enabled:
+            self._mcp = self._mcp_endpoint()
+            routes.append(Route("/mcp", self._mcp))
         endpoint = self._endpoint = GraphQLEndpoint(
             self._runner,
             self._subscriptions,

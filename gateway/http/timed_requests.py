@@ -13,7 +13,9 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "
 OTHER: Final = "_OTHER"
 """OpenTelemetry's word for any other method: a client may invent any number of them."""
 
-ROUTES: Final = frozenset({"/", "/graphql", "/livez", "/readyz", "/metrics", "/examples.json"})
+ROUTES: Final = frozenset(
+    {"/", "/graphql", "/livez", "/readyz", "/metrics", "/examples.json", "/mcp"}
+)
 PREFIXES: Final = {
     "/static/": "/static",
     "/webhooks/": "/webhooks/{provider}",

@@ -41,6 +41,7 @@ from resolvers.execution.required_permissions import (
     required_permissions,
 )
 from resolvers.execution.slru_cache import SegmentedLruCache
+from resolvers.execution.tool_operations import ToolOperation, tool_operation
 from resolvers.lookahead import Lookahead
 
 MAX_CACHED_CHARACTERS = 20_000
@@ -169,6 +170,12 @@ class Document:
             return ()
         names = Lookahead([operation], self._fragments).names()
         return sorted(each for each in names if not each.startswith("__"))
+
+    def as_tool(self) -> ToolOperation:
+        """Return its only operation as a tool. Raises `BadInput` if it cannot be one."""
+        if self.node is None:
+            raise TypeError(self)
+        return tool_operation(self._schema, self.node)
 
     def requirements(self, name: str | None) -> OperationRequirements:
         """Return the permissions that the operation requires; computed once."""

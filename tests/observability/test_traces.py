@@ -359,13 +359,14 @@ async def test_off(providers: Providers) -> None:
 
 
 def test_off_imports_nothing() -> None:
-    """OpenTelemetry is imported only where traces are on."""
+    """OpenTelemetry is imported only where traces are on, MCP's SDK only where tools are."""
     code = """
 import sys
 from gateway.asgi import build
 from gateway.settings import sandbox_settings
 build(sandbox_settings())
-print([name for name in sys.modules if name.partition(".")[0] in {"opentelemetry", "requests"}])
+parts = {"opentelemetry", "requests", "mcp", "mcp_types", "httpx2"}
+print([name for name in sys.modules if name.partition(".")[0] in parts])
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

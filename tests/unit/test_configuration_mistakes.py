@@ -33,8 +33,8 @@ client_secret = "secret-2"
 UNKNOWN = "is not a known setting"
 KINDS = "must be one of stuut, voucherify, instaleap, emporix"
 TABLES = (
-    "known are server, store, changes, identity, auth, limits, documents, federation, log, traces,"
-    " fast_paths, [[providers]] and [[watch]]"
+    "known are server, store, changes, identity, auth, limits, documents, federation, mcp, log,"
+    " traces, fast_paths, [[providers]] and [[watch]]"
 )
 SCOPES = (
     f"must be one of {', '.join(each for each in Permission if each is not Permission.OWN_READ)},"

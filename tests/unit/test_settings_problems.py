@@ -67,7 +67,7 @@ max_concurrency = 1.5
             "servers",
             (
                 "is not a known table; did you mean [server]?; known are server, store, changes, "
-                "identity, auth, limits, documents, federation, log, traces, fast_paths, "
+                "identity, auth, limits, documents, federation, mcp, log, traces, fast_paths, "
                 "[[providers]] and [[watch]]"
             ),
         ),
