@@ -118,12 +118,12 @@ class BudgetSharing:
 
     async def _exchange(self, slices: Mapping[Slice, Terms]) -> None:
         """Exchange these; without any, test whether the budgets can be used."""
-        claims = [(each, each.claim(terms)) for each, terms in slices.items()]
-        told = [(each, claim) for each, claim in claims if claim.change or claim.want]
-        if slices and not told:
+        made = [(each, each.claim(terms)) for each, terms in slices.items()]
+        claims = [(each, claim) for each, claim in made if claim.change or claim.want]
+        if slices and not claims:
             return
-        for start in range(0, max(len(told), 1), BATCH):
-            await self._exchange_batch(told[start : start + BATCH])
+        for start in range(0, max(len(claims), 1), BATCH):
+            await self._exchange_batch(claims[start : start + BATCH])
 
     async def _exchange_batch(self, batch: Sequence[tuple[Slice, Claim]]) -> None:
         loop, processes = asyncio.get_running_loop(), self._store.owners.processes
