@@ -93,6 +93,7 @@ class McpEndpoint:
             caller = await self._authenticator.authenticate(authorization, address)
             body = await read_body(headers, receive, self.body_bytes)
             self._runner.operations.count(caller)
+            _check_json(body)
         except ClientDisconnected:
             return
         except Exception as error:  # noqa: BLE001  # every error must result in a response
@@ -107,6 +108,17 @@ class McpEndpoint:
         self._origins.cors_headers(headers)
         if connection["method"] != "POST":
             raise RequestError(405, "Use POST.", headers=METHODS)
+
+
+def _check_json(body: bytes) -> None:
+    """Raise `RequestError` for what is not JSON, as at `/graphql`.
+
+    Python's own parser, which the SDK uses, accepts NaN, and texts that cannot be encoded.
+    """
+    try:
+        msgspec.json.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise RequestError(400, "The request is not JSON.") from error
 
 
 def _received(body: bytes) -> Receive:

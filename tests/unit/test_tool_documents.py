@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from graphql import build_schema, parse, validate
+from typer.testing import CliRunner
 
+from gateway.__main__ import cli
 from gateway.errors import SettingsError
 from gateway.http.tool_catalog import tools_of
 from gateway.tools.documents import FOLDER, read
@@ -111,3 +113,18 @@ def test_a_folder_that_is_missing(tmp_path: Path) -> None:
     assert problems(McpSettings(enabled=True, folder=folder)) == [
         ("mcp.folder", f"{folder} cannot be read: No such file or directory")
     ]
+
+
+def test_the_command_line_says_what_is_wrong(tmp_path: Path) -> None:
+    """Before anything is served."""
+    file = tmp_path / "bad.graphql"
+    file.write_text(BAD["invalid"][0], encoding="utf-8")
+    config = tmp_path / "gateway.toml"
+    config.write_text(f'[mcp]\nenabled = true\nfolder = "{tmp_path}"\n', encoding="utf-8")
+    for command in ("serve", "check"):
+        done = CliRunner().invoke(cli, [command, "--config", str(config)])
+        problem = f"  mcp.folder: {file}: Cannot query field 'nothing' on type 'Query'."
+        assert (done.exit_code, done.stderr.splitlines()) == (
+            2,
+            ["The configuration cannot be used:", problem],
+        )

@@ -1,6 +1,7 @@
 """Agents: the reference client of the protocol, and requests that it would never send."""
 
 import contextlib
+import json
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,15 +48,16 @@ class Agents:
     async def send(
         self, method: str = "POST", body: Any = None, path: str = "/mcp", **headers: str
     ) -> httpx2.Response:
-        """Send any request; by default one that lists the tools."""
+        """Send any request, as JSON unless it is bytes; by default one that lists the tools."""
         sent = {
             "content-type": "application/json",
             "accept": "application/json, text/event-stream",
             **{name.replace("_", "-"): value for name, value in headers.items()},
         }
         body = LIST if body is None and method == "POST" else body
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
         async with httpx2.AsyncClient() as http:
-            return await http.request(method, f"{self.url}{path}", json=body, headers=sent)
+            return await http.request(method, f"{self.url}{path}", content=content, headers=sent)
 
 
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}

@@ -1,5 +1,6 @@
 """The endpoint follows the protocol's rules for HTTP, and is not there while it is off."""
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from gateway.errors import Problem, SettingsError
 from gateway.settings import load
 from tests.e2e.serving import serving
 from tests.e2e.tools.agents import LIST, Agents, agents
-from tests.security.served import settings_of
+from tests.security.served import PATIENCE_S, post, settings_of
 
 REFUSED: Mapping[str, tuple[dict[str, Any], tuple[int, str, str]]] = {
     "a page of another site": (
@@ -30,7 +31,7 @@ REFUSED: Mapping[str, tuple[dict[str, Any], tuple[int, str, str]]] = {
         {"body": {**LIST, "params": {"cursor": "x" * 2000}}},
         (
             413,
-            "body_bytes is 2069 or more; at most 1000 are allowed (limits.body_bytes).",
+            "body_bytes is 2077 or more; at most 1000 are allowed (limits.body_bytes).",
             "LIMIT_EXCEEDED",
         ),
     ),
@@ -71,6 +72,65 @@ async def statuses(served: Agents) -> None:
         "code": -32602,
         "message": "There is no such tool; tools/list lists them.",
     }
+
+
+CALL = b"""{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+  "name": "find_segments", "arguments": {"nameContains": %b}, "_meta": {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {}
+  }
+}}"""
+MODERN = {
+    "mcp_protocol_version": "2026-07-28",
+    "mcp_method": "tools/call",
+    "mcp_name": "find_segments",
+}
+
+
+async def test_bodies_that_are_not_json() -> None:
+    """They are refused before the SDK reads them, which is less strict; deep ones end there."""
+    bad = [b'"\\ud800"', b"NaN", b'"\xff"', b"9" * 5000, b"[" * 20_000 + b"]" * 20_000]
+    async with agents() as served:
+        for headers in ({}, MODERN):
+            for value in bad:
+                reply = await served.send(body=CALL % value, **headers)
+                error = reply.json()["error"]
+                assert (reply.status_code, error["message"]) == (400, "The request is not JSON.")
+        deep = await served.send(body=CALL % (b"[" * 500 + b"]" * 500), **MODERN)
+        (error,) = deep.json()["result"]["structuredContent"]["errors"]
+        assert error["message"] == (
+            "variable_depth is 33 or more; at most 32 are allowed (limits.variable_depth)."
+        )
+        assert not served.providers.calls
+
+
+async def test_a_client_that_leaves() -> None:
+    """Its calls to providers are cancelled."""
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def hanging(*_: Any) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    body = CALL % b'"x"'
+    async with agents() as served:
+        for headers in ({}, MODERN):
+            served.providers.instead["stuut"] = hanging
+            begun.clear()
+            cancelled.clear()
+            lines = [
+                f"{name.replace('_', '-')}: {value}".encode() for name, value in headers.items()
+            ]
+            accept = b"accept: application/json, text/event-stream"
+            request = post(body, accept, *lines).replace(b"/graphql", b"/mcp", 1)
+            async with served.server.line() as line, asyncio.timeout(PATIENCE_S):
+                await line.write(request)
+                await begun.wait()
+            async with asyncio.timeout(PATIENCE_S):
+                await cancelled.wait()
 
 
 async def test_credentials() -> None:
