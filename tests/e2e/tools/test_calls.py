@@ -65,6 +65,14 @@ async def test_all_eight() -> None:
                     assert json.loads(content.text) == result.structured_content
                     shown = json.loads(steady(content.text))
                     assert (result.is_error, shown) == (False, ANSWERS[name])
+        metrics = (await served.send("GET", path="/metrics")).text
+    # Each call is counted as an operation, by the name of its tool.
+    named = re.findall(
+        r'request_duration_seconds_count\{error="false",graphql_operation_name="(\w+)",'
+        r'graphql_operation_type="query"\} (\S+)',
+        metrics,
+    )
+    assert dict(named) == dict.fromkeys(SHIPPED, "2.0")
 
 
 async def test_what_a_tool_says_about_itself(tmp_path: Path) -> None:
