@@ -92,7 +92,7 @@ class McpEndpoint:
             authorization, address = authorization_of(headers), address_of(connection, headers)
             caller = await self._authenticator.authenticate(authorization, address)
             body = await read_body(headers, receive, self.body_bytes)
-            self._runner.operations.count(caller)
+            await self._runner.count(caller)
             _check_json(body)
         except ClientDisconnected:
             return

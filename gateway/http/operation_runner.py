@@ -156,13 +156,9 @@ class OperationRunner:
         """
         started = perf_counter()
         try:
-            if not is_counted:
-                self.operations.count(caller)
-            return self._begin(request, caller, options, receive, started, only_query=only_query)
+            return self._begin(request, caller, options, receive, started, only_query, is_counted)
         except LeaseNeeded as needed:
-            begin = partial(
-                self._begin, request, caller, options, receive, started, only_query=only_query
-            )
+            begin = partial(self._begin, request, caller, options, receive, started, only_query)
             return self._begin_leased(begin, needed, options, started)
         except Exception as error:
             self._refused(error, options, started)
@@ -183,11 +179,18 @@ class OperationRunner:
     ) -> GraphQLResponse:
         """Run an operation when its caller's budget has a lease for it, and wait for it."""
         try:
-            begun = await self.leased(lambda is_counted: begin(is_counted=is_counted), needed)
+            begun = await self.leased(begin, needed)
         except Exception as error:
             self._refused(error, options, started)
             raise
         return begun if isinstance(begun, GraphQLResponse) else await begun
+
+    async def count(self, caller: Caller) -> None:
+        """Count a request that may run no operation. Raises `LimitExceeded`."""
+        try:
+            self.operations.count(caller)
+        except LeaseNeeded as needed:
+            await self.leased(lambda _: self.operations.count(caller), needed)
 
     async def leased(self, use: Callable[[bool], T], needed: LeaseNeeded) -> T:
         """Wait for a lease and use the budget, whether or not the request has counted already.
@@ -204,19 +207,19 @@ class OperationRunner:
                 needed, is_counted = again, is_counted or again.is_counted
         raise needed.refusal
 
-    def _begin(  # noqa: PLR0913  # those of `begin`, and when it was called
+    def _begin(  # noqa: PLR0913, PLR0917  # those of `begin`, and when it was called
         self,
         request: GraphQLRequest,
         caller: Caller,
         options: RequestOptions,
         receive: Receive | None,
         started: float,
-        *,
-        only_query: bool,
-        is_counted: bool = False,
+        only_query: bool,  # noqa: FBT001  # those of `begin`
+        is_counted: bool,  # noqa: FBT001  # likewise
     ) -> GraphQLResponse | Coroutine[Any, Any, GraphQLResponse]:
         if not is_counted:
-            document = self.document(request, caller)
+            self.operations.count(caller)
+        document = self.document(request, caller)
         name = request.operation_name or None
         operation = document.labels(name)
         kind = operation[0]

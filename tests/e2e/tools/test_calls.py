@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from gateway.limits.caller_budgets import Budgets
+from gateway.errors import LimitExceeded
+from gateway.limits.caller_budgets import Budgets, LeaseNeeded
 from gateway.tools.settings import SHIPPED
 from tests.e2e.serving import Providers, customer_id, segment_id
-from tests.e2e.tools.agents import QUERY, agents, failure, folder, names
+from tests.e2e.tools.agents import LIST, QUERY, agents, failure, folder, names
 from tests.security.callers import signed
 from tests.security.logged import logged
 from tests.security.served import settings_of
@@ -352,6 +353,41 @@ async def test_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
         assert refused.status_code == 429
         other = await served.send(authorization=signed("admin", "#other"))
         assert other.status_code == 200
+
+
+async def test_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request waits for a part of its caller's budget, and counts once."""
+    counted: list[str] = []
+    attempts = 0
+
+    class Leased(Budgets):
+        """Needs a lease for each request, and another one for its operation."""
+
+        def count(self, caller: str, now: float) -> None:
+            self._need(is_counted=False)
+            counted.append(caller)
+            super().count(caller, now)
+
+        def spend(self, caller: str, cost: int, now: float) -> None:
+            self._need(is_counted=True)
+            super().spend(caller, cost, now)
+
+        def _need(self, *, is_counted: bool) -> None:
+            nonlocal attempts
+            attempts += 1
+            if attempts % 2:
+                raise LeaseNeeded(LimitExceeded("late"), is_counted=is_counted)
+
+    monkeypatch.setattr("gateway.asgi.Budgets", Leased)
+    caller = signed("admin", "#agent")
+    call = {**LIST, "method": "tools/call", "params": {"name": "provider_health"}}
+    keys = {"query": "{ providers { key } }"}
+    async with agents() as served:
+        called = await served.send(body=call, authorization=caller)
+        asked = await served.send(path="/graphql", body=keys, authorization=caller)
+    assert not called.json()["result"].get("isError", False)
+    assert "errors" not in asked.json()
+    assert (counted, attempts) == (["#agent"] * 2, 8)
 
 
 @pytest.mark.parametrize("only", [True, False], ids=["only the manifest", "any document"])
