@@ -30,6 +30,6 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep each test's store apart from the user's and from other tests'."""
-    state = tmp_path / "state"
+    state = tmp_path / "state home"
     shutil.copytree(empty_store, state)
     monkeypatch.setenv("XDG_STATE_HOME", str(state))

@@ -281,6 +281,8 @@ def _postgres(
 
 
 def _sqlite(location: DatabaseUrl, connections: int, begin: str, timeout_s: float) -> AsyncEngine:
+    from gateway.store.sqlite_driver import DRIVER  # noqa: PLC0415  # not for PostgreSQL
+
     # The driver begins no transactions of its own (isolation_level None); see `on_begin` below.
     engine = create_async_engine(
         location.url,
@@ -288,6 +290,7 @@ def _sqlite(location: DatabaseUrl, connections: int, begin: str, timeout_s: floa
         max_overflow=0,
         pool_timeout=None,  # each piece of work has a deadline
         connect_args={"isolation_level": None, "timeout": timeout_s},
+        module=DRIVER,
     )
 
     @event.listens_for(engine.sync_engine, "do_connect")

@@ -63,8 +63,11 @@ async def written() -> Any:
     ]
 
 
-async def test_nothing_of_one_sandbox_is_in_the_next(folder: Path, tmp_path: Path) -> None:
+async def test_nothing_of_one_sandbox_is_in_the_next(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither rows nor idempotency keys; nor is anything in the user's state directory."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     first = await written()
     assert is_empty(folder)
     again = await written()
