@@ -1,10 +1,9 @@
 """`gateway serve`."""
 
 import asyncio
-import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +22,7 @@ from gateway.cli.console import (
     out,
     settings_or_fail,
 )
+from gateway.cli.pid_file import written_pid
 from gateway.configuration_file import CONFIG_VARIABLE, CORS_VARIABLE
 from gateway.errors import SettingsError
 from gateway.http.app import PAGES
@@ -112,22 +112,6 @@ def _serve(settings: Settings, config: Path | None, host: str, port: int, worker
     with shared_snapshots():
         code = supervisor.run()
     raise typer.Exit(code)
-
-
-@contextlib.contextmanager
-def written_pid(file: Path | None) -> Iterator[None]:
-    """Have the process's id in a file meanwhile; None: in none. Exits if it cannot be written."""
-    if file is None:
-        yield
-        return
-    try:
-        file.write_text(f"{os.getpid()}\n", encoding="ascii")
-    except OSError as error:
-        fail(f"server.pid_file: {file} cannot be written: {error.strerror}")
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
 
 
 def callers_or_fail(settings: Settings, host: str) -> Sequence[str]:

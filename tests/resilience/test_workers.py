@@ -247,7 +247,8 @@ scopes = ["admin"]
         # As a deployment replaces a secret: the file of the settings stays as it is.
         file.write_text(text, encoding="utf-8")
         (tmp_path / "hash").write_text(make()[1], encoding="utf-8")
-        os.kill(served.process.pid, signal.SIGHUP)
+        by_id = ("reload", "--pid", str(served.process.pid))
+        assert CliRunner().invoke(cli, by_id).exit_code == 0
         begun = time.monotonic()
         wait_until(lambda: statuses() == {401}, served)
         assert time.monotonic() - begun < ONE_S

@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 
 from gateway import __version__
 from gateway.__main__ import cli
-from gateway.cli import serve
+from gateway.cli import pid_file, reload, serve
 from gateway.errors import Denied, Unreachable
 from gateway.network_failures import EXPLANATIONS, NetworkFailure
 from gateway.providers.registry import SANDBOXED
@@ -392,6 +392,79 @@ def test_reloading_needs_a_server(tmp_path: Path) -> None:
     refused = run("reload", "--pid", str(ended.pid))
     gone = f"No process has the id {ended.pid}: the server is not running.\n"
     assert (refused.exit_code, refused.stderr) == (2, gone)
+
+
+@contextlib.contextmanager
+def bystander(*arguments: str) -> Iterator[int]:
+    """Run a process that SIGHUP would end; it is not ended at the end."""
+    command = [sys.executable, "-c", "input()", *arguments]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        yield process.pid
+        assert process.poll() is None
+        process.communicate(b"\n", timeout=30)
+        assert process.returncode == 0
+
+
+def test_reloading_spares_other_processes(tmp_path: Path) -> None:
+    """Neither `--pid` nor a file that a killed server left behind ends another process."""
+    file = tmp_path / "gateway.toml"
+    file.write_text(f'[server]\npid_file = "{tmp_path}/pid"\n', encoding="utf-8")
+    with bystander() as pid:
+        (tmp_path / "pid").write_text(f"{pid}\n", encoding="ascii")
+        refused = run("reload", "--config", str(file))
+        stale = (
+            f"{tmp_path}/pid is left over from a server that is not running, so nothing was sent"
+            f" to process {pid}. Start the server: it writes the file again.\n"
+        )
+        assert (refused.exit_code, refused.stderr) == (2, stale)
+        refused = run("reload", "--pid", str(pid))
+        assert refused.exit_code == 2
+        assert refused.stderr.startswith(
+            f"Process {pid} is not the main process of a gateway, so nothing was sent to it."
+            if reload.PROCESSES.is_dir()
+            else f"This system cannot say what process {pid} is"
+        )
+
+
+@pytest.mark.skipif(not reload.PROCESSES.is_dir(), reason="needs /proc")
+def test_reloading_waits_for_the_start() -> None:
+    """A gateway that does not handle the signal yet is not ended by it."""
+    with bystander("gateway", "serve") as pid:
+        refused = run("reload", "--pid", str(pid))
+    starting = f"Process {pid} does not handle SIGHUP yet: it is starting. Repeat this soon.\n"
+    assert (refused.exit_code, refused.stderr) == (2, starting)
+
+
+def test_reloading_without_proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where nothing says what a process is, `--pid` is refused; the file still works."""
+    monkeypatch.setattr(reload, "PROCESSES", tmp_path / "none")
+    with bystander() as pid:
+        refused = run("reload", "--pid", str(pid))
+    assert (refused.exit_code, refused.stderr.split(" (")[0]) == (
+        2,
+        f"This system cannot say what process {pid} is",
+    )
+    hung_up: list[int] = []
+    before = signal.signal(signal.SIGHUP, lambda number, _: hung_up.append(number))
+    file = tmp_path / "gateway.toml"
+    file.write_text(f'[server]\npid_file = "{tmp_path}/pid"\n', encoding="utf-8")
+    (tmp_path / "pid").write_text("4711, of a killed server", encoding="ascii")
+    try:
+        with pid_file.written_pid(tmp_path / "pid"):
+            assert run("reload", "--config", str(file)).exit_code == 0
+            assert hung_up == []  # it has not begun to handle it
+            signal.signal(signal.SIGHUP, lambda number, _: hung_up.append(number))
+            assert run("reload", "--config", str(file)).exit_code == 0
+            second = run("serve", "--config", str(file))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert hung_up == [signal.SIGHUP]
+    taken = (
+        f"server.pid_file: {tmp_path}/pid is that of a running server, process {os.getpid()}."
+        " Stop it, or give this one a file of its own.\n"
+    )
+    assert (second.exit_code, second.stderr) == (2, taken)
+    assert not (tmp_path / "pid").exists()
 
 
 def store_and_issuers(file: str) -> tuple[int, dict[str, str]]:
