@@ -12,16 +12,12 @@ from rich.table import Table
 from gateway.asgi import connect
 from gateway.auth.settings import JwtSettings
 from gateway.cli.console import Config, out, settings_or_fail
-from gateway.domain.pages import PageRequest
-from gateway.domain.queries import EVERY_SEGMENT
 from gateway.errors import GatewayError, ProviderError
 from gateway.identity.rules import ATTRIBUTES
 from gateway.network_failures import EXPLANATIONS, NetworkFailure
 from gateway.observability.logs import start_log
 from gateway.observability.settings import TraceSettings
 from gateway.provider_settings import customer_keys
-from gateway.providers.base.adapter import ListsSegments
-from gateway.providers.base.store_lookup import Recall
 from gateway.providers.plugins import BrokenAdapter, PluginProblem
 from gateway.providers.registry import plugins
 from gateway.request_scope import Scope
@@ -100,11 +96,8 @@ def _check_plugins(settings: Settings) -> Sequence[Row]:
 async def _check(provider: Provider, timeout_s: float) -> Row:
     if isinstance(provider.adapter, BrokenAdapter):
         return provider.key, provider.kind, "not served, see below", "", True
-    exchange = None
-    if provider.offers(ListsSegments):
-        lists = provider.require(ListsSegments, "SEGMENT_LIST")
-        exchange = lists.segments(EVERY_SEGMENT, PageRequest(1))
-    if exchange is None or isinstance(exchange, Recall):
+    exchange = provider.check
+    if exchange is None:
         return provider.key, provider.kind, "not checked: it cannot be read", "", False
     loop = asyncio.get_running_loop()
     started = loop.time()

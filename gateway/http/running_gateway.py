@@ -51,6 +51,7 @@ from gateway.settings import Settings, accounts
 from gateway.store.change_log import Retention
 from gateway.store.errors import StoreFailed, StoreState
 from gateway.store.store import Store
+from gateway.upstream.circuit_probing import keep_probing
 from gateway.writes.recovery import keep_recovering
 
 if TYPE_CHECKING:
@@ -154,14 +155,18 @@ class Gateway:
             if self._ready is not None:
                 self._ready()
             self._start_poller(store)
-            recovering = asyncio.create_task(keep_recovering(self.providers, store))
+            working = [
+                asyncio.create_task(keep_recovering(self.providers, store)),
+                asyncio.create_task(keep_probing(self.providers)),
+            ]
             log.info("started", version=__version__, pid=os.getpid(), providers=[*self.providers])
             try:
                 yield
             finally:
                 await self._runner.close()
-                recovering.cancel()
-                await asyncio.gather(recovering, return_exceptions=True)
+                for task in working:
+                    task.cancel()
+                await asyncio.gather(*working, return_exceptions=True)
 
     async def _start_metrics(self, stack: contextlib.AsyncExitStack) -> None:
         if self._metrics is None or self._metrics_endpoint is None:

@@ -103,6 +103,17 @@ class Provider:
         return plan
 
     @property
+    def check(self) -> Exchange[Any] | None:
+        """A cheap read that says whether the provider works; None: it cannot be read.
+
+        Raises `GatewayError`.
+        """
+        if not self.offers(ListsSegments):
+            return None
+        plan = self.plan(self.adapter.segments, EVERY_SEGMENT, PageRequest(1))
+        return plan if isinstance(plan, Exchange) else None
+
+    @property
     def circuit(self) -> str:
         """The state of the circuit breaker: CLOSED, OPEN or HALF_OPEN."""
         return self.upstream.guard.breaker.circuit.value

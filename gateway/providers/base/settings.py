@@ -58,7 +58,7 @@ class AccountSettings(BaseModel):
     proxy: Annotated[str, StringConstraints(pattern=r"^http://[^\s]+$")] | None = None
     """The HTTP proxy for calls to the provider."""
     probe_interval_s: Annotated[float, Field(gt=0, le=600)] = 5
-    """The time between two probes while the circuit is open."""
+    """The time between two probes while the circuit is open, by a request or by the gateway."""
 
     @property
     def account(self) -> str:
