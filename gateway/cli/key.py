@@ -57,7 +57,8 @@ The key, which is shown only once. Store it like a password:
 
 {key}
 
-Add this to the configuration file, and restart the gateway. It contains no secret:
+Add this to the configuration file, and run `gateway reload`, or restart the
+gateway. It contains no secret:
 
 {table}
 
