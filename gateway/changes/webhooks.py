@@ -145,6 +145,7 @@ class WebhookWorker:
                 is_background=True,
             )
             provider = self._providers[webhook.provider]
+            read_since = await self._store.changes.revision()
             try:
                 confirmed = [
                     each
@@ -157,7 +158,7 @@ class WebhookWorker:
                 log.info("a webhook waits", provider=webhook.provider, error=str(error))
                 self._retry_at = loop.time() + RETRY_S
                 continue
-            await self._store.webhooks.settle(webhook, confirmed)
+            await self._store.webhooks.settle(webhook, confirmed, read_since)
 
 
 def _receives(provider: Provider) -> bool:

@@ -81,6 +81,8 @@ class AssignmentObservation(msgspec.Struct, frozen=True, kw_only=True):
     source: ChangeSource
     occurred_at: datetime | None = None
     """WRITE: when the provider replied. WEBHOOK: the provider's time. DIFF: None."""
+    provider_at: datetime | None = None
+    """WRITE: `occurred_at` by the provider's clock; its own report is not later."""
     version: int | None = None
     """The assignment's version at the provider, where the source knows it; see `version_of`."""
     is_stock: bool = False
@@ -94,6 +96,7 @@ class SegmentObservation(msgspec.Struct, frozen=True, kw_only=True):
     kind: ChangeKind
     source: ChangeSource
     occurred_at: datetime | None = None
+    provider_at: datetime | None = None
     version: int | None = None
     is_stock: bool = False
 

@@ -110,8 +110,8 @@ class ChangeLog:
         """Append the new ones of these observations, in order, within a write transaction.
 
         Call it last: it locks a row until the commit. A write always adds an entry, which drops
-        caches in every process. `read_since` is the `revision` at which a comparison started to
-        read: objects that were reported since are skipped.
+        caches in every process. `read_since` is the `revision` at which a comparison or the
+        confirmation of a webhook started to read: objects that were reported since are skipped.
         """
         head = (await connection.execute(select(CHANGE_HEAD).where(_ROW).with_for_update())).one()
         revision = head.revision + 1
@@ -173,7 +173,7 @@ class ChangeLog:
         return await self._database.read(look(), deadline)
 
     async def revision(self, deadline: float | None = None) -> int:
-        """Return the `read_since` of a comparison; call this before it reads anything."""
+        """Return the `read_since` of a comparison or confirmation; call it before any read."""
 
         async def look() -> int:
             async with self._database.reading() as connection:

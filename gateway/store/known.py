@@ -50,7 +50,7 @@ class Known(NamedTuple):
     """The segment exists; the customer is in it."""
     version: int | None
     event_at: datetime | None
-    """The provider's time of the newest webhook."""
+    """The time of the newest webhook or write, by the provider's clock."""
     revision: int
     """The log's revision at the last report, changed or not."""
 
@@ -145,6 +145,8 @@ class KnownState:
             return self._is_newer(known)
         if seen.source is not ChangeSource.WEBHOOK:
             return False
+        if self._read_since is not None:  # confirmed by a read, which is newer than any event
+            return self._is_newer(known)
         if seen.occurred_at is None or known.event_at is None:
             return False
         if seen.occurred_at != known.event_at:
@@ -154,7 +156,7 @@ class KnownState:
         )
 
     def _is_newer(self, known: Known) -> bool:
-        """Return whether there was a report after the comparison started to read.
+        """Return whether there was a report after the comparison or confirmation started to read.
 
         Its own ones do not count.
         """
@@ -184,9 +186,8 @@ class KnownState:
         is_same_life = holds and known is not None and known.holds
         versions = [seen.version, known.version if known is not None and is_same_life else None]
         version = max((each for each in versions if each is not None), default=None)
-        event_at = None if known is None else known.event_at
-        if seen.source is ChangeSource.WEBHOOK and seen.occurred_at is not None:
-            event_at = seen.occurred_at
+        times = [seen.provider_at or seen.occurred_at, None if known is None else known.event_at]
+        event_at = max((each for each in times if each is not None), default=None)
         return Known(holds, version if holds else None, event_at, self._revision)
 
     def _forget_members(self, segment: Ref) -> None:

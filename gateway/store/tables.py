@@ -221,7 +221,7 @@ KNOWN_MEMBERS = Table(
     Column("is_in", Boolean, nullable=False),
     # The provider's version since the assignment was last created.
     Column("version", BigInteger),
-    # The provider's time of the newest webhook.
+    # The time of the newest webhook or write, by the provider's clock.
     Column("event_at", Moment),
     # The revision of `change_log_head` at the last report.
     Column("revision", BigInteger, nullable=False),

@@ -169,28 +169,31 @@ class WebhookInbox:
 
         return await self._database.read(look())
 
-    async def settle(self, webhook: StoredWebhook, observations: Sequence[Observation]) -> None:
-        """Apply one webhook with what was confirmed of it, unless another process did."""
+    async def settle(
+        self, webhook: StoredWebhook, observations: Sequence[Observation], read_since: int
+    ) -> None:
+        """Apply one webhook with what was confirmed of it, unless another process did.
+
+        `read_since` is the log's revision before the read that confirmed it. If its objects were
+        reported since, the webhook waits for another confirmation.
+        """
 
         async def work() -> None:
             async with self._database.writing() as connection:
                 settled = await connection.execute(self._applied(webhook))
-                if settled.rowcount == 1 and observations:
-                    await self._changes.append(connection, observations)
+                if settled.rowcount != 1 or not observations:
+                    return
+                appended = await self._changes.append(
+                    connection, observations, read_since=read_since
+                )
+                if appended.outdated:
+                    await connection.execute(_update(webhook).values(applied_at=None))
 
         await self._database.finish(work())
 
     def _applied(self, webhook: StoredWebhook) -> Any:
-        columns = WEBHOOKS.c
-        return (
-            update(WEBHOOKS)
-            .where(
-                columns.provider == webhook.provider,
-                columns.dedupe_key == webhook.dedupe_key,
-                columns.applied_at.is_(None),
-            )
-            .values(applied_at=self._clock())
-        )
+        is_pending = WEBHOOKS.c.applied_at.is_(None)
+        return _update(webhook).where(is_pending).values(applied_at=self._clock())
 
     async def status(self, provider: str, deadline: float | None = None) -> WebhookStatus:
         """Return what is known of the webhooks of a provider."""
@@ -262,4 +265,11 @@ def _pending(providers: Collection[str], *, confirms: bool) -> Any:
         )
         .order_by(columns.received_at, columns.provider, columns.dedupe_key)
         .limit(BATCH)
+    )
+
+
+def _update(webhook: StoredWebhook) -> Any:
+    columns = WEBHOOKS.c
+    return update(WEBHOOKS).where(
+        columns.provider == webhook.provider, columns.dedupe_key == webhook.dedupe_key
     )

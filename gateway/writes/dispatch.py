@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import msgspec
 
-from gateway.domain.change_log import Observation
+from gateway.domain.change_log import Observation, provider_of
 from gateway.domain.entities import Customer, Ref, Segment
 from gateway.domain.mutations import Outcome, Reason, RowResult, SegmentDraft, UserError
 from gateway.errors import (
@@ -30,7 +31,7 @@ from gateway.store.errors import StoreFailed
 from gateway.store.leases import LEASE
 from gateway.store.reporting import report
 from gateway.upstream.provider import Provider
-from gateway.writes.observations import touched
+from gateway.writes.observations import by_clock, clock_behind, touched
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -72,6 +73,8 @@ class WriteDispatcher:
         self._providers = providers
         self._changes = changes
         self._scope = scope
+        self._behind: dict[str, timedelta] = {}
+        """By provider: how far its clock is behind ours."""
         self.loaders = loaders
         self.key_claim: str | None = None
         """The claim of the current run, if the request has an idempotency key."""
@@ -133,6 +136,8 @@ class WriteDispatcher:
         """
 
         def read(reply: Reply) -> T:
+            date = reply.headers.get("date", "")
+            self._behind[provider.key] = clock_behind(date, datetime.now(UTC))
             try:
                 return exchange.read(reply)
             except (Denied, RateLimited, Refused) as error:
@@ -169,7 +174,11 @@ class WriteDispatcher:
         """
         if observations:
             deadline = self._scope.deadline
-            await self._changes.settle(observations, deadline, deadline + LEASE.total_seconds())
+            seen = [
+                by_clock(each, self._behind.get(provider_of(each), timedelta()))
+                for each in observations
+            ]
+            await self._changes.settle(seen, deadline, deadline + LEASE.total_seconds())
 
     def report(self, error: GatewayError) -> None:
         """Log why the store failed, once for this request."""

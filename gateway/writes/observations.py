@@ -1,17 +1,21 @@
 """Observations of writes for the change log; they occur when the provider's reply arrives."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+import msgspec
 
 from gateway.domain.change_log import (
     AssignmentObservation,
     ChangeKind,
     ChangeSource,
+    Observation,
     ProviderObservation,
     SegmentObservation,
     version_of,
 )
 from gateway.domain.entities import AssignmentRef, Ref, Segment
+from gateway.providers.base.decoding import http_date
 
 
 def assignment(
@@ -72,3 +76,22 @@ def touched(provider: str) -> ProviderObservation:
     return ProviderObservation(
         provider=provider, source=ChangeSource.WRITE, occurred_at=datetime.now(UTC)
     )
+
+
+def by_clock(seen: Observation, behind: timedelta) -> Observation:
+    """Add the time by the clock of a provider that is behind ours."""
+    if isinstance(seen, ProviderObservation) or seen.occurred_at is None:
+        return seen
+    return msgspec.structs.replace(seen, provider_at=seen.occurred_at - behind)
+
+
+def clock_behind(date: str, replied_at: datetime) -> timedelta:
+    """Return how far a provider's clock is behind ours, by the `Date` of a reply.
+
+    It has whole seconds: less than a second is 0. A clock that is ahead counts as right, because
+    the times of webhooks are limited by ours.
+    """
+    sent_at = http_date(date)
+    if sent_at is None:
+        return timedelta()
+    return max(replied_at - sent_at - timedelta(seconds=1), timedelta())

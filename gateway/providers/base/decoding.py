@@ -93,14 +93,15 @@ def retry_after_s(reply: Reply) -> float | None:
     after = reply.headers.get("retry-after", "")
     if after.isascii() and after.isdecimal():
         return min(float(after), MAX_RETRY_AFTER_S)
-    moment = _http_date(after)
+    moment = http_date(after)
     if moment is None:
         return None
-    now = _http_date(reply.headers.get("date", "")) or datetime.now(UTC)
+    now = http_date(reply.headers.get("date", "")) or datetime.now(UTC)
     return min(max((moment - now).total_seconds(), 0.0), MAX_RETRY_AFTER_S)
 
 
-def _http_date(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """Return the moment of a date in a header; None if it is not one."""
     try:
         return utc(parsedate_to_datetime(text))
     except (ValueError, OverflowError):

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 import tomllib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -36,7 +36,11 @@ ASSIGN = """mutation($input: AssignmentCreateInput!) {
   assignmentCreate(input: $input) { userErrors { message } } }"""
 UNASSIGN = """mutation($input: AssignmentDeleteInput!) {
   assignmentDelete(input: $input) { userErrors { message } } }"""
-CHANGES = "{ changes { nodes { kind } } }"
+CREATE = """mutation($input: SegmentCreateInput!) {
+  segmentCreate(input: $input) { userErrors { message } } }"""
+DELETE = """mutation($input: SegmentDeleteInput!) {
+  segmentDelete(input: $input) { userErrors { message } } }"""
+CHANGES = "{ changes { nodes { kind source } } }"
 RECEIVED = '{ provider(key: "emporix") { webhooks { state receivedLast24h } } }'
 HERE = {"segmentId": segment_id("emporix", "golden"), "customerId": customer_id("emporix", MEMBER)}
 WRITTEN = {
@@ -99,7 +103,13 @@ async def delivered(sandbox: Sandbox) -> None:
 
 async def kinds(shop: Shop) -> list[str]:
     """Return the kinds of all changes."""
-    return [each["kind"] for each in (await shop.ask(CHANGES))["changes"]["nodes"]]
+    return [kind for kind, _ in await sources(shop)]
+
+
+async def sources(shop: Shop) -> list[tuple[str, str]]:
+    """Return the kinds of all changes, each with its source."""
+    nodes = (await shop.ask(CHANGES))["changes"]["nodes"]
+    return [(each["kind"], each["source"]) for each in nodes]
 
 
 @contextlib.asynccontextmanager
@@ -195,6 +205,69 @@ async def test_own_writes(embedded: Shop) -> None:
             assert seen == change(seen["source"], kind)
             await received(embedded, count)
     assert await kinds(embedded) == ["ENTERED", "LEFT"]
+
+
+class Holding(Sandbox):
+    """Holds each webhook back until the test releases it."""
+
+    def deliver(
+        self,
+        transport: httpx.AsyncBaseTransport | None = None,
+        _sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Deliver over this transport."""
+        self.held: list[asyncio.Event] = []
+
+        async def hold(_delay_s: float) -> None:
+            self.held.append(asyncio.Event())
+            await self.held[-1].wait()
+
+        super().deliver(transport, hold)
+
+    async def release(self, number: int) -> None:
+        """Deliver the webhook with this number."""
+        async with asyncio.timeout(PATIENCE_S):
+            while number >= len(self.held):  # noqa: ASYNC110  # there is no event for it
+                await asyncio.sleep(0.01)
+        self.held[number].set()
+
+
+async def test_late_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Late reports of writes append nothing; what is changed afterwards is not missed."""
+    sandbox = Holding(SANDBOXES, SandboxOptions(customers=60))
+    monkeypatch.setattr("gateway.asgi.embedded_sandbox", lambda _: sandbox)
+    given = {"provider": "emporix", "externalId": "fresh", "name": "Fresh", "siteCode": "main"}
+    fresh = {"id": segment_id("emporix", "fresh")}
+    assigned, made = [(ASSIGN, WRITTEN), (UNASSIGN, WRITTEN)], [(CREATE, given), (DELETE, fresh)]
+    async with shop_of(four_settings(), tmp_path) as shop, at_emporix(sandbox) as emporix:
+        for query, value in [*assigned, *made]:
+            (field,) = (await shop.ask(query, {"input": value})).values()
+            assert field == {"userErrors": []}
+        for count, late in enumerate((0, 2), 1):  # of the creations
+            await sandbox.release(late)
+            await received(shop, count)
+        for query, value in (assigned[0], made[0]):
+            (field,) = (await shop.ask(query, {"input": value})).values()
+            assert field == {"userErrors": []}
+        for count, late in enumerate((1, 3), 3):  # of the deletions
+            await sandbox.release(late)
+            await received(shop, count)
+        path = f"segments/golden/customers/{MEMBER}"
+        assert (await emporix.delete(path)).status_code == 204
+        await sandbox.release(6)
+        async with asyncio.timeout(PATIENCE_S):
+            while len(await sources(shop)) < 7:  # noqa: ASYNC110  # there is no event for it
+                await asyncio.sleep(0.01)
+        assert await sources(shop) == [
+            ("ENTERED", "WRITE"),
+            ("LEFT", "WRITE"),
+            ("CREATED", "WRITE"),
+            ("DELETED", "WRITE"),
+            ("ENTERED", "WRITE"),
+            ("CREATED", "WRITE"),
+            ("LEFT", "WEBHOOK"),
+        ]
+        await sandbox.close()
 
 
 class Lossy(httpx.AsyncHTTPTransport):

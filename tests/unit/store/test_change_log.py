@@ -165,8 +165,12 @@ RULES: dict[str, tuple[Sequence[Observation], list[ChangeKind]]] = {
         [member(IN, source=HOOK, at=LATER), member(OUT, source=HOOK, at=EARLIER)],
         [IN],
     ),
-    "a write is of no event time": (
+    "a webhook older than a write": (
         [member(IN, at=LATER), member(OUT, source=HOOK, at=EARLIER)],
+        [IN],
+    ),
+    "a webhook newer than a write": (
+        [member(IN, at=EARLIER), member(OUT, source=HOOK, at=LATER)],
         [IN, OUT],
     ),
     "a version of another life": (
