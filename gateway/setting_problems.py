@@ -11,6 +11,8 @@ from gateway.errors import Problem
 TEXTS = {
     "missing": "is missing",
     "too_short": "must not be empty",
+    "tuple_type": "must be a list",
+    "model_type": "must be a table",
 }
 """Plain texts for pydantic's error types; other errors keep pydantic's message."""
 

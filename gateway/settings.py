@@ -17,8 +17,7 @@ from gateway.errors import Problem, SettingsError, missing_extra
 from gateway.identity.settings import IdentitySettings
 from gateway.limits.settings import LimitSettings
 from gateway.observability.settings import HeaderName, LogSettings, TraceSettings
-from gateway.provider_settings import account_of, customer_keys, usable
-from gateway.providers.base.adapter import ListsMembers
+from gateway.provider_settings import account_of
 from gateway.providers.base.settings import SANDBOX, AccountSettings
 from gateway.providers.base.watch_settings import WatchSettings
 from gateway.providers.plugins import BrokenAccount, PluginProblem
@@ -26,6 +25,7 @@ from gateway.providers.registry import SANDBOXED
 from gateway.providers.registry import problems as problems_of_plugins
 from gateway.sandbox.identity_rules import RULES
 from gateway.setting_problems import did_you_mean, home_of, problems_of
+from gateway.setting_references import wrong_references
 from gateway.store.accounts import Account
 from gateway.store.temporary import TEMPORARY
 from gateway.tools.settings import McpSettings
@@ -280,13 +280,9 @@ def _validated(document: Mapping[str, Any], source: str) -> Settings:
     problems += _repeated_keys(tables)
     kinds = {str(table.get("key")): str(table.get("kind")) for table in tables}
     broken = {each.key for each in accounts if isinstance(each, BrokenAccount)}
-    watch = _watch(_listed(document, "watch", problems), kinds, broken, problems)
-    if "identity" in parts:
-        keys = {key: customer_keys(kind) for key, kind in kinds.items() if key not in broken}
-        # What their customers are known by cannot be said now.
-        named = [key.name for each in parts["identity"].rules for key in each.rule.keys]
-        keys |= dict.fromkeys(broken, named)
-        problems += parts["identity"].problems(keys)
+    watched = _listed(document, "watch", problems)
+    watch = _watch(watched, broken, problems)
+    problems += wrong_references(document, watched, kinds, broken)
     if not problems:
         problems += _missing_parts(parts["fast_paths"], accounts, parts["traces"])
         if parts["mcp"].enabled and find_spec("mcp") is None:
@@ -344,33 +340,17 @@ def _listed(
 
 
 def _watch(
-    tables: Sequence[Mapping[str, Any]],
-    kinds: Mapping[str, str],
-    broken: Container[str],
-    problems: list[Problem],
+    tables: Sequence[Mapping[str, Any]], broken: Container[object], problems: list[Problem]
 ) -> tuple[WatchSettings, ...]:
-    """Read the `[[watch]]` tables; `kinds` has the kind of each provider, by key.
-
-    Those of `broken` providers are left out.
-    """
+    """Read the `[[watch]]` tables; those of `broken` providers are left out."""
     watch = []
     for index, table in enumerate(tables):
-        path = f"watch[{index}]"
         try:
             each = WatchSettings.model_validate(table)
         except ValidationError as error:
-            problems += _problems(error, path, WatchSettings)
-            continue
-        if each.provider in broken:
-            continue
-        watch.append(each)
-        known = usable(kinds.get(each.provider))
-        if each.provider not in kinds:
-            text = f"no [[providers]] table has the key {each.provider!r}"
-            problems.append(Problem(f"{path}.provider", text))
-        elif known is not None and not issubclass(known.adapter, ListsMembers):
-            text = f"cannot be watched: {known.adapter.label} lists no members of segments"
-            problems.append(Problem(f"{path}.provider", text))
+            problems += _problems(error, f"watch[{index}]", WatchSettings)
+        else:
+            watch += [] if each.provider in broken else [each]
     return tuple(watch)
 
 

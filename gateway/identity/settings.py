@@ -1,7 +1,7 @@
 """The `[identity]` table and the `[[identity.rules]]` tables."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Annotated, Self
 
@@ -122,24 +122,27 @@ class IdentitySettings(BaseModel):
         """The index keys; hand them to nothing that logs."""
         return [each.get_secret_value().encode() for each in self.index_keys]
 
-    def problems(self, known: Mapping[str, Sequence[str]]) -> Sequence[Problem]:
-        """Return what does not fit the providers: `known` are the keys of each one's customers."""
-        found = []
-        names: dict[str, int] = {}
-        for index, rule in enumerate(self.rules):
-            path = f"identity.rules[{index}]"
-            if names.setdefault(rule.name, index) != index:
-                text = f"{rule.name!r} is taken by identity.rules[{names[rule.name]}]"
-                found.append(Problem(f"{path}.name", text))
-            for place, key in enumerate(rule.rule.keys):
-                at = f"{path}.keys[{place}]"
-                if key.provider not in known:
-                    found.append(Problem(at, f"no provider has the key {key.provider!r}"))
-                elif key.name not in known[key.provider] and not _is_path(key.name):
-                    names_there = ", ".join((*known[key.provider], f"{ATTRIBUTES}<path>"))
-                    text = f"customers there have no {key.name!r}; they have {names_there}"
-                    found.append(Problem(at, text))
-        return found
+
+def problems_of_rules(
+    rules: Mapping[int, RuleSettings], known: Mapping[str, Sequence[str]]
+) -> Iterator[Problem]:
+    """Yield what does not fit the providers: `known` are the keys of each one's customers.
+
+    The rules are those that can be read, by their place.
+    """
+    names: dict[str, int] = {}
+    for index, rule in rules.items():
+        path = f"identity.rules[{index}]"
+        if names.setdefault(rule.name, index) != index:
+            text = f"{rule.name!r} is taken by identity.rules[{names[rule.name]}]"
+            yield Problem(f"{path}.name", text)
+        for place, key in enumerate(rule.rule.keys):
+            at = f"{path}.keys[{place}]"
+            if key.provider not in known:
+                yield Problem(at, f"no provider has the key {key.provider!r}")
+            elif key.name not in known[key.provider] and not _is_path(key.name):
+                names_there = ", ".join((*known[key.provider], f"{ATTRIBUTES}<path>"))
+                yield Problem(at, f"customers there have no {key.name!r}; they have {names_there}")
 
 
 def _is_path(name: str) -> bool:

@@ -91,7 +91,7 @@ MISTAKES = [
     (table("server", "drain_s = -1"), "server.drain_s", "input should be greater than or equal to 0"),
     (table("server", "request_timeout_s = '10s'"), "server.request_timeout_s", "input should be a valid number, unable to parse string as a number"),
     (table("server", "cors_origins = ['https://a.test/']"), "server.cors_origins[0]", "must be scheme and host, like https://shop.example, without a path"),
-    (table("server", "cors_origins = 'https://a.test'"), "server.cors_origins", "input should be a valid tuple"),
+    (table("server", "cors_origins = 'https://a.test'"), "server.cors_origins", "must be a list"),
     (table("store", "url = 'postgres://db'"), "store.url", "must begin with sqlite:// or postgresql://"),
     (ACCOUNT.replace("https://upstream.test", "upstream.test"), "providers[0].base_url", "must be an http or https URL without user, query and fragment, or 'sandbox:'"),
     (ACCOUNT.replace("acme", "a b"), "providers[0].key", "must begin with a letter or digit, and have up to 64 letters, digits, '.', '_', '-'"),

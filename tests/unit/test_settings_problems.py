@@ -12,6 +12,15 @@ from gateway.setting_problems import PATTERNS
 from gateway.settings import load
 from tests.unit.configurations import ACCOUNT, EXAMPLE, problems, read
 
+VOUCHERIFY = """
+[[providers]]
+key = "acme"
+kind = "voucherify"
+base_url = "https://upstream.test"
+app_id = "id"
+app_token = "secret-1"
+"""
+
 
 def test_every_missing_variable_is_named_by_its_place(file: Path) -> None:
     """All at once, in file order, each with the path of the setting that wants it."""
@@ -121,19 +130,19 @@ max_concurrency = 1.5
             id="no members",
         ),
         pytest.param(
-            ACCOUNT + '[[watch]]\nprovider = "acme"\nsegments = []',
+            VOUCHERIFY + '[[watch]]\nprovider = "acme"\nsegments = []',
             "watch[0].segments",
             "must not be empty",
             id="no segments",
         ),
         pytest.param(
-            ACCOUNT + '[[watch]]\nprovider = "acme"\nsegments = ["a", "*"]',
+            VOUCHERIFY + '[[watch]]\nprovider = "acme"\nsegments = ["a", "*"]',
             "watch[0].segments",
             '"*" must be alone: it is all segments',
             id="all and one",
         ),
         pytest.param(
-            ACCOUNT + '[[watch]]\nprovider = "acme"\nsegments = ["*"]\nevery_s = 0.5',
+            VOUCHERIFY + '[[watch]]\nprovider = "acme"\nsegments = ["*"]\nevery_s = 0.5',
             "watch[0].every_s",
             "input should be greater than or equal to 1",
             id="too often",
@@ -141,7 +150,7 @@ max_concurrency = 1.5
         pytest.param(
             "server = 1" + ACCOUNT,
             "server",
-            "input should be a valid dictionary or instance of ServerSettings",
+            "must be a table",
             id="a table that is none",
         ),
         pytest.param(
@@ -185,6 +194,52 @@ max_concurrency = 1.5
 def test_a_problem_is_told_by_its_path(file: Path, text: str, path: str, problem: str) -> None:
     """Each single mistake has one line."""
     assert problems(file, text) == [(path, problem)]
+
+
+def test_references_are_checked_in_tables_with_other_problems(file: Path) -> None:
+    """What names a provider is reported together with all the rest."""
+    text = (
+        ACCOUNT
+        + """
+[[watch]]
+provider = "zz"
+segments = ["a"]
+every_s = 0
+[[auth.keys]]
+name = "a"
+hash = "x"
+scopes = ["segments:read@acme", "segments:read@nope", "customers:read"]
+[identity]
+max_customers = 0
+[[identity.rules]]
+name = "one"
+keys = ["acme:id", "yy:id"]
+[[identity.rules]]
+name = "two"
+keys = ["acme:id"]
+[[identity.rules]]
+name = "one"
+keys = ["acme:id", "acme:nothing"]
+"""
+    )
+    none = "no [[providers]] table has the key"
+    assert problems(file, text) == [
+        ("identity.rules[1].keys", "must have at least two keys: a rule compares them"),
+        ("identity.max_customers", "input should be greater than or equal to 2"),
+        ("auth.keys[0].hash", "is not what `gateway key create` prints: sha256:…"),
+        ("watch[0].every_s", "input should be greater than or equal to 1"),
+        ("auth.keys[0].scopes[1]", f"{none} 'nope'"),
+        ("watch[0].provider", f"{none} 'zz'"),
+        ("identity.rules[0].keys[1]", "no provider has the key 'yy'"),
+        ("identity.rules[2].name", "'one' is taken by identity.rules[0]"),
+        (
+            "identity.rules[2].keys[1]",
+            (
+                "customers there have no 'nothing'; they have id, remote_id, account_number,"
+                " email, phone, attributes.<path>"
+            ),
+        ),
+    ]
 
 
 @pytest.mark.parametrize("secret", ["secret-1", "http://me:secret-1@upstream.test"])
@@ -265,16 +320,6 @@ def test_a_kind_without_a_sandbox_needs_a_url(file: Path, monkeypatch: pytest.Mo
         )
     ]
     assert [each.kind for each in read(file, ACCOUNT).providers] == ["stuut"]
-
-
-VOUCHERIFY = """
-[[providers]]
-key = "acme"
-kind = "voucherify"
-base_url = "https://upstream.test"
-app_id = "id"
-app_token = "secret-1"
-"""
 
 
 def test_an_old_webhook_secret_needs_a_new_one(file: Path) -> None:
