@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 import uuid
 from collections.abc import Mapping
@@ -37,6 +38,8 @@ PublicUrl = Annotated[
     str, typer.Option(help="The gateway's address on the internet: https://gateway.example")
 ]
 T = TypeVar("T")
+
+_PLAIN = re.compile(r"[^\x00-\x20\x7f-\U0010ffff?#@\\]+")
 
 commands = typer.Typer(help="Webhooks that providers send.", no_args_is_help=True)
 
@@ -138,11 +141,20 @@ def _advice(error: GatewayError) -> str:
 
 
 def endpoint_or_fail(public_url: str, provider: str) -> str:
-    """Return the URL of a provider's webhooks; exit if it is not encrypted."""
-    parts = urlsplit(public_url)
-    is_local = parts.scheme == "http" and is_loopback(parts.hostname or "")
-    if parts.scheme != "https" and not is_local:
+    """Return the URL of a provider's webhooks; exit if it is not encrypted, or not plain."""
+    try:
+        parts = urlsplit(public_url)
+        is_plain = bool(parts.hostname and parts.port != 0 and _PLAIN.fullmatch(public_url))
+    except ValueError:  # no port, or no IPv6 address
+        is_plain = False
+    is_local = is_plain and parts.scheme == "http" and is_loopback(parts.hostname or "")
+    if not is_local and not public_url.lower().startswith("https://"):
         fail("--public-url must start with https://: providers send webhooks over the internet.")
+    if not is_plain:
+        fail(
+            "--public-url must be a host, and a path if there is one, in ASCII: https://gateway.example"
+            " or https://shop.example/gateway, without user, query and fragment."
+        )
     return f"{public_url.rstrip('/')}/webhooks/{provider}"
 
 

@@ -89,12 +89,29 @@ def test_plan_for_voucherify(configuration: Path) -> None:
         ("receivables", "https://gateway.example", "configured are: shop, voucherify"),
         ("nobody", "https://gateway.example", "configured are: shop, voucherify"),
         ("shop", "http://gateway.example", "must start with https://"),
+        ("shop", "gateway.example", "must start with https://"),
+        *(
+            ("shop", url, "must be a host, and a path if there is one")
+            for url in (
+                "https://",
+                "https:///path",
+                "https://gateway.example/a?b=c",
+                "https://gateway.example?",
+                "https://gateway.example#f",
+                "https://user:password@gateway.example",
+                "https://gateway.example:99999",
+                "https://gateway.example:0",
+                "https://[::1",
+                "https://gateway example",
+                "https://gateway.example\\a",
+            )
+        ),
     ],
 )
 def test_plan_refuses(configuration: Path, provider: str, url: str, message: str) -> None:
-    """A provider without webhooks, and an address that is not encrypted, are refused."""
+    """A provider without webhooks, and an address that is not encrypted or not plain."""
     shown = plan(configuration, provider, url)
-    assert shown.exit_code == 2
+    assert (shown.exit_code, shown.stdout) == (2, "")
     assert message in " ".join(shown.stderr.split())
 
 
