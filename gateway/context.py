@@ -4,6 +4,7 @@ Resolvers import only this module, the domain and the errors of the gateway.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
@@ -177,8 +178,8 @@ class RequestContext:
                 _shared(*caller.providers_for(assignments.permissions, known)),
             )
         if not visibility.providers:
-            needed = " or ".join(sorted(segments.permissions | assignments.permissions))
-            raise Forbidden(f"Changes need the scope {needed}.")
+            needs = (segments.permissions, assignments.permissions)
+            raise Forbidden(_refusal_of_changes(self.caller, needs, self.providers))
         return visibility
 
     @cached_property
@@ -289,6 +290,19 @@ class _VisibleProviders(NamedTuple):
     known: Mapping[str, Provider]
     allowed: Mapping[str, Provider]
     own: Mapping[str, str]
+
+
+def _refusal_of_changes(
+    caller: Caller, needs: Collection[AbstractSet[Permission]], known: Collection[str]
+) -> str:
+    """Return what the caller lacks for either type of change; one of them suffices."""
+    missing = {
+        " and ".join(sorted(each for each in need if not caller.providers_for([each], known)))
+        for need in needs
+    }
+    if "" in missing:
+        return "No provider grants you all scopes that a type of change needs."
+    return f"Changes need the scope {' or '.join(sorted(missing))}."
 
 
 @lru_cache(maxsize=1024)

@@ -115,12 +115,41 @@ async def test_nested(front: Front, query: str, scopes: list[str], expected: lis
     assert visible(await ask(front, signed(*scopes), query)) == expected
 
 
-@pytest.mark.parametrize("scopes", [["customers:read"], ["segments:write", "raw:read"]])
-async def test_forbidden(front: Front, scopes: list[str]) -> None:
-    """Who holds neither scope anywhere is refused."""
-    body = await ask(front, signed(*scopes), PLAIN)
+ONLY_NESTED = "{ changes { nodes { kind ... on AssignmentChange { customer { name } } } } }"
+
+
+@pytest.mark.parametrize(
+    ("query", "scopes", "message"),
+    [
+        (PLAIN, ["customers:read"], "need the scope assignments:read or segments:read."),
+        (PLAIN, ["segments:write"], "need the scope assignments:read or segments:read."),
+        (
+            ONLY_NESTED,
+            ["assignments:read@emporix"],
+            "need the scope customers:read or segments:read.",
+        ),
+        (
+            ONLY_NESTED,
+            ["raw:read"],
+            "need the scope assignments:read and customers:read or segments:read.",
+        ),
+    ],
+)
+async def test_forbidden(front: Front, query: str, scopes: list[str], message: str) -> None:
+    """Who holds what neither sort needs is refused, with the scopes that are missing."""
+    body = await ask(front, signed(*scopes), query)
     assert [error["extensions"]["code"] for error in body["errors"]] == ["FORBIDDEN"]
+    assert [error["message"] for error in body["errors"]] == [f"Changes {message}"]
     assert body["data"] == {"changes": None}
+
+
+async def test_forbidden_together(front: Front) -> None:
+    """Scopes at different providers are refused as such."""
+    scopes = ["assignments:read@emporix", "customers:read@instaleap"]
+    body = await ask(front, signed(*scopes), ONLY_NESTED)
+    assert [error["message"] for error in body["errors"]] == [
+        "No provider grants you all scopes that a type of change needs."
+    ]
 
 
 async def test_every_field(front: Front) -> None:
