@@ -142,6 +142,9 @@ async def test_every_page_on_every_screen(
             await expect(page.get_by_role("heading", level=1)).to_have_count(
                 0 if path.endswith("none") else 1
             )
+            if not path.endswith("none"):
+                heading = await page.get_by_role("heading", level=1).inner_text()
+                await expect(page).to_have_title(f"{heading} · Segment gateway")
             figures = await page.evaluate(LOADED)
             await expect(page.locator(".loading")).to_have_count(0)
             await assert_accessible(page)

@@ -4,6 +4,7 @@ import { Provider } from 'urql';
 import { SignInForm } from '../SignInForm';
 import { clientFor } from './client';
 import { Layout } from './components/Layout';
+import { PageTitle } from './components/PageTitle';
 import { Loading } from './components/states';
 import { LiveProvider } from './live/LiveProvider';
 import { NotFound } from './NotFound';
@@ -33,7 +34,7 @@ export function App() {
         <Layout onSignOut={credential && !isRefused ? () => signIn('') : undefined}>
           {isRefused ? (
             <section className="page narrow">
-              <h1>Sign in</h1>
+              <PageTitle>Sign in</PageTitle>
               <SignInForm className="stack" buttonClassName="primary" wasRefused={credential !== ''} onSignIn={signIn} />
             </section>
           ) : (

@@ -1,5 +1,6 @@
 import { useQuery } from 'urql';
 import { useSearchParams } from 'wouter';
+import { PageTitle } from '../components/PageTitle';
 import { number, plural } from '../components/format';
 import { Empty, Failure, Loading } from '../components/states';
 import { Time } from '../components/Time';
@@ -22,7 +23,7 @@ export default function Compare() {
 
   return (
     <section className="page">
-      <h1>Compare segments</h1>
+      <PageTitle>Compare segments</PageTitle>
       <Chooser
         chosen={segments}
         isFull={ids.length >= MOST}

@@ -1,5 +1,6 @@
 import { useState } from 'react';
 import { useQuery } from 'urql';
+import { PageTitle } from '../components/PageTitle';
 import { Empty, Failure, Loading } from '../components/states';
 import { ImportProvidersDocument } from '../generated';
 import { FileChooser } from './FileChooser';
@@ -13,7 +14,7 @@ export default function Import() {
   const providers = data?.providers.filter((provider) => KINDS.some(({ kind }) => isSupported(provider, kind)));
   return (
     <section className="page">
-      <h1>Import</h1>
+      <PageTitle>Import</PageTitle>
       {error && !data && <Failure error={error} onRetry={() => read({ requestPolicy: 'network-only' })} />}
       {!data && !error && <Loading what="the providers" />}
       {providers &&

@@ -2,6 +2,7 @@ import { useEffect } from 'react';
 import { useQuery } from 'urql';
 import { Link } from 'wouter';
 import { Badge, type Tone } from '../components/Badge';
+import { PageTitle } from '../components/PageTitle';
 import { number, titled } from '../components/format';
 import { Empty, Failure, Loading } from '../components/states';
 import { Time } from '../components/Time';
@@ -33,7 +34,7 @@ export function Overview() {
   const currents = new Map(limits.data?.providers.map(({ key, limits: each }) => [key, each]));
   return (
     <section className="page">
-      <h1>Overview</h1>
+      <PageTitle>Overview</PageTitle>
       {data && <Totals providers={data.providers} />}
       {error && !data && <Failure error={error} onRetry={again} />}
       {!data && !error && <Loading what="the providers" />}

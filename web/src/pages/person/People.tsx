@@ -1,6 +1,7 @@
 import { type FormEvent, useState } from 'react';
 import { useQuery } from 'urql';
 import { Link, useSearchParams } from 'wouter';
+import { PageTitle } from '../components/PageTitle';
 import { Empty, Failure, Loading } from '../components/states';
 import { PeopleByDocument, PersonByDocument, ProviderChoicesDocument } from '../generated';
 import { Person } from './Person';
@@ -11,7 +12,7 @@ export default function People() {
   const [email, key, provider, id] = ['email', 'key', 'provider', 'id'].map((name) => parameters.get(name) ?? '');
   return (
     <section className="page">
-      <h1>Person</h1>
+      <PageTitle>Person</PageTitle>
       <Search
         key={parameters.toString()}
         email={email!}

@@ -2,6 +2,7 @@ import { useState } from 'react';
 import { useQuery } from 'urql';
 import { Link } from 'wouter';
 import { Badge } from '../components/Badge';
+import { PageTitle } from '../components/PageTitle';
 import { dayAndTime } from '../components/format';
 import { Empty, Failure, Loading } from '../components/states';
 import { Time } from '../components/Time';
@@ -63,7 +64,7 @@ function Details({ segment }: { segment: Details }) {
   return (
     <Framed>
       <div className="heading">
-        <h1>{segment.name}</h1>
+        <PageTitle>{segment.name}</PageTitle>
         <OriginBadge origin={segment.origin} />
         {segment.isActive ? <Badge tone="good">Active</Badge> : <Badge>{titled(segment.status)}</Badge>}
         <Link href={`/compare?segment=${encodeURIComponent(id)}`} className="button">

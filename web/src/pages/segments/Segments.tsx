@@ -1,5 +1,6 @@
 import { useDeferredValue, useEffect, useState } from 'react';
 import { useClient, useQuery } from 'urql';
+import { PageTitle } from '../components/PageTitle';
 import { csvOf, download } from '../components/csv';
 import { count, plural } from '../components/format';
 import { Empty, Failure, Loading, Partial } from '../components/states';
@@ -23,7 +24,7 @@ export function Segments() {
   return (
     <section className="page">
       <div className="heading">
-        <h1>Segments</h1>
+        <PageTitle>Segments</PageTitle>
         {segments && (
           <p className="dim" role="status">
             {segments.totalCount === null ? plural(rows.length, 'row') : plural(segments.totalCount, 'segment')}
