@@ -28,6 +28,9 @@ from gateway.writes.receipts import DecisionReceipt, LinksReceipt, UnlinkReceipt
 MOST_LINKED = 100
 """The most customers of one mutation."""
 
+LONGEST_NOTE = 1000
+"""The most characters of a note: it is for a sentence, and every link has its own copy."""
+
 
 class IdentityWrites:
     """The mutations of links."""
@@ -47,6 +50,7 @@ class IdentityWrites:
 
     async def link(self, refs: Sequence[Ref], note: str | None) -> LinksReceipt:
         """Link the first of these customers to each other one. Raises `UserErrors`."""
+        _check_sizes(refs, note)
         customers = await self._customers(refs)
         if len(customers) < 2:  # noqa: PLR2004  # a link has two ends
             raise _refused("Name at least two different customers.", "customerIds")
@@ -72,6 +76,7 @@ class IdentityWrites:
 
         Raises `UserErrors`.
         """
+        _check_sizes(refs, note)
         customers = list(pair) if pair is not None else await self._customers(refs)
         apart: dict[Ref, None] = {}
 
@@ -125,9 +130,6 @@ class IdentityWrites:
 
         What is read of them is recorded first.
         """
-        if len(refs) > MOST_LINKED:
-            message = f"Name at most {MOST_LINKED} customers."
-            raise _refused(message, "customerIds", reason=Reason.LIMIT_EXCEEDED)
         found = await self._dispatcher.loaders.customer.load_results(refs)
         errors = [each for each in found if isinstance(each, GatewayError)]
         if errors:
@@ -181,6 +183,19 @@ def _pairs_to_block(graph: Graph, customers: Sequence[Ref]) -> Sequence[Pair]:
         others = [ref for ref in graph.persons.get(leaving, ()) if ref != leaving]
         return [pair_of(leaving, other) for other in others]
     return [pair_of(*two) for two in combinations(customers, 2)]
+
+
+def _check_sizes(refs: Sequence[Ref], note: str | None) -> None:
+    """Raise `UserErrors` for too many customers, and for too long a note."""
+    errors = []
+    if len(refs) > MOST_LINKED:
+        errors.append((f"Name at most {MOST_LINKED} customers.", "customerIds"))
+    if note is not None and len(note) > LONGEST_NOTE:
+        errors.append((f"A note has at most {LONGEST_NOTE} characters.", "note"))
+    if errors:
+        raise UserErrors(
+            *(UserError(message, Reason.LIMIT_EXCEEDED, (field,)) for message, field in errors)
+        )
 
 
 def _is_linked_explicitly(edge: Edge | None) -> bool:

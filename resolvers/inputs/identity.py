@@ -46,7 +46,7 @@ class CustomersLinkInput(Once):
     customer_ids: list[strawberry.ID] = strawberry.field(
         description="Global ids of at least two customers; the first is linked to each other one."
     )
-    note: str | None = part("A note about the decision.")
+    note: str | None = part("A note about the decision, of at most 1,000 characters.")
 
 
 @strawberry.input(
@@ -59,7 +59,7 @@ class CustomersUnlinkInput(Once):
     customer_ids: list[strawberry.ID] | None = part(
         "Global ids of customers: several are kept apart from each other, one leaves its person."
     )
-    note: str | None = part("A note about the decision.")
+    note: str | None = part("A note about the decision, of at most 1,000 characters.")
 
 
 @strawberry.input(description="A decision about a proposed link.")

@@ -250,6 +250,22 @@ async def test_refused(
     assert payload == {"userErrors": errors}
 
 
+async def test_sizes(front: Front) -> None:
+    """A note and the customers of one mutation are limited, and both reported at once."""
+    many = {"customerIds": [at(HIRO, "emporix")] * 101, "note": "é" * 1001}
+    for field in ("customersLink", "customersUnlink"):
+        assert await do(front, field, many) == {
+            "userErrors": [("customerIds", "LIMIT_EXCEEDED"), ("note", "LIMIT_EXCEEDED")]
+        }
+    link = {"linkId": link_id(ANA, "emporix", HIRO, "emporix")}
+    assert await do(front, "customersUnlink", {**link, "note": "é" * 1001}) == {
+        "userErrors": [("note", "LIMIT_EXCEEDED")]
+    }
+    assert await do(front, "customersUnlink", {**link, "note": "é" * 1000}) == {
+        "userErrors": [("linkId", "NOT_FOUND")]
+    }
+
+
 async def test_links_that_would_bring_blocked_customers_together(url: str) -> None:
     """Refused as a whole, unless the blocked pair itself is linked."""
     async with linking(url, NONE) as front:
