@@ -4,7 +4,7 @@ import csv
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import lru_cache
@@ -78,6 +78,7 @@ def import_rows(  # noqa: PLR0913  # each is an option of the command
         with temporary_folder() as folder:
             rows = open_rows(file, _renamed(column or ()), Path(folder))
             plan = _plan_or_fail(gateway, provider, kind)
+            _check_columns_or_fail(file, rows.header(), plan)
             run = None if dry_run else _run_key(rows, gateway.url, provider, kind, again=again)
             failed, total = _import(gateway, rows, plan, run, report)
     except (UnreadableFile, RemoteFailed) as error:
@@ -118,6 +119,24 @@ def _plan_or_fail(gateway: RemoteGateway, provider: str, kind: FileKind) -> Plan
     if not supported.get(plan.capability):
         _stop(f"{provider} does not support {plan.capability}: nothing was sent")
     return plan
+
+
+def _check_columns_or_fail(file: str, header: Sequence[str] | None, plan: Plan) -> None:
+    """Stop if a column is missing in a CSV file; name those that are not used."""
+    if header is None or plan.optional is None:
+        unused = []
+    else:
+        unused = [name for name in header if name not in {*plan.required, *plan.optional}]
+    missing = [name for name in plan.required if name not in (header or plan.required)]
+    known = ", ".join((*plan.required, *(f"{name} (optional)" for name in plan.optional or ())))
+    if missing:
+        others = f"; not known: {', '.join(unused)}" if unused else ""
+        _stop(
+            f"{file} has no column {' and no column '.join(missing)}{others}. Columns are {known}."
+            f" To say what one is: --map {(unused or ['COLUMN'])[0]}={missing[0]}"
+        )
+    if unused:
+        err.print(f"Not used: {', '.join(unused)}. Columns are {known}.", markup=False)
 
 
 def _segments_of(gateway: RemoteGateway, provider: str) -> Callable[[str], str | None]:

@@ -268,6 +268,20 @@ def test_attributes_from_a_pipe(url: str) -> None:
     [
         ("books", "segment,customer\n", "books does not support ASSIGNMENT_CREATE"),
         ("none", "segment,customer\n", "none is not the key of a provider that you may see"),
+        (
+            "acme",
+            "foo,bar\n1,2\n",
+            (
+                "{file} has no column segment and no column customer; not known: foo, bar."
+                " Columns are segment, customer, legalEntity (optional), action (optional)."
+                " To say what one is: --map foo=segment\n"
+            ),
+        ),
+        (
+            "shop",
+            "customer,type\n",
+            "{file} has no column value. Columns are customer, type, value.",
+        ),
         ("acme", "", "rows.csv is empty; its first line names the columns"),
         ("acme", 'segment,customer\n"a', "line 2 is not CSV: unexpected end of data"),
     ],
@@ -280,8 +294,20 @@ def test_what_cannot_be_imported(
     file.write_text(text)
     status, output, error = run("import", file, "--provider", provider, "--url", url)
     assert (status, output) == (2, "")
-    assert error.startswith(message)
+    assert error.startswith(message.format(file=file))
     assert error.count("\n") == 1
+
+
+def test_columns_that_are_not_used(url: str, tmp_path: Path) -> None:
+    """They are named: one may be a misspelt optional column."""
+    file = written(tmp_path / "rows.csv", ["segment", "customer", "legalentity", "Aktion"], [])
+    options = ("--provider", "acme", "--url", url, "--dry-run", "--map", "Aktion=")
+    columns = "segment, customer, legalEntity (optional), action (optional)"
+    assert run("import", file, *options) == (
+        0,
+        "0 of 0 rows checked, 0 failed.\n",
+        f"Not used: legalentity. Columns are {columns}.\n",
+    )
 
 
 def test_export(url: str) -> None:

@@ -45,6 +45,10 @@ class Plan(Protocol):
 
     capability: str
     """What the provider must support."""
+    required: Sequence[str]
+    """The columns that every row has."""
+    optional: Sequence[str] | None
+    """The other columns that are used; None: all."""
 
     def problem(self, row: Row) -> str | None:
         """Return why a row cannot be sent; None if it can."""
@@ -70,6 +74,8 @@ class EmporixAssignments:
     """Columns `segment`, `customer`, `legalEntity` (optional), `action` (add or remove)."""
 
     capability = "ASSIGNMENT_CREATE"
+    required: Sequence[str] = ("segment", "customer")
+    optional: Sequence[str] | None = ("legalEntity", "action")
 
     def __init__(self, provider: str, segment_id: Callable[[str], str | None]) -> None:
         """`segment_id` returns the global id of a segment by either id; None: there is none."""
@@ -78,7 +84,7 @@ class EmporixAssignments:
 
     def problem(self, row: Row) -> str | None:
         """Return why a row cannot be sent."""
-        for name in ("segment", "customer"):
+        for name in self.required:
             if name not in row.values:
                 return f"has no {name}"
         if row.values.get("action", "add") not in {"add", "remove"}:
@@ -125,6 +131,8 @@ class InstaleapTags:
     """Columns `customer`, `type`, `value`: a customer's rows replace what was there."""
 
     capability = "ASSIGNMENT_REPLACE"
+    required: Sequence[str] = ("customer", "type", "value")
+    optional: Sequence[str] | None = ()
 
     def __init__(self, provider: str) -> None:
         """Replace segments at this provider."""
@@ -134,7 +142,7 @@ class InstaleapTags:
 
     def problem(self, row: Row) -> str | None:
         """Return why a row cannot be sent; rows of one customer must stand together."""
-        for name in ("customer", "type", "value"):
+        for name in self.required:
             if name not in row.values:
                 return f"has no {name}"
         customer = str(row.values["customer"])
@@ -189,6 +197,8 @@ class Attributes:
     """Column `customer`, and one for each path of an attribute; an empty cell changes nothing."""
 
     capability = "CUSTOMER_ATTRIBUTES_UPDATE"
+    required: Sequence[str] = ("customer",)
+    optional: Sequence[str] | None = None
 
     def __init__(self, provider: str) -> None:
         """Update customers of this provider."""

@@ -7,9 +7,13 @@ import math
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, NoReturn, TextIO
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 PIPE = "-"
 MAX_SAFE_INTEGER = 2**53 - 1
@@ -51,35 +55,57 @@ class RowFile:
                 hashed.update(block)
         return hashed.hexdigest()
 
+    def header(self) -> Sequence[str] | None:
+        """Return the renamed columns of a CSV file; None: each row of NDJSON has its own.
+
+        Raises `UnreadableFile`.
+        """
+        if self._is_json:
+            return None
+        with self._reading() as file:
+            return [name for name in self._names(csv.reader(file, strict=True)) if name]
+
     def __iter__(self) -> Iterator[Row]:
         """Yield the rows in order. Raises `UnreadableFile`."""
+        with self._reading() as file:
+            yield from self._from_json(file) if self._is_json else self._from_csv(file)
+
+    @contextmanager
+    def _reading(self) -> Iterator[TextIO]:
         try:
             with self._path.open(encoding="utf-8-sig", newline="") as file:
-                yield from self._from_json(file) if self._is_json else self._from_csv(file)
+                yield file
         except UnicodeDecodeError as error:
             raise UnreadableFile(f"{self._path.name} is not UTF-8: {error.reason}") from error
 
-    def _from_csv(self, file: TextIO) -> Iterator[Row]:
-        reader = csv.reader(file, strict=True)
+    def _names(self, reader: "Reader") -> Sequence[str]:
+        """Read the first line; a column that is left out has the name ""."""
+        header = self._next(reader)
+        if header is None:
+            raise UnreadableFile(f"{self._path.name} is empty; its first line names the columns")
+        return [self._columns.get(name.strip(), name.strip()) for name in header]
+
+    @staticmethod
+    def _next(reader: "Reader") -> list[str] | None:
+        """Read a line; None: there are no more."""
         try:
-            header = next(reader, None)
-            if header is None:
-                raise UnreadableFile(
-                    f"{self._path.name} is empty; its first line names the columns"
-                )
-            names = [self._columns.get(name.strip(), name.strip()) for name in header]
-            for cells in reader:
-                if not cells:
-                    continue
-                problem = None
-                if len(cells) != len(names):
-                    problem = f"has {len(cells)} cells; the header has {len(names)}"
-                values = {
-                    name: cell for name, cell in zip(names, cells, strict=False) if name and cell
-                }
-                yield Row(reader.line_num, values, problem)
+            return next(reader, None)
         except csv.Error as error:
             raise UnreadableFile(f"line {reader.line_num} is not CSV: {error}") from error
+
+    def _from_csv(self, file: TextIO) -> Iterator[Row]:
+        reader = csv.reader(file, strict=True)
+        names = self._names(reader)
+        while (cells := self._next(reader)) is not None:
+            if not cells:
+                continue
+            problem = None
+            if len(cells) != len(names):
+                problem = f"has {len(cells)} cells; the header has {len(names)}"
+            values = {
+                name: cell for name, cell in zip(names, cells, strict=False) if name and cell
+            }
+            yield Row(reader.line_num, values, problem)
 
     def _from_json(self, file: TextIO) -> Iterator[Row]:
         for number, line in enumerate(file, 1):
