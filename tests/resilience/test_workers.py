@@ -150,7 +150,9 @@ def test_workers_that_start_slowly_are_waited_for(serves: Serves) -> None:
     assert served.stop() == 0
     workers = {line["pid"] for line in served.log if line["event"] == "started"}
     assert workers == set(served.started())
-    assert sorted(line["event"] for line in served.log) == sorted(
+    lines = [line["event"] for line in served.log]
+    # Whether the workers still notice each other depends on how fast they stop.
+    assert sorted(each for each in lines if each != "budgets are shared") == sorted(
         [*["started", "worker_started", "stopped"] * 2, "stopping"]
     )
 
