@@ -12,7 +12,7 @@ import secrets
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, Self
 
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.store.database import Database
@@ -33,6 +33,8 @@ PEER: Final = 1
 """`objsubid` of one with a single key."""
 
 _LOCK: Final = text("SELECT pg_try_advisory_lock(:class, :owner)")
+# Not what is in the table, which may be damaged.
+_TABLE: Final = text("SELECT CAST(CAST(:name AS regclass) AS oid)")
 _LOCK_PEER: Final = text("SELECT pg_try_advisory_lock(CAST(:key AS bigint))")
 _HOLDERS: Final = text(
     "SELECT objid, objsubid FROM pg_locks WHERE locktype = 'advisory' AND granted"
@@ -108,8 +110,8 @@ class SessionPresence:
             # This fails as long as the server still has the lost session.
             self._is_locked = bool((await connection.execute(_LOCK, keys)).scalar_one())
             if self._store is None:
-                head = await connection.execute(select(CHANGE_HEAD.c.epoch))
-                self._store = int.from_bytes(head.scalar_one()[:4], "big")
+                table = await connection.execute(_TABLE, {"name": CHANGE_HEAD.name})
+                self._store = int(table.scalar_one())
             # A second lock, of another kind: processes of earlier versions have only the first.
             key = (self._store << 32 | self._number).to_bytes(8, "big")
             await connection.execute(_LOCK_PEER, {"key": int.from_bytes(key, "big", signed=True)})

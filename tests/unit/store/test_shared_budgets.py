@@ -45,7 +45,10 @@ async def opened(place: DatabaseUrl) -> AsyncIterator[tuple[SharedBudgets, Datab
 
 
 async def test_an_exchange(record: Store, place: DatabaseUrl) -> None:
-    """New budgets are full; grants, debts and what goes back count for the next process."""
+    """New budgets are full; grants, debts and what goes back count for the next process.
+
+    A second, in which one comes back, may pass.
+    """
     first = await record.budgets.exchange(
         [claim("b", want=100), claim("a", change=-50, want=20)], 3, soon()
     )
@@ -53,11 +56,11 @@ async def test_an_exchange(record: Store, place: DatabaseUrl) -> None:
     async with opened(place) as (other, _):
         assert await other.exchange([], 3, soon()) == []
         (second,) = await other.exchange([claim("a", change=-5000, want=600)], 3, soon())
-        assert (round(second.granted), round(second.left)) == (310, 620)
+        assert [*second[:2]] == pytest.approx([310, 620], abs=2)
         (third,) = await other.exchange([claim("a", need=1000, want=1000)], 3, soon())
-        assert (third.granted, round(third.wait_s)) == (0, 380)
+        assert [third.granted, third.wait_s] == pytest.approx([0, 380], abs=2)
         (fourth,) = await other.exchange([claim("a", change=310)], 3, soon())
-        assert (fourth.granted, round(fourth.left)) == (0, 930)
+        assert [*fourth[:2]] == pytest.approx([0, 930], abs=3)
 
 
 async def test_a_limit_on_calls(record: Store) -> None:
