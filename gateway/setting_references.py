@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gateway.auth.settings import check_scope
 from gateway.errors import Problem
 from gateway.identity.settings import RuleSettings, problems_of_rules
 from gateway.provider_settings import customer_keys, usable
@@ -31,7 +32,11 @@ def wrong_references(
 def _of_keys(tables: Tables, kinds: Mapping[str, str]) -> Iterator[Problem]:
     for index, table in enumerate(tables):
         for place, scope in enumerate(_list(table.get("scopes"))):
-            provider = scope.partition("@")[2] if isinstance(scope, str) else ""
+            try:
+                check_scope(scope)
+            except (TypeError, ValueError):
+                continue  # reported already
+            provider = scope.partition("@")[2]
             if provider and provider not in kinds:
                 path = f"auth.keys[{index}].scopes[{place}]"
                 yield Problem(path, f"no [[providers]] table has the key {provider!r}")

@@ -49,6 +49,21 @@ KEY_HASH = re.compile(r"sha256:([A-Za-z0-9_-]{22}):([0-9a-f]{64})")
 _SCOPE = re.compile(r"([a-z]+(?::[a-z]+)?)(?:@[A-Za-z0-9][A-Za-z0-9._-]{0,63})?")
 
 
+def check_scope(scope: str) -> None:
+    """Raise `ValueError` for a scope that no key can have, whatever providers there are."""
+    match = _SCOPE.fullmatch(scope)
+    if match is None or match[1] not in tuple(Permission):
+        names = ", ".join(each for each in Permission if each is not Permission.OWN_READ)
+        name = scope.partition("@")[0]
+        similar = get_close_matches(name, tuple(Permission), n=1)
+        hint = f"; did you mean {similar[0]}?" if similar and similar[0] != name else ""
+        raise ValueError(f"must be one of {names}, optionally followed by @provider{hint}")
+    if match[1] == Permission.METRICS_READ and "@" in scope:
+        raise ValueError("metrics:read is for all providers; leave out @ and the key")
+    if match[1] == Permission.OWN_READ:
+        raise ValueError("own:read is only for tokens, where a claim names the customer")
+
+
 class KeySettings(BaseModel):
     """One `[[auth.keys]]` table, as `gateway key create` prints it."""
 
@@ -74,17 +89,7 @@ class KeySettings(BaseModel):
     @classmethod
     def _check_scopes(cls, scopes: tuple[str, ...]) -> tuple[str, ...]:
         for scope in scopes:
-            match = _SCOPE.fullmatch(scope)
-            if match is None or match[1] not in tuple(Permission):
-                names = ", ".join(each for each in Permission if each is not Permission.OWN_READ)
-                name = scope.partition("@")[0]
-                similar = get_close_matches(name, tuple(Permission), n=1)
-                hint = f"; did you mean {similar[0]}?" if similar and similar[0] != name else ""
-                raise ValueError(f"must be one of {names}, optionally followed by @provider{hint}")
-            if match[1] == Permission.METRICS_READ and "@" in scope:
-                raise ValueError("metrics:read is for all providers; leave out @ and the key")
-            if match[1] == Permission.OWN_READ:
-                raise ValueError("own:read is only for tokens, where a claim names the customer")
+            check_scope(scope)
         return scopes
 
     @property
