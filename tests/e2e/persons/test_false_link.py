@@ -117,6 +117,7 @@ async def unlinked(file: Path) -> None:
         }
 
 
+@pytest.mark.no_fast_paths
 def test_a_false_link(sandbox: int, tmp_path: Path, store_file: Path) -> None:
     """The preview shows it, `blocked` stops it, an unlink undoes it, the audit log tells it."""
     store = tmp_path / "own.db"
