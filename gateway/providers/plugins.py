@@ -33,7 +33,7 @@ TO_AUTHOR: Final = "Install another version of it, or report it to its author."
 MISSING: Final = "Install what it needs, or another version of it."
 MAX_REASON: Final = 300
 CUSTOMERS: Final = 10
-"""The people for whom a sandbox is made, to see whether it can be."""
+"""The number of people in the sandbox that is made as a trial."""
 
 DECLARED: Final[Mapping[str, type | tuple[type, ...]]] = {
     "kind": str,

@@ -374,7 +374,7 @@ print([name for name in sys.modules if name.partition(".")[0] in parts])
 
 
 class Failing(SpanExporter):
-    """An exporter that fails as long as it is told to."""
+    """An exporter that fails on demand."""
 
     works = False
 

@@ -282,7 +282,7 @@ def _check_cost(tmp_path: Path, filled: Filled) -> None:
 
 
 def _cpu_ms(client: httpx.Client, own: Process, named: Callable[[int], dict[str, Any]]) -> float:
-    """Return the gateway's CPU for one person, among people whom it has not read before."""
+    """Return the gateway's CPU for one person that it has not read before."""
     step = PEOPLE // (ASKED + 100)
     numbers = [named(n * step) for n in range(ASKED + 100)]
     before = 0.0

@@ -324,7 +324,7 @@ def test_histories(place: Place) -> None:
 
 
 def test_the_order_of_reads(place: Place) -> None:
-    """Whatever the order, alone or at once: also of people whom a provider knows twice."""
+    """Whatever the order, alone or at once: also of people with two accounts at a provider."""
 
     @given(
         LIMITS,
