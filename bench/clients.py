@@ -155,7 +155,7 @@ async def through_site(open_transport: Open, origin: str) -> AsyncIterator[Get]:
         site = http_client(origin, transport, CONNECT_S, MAX_BODY_BYTES)
 
         async def get(path: str) -> bytes:
-            return (await site.exchange("GET", path, HEADERS, None)).body
+            return (await site.exchange(Call("GET", path), HEADERS)).body
 
         yield get
 

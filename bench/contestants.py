@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.workloads import GATEWAY, HIVE, PLAIN
+from bench.workloads import GATEWAY, HIVE, PLAIN, WORKLOADS
 from gateway.auth.api_keys import make
 
 ROOT = Path(__file__).parent.parent
@@ -65,6 +65,15 @@ max_concurrency = 100
 
 [[providers]]
 key = "emporix"
+kind = "emporix"
+base_url = "{UPSTREAM}"
+tenant = "few"
+client_id = "bench"
+client_secret = "bench"
+max_concurrency = 100
+
+[[providers]]
+key = "many"
 kind = "emporix"
 base_url = "{UPSTREAM}"
 tenant = "acme"
@@ -197,8 +206,8 @@ def hive() -> Contestant:
     for configuration in (PEERS / "hive").iterdir():
         shutil.copy(configuration, place)
     programs = place / "node_modules" / ".bin"
-    compose = [programs / "mesh-compose", "-c", "mesh.config.mjs", "-o", "supergraph.graphql"]
-    _run([*compose], place, {"UPSTREAM": UPSTREAM})
+    arguments = ("-c", "mesh.config.mjs", "-o", "supergraph.graphql")
+    _run([programs / "mesh-compose", *arguments], place, {"UPSTREAM": UPSTREAM})
     return Contestant(
         "Hive Gateway",
         HIVE,
@@ -239,11 +248,24 @@ def tailcall() -> Contestant:
     )
 
 
-def bare(answers: Path) -> Contestant:
+def bare(prepared: Path) -> Contestant:
     """Return uvicorn alone, which sends the responses in a file: the lower bound."""
-    environment = {"BENCH_ANSWERS": str(answers)}
+    environment = {"BENCH_PREPARED": str(prepared)}
     command = _uvicorn("bare:app", 19107)
     return Contestant("uvicorn, bare", GATEWAY, 19107, command, "/", environment)
+
+
+def calling(prepared: Path) -> Contestant:
+    """Return uvicorn with this gateway's HTTP client: the lower bound with the upstream calls."""
+    return Contestant(
+        "uvicorn and our HTTP client",
+        GATEWAY,
+        19109,
+        _uvicorn("bare:calling", 19109),
+        "/",
+        {"BENCH_PREPARED": str(prepared)},
+        cannot=frozenset(each.name for each in WORKLOADS),
+    )
 
 
 PEERS_BY_NAME = {

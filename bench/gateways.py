@@ -6,13 +6,13 @@ after the other; wrk and the upstream have another. All of it stays on loopback.
 
 import argparse
 import asyncio
-import json
 import os
 import platform
 import shutil
 import signal
+import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,7 +20,8 @@ from pathlib import Path
 
 import httpx
 
-from bench import sizes
+from bench import documents, sizes
+from bench.comparison import Field, Mode
 from bench.contestants import (
     HIVE_PACKAGES,
     INSTALLED,
@@ -32,106 +33,20 @@ from bench.contestants import (
     CannotRunError,
     Contestant,
     bare,
+    calling,
     gateway,
 )
-from bench.load import LOAD_CORE, CannotAnswerError, Point, Upstream, ask, leaves, press, ready
+from bench.load import LOAD_CORE, CannotAnswerError
 from bench.processes import Server
-from bench.tables import measured, summary
-from bench.workloads import GATEWAY, WORKLOADS, Workload
+from bench.tables import calls, measured, summary
+from bench.varied import VARIED
+from bench.workloads import WORKLOADS, Workload
 
-SERVER_CORE = "0"
-IN_FLIGHT = 16
-MIN_REQUESTS = 100
-"""Requests that a measurement should have; it takes up to three times as long for them."""
 LATENCY_MS = 20
-QUICK = {"Q1", "Q2", "Q3b", "Q4b"}
-"""The workloads of `--quick`, which has no warm-up."""
-
-Rounds = dict[str, dict[str, list[Point]]]
-
-
-class Field:
-    """Everything that runs: the servers, their workloads, the responses."""
-
-    def __init__(self, client: httpx.AsyncClient, stack: AsyncExitStack) -> None:
-        """Start without servers."""
-        self.upstream = Upstream(client)
-        self.running: dict[str, tuple[Contestant, Server]] = {}
-        self.answers: dict[tuple[str, str], bytes] = {}
-        self.at_rest: dict[str, dict[str, float]] = {}
-        self._client = client
-        self._stack = stack
-
-    async def enter(self, contestant: Contestant, workloads: Sequence[Workload]) -> None:
-        """Start a server; a workload whose response differs is reported and skipped."""
-        log = INSTALLED / f"{contestant.name.replace(' ', '-')}.log"
-        server = Server.start(
-            contestant.name,
-            contestant.command,
-            {"UPSTREAM": UPSTREAM, **contestant.environment},
-            cores=SERVER_CORE,
-            log=log,
-            cwd=contestant.cwd,
-        )
-        self._stack.callback(server.stop)
-        first = workloads[0].body(contestant.schema)
-        await ready(self._client, server, contestant.url, first)
-        self.running[contestant.name] = contestant, server
-        for workload in workloads:
-            if workload.name not in contestant.cannot:
-                await self._compare(contestant, workload)
-
-    async def _compare(self, contestant: Contestant, workload: Workload) -> None:
-        body = workload.body(contestant.schema)
-        try:
-            answer = await ask(self._client, contestant.url, body)
-            await self.upstream.reset()
-            await ask(self._client, contestant.url, body)
-        except (CannotAnswerError, httpx.HTTPError) as error:
-            print(f"{contestant.name}, {workload.name}: not measured, {error}")
-            return
-        self.at_rest.setdefault(workload.name, {})[contestant.name] = await self.upstream.calls()
-        ours = self.answers.get((gateway().name, workload.name), answer)
-        if leaves(answer) != leaves(ours):
-            more, less = leaves(answer) - leaves(ours), leaves(ours) - leaves(answer)
-            responses = f"has {list(more)[:3]}, lacks {list(less)[:3]}"
-            print(f"{contestant.name}, {workload.name}: not measured, its answer {responses}")
-            return
-        self.answers[contestant.name, workload.name] = answer
-
-    async def rounds(
-        self, workloads: Sequence[Workload], count: int, seconds: float, *, warm: bool
-    ) -> Rounds:
-        """Measure all servers with one workload, then with the next; then all of it again."""
-        results: Rounds = {workload.name: {} for workload in workloads}
-        for number in range(-warm, count):
-            print(f"{_clock()} round {number + 1} of {count}", file=sys.stderr)
-            for workload in workloads:
-                for name, (contestant, server) in self.running.items():
-                    if (name, workload.name) not in self.answers:
-                        continue
-                    points = results[workload.name].setdefault(name, [])
-                    body = workload.body(contestant.schema)
-                    # Warming up takes a second; then whoever is slow gets longer.
-                    length = seconds if number >= 0 else 1
-                    if points and number >= 0 and points[-1].per_s * seconds < MIN_REQUESTS:
-                        length = min(MIN_REQUESTS / max(points[-1].per_s, 1), 3 * seconds)
-                    point = await press(
-                        contestant,
-                        server,
-                        [body],
-                        self.upstream,
-                        seconds=length,
-                        connections=IN_FLIGHT,
-                    )
-                    if number == 0:
-                        points.clear()  # the point that only warmed up
-                    points.append(point)
-        return results
-
-
-def _clock() -> str:
-    return datetime.now(UTC).strftime("%H:%M:%S")
+MODES = (Mode(16), Mode(1), Mode(16, traced=True), Mode(1, traced=True))
+"""How the requests that differ are sent; the equal ones are sent by 16 clients."""
+QUICK = {"D2", "D3", "D3b", "D5"}
+"""The workloads of `--quick`, which has no warm-up, and equal heads only."""
 
 
 def installed(names: Sequence[str]) -> list[Contestant]:
@@ -148,7 +63,9 @@ def installed(names: Sequence[str]) -> list[Contestant]:
 async def compare(options: argparse.Namespace, show: Callable[[str], None]) -> None:
     """Run everything, and show one table after the other."""
     peers = installed(options.peers)
-    workloads = [each for each in WORKLOADS if each.name in options.workloads]
+    varied = [each for each in VARIED if each.name in options.workloads]
+    equal = [each for each in WORKLOADS if each.name in options.workloads]
+    workloads = [*varied, *equal]
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=30, trust_env=False))
         upstream = Server.start(
@@ -167,44 +84,70 @@ async def compare(options: argparse.Namespace, show: Callable[[str], None]) -> N
                 await field.enter(peer, workloads)
             except CannotAnswerError as error:
                 print(f"{peer.name}: skipped, {error}")
-        await field.enter(bare(_told(field, workloads)), workloads)
-        for name, responses in _equal(field, workloads).items():
+        prepared = await field.prepare(workloads)
+        await field.enter(calling(prepared), workloads)
+        await field.enter(bare(prepared), workloads)
+        for name, responses in field.comparable(workloads).items():
             print(f"same leaf values: {name}: {responses}")
-        warm = not options.quick
-        results = await field.rounds(workloads, options.rounds, options.seconds, warm=warm)
-        show(f"## {IN_FLIGHT} requests in flight\n\n{summary(workloads, results)}")
-        for each in workloads:
-            show(measured(each, results[each.name], field.at_rest.get(each.name, {})))
-        if options.latency:
-            slow = [each for each in workloads if each.name != "Q1"]
-            await field.upstream.latency(LATENCY_MS)
-            results = await field.rounds(slow, 1, options.seconds, warm=False)
-            await field.upstream.latency(0)
-            show(f"## The same with {LATENCY_MS} ms of upstream latency\n")
-            for each in slow:
-                show(measured(each, results[each.name], field.at_rest.get(each.name, {})))
+        await _differing(field, varied, options, show)
+        await _equal(field, equal, options, show)
         if options.sizes:
             await sizes.measure(client, field.upstream, show, options.seconds)
+            await documents.measure(client, field.upstream, show, options.seconds)
 
 
-def _told(field: Field, workloads: Sequence[Workload]) -> Path:
-    """Write the gateway's responses to a file, for bare uvicorn to send."""
-    responses = {
-        each.body(GATEWAY).decode(): field.answers[gateway().name, each.name].decode()
-        for each in workloads
-        if (gateway().name, each.name) in field.answers
-    }
-    path = INSTALLED / "answers.json"
-    path.write_text(json.dumps(responses))
-    return path
+async def _differing(
+    field: Field,
+    workloads: Sequence[Workload],
+    options: argparse.Namespace,
+    show: Callable[[str], None],
+) -> None:
+    """Measure requests that differ: the main tables."""
+    if not workloads:
+        return
+    modes = MODES[:2] if options.quick else MODES
+    warm = not options.quick
+    results = await field.rounds(workloads, modes, options.rounds, options.seconds, warm=warm)
+    show("## Requests that differ\n")
+    show("".join(f"- {each.name}: {each.what}\n" for each in workloads))
+    for mode in modes:
+        show(f"### {mode}\n\n{summary(workloads, results[mode])}")
+    show(f"### Upstream calls\n\n{calls(workloads, results[modes[0]], field.at_rest)}")
+    for mode in modes[:2]:
+        show(f"## Requests that differ, {mode}\n")
+        for each in workloads:
+            show(measured(each, results[mode][each.name], field.at_rest.get(each.name, {})))
+    if options.latency:
+        show(f"## Requests that differ, {modes[0]}, {LATENCY_MS} ms of upstream latency\n")
+        await field.upstream.latency(LATENCY_MS)
+        slow = await field.rounds(workloads, modes[:1], 1, options.seconds, warm=False)
+        await field.upstream.latency(0)
+        for each in workloads:
+            show(measured(each, slow[modes[0]][each.name], field.at_rest.get(each.name, {})))
 
 
-def _equal(field: Field, workloads: Sequence[Workload]) -> Mapping[str, str]:
-    shown = {}
-    for name in field.running:
-        good = [each.name for each in workloads if (name, each.name) in field.answers]
-        shown[name] = " ".join(good)
-    return shown
+async def _equal(
+    field: Field,
+    workloads: Sequence[Workload],
+    options: argparse.Namespace,
+    show: Callable[[str], None],
+) -> None:
+    """Measure clients that all send the same request."""
+    if not workloads:
+        return
+    mode = MODES[0]
+    warm = not options.quick
+    results = (await field.rounds(workloads, [mode], options.rounds, options.seconds, warm=warm))[
+        mode
+    ]
+    show("## Equal requests\n")
+    show(
+        f"{mode.in_flight} clients send the same request at the same time: calls in flight are "
+        "shared by this gateway and Tailcall, which is not what other traffic is like.\n"
+    )
+    show(summary(workloads, results))
+    for each in workloads:
+        show(measured(each, results[each.name], field.at_rest.get(each.name, {})))
 
 
 async def _listening(client: httpx.AsyncClient, upstream: Server) -> None:
@@ -220,13 +163,24 @@ async def _listening(client: httpx.AsyncClient, upstream: Server) -> None:
     raise SystemExit(f"the upstream does not start: is port {UPSTREAM_PORT} taken?")
 
 
+def _node() -> str:
+    """Return what runs the peers for Node.js."""
+    node = shutil.which("node")
+    if node is None:
+        return "no Node.js"
+    shown = subprocess.run([node, "--version"], capture_output=True, text=True, check=True)  # noqa: S603  # found on the path
+    return f"Node.js {shown.stdout.strip().removeprefix('v')}"
+
+
 def _circumstances() -> str:
-    """Return the versions, and the load of the machine before the start."""
+    """Return the versions, and the load of the machine before the start (Linux)."""
     ours = [f"{name} {version(name)}" for name in ("strawberry-graphql", "httpx", "uvicorn")]
     peers = [*NODE_PACKAGES, *HIVE_PACKAGES, TAILCALL_PACKAGE]
     load = f"load average {os.getloadavg()[0]:.1f} before it began"
+    system = platform.freedesktop_os_release()["PRETTY_NAME"]
+    python = f"Python {platform.python_version()}"
     return (
-        f"Python {platform.python_version()}, {os.cpu_count()} cores, {load}.\n"
+        f"{system}, {python}, {_node()}, {os.cpu_count()} cores, {load}.\n"
         f"{', '.join(ours)}; {', '.join(dict.fromkeys(peers))}."
     )
 
@@ -235,12 +189,12 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="one minute: an impression, not a result"
+        "--quick", action="store_true", help="two minutes: an impression, not a result"
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1, help="of one point")
     parser.add_argument("--peers", nargs="*", choices=PEERS_BY_NAME, default=[*PEERS_BY_NAME])
-    names = [each.name for each in WORKLOADS]
+    names = [each.name for each in (*VARIED, *WORKLOADS)]
     parser.add_argument("--workloads", nargs="*", choices=names, default=names)
     parser.add_argument("--latency", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--sizes", action=argparse.BooleanOptionalAction, default=True)

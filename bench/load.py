@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import secrets
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ import httpx
 
 from bench.contestants import INSTALLED, KEY, UPSTREAM, Contestant
 from bench.processes import Server
+from bench.workloads import NEW
 
 HEADERS = {
     "content-type": "application/json",
@@ -55,6 +57,11 @@ class Upstream:
         """Return the number of calls since `reset`."""
         calls: int = (await self._client.get(f"{UPSTREAM}/__calls")).json()["calls"]
         return calls
+
+    async def targets(self) -> Sequence[str]:
+        """Return the paths and queries called since `reset`, in the order of the first call."""
+        targets: Sequence[str] = (await self._client.get(f"{UPSTREAM}/__targets")).json()
+        return targets
 
     async def reset(self) -> None:
         """Reset the count."""
@@ -108,14 +115,14 @@ async def press(  # noqa: PLR0913  # a stretch of load has so many sides
     *,
     seconds: float,
     connections: int,
-    fresh: bool = False,
     traced: bool = False,
     core: str = LOAD_CORE,
 ) -> Point:
-    """Keep a number of requests in flight, alternating between the bodies.
+    """Keep a number of requests in flight, which take the bodies in turn.
 
-    With `fresh` every tenth is a new document; with `traced` each has a different header.
-    Requests in flight at the end count half, because on average they are half done.
+    `NEW` in a body becomes a name that was never sent before. With `traced`, each request has a
+    `traceparent` of its own. Requests in flight at the end count half, because on average they are
+    half done.
     """
     listed = INSTALLED / "bodies.txt"
     _write(listed, b"\n".join(bodies))
@@ -125,8 +132,8 @@ async def press(  # noqa: PLR0913  # a stretch of load has so many sides
         "BENCH_BODIES": str(listed),
         "BENCH_AUTHORIZATION": authorization,
     }
-    if fresh:
-        environment["BENCH_FRESH"] = "1"
+    if any(NEW.encode() in body for body in bodies):
+        environment["BENCH_NEW"] = f"New{secrets.token_hex(4)}"
     if traced:
         environment["BENCH_TRACED"] = "1"
     await upstream.reset()

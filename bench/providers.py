@@ -5,10 +5,10 @@ Run `python bench/providers.py PORT`. It serves the calls that the gateway makes
 the same paths for the same bytes. Besides the documented fields, a row has those that the gateway
 derives from them (`membership`, `email`, …), so that a peer can return them directly. Responses
 are cached. `/__latency/MS` delays every response, `/__calls` returns the number of calls since
-`/__reset`.
+`/__reset`, `/__targets` what was called.
 
 Customer ids of the tenant `comma` contain a comma, which Emporix's `q` cannot express, so that
-they are read one by one.
+they are read one by one. The tenant `few` has as many segments as Voucherify, others have more.
 """
 
 import asyncio
@@ -24,10 +24,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import uvloop
 
 SEGMENTS = 100
+MANY_SEGMENTS = 2000
 MEMBERS = 200
 NEAR = 5
-"""Members of a segment who are among the first PEOPLE; the others are in no other segment."""
-PEOPLE = 30
+"""Members of a segment who are members of others, too."""
+GROUP, GROUP_PEOPLE = 4, 6
+"""That many adjacent segments share that many near members: 20 segments have 30, 16 have 24."""
+PEOPLE = MANY_SEGMENTS // GROUP * GROUP_PEOPLE
 START = datetime(2025, 6, 1, 10, tzinfo=UTC)
 HEAD_END = b"\r\n\r\n"
 TOKEN = {"access_token": "bench", "expires_in": 14_400, "token_type": "Bearer"}
@@ -102,8 +105,10 @@ def customer(name: str) -> dict[str, Any]:
 
 def assignment(tenant: str, segment: int, index: int) -> dict[str, Any]:
     """Return the assignment at an index of a segment's list."""
-    near = index < NEAR
-    number = (segment * NEAR + index) % PEOPLE if near else PEOPLE + segment * MEMBERS + index
+    if index < NEAR:
+        number = segment // GROUP * GROUP_PEOPLE + (segment * NEAR + index) % GROUP_PEOPLE
+    else:
+        number = PEOPLE + segment * MEMBERS + index
     name = f"cust{',' if tenant == 'comma' else '-'}{number:02}"
     return {
         "customer": {"id": name, "name": f"Ada Example {number}"},
@@ -137,8 +142,11 @@ ROUTES: tuple[tuple[str, Callable[[Asked, re.Match[str]], Any]], ...] = (
     ("/v1/segments", lambda query, _: _listed(query)),
     (r"/v1/segments/seg_(\d+)", lambda _, at: voucherify_segment(int(at[1]))),
     (
-        r"/customer-segment/\w+/segments",
-        lambda query, _: [emporix_segment(number) for number in _page(query, SEGMENTS)],
+        r"/customer-segment/(\w+)/segments",
+        lambda query, at: [
+            emporix_segment(number)
+            for number in _page(query, SEGMENTS if at[1] == "few" else MANY_SEGMENTS)
+        ],
     ),
     (r"/customer-segment/\w+/segments/eseg(\d+)", lambda _, at: emporix_segment(int(at[1]))),
     (
@@ -193,6 +201,8 @@ class Providers:
             self.calls.clear()
         elif target.startswith("/__latency/"):
             self.latency_s = float(target.rpartition("/")[2]) / 1000
+        elif target == "/__targets":
+            return _reply("200 OK", [*self.calls])
         return _reply("200 OK", {"calls": self.calls.total(), "distinct": len(self.calls)})
 
 

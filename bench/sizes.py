@@ -1,6 +1,7 @@
 """This gateway alone: growth with the number of rows, start-up, memory after long use, workers."""
 
 import asyncio
+import json
 import statistics
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from bench.contestants import INSTALLED, Contestant, gateway
 from bench.load import Upstream, ask, press, ready
 from bench.processes import Server
 from bench.tables import short, table
-from bench.workloads import GATEWAY, WORKLOADS, growing
+from bench.workloads import GATEWAY, NEW, WORKLOADS, growing
 
 GROWTH = ((1, 10), (1, 100), (5, 200), (50, 200))
 """Segments, and assignments per segment: 10 to 10,000 rows."""
@@ -22,6 +23,8 @@ CORES = "0,1"
 PORT = 19108
 LIGHT = [each.body(GATEWAY) for each in WORKLOADS if each.name in {"Q1", "Q5"}]
 """Most requests to a gateway are small."""
+UNSEEN = json.dumps({"query": f"{{ {NEW}: __typename }}"}).encode()
+"""A new document each time it is sent."""
 
 
 class Started(NamedTuple):
@@ -135,6 +138,7 @@ async def _memory(
     bodies = []
     for each in WORKLOADS:
         bodies += [each.body(GATEWAY), *LIGHT * 5]
+    bodies = [body if number % 10 else UNSEEN for number, body in enumerate(bodies)]
     try:
         fresh = one.server.use().rss_bytes
         sent = 0
@@ -146,7 +150,6 @@ async def _memory(
                 upstream,
                 seconds=10,
                 connections=16,
-                fresh=True,
             )
             sent += point.requests
         used = one.server.use().rss_bytes

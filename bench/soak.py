@@ -24,18 +24,24 @@ import msgspec
 import structlog
 import uvloop
 from rich.console import Console
-from soak_operations import Operations
 from starlette.types import ASGIApp, Message
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from bench.soak_operations import Operations
 from gateway.asgi import build
 from gateway.providers.registry import sandboxes
-from gateway.settings import Settings, StoreSettings, sandbox_settings
+from gateway.settings.loading import sandbox_settings
+from gateway.settings.tables import Settings, StoreSettings
+from gateway.store.waiting import attempts
 
 CREDENTIALS = {kind: each.CREDENTIALS for kind, each in sandboxes().items()}
 OPERATIONS = 50_000
 AT_ONCE = 48
 HANGS_UP_EVERY = 30
 FAULTS_EVERY_S = 0.5
+SETTLE_S = 3
+CLOSE_S = 90
 PLACES = 10
 
 KINDS = ("error", "limit", "reset", "hang", "drip", "garbage", "html", "truncated", "deep", "none")
@@ -140,6 +146,12 @@ async def disturb(sandbox: str, chance: random.Random) -> None:
             await asyncio.sleep(FAULTS_EVERY_S)
 
 
+async def heal(sandbox: str) -> None:
+    """End all faults."""
+    async with httpx.AsyncClient(base_url=sandbox) as client:
+        (await client.put("/faults", json=[])).raise_for_status()
+
+
 @dataclass
 class Client:
     """Sends operations to the gateway in this process."""
@@ -188,6 +200,11 @@ def memory_mib() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+def tasks() -> list[str]:
+    """Return what the tasks of this process run."""
+    return [getattr(each.get_coro(), "__qualname__", repr(each)) for each in asyncio.all_tasks()]
+
+
 def sockets() -> int:
     """Count the open sockets of this process."""
     count = 0
@@ -213,7 +230,8 @@ async def soak(settings: Settings, sandbox: str, operations: int, seed: int) -> 
     ):
         client = Client(app, http, chance, Operations(chance))
         wrong = client.findings.wrong
-        tasks_before, sockets_before = len(asyncio.all_tasks()), sockets()
+        await asyncio.sleep(SETTLE_S)  # what runs in the background waits by then
+        tasks_before, sockets_before = Counter(tasks()), sockets()
         disturbing = asyncio.create_task(disturb(sandbox, chance))
         left = iter(range(operations))
 
@@ -230,14 +248,18 @@ async def soak(settings: Settings, sandbox: str, operations: int, seed: int) -> 
             for _ in range(AT_ONCE):
                 group.create_task(worker())
         disturbing.cancel()
-        await asyncio.sleep(3)  # deadlines pass
+        await heal(sandbox)
+        # Deadlines pass, and circuits that are open are probed until they close.
+        await asyncio.sleep(SETTLE_S)
+        async for _ in attempts(asyncio.get_running_loop().time() + CLOSE_S):
+            if not Counter(tasks()) - tasks_before:
+                break
         at_end = memory_mib()
         if at_end > at_tenth * 1.1:
             wrong["memory"] += 1
         if sockets() - sockets_before > PLACES * len(CREDENTIALS):
             wrong["sockets"] += 1
-        if len(asyncio.all_tasks()) > tasks_before:
-            wrong["tasks"] += len(asyncio.all_tasks()) - tasks_before
+        wrong.update(f"task of {each}" for each in (Counter(tasks()) - tasks_before).elements())
         console.print(f"memory {at_tenth:.0f} -> {at_end:.0f} MiB; {sockets()} sockets")
     return client.findings
 

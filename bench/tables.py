@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from bench.load import Point
 from bench.workloads import Workload
 
-OURS, FLOOR = "this gateway", "uvicorn, bare"
+OURS = "this gateway"
+FLOOR, CALLING_FLOOR = "uvicorn, bare", "uvicorn and our HTTP client"
+"""The lower bounds, without and with the upstream calls."""
+
 Rounds = Mapping[str, Sequence[Point]]
 """The points of each contestant, round by round."""
 
@@ -45,7 +48,6 @@ def measured(workload: Workload, rounds: Rounds, at_rest: Mapping[str, float]) -
         ratio = f"{statistics.median(ratios):.2f}x" if ratios else "-"
         if len(ratios) > 1:
             ratio += f" ±{spread(ratios):.0f} %"
-        calls = f"{at_rest.get(name, 0):g} / {_median(points, 'calls'):.3g}"
         errors = sum(point.errors for point in points)
         rows.append(
             (
@@ -55,7 +57,7 @@ def measured(workload: Workload, rounds: Rounds, at_rest: Mapping[str, float]) -
                 ratio,
                 *(short(_median(points, part)) for part in ("per_s", "p50_ms", "p99_ms")),
                 f"{_median(points, 'rss_mb'):.0f}",
-                "-" if name == FLOOR else calls,
+                _calls(name, points, at_rest),
                 str(errors),
             )
         )
@@ -65,9 +67,11 @@ def measured(workload: Workload, rounds: Rounds, at_rest: Mapping[str, float]) -
 
 
 def summary(workloads: Sequence[Workload], results: Mapping[str, Rounds]) -> str:
-    """Return CPU per request of all servers and workloads, and ours relative to the best peer."""
-    names = sorted({name for rounds in results.values() for name in rounds})
-    names.sort(key=lambda name: (name == FLOOR, name != OURS))
+    """Return CPU per request of all servers and workloads, and ratios to the best of others.
+
+    Ratios are of the same round: to the peer that was best in it, and to the lower bounds.
+    """
+    names = _names(results)
     rows = [
         [
             f"**{name}**" if name == OURS else name,
@@ -80,20 +84,65 @@ def summary(workloads: Sequence[Workload], results: Mapping[str, Rounds]) -> str
         ]
         for name in names
     ]
-    for title, floor in (("ours / best peer", False), ("ours / bare uvicorn", True)):
-        line = [title]
-        for each in workloads:
-            rounds = results[each.name]
-            others = [name for name in rounds if name != OURS and (name == FLOOR) == floor]
-            if not others or OURS not in rounds:
-                line.append("-")
-                continue
-            best = min(others, key=lambda name: _median(rounds[name], "cpu_ms"))
-            pairs = zip(rounds[OURS], rounds[best], strict=False)
-            line.append(f"{statistics.median(a.cpu_ms / b.cpu_ms for a, b in pairs):.2f}")
-        rows.append(line)
+    peers = [name for name in names if name not in {OURS, FLOOR, CALLING_FLOOR}]
+    for title, others in (
+        ("ours / best peer", peers),
+        (f"ours / {CALLING_FLOOR}", [CALLING_FLOOR]),
+        (f"ours / {FLOOR}", [FLOOR]),
+    ):
+        line = [title, *(_ratio(results[each.name], others) for each in workloads)]
+        if any(cell != "-" for cell in line[1:]):
+            rows.append(line)
     return table(("CPU ms/request", *(each.name for each in workloads)), rows)
 
 
+def _ratio(rounds: Rounds, others: Sequence[str]) -> str:
+    """Return the median ratio of ours to the best of others, by round."""
+    of_others = [rounds[name] for name in others if name in rounds]
+    if not of_others or OURS not in rounds:
+        return "-"
+    best = [min(point.cpu_ms for point in points) for points in zip(*of_others, strict=True)]
+    ratios = [ours.cpu_ms / other for ours, other in zip(rounds[OURS], best, strict=True) if other]
+    if not ratios:
+        return "-"
+    ratio = f"{statistics.median(ratios):.2f}"
+    return f"{ratio} ±{spread(ratios):.0f} %" if len(ratios) > 1 else ratio
+
+
+def calls(
+    workloads: Sequence[Workload],
+    results: Mapping[str, Rounds],
+    at_rest: Mapping[str, Mapping[str, float]],
+) -> str:
+    """Return the upstream calls per request, of one alone and under load."""
+    rows = [
+        [
+            f"**{name}**" if name == OURS else name,
+            *(
+                _calls(name, results[each.name][name], at_rest[each.name])
+                if name in results[each.name]
+                else "-"
+                for each in workloads
+            ),
+        ]
+        for name in _names(results)
+        if name != FLOOR
+    ]
+    return table(("calls/request, at rest / loaded", *(each.name for each in workloads)), rows)
+
+
+def _calls(name: str, points: Sequence[Point], at_rest: Mapping[str, float]) -> str:
+    if name == FLOOR:
+        return "-"
+    return f"{at_rest.get(name, 0):g} / {_median(points, 'calls'):.3g}"
+
+
+def _names(results: Mapping[str, Rounds]) -> Sequence[str]:
+    """Return this gateway, the peers by name, and the lower bounds."""
+    names = {name for rounds in results.values() for name in rounds}
+    return sorted(names, key=lambda name: (name in {FLOOR, CALLING_FLOOR}, name != OURS, name))
+
+
 def _median(points: Sequence[Point], part: str) -> float:
-    return statistics.median(getattr(point, part) for point in points)
+    median: float = statistics.median(getattr(point, part) for point in points)
+    return median

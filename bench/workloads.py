@@ -1,12 +1,20 @@
-"""The workloads in each schema. The leaf values of all responses are equal."""
+"""The workloads of equal requests, in each schema. The leaf values of all responses are equal."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from graphql import FieldNode, NameNode, Visitor, parse, print_ast, visit
 
 GATEWAY, PLAIN, HIVE = "gateway", "plain", "hive"
 """The schemas: this gateway's, the peers' common one, and Mesh's, generated from REST."""
+
+NEW = "@NEW@"
+"""In a body: a name that is another one each time the body is sent."""
+_START = re.compile(r"^((?:\s|#[^\n]*\n)*)(?:query\b(?:\s+\w+)?)?\s*([({])")
+"""Comments, and a query up to its variables or selection."""
 
 
 @dataclass(frozen=True)
@@ -16,15 +24,23 @@ class Workload:
     name: str
     what: str
     operations: Mapping[str, str]
-    variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    variables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    """The variables of each request, in turn; equally many for all schemas."""
+
+    def bodies(self, schema: str) -> Sequence[bytes]:
+        """Return the bodies of the POSTs, in turn."""
+        query = self.operations.get(schema, self.operations[PLAIN])
+        variables = self.variables.get(schema, self.variables.get(PLAIN))
+        requests: Sequence[dict[str, Any]] = (
+            [{"query": query, "variables": each} for each in variables]
+            if variables
+            else [{"query": query}]
+        )
+        return [json.dumps(each).encode() for each in requests]
 
     def body(self, schema: str) -> bytes:
-        """Return the body of the POST."""
-        request: dict[str, Any] = {"query": self.operations.get(schema, self.operations[PLAIN])}
-        variables = self.variables.get(schema, self.variables.get(PLAIN))
-        if variables:
-            request["variables"] = variables
-        return json.dumps(request).encode()
+        """Return the body of the first POST."""
+        return self.bodies(schema)[0]
 
 
 SIX = "externalId name createdAt updatedAt membership status"
@@ -46,7 +62,7 @@ def _n_plus_1(provider: str) -> str:
 def _n_plus_1_plain(person: str) -> str:
     people = f"metadata {{ createdAt }} {person} {{ name email phone }}"
     rows = f"id name {{ en }} customers(first: 5) {{ {people} }}"
-    return f"{{ emporixSegments(first: 20) {{ {rows} }} }}"
+    return f"{{ emporixSegments(first: 20, page: 1) {{ {rows} }} }}"
 
 
 def _listed(provider: str, rows: str) -> str:
@@ -64,8 +80,8 @@ WORKLOADS = (
         "100 segments x 6 fields, 1 call",
         {
             GATEWAY: f"{{ {_listed('voucherify', SIX)} }}",
-            PLAIN: f"{{ segments {{ {SIX_PLAIN} }} }}",
-            HIVE: f"{{ segmentList {{ data {{ {SIX_PLAIN} }} }} }}",
+            PLAIN: f"{{ segments(first: 100) {{ {SIX_PLAIN} }} }}",
+            HIVE: f"{{ segmentList(first: 100) {{ data {{ {SIX_PLAIN} }} }} }}",
         },
     ),
     Workload(
@@ -94,10 +110,10 @@ WORKLOADS = (
         "two lists, 2 x 100 segments x 8 fields, 2 calls",
         {
             GATEWAY: f"{{ v: {_listed('voucherify', EIGHT)} e: {_listed('emporix', EMPORIX)} }}",
-            PLAIN: f"{{ v: segments {{ {EIGHT_PLAIN} }} "
-            f"e: emporixSegments(first: 100) {{ {EMPORIX_PLAIN} }} }}",
-            HIVE: f"{{ v: segmentList {{ data {{ {EIGHT_PLAIN} }} }} "
-            f"e: emporixSegments(first: 100) {{ {EMPORIX_PLAIN} }} }}",
+            PLAIN: f"{{ v: segments(first: 100) {{ {EIGHT_PLAIN} }} "
+            f"e: emporixSegments(first: 100, page: 1) {{ {EMPORIX_PLAIN} }} }}",
+            HIVE: f"{{ v: segmentList(first: 100) {{ data {{ {EIGHT_PLAIN} }} }} "
+            f"e: emporixSegments(first: 100, page: 1) {{ {EMPORIX_PLAIN} }} }}",
         },
     ),
     Workload(
@@ -110,11 +126,67 @@ WORKLOADS = (
         },
         # The gateway's id of the same segment: base64 of ["s","voucherify","seg_042"].
         {
-            GATEWAY: {"id": "WyJzIiwidm91Y2hlcmlmeSIsInNlZ18wNDIiXQ"},
-            PLAIN: {"id": "seg_042"},
+            GATEWAY: [{"id": "WyJzIiwidm91Y2hlcmlmeSIsInNlZ18wNDIiXQ"}],
+            PLAIN: [{"id": "seg_042"}],
         },
     ),
 )
+
+
+def is_query(document: str) -> bool:
+    """Return whether a document begins with a query."""
+    return _START.match(document) is not None
+
+
+def unseen(query: str) -> str:
+    """Return a query with `NEW` as the name of its operation. Raises `ValueError` for others."""
+    renamed, count = _START.subn(rf"\1query {NEW}\2", query, count=1)
+    if not count:
+        raise ValueError(f"not a query: {query}")
+    return renamed
+
+
+def unseen_body(body: bytes) -> bytes:
+    """Return a body whose document is a new one each time it is sent."""
+    request = json.loads(body)
+    return json.dumps({**request, "query": unseen(request["query"])}).encode()
+
+
+def unseen_keys_body(body: bytes) -> bytes:
+    """Return a body whose document has a new alias for each field each time it is sent."""
+    request = json.loads(body)
+    return json.dumps({**request, "query": unseen_keys(request["query"])}).encode()
+
+
+def unseen_keys(query: str) -> str:
+    """Return a query whose fields all have aliases with `NEW`."""
+    return print_ast(visit(parse(query), _Aliasing())).replace(_TO_REPLACE, NEW)
+
+
+_TO_REPLACE = "to_replace"
+"""Stands for `NEW` in what is parsed."""
+
+
+class _Aliasing(Visitor):
+    """Gives each field an alias of its own."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        super().__init__()
+
+    def leave_field(self, node: FieldNode, *_: Any) -> FieldNode:
+        """Replace a field."""
+        self._count += 1
+        return replace(node, alias=NameNode(value=f"{_TO_REPLACE}_{self._count}"))
+
+
+def inlined_body(body: bytes) -> bytes:
+    """Return a body whose document has the values of its variables in it, as literals."""
+    request = json.loads(body)
+    query = re.sub(r"^query \w+\([^)]*\)", "query", request["query"])
+    for name, value in request.get("variables", {}).items():
+        query = re.sub(rf"\${name}\b", json.dumps(value), query)
+    return json.dumps({"query": query}).encode()
 
 
 def growing(segments: int, members: int) -> bytes:

@@ -177,15 +177,15 @@ class MergedSegment:
         )
 
 
-async def voucherify_rows() -> list[dict[str, Any]]:
-    """Read all segments of Voucherify."""
-    rows: list[dict[str, Any]] = (await get("/v1/segments", limit=100))["data"]
+async def voucherify_rows(first: int) -> list[dict[str, Any]]:
+    """Read the first segments of Voucherify."""
+    rows: list[dict[str, Any]] = (await get("/v1/segments", limit=first))["data"]
     return rows
 
 
-async def emporix_rows(first: int) -> list[dict[str, Any]]:
-    """Read the first segments of Emporix."""
-    rows: list[dict[str, Any]] = await get(SEGMENTS, pageNumber=1, pageSize=first)
+async def emporix_rows(first: int, page: int) -> list[dict[str, Any]]:
+    """Read one page of the segments of Emporix."""
+    rows: list[dict[str, Any]] = await get(SEGMENTS, pageNumber=page, pageSize=first)
     return rows
 
 
@@ -199,9 +199,9 @@ class Query:
         return "hello"
 
     @strawberry.field
-    async def segments(self) -> list[Segment]:
-        """Return all segments of Voucherify."""
-        return [Segment.of(row) for row in await voucherify_rows()]
+    async def segments(self, first: int) -> list[Segment]:
+        """Return the first segments of Voucherify."""
+        return [Segment.of(row) for row in await voucherify_rows(first)]
 
     @strawberry.field
     async def segment(self, id: strawberry.ID) -> Segment | None:  # noqa: A002  # GraphQL's name
@@ -209,14 +209,14 @@ class Query:
         return Segment.of(await get(f"/v1/segments/{id}"))
 
     @strawberry.field(name="emporixSegments")  # type: ignore[untyped-decorator]  # Strawberry's
-    async def emporix_segments(self, first: int) -> list[EmporixSegment]:
-        """Return the first segments of Emporix."""
-        return [EmporixSegment.of(row) for row in await emporix_rows(first)]
+    async def emporix_segments(self, first: int, page: int) -> list[EmporixSegment]:
+        """Return one page of the segments of Emporix."""
+        return [EmporixSegment.of(row) for row in await emporix_rows(first, page)]
 
     @strawberry.field
     async def merged(self) -> list[MergedSegment]:
         """Return the segments of both."""
-        ours, theirs = await asyncio.gather(voucherify_rows(), emporix_rows(100))
+        ours, theirs = await asyncio.gather(voucherify_rows(100), emporix_rows(100, 1))
         shown = [MergedSegment.of_voucherify(row) for row in ours]
         return shown + [MergedSegment.of_emporix(row) for row in theirs]
 

@@ -43,7 +43,7 @@ const assignment = object('Assignment', {
 
 const SEGMENTS = '/customer-segment/acme/segments';
 const CUSTOMERS = '/customer/acme/customers';
-const PAGE = 'pageNumber=1&pageSize={args.first}';
+const SIZE = 'pageSize={args.first}';
 const query = (field, path, responseSchema, argTypeMap) => ({
   type: 'Query',
   method: 'GET',
@@ -62,10 +62,10 @@ export const composeConfig = defineConfig({
       sourceHandler: loadJSONSchemaSubgraph('rest', {
         endpoint: process.env.UPSTREAM,
         operations: [
-          query('segmentList', '/v1/segments?limit=100', object('SegmentList', { data: list('Segments', segment) })),
+          query('segmentList', '/v1/segments?limit={args.first}', object('SegmentList', { data: list('Segments', segment) }), { first: count }),
           query('segment', '/v1/segments/{args.id}', segment, { id }),
-          query('emporixSegments', `${SEGMENTS}?${PAGE}`, list('EmporixSegments', emporixSegment), { first: count }),
-          query('members', `${SEGMENTS}/{args.id}/customers?${PAGE}`, list('Assignments', assignment), { id, first: count }),
+          query('emporixSegments', `${SEGMENTS}?pageNumber={args.page}&${SIZE}`, list('EmporixSegments', emporixSegment), { first: count, page: count }),
+          query('members', `${SEGMENTS}/{args.id}/customers?pageNumber=1&${SIZE}`, list('Assignments', assignment), { id, first: count }),
           query('customer', `${CUSTOMERS}/{args.id}`, customer, { id }),
           query('customers', `${CUSTOMERS}?ids={args.ids}`, list('Customers', customer), { ids: { type: 'array', items: text } }),
         ],

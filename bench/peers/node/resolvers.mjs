@@ -28,10 +28,10 @@ async function byRequest(path) {
 const get = process.env.CLIENT === 'request' ? byRequest : byFetch;
 const SEGMENTS = '/customer-segment/acme/segments';
 const CUSTOMERS = '/customer/acme/customers';
-const page = (size) => `pageNumber=1&pageSize=${size}`;
+const page = (size, number = 1) => `pageNumber=${number}&pageSize=${size}`;
 
-const voucherify = async () => (await get('/v1/segments?limit=100')).data;
-const emporix = (first) => get(`${SEGMENTS}?${page(first)}`);
+const voucherify = async (first) => (await get(`/v1/segments?limit=${first}`)).data;
+const emporix = (first, number) => get(`${SEGMENTS}?${page(first, number)}`);
 
 async function together(ids) {
   const rows = await get(`${CUSTOMERS}?ids=${ids.join(',')}`);
@@ -47,11 +47,11 @@ export const context = () => ({
 export const resolvers = {
   Query: {
     greet: () => 'hello',
-    segments: voucherify,
+    segments: (_, { first }) => voucherify(first),
     segment: (_, { id }) => get(`/v1/segments/${id}`),
-    emporixSegments: (_, { first }) => emporix(first),
+    emporixSegments: (_, { first, page: number }) => emporix(first, number),
     merged: async () => {
-      const [ours, theirs] = await Promise.all([voucherify(), emporix(100)]);
+      const [ours, theirs] = await Promise.all([voucherify(100), emporix(100, 1)]);
       return [
         ...ours.map((row) => ({
           ...row,
