@@ -22,9 +22,10 @@ sandbox: .venv/serve ## serve the four provider sandboxes alone (port 9000)
 test: .venv/dev gateway/http/pages/static/index.html $(CLIENTS) ## run all tests
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
-# Comparing in the background and webhooks hardly meet a fast path: `make test-long` has them, too.
+# `make test` has all cases of each test. Comparing in the background and webhooks hardly meet a fast path:
+# `make test-long` has them, too.
 test-switches: .venv/dev ## run the end-to-end and security tests with the fast paths off
-	@FAST_PATHS=$(or $(FAST_PATHS),off) $(BIN)/python -m pytest -n auto -m "not no_fast_paths and not postgres" \
+	@FAST_PATHS=$(or $(FAST_PATHS),off) CASES=$(if $(LONG),,$(or $(CASES),4)) $(BIN)/python -m pytest -n auto -m "not no_fast_paths and not postgres" \
 	  $(if $(LONG),,--ignore tests/e2e/watching --ignore tests/e2e/webhooks) tests/e2e tests/security $(ARGS)
 
 test-pythons: .venv/dev ## run the unit tests on the other Pythons of this machine (3.11 to 3.13)
@@ -34,7 +35,7 @@ test-long: .venv/dev gateway/http/pages/static/index.html $(CLIENTS) ## run all 
 	@LONG=1 $(BIN)/python -m pytest -n auto $(ARGS)
 	@for off in $(SWITCHES); do $(MAKE) test-switches LONG=1 FAST_PATHS=$$off || exit 1; done
 
-check: .venv/dev ## check format, lint, types, imports, locks, schema
+check: .venv/dev ## check format, lint, types, imports, locks, schema and its breaking changes
 	@$(BIN)/python tools/check.py
 
 audit: .venv/dev ## look up known vulnerabilities of the locked packages
@@ -43,7 +44,7 @@ audit: .venv/dev ## look up known vulnerabilities of the locked packages
 sbom: .venv/dev ## write sbom.json, the list of what a running gateway consists of (CycloneDX)
 	@$(BIN)/python tools/sbom.py > sbom.json
 
-bench: .venv/dev ## compare with other gateways (10 minutes; ARGS=--quick: one)
+bench: .venv/dev ## compare with other gateways (25 minutes; ARGS=--quick: two)
 	@$(BIN)/python -m bench.gateways $(ARGS)
 
 format: .venv/dev ## format the code
@@ -58,7 +59,7 @@ reference: .venv/dev ## update docs/reference from the code
 docs: .venv/dev ## build the documentation site in dist/docs, ready to be read offline
 	@$(BIN)/python tools/docs.py
 
-clients: .venv/dev $(CLIENTS) ## install the GraphQL clients that the tests use
+clients: .venv/dev $(CLIENTS) ## install the GraphQL clients that the tests use, and those of the examples
 
 pages: .venv/serve gateway/http/pages/static/index.html ## build the browser pages
 
@@ -67,7 +68,8 @@ wheel: .venv/dev gateway/http/pages/static/index.html ## build dist/*.whl, with 
 	@ls dist/*.whl
 
 clean: ## remove everything that was generated
-	rm -rf dist .venv gateway/http/pages/static web/node_modules tests/clients/node_modules tests/clients/federation/node_modules sbom.json
+	rm -rf dist .venv gateway/http/pages/static web/node_modules tests/clients/node_modules tests/clients/federation/node_modules \
+	  examples/*/node_modules examples/*/dist examples/*/src/gql examples/*/src/__generated__ sbom.json
 
 .venv/serve: requirements/serve.lock pyproject.toml
 	@$(PYTHON) tools/environment.py serve
@@ -78,5 +80,5 @@ clean: ## remove everything that was generated
 gateway/http/pages/static/index.html: web/package-lock.json web/index.html web/pages.html web/vite.config.ts schema.graphql $(shell find web/src web/public -type f ! -name generated.ts)
 	@$(BIN)/python tools/pages.py
 
-$(CLIENTS): tests/clients/package-lock.json tests/clients/federation/package-lock.json
+$(CLIENTS): tests/clients/package-lock.json tests/clients/federation/package-lock.json $(wildcard examples/*/package-lock.json)
 	@$(BIN)/python tools/clients.py

@@ -27,12 +27,14 @@ from gateway.providers.base.store_lookup import Lookup
 from gateway.providers.base.webhooks import ReceivesWebhooks, WebhookAccountSettings
 from gateway.providers.plugins import BrokenAccount
 from gateway.providers.registry import adapter_of, find
-from gateway.settings import Settings, accounts, load, plugin_problems
+from gateway.settings.loading import accounts, load, plugin_problems
+from gateway.settings.tables import Settings
 from gateway.store.database_url import database_url
 from gateway.store.store import Store
 from gateway.store.temporary import TEMPORARY
 from gateway.store.write_intents import Settlement
-from gateway.upstream.call_sender import ObserveCall, unobserved
+from gateway.upstream.attempt import ObserveCall
+from gateway.upstream.call_sender import unobserved
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.http.http1_pool import Http1Transport
 from gateway.upstream.provider import Provider

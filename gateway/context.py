@@ -65,7 +65,6 @@ __all__ = [
     "UserErrors",
     "WriteService",
     "languages_of",
-    "open_context",
     "receipts",
 ]
 
@@ -121,6 +120,7 @@ class RequestContext:
         self.single_customers: set[Ref] = set()
         """The customers that were read one by one: providers are asked for their persons."""
         self._loaders: RequestLoaders | None = None
+        self._reads: ReadService | None = None
 
     def admit(self, requirement: Requirement) -> None:
         """Limit this to the providers at which the caller fulfils an operation's requirement.
@@ -231,18 +231,20 @@ class RequestContext:
             )
         return self._loaders
 
-    @cached_property
+    @property
     def reads(self) -> ReadService:
         """Lists and lookups."""
-        store = self._store
-        return ReadService(
-            self.providers,
-            self.loaders,
-            self.languages,
-            self._limits,
-            sizes=None if store is None else store.sizes,
-            snapshots=None if store is None else store.snapshots,
-        )
+        if self._reads is None:  # as above
+            store = self._store
+            self._reads = ReadService(
+                self.providers,
+                self.loaders,
+                self.languages,
+                self._limits,
+                sizes=None if store is None else store.sizes,
+                snapshots=None if store is None else store.snapshots,
+            )
+        return self._reads
 
     @cached_property
     def persons(self) -> PersonReads:
@@ -270,9 +272,17 @@ class RequestContext:
             raise StoreFailed(cause="this gateway was opened without its store")
         return PeopleReads(self.persons, self._store.identity, self.reads, self.scope.deadline)
 
+    @property
+    def has_news(self) -> bool:
+        """Whether `finish` has anything to record."""
+        loaders, store = self._loaders, self._store
+        if loaders is None or store is None or not loaders.customers_read:
+            return False
+        return bool(store.identity.index.rules.rules)  # without rules, there are no persons
+
     async def finish(self) -> None:
         """Record the customers that were read: call it before the operation is answered."""
-        if self._store is not None and self._loaders is not None:
+        if self.has_news:
             await self.persons.record_read()
 
     @cached_property
@@ -321,32 +331,6 @@ def _visible(
     if allowed is known:
         return _VisibleProviders(known, known, own)
     return _VisibleProviders(known, {key: known[key] for key in allowed}, own)
-
-
-def open_context(  # noqa: PLR0913  # the last one by name
-    providers: Mapping[str, Provider],
-    scope: Scope,
-    languages: Sequence[str],
-    now: datetime,
-    store: Store | None = None,
-    *,
-    feed: ChangeFeed | None = None,
-    limits: LimitSettings = DEFAULT_LIMITS,
-    health_watch: HealthWatch | None = None,
-    customer_lists: CustomerLists | None = None,
-) -> RequestContext:
-    """Return the context of one operation. Call it inside the running loop."""
-    return RequestContext(
-        providers,
-        scope,
-        languages,
-        now,
-        store,
-        feed=feed,
-        limits=limits,
-        health_watch=health_watch,
-        customer_lists=customer_lists,
-    )
 
 
 def languages_of(accept: str | None) -> Sequence[str]:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import httpx
+import msgspec
 
 
 class NetworkFailure(StrEnum):
@@ -156,15 +157,11 @@ _KINDS: Mapping[type[Exception], NetworkFailure] = {
 """The class of an error by its own type, the first that matches; used if no cause is specific."""
 
 
-class Progress:
+class Progress(msgspec.Struct, eq=False, gc=False):
     """The progress of one call; it may be read while the call is in progress."""
 
-    __slots__ = ("is_connecting",)
-
-    def __init__(self) -> None:
-        """Start before the connection."""
-        self.is_connecting = False
-        """The call is waiting for its connection, or was when it ended: nothing has been sent."""
+    is_connecting: bool = False
+    """The call is waiting for its connection, or was when it ended: nothing has been sent."""
 
     @property
     def timeout(self) -> NetworkFailure:

@@ -4,7 +4,6 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -67,23 +66,19 @@ class SpanIds(NamedTuple):
 
 
 class Trace(Protocol):
-    """The trace that a request is part of; spans are made of the records of what has ended."""
+    """The trace that records a request; its spans are made of the records of what has ended."""
 
     @property
     def trace_id(self) -> str:
         """Its id: 32 hexadecimal digits."""
 
-    @property
-    def is_recorded(self) -> bool:
-        """Whether there are spans; otherwise its headers are only passed on to providers."""
+    def begin(self) -> SpanIds:
+        """Begin the span of a call, or of a wait for another's."""
 
-    def begin(self) -> SpanIds | None:
-        """Begin the span of a call, or of a wait for another's; None: there are no spans."""
-
-    def begin_batch(self) -> SpanIds | None:
+    def begin_batch(self) -> SpanIds:
         """Begin the span of a batch: the parent of what the running task begins from now on."""
 
-    def headers(self, span: SpanIds | None) -> Mapping[str, str]:
+    def headers(self, span: SpanIds) -> Mapping[str, str]:
         """Return the headers of a call with this span."""
 
     def call_ended(self, span: SpanIds, record: CallRecord) -> None:
@@ -108,6 +103,14 @@ class Trace(Protocol):
         """Take an operation that was refused before its document was known."""
 
 
+class PassedOn(Protocol):
+    """The trace of a request that is not recorded here, but perhaps by others."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of a call: as they came."""
+
+
 class WriteCounts(NamedTuple):
     """Calls that write, counted by outcome."""
 
@@ -128,8 +131,7 @@ UNRESTRICTED = unrestricted_caller()
 """The gateway itself, and every client where no credentials are required."""
 
 
-@dataclass(slots=True)
-class Scope:
+class Scope(msgspec.Struct):
     """The state that all upstream calls of one client request share."""
 
     request_id: str
@@ -139,7 +141,7 @@ class Scope:
     is_background: bool = False
     """No client is waiting: these calls yield first when a provider's rate limit runs low, and are
     not retried, since background work is repeated as a whole."""
-    started: float = field(default_factory=time.perf_counter)
+    started: float = msgspec.field(default_factory=time.perf_counter)
     """In seconds, on the clock of `time.perf_counter`."""
     operation: tuple[str, str] = ("", "")
     """Its type (query, mutation, subscription), and its name if its document is trusted."""
@@ -147,21 +149,23 @@ class Scope:
     """Its name, whoever chose it: for the request log and traces, if they are on."""
     lists_reads: bool = False
     """Whether `calls` also has the reads that needed no call."""
-    calls: list[CallRecord] = field(default_factory=list)
+    calls: list[CallRecord] = msgspec.field(default_factory=list)
     batches: list[BatchRecord] | None = None
     """The batches of the request's loaders; None: there were none."""
     trace: Trace | None = None
-    """None: traces are off, or it is part of none."""
+    """None: it is not recorded."""
+    passed_on: PassedOn | None = None
+    """None: traces are off, or it came without a trace."""
     cost: int = 0
     """What was charged to the caller's budget."""
-    calls_by_provider: dict[str, int] = field(default_factory=dict)
+    calls_by_provider: dict[str, int] = msgspec.field(default_factory=dict)
     """Calls that were needed so far, by provider; cached replies are not counted."""
     writes: "WriteCounts | None" = None
     """The outcomes of calls that write; None: there were none."""
     fresh_for_s: float = math.inf
     """How long the least fresh reply stays fresh; 0 once a provider failed."""
-    _reported: set[tuple[str, type]] = field(default_factory=set)
-    pending: set["asyncio.Future[Any]"] = field(default_factory=set)
+    _reported: set[tuple[str, type]] = msgspec.field(default_factory=set)
+    pending: set["asyncio.Future[Any]"] = msgspec.field(default_factory=set)
     """The tasks that send calls for this request, and the futures of its reads."""
     is_closed: bool = False
     """The response was sent or the client has left: reads for this request must end."""

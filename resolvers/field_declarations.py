@@ -26,6 +26,7 @@ from gateway.context import RequestContext
 from gateway.errors import Unsupported
 from resolvers.field_permissions import Requirement, permission_metadata
 from resolvers.lookahead import FieldInfo
+from resolvers.schema_directives import NULL_ONLY_ON_ERROR
 
 DECLARATION = "resolvers.field_declarations"
 """The key of a declaration in a Strawberry field's metadata."""
@@ -80,12 +81,21 @@ class View:
         return cls(value=value)
 
 
-def attribute(path: str, description: str, requirement: Requirement | None = None) -> Any:
-    """Declare a field that is an attribute of the value; the path may be dotted: `ref.key`."""
+def attribute(
+    path: str,
+    description: str,
+    requirement: Requirement | None = None,
+    *,
+    null_only_on_error: bool = False,
+) -> Any:
+    """Declare a field that is an attribute of the value; the path may be dotted: `ref.key`.
+
+    `null_only_on_error`: it is nullable, but no value is null (`@semanticNonNull`).
+    """
     if not all(part.isidentifier() for part in path.split(".")):
         raise ValueError(path)
     declaration = Declaration(ResolverKind.ATTRIBUTE, path, attrgetter(path), False, ())  # noqa: FBT003  # it takes no `info`
-    return _field(declaration, description, requirement)
+    return _field(declaration, description, requirement, null_only_on_error=null_only_on_error)
 
 
 def computed(
@@ -96,14 +106,22 @@ def computed(
     deprecated: str | None = None,
     *,
     name: str | None = None,
+    null_only_on_error: bool = False,
 ) -> Any:
     """Declare a field by a function of the value: `(value[, info, …]) -> value`. No I/O.
 
     `many` computes the same for many values at once, in order. `deprecated` says what to use.
-    `name`: as in `read`.
+    `name` and `null_only_on_error`: as in `read`.
     """
     declaration = replace(_declared(ResolverKind.COMPUTED, function), many=many)
-    return _field(declaration, description, requirement, deprecated, name)
+    return _field(
+        declaration,
+        description,
+        requirement,
+        deprecated,
+        name,
+        null_only_on_error=null_only_on_error,
+    )
 
 
 def computed_all(
@@ -127,13 +145,21 @@ def read(
     requirement: Requirement | None = None,
     *,
     name: str | None = None,
+    null_only_on_error: bool = False,
 ) -> Any:
     """Declare a field that is read for each value: `async (value, info, …) -> value`.
 
     Use `read_all` for a function that can read for many values at once. `name`: the field's name
-    in the schema, if it does not follow from that of the attribute.
+    in the schema, if it does not follow from that of the attribute. `null_only_on_error`: the
+    function returns no null, and raises no `Unsupported` below the root (`@semanticNonNull`).
     """
-    return _field(_declared(ResolverKind.READ, function), description, requirement, name=name)
+    return _field(
+        _declared(ResolverKind.READ, function),
+        description,
+        requirement,
+        name=name,
+        null_only_on_error=null_only_on_error,
+    )
 
 
 def read_all(
@@ -141,16 +167,20 @@ def read_all(
     description: str,
     requirement: Requirement | None = None,
     shortcut: Shortcut | None = None,
+    *,
+    null_only_on_error: bool = False,
 ) -> Any:
     """Declare a field that is read for all values of a level at once.
 
     `async (values, info, …) -> Sequence[value | Exception]`: one result per value, in order.
     `shortcut` gives the same results without a read, if the values have them.
+    `null_only_on_error`: as in `read`, of each result.
     """
     return _field(
         replace(_declared(ResolverKind.READ_ALL, function), shortcut=shortcut),
         description,
         requirement,
+        null_only_on_error=null_only_on_error,
     )
 
 
@@ -166,12 +196,15 @@ def _field(
     requirement: Requirement | None,
     deprecated: str | None = None,
     name: str | None = None,
+    *,
+    null_only_on_error: bool = False,
 ) -> Any:
     return strawberry.field(
         name=name,
         resolver=_resolver(declaration),
         description=description,
         deprecation_reason=deprecated,
+        directives=[NULL_ONLY_ON_ERROR] if null_only_on_error else (),
         metadata={DECLARATION: declaration, **permission_metadata(requirement)},
     )
 

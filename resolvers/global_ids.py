@@ -60,12 +60,13 @@ _decoder = msgspec.json.Decoder(list[str])
 _encode = msgspec.json.Encoder().encode
 
 
-_URL_SAFE = bytes.maketrans(b"+/", b"-_")
-
-
 def _write(parts: tuple[str, ...]) -> str:
-    # Like `base64.urlsafe_b64encode` in a third of its time: every row of a list may have an id.
-    return binascii.b2a_base64(_encode(parts)).translate(_URL_SAFE, b"=\n").decode()
+    return _url_safe(binascii.b2a_base64(_encode(parts), newline=False))
+
+
+def _url_safe(base64: bytes) -> str:
+    # Faster than `translate`, which looks at each byte: every row of a list may have an id.
+    return base64.replace(b"+", b"-").replace(b"/", b"_").replace(b"=", b"").decode()
 
 
 def of(value: Any) -> str:
@@ -98,7 +99,7 @@ def of_each(values: Sequence[Any]) -> Sequence[str]:
     else:
         parts = [(letter, ref.provider, ref.key) for ref in refs]
     written = b"".join(map(binascii.b2a_base64, map(_encode, parts)))  # one line per id
-    return written.translate(_URL_SAFE, b"=").decode().split("\n")[:-1]
+    return _url_safe(written).split("\n")[:-1]
 
 
 def of_ref(kind: Kind, ref: Ref | AssignmentRef) -> str:

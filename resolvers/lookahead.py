@@ -1,8 +1,9 @@
 """Lookahead: what a query selects below a field, to request nothing else."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
+import msgspec
 from graphql import (
     FieldNode,
     FragmentDefinitionNode,
@@ -80,7 +81,7 @@ def fields_of(
                     pending.append(fragments[node.name.value].selection_set)
 
 
-class FieldInfo(NamedTuple):
+class FieldInfo(msgspec.Struct, frozen=True):
     """What a field's function may use: the request context and the selection below the field."""
 
     context: RequestContext

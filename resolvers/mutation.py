@@ -43,6 +43,7 @@ from resolvers.inputs.mutation_inputs import (
     SegmentUpdateInput,
     SegmentUpsertInput,
 )
+from resolvers.schema_directives import NULL_ONLY_ON_ERROR
 from resolvers.types.nodes import Context
 from resolvers.types.payloads import (
     AssignmentBulkPayload,
@@ -102,7 +103,10 @@ def mutation(
         "return": payload | None,  # type: ignore[operator]  # a class
     }
     return strawberry.field(
-        resolve, description=description, metadata=permission_metadata(requirement)
+        resolve,
+        description=description,
+        metadata=permission_metadata(requirement),
+        directives=[NULL_ONLY_ON_ERROR],
     )
 
 

@@ -293,12 +293,14 @@ class Query:
         "of customers that were read before; with segments also persons of one. Members are read "
         "up to `limits.compare_members` of each segment. Null, with an error, if the store fails.",
         requirement=CUSTOMERS,
+        null_only_on_error=True,
     )
     identity_links: IdentityLinkConnection | None = read(
         identity_links,
         "The links between customers, in all states, newest first. Null, with an error, if the "
         "store fails.",
         requirement=CUSTOMERS,
+        null_only_on_error=True,
     )
     customers: Connection[Customer] = read(
         customers,
@@ -316,6 +318,7 @@ class Query:
         segment_items_match,
         "The items that belong to any of these active segments (Emporix).",
         requirement=SEGMENTS,
+        null_only_on_error=True,
     )
     segments_compare: SegmentsComparison | None = read(
         segments_compare,
@@ -323,16 +326,19 @@ class Query:
         "by persons. Members are read up to `limits.compare_members` of each segment; larger ones "
         "compare by their last snapshot, if they are watched (`[[watch]]`).",
         requirement=COMPARES,
+        null_only_on_error=True,
     )
     changes_cursor: str | None = read(
         changes_cursor,
         "The current end of the change log. To miss no change, query this first, then read a "
         "list, then read the changes after this cursor.",
         requirement=OPEN,
+        null_only_on_error=True,
     )
     changes: ChangeConnection | None = read(
         changes,
         "The changes after a cursor, oldest first. Needs `segments:read` or `assignments:read`; "
         "changes that the caller may not see are left out.",
         requirement=OPEN,
+        null_only_on_error=True,
     )

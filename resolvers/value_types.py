@@ -21,6 +21,8 @@ from gateway.domain.sizes import SizeInterval
 from gateway.domain.texts import Texts
 from resolvers.error_codes import ErrorCode
 from resolvers.field_permissions import OPEN
+from resolvers.schema_directives import NULL_ONLY_ON_ERROR
+from resolvers.times import show_time, show_times
 
 __all__ = [
     "AssignmentKind",
@@ -33,40 +35,7 @@ __all__ = [
     "SizeInterval",
 ]
 
-
-_encode = msgspec.json.Encoder().encode
-
-
-def _show_time(moment: datetime) -> str:
-    if moment.tzinfo is not UTC:
-        moment = moment.astimezone(UTC)
-    # msgspec writes "2026-01-31T09:30:00Z", with microseconds if there are any, in a tenth of the
-    # time of `isoformat`; ours always has milliseconds.
-    text = _encode(moment).decode()[1:-2]
-    return f"{text}.000Z" if len(text) == len(_WHOLE) else f"{text[:23]}Z"
-
-
-_WHOLE = "2026-01-31T09:30:00"
-
-
-def _show_times(moments: Sequence[datetime | None]) -> Sequence[str | None]:
-    """Format many moments, in half the time that `_show_time` takes for each; None stays None."""
-    kinds = {*map(type, moments)}
-    if kinds == {datetime}:
-        encoded = _encode(moments).decode()
-        if encoded.count("Z") == len(moments):  # all are in UTC
-            whole = len(_WHOLE)
-            if len(encoded) == len(moments) * len(f'"{_WHOLE}Z",') + 1:
-                return encoded[2:-2].replace("Z", ".000Z").split('","')
-            texts = encoded[2:-3].split('Z","')
-            return [f"{text}.000Z" if len(text) == whole else f"{text[:23]}Z" for text in texts]
-    elif kinds == {datetime, type(None)}:
-        shown = iter(_show_times([moment for moment in moments if moment is not None]))
-        return [None if moment is None else next(shown) for moment in moments]
-    return [None if moment is None else _show_time(moment) for moment in moments]
-
-
-ALL_AT_ONCE: Mapping[Any, Callable[[Sequence[Any]], Sequence[Any]]] = {_show_time: _show_times}
+ALL_AT_ONCE: Mapping[Any, Callable[[Sequence[Any]], Sequence[Any]]] = {show_time: show_times}
 """Serializers of one value, mapped to those of many values, in order; None stays None.
 
 It raises if any value is not of the scalar's type.
@@ -94,7 +63,7 @@ DATE_TIME = strawberry.scalar(
     name="DateTime",
     description="A point in time: ISO 8601 in UTC, with milliseconds: `2026-01-31T09:30:00.000Z`. "
     "On input, any offset is accepted; without an offset, UTC is assumed.",
-    serialize=_show_time,
+    serialize=show_time,
     parse_value=_read_time,
     parse_literal=_read_time_literal,
 )
@@ -377,7 +346,8 @@ class SourceError:
         description="The HTTP status of the provider's reply."
     )
     request_id: str | None = strawberry.field(
-        description="The id to search for in the server's log."
+        description="The id to search for in the server's log.",
+        directives=[NULL_ONLY_ON_ERROR],
     )
 
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from gateway.identity.settings import IdentitySettings
 from gateway.providers.registry import KINDS
 from gateway.sandbox.provider import SandboxProvider
-from gateway.settings import Settings, sandbox_settings
+from gateway.settings.loading import sandbox_settings
+from gateway.settings.tables import Settings
 
 FOUR = ("stuut", "voucherify", "instaleap", "emporix")
 """In the order of the registry."""

@@ -56,7 +56,7 @@ KIND = ProviderKind(Bird)
 """The text of a module."""
 
 
-def add_package(  # the parts of a package, most with a default
+def add_package(
     folder: Path,
     name: str = "provider-bird",
     kind: str = "bird",

@@ -7,8 +7,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = sorted(each.parent for each in ROOT.glob("examples/*/package.json"))
+"""The examples of clients; tests/test_provider_package.py has the one of a provider."""
+
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "bench").rglob("*.md")]
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "bench").rglob("*.md"),
+        *(each / "README.md" for each in EXAMPLES),
+    ]
 )
 
 _BLOCK = re.compile(

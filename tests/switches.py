@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from gateway.settings import FastPathSettings
+from gateway.settings.tables import FastPathSettings
 
 NAMES = tuple(FastPathSettings.model_fields)
 

@@ -1,17 +1,18 @@
 """Check what the documents say about the tree: files, headings, settings, commands."""
 
 import importlib
+import json
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from gateway.settings import TABLES, load
+from gateway.settings.loading import load
+from gateway.settings.tables import TABLES
+from tests.snippets import EXAMPLES, PAGES
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = (ROOT / "docs", ROOT / "bench")
-PAGES = sorted([*ROOT.glob("*.md"), *(page for each in FOLDERS for page in each.rglob("*.md"))])
 HISTORY = {"CHANGELOG.md"}
 """These pages name files as they were."""
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
@@ -116,6 +117,18 @@ def test_make_targets_exist(page: Path) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     assert set(TARGET.findall(page.read_text(encoding="utf-8"))) <= targets
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda each: each.name)
+def test_examples_have_what_their_pages_name(example: Path) -> None:
+    """The scripts and the files that an example's README names exist."""
+    text = (example / "README.md").read_text(encoding="utf-8")
+    package = json.loads((example / "package.json").read_text(encoding="utf-8"))
+    assert set(re.findall(r"npm run (\w+)", text)) == set(package["scripts"])
+    files = re.findall(r"`([\w./]+\.(?:graphql|json|mjs|tsx?))`", text)
+    assert files
+    assert [each for each in files if not (example / each).is_file()] == []
+    assert f"cd examples/{example.name}\n" in text
 
 
 def test_layers_are_those_of_the_import_contract() -> None:

@@ -25,6 +25,8 @@ from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
+pytestmark = pytest.mark.every_case
+
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = {"serve": ("build",), "dev": ("build", "dev")}
 """The locks, and the dependency groups in each besides the gateway's own dependencies."""

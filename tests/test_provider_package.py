@@ -20,7 +20,8 @@ from gateway.providers import registry
 from gateway.providers.base.webhooks import ReceivesWebhooks
 from gateway.sandbox.app import Sandbox
 from gateway.sandbox.people import people
-from gateway.settings import Settings, load
+from gateway.settings.loading import load
+from gateway.settings.tables import Settings
 from tests.four_kinds import SANDBOXES
 from tests.packages import installed
 

@@ -15,7 +15,7 @@ from gateway.providers.base.capabilities import capabilities
 from gateway.providers.base.settings import AccountSettings
 from gateway.providers.registry import ADAPTERS
 from gateway.sandbox.app import Sandbox
-from gateway.settings import load
+from gateway.settings.loading import load
 from resolvers.error_codes import CODES
 from tests.contract.sample import adapter
 from tests.e2e.serving import without_cost

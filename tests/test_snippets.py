@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from gateway.__main__ import cli
 from gateway.asgi import build
 from gateway.sandbox.app import Sandbox
-from gateway.settings import Settings
+from gateway.settings.tables import Settings
 from resolvers.schema import SCHEMA
 from tests.clients.test_query import BIN
 from tests.e2e.serving import without_cost
@@ -37,6 +37,7 @@ NOT_RUN: Mapping[str, str] = {
     "jq": "a part of a pipeline with a server",
     "kubectl": "needs a cluster; tests/deploy checks the manifests by Kubernetes' schemas",
     "mv": REPAIRING,
+    "npm": "installs and serves examples; tests/browser/test_client_examples.py builds them",
     "pip": "installs a package; tests/test_wheel.py and tests/test_provider_package.py do so",
     "python": "takes a secret of yours, or runs the tests of your package",
     "python3": "a static file server; tests/browser/test_tutorial.py has one",

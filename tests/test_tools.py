@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from packaging.utils import parse_wheel_filename
 
+from tests.sizes import sample
+
 ROOT = Path(__file__).resolve().parents[1]
 REAL = f'#!/bin/sh\nexec "{sys.executable}" "$@"\n'
 SHIM = "#!/bin/sh\necho 'pyenv: this version is not installed' >&2\nexit 127\n"
@@ -123,3 +125,10 @@ def test_what_the_locks_do_not_name_is_noticed(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(index.subprocess, "run", run)
     assert index.unlocked(Path("python")) == ["HTTPX 9999.0", "requests-x 1"]
+
+
+def test_a_sample_of_cases() -> None:
+    """The first, the last and some between them of each name, in their order."""
+    names = [("a", n) for n in range(9)] + [("b", 9), ("a", 10), ("c", 11), ("c", 12)]
+    assert sample(names, 4) == [0, 3, 6, 9, 10, 11, 12]
+    assert sample(names, 2) == [0, 9, 10, 11, 12]

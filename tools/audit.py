@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-LOCKS = ("node", "docs", "dev")
+LOCKS = ("node", "docs", "example-python", "dev")
 """`dev` contains all of `serve`. The smaller first, which shows quickly if there is no network."""
 
 ACCEPTED: dict[str, str] = {}

@@ -15,6 +15,7 @@ STEPS = {
     "types": [BIN / "mypy", "--no-error-summary"],
     "imports": [BIN / "lint-imports", "--no-cache"],
     "locks": [sys.executable, "tools/lock.py", "--check"],
+    "breaking changes of the schema (CHANGELOG.md)": [sys.executable, "tools/schema_changes.py"],
     "reference (make reference)": [sys.executable, "tools/reference.py", "--check"],
     AUDIT: [sys.executable, "tools/audit.py"],
 }

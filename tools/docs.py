@@ -29,9 +29,14 @@ OF_THE_ROOT = {
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
     "examples/provider-heron/README.md": "example-provider.md",
+    "examples/python/README.md": "example-python.md",
+    "examples/react-apollo/README.md": "example-react-apollo.md",
+    "examples/react-relay/README.md": "example-react-relay.md",
+    "examples/urql/README.md": "example-urql.md",
     "bench/README.md": "benchmarks.md",
     "bench/results.md": "benchmark-results.md",
     "bench/results-faults.md": "benchmark-results-faults.md",
+    "bench/results-profile.md": "benchmark-profile.md",
 }
 """Pages outside of `docs/`, and where they are on the site."""
 

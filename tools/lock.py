@@ -1,4 +1,4 @@
-"""Write `requirements/*.lock` from pyproject.toml; with `--check` only report outdated ones.
+"""Write `requirements/*.lock` from the projects; with `--check` only report outdated ones.
 
 A lock lists versions and hashes, never the host they came from. Its first line is a digest of its
 inputs, so that the check needs no network. `wheels.txt` lists the wheels of the pinned packages,
@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = Path("examples/python/pyproject.toml")
 LOCKS = {
     "serve": ["pyproject.toml", "--all-extras", "--group", "build"],
     "dev": [
@@ -28,6 +29,7 @@ LOCKS = {
     ],
     "node": ["--group", "node"],
     "docs": ["--group", "docs"],
+    "example-python": [str(EXAMPLE), "--group", f"{EXAMPLE}:dev"],
 }
 WHEELS = ROOT / "requirements" / "wheels.txt"
 WHEEL = re.compile(r"[^/\"]+\.whl(?=\")")
@@ -43,14 +45,15 @@ FLAGS = (
 )
 
 
-def heading() -> str:
-    """Return the first line that every lock must have."""
-    document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+def heading(name: str = "") -> str:
+    """Return the first line that the lock of this name must have."""
+    of = EXAMPLE if name == "example-python" else "pyproject.toml"
+    document = tomllib.loads((ROOT / of).read_text(encoding="utf-8"))
     project = document["project"]
     inputs = [
         project["requires-python"],
         project["dependencies"],
-        project["optional-dependencies"],
+        project.get("optional-dependencies"),
         document["dependency-groups"],
     ]
     return f"# made by `make lock` of {sha256(repr(inputs).encode()).hexdigest()[:16]}\n"
@@ -63,10 +66,10 @@ def path_of(name: str) -> Path:
 
 def outdated() -> list[str]:
     """Return the files that were generated from other inputs."""
-    first = heading()
+    files = {**{path_of(name): heading(name) for name in LOCKS}, WHEELS: heading()}
     return [
         file.name
-        for file in (*map(path_of, LOCKS), WHEELS)
+        for file, first in files.items()
         if not file.is_file() or not file.read_text(encoding="utf-8").startswith(first)
     ]
 
@@ -93,7 +96,7 @@ def write() -> None:
     """Write all locks and the list of wheels."""
     for name, sources in LOCKS.items():
         body = compiled(sources, path_of(name))
-        path_of(name).write_text(heading() + body, encoding="utf-8")
+        path_of(name).write_text(heading(name) + body, encoding="utf-8")
         print(f"wrote requirements/{name}.lock")
     WHEELS.write_text(heading() + "".join(f"{each}\n" for each in wheels()), encoding="utf-8")
     print("wrote requirements/wheels.txt")

@@ -15,6 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements" / "dev.lock"
 VERSIONS = ((3, 11), (3, 12), (3, 13))
+CASES = "4"
+"""Of each test: `make test` runs all of them on the Python of `.venv`."""
 TESTS = ("tests/unit", "tests/test_internals.py", "tests/test_locks.py")
 COMPLETE = "complete"
 
@@ -83,8 +85,9 @@ def test(python: str, arguments: list[str]) -> bool:
     # The code under test comes from the current folder.
     # Those of PostgreSQL are about its SQL, which is the same from any Python.
     options = ["-n", "auto", "-m", "not postgres"]
-    command = [str(folder / "bin" / "python"), "-m", "pytest", *options, *TESTS]
-    return subprocess.run([*command, *arguments], cwd=ROOT, check=False).returncode == 0
+    command = [str(folder / "bin" / "python"), "-m", "pytest", *options, *TESTS, *arguments]
+    variables = {"CASES": "" if os.environ.get("LONG") else CASES, **os.environ}
+    return subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode == 0
 
 
 def main() -> None:

@@ -32,7 +32,8 @@ from gateway.providers.base.capabilities import capabilities
 from gateway.providers.base.settings import AccountSettings
 from gateway.providers.base.watch_settings import WatchSettings
 from gateway.providers.registry import ADAPTERS
-from gateway.settings import TABLES, sandbox_settings
+from gateway.settings.loading import sandbox_settings
+from gateway.settings.tables import TABLES
 from resolvers.error_codes import CODES, ErrorCode
 from resolvers.schema import sdl
 

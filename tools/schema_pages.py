@@ -13,6 +13,7 @@ from graphql import (
     GraphQLUnionType,
     build_schema,
     get_named_type,
+    is_specified_directive,
     is_specified_scalar_type,
     print_ast,
 )
@@ -28,6 +29,9 @@ SORTS: Mapping[str, str] = {
     "scalars": "Scalars",
 }
 """The pages, in the order of the navigation."""
+
+NULLS = "../../how-to/errors.md#which-nulls-are-errors"
+"""The page about `@semanticNonNull`, from these pages."""
 
 
 def sort_of(each: GraphQLNamedType) -> str:
@@ -63,6 +67,13 @@ def default_of(value: Any) -> str:
     return "" if literal is None else f" Default: `{print_ast(literal)}`."
 
 
+def null(field: Any) -> str:
+    """Return what the schema promises about a null of a field, as an addition to its meaning."""
+    directives = () if field.ast_node is None else field.ast_node.directives or ()
+    is_error = any(each.name.value == "semanticNonNull" for each in directives)
+    return f" [Null only with an error]({NULLS})." if is_error else ""
+
+
 def inputs(values: Mapping[str, Any], heading: str) -> Iterator[str]:
     """Yield the table of arguments or input fields; nothing if there are none."""
     if values:
@@ -76,7 +87,7 @@ def fields(kind: Any) -> Iterator[str]:
     """Yield the table of an object's fields, with their arguments."""
     yield "| Field | Type | Meaning |\n| --- | --- | --- |"
     for name, field in kind.fields.items():
-        parts = [cell(field.description)]
+        parts = [cell(field.description) + null(field)]
         parts += [
             f"<br>`{argument}` ({link(value.type)}): {cell(value.description)}{default_of(value)}"
             for argument, value in field.args.items()
@@ -87,7 +98,7 @@ def fields(kind: Any) -> Iterator[str]:
 def operations(kind: GraphQLObjectType) -> Iterator[str]:
     """Yield a section for each field of a root type."""
     for name, field in kind.fields.items():
-        yield f"\n## {name}\n\n{field.description}\n\nReturns {link(field.type)}.\n"
+        yield f"\n## {name}\n\n{field.description}\n\nReturns {link(field.type)}.{null(field)}\n"
         yield from inputs(field.args, "Argument")
 
 
@@ -124,8 +135,14 @@ def schema_pages(text: str) -> Mapping[str, str]:
     }
     lists = "\n".join(f"- [{title}]({sort}.md)" for sort, title in SORTS.items())
     contents = "\n".join(SORTS)
+    directives = "\n".join(
+        f"- `@{each.name}`: {cell(each.description)} [More]({NULLS})"
+        for each in schema.directives
+        if not is_specified_directive(each)
+    )
     pages["index.md"] = (
         "# Schema\n\nEvery type and field of the schema; `gateway schema` prints it.\n\n"
-        f"{lists}\n\n```{{toctree}}\n:hidden:\n\n{contents}\n```\n"
+        f"{lists}\n\n## Directives of fields\n\n{directives}\n\n"
+        f"```{{toctree}}\n:hidden:\n\n{contents}\n```\n"
     )
     return pages

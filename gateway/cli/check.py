@@ -17,11 +17,12 @@ from gateway.identity.rules import ATTRIBUTES
 from gateway.network_failures import EXPLANATIONS, NetworkFailure
 from gateway.observability.logs import start_log
 from gateway.observability.settings import TraceSettings
-from gateway.provider_settings import customer_keys
 from gateway.providers.plugins import BrokenAdapter, PluginProblem
 from gateway.providers.registry import plugins
 from gateway.request_scope import Scope
-from gateway.settings import Settings, plugin_problems
+from gateway.settings.accounts import customer_keys
+from gateway.settings.loading import plugin_problems
+from gateway.settings.tables import Settings
 from gateway.store.checking import check_store
 from gateway.store.database_url import database_url
 from gateway.store.temporary import TEMPORARY

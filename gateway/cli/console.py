@@ -9,9 +9,10 @@ import typer
 from rich.console import Console
 
 from gateway.asgi import build
-from gateway.configuration_file import CONFIG_VARIABLE
 from gateway.errors import SettingsError
-from gateway.settings import Settings, load
+from gateway.settings.file import CONFIG_VARIABLE
+from gateway.settings.loading import load
+from gateway.settings.tables import Settings
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)

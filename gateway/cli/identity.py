@@ -23,7 +23,7 @@ from gateway.observability.logs import start_log
 from gateway.providers.base.adapter import ListsCustomers
 from gateway.providers.base.store_lookup import Rows
 from gateway.request_scope import Scope
-from gateway.settings import Settings
+from gateway.settings.tables import Settings
 from gateway.store.database import Database
 from gateway.store.database_url import database_url
 from gateway.store.errors import StoreFailed

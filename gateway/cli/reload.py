@@ -10,8 +10,8 @@ import typer
 
 from gateway.cli.console import Config, fail, out
 from gateway.cli.pid_file import pid_of_running
-from gateway.configuration_file import pid_file
 from gateway.errors import SettingsError
+from gateway.settings.file import pid_file
 
 PROCESSES = Path("/proc")
 """What Linux says of each process; macOS has nothing that can be read without another program."""

@@ -23,7 +23,6 @@ from gateway.cli.console import (
     settings_or_fail,
 )
 from gateway.cli.pid_file import written_pid
-from gateway.configuration_file import CONFIG_VARIABLE, CORS_VARIABLE
 from gateway.errors import SettingsError
 from gateway.http.app import PAGES
 from gateway.http.server.connections import raise_file_limit
@@ -31,7 +30,9 @@ from gateway.http.server.options import server_options
 from gateway.http.server.workers import Supervisor, serve_alone
 from gateway.observability.logs import start_log
 from gateway.observability.worker_snapshots import shared_snapshots
-from gateway.settings import Settings, accounts, plugin_problems
+from gateway.settings.file import CONFIG_VARIABLE, CORS_VARIABLE
+from gateway.settings.loading import accounts, plugin_problems
+from gateway.settings.tables import Settings
 from gateway.store.database_url import DatabaseUrl, database_url
 from gateway.store.errors import StoreFailed
 from gateway.store.reporting import advice

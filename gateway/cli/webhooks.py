@@ -31,7 +31,7 @@ from gateway.providers.base.webhooks import (
 )
 from gateway.providers.registry import adapter_of
 from gateway.request_scope import Scope
-from gateway.settings import Settings
+from gateway.settings.tables import Settings
 
 ProviderKey = Annotated[str, typer.Option(help="The provider's key in the configuration.")]
 PublicUrl = Annotated[

@@ -98,6 +98,11 @@ class Rule(msgspec.Struct, frozen=True, gc=False):
     native: Mapping[str, Any]
     flatten: Callable[[Mapping[str, Any]], Sequence[Condition]]
 
+    @property
+    def is_readable(self) -> bool:
+        """False if the document, which is decoded when it is needed, is not as documented."""
+        return True
+
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A group of customers at one provider."""

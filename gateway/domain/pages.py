@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from functools import cached_property
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -71,15 +70,19 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True, dict=True):
     skipped: int = 0
     """The number of rows left out because their ids cannot be read."""
 
-    @cached_property
+    @property
     def refs(self) -> frozenset[Any]:
         """The identities of its rows; fewer than rows if there are duplicates."""
-        return frozenset(_refs(self.rows))
+        refs: frozenset[Any] | None = self.__dict__.get("refs")
+        if refs is None:  # a `cached_property` of Python 3.11 takes a lock
+            refs = self.__dict__["refs"] = _refs(self.rows)
+        return refs
 
-    @cached_property
+    @property
     def is_distinct(self) -> bool:
         """Whether there are no duplicate rows."""
-        return len(_refs(self.rows)) == len(self.rows)
+        rows = self.rows
+        return len(rows) < 2 or len(self.refs) == len(rows)  # noqa: PLR2004  # one row is no duplicate
 
     @property
     def next_position(self) -> str | None:
@@ -94,13 +97,12 @@ def ref_of(row: Any) -> Any:
     return getattr(row, "ref", row)
 
 
-def _refs(rows: Iterable[Any]) -> set[Any]:
+def _refs(rows: Iterable[Any]) -> frozenset[Any]:
     try:
-        return {
-            row.ref for row in rows
-        }  # almost all rows have one; a function call per row is expensive
+        # Almost all rows have one; a function call per row is expensive.
+        return frozenset([row.ref for row in rows])
     except AttributeError:
-        return set(map(ref_of, rows))
+        return frozenset(map(ref_of, rows))
 
 
 def complete_page(rows: Iterable[T]) -> Page[T]:

@@ -44,7 +44,9 @@ class SegmentQuery(msgspec.Struct, frozen=True):
     @property
     def is_local(self) -> bool:
         """True if `holds` can evaluate any of the conditions."""
-        return any(getattr(self, name) is not None for name in self.__struct_fields__[:-1])
+        return self is not EVERY_SEGMENT and any(
+            getattr(self, name) is not None for name in self.__struct_fields__[:-1]
+        )
 
 
 def _is_between(

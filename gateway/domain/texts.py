@@ -1,7 +1,9 @@
 """Texts in several languages, and the best match for preferred languages."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -27,18 +29,30 @@ class Texts(msgspec.Struct, frozen=True, gc=False):
         return next(iter(texts.values()), None)
 
 
+class PlainText(Texts, frozen=True, gc=False):
+    """The text of a provider without languages: a list has many, and dicts cost more."""
+
+    text: str | None = None
+
+    @property  # type: ignore[misc]  # in place of the field
+    def by_language(self) -> Mapping[str, str]:
+        """The text by language."""
+        return NOTHING if self.text is None else {self.default: self.text}
+
+    def best(self, _languages: Sequence[str]) -> str | None:
+        """Return the text."""
+        return self.text
+
+
 def best_texts(of: Iterable[Texts], languages: Sequence[str]) -> list[str | None]:
     """Return the `best` of each text; fast for one language, or the first preferred one."""
+    texts: list[Any] = [*of]
+    if texts and texts[0] is NO_TEXTS and texts.count(NO_TEXTS) == len(texts):
+        return [None] * len(texts)  # of a provider without such texts
+    with suppress(AttributeError):  # some are in several languages
+        return [each.text for each in texts]
     first = languages[0] if languages else None
-    best: list[str | None] = []
-    for each in of:
-        texts = each.by_language
-        if len(texts) == 1:
-            (text,) = texts.values()
-            best.append(text)
-        else:
-            best.append(texts.get(first or each.default) or each.best(languages))
-    return best
+    return [each.by_language.get(first or each.default) or each.best(languages) for each in texts]
 
 
 @lru_cache(maxsize=256)  # the rows of a list usually have the same languages
@@ -56,9 +70,12 @@ def _preferred(languages: tuple[str, ...], available: tuple[str, ...]) -> Sequen
     ]
 
 
-NO_TEXTS = Texts({})
+NOTHING: Mapping[str, str] = {}
 
 
 def plain(text: str | None) -> Texts:
     """Return a text of a provider without languages."""
-    return Texts({UNDETERMINED: text}) if text is not None else NO_TEXTS
+    return PlainText(NOTHING, UNDETERMINED, text)
+
+
+NO_TEXTS = plain(None)

@@ -24,7 +24,7 @@ from gateway.http.graphql_over_http import (
     send_error,
 )
 from gateway.http.pages.examples import examples
-from gateway.http.server.repeated_heads import FastPathHandler
+from gateway.http.server.repeated_heads import HeadHandler
 from gateway.http.timed_requests import timed
 from gateway.http.websocket_endpoint import WebSocketEndpoint
 from gateway.observability.metrics import Metrics
@@ -90,8 +90,8 @@ class Application(Starlette):
         else:
             await self._page(scope, receive, send)
 
-    def fast_path_handler(self, scope: Scope) -> FastPathHandler | None:
-        """Return a handler for requests with this head; None: use the normal ASGI path."""
+    def fast_path_handler(self, scope: Scope) -> HeadHandler | None:
+        """Return a handler for heads similar to this one; None: use the normal ASGI path."""
         if scope["raw_path"] not in RAW_GRAPHQL_PATHS:
             return None
         return self._endpoint.fast_path_handler(scope)

@@ -64,10 +64,10 @@ class BudgetSharing:
         self.stop()
         await asyncio.gather(self._task, return_exceptions=True)
         self._release()
-        if not self._fails:
-            unused = self._used()
-            for each in unused:
-                each.start = each.have
+        unused = {} if self._fails else self._used()
+        for each in unused:
+            each.start = each.have
+        if unused:
             with contextlib.suppress(StoreFailed):
                 await self._exchange(unused)
 

@@ -12,7 +12,7 @@ from starlette.types import Scope as Connection
 
 from gateway.auth.addresses import is_local
 from gateway.http.graphql_over_http import Header, Headers, RequestError
-from gateway.settings import ServerSettings
+from gateway.settings.tables import ServerSettings
 
 PROXIED = "proxied"
 """The address of clients behind an untrusted proxy, or one that does not state their address."""

@@ -5,9 +5,9 @@ Starlette's request, response and routing take more time than a small query.
 
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from copy import copy
 from functools import lru_cache, partial
 from http import HTTPStatus
+from random import random
 from typing import Any
 
 import msgspec
@@ -47,19 +47,15 @@ from gateway.http.graphql_over_http import (
     send_error,
     start,
 )
-from gateway.http.operation_runner import (
-    GraphQLResponse,
-    OperationRunner,
-    request_error,
-    request_options,
-)
+from gateway.http.operation_runner import GraphQLResponse, OperationRunner, request_error
 from gateway.http.request_body import read_body
-from gateway.http.server.repeated_heads import FastPathHandler, RawResponse
+from gateway.http.request_options import RequestOptions, request_options
+from gateway.http.server.repeated_heads import FastPathHandler, HeadHandler, RawResponse
 from gateway.http.sse import events
 from gateway.http.sse_subscription import SseSubscriptions
 from gateway.http.subscriptions import Subscriptions, verifier
 from gateway.observability.metrics import Metrics
-from gateway.observability.trace_context import TRACE_ID
+from gateway.observability.trace_context import TRACED
 
 METHODS = ((b"allow", b"GET, HEAD, POST"),)
 
@@ -67,7 +63,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _Head:
-    """The head of a request, read once."""
+    """The head of a request, or what similar heads have in common, read once."""
 
     __slots__ = ("accepts_gzip", "content_type", "cors", "credentials", "options", "verified")
 
@@ -133,7 +129,7 @@ class GraphQLEndpoint:
                 return
             cors = self._origins.cors_headers(headers)
             head = _Head(connection, headers, content_type, cors)
-            TRACE_ID.set(head.options.trace_id)  # of this task, which serves no other
+            TRACED.set(head.options)  # of this task, which serves no other
             verified = self._authenticator.authenticate_now(*head.credentials)
             caller = (
                 verified.caller
@@ -151,10 +147,8 @@ class GraphQLEndpoint:
                     connection, receive, send, request, headers, verify, (VARY, *cors)
                 )
                 return
-            if self._traces is not None:
-                trace = self._traces.begin(head.options.sender)
-                head.options = head.options._replace(trace=trace)
-                TRACE_ID.set(head.options.trace_id)
+            head.options = head.options.begin_trace(self._traces)
+            TRACED.set(head.options)
             running = self._runner.begin(request, caller, head.options, receive, only_query=is_get)
             response = running if isinstance(running, GraphQLResponse) else await running
             self._runner.ended(response.scope, response.codes)
@@ -174,15 +168,14 @@ class GraphQLEndpoint:
         await send({"type": "http.response.start", "status": status, "headers": response_headers})
         await send({"type": "http.response.body", "body": body})
 
-    def fast_path_handler(self, connection: Connection) -> FastPathHandler | None:
-        """Return a handler for POSTs with this head; None: use the normal ASGI path.
+    def fast_path_handler(self, connection: Connection) -> HeadHandler | None:
+        """Return a handler for POSTs with heads similar to this; None: use the normal ASGI path.
 
         The normal path serves every request whose head is refused or states no body length.
         """
         try:
             headers = parse_headers(connection["headers"])
-            length = int(headers.get(b"content-length", b"0"))
-            if not 0 < length <= self.body_bytes or b"transfer-encoding" in headers:
+            if b"transfer-encoding" in headers:
                 return None
             self._origins.check_host(headers)
             content_type = response_type(headers.get(b"accept"), with_page=False)
@@ -192,62 +185,79 @@ class GraphQLEndpoint:
             return None
         if content_type == EVENTS:  # it may be a subscription
             return None
-        head = _Head(connection, headers, content_type, cors)
-        respond = self._respond if head.options.sender is None else self._respond_in_trace
-        return partial(respond if self._traces is None else self._respond_traced, head)
+        return partial(self._handler, _Head(connection, headers, content_type, cors))
+
+    def _handler(self, head: _Head, own: Sequence[Header]) -> FastPathHandler | None:
+        """Return a handler for the heads that consist of this and the request's own headers."""
+        try:
+            headers = parse_headers(own)
+        except RequestError:
+            return None
+        if not 0 < int(headers.get(b"content-length", b"0")) <= self.body_bytes:
+            return None
+        options = head.options.of_request(headers)
+        if options.traceparent is None:
+            respond = self._respond if self._traces is None else self._respond_sampled
+        else:
+            respond = self._respond_traced
+        return partial(respond, head, options)
+
+    def _respond_sampled(
+        self, head: _Head, options: RequestOptions, body: bytes
+    ) -> RawResponse | Coroutine[Any, Any, RawResponse]:
+        """Respond to a request that no sender has in a trace: a share of these begin one."""
+        if self._traces is None or random() >= self._traces.share:  # noqa: S311  # no secret
+            return self._respond(head, options, body)
+        return self._respond_in_trace(head, options.in_trace(self._traces.begin_here()), body)
 
     def _respond_traced(
-        self, head: _Head, body: bytes
+        self, head: _Head, options: RequestOptions, body: bytes
     ) -> RawResponse | Coroutine[Any, Any, RawResponse]:
-        """Respond; the operation may be part of a trace."""
-        if self._traces is not None:
-            trace = self._traces.begin(head.options.sender)
-            if trace is not None:
-                of_this = copy(head)  # other requests may have the same head
-                of_this.options = head.options._replace(trace=trace)
-                return self._respond_in_trace(of_this, body)
-        return self._respond(head, body)
+        """Respond to a request with a context; if that is not valid, it may begin a trace."""
+        return self._respond_in_trace(head, options.begin_trace(self._traces), body)
 
     def _respond_in_trace(
-        self, head: _Head, body: bytes
+        self, head: _Head, options: RequestOptions, body: bytes
     ) -> RawResponse | Coroutine[Any, Any, RawResponse]:
         """Respond; the log names the trace. Other requests are served in the same context."""
-        trace_id = head.options.trace_id
-        token = TRACE_ID.set(trace_id)
+        token = TRACED.set(options)
         try:
-            response = self._respond(head, body)
+            return self._respond(head, options, body)
         finally:
-            TRACE_ID.reset(token)
-        return response if isinstance(response, RawResponse) else _in_trace(trace_id, response)
+            TRACED.reset(token)
 
-    def _respond(self, head: _Head, body: bytes) -> RawResponse | Coroutine[Any, Any, RawResponse]:
+    def _respond(
+        self, head: _Head, options: RequestOptions, body: bytes
+    ) -> RawResponse | Coroutine[Any, Any, RawResponse]:
         try:
             verified = head.verified
             if verified is None or verified.until <= time.time():
                 verified = head.verified = self._authenticator.authenticate_now(*head.credentials)
             if verified is None:
-                return self._respond_later(head, self._authenticate_and_begin(head, body))
-            running = self._runner.begin(read_post(body), verified.caller, head.options)
+                begun = self._authenticate_and_begin(head, options, body)
+                return self._respond_later(head, options, begun)
+            running = self._runner.begin(read_post(body), verified.caller, options)
             if not isinstance(running, GraphQLResponse):
-                return self._respond_later(head, running)
-            return self._raw_response(head, running)
+                return self._respond_later(head, options, running)
+            return self._raw_response(head, options, running)
         except Exception as error:  # noqa: BLE001  # as above
-            return self._raw_error(head, error)
+            return self._raw_error(head, options, error)
 
     def _raw_response(
-        self, head: _Head, response: GraphQLResponse
+        self, head: _Head, options: RequestOptions, response: GraphQLResponse
     ) -> RawResponse | Coroutine[Any, Any, RawResponse]:
         body = _body(response, head.content_type)
         is_gzip = _is_compressed(head, response, body)
         if is_gzip:
             if len(body) >= LARGE:
-                return self._compress_later(head, response, body)
+                return self._compress_later(head, options, response, body)
             body = compressed(body)
         return self._with_body(head, response, body, is_gzip=is_gzip)
 
     async def _compress_later(
-        self, head: _Head, response: GraphQLResponse, body: bytes
+        self, head: _Head, options: RequestOptions, response: GraphQLResponse, body: bytes
     ) -> RawResponse:
+        TRACED.set(options)  # of this task, which serves no other
         return self._with_body(head, response, await compressed_aside(body), is_gzip=True)
 
     def _with_body(
@@ -261,10 +271,10 @@ class GraphQLEndpoint:
             self._telemetry.operation_ended(response.scope, response.codes)
         return RawResponse(status, common + lines(own), body)
 
-    def _raw_error(self, head: _Head, error: Exception) -> RawResponse:
+    def _raw_error(self, head: _Head, options: RequestOptions, error: Exception) -> RawResponse:
         more = (VARY, *head.cors)
         start, body = error_response(
-            request_error(error), _error_type(head.content_type), more, head.options.request_id
+            request_error(error), _error_type(head.content_type), more, options.request_id
         )
         status: int = start["status"]
         if self._metrics is not None:  # the time is not known, and next to nothing
@@ -272,17 +282,23 @@ class GraphQLEndpoint:
         return RawResponse(status, lines(start["headers"]), body)
 
     async def _respond_later(
-        self, head: _Head, running: Coroutine[Any, Any, GraphQLResponse]
+        self,
+        head: _Head,
+        options: RequestOptions,
+        running: Coroutine[Any, Any, GraphQLResponse],
     ) -> RawResponse:
+        TRACED.set(options)  # of this task, which serves no other
         try:
-            response = self._raw_response(head, await running)
+            response = self._raw_response(head, options, await running)
             return response if isinstance(response, RawResponse) else await response
         except Exception as error:  # noqa: BLE001  # as above
-            return self._raw_error(head, error)
+            return self._raw_error(head, options, error)
 
-    async def _authenticate_and_begin(self, head: _Head, body: bytes) -> GraphQLResponse:
+    async def _authenticate_and_begin(
+        self, head: _Head, options: RequestOptions, body: bytes
+    ) -> GraphQLResponse:
         caller = await self._authenticator.authenticate(*head.credentials)
-        begun = self._runner.begin(read_post(body), caller, head.options)
+        begun = self._runner.begin(read_post(body), caller, options)
         return begun if isinstance(begun, GraphQLResponse) else await begun
 
     async def _preflight(self, connection: Connection, headers: Headers, send: Send) -> None:
@@ -333,10 +349,3 @@ def _status_and_headers(
 @lru_cache(maxsize=128)
 def _common_header_lines(content_type: str, cors: Sequence[Header]) -> bytes:
     return lines(common_headers(content_type, (VARY, *cors)))
-
-
-async def _in_trace(
-    trace_id: str | None, running: Coroutine[Any, Any, RawResponse]
-) -> RawResponse:
-    TRACE_ID.set(trace_id)  # of this task
-    return await running

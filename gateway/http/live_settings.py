@@ -16,7 +16,7 @@ from gateway.http.tool_catalog import tools_of
 from gateway.observability.metrics import Metrics
 from gateway.observability.telemetry import Telemetry
 from gateway.observability.traces import Traces
-from gateway.settings import Settings
+from gateway.settings.tables import Settings
 from gateway.tools import documents as tool_documents
 
 Apply = Callable[[], None]

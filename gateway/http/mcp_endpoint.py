@@ -32,10 +32,11 @@ from gateway.http.graphql_over_http import (
     start,
 )
 from gateway.http.mcp_tools import CALL, McpCall, McpTools
-from gateway.http.operation_runner import OperationRunner, request_error, request_options
+from gateway.http.operation_runner import OperationRunner, request_error
 from gateway.http.request_body import read_body
+from gateway.http.request_options import request_options
 from gateway.http.tool_catalog import Tool
-from gateway.observability.trace_context import TRACE_ID
+from gateway.observability.trace_context import TRACED
 
 METHODS = ((b"allow", b"POST"),)
 INSTRUCTIONS = """\
@@ -87,8 +88,8 @@ class McpEndpoint:
             headers = parse_headers(connection["headers"])
             request_id = given_request_id(headers) or new_request_id()
             self._check(connection, headers)
-            options = request_options(headers)._replace(request_id=request_id)
-            TRACE_ID.set(options.trace_id)  # of this task, which serves no other
+            options = msgspec.structs.replace(request_options(headers), request_id=request_id)
+            TRACED.set(options)  # of this task, which serves no other
             authorization, address = authorization_of(headers), address_of(connection, headers)
             caller = await self._authenticator.authenticate(authorization, address)
             body = await read_body(headers, receive, self.body_bytes)

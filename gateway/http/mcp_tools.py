@@ -24,14 +24,10 @@ from gateway.auth.permissions import Caller
 from gateway.errors import Forbidden
 from gateway.http.disconnect import ClientDisconnected
 from gateway.http.graphql_over_http import GraphQLRequest, RequestError, graphql_error
-from gateway.http.operation_runner import (
-    GraphQLResponse,
-    OperationRunner,
-    RequestOptions,
-    request_error,
-)
+from gateway.http.operation_runner import GraphQLResponse, OperationRunner, request_error
+from gateway.http.request_options import RequestOptions
 from gateway.http.tool_catalog import Tool
-from gateway.observability.trace_context import TRACE_ID
+from gateway.observability.trace_context import TRACED
 
 CALL = "gateway.mcp"
 """The key of an `McpCall` in the scope of its connection."""
@@ -77,10 +73,8 @@ class McpTools:
         call, tool = _call_of(context), self._tools.get(params.name)
         if tool is None:
             raise MCPError(INVALID_PARAMS, "There is no such tool; tools/list lists them.")
-        options, traces = call.options, self._runner.telemetry.traces
-        if traces is not None:
-            options = options._replace(trace=traces.begin(options.sender))
-            TRACE_ID.set(options.trace_id)
+        options = call.options.begin_trace(self._runner.telemetry.traces)
+        TRACED.set(options)
         try:
             _check_names(params.arguments or {}, tool.input_schema)
             request = GraphQLRequest(query=tool.document.text, variables=params.arguments)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from gateway.context import Provider
 from gateway.providers.base.settings import AccountSettings
-from gateway.settings import Settings
+from gateway.settings.tables import Settings
 
 LONGEST_USE_S = 31.0
 """How long work in the background uses the providers that it started with, and a margin."""

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from functools import partial
 from inspect import iscoroutine
 from time import perf_counter
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
+import msgspec
 import structlog
 from starlette.types import Receive
 
@@ -20,31 +21,23 @@ from gateway.context import (
     Provider,
     RequestContext,
     Scope,
-    languages_of,
-    open_context,
 )
 from gateway.errors import LimitExceeded, Unauthenticated
 from gateway.http.disconnect import ClientDisconnected, ShieldedWrites, watch_disconnect
 from gateway.http.graphql_over_http import (
     GraphQLRequest,
-    Headers,
     RequestError,
-    given_request_id,
     new_request_id,
 )
 from gateway.http.operation_executor import OperationExecutor
 from gateway.http.persisted_documents import PersistedDocuments
+from gateway.http.request_options import RequestOptions
 from gateway.http.shown_calls import shown_calls
 from gateway.limits.caller_budgets import LeaseNeeded
 from gateway.limits.settings import LimitSettings
 from gateway.observability.metrics import CANCELLED, Metrics
 from gateway.observability.telemetry import Telemetry
-from gateway.observability.trace_context import TraceContext, trace_context
-from gateway.request_scope import Trace
 from gateway.store.store import Store
-
-SHOW_CALLS = b"x-show-calls"
-"""A request header: with `1` the response lists its upstream calls."""
 
 MOST_LEASES: Final = 5
 """How often a request waits for a part of its caller's budget."""
@@ -54,7 +47,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 
-class GraphQLResponse(NamedTuple):
+class GraphQLResponse(msgspec.Struct, frozen=True):
     """The response to an operation."""
 
     body: Mapping[str, Any]
@@ -65,38 +58,6 @@ class GraphQLResponse(NamedTuple):
     """It is the response to a query, without errors."""
     codes: Sequence[str] = ()
     """The codes of its errors, in order."""
-
-
-class RequestOptions(NamedTuple):
-    """What the headers of a request say about its response."""
-
-    languages: Sequence[str] = ()
-    """Best first."""
-    shows_calls: bool = False
-    request_id: str | None = None
-    """The client's own id for this request; None: it gets one."""
-    sender: TraceContext | None = None
-    """The trace that the request is part of, as its sender states it."""
-    trace: Trace | None = None
-    """The same, or one that begins here; None: traces are off, or it is part of none."""
-
-    @property
-    def trace_id(self) -> str | None:
-        """The id of its trace, for the log."""
-        if self.trace is not None:
-            return self.trace.trace_id
-        return None if self.sender is None else self.sender.trace_id
-
-
-def request_options(headers: Headers) -> RequestOptions:
-    """Read the options from the headers."""
-    languages = headers.get(b"accept-language")
-    return RequestOptions(
-        languages_of(languages.decode("latin-1")) if languages else (),
-        headers.get(SHOW_CALLS) == b"1",
-        given_request_id(headers),
-        trace_context(headers.get(b"traceparent"), headers.get(b"tracestate")),
-    )
 
 
 class OperationRunner:
@@ -241,10 +202,9 @@ class OperationRunner:
             scope.trace.prepared(document.phases, started)
         if not iscoroutine(result):
             return self._response(result, scope)
-        result = _finished(result, context)
         if is_query:
-            return self._read(result, receive, scope)
-        return self._write(result, scope)
+            return self._read(result, receive, context)
+        return self._write(_finished(result, context), scope)
 
     def document(self, request: GraphQLRequest, caller: Caller) -> Any:
         """Return the document of a request. Raises `RequestError`."""
@@ -277,8 +237,8 @@ class OperationRunner:
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         request_id = options.request_id or new_request_id()
         scope = Scope(request_id, deadline, caller, started=started, operation=operation)
-        scope.trace = options.trace
-        return open_context(
+        scope.trace, scope.passed_on = options.trace, options.passed_on
+        return RequestContext(
             self.providers,
             scope,
             options.languages,
@@ -306,14 +266,17 @@ class OperationRunner:
         return response
 
     async def _read(
-        self, running: Coroutine[Any, Any, Any], receive: Receive | None, scope: Scope
+        self, running: Coroutine[Any, Any, Any], receive: Receive | None, context: RequestContext
     ) -> GraphQLResponse:
+        scope = context.scope
         try:
             if receive is None:
                 result = await running
+                if context.has_news:
+                    await context.finish()
             else:
                 async with watch_disconnect(receive, scope):
-                    result = await running
+                    result = await _finished(running, context)
         except BaseException as error:
             self.ended(scope, (_code_of(error),))
             raise

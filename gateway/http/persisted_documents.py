@@ -17,7 +17,7 @@ import msgspec
 from gateway.errors import Problem, SettingsError
 from gateway.http.graphql_over_http import GraphQLRequest, RequestError
 from gateway.http.tool_catalog import Tool
-from gateway.settings import DocumentSettings
+from gateway.settings.tables import DocumentSettings
 
 MAX_CACHED = 1000
 MAX_CACHED_BYTES = 4 * 1024 * 1024

@@ -47,7 +47,8 @@ from gateway.limits.caller_budgets import Budgets
 from gateway.limits.settings import LimitSettings
 from gateway.observability.metrics import Metrics
 from gateway.observability.traces import Traces
-from gateway.settings import Settings, accounts
+from gateway.settings.loading import accounts
+from gateway.settings.tables import Settings
 from gateway.store.change_log import Retention
 from gateway.store.errors import StoreFailed, StoreState
 from gateway.store.store import Store

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from gateway.errors import Problem, SettingsError
-from gateway.settings import Settings
+from gateway.settings.tables import Settings
 
 LIVE: Mapping[str, frozenset[str] | None] = {
     "server": frozenset(

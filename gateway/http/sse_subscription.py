@@ -19,7 +19,8 @@ from gateway.http.graphql_over_http import (
     common_headers,
     new_request_id,
 )
-from gateway.http.operation_runner import GraphQLResponse, request_options
+from gateway.http.operation_runner import GraphQLResponse
+from gateway.http.request_options import request_options
 from gateway.http.server.held_responses import HOLD, HeldResponse
 from gateway.http.sse import COMPLETE, comment, next_event
 from gateway.http.subscriptions import Subscription, Subscriptions, Verify
@@ -55,7 +56,10 @@ class SseSubscriptions:
         errors: Any = ()
         try:
             opened = await self._subscriptions.open(
-                request, verify, options._replace(request_id=request_id), last_event_id
+                request,
+                verify,
+                msgspec.structs.replace(options, request_id=request_id),
+                last_event_id,
             )
         except Exception as error:  # noqa: BLE001  # every error must result in a response
             errors = [self._subscriptions.refusal(error)]

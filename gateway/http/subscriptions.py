@@ -15,10 +15,10 @@ from gateway.http.graphql_over_http import GraphQLRequest, graphql_error
 from gateway.http.operation_runner import (
     GraphQLResponse,
     OperationRunner,
-    RequestOptions,
     error_codes_of,
     request_error,
 )
+from gateway.http.request_options import RequestOptions
 from gateway.limits.caller_budgets import LeaseNeeded
 from gateway.limits.settings import LimitSettings
 from gateway.request_scope import Scope
@@ -258,7 +258,7 @@ class Subscription:
         stream = self._source.stream
         options, traces = self._options, self._runner.telemetry.traces
         if traces is not None:
-            options = options._replace(trace=traces.begin_event(options.sender))
+            options = options.in_trace(traces.begin_event(options.sender))
         context = self._context(options)
         try:
             result = await self._runner.operations.deliver(

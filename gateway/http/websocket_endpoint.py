@@ -26,12 +26,13 @@ from gateway.http.graphql_over_http import (
     parse_headers,
     send_error,
 )
-from gateway.http.operation_runner import OperationRunner, request_error, request_options
+from gateway.http.operation_runner import OperationRunner, request_error
+from gateway.http.request_options import request_options
 from gateway.http.server.websocket_protocol import ACTIVITY, Activity
 from gateway.http.subscriptions import Subscriptions, verifier
 from gateway.http.websocket_subscriptions import ConnectionSubscriptions
 from gateway.limits.settings import LimitSettings
-from gateway.observability.trace_context import TRACE_ID
+from gateway.observability.trace_context import TRACED
 
 PROTOCOL = "graphql-transport-ws"
 GOING_AWAY = 1001
@@ -130,7 +131,7 @@ class WebSocketSession:
         self._endpoint = endpoint
         self._protocols = connection["subprotocols"]
         # The id of the handshake is not that of each operation.
-        self._options = request_options(headers)._replace(request_id=None)
+        self._options = msgspec.structs.replace(request_options(headers), request_id=None)
         self._address = address_of(connection, headers)
         self._send = send
         self._authorization = authorization_of(headers)
@@ -284,10 +285,8 @@ class WebSocketSession:
 
     async def _run(self, name: str, request: GraphQLRequest, caller: Caller) -> None:
         try:
-            options, traces = self._options, self._endpoint.runner.telemetry.traces
-            if traces is not None:
-                options = options._replace(trace=traces.begin(options.sender))
-            TRACE_ID.set(options.trace_id)  # of this operation's task
+            options = self._options.begin_trace(self._endpoint.runner.telemetry.traces)
+            TRACED.set(options)  # of this operation's task
             response = await self._endpoint.runner.run(request, caller, options)
             if response.is_request_error:
                 errors = response.body["errors"]

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from gateway.errors import GatewayError, Lagged, ShuttingDown, Unauthenticated
 from gateway.http.graphql_over_http import GraphQLRequest
-from gateway.http.operation_runner import GraphQLResponse, RequestOptions
+from gateway.http.operation_runner import GraphQLResponse
+from gateway.http.request_options import RequestOptions
 from gateway.http.server.websocket_protocol import Activity
 from gateway.http.subscriptions import Subscription, Subscriptions, Verify, too_many
 

@@ -88,10 +88,7 @@ class RequestLoaders(RequestFetches):
         cache = self._caches.get(loader)
         if cache is None:
             note_batch = partial(self._scope.note_batch, loader)
-            trace = self._scope.trace
-            if trace is not None and not trace.is_recorded:
-                trace = None
-            cache = self._caches[loader] = LoaderCache(note_batch, trace)
+            cache = self._caches[loader] = LoaderCache(note_batch, self._scope.trace)
         return cache
 
     def invalidate(self) -> None:
@@ -217,7 +214,7 @@ class RequestLoaders(RequestFetches):
             if isinstance(rows, GatewayError):
                 results.update(dict.fromkeys(part, rows))
             else:
-                results.update((key, rows[key]) for key in part if key in rows)
+                results |= {key: rows[key] for key in part if key in rows}
         return [results.get(key) for key in keys]
 
     async def _read_batches(self, provider: Provider, call: MethodCall) -> BatchResults[Any]:

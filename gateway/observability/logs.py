@@ -16,7 +16,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from gateway.observability.confidential import Foreign, Personal
 from gateway.observability.settings import LogSettings
-from gateway.observability.trace_context import TRACE_ID
+from gateway.observability.trace_context import TRACED
 
 FOREIGN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 """Loggers with handlers of their own for standard error."""
@@ -75,7 +75,8 @@ class AtLeast:
 
 def name_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Add the id of the trace that the running request is part of."""
-    trace_id = TRACE_ID.get()
+    request = TRACED.get()
+    trace_id = None if request is None else request.trace_id
     if trace_id is not None:
         event["trace_id"] = trace_id
     return event

@@ -14,6 +14,7 @@ from typing import Any, Final
 from gateway.errors import ProviderError
 from gateway.observability import metric_families as families
 from gateway.observability.metric_table import (
+    PENDING,
     Histogram,
     Labels,
     MetricTable,
@@ -33,9 +34,6 @@ LEAST_WAIT_S: Final = 0.001
 CANCELLED: Final = "CANCELLED"
 """In place of an error code: the client has left, so there was no response."""
 
-MOST_KEPT: Final = 1000
-"""Durations that wait to be counted, by operation."""
-
 
 class Metrics:
     """The metrics of this process."""
@@ -47,17 +45,16 @@ class Metrics:
         self._operations = Histogram(families.OPERATIONS, _operation_labels)
         # Successful operations that were POSTs on the fast path: both at once.
         self._posts = Histogram(families.OPERATIONS, _operation_labels)
-        self._post_durations: dict[tuple[str, str], list[float]] = {}
+        self._batches = Histogram(families.BATCH_SIZES, lambda loader: (loader,))
         self._cost = [0]
         self.post_ended = self._post_counter()
         """Counts an operation and its HTTP request, a POST to `/graphql`, which end now."""
         self._requests = Histogram(families.HTTP_REQUESTS, _texts)
         self._calls = Histogram(families.CALLS, _call_labels)
-        self._batches = Histogram(families.BATCH_SIZES, _texts)
         self._transactions = Histogram(families.STORE, _texts)
         self._histograms = (
-            *(self._operations, self._posts, self._requests),
-            *(self._calls, self._batches, self._transactions),
+            *(self._operations, self._requests, self._calls, self._batches),
+            self._transactions,
         )
         folder = os.environ.get(VARIABLE)
         self._workers = WorkerSnapshots(Path(folder)) if folder else None
@@ -84,26 +81,23 @@ class Metrics:
             self._workers.close()
 
     def _post_counter(self) -> Callable[[Scope, Sequence[str], int], None]:
-        """Return a function with all it needs in its closure.
-
-        For the most frequent case it only keeps how long the operation took: half the
-        instructions of looking its bucket up.
-        """
-        all_durations, cost = self._post_durations, self._cost
+        """Return a function for the most frequent case, with all it needs in its closure."""
+        pending, cost, observe_batch = self._posts.pending, self._cost, self._batches.observe
 
         def post_ended(scope: Scope, codes: Sequence[str], status: int) -> None:
-            if codes or status != 200 or scope.batches is not None:  # noqa: PLR2004  # OK
-                took_s = perf_counter() - scope.started
+            took_s = perf_counter() - scope.started
+            if codes or status != 200:  # noqa: PLR2004  # OK
                 self.operation_ended(scope, codes, took_s)
                 self.request_ended("POST", "/graphql", status, took_s)
                 return
-            durations = all_durations.get(scope.operation)
-            if durations is None:
-                durations = all_durations[scope.operation] = []
-            elif len(durations) >= MOST_KEPT:
-                self._posts.observe_all(scope.operation, durations)
-            durations.append(perf_counter() - scope.started)
+            durations = pending.get(scope.operation)
+            if durations is None or len(durations) >= PENDING:
+                self._posts.observe(scope.operation, took_s)
+            else:
+                durations.append(took_s)
             cost[0] += scope.cost
+            for batch in scope.batches or ():
+                observe_batch(batch.loader, batch.size)
 
         return post_ended
 
@@ -112,7 +106,7 @@ class Metrics:
         self._cost[0] += scope.cost
         self._operations.observe((scope.operation, self._result(codes)), took_s)
         for batch in scope.batches or ():
-            self._batches.observe((batch.loader,), batch.size)
+            self._batches.observe(batch.loader, batch.size)
 
     def operation_refused(self, code: str, took_s: float) -> None:
         """Count an operation that was refused before its document was known."""
@@ -160,12 +154,11 @@ class Metrics:
 
     def _samples(self) -> Iterator[Sample]:
         """Yield the values of this process; those of equal labels are to be added up."""
-        for operation, durations in self._post_durations.items():
-            self._posts.observe_all(operation, durations)
         yield from self._table.samples()
         yield from chain.from_iterable(each.samples() for each in self._histograms)
-        for counts in self._posts.counts.values():
-            yield Sample(families.HTTP_REQUESTS.name, ("POST", "/graphql", "200"), counts)
+        for sample in self._posts.samples():
+            yield sample
+            yield Sample(families.HTTP_REQUESTS.name, ("POST", "/graphql", "200"), sample.value)
         yield Sample(families.COST.name, (), self._cost[0])
         yield from self.sample()
 

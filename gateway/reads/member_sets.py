@@ -13,7 +13,7 @@ from gateway.domain.pages import Page, PageRequest
 from gateway.domain.queries import MemberConditions
 from gateway.errors import GatewayError, LimitExceeded, Malformed, settled
 from gateway.loaders.request_fetches import WHOLE_LIST_PAGE_SIZE
-from gateway.providers.base.adapter import ListsMembers
+from gateway.providers.base.adapter import ReadsMembers
 from gateway.providers.base.numbered_pages import number
 from gateway.reads.members import MemberReads
 from gateway.reads.merged_list import IncompletePage
@@ -43,7 +43,7 @@ class MemberSetReads(MemberReads):
         the second page if the provider reports totals.
         """
         provider = self._providers[ref.provider]
-        members = provider.require(ListsMembers, "SEGMENT_MEMBERS").members
+        members = provider.require(ReadsMembers, "SEGMENT_MEMBERS").members
         keys: dict[str, None] = {}
         origin, as_of, skipped = Origin.LIVE, datetime.now(UTC), 0
         request = PageRequest(WHOLE_LIST_PAGE_SIZE, None, with_total=True)

@@ -27,6 +27,7 @@ from gateway.providers.base.adapter import (
     ListsItems,
     ListsMembers,
     MatchesItems,
+    ReadsMembers,
 )
 from gateway.providers.base.exchange import ReadPlan
 from gateway.reads.base import Paging, RequestReads, check_paging, first_page
@@ -75,12 +76,12 @@ class MemberReads(RequestReads):
         pages: dict[Ref, Page[Assignment] | GatewayError] = {}
 
         async def read(provider: Provider) -> None:
-            if not provider.offers(ListsMembers):
+            if not provider.offers(ReadsMembers):
                 return  # reading the list by itself raises the error
-            method = provider.require(ListsMembers, "SEGMENT_MEMBERS").members
+            method = provider.require(ReadsMembers, "SEGMENT_MEMBERS").members
             calls = [(segment, request) for segment in keys[provider.key]]
             results = await self._loaders.fetch_all(provider, method, calls)
-            for (key, _), page in results.items():
+            for (key, _), page in results:
                 pages[Ref(provider.key, key)] = page
                 if isinstance(page, Page):
                     self._note_total(Ref(provider.key, key), page)
@@ -175,7 +176,7 @@ class MemberReads(RequestReads):
     async def _assignment_page(
         self, provider: Provider, segment: str, request: PageRequest
     ) -> Page[Assignment]:
-        adapter = provider.require(ListsMembers, "SEGMENT_MEMBERS")
+        adapter = provider.require(ReadsMembers, "SEGMENT_MEMBERS")
         page = await self._loaders.fetch(provider, adapter.members, segment, request)
         self._note_total(Ref(provider.key, segment), page)
         self._prime_customers_of(page)
@@ -200,12 +201,14 @@ class MemberReads(RequestReads):
     async def _tally(self, ref: Ref) -> tuple[Tally, Origin | None]:
         """Count the customers in a segment; also return where their number is from."""
         provider = self._providers[ref.provider]
-        adapter = provider.require(ListsMembers, "SEGMENT_MEMBERS")
-        if not provider.offers(ListsAssignmentsOfCustomers):
+        adapter = provider.require(ReadsMembers, "SEGMENT_MEMBERS")
+        counts_customers = not provider.offers(ListsAssignmentsOfCustomers)
+        if counts_customers and provider.offers(ListsMembers):
             page = await self._loaders.fetch(provider, _count, provider, ref.key)
             count = page.total or 0
             return Tally(min(count, MAX_INT), is_exact=count <= MAX_INT), page.origin
-        # Such a provider counts assignments: one page shows whether customers have several.
+        # Otherwise it counts assignments, or nothing: one page shows whether customers have
+        # several, and whether there are more.
         page = await self._loaders.fetch(
             provider, adapter.members, ref.key, PageRequest(COUNTED_ROWS, None, with_total=True)
         )

@@ -8,7 +8,7 @@ from gateway.domain.entities import Assignment, Origin, Ref
 from gateway.domain.pages import MAX_PAIRS, Page, PageRequest
 from gateway.errors import BadInput, GatewayError, Refused, settled
 from gateway.loaders.request_fetches import WHOLE_LIST_PAGE_SIZE
-from gateway.providers.base.adapter import ListsMembers, ListsSegmentsOfCustomer
+from gateway.providers.base.adapter import ListsSegmentsOfCustomer, ReadsMembers
 from gateway.reads.members import MemberReads
 from gateway.reads.source_rows import oldest
 from gateway.upstream.provider import Provider
@@ -90,7 +90,7 @@ class MembershipReads(MemberReads):
         The first pages show how many calls the rest takes. Beyond the limit only the segments
         with a single page are returned.
         """
-        method = provider.require(ListsMembers, "SEGMENT_MEMBERS").members
+        method = provider.require(ReadsMembers, "SEGMENT_MEMBERS").members
         request = PageRequest(WHOLE_LIST_PAGE_SIZE, None, with_total=True)
         firsts = await asyncio.gather(
             *(
@@ -151,7 +151,7 @@ def _is_worth_listing(provider: Provider, customers: int, segments: int) -> bool
     With equal numbers the segments' lists are preferred if the provider does not distinguish
     unknown customers: their lists contain none of those.
     """
-    if not provider.offers(ListsMembers) or segments > customers:
+    if not provider.offers(ReadsMembers) or segments > customers:
         return False
     if segments < customers or not provider.offers(ListsSegmentsOfCustomer):
         return True

@@ -8,10 +8,12 @@ next page.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import chain
 from typing import Any, Generic, TypeAlias, TypeVar
+
+import msgspec
 
 from gateway.domain.entities import Origin
 from gateway.domain.pages import (
@@ -40,8 +42,7 @@ class IncompletePage(Page[T], frozen=True, kw_only=True):
     error: GatewayError
 
 
-@dataclass(frozen=True, slots=True)
-class ListSource(Generic[T]):
+class ListSource(msgspec.Struct, Generic[T], frozen=True):
     """One provider's part of a list."""
 
     provider: str
@@ -130,21 +131,20 @@ def digest(of: Identity) -> str:
     return of if isinstance(of, str) else of()
 
 
-@dataclass(slots=True)
-class Part(Generic[T]):
+class Part(msgspec.Struct, Generic[T]):
     """One provider's part of a page."""
 
     list_source: ListSource[T]
     before: Progress
     was_read: bool = False
     rows: Sequence[T] = ()
-    pages: list[tuple[Page[T], Sequence[int]]] = field(default_factory=list)
+    pages: list[tuple[Page[T], Sequence[int]]] = msgspec.field(default_factory=list)
     """The provider's pages, each with the indexes of the rows that are shown."""
     is_done: bool = False
     stopped_at: str | None = None
     """The position after all rows read, if reading stopped at `MAX_CALLS_PER_PAGE`."""
-    end: str | None = None
-    """The position after all rows read, including those filtered out."""
+    last: Page[T] | None = None
+    """The page read last, unless it has rows that did not fit."""
     total: int | None = None
     origin: Origin | None = None
     fetched_at: datetime | None = None
@@ -187,13 +187,15 @@ class Part(Generic[T]):
             shown = self._filter(page, seen)
             room = size - len(rows)
             self.is_done = page.is_last and len(shown) <= room
-            self.end = page.next_position if len(shown) <= room else None
+            self.last = page if len(shown) <= room else None
             shown = shown[:room]
             is_whole = len(shown) == len(page.rows)
             rows += page.rows if is_whole else [page.rows[i] for i in shown]
             self.pages.append((page, shown))
             if self.is_done or len(rows) == size:
                 break
+            if holds is None:
+                seen |= page.refs
             if page.next_position in {None, position}:
                 raise Malformed(
                     self.list_source.provider, "list", detail="the list does not advance"
@@ -206,18 +208,17 @@ class Part(Generic[T]):
             self.total = self.before.shown + len(rows) + self.skipped
 
     def _filter(self, page: Page[T], seen: set[Any]) -> Sequence[int]:
-        """Return the indexes of the matching rows, each row once, and add the rows to `seen`.
+        """Return the indexes of the matching rows that are not in `seen`, each row once.
 
         A provider may list a row twice, on one page or on two.
         """
         holds = self.list_source.holds
-        if holds is None and len(page.refs) == len(page.rows) and seen.isdisjoint(page.refs):
-            seen |= page.refs
+        if holds is None and page.is_distinct and (not seen or seen.isdisjoint(page.refs)):
             return range(len(page.rows))
         indexes = []
         for index, row in enumerate(page.rows):
             if (holds is None or holds(row)) and (ref := ref_of(row)) not in seen:
-                seen.add(ref)
+                seen.add(ref)  # whole pages are added if another page is read
                 indexes.append(index)
         return indexes
 
@@ -251,7 +252,8 @@ class Part(Generic[T]):
         state, position = State.OPEN, self._after(used - 1) if used else before.position
         if used == len(self.rows):
             state = State.DONE if self.is_done else State.OPEN
-            position = self.stopped_at or self.end or position
+            end = None if self.last is None else self.last.next_position
+            position = self.stopped_at or end or position
             # Omitted rows count as shown.
             return Progress(position, before.shown + used + self.skipped, self.total, state)
         return Progress(position, before.shown + used, self.total, state)
@@ -333,7 +335,7 @@ def _parts(sources: Sequence[ListSource[T]], after: str | None, of: Identity) ->
 
 def _page(parts: Sequence[Part[T]], after: str | None, of: Identity) -> Connection[T]:
     """Return the page of the rows that the parts use."""
-    rows = [row for part in parts for row in part.rows[: part.used]]
+    rows = [*chain.from_iterable([part.rows[: part.used] for part in parts])]
 
     def cursor(row: int) -> str:
         shown, left = {}, row + 1

@@ -177,7 +177,9 @@ class SegmentReads(MemberReads):
     def _segment_page(
         self, provider: Provider, query: SegmentQuery
     ) -> Callable[[PageRequest], Awaitable[Page[Segment]]]:
-        async def page(request: PageRequest) -> Page[Segment]:
+        async def page(
+            request: PageRequest,
+        ) -> "Page[Segment]":  # quoted: else evaluated each time
             adapter = provider.require(ListsSegments, "SEGMENT_LIST")
             segments = await self._loaders.fetch(provider, adapter.segments, query, request)
             self._loaders.prime_segments(segments.rows)

@@ -21,6 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.sandbox.faults import Faults
+from gateway.sandbox.identity_rules import rules_as_toml
 from gateway.sandbox.people import people
 from gateway.sandbox.provider import SandboxProvider
 from gateway.sandbox.replies import json_response
@@ -210,7 +211,8 @@ class Sandbox:
             )
             for kind, credentials in self._credentials.items()
         ]
-        return Response("\n\n".join(tables) + "\n", media_type="application/toml")
+        text = "\n\n".join([*tables, rules_as_toml()])
+        return Response(text, media_type="application/toml")
 
     async def _show_counts(self, _request: Request) -> Response:
         return json_response(self.counts)

@@ -1,5 +1,6 @@
 """What links the example people: the merchant's own key, and for most an email address."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,3 +22,12 @@ RULES: Sequence[Mapping[str, Any]] = (
     },
 )
 """The `[[identity.rules]]` of a server without a configuration."""
+
+
+def rules_as_toml() -> str:
+    """Return the same rules as a part of a configuration file."""
+    tables = [
+        "\n".join(["[[identity.rules]]", *(f"{name} = {json.dumps(rule[name])}" for name in rule)])
+        for rule in RULES
+    ]
+    return "\n\n".join(tables) + "\n"

@@ -7,6 +7,7 @@ n alone. Who is known where follows from n too, so that some are known everywher
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 GIVEN = [
     "Ana",
@@ -86,6 +87,8 @@ PLACES = (
 INDUSTRIES = ("Industrial", "Medical", "Retail", "Food")
 LEGAL_FORMS = {"DE": "GmbH", "AT": "GmbH", "CH": "AG", "PL": "Sp. z o.o.", "US": "Inc."}
 EPOCH = datetime(2023, 1, 2, 8, 0, tzinfo=UTC)
+CACHED = 2_000
+"""People, and their keys: tests make hundreds of sandboxes with the same cast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ class Person:
         return f"ptn_{scramble(self.n, 10)}" if self.company else None
 
 
+@lru_cache(CACHED)
 def scramble(n: int, length: int, alphabet: str = "") -> str:
     """Return a stable, opaque-looking string of letters and digits, different for each n."""
     letters = alphabet or "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
@@ -151,6 +155,7 @@ def scramble(n: int, length: int, alphabet: str = "") -> str:
     return "".join(out)
 
 
+@lru_cache(CACHED)
 def person(n: int) -> Person:
     """Return the n-th person, counted from 0."""
     given = GIVEN[n * 7 % len(GIVEN)]

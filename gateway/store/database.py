@@ -53,7 +53,7 @@ class Database:
         self.is_sqlite = location.path is not None
         self._location = location
         self._connect_timeout_s = connect_timeout_s
-        self.file = None if location.path is None else StoreFile(location.path)
+        self.file = file = None if location.path is None else StoreFile(location.path)
         self.committed_at = -math.inf
         """When a write was last committed, on the loop's clock."""
         self.answered_at = -math.inf
@@ -66,15 +66,19 @@ class Database:
         """Called when a transaction has ended."""
         self._unfinished: set[Work[Any]] = set()
         self._after_commit: dict[AsyncConnection, list[Callable[[], None]]] = {}
-        if location.path is None:
-            self._writer = self._reader = _postgres(location, connect_timeout_s)
+        if file is None:
+            self._writer = self._reader = self._checker = _postgres(location, connect_timeout_s)
         else:
-            self._writer = _sqlite(location, 1, "BEGIN IMMEDIATE", connect_timeout_s)
-            self._reader = _sqlite(location, CONNECTIONS, "BEGIN", connect_timeout_s)
-        self._checker = self._writer
-        if location.path is not None:
+            self._writer = _sqlite(location, file, 1, "BEGIN IMMEDIATE", connect_timeout_s)
+            self._reader = _sqlite(location, file, CONNECTIONS, "BEGIN", connect_timeout_s)
             # Behind the writer a check would wait for work that itself waits for a lock.
-            self._checker = _sqlite(location, 1, "BEGIN IMMEDIATE", connect_timeout_s)
+            self._checker = _sqlite(location, file, 1, "BEGIN IMMEDIATE", connect_timeout_s)
+        # Those who wait in SQLAlchemy's pool are not woken when a connection cannot be opened.
+        self._turns = {
+            self._writer: asyncio.Semaphore(1),
+            self._checker: asyncio.Semaphore(1),
+            self._reader: asyncio.Semaphore(CONNECTIONS),  # on PostgreSQL the only one
+        }
 
     @asynccontextmanager
     async def writing(self, *, is_check: bool = False) -> AsyncIterator[AsyncConnection]:
@@ -176,7 +180,7 @@ class Database:
         if self.file is not None:
             self.file.check()
         work = current()
-        async with engine.connect() as connection:
+        async with self._turns[engine], engine.connect() as connection:
             if work is not None:
                 # Waiting for a connection can be cancelled, SQLite's thread cannot.
                 work.may_be_cancelled = not self.is_sqlite
@@ -280,12 +284,17 @@ def _postgres(
     )
 
 
-def _sqlite(location: DatabaseUrl, connections: int, begin: str, timeout_s: float) -> AsyncEngine:
+def _sqlite(
+    location: DatabaseUrl, file: StoreFile, connections: int, begin: str, timeout_s: float
+) -> AsyncEngine:
     from gateway.store.sqlite_driver import DRIVER  # noqa: PLC0415  # not for PostgreSQL
 
+    # A file that was moved away must not be created anew: the new file would be empty, its
+    # connection would stay in the pool, and SQLite deletes the write-ahead log of an empty file.
+    existing = location.url.set(database=file.uri, query={"mode": "rw", "uri": "true"})
     # The driver begins no transactions of its own (isolation_level None); see `on_begin` below.
     engine = create_async_engine(
-        location.url,
+        existing,
         pool_size=connections,
         max_overflow=0,
         pool_timeout=None,  # each piece of work has a deadline
@@ -304,6 +313,11 @@ def _sqlite(location: DatabaseUrl, connections: int, begin: str, timeout_s: floa
         # FULL: a commit is on the disk. NORMAL survives a kill, but not a power failure: the
         # store could then lack a call that the provider acted on.
         connection.execute("PRAGMA synchronous = FULL")
+        try:
+            file.check()  # again: it may have been replaced since the last check
+        except StoreFailed:
+            connection.close()
+            raise
 
     @event.listens_for(engine.sync_engine, "begin")
     def on_begin(connection: Connection) -> None:

@@ -20,6 +20,11 @@ class StoreFile:
         self._size = 0
         self._is_truncated = False
 
+    @property
+    def uri(self) -> str:
+        """The file as a URI, to which SQLite's parameters can be added."""
+        return self._path.absolute().as_uri()
+
     def remember(self) -> None:
         """Remember the file that is at the path now."""
         status = self._path.stat()

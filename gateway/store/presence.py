@@ -153,12 +153,19 @@ class FilePresence:
         """Lock a new file; if none can be created, the leases of this process end by time."""
         folder = Path(os.path.realpath(path) + SUFFIX)
         owner = secrets.token_hex(4)
+        # Locked before others can see it: one that is free is that of a process that is gone.
+        unseen = folder.with_name(f"{folder.name}.{owner}")
+        descriptor = -1
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
-            descriptor = os.open(folder / owner, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(unseen, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            unseen.rename(folder / owner)
         except OSError:
+            if descriptor != -1:
+                unseen.unlink()
+                os.close(descriptor)
             return cls(folder, "", -1)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         return cls(folder, owner, descriptor)
 
     async def look(self) -> Look:

@@ -40,8 +40,18 @@ from gateway.providers.base.store_lookup import Recall
 from gateway.providers.base.webhooks import ReceivesWebhooks
 from gateway.providers.base.write_protocols import ChecksCustomerAttributes
 from gateway.sandbox.app import Sandbox, SandboxOptions
-from gateway.testing.replies import BODIES, ERRORS, altered, check_odd_rows, exchange_of, read
-from gateway.testing.samples import Answered, Sample, Samples, Sent, plain
+from gateway.testing.protocols import incomplete_protocols
+from gateway.testing.replies import (
+    BODIES,
+    ERRORS,
+    alterations,
+    check_numbers,
+    check_odd_rows,
+    exchange_of,
+    naming,
+    read,
+)
+from gateway.testing.samples import Answered, Sample, Samples, Sent, as_json, plain
 from gateway.testing.webhooks import (
     WebhookSample,
     check_odd_payloads,
@@ -157,7 +167,8 @@ class AdapterContract:
             return
         exchange, result = outcome(sample)
         if not isinstance(result, GatewayError):
-            assert sample.expect == {"value": plain(result, (sample.reply or Answered(0)).body)}
+            value = plain(result, (sample.reply or Answered(0)).body)
+            assert sample.expect == {"value": value}, f"The value is:\n{as_json(value)}"
             return
         attributes = {
             name: plain(getattr(result, name), None) for name in sample.expect if name != "error"
@@ -188,11 +199,13 @@ class AdapterContract:
     ) -> None:
         """Nothing that can be done to one part of a good reply raises anything but `Malformed`."""
         exchange, good = exchange_of(with_value), with_value.answer()
-        raised = {
-            read(exchange, Reply(good.status, good.headers, msgspec.json.encode(document)))
-            for document in altered(msgspec.json.decode(good.body))
-        }
-        assert raised <= {None, Malformed}
+        raised = {}
+        for how, document in alterations(msgspec.json.decode(good.body)):
+            with naming(how):
+                body = msgspec.json.encode(document)
+                raised[how] = read(exchange, Reply(good.status, good.headers, body))
+        assert {how: raised[how] for how in raised if raised[how] not in {None, Malformed}} == {}
+        check_numbers(with_value)
 
     def test_a_reply_that_breaks_off_is_malformed(self, with_value: Sample) -> None:
         """A body that is cut short anywhere is never taken for a whole one."""
@@ -270,12 +283,17 @@ class AdapterContract:
             for is_success in (True, False)
             if (name, is_success) not in shown
         ]
-        assert missing == []
+        assert missing == [], "These samples are missing:\n" + "\n".join(missing)
 
     def test_every_method_is_of_a_protocol(self) -> None:
         """A public method that no protocol has is never called: its name may be spelt wrong."""
         methods = {name for name, _ in inspect.getmembers(self.kind.adapter, inspect.isfunction)}
         assert {name for name in methods if not name.startswith("_")} - KNOWN == set()
+
+    def test_every_protocol_is_complete(self) -> None:
+        """Of a protocol, an adapter has all parts or none: with some, nothing is supported."""
+        incomplete = incomplete_protocols(self.samples().account())
+        assert incomplete == [], "\n".join(incomplete)
 
     def test_the_adapter_shows_no_secret(self) -> None:
         """Neither the settings nor the adapter show a secret."""
@@ -314,7 +332,8 @@ class AdapterContract:
         """The README has the table of the supported operations, with the notes."""
         if self.readme is not None:
             text = self.readme.read_text(encoding="utf-8")
-            assert capability_table(self.samples().account()) in text
+            table = capability_table(self.samples().account())
+            assert table in text, f"The README needs this table:\n{table}"
 
 
 def capability_table(adapter: Adapter) -> str:

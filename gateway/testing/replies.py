@@ -1,6 +1,7 @@
 """Replies that no document shows: made from those of samples, part by part."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -95,22 +96,53 @@ def exchange_of(sample: Sample) -> Exchange[Any]:
 
 
 def altered(document: Any) -> Iterator[Any]:
+    """Return the documents of `alterations`."""
+    return (other for _, other in alterations(document))
+
+
+def alterations(document: Any, pointer: str = "") -> Iterator[tuple[str, Any]]:
     """Return a JSON document with each part left out or made another, one at a time.
 
-    Of a long list only the ends: its rows are alike.
+    Each comes with what was done to it, by the part's JSON pointer. Of a long list only the ends:
+    its rows are alike.
     """
-    yield from OTHERS
+    for other in OTHERS:
+        yield f"{pointer or 'the whole body'} is {other!r}", other
     if isinstance(document, dict):
         for name, part in document.items():
-            yield {key: each for key, each in document.items() if key != name}
-            yield from ({**document, name: other} for other in altered(part))
+            at = f"{pointer}/{name}"
+            yield f"{at} is left out", {k: each for k, each in document.items() if k != name}
+            yield from ((how, {**document, name: other}) for how, other in alterations(part, at))
     elif isinstance(document, list):
         for index, part in enumerate(document):
             if 0 < index < len(document) - 1 and len(document) > LONG:
                 continue
-            before, after = document[:index], document[index + 1 :]
-            yield before + after
-            yield from ([*before, other, *after] for other in altered(part))
+            at, before, after = f"{pointer}/{index}", document[:index], document[index + 1 :]
+            yield f"{at} is left out", before + after
+            yield from ((how, [*before, other, *after]) for how, other in alterations(part, at))
+
+
+@contextmanager
+def naming(how: str) -> Iterator[None]:
+    """Add to every error what was done to the document."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"Of the sample, {how}.")
+        raise
+
+
+def check_numbers(sample: Sample) -> None:
+    """Check that a number stays one: a reply without it is `Malformed`, and not None or 0."""
+    exchange, good = exchange_of(sample), sample.answer()
+    if type(exchange.read(good)) is not int:
+        return
+    for how, document in alterations(msgspec.json.decode(good.body)):
+        try:
+            number = exchange.read(Reply(good.status, good.headers, msgspec.json.encode(document)))
+        except Malformed:
+            continue
+        assert type(number) is int, f"{number!r} was read where {how}"
 
 
 def check_odd_rows(sample: Sample) -> None:

@@ -23,7 +23,7 @@ provider's document, which the adapter reads. Webhooks are in `<folder>/webhooks
 """
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from functools import cache, singledispatch
@@ -36,6 +36,7 @@ from pydantic import SecretStr
 from gateway.domain.entities import Customer, Rule, Segment
 from gateway.domain.mutations import Tag
 from gateway.domain.pages import Page
+from gateway.domain.texts import PlainText, Texts
 from gateway.providers.base.adapter import Adapter, ReadBatch, ReadsCustomers, ReadsSegments
 from gateway.providers.base.decoding import Document
 from gateway.providers.base.exchange import Exchange, ReadPlan, Reply
@@ -213,18 +214,14 @@ class Samples:
         """Return a segment as the adapter reads it from the provider's document."""
         reader = self.account()
         assert isinstance(reader, ReadsSegments)
-        key = document["id"]
-        reply = Reply(200, {}, msgspec.json.encode(document))
-        segment: Segment = reader.segments_by_key([key])[0].exchange.read(reply)[key]
+        segment: Segment = _only(document, reader.segments_by_key)
         return segment
 
     def customer(self, document: Mapping[str, Any]) -> Customer:
         """Return a customer as the adapter reads it from the provider's document."""
         reader = self.account()
         assert isinstance(reader, ReadsCustomers)
-        key = document["id"]
-        reply = Reply(200, {}, msgspec.json.encode(document))
-        customer: Customer = reader.customers_by_key([key])[0].exchange.read(reply)[key]
+        customer: Customer = _only(document, reader.customers_by_key)
         return customer
 
     @property
@@ -232,6 +229,22 @@ class Samples:
         """The secrets in the settings."""
         values = dict(self.settings()).values()
         return [each.get_secret_value() for each in values if isinstance(each, SecretStr)]
+
+
+def _only(
+    document: Mapping[str, Any], by_key: Callable[[Sequence[str]], Sequence[ReadBatch]]
+) -> Any:
+    """Return the object that an adapter reads from a reply with this document alone."""
+    # Not all providers call it `id`; the reply has one object, whatever was requested.
+    (batch,) = by_key([str(document.get("id", "sample"))])
+    reply = Reply(200, {}, msgspec.json.encode(document))
+    (value,) = batch.exchange.read(reply).values()
+    return value
+
+
+def as_json(value: Any) -> str:
+    """Return the JSON of a value as a sample writes it, to be copied into the file."""
+    return msgspec.json.format(msgspec.json.encode(value, enc_hook=repr)).decode()
 
 
 @singledispatch
@@ -253,6 +266,11 @@ def _(value: Page, document: Any) -> Any:  # type: ignore[type-arg]  # dispatch 
 @plain.register
 def _(value: Rule, document: Any) -> Any:
     return {"native": value.native, "conditions": plain(value.flatten(value.native), document)}
+
+
+@plain.register
+def _(value: PlainText, document: Any) -> Any:
+    return plain(Texts(value.by_language), document)
 
 
 @plain.register

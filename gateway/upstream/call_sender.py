@@ -3,38 +3,36 @@
 import asyncio
 import random
 import time
-from codecs import BOM_UTF8
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Mapping
 from http import HTTPStatus
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import httpx
-import msgspec
 
 from gateway.errors import Busy, Denied, ProviderError, TimedOut, Unavailable
 from gateway.network_failures import NetworkFailure, Progress
 from gateway.providers.base.adapter import Adapter, ReportsRateLimit, SignsIn
-from gateway.providers.base.exchange import Exchange, Reply, Token
+from gateway.providers.base.exchange import Call, Reply, Token
 from gateway.providers.base.settings import SANDBOX, AccountSettings
 from gateway.request_scope import CallRecord, Scope
+from gateway.upstream.attempt import Attempt, ObserveCall, OutgoingCall
+from gateway.upstream.direct_call import DirectCall, Ended
 from gateway.upstream.failures import TRANSPORT_ERRORS, provider_error
 from gateway.upstream.health import Health
-from gateway.upstream.http.client import http_client
-from gateway.upstream.odd_replies import report
+from gateway.upstream.http.client import Http1Client, http_client
 from gateway.upstream.redaction import Redaction
-from gateway.upstream.reply_reader import read_reply
-from gateway.upstream.resilience.deadline import Deadline
-from gateway.upstream.resilience.guard import UpstreamGuard, is_over
+from gateway.upstream.resilience.deadline import Deadline, Deadlines
+from gateway.upstream.resilience.guard import (
+    TIMER_PRECISION_S,
+    Admission,
+    UpstreamGuard,
+    is_over,
+)
 from gateway.upstream.resilience.retry import RetryPolicy
 from gateway.upstream.response_cache import CachedReply
 from gateway.upstream.token_session import TokenSession
 
 T = TypeVar("T")
-
-ObserveCall = Callable[[CallRecord], object]
-"""Called with the record of each attempt, when it has ended."""
 
 
 def unobserved(_: CallRecord) -> None:
@@ -50,26 +48,6 @@ COMMON_HEADERS = {
 }
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-@dataclass(slots=True)
-class OutgoingCall(Generic[T]):
-    """One call, over all its attempts."""
-
-    exchange: Exchange[T]
-    scope: Scope
-    deadline: float
-    was_sent: bool = False
-    """The provider may have acted on it."""
-    progress: Progress = field(default_factory=Progress)
-    attempts: int = 0
-    """How many were started."""
-    waits_since: float = field(default_factory=time.perf_counter)
-    """When the wait for the next attempt began."""
-
-
 class CallSender:
     """Sends the calls of one account."""
 
@@ -81,8 +59,9 @@ class CallSender:
         redact: Redaction,
         observe: ObserveCall = unobserved,
     ) -> None:
-        """Send over this transport. New tokens are added to `redact`."""
-        self._observe = observe
+        """Send over this transport, inside the running loop. New tokens are added to `redact`."""
+        self.observe = observe
+        self._loop = asyncio.get_running_loop()
         self.key = settings.key
         self.health = Health()
         self.guard = UpstreamGuard(settings)
@@ -91,7 +70,13 @@ class CallSender:
         self._http_client = http_client(
             url, transport, settings.timeout_s, settings.max_answer_bytes
         )
+        client = self._http_client
+        self._direct_client = client if isinstance(client, Http1Client) else None
+        self.deadlines = Deadlines(self._loop, TIMER_PRECISION_S)
         self._headers = {**COMMON_HEADERS, **adapter.secret_headers}
+        self._authorized_by: Token | None = None
+        self._authorized: Mapping[str, str] = COMMON_HEADERS
+        """The headers with that token."""
         self._redact = redact
         self._rate_limits = adapter if isinstance(adapter, ReportsRateLimit) else None
         self._retries = RetryPolicy(settings.retries, random.random)
@@ -100,32 +85,81 @@ class CallSender:
             sign_in_exchange = adapter.sign_in
 
             async def sign_in(scope: Scope, progress: Progress) -> Token:
-                deadline = _now() + self._timeout_s
+                deadline = self._loop.time() + self._timeout_s
                 call = OutgoingCall(sign_in_exchange(), scope, deadline, progress=progress)
                 self.guard.budget.charge()
                 token = (await self._attempt(call, COMMON_HEADERS)).value
                 self._redact.add(token.authorization)
                 return token
 
-            self.session = TokenSession(self.key, sign_in, self._timeout_s, _now)
+            self.session = TokenSession(self.key, sign_in, self._timeout_s, self._loop.time)
 
     async def close(self) -> None:
         """Cancel a sign-in under way."""
+        self.deadlines.close()
         if self.session is not None:
             await self.session.close()
 
-    async def send(self, call: OutgoingCall[T]) -> CachedReply[T]:
-        """Make the call, and retry it while that is safe and may help, until its deadline."""
-        exchange, loop = call.exchange, asyncio.get_running_loop()
+    def start(self, call: OutgoingCall[T], ended: Ended[T], now: float) -> DirectCall[T] | None:
+        """Make the call without a task, once; None: nothing was sent, `send` has to make it.
+
+        `ended` gets the reply or the error. After a `ProviderError`, `send` may retry the call;
+        without either, it has to make it.
+        """
+        client, headers = self._direct_client, self.headers_now(call, now)
+        if client is None or headers is None:
+            return None
+        scope = call.scope
+        # Not by the id of the request, which clients may choose.
+        place = self.guard.try_begin(
+            id(scope), now, call.deadline, is_background=scope.is_background
+        )
+        if place is None:
+            return None
         self._retries.count_call()
+        direct = DirectCall(self, client, call, ended)
+        if isinstance(place, Admission):
+            direct.send(headers, place)
+        else:
+            direct.queue(place)
+        return direct
+
+    def headers_now(self, call: OutgoingCall[Any], now: float) -> Mapping[str, str] | None:
+        """Return the headers of an attempt that is made now; None: it needs a sign-in."""
+        if self.session is None:
+            return self._headers
+        token = call.token = self.session.current(now)
+        return None if token is None else self._headers_with(token)
+
+    def _headers_with(self, token: Token) -> Mapping[str, str]:
+        if token is not self._authorized_by:
+            self._authorized_by = token
+            self._authorized = {**self._headers, "authorization": token.authorization}
+        return self._authorized
+
+    async def send(
+        self, call: OutgoingCall[T], failure: ProviderError | None = None
+    ) -> CachedReply[T]:
+        """Make the call, and retry it while that is safe and may help, until its deadline.
+
+        `failure` is the error of a first attempt, which was made by `start`.
+        """
+        exchange, loop = call.exchange, self._loop
+        if failure is None:
+            self._retries.count_call()
+        elif is_unauthorized(failure):
+            call.denied_token = call.token
         retries = 0
         cause: ProviderError | None = None
         try:
-            with Deadline(call.deadline):
+            with Deadline(call.deadline, loop):
                 while True:
                     try:
+                        if failure is not None and call.denied_token is None:
+                            raise failure
                         return await self._send_guarded(call)
                     except ProviderError as error:
+                        failure = None
                         error.was_sent = call.was_sent
                         if cause is not None and isinstance(error, Unavailable | Busy):
                             raise cause from error  # the original failure, not its consequence
@@ -134,7 +168,7 @@ class CallSender:
                         if call.scope.is_background or not exchange.is_idempotent or is_low:
                             raise
                         wait_s = self._retries.wait_s(error, retries, call.deadline - now)
-                        if wait_s is None:
+                        if wait_s is None or self.guard.breaker.is_open(now + wait_s):
                             raise
                     retries += 1
                     await asyncio.sleep(wait_s)
@@ -170,86 +204,57 @@ class CallSender:
     async def _send_with_token(
         self, call: OutgoingCall[T], session: TokenSession
     ) -> CachedReply[T]:
-        token = await session.token(call.scope)
-        headers = {**self._headers, "authorization": token.authorization}
-        try:
-            return await self._attempt(call, headers)
-        except Denied as error:
-            if error.status != HTTPStatus.UNAUTHORIZED:
-                raise
-        # The token ended early (revoked, or the provider's clock is ahead): try one new token.
-        token = await session.token(call.scope, instead_of=token)
-        self.guard.budget.charge()
-        headers["authorization"] = token.authorization
-        return await self._attempt(call, headers)
+        denied, call.denied_token = call.denied_token, None
+        if denied is None:
+            denied = await session.token(call.scope)
+            try:
+                return await self._attempt(call, self._headers_with(denied))
+            except Denied as error:
+                if not is_unauthorized(error):
+                    raise
+            # It ended early (revoked, or the provider's clock is ahead): try one new token.
+            self.guard.budget.charge()
+        token = await session.token(call.scope, instead_of=denied)
+        return await self._attempt(call, self._headers_with(token))
 
     async def _attempt(self, call: OutgoingCall[T], headers: Mapping[str, str]) -> CachedReply[T]:
         """Make the call once."""
-        exchange, was_sent = call.exchange, call.was_sent
-        trace = call.scope.trace
-        span = None
-        if trace is not None:
-            span = trace.begin()
-            headers = {**headers, **trace.headers(span)}
-        started = time.perf_counter()
         status: int | None = None
-        failure: ProviderError | None = None
-        call.was_sent = True
-        call.attempts += 1
-        call.progress.is_connecting = False
+        attempt = Attempt(self, call)
         try:
-            reply = await self._exchange(exchange, headers, call.progress)
+            reply = await self._exchange(attempt.sent, headers, call)
             status = reply.status
-            at, fetched_at = _now(), datetime.now(UTC)
-            limit = self._rate_limits.rate_limit(reply) if self._rate_limits else None
-            if limit is not None:
-                self.guard.rate_limit.note(limit, time.time(), at)
-            value = read_reply(self.key, exchange, reply)
-            report(self.key, exchange.operation, call.scope.request_id, reply.oddities)
-            return CachedReply(reply, at, fetched_at, exchange, value)
+            return attempt.read(reply)
         except ProviderError as error:
-            failure = error
-            call.was_sent = was_sent or error.was_sent
+            attempt.fail(error)
             raise
         except asyncio.CancelledError:
-            if call.progress.is_connecting:
-                call.was_sent = was_sent
-            if is_over(call.deadline, _now()):
-                failure = TimedOut(self.key, exchange.operation, reason=call.progress.timeout)
+            timeout = None
+            if is_over(call.deadline, self._loop.time()):
+                timeout = TimedOut(self.key, call.exchange.operation, reason=call.progress.timeout)
+            attempt.cancel(timeout)
             raise
         finally:
-            ended = time.perf_counter()
-            if status is not None or failure is not None:
-                self.health.note((ended - started) * 1000, failure)
-            record = CallRecord(
-                self.key,
-                exchange.operation,
-                status,
-                started,
-                ended - started,
-                attempt=call.attempts,
-                keys=exchange.keys,
-                waited_s=started - call.waits_since,
-                error=None if failure is None else type(failure),
-                reason=None if failure is None else failure.reason,
-            )
-            call.waits_since = ended
-            call.scope.calls.append(record)
-            self._observe(record)
-            if trace is not None and span is not None:
-                trace.call_ended(span, record)
+            attempt.end(status)
+
+    def note_rate_limit(self, reply: Reply) -> float:
+        """Note what a reply says about the rate limit; return the event loop's time."""
+        now = self._loop.time()
+        limit = self._rate_limits.rate_limit(reply) if self._rate_limits else None
+        if limit is not None:
+            self.guard.rate_limit.note(limit, time.time(), now)
+        return now
 
     async def _exchange(
-        self, exchange: Exchange[T], headers: Mapping[str, str], progress: Progress
+        self, sent: Call, headers: Mapping[str, str], call: OutgoingCall[T]
     ) -> Reply:
         """Send the call and read the whole reply."""
-        call = exchange.call
         try:
-            reply = await self._http_client.exchange(
-                call.method, call.target, {**call.headers, **headers}, call.body, progress
-            )
+            return await self._http_client.exchange(sent, headers, call.progress)
         except TRANSPORT_ERRORS as error:
-            raise provider_error(error, self.key, exchange.operation) from error
-        if reply.body.startswith(BOM_UTF8):  # some serializers write one (RFC 8259, 8.1)
-            return msgspec.structs.replace(reply, body=reply.body.removeprefix(BOM_UTF8))
-        return reply
+            raise provider_error(error, self.key, call.exchange.operation) from error
+
+
+def is_unauthorized(error: ProviderError) -> bool:
+    """Return whether a call was denied because of its token."""
+    return isinstance(error, Denied) and error.status == HTTPStatus.UNAUTHORIZED

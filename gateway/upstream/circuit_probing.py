@@ -6,9 +6,9 @@ Without this a provider that works again would be shown as down until somebody r
 import asyncio
 import uuid
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
+import msgspec
 import structlog
 
 from gateway.errors import GatewayError
@@ -56,7 +56,9 @@ async def _probe(provider: Provider, providers: Mapping[str, Provider]) -> None:
         await asyncio.sleep((_wait_s(provider) or 0) + GRACE_S)
         if not _is_open(provider) or _wait_s(provider) is not None:
             continue  # a request has called it meanwhile
-        scope = replace(outage, deadline=now() + DEADLINE_S, calls=[], calls_by_provider={})
+        scope = msgspec.structs.replace(
+            outage, deadline=now() + DEADLINE_S, calls=[], calls_by_provider={}
+        )
         try:
             if provider.check is None:
                 return

@@ -5,7 +5,7 @@ Every call goes through `CallSender`: deadline, retries, guard, sign-in.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Hashable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +26,8 @@ from gateway.providers.base.adapter import Adapter
 from gateway.providers.base.exchange import Exchange
 from gateway.providers.base.settings import AccountSettings
 from gateway.request_scope import CACHED, SHARED, STALE, CallRecord, Scope
-from gateway.upstream.call_sender import CallSender, ObserveCall, OutgoingCall, unobserved
+from gateway.upstream.attempt import ObserveCall, OutgoingCall
+from gateway.upstream.call_sender import CallSender, unobserved
 from gateway.upstream.failures import FailureReporter
 from gateway.upstream.redaction import Redaction
 from gateway.upstream.reply_reader import read_reply
@@ -39,10 +40,6 @@ READ_METHODS = frozenset({"GET", "HEAD"})
 
 _StartedRead: TypeAlias = CachedReply[T] | InFlightCall[CachedReply[T]] | ProviderError
 """A read that was started: a cached reply, a call in flight, or the reason why none was made."""
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 @dataclass(slots=True)
@@ -66,11 +63,12 @@ class UpstreamClient:
         cache_ttl_s: float = 0,
         observe: ObserveCall = unobserved,
     ) -> None:
-        """Take over the transport; `close` closes it.
+        """Take over the transport; `close` closes it. Call it inside the running loop.
 
         The account's own `cache_ttl_s` overrides the argument. `observe` is called with the
         record of each attempt.
         """
+        self._loop = asyncio.get_running_loop()  # this takes 0.3 µs in Python 3.11
         self.key = settings.key
         redact = Redaction(settings, adapter.secret_headers)
         self._sender = CallSender(settings, adapter, transport, redact, observe)
@@ -116,7 +114,7 @@ class UpstreamClient:
         Any method but GET and HEAD counts as a write and invalidates the cached replies. Raises a
         `ProviderError`; its cause is logged once, under the request's id.
         """
-        now = _now()
+        now = self._loop.time()
         try:
             with scope.track_task():
                 self._count(exchange, scope)
@@ -135,21 +133,21 @@ class UpstreamClient:
         Values from the cache say so in `origin` and `fetched_at`. They may be shared with other
         requests. Raises a `ProviderError`.
         """
-        patience_s = self.guard.patience_s
-        started = self._start_read(exchange, scope)
-        if isinstance(started, InFlightCall) and not started.task.done():
-            await self._wait({started}, scope, patience_s)
+        now, patience_s = self._loop.time(), self.guard.patience_s
+        started = self._start_read(exchange, scope, now)
+        if isinstance(started, InFlightCall) and not started.is_done:
+            await self._wait({started}, scope, now, patience_s)
         return self._result(exchange, started, scope, patience_s)
 
     async def read_all(
         self, exchanges: Sequence[Exchange[T]], scope: Scope
     ) -> Sequence[T | GatewayError]:
         """Read all of these concurrently; return in order what `read` returns or raises."""
-        patience_s = self.guard.patience_s
-        reads = [self._start_read(exchange, scope) for exchange in exchanges]
-        in_flight = {r for r in reads if isinstance(r, InFlightCall) and not r.task.done()}
+        now, patience_s = self._loop.time(), self.guard.patience_s
+        reads = [self._start_read(exchange, scope, now) for exchange in exchanges]
+        in_flight = {r for r in reads if isinstance(r, InFlightCall) and not r.is_done}
         if in_flight:
-            await self._wait(in_flight, scope, patience_s)
+            await self._wait(in_flight, scope, now, patience_s)
         results: list[T | GatewayError] = []
         for exchange, started in zip(exchanges, reads, strict=True):
             try:
@@ -158,42 +156,85 @@ class UpstreamClient:
                 results.append(error)
         return results
 
-    def _start_read(self, exchange: Exchange[T], scope: Scope) -> _StartedRead[T]:
+    def _start_read(self, exchange: Exchange[T], scope: Scope, now: float) -> _StartedRead[T]:
         """Return a fresh cached reply, or an equal call in flight, or start this call."""
         key = exchange.call.identity
         if self._cache.ttl_s:
-            cached_reply = self._cache.fresh(key, _now())
+            cached_reply = self._cache.fresh(key, now)
             if cached_reply is not None:
                 return cached_reply
         try:
             self._count(exchange, scope)
             in_flight = self._in_flight.find(key)
             if in_flight is not None:
-                self.guard.join(exchange.operation, _now())
+                self.guard.join(exchange.operation, now)
         except (TooManyCalls, Unavailable) as error:
             return error
         if in_flight is None:
             self.reads.network += 1
-            return self._in_flight.start(key, self._fetch(exchange, scope))
+            return self._start_call(key, exchange, scope, now)
         self.reads.shared += 1
         if scope.lists_reads or scope.trace is not None:
-            self._list_shared(exchange, scope, in_flight.task)
+            self._list_shared(exchange, scope, in_flight)
         return in_flight
 
-    async def _fetch(self, exchange: Exchange[T], scope: Scope) -> CachedReply[T]:
-        """Make a call that others may join, and cache its reply."""
+    def _start_call(
+        self, key: Hashable, exchange: Exchange[T], scope: Scope, now: float
+    ) -> InFlightCall[CachedReply[T]]:
+        """Make a call that others may join: without a task, if possible."""
         # Others may wait longer than the first request, so its own deadline does not count.
-        now, invalidations = _now(), self._invalidations
-        reply = await self._sender.send(OutgoingCall(exchange, scope, now + self._timeout_s))
-        if invalidations == self._invalidations and reply.reply.status == HTTPStatus.OK:
-            self._cache.store(exchange.call.identity, reply)
+        call = OutgoingCall(exchange, scope, now + self._timeout_s)
+        in_flight: InFlightCall[CachedReply[T]] = self._in_flight.add(key)
+        invalidations = self._invalidations
+        ended = partial(self._ended, in_flight, call, invalidations)
+        direct = self._sender.start(call, ended, now)
+        if direct is None:
+            self._in_flight.run(in_flight, self._fetch(call, invalidations))
+        else:
+            in_flight.cancel = direct.cancel
+        return in_flight
+
+    def _ended(
+        self,
+        in_flight: InFlightCall[CachedReply[T]],
+        call: OutgoingCall[T],
+        invalidations: int,
+        reply: CachedReply[T] | None,
+        error: BaseException | None,
+    ) -> None:
+        """End a call that was made without a task, or have a task retry it."""
+        if reply is not None:
+            if self._cache.ttl_s:
+                self._store(call.exchange, reply, invalidations)
+            self._in_flight.end(in_flight, reply)
+        elif isinstance(error, ProviderError) and self._loop.time() < call.deadline:
+            self._in_flight.run(in_flight, self._fetch(call, invalidations, error))
+        elif error is None:
+            self._in_flight.run(in_flight, self._fetch(call, invalidations))
+        else:
+            self._in_flight.end(in_flight, None, error)
+
+    async def _fetch(
+        self, call: OutgoingCall[T], invalidations: int, failure: ProviderError | None = None
+    ) -> CachedReply[T]:
+        """Make a call, or retry it after this failure, and cache its reply."""
+        reply = await self._sender.send(call, failure)
+        self._store(call.exchange, reply, invalidations)
         return reply
 
+    def _store(self, exchange: Exchange[T], reply: CachedReply[T], invalidations: int) -> None:
+        """Cache a reply, unless something was changed meanwhile."""
+        if invalidations == self._invalidations and reply.reply.status == HTTPStatus.OK:
+            self._cache.store(exchange.call.identity, reply)
+
     def _wait(
-        self, calls: AbstractSet[InFlightCall[Any]], scope: Scope, patience_s: float | None
+        self,
+        calls: AbstractSet[InFlightCall[Any]],
+        scope: Scope,
+        now: float,
+        patience_s: float | None,
     ) -> Awaitable[None]:
         """Wait for these calls until the request's deadline, or for `patience_s`."""
-        now = _now()
         # Calls end within `timeout_s` by themselves: most waits need no timer of their own.
         until = scope.deadline if scope.deadline < now + self._timeout_s else None
         if patience_s is not None:
@@ -211,19 +252,20 @@ class UpstreamClient:
         if isinstance(started, CachedReply):
             self.reads.cached += 1
             self._list(exchange, scope, started, CACHED)
-            scope.note_freshness(self._cache.ttl_s - (_now() - started.at))
+            scope.note_freshness(self._cache.ttl_s - (self._loop.time() - started.at))
             return started.aged(exchange, Origin.CACHED, self._read_reply)
         try:
             if isinstance(started, ProviderError):
                 raise started
-            if not started.task.done():
+            if started.is_abandoned or not started.is_done:
                 raise self._unfinished(exchange, patience_s)
-            reply = started.task.result()
-            scope.note_freshness(self._cache.ttl_s)
+            reply = started.result()
+            if self._cache.ttl_s < scope.fresh_for_s:
+                scope.note_freshness(self._cache.ttl_s)
             return reply.read(exchange, self._read_reply)
         except ProviderError as error:
             self._report(exchange, scope, error)
-            stale_reply = self._cache.stale(exchange.call.identity, _now())
+            stale_reply = self._cache.stale(exchange.call.identity, self._loop.time())
             if stale_reply is None or not isinstance(error, STALE_IF_ERRORS):
                 raise error.copy() from error
             self.reads.stale += 1
@@ -241,7 +283,7 @@ class UpstreamClient:
             scope.calls.append(CallRecord(self.key, operation, status, now, 0, source, keys=keys))
 
     def _list_shared(
-        self, exchange: Exchange[T], scope: Scope, task: "asyncio.Task[CachedReply[T]]"
+        self, exchange: Exchange[T], scope: Scope, call: InFlightCall[CachedReply[T]]
     ) -> None:
         """List a read that joins a call in flight; its record is complete when the call ends."""
         started, operation = time.perf_counter(), exchange.operation
@@ -250,27 +292,29 @@ class UpstreamClient:
         trace = scope.trace
         span = None if trace is None else trace.begin()
 
-        def complete(ended: "asyncio.Task[CachedReply[T]]") -> None:
+        def complete() -> None:
             record.duration_s = time.perf_counter() - started
-            error = None if ended.cancelled() else ended.exception()
+            error = call.error
             if isinstance(error, ProviderError):
                 record.status, record.error, record.reason = (
                     error.status,
                     type(error),
                     error.reason,
                 )
-            elif error is None and not ended.cancelled():
-                record.status = ended.result().reply.status
+            elif error is None:
+                record.status = call.result().reply.status
             if trace is not None and span is not None:
                 trace.call_ended(span, record)
 
-        task.add_done_callback(complete)
+        call.observe(complete)
 
     def _unfinished(self, exchange: Exchange[T], patience_s: float | None) -> ProviderError:
         """Return the error for a call that did not end while this request waited."""
         if patience_s is None:
             return TimedOut(self.key, exchange.operation)
-        return Unavailable(self.key, exchange.operation, retry_after_s=self.guard.wait_s(_now()))
+        return Unavailable(
+            self.key, exchange.operation, retry_after_s=self.guard.wait_s(self._loop.time())
+        )
 
     def _count(self, exchange: Exchange[T], scope: Scope) -> None:
         calls = scope.calls_by_provider[self.key] = scope.calls_by_provider.get(self.key, 0) + 1

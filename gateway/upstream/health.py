@@ -1,5 +1,6 @@
 """A provider's health, judged by the newest calls of this process."""
 
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,16 +17,23 @@ class Health:
 
     latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=HEALTH_WINDOW))
     outcomes: deque[bool] = field(default_factory=lambda: deque(maxlen=HEALTH_WINDOW))
-    last_success_at: datetime | None = None
     last_error: type[ProviderError] | None = None
     """The class of the last failure."""
+    _succeeded_at: float | None = None
+    """In seconds since 1970."""
+
+    @property
+    def last_success_at(self) -> datetime | None:
+        """When the last call that succeeded ended."""
+        at = self._succeeded_at
+        return None if at is None else datetime.fromtimestamp(at, UTC)
 
     def note(self, latency_ms: float, error: ProviderError | None) -> None:
         """Record a finished call. A refused one is the caller's fault, not the provider's."""
         self.latencies_ms.append(latency_ms)
         if error is None or isinstance(error, Refused):
             self.outcomes.append(True)
-            self.last_success_at = datetime.now(UTC)
+            self._succeeded_at = time.time()
         else:
             self.outcomes.append(False)
             self.last_error = type(error)

@@ -2,9 +2,10 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from gateway.domain.entities import Origin
 from gateway.errors import (
@@ -24,13 +25,13 @@ MAX_REPLIES = 2000
 """The largest number of cached replies of one provider."""
 
 
-@dataclass(slots=True, eq=False)
-class CachedReply(Generic[T]):
+class CachedReply(msgspec.Struct, Generic[T], eq=False, gc=False):
     """A reply, when it arrived on both clocks, and the value last read from it."""
 
     reply: Reply
     at: float
-    fetched_at: datetime
+    fetched_at: float
+    """In seconds since 1970: most replies are never shown with it."""
     exchange: Exchange[T]
     value: T
     _aged: tuple[Origin, T] | None = None
@@ -48,7 +49,8 @@ class CachedReply(Generic[T]):
         """Return the value, marked with this origin."""
         value = self.read(exchange, read)
         if self._aged is None or self._aged[0] is not origin:
-            self._aged = origin, with_origin(value, origin, self.fetched_at)
+            fetched_at = datetime.fromtimestamp(self.fetched_at, UTC)
+            self._aged = origin, with_origin(value, origin, fetched_at)
         return self._aged[1]
 
 

@@ -53,8 +53,7 @@ class Silence:
 
     def is_silent(self, now: float) -> bool:
         """Return whether another caller should fail rather than wait."""
-        return (
-            self._since is not None
-            and self._callers >= MIN_CALLERS
-            and now - self._since >= max(self._longest_s, SLOWEST_FACTOR * self._slowest_s)
-        )
+        if self._since is None or self._callers < MIN_CALLERS:
+            return False
+        silent_s = now - self._since
+        return silent_s >= self._longest_s and silent_s >= SLOWEST_FACTOR * self._slowest_s

@@ -6,7 +6,7 @@ Each account has its own `SingleFlight`, so no result crosses credentials.
 """
 
 import asyncio
-from collections.abc import Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -32,26 +32,77 @@ class _Waiter:
 
 
 class InFlightCall(Generic[T]):
-    """A call in flight, and those waiting for it."""
+    """A call in flight, and those waiting for it. It has a task only if it has to wait itself."""
 
-    __slots__ = ("key", "runs_to_end", "task", "waiters")
+    __slots__ = (
+        "_error",
+        "_observers",
+        "_value",
+        "cancel",
+        "is_abandoned",
+        "is_done",
+        "key",
+        "runs_to_end",
+        "task",
+        "waiters",
+    )
 
-    def __init__(self, key: Hashable, task: "asyncio.Task[T]") -> None:
+    def __init__(self, key: Hashable) -> None:
         """Start without waiters. Calls with the same `key` are equal."""
         self.key = key
-        self.task = task
-        self.waiters: set[_Waiter] = set()
+        self.task: asyncio.Task[T] | None = None
+        self.cancel: Callable[[], object] | None = None
+        """Cancels the call; None: it has not started."""
+        self.waiters: list[_Waiter] = []
         self.runs_to_end = False
         """Do not cancel it when the last waiter leaves."""
+        self.is_done = False
+        self.is_abandoned = False
+        """Its last waiter has left, so it was cancelled."""
+        self._observers: list[Callable[[], object]] | None = None
+        self._value: Any = None
+        self._error: BaseException | None = None
+
+    @property
+    def error(self) -> BaseException | None:
+        """Its error; None if it succeeded, or is not done."""
+        return self._error
+
+    def observe(self, ended: Callable[[], object]) -> None:
+        """Call this when it is done."""
+        if self._observers is None:  # few calls have any
+            self._observers = []
+        self._observers.append(ended)
+
+    def result(self) -> T:
+        """Return its result, or raise its error; call it only when it is done."""
+        if self._error is not None:
+            raise self._error
+        value: T = self._value
+        return value
+
+    def settle(self, value: T | None, error: BaseException | None) -> None:
+        """Set the result or the error, and wake those who wait."""
+        self.is_done = True
+        self._value, self._error = value, error
+        for ended in self._observers or ():
+            ended()
+        for waiter in self.waiters:
+            waiter.left -= 1
+            if not waiter.left:
+                waiter.wake()
 
 
 class SingleFlight:
     """The reads in flight at one provider."""
 
     def __init__(self) -> None:
-        """Start without calls."""
+        """Start without calls, inside the running loop."""
+        self._loop = asyncio.get_running_loop()
         self._calls: dict[Hashable, InFlightCall[Any]] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        """Those that can be joined."""
+        self._detached: set[InFlightCall[Any]] = set()
+        """Those that cannot be joined any more, and are not done."""
 
     def __len__(self) -> int:
         """Count the calls that can be joined."""
@@ -61,14 +112,27 @@ class SingleFlight:
         """Return the call in flight with this key, to `wait` for."""
         return self._calls.get(key)
 
-    def start(self, key: Hashable, coroutine: Coroutine[Any, Any, T]) -> InFlightCall[T]:
-        """Start a call with this key, to `wait` for."""
-        call = self._calls[key] = InFlightCall(
-            key, asyncio.get_running_loop().create_task(coroutine)
-        )
-        self._tasks.add(call.task)
-        call.task.add_done_callback(partial(self._finish, call))
+    def add(self, key: Hashable) -> InFlightCall[Any]:
+        """Add a call with this key, to `wait` for. Somebody else makes it, and calls `end`."""
+        call = self._calls[key] = InFlightCall(key)
         return call
+
+    def run(self, call: InFlightCall[T], coroutine: Coroutine[Any, Any, T]) -> None:
+        """Make a call by a task."""
+        call.task = self._loop.create_task(coroutine)
+        call.cancel = call.task.cancel
+        call.task.add_done_callback(partial(self._end_with, call))
+
+    def end(
+        self, call: InFlightCall[T], value: T | None = None, error: BaseException | None = None
+    ) -> None:
+        """End a call, with its result or its error."""
+        other = self._calls.pop(call.key, None)
+        if other is not call:
+            self._detached.discard(call)
+            if other is not None:
+                self._calls[call.key] = other
+        call.settle(value, error)
 
     async def wait(
         self,
@@ -85,55 +149,53 @@ class SingleFlight:
         cancels its waiters.
         """
         # One future per waiter: shielding the task costs 2 µs more.
-        loop = asyncio.get_running_loop()
-        future = loop.create_future()
+        future = self._loop.create_future()
         waiter = _Waiter(len(calls), future)
         scope.pending.add(future)
         for call in calls:
-            call.waiters.add(waiter)
+            call.waiters.append(waiter)
             call.runs_to_end |= to_end
-        timer = None if until is None else loop.call_at(until, waiter.wake)
+        timer = None if until is None else self._loop.call_at(until, waiter.wake)
         try:
             await future
         finally:
             scope.pending.discard(future)
             if timer is not None:
                 timer.cancel()
-            for call in calls:
-                if not call.task.done():
-                    self._leave(call, waiter)
+            if waiter.left:
+                for call in calls:
+                    if not call.is_done:
+                        self._leave(call, waiter)
         if scope.is_closed:  # it was woken before the scope was closed, so it was not cancelled
             raise asyncio.CancelledError
 
     def detach_all(self) -> None:
         """Let no new reader join the calls in flight: what they read has been changed."""
+        self._detached.update(self._calls.values())
         self._calls.clear()
 
     async def close(self) -> None:
         """Cancel all calls."""
-        tasks = set(self._tasks)
-        for task in tasks:
-            task.cancel()
+        calls = (*self._calls.values(), *self._detached)
+        for call in calls:
+            if call.cancel is not None:
+                call.cancel()
+        tasks = [call.task for call in calls if call.task is not None]
         if tasks:
             await asyncio.wait(tasks)
 
     def _leave(self, call: InFlightCall[Any], waiter: _Waiter) -> None:
-        call.waiters.discard(waiter)
-        if not (call.waiters or call.runs_to_end):
-            self._detach(call)
-            call.task.cancel()
+        call.waiters.remove(waiter)
+        if not (call.waiters or call.runs_to_end) and call.cancel is not None:
+            if self._calls.get(call.key) is call:
+                del self._calls[call.key]
+            self._detached.add(call)
+            call.is_abandoned = True
+            call.cancel()
 
-    def _finish(self, call: InFlightCall[T], task: "asyncio.Task[T]") -> None:
-        self._tasks.discard(task)
-        self._detach(call)
-        # Retrieve the exception: there may be no waiter left to do it.
-        task.cancelled() or task.exception()
-        for waiter in call.waiters:
-            waiter.left -= 1
-            if not waiter.left:
-                waiter.wake()
-
-    def _detach(self, call: InFlightCall[Any]) -> None:
-        """Let no new reader join this call."""
-        if self._calls.get(call.key) is call:
-            del self._calls[call.key]
+    def _end_with(self, call: InFlightCall[T], task: "asyncio.Task[T]") -> None:
+        if task.cancelled():
+            self.end(call, error=asyncio.CancelledError())
+            return
+        error = task.exception()
+        self.end(call, None if error else task.result(), error)

@@ -51,6 +51,13 @@ class TokenSession:
         """How many sign-ins have succeeded."""
         self.failed = 0
 
+    def current(self, now: float) -> Token | None:
+        """Return a token that is not to be renewed yet, if there is one; `now` is on its clock."""
+        token = self._token
+        if token is None or now - self._signed_in_at >= token.lifetime_s * RENEW_AT:
+            return None
+        return token
+
     async def token(self, scope: Scope, *, instead_of: Token | None = None) -> Token:
         """Return a valid token other than `instead_of`, which the provider just denied.
 

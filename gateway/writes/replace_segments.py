@@ -8,8 +8,8 @@ import msgspec
 
 from gateway.domain.mutations import Reason, Replacement, UserError
 from gateway.errors import BadInput, GatewayError, ProviderError
-from gateway.providers.base.adapter import ListsSegmentsOfCustomer
-from gateway.providers.base.write_protocols import AssignsCustomers, ReplacesTags
+from gateway.providers.base.capabilities import ReplacesAssignments
+from gateway.providers.base.write_protocols import ReplacesTags
 from gateway.store.errors import StoreBusy, StoreFailed
 from gateway.store.limits import unrecordable
 from gateway.store.store import Store
@@ -73,7 +73,7 @@ class SegmentReplacement:
             outcomes |= {indices[customer]: each for customer, each in bad.items()}
             plan = plan_of(provider, entries, outcomes)
             sent = await self._replace_tags(chosen, replacements, plan)
-        elif chosen.offers(AssignsCustomers) and chosen.offers(ListsSegmentsOfCustomer):
+        elif chosen.offers(ReplacesAssignments):
             sent = await AssignmentDiff(self._dispatcher, chosen).replace(good)
         else:
             text = f"Provider {provider!r} does not support ASSIGNMENT_REPLACE."

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from graphql import GraphQLList, GraphQLNonNull, GraphQLOutputType, is_leaf_type, is_object_type
 from graphql.pyutils import is_iterable
 
-from resolvers.execution.codegen_runtime import selector, serializer
+from resolvers.execution.columns import selector, serializer
 from resolvers.execution.planner import FieldPlan, SelectionPlan
 
 Path = tuple[str | int, ...]
@@ -45,7 +45,7 @@ class SlowPathCompletion:
     """Completes the objects of one level."""
 
     def __init__(self, slots: list[Any], kinds: int, failures: list[Failure]) -> None:
-        """Fill the slots like generated code, and append to the failures."""
+        """Fill the slots like a compiled plan, and append to the failures."""
         self._slots = slots
         self._kinds = kinds
         self._failures = failures

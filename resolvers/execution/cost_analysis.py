@@ -8,6 +8,7 @@ every ten fields beyond the first; connections and lists multiply what is below 
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from graphql import (
@@ -35,6 +36,7 @@ from graphql import (
 from graphql.utilities import value_from_ast_untyped
 
 from resolvers.execution import field_costs
+from resolvers.execution.field_arguments import STRAWBERRY
 from resolvers.execution.field_costs import (
     ASSUMED_LENGTH,
     COST_ARGUMENTS,
@@ -43,7 +45,6 @@ from resolvers.execution.field_costs import (
     FieldCost,
     Rule,
 )
-from resolvers.execution.planner import STRAWBERRY
 from resolvers.field_declarations import DECLARATION, ResolverKind
 
 CALL_COST = 10
@@ -61,6 +62,8 @@ INTROSPECTION_COST = 20
 MAX_CACHED_COSTS = 64
 """Cached costs of one operation, by the variables they depend on."""
 
+MAX_CACHED_FIELDS = 4096
+"""More than a schema has fields."""
 
 TEXTS = frozenset({str})
 """For lists of these types, only the length matters."""
@@ -113,7 +116,7 @@ class CostAnalysis:
         self._root = (
             _Selected(1) if root is None else reader.selected(root, [operation.selection_set])
         )
-        self._variables = tuple(reader.variables)
+        self._variables = reader.variables
         self._defaults = {
             each.variable.name.value: value_from_ast_untyped(each.default_value)
             for each in operation.variable_definitions or ()
@@ -142,7 +145,12 @@ class CostAnalysis:
                 cost = self._cache[providers] = self._compute(providers, {}, most_calls)
             self._latest = visible, cost
             return cost
-        values = {name: self._value(name, given or {}) for name in self._variables}
+        values = {
+            name: self._value(name, given or {})
+            if matters
+            else bool(self._value(name, given or {}))
+            for name, matters in self._variables.items()
+        }
         key: tuple[Any, ...] = (providers,)
         for value in values.values():
             if isinstance(value, list) and TEXTS.issuperset(map(type, value)):
@@ -199,9 +207,8 @@ class _Reader:
     ) -> None:
         self._schema = schema
         self._fragments = fragments
-        self._introspected: Mapping[str, int] = {}
-        self.variables: dict[str, None] = {}
-        """The variables that affect the cost."""
+        self.variables: dict[str, bool] = {}
+        """The variables that affect the cost; False: it only matters whether they are given."""
 
     def selected(
         self, kind: GraphQLObjectType, selections: Iterable[SelectionSetNode]
@@ -213,20 +220,17 @@ class _Reader:
         count = 0
         together: set[str] = set()
         for nodes in grouped.values():
-            name = nodes[0].name.value
-            definition = self._schema.get_field(kind, name)
-            if definition is None:
+            known = _known_field(self._schema, kind, nodes[0].name.value)
+            if known is None:
                 continue
-            named = get_named_type(definition.type)
-            count += FIELDS_PER_DOCUMENT if named.name == "JSON" else 1
-            step = self._step(kind, definition, named, nodes)
-            if step is None:
-                continue
+            count += known.fields
+            if known.rule is None and not known.kinds:
+                continue  # it only shows a value
+            step = self._step(known, nodes)
             selected.steps.append(step)
-            group = SHARED_CALLS.get(f"{kind.name}.{name}")
-            if group is not None:
-                step.is_free = group in together
-                together.add(group)
+            if known.group is not None:
+                step.is_free = known.group in together
+                together.add(known.group)
         selected.objects = 1 + max(count - 1, 0) // FIELDS_PER_OBJECT
         if kind.name.startswith("__"):
             selected.objects *= INTROSPECTION_COST
@@ -259,65 +263,92 @@ class _Reader:
         named = self._schema.get_type(condition.name.value)
         return is_abstract_type(named) and self._schema.is_sub_type(named, kind)
 
-    def _step(
-        self,
-        parent: GraphQLObjectType,
-        definition: GraphQLField,
-        named: GraphQLNamedType,
-        nodes: Sequence[FieldNode],
-    ) -> _Step | None:
-        """Return the cost of a field; None if it only shows a value."""
-        name = nodes[0].name.value
-        rule = self._rule(parent, name, definition, named)
-        selections = [node.selection_set for node in nodes if node.selection_set]
-        if rule is None and not selections:
-            return None
-        step = _Step(rule or _one, {}, {}, ())
+    def _step(self, known: "_KnownField", nodes: Sequence[FieldNode]) -> _Step:
+        """Return the cost of a field."""
+        step = _Step(known.rule or _one, {}, {}, (), known.size_of)
         for argument in nodes[0].arguments or ():
             if argument.name.value in COST_ARGUMENTS:
                 self._argument(step, argument.name.value, argument.value)
+        selections = [node.selection_set for node in nodes if node.selection_set]
         if selections:
-            kinds = [named] if is_object_type(named) else self._schema.get_possible_types(named)  # type: ignore[arg-type]  # what has selections is composite
-            step.below = [self.selected(kind, selections) for kind in kinds]
-        if name == "ofType":
+            step.below = [self.selected(kind, selections) for kind in known.kinds]
+        if nodes[0].name.value == "ofType":
             for each in step.below:
                 each.objects = 1  # few types have one, and nesting is shallow
-        if is_list_type(get_nullable_type(definition.type)):
-            step.size_of = _size_of(parent.name, name)
         return step
 
     def _argument(self, step: _Step, name: str, value: ValueNode) -> None:
-        variables = dict.fromkeys(_variables(value))
+        variables = [*_variables(value)]
         if variables:
-            self.variables |= variables
+            for each in variables:
+                self.variables[each] = self.variables.get(each, False) or name != "after"
             step.varying[name] = value
         else:
             step.given[name] = value_from_ast_untyped(value)
 
-    def _rule(
-        self,
-        parent: GraphQLObjectType,
-        name: str,
-        definition: GraphQLField,
-        named: GraphQLNamedType,
-    ) -> Rule | None:
-        """Return the cost rule of a field; None if it makes no calls and is no list."""
-        rule = COSTS.get(f"{parent.name}.{name}")
-        if rule is not None:
-            return rule
-        if parent is self._schema.mutation_type:
-            return field_costs.mutation
-        strawberry_field = definition.extensions.get(STRAWBERRY)
-        declaration = strawberry_field and strawberry_field.metadata.get(DECLARATION)
-        if declaration and declaration.kind in {ResolverKind.READ, ResolverKind.READ_ALL}:
-            return field_costs.connection if named.name.endswith("Connection") else _call
-        if not is_list_type(get_nullable_type(definition.type)):
-            return None
-        if parent.name.startswith("__"):
-            self._introspected = self._introspected or field_costs.introspected(self._schema)
-            cost = FieldCost(size=self._introspected.get(f"{parent.name}.{name}", 1))
-            return lambda *_: cost
-        return _few
+
+class _KnownField(NamedTuple):
+    """What all operations know about a field of the schema."""
+
+    fields: int
+    """As how many fields it counts."""
+    rule: Rule | None
+    """None if it makes no calls and is no list."""
+    kinds: Sequence[GraphQLObjectType]
+    """The types that its value may have; empty if it is a scalar or enum."""
+    size_of: str
+    """As in `_Step`."""
+    group: str | None
+    """The fields that share one call."""
+
+
+@lru_cache(maxsize=MAX_CACHED_FIELDS)
+def _known_field(
+    schema: GraphQLSchema, parent: GraphQLObjectType, name: str
+) -> _KnownField | None:
+    """Return what is known about a field; None if there is none of this name."""
+    definition = schema.get_field(parent, name)
+    if definition is None:
+        return None
+    named = get_named_type(definition.type)
+    kinds: Sequence[GraphQLObjectType] = ()
+    if is_object_type(named):
+        kinds = (named,)
+    elif is_abstract_type(named):
+        kinds = tuple(schema.get_possible_types(named))
+    return _KnownField(
+        FIELDS_PER_DOCUMENT if named.name == "JSON" else 1,
+        _rule(schema, parent, name, definition, named),
+        kinds,
+        _size_of(parent.name, name) if is_list_type(get_nullable_type(definition.type)) else "",
+        SHARED_CALLS.get(f"{parent.name}.{name}"),
+    )
+
+
+def _rule(
+    schema: GraphQLSchema,
+    parent: GraphQLObjectType,
+    name: str,
+    definition: GraphQLField,
+    named: GraphQLNamedType,
+) -> Rule | None:
+    """Return the cost rule of a field; None if it makes no calls and is no list."""
+    rule = COSTS.get(f"{parent.name}.{name}")
+    if rule is not None:
+        return rule
+    if parent is schema.mutation_type:
+        return field_costs.mutation
+    strawberry_field = definition.extensions.get(STRAWBERRY)
+    declaration = strawberry_field and strawberry_field.metadata.get(DECLARATION)
+    if declaration and declaration.kind in {ResolverKind.READ, ResolverKind.READ_ALL}:
+        return field_costs.connection if named.name.endswith("Connection") else _call
+    if not is_list_type(get_nullable_type(definition.type)):
+        return None
+    if parent.name.startswith("__"):
+        length = field_costs.introspected(schema).get(f"{parent.name}.{name}", 1)
+        cost = FieldCost(size=length)
+        return lambda *_: cost
+    return _few
 
 
 def _size_of(parent: str, name: str) -> str:

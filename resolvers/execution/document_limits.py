@@ -5,6 +5,7 @@ size is added wherever it is spread: 40 fragments that each spread the next one 
 2^40 fields and are counted in 40 steps. All of this is linear in the length of the text.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from graphql.language.parser import Parser
 
 from gateway.errors import BadInput, LimitExceeded
 from gateway.limits.settings import LimitSettings
+from resolvers.execution.quick_parser import quick_parsed
 from resolvers.lookahead import fields_of
 
 INTROSPECTION = frozenset({"__schema", "__type"})
@@ -69,10 +71,23 @@ class _BoundedParser(Parser):
             self._nested -= 1
 
 
-def parsed(text: str, limits: LimitSettings) -> DocumentNode:
-    """Parse a document. Raises `LimitExceeded`, or `GraphQLError` for a syntax error."""
+_AT_MOST_TOKENS = re.compile(r"\w+|[^\w\s,]")
+"""Finds each token at least once, and also what is in strings and comments."""
+
+
+def parsed(text: str, limits: LimitSettings, *, quickly: bool = True) -> DocumentNode:
+    """Parse a document. Raises `LimitExceeded`, or `GraphQLError` for a syntax error.
+
+    Without `quickly`, graphql-core parses every document.
+    """
     if len(text) > limits.characters:
         raise exceeded("characters", len(text), limits.characters)
+    if quickly and (
+        len(text) <= limits.tokens or len(_AT_MOST_TOKENS.findall(text)) <= limits.tokens
+    ):
+        document = quick_parsed(text, limits.nesting)
+        if document is not None:
+            return document
     return _BoundedParser(text, limits).parse_document()
 
 
@@ -127,8 +142,9 @@ class DocumentSize:
             self.total = self.total.beside(self._sizes[fragment.name.value])
         for name in ("depth", "introspection_depth", "fields", "aliases", "directives"):
             self._check(name, getattr(self.total, name))
-        for each in (*operations, *unused):
-            self._check_repeated([each.selection_set])
+        if self.total.fields > limits.repeated_fields:
+            for each in (*operations, *unused):
+                self._check_repeated([each.selection_set])
 
     @property
     def introspects(self) -> bool:
@@ -167,34 +183,44 @@ class DocumentSize:
         return size
 
     def _selection(self, selected: SelectionSetNode) -> SelectionSize:
-        size = NOTHING
+        depth = introspection_depth = root_fields = fields = aliases = directives = 0
         for node in selected.selections:
-            size = size.beside(self._node(node))
-        return size
+            below = NOTHING
+            if node.directives:
+                directives += len(node.directives)
+            if isinstance(node, FieldNode):
+                for argument in node.arguments or ():
+                    self._literal(argument.value)
+                if node.selection_set:
+                    below = self._selection(node.selection_set)
+                root_fields += 1
+                fields += 1
+                if node.alias is not None:
+                    aliases += 1
+                if node.name.value in INTROSPECTION:
+                    depth = max(depth, 1)
+                    introspection_depth = max(introspection_depth, 1 + below.depth)
+                else:
+                    depth = max(depth, 1 + below.depth)
+                    introspection_depth = max(introspection_depth, below.introspection_depth)
+            else:
+                below = self._fragments_size(node)
+                root_fields += below.root_fields
+                depth = max(depth, below.depth)
+                introspection_depth = max(introspection_depth, below.introspection_depth)
+            fields += below.fields
+            aliases += below.aliases
+            directives += below.directives
+        return SelectionSize(depth, introspection_depth, root_fields, fields, aliases, directives)
 
-    def _node(self, node: SelectionNode) -> SelectionSize:
-        directives = len(node.directives or ())
+    def _fragments_size(self, node: SelectionNode) -> SelectionSize:
+        """Return the size of what a spread or an inline fragment selects."""
         if isinstance(node, FragmentSpreadNode):
             self._spread.add(node.name.value)
-            size = self._fragment(node.name.value, ())
-            return size._replace(directives=size.directives + directives)
+            return self._fragment(node.name.value, ())
         if isinstance(node, InlineFragmentNode):
-            size = self._selection(node.selection_set)
-            return size._replace(directives=size.directives + directives)
-        if not isinstance(node, FieldNode):
-            raise TypeError(node)
-        for argument in node.arguments or ():
-            self._literal(argument.value)
-        below = self._selection(node.selection_set) if node.selection_set else NOTHING
-        is_introspection = node.name.value in INTROSPECTION
-        return SelectionSize(
-            1 if is_introspection else 1 + below.depth,
-            1 + below.depth if is_introspection else below.introspection_depth,
-            1,
-            1 + below.fields,
-            (node.alias is not None) + below.aliases,
-            directives + below.directives,
-        )
+            return self._selection(node.selection_set)
+        raise TypeError(node)
 
     def _literal(self, value: ValueNode | None) -> None:
         """Check the lists in a literal."""

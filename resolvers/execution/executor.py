@@ -1,6 +1,5 @@
 """Execute an operation and build its response: data, errors, extensions."""
 
-import re
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,17 +10,19 @@ from graphql.pyutils import is_awaitable
 
 from gateway.auth.permissions import Caller
 from gateway.context import EventSource, RequestContext
-from gateway.errors import Forbidden, GatewayError, LimitExceeded, ProviderError
+from gateway.errors import Forbidden, GatewayError, LimitExceeded
 from gateway.limits.caller_budgets import Budgets
 from gateway.limits.settings import LimitSettings
 from gateway.observability import audit
 from resolvers import error_codes
 from resolvers.execution.cost_analysis import CALL_COST, Cost
+from resolvers.execution.document import CacheUses, Document
 from resolvers.execution.document_limits import check_variables, exceeded
-from resolvers.execution.documents import MAX_ERRORS, CacheUses, Document, Documents
+from resolvers.execution.documents import MAX_ERRORS, Documents
+from resolvers.execution.formatted_errors import formatted
 from resolvers.execution.null_propagation import in_order
 from resolvers.execution.plan_execution import PlanExecution
-from resolvers.execution.planner import UnplannableError
+from resolvers.execution.selected_fields import UnplannableError
 from resolvers.execution.subscriptions import subscribe
 
 log = structlog.get_logger(__name__)
@@ -50,8 +51,8 @@ class Executor:
         """Execute operations of this schema within these limits.
 
         `budgets`: the budgets of callers; None: unlimited. `most_calls`: the calls that each
-        provider allows per operation, by key. Without `compiles`, graphql-core executes
-        everything.
+        provider allows per operation, by key. Without `compiles`, graphql-core validates
+        and executes everything.
         """
         self._schema = schema
         self._limits = limits or LimitSettings()
@@ -59,8 +60,10 @@ class Executor:
         self._most_calls = most_calls
         self._clock = clock
         self._compiles = compiles
-        self._documents = Documents(schema, self._limits)
-        self._anonymous_documents = Documents(schema, self._limits, explores=False)
+        self._documents, self._anonymous_documents = (
+            Documents(schema, self._limits, explores=explores, compiles=compiles)
+            for explores in (True, False)
+        )
 
     def count(self, caller: Caller) -> None:
         """Count a request of this caller. Raises `LimitExceeded`."""
@@ -114,8 +117,8 @@ class Executor:
             else:
                 execution.start()
                 if execution.waits:
-                    return self._wait(execution, context, cost)
-                return self._result(*execution.result(), context, cost)
+                    return self._wait(document, execution, context, cost)
+                return self._result(document, *execution.result(), context, cost)
         return self._on_graphql_core(document, variables, name, context, cost)
 
     async def run(
@@ -130,12 +133,16 @@ class Executor:
         return result if isinstance(result, OperationResult) else await result
 
     async def _wait(
-        self, execution: PlanExecution, context: RequestContext, cost: Cost | None
+        self,
+        document: Document,
+        execution: PlanExecution,
+        context: RequestContext,
+        cost: Cost | None,
     ) -> OperationResult:
         reads = execution.read()
         if reads is not None:
             await reads
-        return self._result(*execution.result(), context, cost)
+        return self._result(document, *execution.result(), context, cost)
 
     async def run_on_graphql_core(
         self,
@@ -160,7 +167,7 @@ class Executor:
         """Return the source of a subscription's events, or the response that refuses it."""
         refusal = self._refusal(document, variables, name, context)
         if refusal is not None or document.node is None:
-            return refusal or self._refused(document.errors, context)
+            return refusal or self._refused(document, document.errors, context)
         cost = self._cost(document, variables, name, context)
         if isinstance(cost, OperationResult):
             return cost
@@ -168,10 +175,10 @@ class Executor:
             self._schema, document.node, variables, name, context, explores=document.explores
         )
         if not isinstance(source, EventSource):
-            return self._refused(source, context)
+            return self._refused(document, source, context)
         return source
 
-    async def deliver(  # those of `begin`, and the event
+    async def deliver(
         self,
         document: Document,
         variables: Mapping[str, Any] | None,
@@ -206,7 +213,7 @@ class Executor:
             "extensions": {"code": error_codes.code(error), "cursor": cursor},
         }
 
-    async def _on_graphql_core(  # those of `begin`, and two
+    async def _on_graphql_core(
         self,
         document: Document,
         variables: Mapping[str, Any] | None,
@@ -232,9 +239,9 @@ class Executor:
         if not isinstance(result, ExecutionResult):
             raise TypeError(result)
         if result.data is None and result.errors and all(e.path is None for e in result.errors):
-            return self._refused(result.errors, context)
+            return self._refused(document, result.errors, context)
         errors = in_order(result.data, result.errors or ())
-        return self._result(result.data, errors, context, cost)
+        return self._result(document, result.data, errors, context, cost)
 
     def _admit(
         self,
@@ -258,15 +265,17 @@ class Executor:
         context: RequestContext,
     ) -> OperationResult | None:
         """Return the response that refuses an operation, whatever it costs."""
-        if document.node is None:
-            return self._refused(document.errors, context)
+        if not document.is_good:
+            return self._refused(document, document.errors, context)
         refusals = narrow(document, name, context)
         if refusals:
-            return self._refused(refusals, context)
+            return self._refused(document, refusals, context)
         try:
             check_variables(variables, self._limits)
         except LimitExceeded as error:
-            return self._refused([GraphQLError(str(error), original_error=error)], context)
+            return self._refused(
+                document, [GraphQLError(str(error), original_error=error)], context
+            )
         return None
 
     def _spend(
@@ -294,17 +303,18 @@ class Executor:
         analysis = document.cost_analysis(name)
         if analysis is None:
             return None
-        cost = analysis.cost(variables, context.providers, self._most_calls)
+        cost = analysis.cost(document.variables(variables), context.providers, self._most_calls)
         if cost.requested > self._limits.cost:
             too_costly = exceeded("cost", cost.requested, self._limits.cost)
             refused = self._refused(
-                [GraphQLError(str(too_costly), original_error=too_costly)], context
+                document, [GraphQLError(str(too_costly), original_error=too_costly)], context
             )
             return refused._replace(body={**refused.body, **self._charged(cost, context, 0)})
         return cost
 
     def _result(
         self,
+        document: Document,
         data: Mapping[str, Any] | None,
         errors: Sequence[GraphQLError],
         context: RequestContext,
@@ -312,7 +322,7 @@ class Executor:
     ) -> OperationResult:
         body: dict[str, Any] = {"data": data}
         if errors:
-            body["errors"] = [formatted(error, context) for error in errors]
+            body["errors"] = [formatted(error, context, document) for error in errors]
         if cost is not None:
             calls_by_provider = context.scope.calls_by_provider
             calls = sum(calls_by_provider.values()) if calls_by_provider else 0
@@ -335,9 +345,12 @@ class Executor:
             }
         }
 
-    def _refused(self, errors: Sequence[GraphQLError], context: RequestContext) -> OperationResult:
+    def _refused(
+        self, document: Document, errors: Sequence[GraphQLError], context: RequestContext
+    ) -> OperationResult:
         return OperationResult(
-            {"errors": [formatted(error, context) for error in errors]}, is_request_error=True
+            {"errors": [formatted(error, context, document) for error in errors]},
+            is_request_error=True,
         )
 
 
@@ -355,42 +368,3 @@ def narrow(
         audit.denied(context.scope, document.mutations(name))
         return requirements.refusals(context.caller)
     return ()
-
-
-def formatted(error: GraphQLError, context: RequestContext) -> Mapping[str, Any]:
-    """Return an error for a client: our message and code, nothing from a provider or a bug."""
-    request_id = context.scope.request_id
-    cause = error.original_error
-    body: dict[str, Any] = {"message": error.message}
-    if error.locations:
-        body["locations"] = [{"line": at.line, "column": at.column} for at in error.locations]
-    if error.path is not None:
-        body["path"] = error.path
-    if isinstance(cause, GatewayError):
-        body["extensions"] = error_codes.extensions(cause, request_id)
-        is_below_payload = context.scope.writes is not None and len(error.path or ()) > 1
-        if is_below_payload and isinstance(cause, ProviderError):
-            # The write itself succeeded: repeating the request would repeat it.
-            body["extensions"] |= {"retryable": False, "retryAfterMs": None}
-    elif cause is None or isinstance(cause, GraphQLError):
-        body["message"] = _in_json_words(error.message)
-        body["extensions"] = {"code": error_codes.INVALID}
-    else:
-        log.error("bug", request_id=request_id, path=error.path, exc_info=cause)
-        body["message"] = "Internal error in the gateway; its log has the cause."
-        body["extensions"] = {"code": error_codes.INTERNAL, "requestId": request_id}
-    return body
-
-
-_PYTHON_WORDS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\b(None|True|False)\b""")
-_JSON_WORDS = {"None": "null", "True": "true", "False": "false"}
-
-
-def _in_json_words(message: str) -> str:
-    """Return a message of graphql-core with JSON's null, true and false, not Python's.
-
-    Text in quotes is the caller's own, or a name, and stays unchanged.
-    """
-    return _PYTHON_WORDS.sub(
-        lambda match: _JSON_WORDS[match[1]] if match[1] else match[0], message
-    )

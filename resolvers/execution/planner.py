@@ -6,59 +6,49 @@ A plan serves every execution of the operation with the same values in `@skip` a
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from graphql import (
     FieldNode,
     FragmentDefinitionNode,
-    GraphQLBoolean,
     GraphQLError,
     GraphQLField,
-    GraphQLID,
-    GraphQLInt,
     GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLSchema,
-    GraphQLString,
     GraphQLUnionType,
-    Node,
     OperationDefinitionNode,
     OperationType,
+    Undefined,
     VariableNode,
     get_argument_values,
     get_named_type,
     get_nullable_type,
-    is_leaf_type,
-)
-from graphql.execution.collect_fields import (
-    CollectedFields,
-    FieldDetailsList,
-    FragmentDetails,
-    collect_fields,
-    collect_subfields,
 )
 from graphql.execution.values import VariableValues
-from graphql.language import Visitor, visit
-from strawberry.types.arguments import convert_arguments
+from graphql.utilities import coerce_input_literal
 
+from resolvers.execution.field_arguments import (
+    PLAIN,
+    STRAWBERRY,
+    converted,
+    has_variable,
+    parameters_of,
+    varies,
+)
+from resolvers.execution.selected_fields import SelectedFields, UnplannableError
 from resolvers.field_declarations import DECLARATION, Declaration, ResolverKind
 from resolvers.lookahead import Lookahead
-
-STRAWBERRY = "strawberry-definition"
-"""The key of Strawberry's definitions in graphql-core's `extensions`."""
 
 MAX_FIELDS = 1000
 """Fields of one plan: nested fragments can expand to exponentially many."""
 
-PLAIN = frozenset({GraphQLID, GraphQLString, GraphQLInt, GraphQLBoolean})
-"""Argument types whose values Strawberry passes on as graphql-core coerces them."""
+MAX_CACHED = 4096
+"""More than a schema has fields."""
 
-ONLY_DIRECTIVES = frozenset({"skip", "include"})
-
-
-class UnplannableError(Exception):
-    """The operation or its variables cannot be planned: graphql-core executes it."""
+READS = frozenset({ResolverKind.READ, ResolverKind.READ_ALL})
 
 
 @dataclass(eq=False, slots=True)
@@ -89,26 +79,20 @@ class FieldPlan:
     path: str = ""
     """The attribute path; empty if a function computes or reads the value."""
     declaration: Declaration | None = None
+    is_read: bool = False
+    """True if its value has to be read."""
     selections: dict[GraphQLObjectType, SelectionPlan] = field(default_factory=dict)
     """The selection below the field, by possible object type."""
-    below: list[SelectionPlan] = field(default_factory=list)
+    below: Sequence[SelectionPlan] = ()
     """For a field that is read: the selections with reads that are completed together with it."""
     info_slot: int = -1
     """The slot of its `FieldInfo`; -1 if its function takes none."""
-    arguments: list[int] = field(default_factory=list)
+    arguments: Sequence[int] = ()
     """The slots of its arguments, in the order of the function's parameters."""
-    plain: list[tuple[int, str]] = field(default_factory=list)
+    plain: Sequence[tuple[int, str]] = ()
     """If only plain variables vary its arguments: the slots and the names of the variables."""
     complete: Any = None
     """For a field that is read: `(results, objects, slots)` adds results to the objects."""
-
-    @property
-    def is_read(self) -> bool:
-        """True if its value has to be read."""
-        return self.declaration is not None and self.declaration.kind in {
-            ResolverKind.READ,
-            ResolverKind.READ_ALL,
-        }
 
 
 @dataclass(eq=False, slots=True)
@@ -132,6 +116,43 @@ class Plan:
     """`(slots) -> dict` builds the root object."""
 
 
+class _KnownField(NamedTuple):
+    """What all plans know about a field of the schema."""
+
+    definition: GraphQLField
+    kinds: Sequence[GraphQLObjectType]
+    """The types that its value may have; empty if it is a scalar or enum."""
+    path: str
+    declaration: Declaration | None
+    is_read: bool = False
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _known_field(schema: GraphQLSchema, parent: GraphQLObjectType, name: str) -> _KnownField:
+    """Return what is known about a field. Raises `UnplannableError`."""
+    definition = schema.get_field(parent, name)
+    if definition is None:
+        raise UnplannableError
+    named = get_named_type(definition.type)
+    kinds: Sequence[GraphQLObjectType] = ()
+    if isinstance(named, GraphQLObjectType):
+        kinds = (named,)
+    elif isinstance(named, (GraphQLInterfaceType, GraphQLUnionType)):
+        kinds = tuple(schema.get_possible_types(named))
+    if name == "__typename":
+        return _KnownField(definition, kinds, "", None)
+    strawberry_field = definition.extensions.get(STRAWBERRY)
+    if strawberry_field is None or strawberry_field.extensions:
+        raise UnplannableError
+    declaration = strawberry_field.metadata.get(DECLARATION)
+    if declaration is not None:
+        is_read = declaration.kind in READS
+        return _KnownField(definition, kinds, declaration.path, declaration, is_read)
+    if not strawberry_field.is_basic_field:
+        raise UnplannableError
+    return _KnownField(definition, kinds, strawberry_field.python_name, None)
+
+
 class Planner:
     """Plans one operation."""
 
@@ -146,7 +167,7 @@ class Planner:
         self._schema = schema
         self._operation = operation
         self._fragments = fragments
-        self._details = {name: FragmentDetails(each) for name, each in fragments.items()}
+        self._selected = SelectedFields(schema, fragments, variables)
         self._variables = variables
         self._count = 0
 
@@ -158,10 +179,8 @@ class Planner:
         self._plan = Plan(SelectionPlan(query), [])
         self._plan.kinds = self._slot()
         try:
-            collected = collect_fields(
-                self._schema, self._details, self._variables, query, self._operation
-            )
-            self._plan.root = self._selection(query, collected, self._plan.below)
+            fields = self._selected.of(query, [self._operation.selection_set])
+            self._plan.root = self._selection(query, fields, self._plan.below)
         except GraphQLError as error:
             raise UnplannableError from error
         self._plan.is_plain = all(each.plain for each, _ in self._plan.varying)
@@ -175,15 +194,13 @@ class Planner:
         return len(self._plan.slots) - 1
 
     def _selection(
-        self, kind: GraphQLObjectType, collected: CollectedFields, level: list[SelectionPlan]
+        self,
+        kind: GraphQLObjectType,
+        fields: Mapping[str, Sequence[FieldNode]],
+        level: list[SelectionPlan],
     ) -> SelectionPlan:
-        if collected.new_defer_usages:
-            raise UnplannableError
         selection = SelectionPlan(kind)
-        selection.fields = [
-            self._field(kind, key, details, level)
-            for key, details in collected.grouped_field_set.items()
-        ]
+        selection.fields = [self._field(kind, key, nodes, level) for key, nodes in fields.items()]
         selection.reads = [each for each in selection.fields if each.is_read]
         selection.waits = bool(selection.reads) or any(
             below.waits for each in selection.fields for below in each.selections.values()
@@ -198,62 +215,73 @@ class Planner:
         self,
         parent: GraphQLObjectType,
         key: str,
-        details: FieldDetailsList,
+        nodes: Sequence[FieldNode],
         level: list[SelectionPlan],
     ) -> FieldPlan:
         self._count += 1
-        nodes = [each.node for each in details]
-        directives = {d.name.value for node in nodes for d in node.directives or ()}
-        definition = self._schema.get_field(parent, nodes[0].name.value)
-        if self._count > MAX_FIELDS or directives - ONLY_DIRECTIVES or definition is None:
+        if self._count > MAX_FIELDS:
             raise UnplannableError
         name = nodes[0].name.value
-        field_plan = FieldPlan(key, parent, name, nodes, definition.type)
-        if name == "__typename":
+        known = _known_field(self._schema, parent, name)
+        definition, kinds, path, declaration, is_read = known
+        field_plan = FieldPlan(
+            key, parent, name, nodes, definition.type, path, declaration, is_read
+        )
+        if declaration is not None:
+            self._declare(field_plan, declaration, definition)
+        if not kinds:
             return field_plan
-        self._declare(field_plan, definition)
-        named = get_named_type(definition.type)
-        if isinstance(named, GraphQLObjectType):
-            kinds: Sequence[GraphQLObjectType] = (named,)
-        elif isinstance(named, (GraphQLInterfaceType, GraphQLUnionType)):
-            kinds = self._schema.get_possible_types(named)
-        elif is_leaf_type(named):
-            kinds = ()
-        else:
-            raise UnplannableError
+        if is_read:
+            field_plan.below = level = []
+        selected = [each.selection_set for each in nodes if each.selection_set]
         for kind in kinds:
-            collected = collect_subfields(
-                self._schema, self._details, self._variables, self._operation, kind, details
-            )
-            field_plan.selections[kind] = self._selection(
-                kind, collected, field_plan.below if field_plan.is_read else level
-            )
+            fields = self._selected.of(kind, selected)
+            field_plan.selections[kind] = self._selection(kind, fields, level)
         return field_plan
 
-    def _declare(self, field_plan: FieldPlan, definition: GraphQLField) -> None:
-        """Set how the field gets its value."""
-        strawberry_field = definition.extensions.get(STRAWBERRY)
-        if strawberry_field is None or strawberry_field.extensions:
-            raise UnplannableError
-        declaration = strawberry_field.metadata.get(DECLARATION)
-        if declaration is None:
-            if not strawberry_field.is_basic_field:
-                raise UnplannableError
-            field_plan.path = strawberry_field.python_name
-            return
-        field_plan.declaration = declaration
-        field_plan.path = declaration.path
+    def _declare(
+        self, field_plan: FieldPlan, declaration: Declaration, definition: GraphQLField
+    ) -> None:
+        """Set how a function gets the value of the field."""
         if declaration.takes_info:
             field_plan.info_slot = self._slot()
             self._plan.info_slots.append(
                 (field_plan.info_slot, Lookahead(field_plan.nodes, self._fragments))
             )
+        if not declaration.parameters:
+            return
         field_plan.arguments = [self._slot() for _ in declaration.parameters]
-        if any(_has_variable(node) for node in field_plan.nodes):
+        if self._simple(field_plan):
+            if field_plan.plain:
+                self._plan.varying.append((field_plan, definition))
+        elif any(has_variable(node) for node in field_plan.nodes):
             self._plan.varying.append((field_plan, definition))
             field_plan.plain = self._plain(field_plan, definition)
-        elif field_plan.arguments:
+        else:
             fill(self._schema, field_plan, definition, VariableValues({}, {}), self._plan.slots)
+
+    def _simple(self, field_plan: FieldPlan) -> bool:
+        """Set the arguments, and `plain`, if all are absent or of plain types."""
+        given = {each.name.value: each.value for each in field_plan.nodes[0].arguments or ()}
+        parameters = parameters_of(self._schema, field_plan.parent, field_plan.name)
+        values, plain = [], []
+        for slot, parameter in zip(field_plan.arguments, parameters, strict=True):
+            value = given.get(parameter.name)
+            if value is None:
+                values.append(parameter.default)
+            elif not parameter.is_plain:
+                return False
+            elif isinstance(value, VariableNode):
+                plain.append((slot, value.name.value))
+                values.append(None)
+            else:
+                values.append(coerce_input_literal(value, parameter.type))
+        if any(value is inspect.Parameter.empty or value is Undefined for value in values):
+            return False  # `in` would find None, which equals `Undefined`
+        for slot, value in zip(field_plan.arguments, values, strict=True):
+            self._plan.slots[slot] = value
+        field_plan.plain = plain
+        return True
 
     def _plain(self, field_plan: FieldPlan, definition: GraphQLField) -> list[tuple[int, str]]:
         """Set the constant arguments; return the others if they are all plain variables.
@@ -273,7 +301,7 @@ class Planner:
                 if get_nullable_type(definition.args[names[parameter.name]].type) not in PLAIN:
                     return []
                 plain.append((slot, value.name.value))
-            elif value is not None and _varies(value):
+            elif value is not None and varies(value):
                 return []
         slots = self._plan.slots.copy()
         try:
@@ -301,13 +329,9 @@ def fill(
     else:
         if field_plan.plain:
             return
-    strawberry_schema = schema.extensions[STRAWBERRY]
     try:
-        given = convert_arguments(
-            get_argument_values(definition, field_plan.nodes[0], variables),
-            definition.extensions[STRAWBERRY].arguments,
-            scalar_registry=strawberry_schema.schema_converter.scalar_registry,
-            config=strawberry_schema.config,
+        given = converted(
+            schema, definition, get_argument_values(definition, field_plan.nodes[0], variables)
         )
     except GraphQLError as error:
         raise UnplannableError from error
@@ -316,24 +340,3 @@ def fill(
         slots[slot] = given.get(parameter.name, parameter.default)
         if slots[slot] is inspect.Parameter.empty:
             raise UnplannableError
-
-
-class _Variables(Visitor):
-    """Collects the names of variables."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-        super().__init__()
-
-    def enter_variable(self, node: VariableNode, *_: Any) -> None:
-        self.names.add(node.name.value)
-
-
-def _has_variable(node: FieldNode) -> bool:
-    return any(_varies(argument) for argument in node.arguments or ())
-
-
-def _varies(node: Node) -> bool:
-    variables = _Variables()
-    visit(node, variables)
-    return bool(variables.names)

@@ -13,11 +13,10 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
+    InlineFragmentNode,
     OperationDefinitionNode,
-    TypeInfo,
-    TypeInfoVisitor,
-    Visitor,
-    visit,
+    SelectionSetNode,
+    get_named_type,
 )
 
 from gateway.auth.permissions import OPEN, Caller, Permission, Requirement
@@ -82,48 +81,70 @@ def required_permissions(
     fragments: Mapping[str, FragmentDefinitionNode],
 ) -> OperationRequirements:
     """Return the requirements of an operation of a valid document."""
-    visitor = _RequirementVisitor(TypeInfo(schema))
-    visitor.visit_definition(operation)
-    for name, changes in visitor.spread:  # grows while fragments are visited
+    collector = _Requirements(schema)
+    root = schema.get_root_type(operation.operation)
+    collector.visit(root, operation.selection_set, (), ())
+    for name, changes in collector.spread:  # grows while fragments are visited
         fragment = fragments[name]
-        visitor.visit_definition(fragment, fragment.type_condition.name.value, changes=changes)
-    requirement = Requirement(frozenset(visitor.sites), visitor.own)
-    return OperationRequirements(requirement, visitor.sites, visitor.changes)
+        condition = fragment.type_condition.name.value
+        collector.visit(schema.get_type(condition), fragment.selection_set, (condition,), changes)
+    requirement = Requirement(frozenset(collector.sites), collector.own)
+    return OperationRequirements(requirement, collector.sites, collector.changes)
 
 
-class _RequirementVisitor(Visitor):
+class _Requirements:
     """Collects the requirements of fields, and the fragments to visit."""
 
-    def __init__(self, types: TypeInfo) -> None:
-        super().__init__()
-        self._types = types
-        self._path: list[str] = []
+    def __init__(self, schema: GraphQLSchema) -> None:
+        self._schema = schema
         self.sites: dict[Permission, FieldSite] = {}
         self.own = True
         self.spread: list[tuple[str, Sequence[str]]] = []
         """Fragments, each with the types of change that it is selected of."""
         self.changes: dict[str, Requirement] = {}
-        self._changes: list[Sequence[str]] = []
-        """The types of change that each field of the path belongs to; none for other fields."""
 
-    def visit_definition(
+    def visit(
         self,
-        definition: OperationDefinitionNode | FragmentDefinitionNode,
-        *within: str,
-        changes: Sequence[str] = (),
+        parent: Any,
+        selected: SelectionSetNode,
+        path: tuple[str, ...],
+        changes: Sequence[str],
     ) -> None:
-        self._path, self._changes = [*within], [changes]
-        visit(definition, TypeInfoVisitor(self._types, self))
+        """Visit the selection of a type; the fields of `path` belong to these types of change."""
+        for node in selected.selections:
+            if isinstance(node, FieldNode):
+                self._field(parent, node, (*path, node.name.value), changes)
+            elif isinstance(node, InlineFragmentNode):
+                condition = node.type_condition
+                inside = (
+                    parent if condition is None else self._schema.get_type(condition.name.value)
+                )
+                self.visit(inside, node.selection_set, path, changes)
+            elif isinstance(node, FragmentSpreadNode):
+                spread = (node.name.value, changes)
+                if spread not in self.spread:
+                    self.spread.append(spread)
 
-    def enter_field(self, node: FieldNode, *_: Any) -> None:
-        self._path.append(node.name.value)
-        parent, field = self._types.get_parent_type(), self._types.get_field_def()
-        changes = self._changes[-1] or CHANGES.get(parent.name if parent else "", ())
-        self._changes.append(changes)
+    def _field(
+        self, parent: Any, node: FieldNode, path: tuple[str, ...], changes: Sequence[str]
+    ) -> None:
+        field = self._schema.get_field(parent, node.name.value)
+        if field is None:
+            raise TypeError(node)  # the document is not valid
+        changes = changes or CHANGES.get(parent.name, ())
         # Introspection is not subject to permissions of fields.
-        if parent is None or field is None or "__" in {node.name.value[:2], parent.name[:2]}:
-            return
-        requirement = requirement_of(parent, field)  # type: ignore[arg-type]  # a union has no fields of ours
+        if "__" not in {node.name.value[:2], parent.name[:2]}:
+            self._require(requirement_of(parent, field), path, node, changes)
+        if node.selection_set is not None:
+            self.visit(get_named_type(field.type), node.selection_set, path, changes)
+
+    def _require(
+        self,
+        requirement: Requirement,
+        path: tuple[str, ...],
+        node: FieldNode,
+        changes: Sequence[str],
+    ) -> None:
         for name in changes:
             known = self.changes.get(name, CHANGES_REQUIRE[name])
             self.changes[name] = Requirement(
@@ -135,13 +156,4 @@ class _RequirementVisitor(Visitor):
         for permission in sorted(requirement.permissions):
             site = self.sites.get(permission)
             if site is None or (site.own and not requirement.own):
-                self.sites[permission] = FieldSite(".".join(self._path), node, requirement.own)
-
-    def leave_field(self, *_: Any) -> None:
-        self._path.pop()
-        self._changes.pop()
-
-    def enter_fragment_spread(self, node: FragmentSpreadNode, *_: Any) -> None:
-        spread = (node.name.value, self._changes[-1])
-        if spread not in self.spread:
-            self.spread.append(spread)
+                self.sites[permission] = FieldSite(".".join(path), node, requirement.own)

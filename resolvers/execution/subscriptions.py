@@ -16,7 +16,7 @@ from gateway.context import EventSource, RequestContext
 from resolvers.execution.documents import MAX_ERRORS
 
 
-async def subscribe(  # the last one by name
+async def subscribe(
     schema: GraphQLSchema,
     document: DocumentNode,
     variables: Mapping[str, Any] | None,

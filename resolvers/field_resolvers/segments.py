@@ -10,6 +10,7 @@ import strawberry
 from gateway import context
 from gateway.context import Provider
 from gateway.domain import entities, queries
+from gateway.domain.json_depth import check_depth
 from gateway.domain.pages import DEFAULT_PAGE_SIZE
 from gateway.domain.sizes import SizeInterval, SizePoint
 from gateway.domain.texts import Texts, best_texts
@@ -63,7 +64,9 @@ def document(value: Any) -> Any:
     if isinstance(value.raw, GatewayError):
         raise value.raw
     try:
-        return msgspec.json.decode(bytes(value.raw))
+        document = bytes(value.raw)
+        check_depth(document)
+        return msgspec.json.decode(document)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Malformed(value.ref.provider, "raw", detail=str(error)) from error
 
@@ -118,9 +121,8 @@ def segment_names(
 ) -> Sequence[str]:
     """Return the name of each segment, or its external id if it has none."""
     best = _best([each.names for each in segments], info, language)
-    names = [name for name in best if name]
-    if len(names) == len(segments):
-        return names
+    if all(best):
+        return best  # type: ignore[return-value]  # there is no None
     return [name or each.ref.key for name, each in zip(best, segments, strict=True)]
 
 
@@ -151,10 +153,11 @@ def validity(segment: entities.Segment) -> Range | None:
 def rule(segment: entities.Segment) -> SegmentRule | None:
     """Return a segment's rule with a flat list of its conditions."""
     rule = segment.rule
-    if rule is None:
+    if rule is None or not rule.is_readable:
         return None
+    native = rule.native
     return SegmentRule(
-        native=rule.native,  # type: ignore[arg-type]  # any JSON is this scalar
+        native=native,  # type: ignore[arg-type]  # any JSON is this scalar
         expression=None,
         conditions=[
             RuleCondition(
@@ -163,7 +166,7 @@ def rule(segment: entities.Segment) -> SegmentRule | None:
                 operator=each.operator,
                 values=list(each.values),
             )
-            for each in rule.flatten(rule.native)
+            for each in rule.flatten(native)
         ],
     )
 

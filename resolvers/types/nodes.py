@@ -33,6 +33,7 @@ from resolvers.field_resolvers.customers import (
     unlinked,
 )
 from resolvers.field_resolvers.persons import customer_persons
+from resolvers.types.items import SegmentItem
 from resolvers.types.provider_limits import ProviderLimit
 from resolvers.types.sizes import SIZE_HISTORY, SegmentSizePoint
 from resolvers.value_types import (
@@ -43,7 +44,6 @@ from resolvers.value_types import (
     DataOrigin,
     DateTime,
     DateTimeRange,
-    ItemType,
     LegalEntity,
     LocalizedText,
     MembershipKind,
@@ -190,6 +190,7 @@ class Provider(Node):
         providers.webhooks,
         "The webhooks that it sends to this gateway. Null (with an error) while the store fails.",
         requirement=SEGMENTS,
+        null_only_on_error=True,
     )
 
 
@@ -270,7 +271,7 @@ class Segment(Node):
     size_history: list[SegmentSizePoint] | None = read(
         field_resolvers.size_history, SIZE_HISTORY, requirement=ASSIGNMENTS
     )
-    items: Connection["SegmentItem"] | None = read(
+    items: Connection[SegmentItem] | None = read(
         field_resolvers.items,
         "Products and categories in it. Null if the provider does not support items, or (with an "
         "error) if it fails.",
@@ -289,7 +290,9 @@ class CustomerIdentity(View):
     provider: Provider = computed_all(providers.providers, "The provider.")
     external_id: str = attribute("key.value", "The key.")
     key: str | None = attribute(
-        "key.kind", "The kind of key, as the provider names it: `id`, `source_id`, …"
+        "key.kind",
+        "The kind of key, as the provider names it: `id`, `source_id`, …",
+        null_only_on_error=True,
     )
     linked_by: str | None = computed(unlinked, "Always null.", deprecated=LINKED)
     linked_at: DateTime | None = computed(unlinked, "Always null.", deprecated=LINKED)
@@ -321,11 +324,13 @@ class Customer(Node):
         customer_assignments,
         "The assignments of this record alone; `person` has those of all providers.",
         requirement=OWN_ASSIGNMENTS,
+        null_only_on_error=True,
     )
     segments: Connection["Segment"] | None = read(
         customer_segments,
         "The segments of this record alone; `person` has those of all providers.",
         requirement=OWN_ASSIGNED_SEGMENTS,
+        null_only_on_error=True,
     )
     primary_segment: Segment | None = read(
         primary_segment,
@@ -337,6 +342,7 @@ class Customer(Node):
         "The person: this customer and those of other providers that links connect. Below "
         "`Query.customer` and `Query.node` the providers are asked for them; in lists the index "
         "of customers that were read before is used.",
+        null_only_on_error=True,
     )
 
 
@@ -370,23 +376,6 @@ class Assignment(Node):
     version: int | None = completed(
         "version", "Increases with every update, if the provider has versions."
     )
-
-
-@strawberry.type(description="A product or category that belongs to a segment.")
-class SegmentItem(View):
-    """See the description."""
-
-    requirement = SEGMENTS
-
-    value: strawberry.Private[entities.Item]
-
-    external_id: str = attribute("key", "The provider's own id, unchanged.")
-    type: ItemType = attribute("kind", "The type.")
-    code: str | None = attribute("code", "The human-readable code.")
-    name: str | None = computed_all(field_resolvers.item_names, "The name.")
-    names: list[LocalizedText] = computed(field_resolvers.names, "The name in every language.")
-    created_at: DateTime | None = attribute("created_at", "When the item was assigned.")
-    updated_at: DateTime | None = attribute("updated_at", "When the assignment was last updated.")
 
 
 NODES: dict[type, type[Node]] = {

@@ -72,17 +72,20 @@ class Person(Node):
         persons.person_links,
         "The links between these customers, in all states, oldest first.",
         requirement=CUSTOMERS,
+        null_only_on_error=True,
     )
     segments: Connection[Segment] | None = read(
         persons.person_segments,
         "The segments of all customers, each once. A provider that fails is reported in "
         "`sources`.",
         requirement=OWN_ASSIGNED_SEGMENTS,
+        null_only_on_error=True,
     )
     assignments: Connection[Assignment] | None = read(
         persons.person_assignments,
         "The assignments of all customers. A provider that fails is reported in `sources`.",
         requirement=OWN_ASSIGNMENTS,
+        null_only_on_error=True,
     )
     sources: list[Source] = computed(
         persons.person_sources,

@@ -12,7 +12,11 @@ import httpx
 import pytest
 from playwright.async_api import Browser, FilePayload, Page, async_playwright, expect
 
+from gateway.domain.entities import Ref
+from resolvers import global_ids
+from resolvers.global_ids import Kind
 from tests.browser.test_graphiql import CHROMIUM, FLAGS, pytestmark, served
+from tests.sizes import size
 
 __all__ = ["pytestmark"]
 
@@ -28,7 +32,14 @@ LOADED = """(() => {
   const scripts = files.filter(({name}) => name.endsWith('.js'));
   return {msToFirstData: Math.round(performance.now()), bytes: sum(all), scripts: sum(scripts)};
 })()"""
-SCREENS = [(1440, "light"), (768, "dark"), (390, "light"), (360, "dark")]
+SCREENS = [(1440, "light"), (390, "dark"), (768, "dark"), (360, "light")]
+SCREENS = SCREENS[: size("PAGE_SCREENS", 2, 4)]
+
+
+REPLACE = (
+    "mutation ($i: CustomerSegmentsReplaceInput!)"
+    " { customerSegmentsReplace(input: $i) { __typename } }"
+)
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +186,11 @@ async def test_a_change_appears_at_once(address: str, browser: Browser) -> None:
         await expect(newest).to_contain_text(customer["name"])
         entered = detail.locator(".changes li").first
         await expect(entered).to_contain_text(customer["name"], timeout=2000)
+        # Instaleap knows no names, and its own key says who it is.
+        pairs = [{"type": "tier", "value": "platinum"}]
+        customers = [{"externalId": "crm-00001", "segments": pairs}]
+        await data(address, REPLACE, {"i": {"provider": "instaleap", "customers": customers}})
+        await expect(newest).to_contain_text("crm-00001")
 
 
 async def test_a_person_is_found_unlinked_and_linked(address: str, browser: Browser) -> None:
@@ -356,6 +372,10 @@ async def test_a_provider_that_is_down(failing: tuple[str, str, str], browser: B
         await assert_accessible(page)
         await page.get_by_role("link", name="Overview").click()
         await expect(page.locator(".card .badge.bad").first).to_have_text("Down")
+        unreachable = global_ids.of_ref(Kind.SEGMENT, Ref("gone", "golden"))
+        await page.goto(f"{address}/segments/{unreachable}")
+        await sign_in(page, everything)
+        await expect(page.get_by_role("alert")).to_contain_text("The provider does not answer.")
 
 
 async def test_a_caller_without_rights(failing: tuple[str, str, str], browser: Browser) -> None:

@@ -137,7 +137,7 @@ def oddities(draw: st.DrawFn) -> tuple[Sample, int, Any]:
     return sample, place, with_rows(document, odd)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(oddities())
 def test_the_other_rows_stand(drawn: tuple[Sample, int, Any]) -> None:
     """Whatever one value of one row is replaced by: no other row is lost, and none is changed."""

@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from gateway import __version__
-from gateway.settings import load
+from gateway.settings.loading import load
 from tests.proxies.processes import need
 
 ROOT = Path(__file__).resolve().parents[2]

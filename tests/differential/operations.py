@@ -83,7 +83,7 @@ class Maker:
 
 
 class _Draft:
-    def __init__(  # those of `Maker`
+    def __init__(
         self,
         schema: GraphQLSchema,
         choose: Choose,

@@ -10,7 +10,7 @@ import pytest
 from graphql import GraphQLNamedType
 from structlog.testing import capture_logs
 
-from gateway.context import RequestContext, Scope, open_context
+from gateway.context import RequestContext, Scope
 from resolvers.execution.executor import Executor
 from tests.differential.both import assert_equal, both, is_valid
 from tests.differential.made_up import SCHEMA
@@ -34,7 +34,7 @@ def choose(random: Random, name: str, kind: GraphQLNamedType) -> Any:
 
 def context() -> RequestContext:
     """Return a context without providers."""
-    return open_context({}, Scope("request", 0.0), (), NOW)
+    return RequestContext({}, Scope("request", 0.0), (), NOW)
 
 
 # graphql-core leaves coroutines behind where a null takes an object with it.

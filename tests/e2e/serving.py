@@ -15,7 +15,7 @@ from gateway.asgi import build
 from gateway.domain.entities import AssignmentRef, Ref
 from gateway.observability.otlp import SpanExport
 from gateway.sandbox.app import Sandbox
-from gateway.settings import Settings, StoreSettings
+from gateway.settings.tables import Settings, StoreSettings
 from resolvers import global_ids
 from resolvers.global_ids import Kind
 from tests.four_kinds import FOUR, SANDBOXES, four_settings

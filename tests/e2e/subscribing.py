@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from gateway.settings import StoreSettings
+from gateway.settings.tables import StoreSettings
 from tests.e2e.serving import Providers, segment_id
 from tests.security.served import PATIENCE_S, Server, really_serving, settings_of
 from tests.security.sockets import ACK, INIT, Socket, opened

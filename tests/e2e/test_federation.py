@@ -22,9 +22,9 @@ from gateway.auth.api_keys import make
 from gateway.auth.permissions import UNDECLARED
 from gateway.auth.settings import KeySettings
 from gateway.domain.pages import MAX_NODES
-from gateway.settings import FederationSettings, Settings, StoreSettings
+from gateway.settings.tables import FederationSettings, Settings, StoreSettings
 from resolvers import global_ids
-from resolvers.execution.documents import Document
+from resolvers.execution.document import Document
 from resolvers.execution.executor import Executor
 from resolvers.federation.entities import KINDS
 from resolvers.federation.schema import SUBGRAPH

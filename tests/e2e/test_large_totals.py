@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.settings import StoreSettings
+from gateway.settings.tables import StoreSettings
 from tests.e2e.failures import answering, signed_in
 from tests.e2e.known import APP_BETA, SEGMENT_OF, SILVER_MEMBERS
 from tests.e2e.serving import Front, segment_id, serving, settings_with

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from gateway.asgi import build
-from gateway.settings import Settings, load
+from gateway.settings.loading import load
+from gateway.settings.tables import Settings
 from tests.e2e.known import EVERY_NAME
 from tests.e2e.serving import names, without_cost
 from tests.four_kinds import CREDENTIALS

@@ -24,7 +24,7 @@ for name, bound in json.loads(sys.argv[1]).items():
 
 import httpx
 from gateway.asgi import build
-from gateway.settings import sandbox_settings
+from gateway.settings.loading import sandbox_settings
 from resolvers.schema import sdl
 
 async def answers():

@@ -15,7 +15,7 @@ from gateway.auth.api_keys import make
 from gateway.auth.settings import AuthSettings, KeySettings
 from gateway.errors import Problem, SettingsError
 from gateway.http.running_gateway import Gateway
-from gateway.settings import Settings
+from gateway.settings.tables import Settings
 from tests.e2e.serving import Providers, only_read
 from tests.e2e.subscribing import CHANGED, shop
 from tests.security.served import PATIENCE_S, Line, Server, post, really_serving, settings_of

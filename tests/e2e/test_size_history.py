@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.domain.sizes import SizeInterval
-from gateway.settings import StoreSettings
+from gateway.settings.tables import StoreSettings
 from gateway.store.store import Store
 from tests.e2e.failures import FAILURES
 from tests.e2e.known import DACH_STRATEGIC, SILVER_MEMBERS

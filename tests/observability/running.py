@@ -17,7 +17,8 @@ from gateway.asgi import build
 from gateway.auth import api_keys
 from gateway.http.server.options import server_options
 from gateway.sandbox.app import Sandbox
-from gateway.settings import Settings, load
+from gateway.settings.loading import load
+from gateway.settings.tables import Settings
 from tests.four_kinds import CREDENTIALS
 from tests.proxies.processes import PATIENCE_S, free_port, process, sandbox_running
 
@@ -94,7 +95,7 @@ def of(values: Values, name: str, *labels: str, **where: str) -> dict[tuple[str,
 
 
 @contextlib.contextmanager
-def gateway_running(  # parts of one configuration
+def gateway_running(
     folder: Path,
     *,
     workers: int = 1,

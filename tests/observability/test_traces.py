@@ -1,4 +1,4 @@
-"""Traces as OpenTelemetry's SDK gets them: what is recorded, under which parents, what not."""
+"""Traces as a collector gets them: what is recorded, under which parents, what not."""
 
 import asyncio
 import json
@@ -10,15 +10,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
-from opentelemetry.trace import StatusCode
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from gateway.errors import Problem, SettingsError
-from gateway.observability.otlp import Reporting
 from gateway.observability.settings import TraceSettings
 from gateway.observability.traces import BATCH, EVENT, EXECUTION, PHASES, UNKNOWN
-from gateway.settings import StoreSettings, load
+from gateway.settings.loading import load
+from gateway.settings.tables import StoreSettings
 from tests.e2e.failures import SECRET, answering, silent
 from tests.e2e.known import NEVER_BOUGHT
 from tests.e2e.serving import Providers, segment_id
@@ -32,6 +30,7 @@ from tests.observability.tracing import (
     Spans,
     attributes,
     id_of,
+    is_call,
     trace_of,
     traced,
 )
@@ -101,16 +100,14 @@ async def test_one_trace_for_a_query_over_four_providers(
         planning = [PHASES["plan"]] if compiled else []
         assert spans.tree(SENDER) == [("query", [*PREPARING, (EXECUTION, below), *planning])]
         assert {trace_of(span) for span in spans.all} == {TRACE}
-        calls = {id_of(span) for span in spans.all if span.kind.name == "CLIENT"}
+        calls = {id_of(span) for span in spans.all if is_call(span)}
         assert set(sent(providers)) == {f"00-{TRACE}-{each}-01" for each in calls}
         assert {headers["tracestate"] for _, headers in providers.headers} == {
             TRACESTATE.decode().removeprefix("tracestate: ")
         }
         for span in spans.all:
-            assert span.start_time is not None
-            assert span.end_time is not None
-            assert span.start_time <= span.end_time
-            assert span.status.status_code is StatusCode.UNSET
+            assert 0 < span.start_time_unix_nano <= span.end_time_unix_nano
+            assert span.status.code == Status.STATUS_CODE_UNSET
         assert attributes(spans.named("query")) == {
             "graphql.operation.type": "query",
             "graphql.operation.name": "Four",
@@ -141,13 +138,21 @@ async def test_a_document_is_prepared_once(providers: Providers) -> None:
         ]
 
 
-async def test_what_the_sender_does_not_record(providers: Providers) -> None:
+@pytest.mark.parametrize("share", [0, 1])
+@pytest.mark.parametrize("direct", [True, False], ids=["direct", "asgi"])
+async def test_what_the_sender_does_not_record(
+    providers: Providers, share: float, *, direct: bool
+) -> None:
     """Its headers reach the providers as they came; nothing is recorded."""
-    async with traced(providers) as gateway:
+    paths, traces = {"direct_answers": direct}, {"sampler": share}
+    async with traced(providers, traces=traces, fast_paths=paths) as gateway:
         await gateway.ask(ONE, GOLDEN, UNSAMPLED, TRACESTATE)
 
         assert list(gateway.spans.all) == []
     assert sent(providers) == [f"00-{TRACE}-{SENDER}-00"] * 2
+    assert {headers["tracestate"] for _, headers in providers.headers} == {
+        TRACESTATE.decode().removeprefix("tracestate: ")
+    }
 
 
 async def test_the_share_of_traces_that_begin_here(providers: Providers) -> None:
@@ -189,7 +194,9 @@ async def test_the_log_names_a_trace_that_begins_here(
             for _ in range(2):
                 await line.write(post(body))
                 await line.answer()
-            first, second = [trace_of(span) for span in gateway.spans.all if span.parent is None]
+            first, second = [
+                trace_of(span) for span in gateway.spans.all if not span.parent_span_id
+            ]
 
     named = [each["trace_id"] for each in log.lines if each["event"] == "operation"]
     assert named == [first, second]
@@ -218,10 +225,10 @@ async def test_retries(providers: Providers) -> None:
         }
         for more in ({}, {"http.request.resend_count": 1})
     ]
-    assert first.parent == second.parent
-    assert {each.status.status_code for each in (first, second)} == {StatusCode.ERROR}
+    assert first.parent_span_id == second.parent_span_id != b""
+    assert {each.status.code for each in (first, second)} == {Status.STATUS_CODE_ERROR}
     assert attributes(root)["error.type"] == "PROVIDER_BROKEN"
-    assert root.status.status_code is StatusCode.ERROR
+    assert root.status.code == Status.STATUS_CODE_ERROR
 
 
 async def test_a_call_that_nobody_waits_for_any_more(providers: Providers) -> None:
@@ -229,7 +236,7 @@ async def test_a_call_that_nobody_waits_for_any_more(providers: Providers) -> No
     async with traced(providers, account={"timeout_s": 0.2}) as gateway:
         providers.instead["stuut"] = silent
         await gateway.ask(LIST, None, TRACEPARENT)
-        while not [span for span in gateway.spans.all if span.kind.name == "CLIENT"]:  # noqa: ASYNC110  # no event
+        while not [span for span in gateway.spans.all if is_call(span)]:  # noqa: ASYNC110  # no event
             await asyncio.sleep(0.01)
 
         assert gateway.spans.tree(SENDER) == [
@@ -248,9 +255,9 @@ async def test_a_call_of_another_request(providers: Providers) -> None:
         await asyncio.gather(gateway.ask(LIST, None, TRACEPARENT), gateway.ask(LIST, None, other))
         spans = [span for span in gateway.spans.all if span.name == "stuut segments.list"]
 
-    assert {attributes(each)["gateway.provider.source"]: each.kind.name for each in spans} == {
-        "network": "CLIENT",
-        "shared": "INTERNAL",
+    assert {attributes(each)["gateway.provider.source"]: each.kind for each in spans} == {
+        "network": Span.SPAN_KIND_CLIENT,
+        "shared": Span.SPAN_KIND_INTERNAL,
     }
     assert len(sent(providers)) == 1
 
@@ -269,9 +276,9 @@ async def test_a_mutation(providers: Providers) -> None:
         assert not shown(gateway.spans.all) & {SECRET, "7341"}
 
 
-def shown(spans: Sequence[ReadableSpan]) -> set[str]:
+def shown(spans: Sequence[Span]) -> set[str]:
     """Return all words that the spans contain."""
-    return {word for span in spans for word in re.findall(r"[\w-]+", span.to_json())}
+    return {word for span in spans for word in re.findall(r"[\w-]+", str(span))}
 
 
 REFUSED = [
@@ -343,9 +350,9 @@ async def test_events_of_a_subscription(tmp_path: Path) -> None:
             await stream.event()
 
             event = spans.named(EVENT)
-    assert event.parent is None
+    assert event.parent_span_id == b""
     assert trace_of(event) != TRACE
-    assert [f"{link.context.trace_id:032x}" for link in event.links] == [TRACE]
+    assert [link.trace_id.hex() for link in event.links] == [TRACE]
     assert attributes(event)["graphql.operation.type"] == "subscription"
 
 
@@ -363,7 +370,7 @@ def test_off_imports_nothing() -> None:
     code = """
 import sys
 from gateway.asgi import build
-from gateway.settings import sandbox_settings
+from gateway.settings.loading import sandbox_settings
 build(sandbox_settings())
 parts = {"opentelemetry", "requests", "mcp", "mcp_types", "httpx2"}
 print([name for name in sys.modules if name.partition(".")[0] in parts])
@@ -373,38 +380,10 @@ print([name for name in sys.modules if name.partition(".")[0] in parts])
     assert run.stdout == "[]\n"
 
 
-class Failing(SpanExporter):
-    """An exporter that fails on demand."""
-
-    works = False
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:  # noqa: ARG002  # the interface
-        """Fail or not."""
-        return SpanExportResult.SUCCESS if self.works else SpanExportResult.FAILURE
-
-
-def test_a_collector_that_is_away() -> None:
-    """It is logged once, and once more when it is back, with the number of spans lost."""
-    exporter = Failing()
-    reporting = Reporting(exporter)
-    span = ReadableSpan("query")
-    with logged() as log:
-        reporting.export([span, span])
-        reporting.export([span])
-        exporter.works = True
-        reporting.export([span])
-        reporting.export([span])
-
-    assert [(line["level"], line["event"], line.get("lost_spans")) for line in log.lines] == [
-        ("error", "traces cannot be sent", None),
-        ("warning", "traces are sent again", 3),
-    ]
-
-
 def test_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it, traces that are on are a problem of the configuration."""
     monkeypatch.setattr(
-        "gateway.settings.find_spec", lambda name: None if "telemetry" in name else name
+        "gateway.settings.loading.find_spec", lambda name: None if "telemetry" in name else name
     )
     file = tmp_path / "gateway.toml"
     file.write_text('[traces]\nendpoint = "http://127.0.0.1:4318"\n', encoding="utf-8")

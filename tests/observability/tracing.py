@@ -5,12 +5,13 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from gateway.observability.otlp import SpanExport
 from gateway.observability.settings import TraceSettings
 from tests.e2e.serving import Providers, settings_with
+from tests.observability import collector
 from tests.security.served import Answer, Server, post, really_serving, settings_of
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -20,32 +21,56 @@ UNSAMPLED = f"traceparent: 00-{TRACE}-{SENDER}-00".encode()
 TRACESTATE = b"tracestate: vendor=7,other=x"
 
 
+class Kept:
+    """An exporter that keeps the requests."""
+
+    def __init__(self) -> None:
+        """Keep none yet."""
+        self.requests: list[ExportTraceServiceRequest] = []
+        self.is_reachable = True
+
+    def send(self, body: bytes) -> bool:
+        """Keep a request, if it is there."""
+        if self.is_reachable:
+            self.requests.append(ExportTraceServiceRequest.FromString(body))
+        return self.is_reachable
+
+    def shutdown(self) -> None:
+        """There is nothing to close."""
+
+    @property
+    def batches(self) -> Sequence[Sequence[Span]]:
+        """The spans of each request."""
+        return [request.resource_spans[0].scope_spans[0].spans for request in self.requests]
+
+
 class Spans:
     """The spans of a gateway."""
 
     def __init__(self, settings: TraceSettings) -> None:
         """Keep them in memory."""
-        self._kept = InMemorySpanExporter()
+        self._kept = Kept()
         self.export = SpanExport(settings, self._kept)
 
     @property
-    def all(self) -> Sequence[ReadableSpan]:
+    def all(self) -> Sequence[Span]:
         """Those that have ended."""
         self.export.flush()
-        return self._kept.get_finished_spans()
+        return [span for batch in self._kept.batches for span in batch]
 
     def tree(self, root: str | None = None) -> Any:
         """Return the names of all spans by their parents, those of one parent in order.
 
         `root`: the id of a span that is not of this gateway.
         """
-        below: dict[str | None, list[ReadableSpan]] = {}
+        below: dict[str | None, list[Span]] = {}
         for span in self.all:
-            parent = None if span.parent is None else f"{span.parent.span_id:016x}"
-            below.setdefault(parent, []).append(span)
+            below.setdefault(span.parent_span_id.hex() or None, []).append(span)
 
         def names(parent: str | None) -> Any:
-            children = sorted(below.pop(parent, ()), key=lambda span: (span.name, span.start_time))
+            children = sorted(
+                below.pop(parent, ()), key=lambda span: (span.name, span.start_time_unix_nano)
+            )
             return [
                 (span.name, names(id_of(span))) if id_of(span) in below else span.name
                 for span in children
@@ -55,26 +80,32 @@ class Spans:
         assert not below, "a parent is missing"
         return tree
 
-    def named(self, name: str) -> ReadableSpan:
+    def named(self, name: str) -> Span:
         """Return the only span of this name."""
         (span,) = [span for span in self.all if span.name == name]
         return span
 
 
-def id_of(span: ReadableSpan) -> str:
+def id_of(span: Span) -> str:
     """Return the id of a span."""
-    return f"{span.get_span_context().span_id:016x}"  # type: ignore[union-attr]  # it has ended
+    return span.span_id.hex()
 
 
-def trace_of(span: ReadableSpan) -> str:
+def trace_of(span: Span) -> str:
     """Return the id of its trace."""
-    return f"{span.get_span_context().trace_id:032x}"  # type: ignore[union-attr]  # likewise
+    return span.trace_id.hex()
 
 
-def attributes(span: ReadableSpan) -> dict[str, Any]:
+def is_call(span: Span) -> bool:
+    """Return whether it is a call to another system."""
+    return span.kind == Span.SPAN_KIND_CLIENT
+
+
+def attributes(span: Span) -> dict[str, Any]:
     """Return its attributes, without those that differ from run to run."""
     differing = {"gateway.request_id", "gateway.cost", "gateway.provider.wait_ms"}
-    return {key: value for key, value in (span.attributes or {}).items() if key not in differing}
+    shown = collector.attributes(span.attributes)
+    return {key: value for key, value in shown.items() if key not in differing}
 
 
 class Traced(NamedTuple):

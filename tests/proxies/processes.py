@@ -116,6 +116,7 @@ def sandbox_running(
 
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
+        listening.listen(100)  # who calls before the thread serves must wait
         # A provider that closes idle connections may fail a call, and the gateway does not retry.
         config = uvicorn.Config(
             served, lifespan="off", log_level="critical", timeout_keep_alive=600

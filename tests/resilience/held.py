@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway.asgi import build
-from gateway.settings import StoreSettings
+from gateway.settings.tables import StoreSettings
 from tests.e2e.serving import Front, Providers, settings_with
 
 

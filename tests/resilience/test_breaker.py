@@ -7,7 +7,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.errors import Denied, ProviderError, Refused, TimedOut, Unavailable
+from gateway.errors import Broken, Denied, ProviderError, Refused, TimedOut, Unavailable
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.resilience.circuit_breaker import MIN_CALLS, WINDOW, Circuit, CircuitBreaker
 from tests.resilience.accounts import Script, Step, account, circuit, response, scope, things
@@ -179,15 +179,34 @@ def test_a_reader_does_not_wait_for_its_probe() -> None:
         upstream = account(script, retries=0, probe_interval_s=5)
         await outcomes(upstream, 5)
         await asyncio.sleep(5)
-        started = now()
+        started, usual = now(), 0.1
         for path in ("/things", "/things", "/others"):
             with pytest.raises(Unavailable):
                 await upstream.read(things(path), scope())
-        assert now() - started < 0.5
+        # The second waits for the same probe, the third is refused.
+        assert now() - started == pytest.approx(2 * 1.1 * usual)
         assert len(script.at) == 6
         await asyncio.sleep(3)
         assert circuit(upstream) == "CLOSED"
         assert await upstream.read(things(), scope()) == "well"
+
+    run(main())
+
+
+def test_a_failed_probe_is_not_retried() -> None:
+    """The retry would be refused, so its reader fails as soon as the probe does."""
+
+    async def main() -> None:
+        script = Script([response(503)])
+        upstream = account(script, retries=2, probe_interval_s=5)
+        await outcomes(upstream, 2)
+        assert (len(script.at), circuit(upstream)) == (5, "OPEN")
+        await asyncio.sleep(5)
+        script.takes_s, started = 0.1, now()
+        with pytest.raises(Broken):
+            await upstream.read(things(), scope())
+        assert now() - started == pytest.approx(0.1)
+        assert len(script.at) == 6
 
     run(main())
 

@@ -15,7 +15,7 @@ from gateway.limits import caller_budgets
 from gateway.limits.caller_budgets import Budgets, LeaseNeeded
 from gateway.limits.settings import LimitSettings
 from gateway.limits.slices import Claim, Grant
-from gateway.settings import StoreSettings
+from gateway.settings.tables import StoreSettings
 from gateway.store import owners
 from gateway.store.database_url import database_url
 from gateway.store.errors import StoreFailed, StoreState

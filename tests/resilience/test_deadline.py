@@ -13,7 +13,7 @@ from tests.resilience.clockwork import now, run
 @asynccontextmanager
 async def ours(until: float) -> AsyncIterator[None]:
     """Stand around a body as asyncio's does."""
-    with Deadline(until):
+    with Deadline(until, asyncio.get_running_loop()):
         yield
 
 

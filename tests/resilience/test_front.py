@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.asgi import build
 from gateway.sandbox.disturbances import buffered
 from gateway.sandbox.faults import Fault
-from gateway.settings import Settings
+from gateway.settings.tables import Settings
 from tests.e2e.known import HIRO_AT
 from tests.e2e.serving import Front, Providers, customer_id, serving
 from tests.four_kinds import four_settings

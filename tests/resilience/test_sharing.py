@@ -1,7 +1,6 @@
 """Equal reads are one call, are remembered shortly, and help when the provider fails."""
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -265,7 +264,7 @@ def test_two_accounts_share_nothing() -> None:
 
 def remembered(body: bytes) -> CachedReply[str]:
     """Return a reply that arrived at time zero."""
-    return CachedReply(Reply(200, {}, body), 0, datetime.fromtimestamp(0, UTC), things(), "well")
+    return CachedReply(Reply(200, {}, body), 0, 0, things(), "well")
 
 
 def test_memory_is_bounded() -> None:

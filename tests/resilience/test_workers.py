@@ -43,9 +43,9 @@ SANDBOX = '\n[[providers]]\nkey = "shop"\nkind = "stuut"\nbase_url = "sandbox:"\
 
 
 class Served:
-    """A gateway of several workers, with what it writes into its log."""
+    """A gateway of some workers, with what it writes into its log."""
 
-    def __init__(self, folder: Path, configuration: str) -> None:
+    def __init__(self, folder: Path, configuration: str, workers: int) -> None:
         """Start it; its workers start when the file `go` is there."""
         self.go = folder / "go"
         (folder / "site").mkdir()
@@ -55,7 +55,7 @@ class Served:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        arguments = ["--port", str(self.port), "--workers", "2"]
+        arguments = ["--port", str(self.port), "--workers", str(workers)]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [
@@ -103,8 +103,8 @@ def serves(tmp_path: Path) -> Iterator[Serves]:
     """Serve gateways, and leave none behind."""
     made: list[Served] = []
 
-    def serve(server: str = "") -> Served:
-        made.append(Served(tmp_path, f"[server]\ndrain_s = 0\n{server}"))
+    def serve(server: str = "", workers: int = 2) -> Served:
+        made.append(Served(tmp_path, f"[server]\ndrain_s = 0\n{server}", workers))
         return made[-1]
 
     yield serve
@@ -198,10 +198,48 @@ def test_deaths_and_orphans(serves: Serves) -> None:
     ]
     third = served.started()[2]
     assert served.is_up()
-    served.process.kill()
-    served.process.wait(PATIENCE_S)
+    body = b'{"query": "{ __typename }"}'
+    head = f"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", served.port), PATIENCE_S) as client:
+        client.sendall(head.encode() + body[:5])
+        served.process.kill()
+        served.process.wait(PATIENCE_S)
+        wait_until(lambda: len(events(served, "supervisor_died")) == 2, served)
+        # A service manager then stops what is left; that is not a second signal to hurry.
+        for worker in (second, third):
+            os.kill(worker, signal.SIGTERM)
+        wait_until(lambda: len(events(served, "stopping")) == 2, served)
+        client.sendall(body[5:])
+        assert client.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
     wait_until(lambda: not lives(second) and not lives(third), served)
+    assert {line["pid"] for line in events(served, "stopped")} == {second, third}
     assert not served.is_up()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_it_at_once(
+    serves: Serves, workers: int, number: signal.Signals
+) -> None:
+    """Also while a request is read, and without a traceback."""
+    served = serves(workers=workers)
+    served.go.touch()
+    wait_until(lambda: len(events(served, "started")) == workers, served)
+    wait_until(served.is_up, served)
+    head = f"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nContent-Length: 9\r\n"
+    head += "Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", served.port), PATIENCE_S) as client:
+        client.sendall(head.encode())
+        assert client.recv(4096).startswith(b"HTTP/1.1 100 Continue\r\n")
+        served.process.send_signal(number)
+        wait_until(lambda: bool(events(served, "stopping")), served)
+        assert served.process.poll() is None
+        served.process.send_signal(number)
+        assert served.process.wait(PATIENCE_S) == 0
+    usual = {"started", "worker_started", "budgets are shared", "stopping", "stopped"}
+    assert {line["event"] for line in served.log} <= usual
+    assert len(served.log) == len(served.text.splitlines())
 
 
 def test_reloading(serves: Serves, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.permissions import Caller, Permission, VerifiedCaller, unrestricted_caller
-from gateway.settings import Settings
+from gateway.settings.tables import Settings
 from tests.e2e.serving import Front, Providers, serving
 
 EVERY_SCOPE = tuple(right.value for right in Permission)

@@ -17,7 +17,7 @@ from gateway.http.server.graceful import GracefulServer
 from gateway.http.server.options import server_options
 from gateway.limits.settings import LimitSettings
 from gateway.observability.otlp import SpanExport
-from gateway.settings import Settings
+from gateway.settings.tables import Settings
 from tests.e2e.serving import Providers, only_read, settings_with
 
 PATIENCE_S = 20.0
@@ -225,10 +225,11 @@ def post(body: bytes, *headers: bytes, host: bytes = b"localhost") -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
-def chunked(*chunks: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
-    """Return a chunked POST of JSON."""
+def chunked(*chunks: bytes, times: int = 1, end: bytes = b"0\r\n\r\n") -> bytes:
+    """Return a chunked POST of JSON; its chunks come so many times."""
     head = (
         b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
         b"transfer-encoding: chunked\r\n\r\n"
     )
-    return head + b"".join(b"%x\r\n%b\r\n" % (len(each), each) for each in chunks) + end
+    body = b"".join(b"%x\r\n%b\r\n" % (len(each), each) for each in chunks)
+    return head + body * times + end

@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from gateway.auth.refusal import MESSAGE
 from gateway.auth.settings import AuthSettings, JwtSettings, KeySettings
-from gateway.settings import Settings
+from gateway.settings.tables import Settings
 from tests.e2e.serving import Front, serving, settings_with
 
 ISSUER = "https://login.shop.example"

@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from gateway.settings import Settings
+from gateway.settings.tables import Settings
 from tests.e2e.serving import only_read
 from tests.security.served import PATIENCE_S, Server, really_serving
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gateway.settings import StoreSettings
-from resolvers.execution.documents import Document
+from gateway.settings.tables import StoreSettings
+from resolvers.execution.document import Document
 from tests.e2e.serving import Front, Providers, customer_id, segment_id, settings_with
 from tests.e2e.writes.asking import shoppers
 from tests.security.callers import ask, guarded, signed

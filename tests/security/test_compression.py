@@ -15,6 +15,8 @@ from gateway.http import compression
 from tests.e2e.serving import settings_with
 from tests.security.served import PATIENCE_S, Answer, Server, post, really_serving, settings_of
 
+pytestmark = pytest.mark.every_case
+
 TEXT = "{ segments(first: 25) { nodes { id name externalId } } }"
 NODES = "nodes { id externalId name provider { key displayName } }"
 LARGE = json.dumps({"query": TEXT}).encode()

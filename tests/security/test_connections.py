@@ -22,6 +22,8 @@ from tests.security.test_direct import READ as READ_STUUT
 from tests.security.test_http_connections import HANDSHAKE, POST
 from tests.sizes import size
 
+pytestmark = pytest.mark.every_case
+
 SHARE = 20
 MANY = size("HOSTILE_SOCKETS", 60, 1000)
 

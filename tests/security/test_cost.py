@@ -1,5 +1,6 @@
 """What an operation costs: exact figures, never fewer calls than it took, refused before any."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from graphql import (
     get_named_type,
 )
 
+from bench.varied import VARIED
 from bench.workloads import GATEWAY, WORKLOADS
 from gateway.http.pages.examples import examples
 from gateway.limits.settings import LimitSettings
@@ -41,6 +43,19 @@ def cost_of(query: str, variables: Any = None, providers: Any = PROVIDERS) -> tu
     assert isinstance(pricing, CostAnalysis)
     cost = pricing.cost(variables, providers, None)
     return cost.calls, cost.requested - CALL_COST * cost.calls
+
+
+def test_cursors_do_not_differ_in_cost() -> None:
+    """So that paging through a list takes one computation; elsewhere, the value counts."""
+    text = "query ($c: String, $by: SegmentSortKey) {{ segments({}) {{ nodes {{ id }} }} }}"
+    document = Documents(CORE).read(text.format("first: 7, after: $c, sortKey: $by"))
+    pricing = document.cost_analysis(None)
+    assert isinstance(pricing, CostAnalysis)
+    asked: list[Any] = [None, "", "a", "b", "c"]
+    costs = [pricing.cost({"c": each}, PROVIDERS, None).calls for each in asked]
+    assert costs == [4, 4, 8, 8, 8]
+    assert len(pricing._cache) == 2  # noqa: SLF001  # nothing shows it; with and without
+    assert pricing.cost({"c": "a", "by": "NAME"}, PROVIDERS, None).calls == 400
 
 
 @pytest.mark.parametrize(
@@ -264,9 +279,10 @@ HONEST: dict[str, tuple[str, Any]] = {
     **{each["name"]: (each["query"], None) for each in examples() if "\nquery " in each["query"]},
     **{f"README {i}": (query, None) for i, query in enumerate(README)},
     **{
-        f"bench {each.name}": (each.operations[GATEWAY], each.variables.get(GATEWAY))
-        for each in WORKLOADS
-        if "comma" not in each.operations[GATEWAY]
+        f"bench {each.name}": (request["query"], request.get("variables"))
+        for each in (*WORKLOADS, *VARIED)
+        for request in [json.loads(each.body(GATEWAY))]
+        if not re.search('"(comma|many)"', request["query"])
     },
     **{f"20 x 5 of {key}": (N_PLUS_1 % key, None) for key in PROVIDERS},
     "250 x 50": (

@@ -17,8 +17,9 @@ from starlette.types import Receive, Scope, Send
 from gateway.auth.api_keys import make
 from gateway.auth.settings import AuthSettings, KeySettings
 from gateway.http.app import Application
+from gateway.http.server.fast_path import FastPathProtocol
 from gateway.http.server.repeated_heads import MAX_HEAD_BYTES, MAX_HEADS, RepeatedHeads
-from gateway.settings import StoreSettings
+from gateway.settings.tables import StoreSettings
 from tests.e2e.serving import Providers, only_read
 from tests.e2e.writes.asking import document, shoppers
 from tests.security.served import (
@@ -69,16 +70,20 @@ class Seen:
 def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
     """Watch the application and the server."""
     seen = Seen()
-    call, again, repeat = Application.__call__, Application.fast_path_handler, RepeatedHeads.handle
+    call, find, repeat = (
+        Application.__call__,
+        FastPathProtocol._find_handler,  # noqa: SLF001  # its result says which way
+        RepeatedHeads.handle,
+    )
 
     async def called(self: Application, scope: Scope, receive: Receive, send: Send) -> None:
         seen.add(asgi=scope["type"] == "http")
         await call(self, scope, receive, send)
 
-    def shown(self: Application, scope: Scope) -> Any:
-        answers = again(self, scope)
-        seen.add(parsed=answers is not None)
-        return answers
+    def found(self: FastPathProtocol) -> Any:
+        handler = find(self)
+        seen.add(parsed=handler is not None)
+        return handler
 
     def repeated(self: RepeatedHeads, data: bytes) -> Any:
         answer = repeat(self, data)
@@ -86,7 +91,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
         return answer
 
     monkeypatch.setattr(Application, "__call__", called)
-    monkeypatch.setattr(Application, "fast_path_handler", shown)
+    monkeypatch.setattr(FastPathProtocol, "_find_handler", found)
     monkeypatch.setattr(RepeatedHeads, "handle", repeated)
     return seen
 

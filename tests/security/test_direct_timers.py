@@ -31,7 +31,7 @@ class Direct:
 
     def fast_path_handler(self, _: Any) -> Any:
         """Take every head."""
-        return self._answer
+        return lambda _: self._answer
 
     def _answer(self, body: bytes) -> RawResponse | Coroutine[Any, Any, RawResponse]:
         return _later(int(body)) if int(body) else DONE
@@ -49,7 +49,15 @@ async def _later(wait_s: int) -> RawResponse:
         pytest.param({0: post(b"0")}, 1, 5, id="one"),
         pytest.param({0: post(b"0"), 3: post(b"0"), 7: post(b"0")}, 3, 12, id="repeated"),
         pytest.param({0: post(b"0"), 3: post(b"0", b"a: b")}, 2, 8, id="parsed"),
+        pytest.param(
+            {at: post(b"0", b"x-request-id: %d" % at) for at in (0, 3, 7)}, 3, 12, id="similar"
+        ),
+        pytest.param({0: post(b"0"), 3: post(b"00")[:-1], 4: b"0"}, 2, 9, id="in two pieces"),
+        pytest.param({0: post(b"0"), 3: post(b"0") + EMPTY}, 2, 8, id="an empty line behind"),
         pytest.param({0: post(b"0"), 1: post(b"9")}, 2, 15, id="longer than idle ones last"),
+        pytest.param(
+            {0: post(b"0"), 1: post(b"9", b"x-request-id: 1")}, 2, 15, id="longer, and parsed"
+        ),
         pytest.param({0: post(b"9")}, 1, 14, id="the first is long"),
         pytest.param({0: post(b"0"), 1: EMPTY}, 1, 3, id="an empty line"),
         pytest.param({0: post(b"0"), 1: EMPTY, 2: post(b"0")}, 2, 7, id="repeated after it"),
@@ -66,6 +74,7 @@ def test_when_a_connection_ends(sent: dict[int, bytes], answers: int, ends: int)
         config.load()
         make: Any = config.http_protocol_class
         serving, wire = make(config, ServerState(), {}), Wire()
+        wire.get_protocol = lambda: serving  # type: ignore[method-assign]
         serving.connection_made(wire)
         began = now()
         for at, data in sent.items():

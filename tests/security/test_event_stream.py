@@ -11,6 +11,8 @@ from tests.security.served import PATIENCE_S, QUERY, really_serving
 from tests.security.served import post as bytes_of
 from tests.security.sockets import READ, Waiting
 
+pytestmark = pytest.mark.every_case
+
 EVENTS = "text/event-stream"
 
 

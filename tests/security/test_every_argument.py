@@ -22,7 +22,7 @@ from graphql import (
 from structlog.testing import capture_logs
 
 from gateway.asgi import build
-from gateway.settings import StoreSettings
+from gateway.settings.tables import StoreSettings
 from resolvers.schema import SCHEMA
 from tests.e2e.known import HIRO_AT, SILVER_MEMBERS
 from tests.e2e.serving import Providers, customer_id, segment_id, settings_with

@@ -17,7 +17,7 @@ from gateway.http.server.repeated_heads import RepeatedHeads
 from gateway.http.server.single_write import SingleWriteCycle
 from gateway.providers.base.adapter import ListsSegments
 from gateway.request_scope import Scope
-from gateway.settings import Settings
+from gateway.settings.tables import Settings
 from gateway.upstream.http.aiohttp_transport import PooledTransport
 from gateway.upstream.http.http1_pool import Http1Transport
 from resolvers.execution import executor

@@ -8,6 +8,8 @@ import pytest
 from tests.e2e.asking import GRAPHQL, JSON
 from tests.security.served import PATIENCE_S, QUERY, Server, chunked, post, really_serving
 
+pytestmark = pytest.mark.every_case
+
 GET = b"GET /graphql?query={__typename} HTTP/1.1\r\nhost: localhost\r\n%b\r\n\r\n"
 NAMES = (
     b'{"query":"{ node(id: \\"WyJzIiwiZW1wb3JpeCIsInN0YWZmIl0\\") { ... on Segment { name } } }"}'

@@ -182,7 +182,7 @@ async def test_a_fault_of_ours(front: Front, monkeypatch: pytest.MonkeyPatch) ->
     def broken(*_: object) -> None:
         raise ZeroDivisionError("secret-4711")
 
-    monkeypatch.setattr("gateway.http.operation_runner.open_context", broken)
+    monkeypatch.setattr("gateway.http.operation_runner.RequestContext", broken)
     reply = await post(front, {"query": KEYS})
 
     message = "Internal error."

@@ -16,6 +16,8 @@ from tests.security.served import (
     settings_of,
 )
 
+pytestmark = pytest.mark.every_case
+
 HOST = b"host: localhost\r\n"
 JSON = b"content-type: application/json\r\n"
 POST = b"POST /graphql HTTP/1.1\r\n" + HOST + JSON
@@ -158,7 +160,7 @@ async def test_headers_at_their_bound() -> None:
     [
         pytest.param(POST + b"content-length: 2000000\r\n\r\n{", id="announced"),
         pytest.param(chunked(*[b" " * 65536] * 16, b" ", end=b""), id="chunked"),
-        pytest.param(chunked(*[b" "] * 1_500_000, end=b""), id="many chunks"),
+        pytest.param(chunked(b" ", times=1_500_000, end=b""), id="many chunks"),
         pytest.param(chunked(b"{", end=b"0\r\nx: " + b"a" * 9_000_000), id="trailer"),
     ],
 )

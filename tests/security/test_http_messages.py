@@ -20,6 +20,8 @@ from tests.security.test_direct import LISTED, READ, Held
 from tests.security.test_http_connections import HANDSHAKE, POST
 from tests.switches import FAST_PATHS
 
+pytestmark = pytest.mark.every_case
+
 GARBAGE = b"\x00\x01 is no HTTP\r\n\r\n"
 GET = (
     b"GET /graphql?query=%7Bprovider(key:%22stuut%22)%7Bkey%7D%7D HTTP/1.1\r\n"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import httpx
 import pytest
 
-from gateway.settings import CORS_ALLOW_HEADERS
+from gateway.settings.tables import CORS_ALLOW_HEADERS
 from tests.e2e.asking import JSON, KEYS, refusal
 from tests.e2e.serving import PROVIDERS, Front, serving
 from tests.security.callers import guarded

@@ -19,7 +19,7 @@ from gateway.auth.api_keys import make
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.permissions import Caller, Permission
 from gateway.auth.settings import AuthSettings, KeySettings
-from gateway.settings import load
+from gateway.settings.loading import load
 from tests.e2e.serving import serving
 from tests.security.signing import REFUSED, asks, guarded, lets_in, refusal
 from tests.unit.configurations import ACCOUNT, problems

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.auth.permissions import UNDECLARED
-from resolvers.execution.documents import Document
+from resolvers.execution.document import Document
 from resolvers.field_permissions import requirement_of
 from tests.e2e.serving import Front, assignment_id, customer_id, segment_id
 from tests.security.callers import EVERY_SCOPE, ask, guarded, refusal, signed

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from gateway.auth.authenticator import Authenticator
-from gateway.settings import FastPathSettings
+from gateway.settings.tables import FastPathSettings
 from tests.e2e.serving import Front, serving, settings_with
 from tests.four_kinds import CREDENTIALS
 from tests.observability.running import of, values_of

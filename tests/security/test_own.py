@@ -11,10 +11,10 @@ import pytest
 
 from gateway.asgi import connect
 from gateway.auth.permissions import OPEN, Caller, Permission
-from gateway.context import Scope, open_context
+from gateway.context import RequestContext, Scope
 from gateway.domain.entities import Ref
 from gateway.sandbox.people import person
-from resolvers.execution.documents import Document
+from resolvers.execution.document import Document
 from tests.e2e.failures import answering
 from tests.e2e.known import DACH_STRATEGIC, HIRO_AT, NEVER_BOUGHT, SILVER_MEMBERS
 from tests.e2e.serving import (
@@ -308,7 +308,7 @@ async def test_what_was_told_along_is_not_shown_later() -> None:
     """The answer that names one's segments tells of inactive ones: they are forgotten at once."""
     providers = {each.key: each for each in await connect(settings_with(), only_read())}
     caller = Caller("shopper", {Permission.OWN_READ: None}, {"emporix": BUYER})
-    context = open_context(providers, Scope("request", math.inf, caller), (), datetime.now(UTC))
+    context = RequestContext(providers, Scope("request", math.inf, caller), (), datetime.now(UTC))
     context.admit(OPEN)
     assert list(context.providers) == ["emporix"]
     rows = await context.loaders.assignments_of.load(Ref("emporix", BUYER))

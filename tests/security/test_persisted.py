@@ -19,7 +19,7 @@ from gateway.http import persisted_documents
 from gateway.http.graphql_over_http import GraphQLRequest, RequestError
 from gateway.http.persisted_documents import PersistedDocuments
 from gateway.limits.settings import LimitSettings
-from gateway.settings import DocumentSettings, Settings
+from gateway.settings.tables import DocumentSettings, Settings
 from tests.e2e.serving import Front, serving, settings_with
 
 KEYS = "query Keys { providers { key } }"

@@ -214,7 +214,7 @@ def test_a_line_on_a_terminal_cannot_move_its_cursor() -> None:
 SCRIPT = f"""
 import asyncio, logging
 from gateway.observability.logs import start_log
-from gateway.settings import LogSettings
+from gateway.observability.settings import LogSettings
 from tests.four_kinds import CREDENTIALS
 start_log(LogSettings())
 logging.getLogger("uvicorn.error").error("{PERSON}")

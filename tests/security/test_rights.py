@@ -7,7 +7,7 @@ import pytest
 from graphql import FragmentDefinitionNode, OperationDefinitionNode, parse, validate
 
 from gateway.auth.permissions import Permission, Requirement
-from resolvers.execution.documents import Document
+from resolvers.execution.document import Document
 from resolvers.execution.required_permissions import required_permissions
 from resolvers.types.nodes import Node
 from tests.e2e.asking import GRAPHQL

@@ -18,7 +18,7 @@ from gateway.auth.authenticator import Authenticator
 from gateway.auth.permissions import Permission
 from gateway.auth.settings import AuthSettings, JwtSettings, KeySettings
 from gateway.cli import serve as command
-from gateway.settings import load
+from gateway.settings.loading import load
 from tests.e2e.serving import only_read
 from tests.security.signing import ASKED, ISSUER, REFUSED, asks, believing, guarded, refusal
 from tests.unit.configurations import ACCOUNT, problems

@@ -14,8 +14,15 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+pytestmark = pytest.mark.no_fast_paths
+
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ("serve", "dev", "node")
+LOCKS = ("serve", "dev", "node", "example-python")
+NPM_PROJECTS = sorted(
+    each.parent.relative_to(ROOT)
+    for pattern in ("web", "tests/clients", "tests/clients/federation", "examples/*")
+    for each in ROOT.glob(f"{pattern}/package-lock.json")
+)
 
 
 def lock(name: str) -> str:
@@ -57,9 +64,10 @@ def test_every_python_package_is_held_to_its_hashes(name: str) -> None:
         assert all(re.fullmatch(r"[0-9a-f]{64}", each) for each in hashes)
 
 
-def test_every_package_of_the_pages_is_held_to_its_hash() -> None:
-    """The same for npm."""
-    packages = json.loads((ROOT / "web" / "package-lock.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("project", NPM_PROJECTS, ids=str)
+def test_every_package_of_npm_is_held_to_its_hash(project: Path) -> None:
+    """The same for the pages, the clients of the tests, and the examples."""
+    packages = json.loads((ROOT / project / "package-lock.json").read_text(encoding="utf-8"))
     loose = [
         path
         for path, package in packages["packages"].items()
@@ -193,7 +201,7 @@ def test_without_a_network_the_audit_passes() -> None:
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.partition(": ")[2][:7] for line in done.stdout.splitlines()] == ["skipped"] * 4
+    assert [line.partition(": ")[2][:7] for line in done.stdout.splitlines()] == ["skipped"] * 5
 
 
 def test_the_check_has_the_audit() -> None:

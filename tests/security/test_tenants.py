@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from gateway.settings import StoreSettings
+from gateway.settings.tables import StoreSettings
 from resolvers import global_ids
-from resolvers.execution.documents import Document
+from resolvers.execution.document import Document
 from tests.e2e.known import APP_BETA, DACH_STRATEGIC, HIRO, HIRO_AT, SILVER_MEMBERS
 from tests.e2e.serving import (
     PROVIDERS,

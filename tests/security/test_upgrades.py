@@ -16,6 +16,8 @@ from tests.security.served import (
 )
 from tests.sizes import size
 
+pytestmark = pytest.mark.every_case
+
 UPGRADES = {
     # As Java's HttpClient and `curl --http2` send it.
     "h2c": (

@@ -32,6 +32,8 @@ from tests.security.sockets import (
     talking,
 )
 
+pytestmark = pytest.mark.every_case
+
 SIGNED = Caller("key:someone", unrestricted_caller().grants)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import SettingsError
-from gateway.settings import Settings, load
+from gateway.settings.loading import load
+from gateway.settings.tables import Settings
 
 EXAMPLE = """
 [server]

@@ -24,8 +24,8 @@ from gateway.cli import pid_file, reload, serve
 from gateway.errors import Denied, Unreachable
 from gateway.network_failures import EXPLANATIONS, NetworkFailure
 from gateway.providers.registry import SANDBOXED
-from gateway.setting_problems import PATTERNS
-from gateway.settings import load
+from gateway.settings.loading import load
+from gateway.settings.problems import PATTERNS
 from gateway.store.database_url import database_url
 from gateway.store.migrate import NEWEST
 from gateway.store.store import Store
@@ -397,8 +397,10 @@ def test_reloading_needs_a_server(tmp_path: Path) -> None:
 @contextlib.contextmanager
 def bystander(*arguments: str) -> Iterator[int]:
     """Run a process that SIGHUP would end; it is not ended at the end."""
-    command = [sys.executable, "-c", "input()", *arguments]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+    command = [sys.executable, "-c", "print(flush=True); input()", *arguments]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # before, /proc may not know its arguments yet
         yield process.pid
         assert process.poll() is None
         process.communicate(b"\n", timeout=30)

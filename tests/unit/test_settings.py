@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from gateway.providers.registry import SANDBOXED
-from gateway.settings import CORS_ALLOW_HEADERS, load
+from gateway.settings.loading import load
+from gateway.settings.tables import CORS_ALLOW_HEADERS
 from tests.four_kinds import CREDENTIALS
 from tests.unit.configurations import ACCOUNT, ENVIRONMENT, EXAMPLE, problems, read
 

@@ -8,8 +8,8 @@ from gateway.errors import SettingsError
 from gateway.providers import registry
 from gateway.providers.base.kind import ProviderKind
 from gateway.providers.registry import KINDS, SANDBOXED
-from gateway.setting_problems import PATTERNS
-from gateway.settings import load
+from gateway.settings.loading import load
+from gateway.settings.problems import PATTERNS
 from tests.unit.configurations import ACCOUNT, EXAMPLE, problems, read
 
 VOUCHERIFY = """

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 from gateway.__main__ import cli
 from gateway.cli.webhooks import capturing, receivers_of
 from gateway.providers.emporix.webhooks import EVENT_TYPES, secret_for
-from gateway.settings import load
+from gateway.settings.loading import load
 from tests.e2e.webhooks.sending import NEW, membership, send_voucherify
 
 CONFIGURATION = """

@@ -1,11 +1,12 @@
 """Serve simple requests without ASGI, which takes more time than most of the requests.
 
-An application may have a method `fast_path_handler`, which gets the head of each POST as an ASGI
-scope. It returns a handler for requests with this head, or None to use the normal ASGI path.
+An application may have a method `fast_path_handler`, which gets the head of a POST as an ASGI
+scope, without the headers in `PER_REQUEST`. It returns a handler for all such heads, or None to
+use the normal ASGI path.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from starlette.types import Scope
@@ -13,9 +14,17 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
+from gateway.http.graphql_over_http import Header
 from gateway.http.server.connections import OpenConnections
 from gateway.http.server.proxies import proxies_of
-from gateway.http.server.repeated_heads import FastPathHandler, RawResponse, RepeatedHeads
+from gateway.http.server.repeated_heads import (
+    PER_REQUEST,
+    FastPathHandler,
+    HeadHandler,
+    RawResponse,
+    RepeatedHeads,
+    SimilarHeads,
+)
 from gateway.http.server.upgrades import UpgradingHttp
 
 GRACE_S = 1.0
@@ -24,7 +33,7 @@ GRACE_S = 1.0
 CLOSE_END = b"connection: close\r\n\r\n"
 """The last header of a connection's last response."""
 
-HandlerFinder = Callable[[Scope], FastPathHandler | None]
+HandlerFinder = Callable[[Scope], HeadHandler | None]
 
 
 class _FastPathCycle:
@@ -67,7 +76,7 @@ class FastPathProtocol(UpgradingHttp):
         self.requests = 0
         """The number of complete requests so far."""
         self._handler_for = _handler_finder(self.app)
-        self._repeated_heads = RepeatedHeads()
+        self.forget_heads()
         self._is_between_requests = True
         """No part of the next request has arrived."""
         self._handler: FastPathHandler | None = None
@@ -76,6 +85,10 @@ class FastPathProtocol(UpgradingHttp):
         """The part of the body that has arrived."""
         self._length = 0
         """The length of the last complete body."""
+        self._own: Sequence[Header] = ()
+        """The headers in `PER_REQUEST` of the head that was read last."""
+        self._similar: Any = None
+        """The handler of heads similar to it."""
         self._may_use_fast_path = False
         """Only for the first of several requests in one segment: other clients get a turn."""
         self._fast_cycle: Any = _FastPathCycle()
@@ -86,12 +99,14 @@ class FastPathProtocol(UpgradingHttp):
     def forget_heads(self) -> None:
         """Read the heads of further requests again: they may mean something else now."""
         self._repeated_heads = RepeatedHeads()
+        self._similar_heads = SimilarHeads()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the request in progress."""
         if self._response_task is not None:
             self._response_task.cancel()
         self.tasks.discard(self._fast_cycle)
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -103,12 +118,19 @@ class FastPathProtocol(UpgradingHttp):
                 self.requests += 1
                 self._send(response)
                 return
+        else:
+            self._unset_keepalive_if_required()
         before = self.requests
         self._may_use_fast_path = is_new
         super().data_received(data)
-        is_one_request = is_new and self._is_between_requests and self.requests == before + 1
-        if is_one_request and self._handler is not None:
-            self._repeated_heads.add(data, self._length, self._handler)
+        if not is_new:
+            return
+        is_one_request = self._is_between_requests and self.requests == before + 1
+        if not is_one_request or self._handler is None:
+            # Fast requests leave the timer alone: setting one takes as long as reading the head.
+            self._unset_keepalive_if_required()
+        else:
+            self._repeated_heads.add(data, self._length, self._own, self._handler, self._similar)
 
     def on_message_begin(self) -> None:
         """Start to read a request."""
@@ -120,11 +142,15 @@ class FastPathProtocol(UpgradingHttp):
         self._handler = self._find_handler() if self._may_use_fast_path else None
         self._may_use_fast_path = False
         if self._handler is None:
-            super().on_headers_complete()
+            self.start_cycle()
             return
         self.cycle = self._fast_cycle
         self._fast_cycle.response_complete = False
         self.tasks.add(self._fast_cycle)
+
+    def start_cycle(self) -> None:
+        """Serve a request by the normal ASGI path."""
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Read a part of a body."""
@@ -180,10 +206,20 @@ class FastPathProtocol(UpgradingHttp):
             or self.expect_100_continue
         ):
             return None
-        self.scope["method"] = "POST"
-        self.scope["raw_path"] = self.url
-        scope: Any = self.scope  # uvicorn's type is another one
-        return self._handler_for(scope)
+        own: list[Header] = []
+        lasting: list[Header] = []
+        for header in self.headers:
+            (own if header[0] in PER_REQUEST else lasting).append(header)
+        key = self.url, tuple(lasting)
+        handler = self._similar_heads.get(key)
+        if handler is None:
+            scope = {**self.scope, "method": "POST", "raw_path": self.url, "headers": lasting}
+            handler = self._handler_for(scope)
+            if handler is None:
+                return None
+            self._similar_heads.add(key, handler)
+        self._own, self._similar = own, handler
+        return handler(own)
 
     def _send(self, response: RawResponse | Coroutine[Any, Any, RawResponse]) -> None:
         self.cycle = self._fast_cycle

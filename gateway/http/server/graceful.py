@@ -6,6 +6,7 @@ port is closed `drain_s` seconds later, when load balancers have turned to other
 
 import asyncio
 import contextlib
+import logging
 import math
 import signal
 import socket
@@ -64,13 +65,32 @@ class GracefulServer(Server):
         self._should_reload = False
         self._reloading: asyncio.Task[None] | None = None
 
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal.
+
+        After a second one, uvicorn's lines are left out: they would be tracebacks of what it ends.
+        """
+
+        def is_wanted(_: logging.LogRecord) -> bool:
+            return not self.force_exit
+
+        logger = logging.getLogger("uvicorn.error")
+        logger.addFilter(is_wanted)
+        try:
+            super().run(sockets)
+        finally:
+            logger.removeFilter(is_wanted)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; after a second signal, end at once."""
         del frame
         if sig == signal.SIGINT and self._ignores_interrupts:
             return
+        # A worker may have been stopped by its supervisor already: a service manager's signal
+        # reaches both.
+        is_second = bool(self._captured_signals)
         self._captured_signals.append(sig)
-        if self._open.is_stopping or self.should_exit:
+        if is_second:
             self.end_now()
         else:
             log.info("stopping", signal=signal.Signals(sig).name)

@@ -22,6 +22,7 @@ from gateway.http.server.refusals import (
     NO_LENGTH,
     NOT_HTTP,
     SHARE_EXCEEDED,
+    lacks_length,
     refusal_bytes,
     too_large,
 )
@@ -39,9 +40,6 @@ LINGER_S = 1.0
 
 CHUNKED_OVERHEAD = 1.25
 """The size on the wire of a chunked body, relative to `body_bytes`: tiny chunks take much CPU."""
-
-WITH_BODY = frozenset((b"PATCH", b"POST", b"PUT"))
-LENGTHS = frozenset((b"content-length", b"transfer-encoding"))
 
 PROBES = frozenset(path.encode() for path in PROBE_PATHS)
 
@@ -170,21 +168,23 @@ class BoundedHttpProtocol(
         if self.parser.should_upgrade():
             return  # The parser stops here: `start_websocket` is next, or the same head again.
         self._check_head()
-        if self.parser.get_method() in WITH_BODY and LENGTHS.isdisjoint(dict(self.headers)):
-            self._reject(NO_LENGTH)
-        self._in_headers, self._in_body = False, True
         super().on_headers_complete()
-        if self._handler is None:
-            # Do not mix trailers of a chunked body with the headers: proxies do not check them.
-            self.headers = []
-            # uvicorn does not let us choose the class; the cycle has not started yet.
-            cycle: Any = self.cycle
-            cycle.__class__ = SingleWriteCycle
-            cycle.open_connections = self._open
-            cycle.keep_alive_end, cycle.writes_once = self.keep_alive_end, self._writes_once
-            self.offer_hold(cycle.scope)
+        self._in_headers, self._in_body = False, True
         if self._is_probe:
             self._count()
+
+    def start_cycle(self) -> None:
+        """Serve a request by the normal ASGI path; one with a body must state its length."""
+        if lacks_length(self.parser.get_method(), self.headers):
+            self._reject(NO_LENGTH)
+        super().start_cycle()
+        # Do not mix trailers of a chunked body with the headers: proxies do not check them.
+        self.headers = []
+        # uvicorn does not let us choose the class; the cycle has not started yet.
+        cycle: Any = self.cycle
+        cycle.__class__, cycle.open_connections = SingleWriteCycle, self._open
+        cycle.keep_alive_end, cycle.writes_once = self.keep_alive_end, self._writes_once
+        self.offer_hold(cycle.scope)
 
     def _check_head(self) -> None:
         """Reject a request whose head exceeds a limit or is malformed."""

@@ -11,7 +11,7 @@ from gateway.http.server.connections import OpenConnections, spare_files
 from gateway.http.server.graceful import GracefulServer
 from gateway.http.server.http_protocol import BoundedHttpProtocol
 from gateway.http.server.websocket_protocol import PING_S, BoundedWebSocketProtocol
-from gateway.settings import Settings
+from gateway.settings.tables import Settings
 
 MIN_STOP_S = 10
 """The least time that requests in progress have when the port is closed."""

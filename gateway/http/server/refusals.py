@@ -1,9 +1,14 @@
 """Error responses that the server sends instead of the application's."""
 
+from collections.abc import Sequence
+
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from gateway.http.graphql_over_http import RequestError, error_response, lines
+from gateway.http.graphql_over_http import Header, RequestError, error_response, lines
 from gateway.http.server.fast_path import CLOSE_END
+
+WITH_BODY = frozenset((b"PATCH", b"POST", b"PUT"))
+LENGTHS = frozenset((b"content-length", b"transfer-encoding"))
 
 NO_LENGTH = RequestError(411, "Send the body with its content-length, or in chunks.")
 
@@ -33,3 +38,8 @@ def refusal_bytes(error: RequestError) -> bytes:
     """Serialise a refusal as the last response of its connection."""
     start, body = error_response(error)
     return b"".join((STATUS_LINE[error.status], lines(start["headers"]), CLOSE_END, body))
+
+
+def lacks_length(method: bytes, headers: Sequence[Header]) -> bool:
+    """Return whether a request of a method that has a body states no length for it."""
+    return method in WITH_BODY and LENGTHS.isdisjoint(dict(headers))

@@ -19,7 +19,6 @@ class UpgradingHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read data: a part of a request, or several requests."""
-        self._unset_keepalive_if_required()
         self._feed(data)
 
     def _feed(self, data: bytes) -> None:

@@ -241,7 +241,7 @@ def _answer(server: GracefulServer, supervisor: Connection) -> None:
                 server.begin_stop(drains=message == DRAIN)
     except (EOFError, OSError):
         pass
-    # As if the supervisor had sent it: finish the requests in progress, accept no more.
-    os.kill(os.getpid(), signal.SIGTERM)
+    log.error("supervisor_died")
+    server.begin_stop(drains=True)
     time.sleep(server.longest_stop_s + GRACE_S)
     os._exit(1)

@@ -169,8 +169,16 @@ class NamesCustomerKeys(Protocol):
 
 
 @runtime_checkable
+class ReadsMembers(Protocol):
+    """Lists the customers of a segment; it need not be able to count them."""
+
+    def members(self, segment: str, page: PageRequest) -> ReadPlan[Page[Assignment]]:
+        """Read one page of the assignments of a segment."""
+
+
+@runtime_checkable
 class ListsMembers(Protocol):
-    """Lists the customers of a segment."""
+    """Lists the customers of a segment, and counts them in one call."""
 
     def members(self, segment: str, page: PageRequest) -> ReadPlan[Page[Assignment]]:
         """Read one page of the assignments of a segment."""

@@ -1,7 +1,7 @@
 """Capabilities: the operations that an adapter supports, derived from its protocols."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from gateway.providers.base.adapter import (
     Adapter,
@@ -16,6 +16,7 @@ from gateway.providers.base.adapter import (
     ListsSegmentsOfCustomer,
     MatchesItems,
     ReadsCustomers,
+    ReadsMembers,
     ReadsSegments,
 )
 from gateway.providers.base.write_protocols import (
@@ -31,10 +32,16 @@ from gateway.providers.base.write_protocols import (
     WritesSegmentsInBulk,
 )
 
+
+@runtime_checkable
+class ReplacesAssignments(AssignsCustomers, ListsSegmentsOfCustomer, Protocol):
+    """Has what the gateway needs to replace a customer's segments one assignment at a time."""
+
+
 OPERATIONS: Mapping[str, tuple[type, ...]] = {
     "SEGMENT_LIST": (ListsSegments,),
     "SEGMENT_GET": (ReadsSegments, ListsSegments),
-    "SEGMENT_MEMBERS": (ListsMembers,),
+    "SEGMENT_MEMBERS": (ReadsMembers, ListsMembers),
     "SEGMENT_ITEMS": (ListsItems,),
     "SEGMENT_SEARCH_ITEM": (FindsSegmentsByItem,),
     "CUSTOMER_LIST": (ListsCustomers,),
@@ -53,7 +60,7 @@ OPERATIONS: Mapping[str, tuple[type, ...]] = {
     "ASSIGNMENT_CREATE": (AssignsCustomers,),
     "ASSIGNMENT_DELETE": (AssignsCustomers,),
     # If customers can only be assigned one by one, the gateway computes the difference.
-    "ASSIGNMENT_REPLACE": (ReplacesTags, AssignsCustomers),
+    "ASSIGNMENT_REPLACE": (ReplacesTags, ReplacesAssignments),
     "ITEM_ASSIGN": (AssignsItems,),
     "CUSTOMER_ATTRIBUTES_UPDATE": (UpdatesCustomerAttributes,),
 }

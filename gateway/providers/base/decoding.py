@@ -1,15 +1,16 @@
 """Read replies: map status codes to errors, bodies to wire models, and values to ours."""
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache, cached_property
 from http import HTTPStatus
 from itertools import repeat
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, overload
 
 import msgspec
 
+from gateway.domain.json_depth import TOO_DEEP, check_depth, is_too_deep
 from gateway.errors import Broken, Denied, Malformed, RateLimited, Refused
 from gateway.providers.base.exchange import Reply, quoted
 from gateway.providers.base.lenient_decoding import (
@@ -21,6 +22,7 @@ from gateway.providers.base.lenient_decoding import (
     parseable,
     read,
 )
+from gateway.providers.base.untyped import holds_untyped
 
 T = TypeVar("T")
 
@@ -46,19 +48,17 @@ else:
 OK = frozenset({HTTPStatus.OK})
 
 DECODING_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
-"""What the strict decoder raises if the body is not JSON or does not match the model."""
+"""What the strict decoder raises if the body is not JSON, too deep, or not as the model."""
 
 MAX_RETRY_AFTER_S = 86_400.0
 """The longest time that a provider may ask the gateway to wait; longer ones are cut."""
 
 
-@cache
-def _cached_decoder(form: Hashable) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(form)
+if TYPE_CHECKING:  # a cached function would lose its type
 
-
-def _decoder(form: type[T]) -> msgspec.json.Decoder[T]:
-    return _cached_decoder(form)  # type: ignore[arg-type]  # mypy holds that a class may be unhashable
+    def _decoder(form: type[T]) -> msgspec.json.Decoder[T]: ...
+else:
+    _decoder = cache(msgspec.json.Decoder)
 
 
 def check(provider: str, operation: str, reply: Reply, ok: frozenset[HTTPStatus] = OK) -> None:
@@ -118,10 +118,13 @@ def decode(
     """Decode a reply into a wire model: strictly, or else as far as it can be read.
 
     In the second case, its odd parts are noted in the reply, and lists are `Rows`. Raises
-    `Malformed` with the path of a part that cannot be read, and what `check` raises.
+    `Malformed` with the path of a part that cannot be read, or if parts without a model nest too
+    deeply, and what `check` raises.
     """
     check(provider, operation, reply, ok)
-    return _decode(provider, operation, reply.body, form, reply.oddities.append)
+    return _decode(
+        provider, operation, reply.body, form, reply.oddities.append, status=reply.status
+    )
 
 
 def decode_part(provider: str, operation: str, part: bytes, form: type[T]) -> T:
@@ -140,17 +143,29 @@ def decode_strictly(
         raise Malformed(provider, operation, detail=str(error)) from error
 
 
-def _strictly(body: bytes, form: type[T]) -> T:
+def _strictly(body: bytes | msgspec.Raw, form: type[T]) -> T:
     decoded: T = _decoder(form).decode(body)
+    if holds_untyped(decoded, form):
+        check_depth(bytes(body))
     return decoded
 
 
-def _decode(provider: str, operation: str, body: bytes, form: type[T], note: Note) -> T:
+def _decode(  # noqa: PLR0913  # those of `decode_part`, and two of a reply
+    provider: str,
+    operation: str,
+    body: bytes,
+    form: type[T],
+    note: Note,
+    *,
+    status: int | None = None,
+) -> T:
     try:
         return _strictly(body, form)
     except DECODING_ERRORS as error:
         value: Any = None
         notes: list[str] = []
+        if is_too_deep(body):
+            raise Malformed(provider, operation, status=status, detail=TOO_DEEP) from error
         try:
             value, is_repaired = parse_leniently(body, notes.append)
             result = read(value, form, notes.append, is_repaired=is_repaired)
@@ -161,6 +176,15 @@ def _decode(provider: str, operation: str, body: bytes, form: type[T], note: Not
         for each in notes:
             note(each)
         return result
+
+
+def read_object(part: msgspec.Raw) -> Mapping[str, Any]:
+    """Return an object that was not decoded with its reply; what cannot be read in it is null."""
+    form = dict[str, Any]
+    try:
+        return _strictly(part, form)
+    except DECODING_ERRORS:
+        return _strictly(parseable(bytes(part)), form)
 
 
 class _List:
@@ -178,7 +202,7 @@ class _List:
         return _decoder(list[msgspec.Raw]).decode(listed)
 
 
-class _Split(NamedTuple):
+class _Split(msgspec.Struct, frozen=True, gc=False):
     """Documents that are split already."""
 
     documents: Sequence[bytes]
@@ -249,6 +273,17 @@ def utc(moment: datetime | None) -> datetime | None:
         # A time that means "forever": with its offset it is beyond the end of the calendar.
         first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
         return first if moment.year == first.year else last
+
+
+def from_unix(seconds: float | None) -> datetime | None:
+    """Return the time of Unix seconds in UTC; None if there is none, or it is not in a calendar.
+
+    Milliseconds are divided by 1000 first.
+    """
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def iso(moment: datetime) -> str:

@@ -110,6 +110,8 @@ class _Reader:
         origin = get_origin(bare) or bare
         if origin in {Union, UnionType}:
             return self._any_of(value, get_args(bare), path)
+        if origin is msgspec.Raw:
+            return msgspec.Raw(msgspec.json.encode(value))
         if isinstance(origin, type) and issubclass(origin, msgspec.Struct):
             return self._struct(value, bare, path)
         if origin is list:

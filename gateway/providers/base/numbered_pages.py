@@ -1,11 +1,13 @@
 """Page through lists that number their pages, from any row on."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 from gateway.domain.pages import Page, PageRequest
 from gateway.errors import BadInput
-from gateway.providers.base.lenient_decoding import length, places
+from gateway.providers.base.lenient_decoding import Rows
 
 T = TypeVar("T")
 
@@ -30,10 +32,13 @@ class Position(NamedTuple):
         return str(self.offset) if self.largest is None else f"{self.offset}/{self.largest}"
 
 
+START = Position()
+
+
 def position(text: str | None) -> Position:
     """Parse a position; None is the start. Raises `BadInput`."""
     if text is None:
-        return Position()
+        return START
     offset, slash, largest = text.partition("/")
     return Position(number(offset), (number(largest) or None) if slash else None)
 
@@ -55,6 +60,7 @@ class Window(NamedTuple):
     skip: int
 
 
+@lru_cache(1024)  # many lists of an operation are read from the same row on
 def window(offset: int, wanted: int, largest: int, highest: int | None = None) -> Window:
     """Return the page, counted from 0, that contains most of the `wanted` rows from `offset` on.
 
@@ -83,23 +89,28 @@ def numbered_page(  # noqa: PLR0913  # parts of one page, most by name
     total: int | None,
     *,
     decoded: Sequence[Any] | None = None,
+    pages: int | None = None,
 ) -> Page[T]:
     """Return the wanted rows of a numbered page.
 
     A page that is not full is the last one, unless the provider's `total` says that more follow.
     In that case its pages are smaller than requested, and the list continues after the rows that
     were received. Without a total, a short page with a multiple of `ROUND` rows may have been cut,
-    so the next page is requested, too. `decoded` are the rows of the reply as they were decoded,
-    if some could not be.
+    so the next page is requested, too. `pages` is the provider's number of pages of the
+    requested size, if it reports that: it alone says whether more follow. `decoded` are the rows
+    of the reply as they were decoded, if some could not be.
     """
     indices, count = _received(rows, decoded)
-    first = requested.page * requested.size
-    if total is None:
-        follows = count >= requested.size or (count > 0 and count % ROUND == 0)
+    at, size, skip = requested
+    first = at * size
+    if pages is not None:
+        follows = at + 1 < pages
+    elif total is None:
+        follows = count >= size or (count > 0 and count % ROUND == 0)
     else:
         follows = total > first + count
-    is_cut = follows and 0 < count < requested.size
-    if is_cut and (requested.page or requested.skip >= count):
+    is_cut = follows and 0 < count < size
+    if is_cut and (at or skip >= count):
         # The provider numbers its pages by a smaller size: request the rows again by that size.
         return Page(
             rows=(),
@@ -109,16 +120,17 @@ def numbered_page(  # noqa: PLR0913  # parts of one page, most by name
             end=str(Position(start.offset, count)),
         )
     largest = count if is_cut else start.largest
-    end = min(requested.skip + wanted, max(count, requested.skip))
-    chosen = [i for i, index in enumerate(indices) if requested.skip <= index < end]
+    end = min(skip + wanted, count) if count > skip else skip
+    from_row, to_row = bisect_left(indices, skip), bisect_left(indices, end)
     is_last = end >= count and not follows
+    ends_with_row = indices[to_row - 1] + 1 == end if to_row > from_row else is_last
     return Page(
-        rows=rows[chosen[0] : chosen[-1] + 1] if chosen else rows[:0],
-        position_after=lambda i: str(Position(first + indices[chosen[i]] + 1, largest)),
+        rows=rows[from_row:to_row],
+        position_after=lambda i: str(Position(first + indices[from_row + i] + 1, largest)),
         is_last=is_last,
         total=total,
-        end=str(Position(first + end, largest)) if chosen or not is_last else None,
-        skipped=max(0, end - requested.skip) - len(chosen),
+        end=None if ends_with_row else str(Position(first + end, largest)),
+        skipped=end - skip - (to_row - from_row),
     )
 
 
@@ -143,6 +155,7 @@ def page_of_whole_list(
 
 def _received(rows: Sequence[Any], decoded: Sequence[Any] | None) -> tuple[Sequence[int], int]:
     """Return the index of each row in the reply, and the number of rows in the reply."""
-    if decoded is None:
-        return range(len(rows)), len(rows)
-    return places(decoded), length(decoded)
+    if isinstance(decoded, Rows):
+        return decoded.places, decoded.length
+    count = len(rows if decoded is None else decoded)
+    return range(count), count

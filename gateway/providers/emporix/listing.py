@@ -22,6 +22,9 @@ from gateway.providers.emporix.query import NO_FILTER, ListFilter, fits_url, id_
 MAX_ROWS_PER_CALL = 200
 """The largest page. It is not documented: our guess is the limit of the bulk calls."""
 
+NOT_FOUND = HTTPStatus.NOT_FOUND
+"""A member of an enum takes 0.1 µs in Python 3.11."""
+
 ALL_LANGUAGES: Mapping[str, str] = {"accept-language": "*"}
 COUNTED: Mapping[str, str] = {**ALL_LANGUAGES, "x-total-count": "true"}
 
@@ -52,7 +55,7 @@ class NumberedList(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
         # One row more than wanted shows whether more follow, in case there is no total.
         requested = window(start.offset, min(page.size + 1, largest), largest)
 
-        def read(reply: Reply) -> Page[T]:
+        def read(reply: Reply) -> "Page[T]":  # quoted: else evaluated for each call
             decoded, rows = self._rows(operation, reply)
             count = length(decoded)
             if count > requested.size:
@@ -67,7 +70,7 @@ class NumberedList(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
             return result if list_filter.is_whole else msgspec.structs.replace(result, total=None)
 
         call = self._call(list_filter.q, requested.page + 1, requested.size)
-        return Exchange(operation, call, read)
+        return Exchange(operation, call, read, bounds_depth=True)
 
     def count(self, operation: str) -> Exchange[int]:
         """Count the rows of a list that has `X-Total-Count`."""
@@ -88,12 +91,13 @@ class NumberedList(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
 
         `name` is the prefix of the operations' names; `names` returns the ids of a row.
         """
+        one, several = f"{name}.get", f"{name}.of_ids"
         return [
             ReadBatch(
                 ids,
-                self._one(f"{name}.get", ids[0])
+                self._one(one, ids[0])
                 if len(ids) == 1 and ids[0] not in self.reserved
-                else self._of_ids(f"{name}.of_ids", ids, names),
+                else self._of_ids(several, ids, names),
             )
             for ids in id_batches(keys)
         ]
@@ -101,7 +105,7 @@ class NumberedList(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
     def _of_ids(
         self, operation: str, ids: Sequence[str], names: Callable[[T], Iterable[str]]
     ) -> Exchange[Mapping[str, T]]:
-        def read(reply: Reply) -> Mapping[str, T]:
+        def read(reply: Reply) -> "Mapping[str, T]":  # quoted as above
             decoded, rows = self._rows(operation, reply)
             count = length(decoded)
             by_id = {name: row for row in rows for name in names(row)}
@@ -119,8 +123,8 @@ class NumberedList(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
         return Exchange(operation, call, read, keys=len(ids))
 
     def _one(self, operation: str, key: str) -> Exchange[Mapping[str, T]]:
-        def read(reply: Reply) -> Mapping[str, T]:
-            if reply.status == HTTPStatus.NOT_FOUND:
+        def read(reply: Reply) -> "Mapping[str, T]":  # quoted as above
+            if reply.status == NOT_FOUND:
                 return {}
             model = decode(self.provider, operation, reply, self.form)
             (row,) = self.show((model,), (document(reply.body),))

@@ -5,8 +5,10 @@ github.com/emporix/api-references, read 2026-11-21. Parts that a segment or an a
 always has are required; all others may be absent or null.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import chain, repeat
 from typing import Annotated, Any, NamedTuple, SupportsBytes
 
 import msgspec
@@ -107,8 +109,14 @@ class CustomerModel(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     mixins: dict[str, Any] | None = None
 
 
-class NamedModel(msgspec.Struct, frozen=True, gc=False):
-    """A customer or legal entity in an assignment: a copy, which may be incomplete."""
+class AssignedCustomerModel(msgspec.Struct, frozen=True, gc=False):
+    """A customer in an assignment: a copy, which may be incomplete and is not used."""
+
+    id: Id
+
+
+class LegalEntityModel(msgspec.Struct, frozen=True, gc=False):
+    """A legal entity in an assignment: a copy, which may be incomplete."""
 
     id: Id
     name: str | None = None
@@ -117,8 +125,8 @@ class NamedModel(msgspec.Struct, frozen=True, gc=False):
 class AssignmentModel(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """The assignment of a customer to the segment in the path."""
 
-    customer: NamedModel
-    legal_entity: NamedModel | None = None
+    customer: AssignedCustomerModel
+    legal_entity: LegalEntityModel | None = None
     assignment_type: str | None = None
     metadata: Metadata | None = None
 
@@ -162,13 +170,22 @@ def _texts(language: str, value: Translated | None) -> Texts:
     return NO_TEXTS if value is None else Texts({language: value}, language)
 
 
+def _texts_of_each(language: str, values: Sequence[Translated | None]) -> Sequence[Texts]:
+    """Return the same for the texts of many rows: mostly all have some, in languages."""
+    texts: Any = values
+    with suppress(TypeError):  # another type has no `values`
+        if all(chain.from_iterable(map(dict.values, texts))):
+            return [*map(Texts, texts, repeat(language))]
+    return [_texts(language, value) for value in values]
+
+
 # Rows are converted in one comprehension: a call per row would take as long as the conversion.
 # Accessing an enum's member takes 0.1 µs (Python 3.11), so that is done outside the loop. Calling
 # `utc` takes as long, so that is done only for times with another offset.
 
 
 def segments_of(
-    account: Account, models: Iterable[SegmentModel], raw: Iterable[SupportsBytes]
+    account: Account, models: Sequence[SegmentModel], raw: Iterable[SupportsBytes]
 ) -> list[Segment]:
     """Convert segments. All are maintained manually: Emporix has no rules."""
     key, language = account
@@ -176,8 +193,8 @@ def segments_of(
     return [
         Segment(
             ref=Ref(key, each.id),
-            names=_texts(language, each.name),
-            descriptions=_texts(language, each.description),
+            names=names,
+            descriptions=descriptions,
             membership=manual,
             status=STATUSES.get(each.status, unknown),
             valid_from=at if (at := validity.start) is None or at.tzinfo is UTC else utc(at),
@@ -189,7 +206,13 @@ def segments_of(
             attributes=each.mixins,
             raw=document,
         )
-        for each, document in zip(models, raw, strict=True)
+        for each, names, descriptions, document in zip(
+            models,
+            _texts_of_each(language, [each.name for each in models]),
+            _texts_of_each(language, [each.description for each in models]),
+            raw,
+            strict=True,
+        )
         for metadata in (each.metadata or NO_METADATA,)
         for validity in (each.validity or ALWAYS,)
     ]

@@ -20,6 +20,9 @@ MAX_IDS = 100
 MAX_URL_LENGTH = 6000
 """The longest `q` in a URL, percent-encoded. The URL may have 10 KB in all."""
 
+COMMA = "%2C"
+"""A comma, percent-encoded."""
+
 # Not allowed as the first character: operators of regular expressions and comparisons. Not allowed
 # anywhere: separators and brackets. Not allowed alone: keywords. An apostrophe within a value has
 # no meaning, and is part of names and addresses.
@@ -100,17 +103,23 @@ def _created(after: datetime | None, before: datetime | None) -> Iterator[str]:
 
 def id_batches(ids: Sequence[str]) -> list[list[str]]:
     """Split ids into batches for one `q` each; an id that it cannot express is alone."""
-    alone: list[list[str]] = []
+    expressible = [*filter(_EXPRESSIBLE.fullmatch, ids)]
+    others = frozenset(ids).difference(expressible)
+    return _together(expressible) + [[key] for key in ids if key in others]
+
+
+def _together(ids: list[str]) -> list[list[str]]:
+    """Split ids that `q` can express."""
+    whole = MAX_URL_LENGTH - len(quoted(one_of("id", ())))
+    if len(ids) <= MAX_IDS and len(quoted(",".join(ids))) + len(COMMA) <= whole:
+        return [ids] if ids else []
     together: list[list[str]] = []
     room = 0
     for key in ids:
-        if not is_expressible(key):
-            alone.append([key])
-            continue
-        size = len(quoted(key)) + len("%2C")
+        size = len(quoted(key)) + len(COMMA)
         if not together or len(together[-1]) == MAX_IDS or size > room:
             together.append([])
-            room = MAX_URL_LENGTH - len(quoted(one_of("id", ())))
+            room = whole
         together[-1].append(key)
         room -= size
-    return together + alone
+    return together

@@ -55,6 +55,7 @@ from gateway.providers.voucherify.webhooks import VoucherifyWebhooks
 
 M = TypeVar("M", SegmentModel, NamedSegmentModel)
 
+RATE_LIMIT_HEADERS = ("x-rate-limit-limit", "x-rate-limit-remaining", "x-rate-limit-retry")
 DYNAMIC_SEGMENTS = "DYNAMIC_SEGMENTS"
 DIGITS = 15
 DYNAMIC = SegmentQuery(membership=frozenset({Membership.RULE}))
@@ -135,10 +136,9 @@ class Voucherify(VoucherifyWebhooks):
         Organization (read 2026-11-21). Sandbox projects have 100 calls an hour, and an earlier
         version of the page says "an hour or a minute": their limit is taken as per minute, too.
         """
-        values = [
-            reply.headers.get(f"x-rate-limit-{part}", "")
-            for part in ("limit", "remaining", "retry")
-        ]
+        values = [reply.headers.get(name, "") for name in RATE_LIMIT_HEADERS]
+        if not values[0]:
+            return None
         # Numbers with more digits are not plausible.
         if not all(text.isascii() and text.isdecimal() and len(text) <= DIGITS for text in values):
             return None
@@ -232,7 +232,7 @@ class Voucherify(VoucherifyWebhooks):
     def _segment(self, key: str) -> Exchange[Mapping[str, Segment]]:
         operation = "segments.get"
 
-        def read(reply: Reply) -> Mapping[str, Segment]:
+        def read(reply: Reply) -> "Mapping[str, Segment]":  # quoted: else evaluated for each call
             if reply.status == HTTPStatus.NOT_FOUND:
                 return {}
             model = decode(self.key, operation, reply, SegmentModel)
@@ -245,7 +245,7 @@ class Voucherify(VoucherifyWebhooks):
     def _listed(self, keys: Sequence[str]) -> Exchange[Mapping[str, Segment]]:
         operation = "segments.of_ids"
 
-        def read(reply: Reply) -> Mapping[str, Segment]:
+        def read(reply: Reply) -> "Mapping[str, Segment]":  # quoted: else evaluated for each call
             models = self._whole(operation, reply, SegmentList[SegmentModel])
             rows = segments_of(self.key, models, documents(reply, models, name="data"))
             by_key = {row.ref.key: row for row in rows}

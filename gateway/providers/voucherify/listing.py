@@ -35,6 +35,7 @@ PAGED_ROWS = MAX_ROWS_PER_CALL * MAX_PAGE_NUMBER
 """The number of customers that can be read by pages."""
 
 NEWEST_FIRST = ("order", "-created_at")
+SEGMENTS = SegmentList[SegmentModel]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_MS = 253_402_300_799_998
 """The second last millisecond of the calendar, since EPOCH."""
@@ -102,16 +103,14 @@ class PageByTime(NamedTuple):
         """
         new = self.new(decoded)
         chosen = new[: self.wanted]
-        models = [decoded[i] for i in chosen]
+        models = [decoded[i] for i in chosen] if self.shown else decoded[: self.wanted]
         if not models and not is_end:
             raise Malformed(self.provider, self.operation, detail="does not advance")
-        # Rows that were read again and have no time may be read once more.
-        again = [row.id for row in decoded if row.created_at is None and row.id in self.shown]
         is_whole = len(models) == len(new)
         end = length(decoded) if is_whole else places(decoded)[chosen[-1]] + 1
         return Page(
             rows=show(models, chosen),
-            position_after=self.positions(models, again),
+            position_after=self.positions(models, decoded),
             is_last=is_end and is_whole,
             total=total,
             skipped=end - bisect_left(places(decoded), end),
@@ -128,15 +127,17 @@ class PageByTime(NamedTuple):
             return range(len(decoded))
         return [i for i, row in enumerate(decoded) if row.id not in shown]
 
-    def positions(self, rows: Sequence[M], again: Sequence[str] = ()) -> Callable[[int], str]:
-        """Return the function that returns the position after a row.
+    def positions(self, rows: Sequence[M], decoded: Sequence[M] = ()) -> Callable[[int], str]:
+        """Return the function that returns the position after a row, out of the decoded ones.
 
         A row without a time is as old as the row before it, or older. So the list continues after
         that one, and the position contains the id of the row without a time.
         """
-        moments = [utc(row.created_at) for row in rows]
+        moments: list[datetime | None] = []
 
         def position_after(i: int) -> str:
+            if not moments:  # most pages are shown without cursors
+                moments.extend(utc(row.created_at) for row in rows)
             known = next((at for at in reversed(moments[: i + 1]) if at is not None), None)
             if known is not None:
                 at_ms = min((known - EPOCH) // MILLISECOND, LAST_MS)
@@ -150,7 +151,12 @@ class PageByTime(NamedTuple):
                 if at is None or first <= at <= last
             ]
             is_same = self.after is not None and self.after.at_ms == at_ms
-            before: Sequence[str] = self.shown if is_same else again
+            # Rows that were read again and have no time may be read once more.
+            before: Sequence[str] = (
+                self.shown
+                if is_same
+                else [row.id for row in decoded if row.created_at is None and row.id in self.shown]
+            )
             return msgspec.json.encode(TimePosition(at_ms, (*before, *here))).decode()
 
         return position_after
@@ -165,8 +171,8 @@ def segments_page(
     requested = PageByTime(provider, operation, after, page.size)
     chosen = filters(query)
 
-    def read(reply: Reply) -> Page[Segment]:
-        body = decode(provider, operation, reply, SegmentList[SegmentModel])
+    def read(reply: Reply) -> "Page[Segment]":  # quoted: else evaluated for each call
+        body = decode(provider, operation, reply, SEGMENTS)
         rows, total = body.data, body.total
         return requested.page(
             rows,
@@ -178,7 +184,7 @@ def segments_page(
 
     params = chosen.params(after.before if after else None)
     call = Call("GET", "/v1/segments", (("limit", str(requested.limit)), NEWEST_FIRST, *params))
-    return Exchange(operation, call, read)
+    return Exchange(operation, call, read, bounds_depth=True)
 
 
 class Customers(NamedTuple, Generic[T]):

@@ -5,6 +5,7 @@ ignored. Nothing may be null, except a customer's `restriction`.
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -170,6 +171,7 @@ def is_stale(sent: Metadata | UnsetType, current: int) -> bool:
     return sent is not UNSET and sent.version not in {UNSET, current}
 
 
+@lru_cache(2_000)
 def stamp(moment: datetime) -> str:
     """Format a moment as the services do: UTC, milliseconds, Z."""
     text = moment.astimezone(UTC).isoformat(timespec="milliseconds")

@@ -1,34 +1,42 @@
 """Requests below one base URL, over any transport; replies are read whole."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Protocol, TypeAlias
 
 import httpx
 
 from gateway.network_failures import Progress
-from gateway.providers.base.exchange import Reply
+from gateway.providers.base.exchange import NO_HEADERS, Call, Reply
 from gateway.upstream.http.decompression import read_body
+from gateway.upstream.http.http1_connection import Connection, Receive
 from gateway.upstream.http.http1_pool import Http1Transport
-from gateway.upstream.http.http1_request import HttpOrigin, Request, request_bytes
+from gateway.upstream.http.http1_request import (
+    HttpOrigin,
+    Request,
+    field_lines,
+    request_bytes,
+)
+
+TRACE = frozenset({"traceparent", "tracestate"})
+"""Headers that differ from call to call."""
+
+_Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class HttpClient(Protocol):
     """Sends requests to one base URL."""
 
     async def exchange(
-        self,
-        method: str,
-        target: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        progress: Progress | None = None,
+        self, call: Call, headers: Mapping[str, str], progress: Progress | None = None
     ) -> Reply:
-        """Send one request, once, and read the whole reply.
+        """Make one call, once, with its own and these headers, and read the whole reply.
 
-        `target` is the path below the base URL, with the query, percent-encoded. `progress` shows
-        at any time whether the request has been sent. Raises `httpx.TransportError`, in
-        particular `httpx.LocalProtocolError` for a request that cannot be sent and was not, and
-        `httpx.DecodingError` for a body that is too large or cannot be decompressed.
+        Headers that most calls have are best passed as the same object: they override those of
+        the call. `progress` shows at any time whether the request has been sent. Raises
+        `httpx.TransportError`, in particular `httpx.LocalProtocolError` for a request that cannot
+        be sent and was not, and `httpx.DecodingError` for a body that is too large or cannot be
+        decompressed.
         """
 
 
@@ -57,22 +65,63 @@ class Http1Client:
         self._host = parsed.netloc.decode("ascii")
         self._connect_s = connect_s
         self._max_body_bytes = max_body_bytes
+        self._headers: Mapping[str, str] = NO_HEADERS
+        self._fields = self._fields_with(NO_HEADERS)
+        """Writes the headers of a call, and those."""
 
     async def exchange(
-        self,
-        method: str,
-        target: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        progress: Progress | None = None,
+        self, call: Call, headers: Mapping[str, str], progress: Progress | None = None
     ) -> Reply:
-        """Send one request; see `HttpClient`."""
-        sent_headers = (("host", self._host), *headers.items())
-        data = request_bytes(method, self._path + target, sent_headers, body)
-        request = Request(self._origin, data, method == "HEAD")
+        """Make one call; see `HttpClient`."""
         return await self._transport.exchange(
-            request, self._connect_s, self._max_body_bytes, progress or Progress()
+            self._request(call, headers),
+            self._connect_s,
+            self._max_body_bytes,
+            progress or Progress(),
         )
+
+    def send_now(
+        self, call: Call, headers: Mapping[str, str], receive: Receive
+    ) -> Connection | None:
+        """Send one call over an idle connection; None: nothing was sent, so use `exchange`.
+
+        `receive` is called once, by the event loop; then call `buffered_reply`. Close the
+        connection to cancel the call. Raises `httpx.LocalProtocolError`.
+        """
+        return self._transport.send_now(self._request(call, headers), receive)
+
+    def buffered_reply(self, connection: Connection) -> Reply | None:
+        """Return the reply to `send_now`; None: call `read_rest`. Raises as `exchange` does."""
+        return self._transport.buffered_reply(self._origin, connection, self._max_body_bytes)
+
+    async def read_rest(self, connection: Connection) -> Reply:
+        """Read a reply that is long, or takes long to decompress. Raises as `exchange` does."""
+        return await self._transport.read_rest(self._origin, connection, self._max_body_bytes)
+
+    def _request(self, call: Call, headers: Mapping[str, str]) -> Request:
+        if headers is not self._headers:  # the account has a new token
+            self._headers, self._fields = headers, self._fields_with(headers)
+        fields = self._lines(tuple(call.headers.items()))
+        method = call.method
+        data = request_bytes(method, self._path + call.target, fields, call.body)
+        return Request(self._origin, data, method == "HEAD")
+
+    def _lines(self, own: _Headers) -> bytes:
+        """Return the headers of a call, and those of its account; those of its trace come last."""
+        same = len(own)
+        while same and own[same - 1][0] in TRACE:
+            same -= 1
+        lines = self._fields(own[:same])
+        return lines if same == len(own) else lines + field_lines(own[same:])
+
+    def _fields_with(self, headers: Mapping[str, str]) -> Callable[[_Headers], bytes]:
+        """Return a function that writes the headers of a call, and these."""
+
+        @lru_cache(maxsize=64)  # most calls to a provider have the same
+        def fields(own: _Headers) -> bytes:
+            return field_lines({"host": self._host, **dict(own), **headers}.items())
+
+        return fields
 
 
 class HttpxClient:
@@ -88,20 +137,16 @@ class HttpxClient:
         self._max_body_bytes = max_body_bytes
 
     async def exchange(
-        self,
-        method: str,
-        target: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        progress: Progress | None = None,
+        self, call: Call, headers: Mapping[str, str], progress: Progress | None = None
     ) -> Reply:
-        """Send one request; see `HttpClient`. `httpx.AsyncClient` would only add cost here."""
+        """Make one call; see `HttpClient`. `httpx.AsyncClient` would only add cost here."""
+        target = call.target
         try:
             request = httpx.Request(
-                method,
+                call.method,
                 self._url + target,
-                headers=headers,
-                content=body,
+                headers={**call.headers, **headers},
+                content=call.body,
                 extensions={"timeout": self._timeout, "progress": progress},
             )
         except httpx.InvalidURL as error:

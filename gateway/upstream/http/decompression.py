@@ -19,6 +19,9 @@ ALWAYS_ALLOWED_BYTES = 1024 * 1024
 YIELD_EVERY_BYTES = 256 * 1024
 """Decompressed bytes after which other tasks get to run: about a millisecond."""
 
+SMALL_BYTES = 8 * 1024
+"""A compressed body up to this size is decompressed at once, in milliseconds at worst."""
+
 CONTENT_ENCODING = b"content-encoding"
 
 DEFLATE_METHOD = 8
@@ -90,6 +93,17 @@ def inflater(headers: Sequence[tuple[bytes, bytes]]) -> Inflater | None:
     if codings not in ([b"gzip"], [b"x-gzip"], [b"deflate"]):
         raise httpx.RemoteProtocolError("a content coding that was not requested")
     return Inflater(is_gzip=codings != [b"deflate"])
+
+
+def inflate(inflater: Inflater, data: bytes, max_bytes: int) -> bytes:
+    """Decompress a whole body. Raises as `Inflater` does, and as `check_size`."""
+    body, size = [], 0
+    for part in inflater.parts(data):
+        size += len(part)
+        check_size(size, max_bytes)
+        body.append(part)
+    inflater.finish()
+    return b"".join(body)
 
 
 async def read_body(parts: AsyncIterator[bytes], max_bytes: int) -> bytes:

@@ -17,7 +17,25 @@ MAX_HEAD_BYTES = 64 * 1024
 BUFFER_BYTES = 256 * 1024
 """The size of unread body data at which reading from the socket pauses."""
 
+MAX_CACHED_NAMES = 1024
+
+Receive = Callable[["Connection"], None]
+"""Called with the connection of a request."""
+
 INFORMATIONAL, FINAL, SWITCHING_PROTOCOLS = 100, 200, 101
+
+
+class _Names(dict[bytes, str]):
+    """The lower-case names of fields: all replies of a provider have the same."""
+
+    def __missing__(self, name: bytes) -> str:
+        lower = name.decode("latin-1").lower()
+        if len(self) < MAX_CACHED_NAMES:
+            self[name] = lower
+        return lower
+
+
+_NAMES = _Names()
 
 
 class Connection(asyncio.Protocol):
@@ -32,15 +50,18 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[None] | None = None
-        self._error: httpx.TransportError | None = None
+        self.error: httpx.TransportError | None = None
+        """The error of the response."""
         self._is_paused = False
         self.is_complete = True  # before the first request no data may arrive
         self._keeps_alive = True
         self._is_head_request = False
         self._wakes_at_end = False
+        self._receive: Receive | None = None
         self._parts: list[bytes] = []
         self._raw_fields: list[tuple[bytes, bytes]] = []
-        self._buffered = 0
+        self.buffered = 0
+        """The size of the buffered part of the body."""
         self._head_size = 0
         self._gap = 0
         self.is_open = False
@@ -51,10 +72,15 @@ class Connection(asyncio.Protocol):
 
     # Called by the pool.
 
-    def send(self, request: bytes, *, is_head: bool) -> bool:
-        """Write a request. Return False, and write nothing, if the connection has closed."""
+    def send(self, request: bytes, *, is_head: bool, receive: "Receive | None" = None) -> bool:
+        """Write a request. Return False, and write nothing, if the connection has closed.
+
+        `receive` is called once: with the whole response, or as much of it as is buffered, or
+        after an error. Without it, read the response by the methods below.
+        """
         if not self.is_open:
             return False
+        self._receive = receive
         self.is_complete = False
         self._is_head_request = is_head
         self._head_size = self._gap = self.status = 0
@@ -72,7 +98,7 @@ class Connection(asyncio.Protocol):
     async def read_ahead(self) -> None:
         """Wait for the whole response, or as much of it as is buffered. Raises as `read_head`."""
         self._wakes_at_end = True  # waking for every packet would cost more than all else
-        while not self.is_complete and self._buffered < BUFFER_BYTES:
+        while not self.is_complete and self.buffered < BUFFER_BYTES:
             await self._next_event()
         self._wakes_at_end = False
 
@@ -88,7 +114,7 @@ class Connection(asyncio.Protocol):
         """Return the buffered part of the body and clear the buffer."""
         part = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts.clear()
-        self._buffered = 0
+        self.buffered = 0
         if self._is_paused and self.is_open:
             self._is_paused = False
             self._transport.resume_reading()
@@ -121,7 +147,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse the data; unsolicited data closes the connection."""
-        if self.is_complete or self._error is not None:
+        if self.is_complete or self.error is not None:
             self.close()
             return
         self._gap += len(data)
@@ -134,7 +160,7 @@ class Connection(asyncio.Protocol):
             self._fail(
                 httpx.RemoteProtocolError(f"more than {MAX_HEAD_BYTES} bytes of header fields")
             )
-        if self._buffered >= BUFFER_BYTES and not self._is_paused and self.is_open:
+        if self.buffered >= BUFFER_BYTES and not self._is_paused and self.is_open:
             self._is_paused = True
             self._transport.pause_reading()
         self._wake()
@@ -170,7 +196,7 @@ class Connection(asyncio.Protocol):
             if status < INFORMATIONAL or status == SWITCHING_PROTOCOLS:
                 raise httpx.RemoteProtocolError(f"status {status}")
             return
-        if fields.get("transfer-encoding", "chunked").lower() != "chunked":
+        if "transfer-encoding" in fields and fields["transfer-encoding"].lower() != "chunked":
             raise httpx.RemoteProtocolError("a transfer coding that was not requested")
         self.status, self.headers, self.fields = status, headers, fields
         if self._is_head_request:
@@ -183,7 +209,7 @@ class Connection(asyncio.Protocol):
         if self.is_complete:
             raise httpx.RemoteProtocolError("a body in a response that has none")
         self._parts.append(data)
-        self._buffered += len(data)
+        self.buffered += len(data)
         self._gap = 0
 
     def on_message_complete(self) -> None:
@@ -198,11 +224,13 @@ class Connection(asyncio.Protocol):
         """Return the stored fields of a head or trailer, and clear them."""
         raw_fields, self._raw_fields = self._raw_fields, []
         fields: dict[str, str] = {}
+        size = self._head_size
         for raw_name, raw_value in raw_fields:
-            self._head_size += len(raw_name) + len(raw_value)
-            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            size += len(raw_name) + len(raw_value)
+            name, value = _NAMES[raw_name], raw_value.decode("latin-1")
             fields[name] = f"{fields[name]}, {value}" if name in fields else value
-        if self._head_size > MAX_HEAD_BYTES:
+        self._head_size = size
+        if size > MAX_HEAD_BYTES:
             raise httpx.RemoteProtocolError(f"more than {MAX_HEAD_BYTES} bytes of header fields")
         return fields
 
@@ -223,13 +251,13 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def _fail(self, error: httpx.TransportError) -> None:
-        if not self.is_complete and self._error is None:
-            self._error = error
+        if not self.is_complete and self.error is None:
+            self.error = error
         self.close()
 
     def _next_event(self) -> asyncio.Future[None]:
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
         self._waiter = self._loop.create_future()
         return self._waiter
 
@@ -244,11 +272,17 @@ class Connection(asyncio.Protocol):
             raise httpx.ReadTimeout(f"no data for {read_s} s") from error
 
     def _wake(self) -> None:
+        receive = self._receive
+        if receive is not None:
+            if self.is_complete or self.buffered >= BUFFER_BYTES or self.error is not None:
+                self._receive = None
+                receive(self)
+            return
         if (
             self._wakes_at_end
             and not self.is_complete
-            and self._buffered < BUFFER_BYTES
-            and not self._error
+            and self.buffered < BUFFER_BYTES
+            and not self.error
         ):
             return
         if self._waiter is not None and not self._waiter.done():

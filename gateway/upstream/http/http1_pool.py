@@ -16,9 +16,21 @@ from aiohappyeyeballs import start_connection
 
 from gateway.network_failures import Progress
 from gateway.providers.base.exchange import Reply
-from gateway.upstream.http.decompression import CONTENT_ENCODING, check_size, inflater, read_body
-from gateway.upstream.http.http1_connection import Connection
-from gateway.upstream.http.http1_request import HttpOrigin, Request, request_bytes
+from gateway.upstream.http.decompression import (
+    CONTENT_ENCODING,
+    SMALL_BYTES,
+    check_size,
+    inflate,
+    inflater,
+    read_body,
+)
+from gateway.upstream.http.http1_connection import Connection, Receive
+from gateway.upstream.http.http1_request import (
+    HttpOrigin,
+    Request,
+    field_lines,
+    request_bytes,
+)
 
 IDLE_S = 15.0
 """How long an idle connection is kept: less than by most servers (nginx 75 s, AWS load balancers
@@ -61,10 +73,10 @@ class Http1Transport(httpx.AsyncBaseTransport):
         data = request_bytes(
             request.method,
             request.url.raw_path.decode("ascii"),
-            [
+            field_lines(
                 (name.decode("latin-1"), value.decode("latin-1"))
                 for name, value in request.headers.raw
-            ],
+            ),
             request.content,
         )
         reply = await self.stream(
@@ -83,7 +95,7 @@ class Http1Transport(httpx.AsyncBaseTransport):
         `timeouts` are httpx's, in seconds: `connect`, and `read` for each wait for more data.
         Raises as `handle_async_request` does.
         """
-        connection = self._send_on_idle(request)
+        connection = self.send_now(request)
         if connection is None:
             connection = await self._send_on_new(request, timeouts.get("connect"), Progress())
         read_s = timeouts.get("read")
@@ -102,19 +114,68 @@ class Http1Transport(httpx.AsyncBaseTransport):
         Raises as `handle_async_request` does, and `httpx.DecodingError` for a body beyond
         `max_bytes`.
         """
-        connection = self._send_on_idle(request) or await self._send_on_new(
+        connection = self.send_now(request) or await self._send_on_new(
             request, connect_s, progress
         )
         try:
             await connection.read_ahead()
-            fields = connection.fields
-            if not connection.is_complete or "content-encoding" in fields:
-                reply = StreamedReply(self, request.origin, connection, None)
-            else:
-                body = connection.take_body()
-                check_size(len(body), max_bytes)
-                self.release(request.origin, connection)
-                return Reply(connection.status, fields, body)
+        except BaseException:
+            connection.close()
+            raise
+        return self.buffered_reply(request.origin, connection, max_bytes) or await self.read_rest(
+            request.origin, connection, max_bytes
+        )
+
+    def send_now(self, request: Request, receive: Receive | None = None) -> Connection | None:
+        """Send the request over an idle connection; None: there is none, and nothing was sent.
+
+        `receive` is called once. Then call `buffered_reply`, and `read_rest` if that is not all.
+        Nothing is written to a connection that has closed meanwhile, so the next can be tried.
+        """
+        idle = self._idle[request.origin]
+        while idle:
+            connection, since = idle.popitem()
+            # The sweep may be late: a suspended process wakes to dead connections.
+            if self._loop.time() - since < self._idle_s and connection.send(
+                request.data, is_head=request.is_head, receive=receive
+            ):
+                return connection
+            connection.close()
+        return None
+
+    def buffered_reply(
+        self, origin: HttpOrigin, connection: Connection, max_bytes: int
+    ) -> Reply | None:
+        """Return the reply if its body has arrived and is ready; None: call `read_rest`.
+
+        Raises as `exchange` does.
+        """
+        if connection.error is not None:  # which has closed it
+            raise connection.error
+        if not connection.is_complete:
+            return None
+        fields = connection.fields
+        try:
+            is_coded = "content-encoding" in fields
+            if is_coded and connection.buffered > SMALL_BYTES:
+                return None
+            coding = inflater(connection.headers) if is_coded else None
+            if connection.buffered > max_bytes:
+                check_size(connection.buffered, max_bytes)
+        except BaseException:
+            connection.close()
+            raise
+        body = connection.take_body()
+        self.release(origin, connection)
+        if coding is not None:
+            body = inflate(coding, body, max_bytes)
+        return Reply(connection.status, fields, body)
+
+    async def read_rest(self, origin: HttpOrigin, connection: Connection, max_bytes: int) -> Reply:
+        """Read the rest of a reply, and decompress its body. Raises as `exchange` does."""
+        fields = connection.fields
+        try:
+            reply = StreamedReply(self, origin, connection, None)
         except BaseException:
             connection.close()
             raise
@@ -141,22 +202,6 @@ class Http1Transport(httpx.AsyncBaseTransport):
             connection.close()
         if self._open:
             await self._all_closed.wait()
-
-    def _send_on_idle(self, request: Request) -> Connection | None:
-        """Write the request to an idle connection; None: there is none.
-
-        Nothing is written to a connection that has closed meanwhile, so the next can be tried.
-        """
-        idle = self._idle[request.origin]
-        while idle:
-            connection, since = idle.popitem()
-            # The sweep may be late: a suspended process wakes to dead connections.
-            if self._loop.time() - since < self._idle_s and connection.send(
-                request.data, is_head=request.is_head
-            ):
-                return connection
-            connection.close()
-        return None
 
     async def _send_on_new(
         self, request: Request, connect_s: float | None, progress: Progress

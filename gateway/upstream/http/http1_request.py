@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import NamedTuple, Self
 
 import httpx
+import msgspec
 
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 """Methods that send `content-length: 0` without a body (RFC 9110, 8.6)."""
@@ -15,7 +15,9 @@ FRAMING = frozenset({"content-length", "transfer-encoding"})
 
 PORTS = {"http": 80, "https": 443}
 
-_TARGET = re.compile(r"/[!\"$-~]*")  # visible ASCII but #
+_VISIBLE = bytes(range(ord("!"), ord("~") + 1)).replace(b"#", b"")
+"""The characters of a request line, but the spaces between its parts and its end."""
+
 _DOTS = re.compile(r"/\.\.?(?:/|$)")
 
 
@@ -35,7 +37,7 @@ class HttpOrigin(NamedTuple):
         return cls(url.scheme, host, url.port or PORTS[url.scheme])
 
 
-class Request(NamedTuple):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """A request as it is written to the connection."""
 
     origin: HttpOrigin
@@ -43,32 +45,32 @@ class Request(NamedTuple):
     is_head: bool = False
 
 
-def request_bytes(
-    method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes | None
-) -> bytes:
-    """Return head and body: the headers in order, then the length of the body.
+def request_bytes(method: str, target: str, fields: bytes, body: bytes | None) -> bytes:
+    """Return head and body: the `field_lines`, then the length of the body.
 
-    Raises `httpx.LocalProtocolError` for a request that would be misread: a line break in a token
-    would start another header or another request, and a dot segment in the path would name
-    another resource.
+    Raises `httpx.LocalProtocolError` for a request that would be misread: a dot segment in the
+    path would name another resource.
     """
+    line = f"{method} {target} HTTP/1.1\r\n".encode("utf-8", "surrogatepass")
     if (
-        not (method.isascii() and method.isalpha())
-        or not _TARGET.fullmatch(target)
-        or ("/." in target and _DOTS.search(target.partition("?")[0]))
+        line.translate(None, _VISIBLE) != b"  \r\n"
+        or not (method.isalpha() and target.startswith("/"))
+        or ("." in target and _DOTS.search(target.partition("?")[0]))
     ):
         raise httpx.LocalProtocolError("a part of the request is not valid in HTTP")
-    line = f"{method} {target} HTTP/1.1\r\n".encode("ascii")
-    fields = _field_lines(tuple(headers))
     if not body and method not in WITH_BODY:
-        return b"%b%b\r\n" % (line, fields)
+        return line + fields + b"\r\n"
     return b"%b%bcontent-length: %d\r\n\r\n%b" % (line, fields, len(body or b""), body or b"")
 
 
-@lru_cache(maxsize=64)  # most calls to a provider have the same headers
-def _field_lines(headers: tuple[tuple[str, str], ...]) -> bytes:
-    fields = [each for each in headers if each[0].lower() not in FRAMING]
-    lines = "".join([f"{name}: {value}\r\n" for name, value in fields])
+def field_lines(headers: Iterable[tuple[str, str]]) -> bytes:
+    """Return the headers as lines, in order.
+
+    Raises `httpx.LocalProtocolError` for those that would be misread: a line break in a token
+    would start another header or another request.
+    """
+    fields = [f"{name}: {value}\r\n" for name, value in headers if name.lower() not in FRAMING]
+    lines = "".join(fields)
     if lines.count("\r") != len(fields) or lines.count("\n") != len(fields) or "\0" in lines:
         raise httpx.LocalProtocolError("a part of the request is not valid in HTTP")
     try:

@@ -32,6 +32,8 @@ class Bulkhead:
         own = len(self._queues.get(operation, ()))
         if self.waiting >= self._max_queue and self._longest <= own + 1:
             return True
+        if (self.waiting // self._max_concurrency + 2) * self._average_s <= left_s:
+            return False  # even if all that wait were before it
         before = sum(min(len(queue), own + 1) for queue in self._queues.values())
         rounds = before // self._max_concurrency + 1  # those before it, then its own
         return (rounds + 1) * self._average_s > left_s
@@ -50,25 +52,38 @@ class Bulkhead:
         """
         if self.try_enter():
             return True
+        turn = self.queue(operation)
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            self.leave_queue(operation, turn)
+            raise
+
+    def queue(self, operation: Hashable) -> "asyncio.Future[bool]":
+        """Queue a call; the result is that of `enter`. Do not cancel it: call `leave_queue`."""
         if self.waiting >= self._max_queue:
             self._evict()
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         queue = self._queues.setdefault(operation, deque())
         queue.append(turn)
         self.waiting += 1
-        try:
-            return await turn
-        except asyncio.CancelledError:
-            if turn.cancelled():
-                self._remove(operation, turn)
-            elif turn.result():
-                self._start_next()
-            raise
+        return turn
+
+    def leave_queue(self, operation: Hashable, turn: "asyncio.Future[bool]") -> None:
+        """Give up a queued call, or the turn that it was just given."""
+        if turn.cancelled() or not turn.done():
+            turn.cancel()
+            self._remove(operation, turn)
+        elif turn.result():
+            self._start_next()
 
     def leave(self, took_s: float) -> None:
         """End a call that took `took_s`."""
         self._average_s += WEIGHT * (took_s - self._average_s)
-        self._start_next()
+        if self._queues:
+            self._start_next()
+        else:
+            self.in_use -= 1
 
     @property
     def _longest(self) -> int:

@@ -28,6 +28,7 @@ class CircuitBreaker:
     def __init__(self, on_change: Callable[[Circuit], None], *, probe_interval_s: float) -> None:
         """Call `on_change` when the circuit opens or closes."""
         self.circuit = Circuit.CLOSED
+        self.is_closed = True  # a member of an enum takes 0.1 µs in Python 3.11
         self._on_change = on_change
         self.probe_interval_s = probe_interval_s
         self._failures: deque[bool] = deque(maxlen=WINDOW)
@@ -40,24 +41,30 @@ class CircuitBreaker:
 
     def refusal_s(self, now: float) -> float | None:
         """Return the seconds until the next probe; None: a call may be sent now."""
-        if self.circuit is Circuit.CLOSED:
+        if self.is_closed:
             return None
         if self.circuit is Circuit.OPEN and now < self._probe_at:
             return self._probe_at - now
         return max(self._probed_at + self.probe_interval_s - now, 0) if self._is_probing else None
+
+    def is_open(self, now: float) -> bool:
+        """Return whether a call sent now is refused."""
+        return self.refusal_s(now) is not None
 
     def suspect(self, now: float) -> None:
         """Open a closed circuit before calls have failed: the provider does not reply.
 
         Calls under way continue, and the first that succeeds closes the circuit again.
         """
-        if self.circuit is Circuit.CLOSED:
+        if self.is_closed:
             self._suspected_generation = self._generation
             self._open(now + self.probe_interval_s)
             self._on_change(Circuit.OPEN)
 
     def begin(self, now: float) -> int:
         """Record that a call is sent which `refusal_s` allows; pass the result to `end`."""
+        if self.is_closed:
+            return self._generation
         if self.circuit is Circuit.OPEN and now >= self._probe_at:
             self._become(Circuit.HALF_OPEN)
         self._is_probing = self.circuit is Circuit.HALF_OPEN
@@ -71,7 +78,7 @@ class CircuitBreaker:
             if failed is False and generation == self._suspected_generation:
                 self._close()
             return
-        if self.circuit is Circuit.HALF_OPEN:
+        if not self.is_closed and self.circuit is Circuit.HALF_OPEN:
             self._is_probing = False
             if failed is not None:
                 # Between starts of probes, so that a hanging probe does not delay the next.
@@ -99,5 +106,6 @@ class CircuitBreaker:
 
     def _become(self, circuit: Circuit) -> None:
         self.circuit = circuit
+        self.is_closed = circuit is Circuit.CLOSED
         self._is_probing = False
         self._generation += 1

@@ -1,26 +1,28 @@
-"""A deadline for the code that one task runs: each upstream call has one."""
+"""Deadlines of upstream calls: of the code that one task runs, and of calls without a task."""
 
 import asyncio
 from types import TracebackType
+from typing import Protocol
 
 
 class Deadline:
     """Raises `TimeoutError` in its body; `asyncio.timeout_at` costs three times as much."""
 
-    __slots__ = ("_cancelling", "_has_expired", "_task", "_timer", "_until")
+    __slots__ = ("_cancelling", "_has_expired", "_loop", "_task", "_timer", "_until")
 
-    def __init__(self, until: float) -> None:
-        """Set the deadline, on the event loop's clock."""
+    def __init__(self, until: float, loop: asyncio.AbstractEventLoop) -> None:
+        """Set the deadline, on the clock of the running event loop."""
         self._until = until
+        self._loop = loop
         self._has_expired = False
 
     def __enter__(self) -> None:
         """Start the timer."""
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("a deadline needs a task")
         self._task, self._cancelling = task, task.cancelling()
-        self._timer = asyncio.get_running_loop().call_at(self._until, self._expire)
+        self._timer = self._loop.call_at(self._until, self._expire)
 
     def __exit__(
         self,
@@ -39,3 +41,51 @@ class Deadline:
     def _expire(self) -> None:
         self._has_expired = True
         self._task.cancel()
+
+
+class Expiring(Protocol):
+    """Something that ends at its deadline at the latest."""
+
+    deadline: float
+    """On the event loop's clock."""
+
+    def expire(self) -> None:
+        """End it: its deadline is now."""
+
+
+class Deadlines:
+    """The deadlines of many calls that may all take equally long; one timer for all of them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, precision_s: float) -> None:
+        """Use the timers of this loop, which may be too early by `precision_s`."""
+        self._loop = loop
+        self._precision_s = precision_s
+        self._calls: dict[Expiring, None] = {}
+        """The earliest deadline first."""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, call: Expiring) -> None:
+        """Expire a call at its deadline, which is not before that of the last one."""
+        self._calls[call] = None
+        if self._timer is None:
+            self._timer = self._loop.call_at(call.deadline, self._expire)
+
+    def discard(self, call: Expiring) -> None:
+        """Forget a call that has ended. The timer goes on: most calls end long before it."""
+        self._calls.pop(call, None)
+
+    def close(self) -> None:
+        """Stop the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _expire(self) -> None:
+        self._timer = None
+        now = self._loop.time() + self._precision_s
+        while self._calls:
+            call = next(iter(self._calls))
+            if call.deadline > now:
+                self._timer = self._loop.call_at(call.deadline, self._expire)
+                return
+            del self._calls[call]
+            call.expire()

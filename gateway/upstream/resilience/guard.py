@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import TypeVar
 
+import msgspec
 import structlog
 
 from gateway.errors import (
@@ -28,8 +29,9 @@ T = TypeVar("T")
 WEIGHT = 0.1
 """The weight of the newest call in the moving average of successful calls' durations."""
 
-PATIENCE = 1.5
-"""A reader waits this multiple of that average for the probe that it caused."""
+PATIENCE = 1.1
+"""A reader waits this multiple of that average for the probe that it caused: nearly no longer
+than without the outage."""
 
 BREAKER_FAILURES = (Unreachable, TimedOut, RateLimited, Broken, Malformed)
 """Failures that the circuit breaker counts; others are due to the caller or the credentials."""
@@ -40,12 +42,21 @@ TIMER_PRECISION_S = 0.01
 log = structlog.get_logger(__name__)
 
 
+class Admission(msgspec.Struct, frozen=True, gc=False):
+    """A call that may be sent."""
+
+    at: float
+    generation: int
+    """The circuit breaker's."""
+
+
 class UpstreamGuard:
     """Runs calls to one provider, or refuses them before anything is sent."""
 
     def __init__(self, settings: AccountSettings) -> None:
         """Guard the account with these settings."""
         self.key = settings.key
+        self._loop = asyncio.get_running_loop()
         self.breaker = CircuitBreaker(self._report, probe_interval_s=settings.probe_interval_s)
         self.rate_limit = RateLimit()
         self.budget = CallBudget(settings.key)
@@ -79,7 +90,7 @@ class UpstreamGuard:
         The probe continues without it: the reader that caused it must not wait for a provider
         that is probably still failing.
         """
-        return None if self.breaker.circuit is Circuit.CLOSED else PATIENCE * self._average_s
+        return None if self.breaker.is_closed else PATIENCE * self._average_s
 
     def join(self, operation: str, now: float) -> None:
         """Admit a reader to a call in flight. Raises `Unavailable`."""
@@ -117,7 +128,7 @@ class UpstreamGuard:
         counts as a failure if it had at least half of `timeout_s`. Raises `Unavailable`,
         `RateLimited` or `Busy`, with `was_sent` False, and the errors of the call.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         started = loop.time()
         self._silence.count()
         self._admit(operation, started, is_background=is_background)
@@ -140,35 +151,95 @@ class UpstreamGuard:
                 self.bulkhead.leave(0)
                 raise
             started = loop.time()
-        generation = self.breaker.begin(started)
-        self._silence.begin(started)
+        return await self._watch(call, deadline, self._begin(started))
+
+    async def _watch(
+        self, call: Callable[[], Awaitable[T]], deadline: float, admission: Admission
+    ) -> T:
+        """Make an admitted call, and record its outcome."""
         failed: bool | None = None
-        replied = True
+        replied, is_good = True, False
         try:
             result = await call()
-            failed = False
+            failed, is_good = False, True
         except ProviderError as error:
-            replied = error.status is not None
-            failed = counts_as_failure(error)
-            if isinstance(error, RateLimited) and error.retry_after_s is not None:
-                self.rate_limit.block(error.retry_after_s, loop.time())
+            failed, replied = self.outcome(error)
             raise
         except asyncio.CancelledError:
-            replied, now = False, loop.time()
-            if is_over(deadline, now) and (now - started) * 2 >= self._timeout_s:
-                failed = True
+            failed, replied = self.is_timeout(admission, deadline) or None, False
             raise
         finally:
-            ended = loop.time()
-            self._silence.end(started, ended, replied=replied)
-            self.breaker.end(generation, ended, failed=failed)
-            self.bulkhead.leave(ended - started)
-        self._average_s += WEIGHT * (ended - started - self._average_s)
+            self.end(admission, failed=failed, replied=replied, is_good=is_good)
         return result
+
+    def try_begin(
+        self, turn: Hashable, now: float, deadline: float, *, is_background: bool
+    ) -> "Admission | asyncio.Future[bool] | None":
+        """Admit or queue a call, if nothing speaks against it; None: `run` decides.
+
+        Call `take_turn` when a queued call has its turn, and `end` when an admitted one has ended.
+        """
+        if (
+            not self.breaker.is_closed
+            or self.budget.terms is not None
+            or self.rate_limit.refusal_s(now, is_background=is_background) is not None
+            or self.bulkhead.is_full(turn, deadline - now)
+        ):
+            return None
+        self._silence.count()
+        if self._silence.is_silent(now):
+            return None
+        return self._begin(now) if self.bulkhead.try_enter() else self.bulkhead.queue(turn)
+
+    def take_turn(self, operation: str, *, is_background: bool) -> Admission | None:
+        """Admit a queued call that has its turn; None: `run` decides, in another turn.
+
+        Raises as `run` does: much may have changed meanwhile.
+        """
+        now = self._loop.time()
+        try:
+            self._admit(operation, now, is_background=is_background)
+        except ProviderError:
+            self.bulkhead.leave(0)
+            raise
+        if self.budget.terms is not None:
+            self.bulkhead.leave(0)
+            return None
+        return self._begin(now)
+
+    def _begin(self, now: float) -> Admission:
+        self._silence.begin(now)
+        return Admission(now, self.breaker.begin(now))
+
+    def end(
+        self, admission: Admission, *, failed: bool | None, replied: bool, is_good: bool = False
+    ) -> None:
+        """Record how an admitted call ended.
+
+        `failed`: whether it counts as a failure; None: it was cancelled. `is_good`: without error.
+        """
+        ended = self._loop.time()
+        took_s = ended - admission.at
+        self._silence.end(admission.at, ended, replied=replied)
+        self.breaker.end(admission.generation, ended, failed=failed)
+        self.bulkhead.leave(took_s)
+        if is_good:
+            self._average_s += WEIGHT * (took_s - self._average_s)
+
+    def outcome(self, error: ProviderError) -> tuple[bool, bool]:
+        """Return whether an error counts as a failure, and whether the provider replied."""
+        if isinstance(error, RateLimited) and error.retry_after_s is not None:
+            self.rate_limit.block(error.retry_after_s, self._loop.time())
+        return counts_as_failure(error), error.status is not None
+
+    def is_timeout(self, admission: Admission, deadline: float) -> bool:
+        """Return whether a call cancelled now has failed: at its deadline, after a fair time."""
+        now = self._loop.time()
+        return is_over(deadline, now) and (now - admission.at) * 2 >= self._timeout_s
 
     def _is_silent(self, now: float) -> bool:
         """Return whether the provider hangs, and open its circuit if so."""
-        is_silent = self.breaker.circuit is Circuit.CLOSED and self._silence.is_silent(now)
+        is_silent = self.breaker.is_closed and self._silence.is_silent(now)
         if is_silent:
             self.breaker.suspect(now)
         return is_silent
@@ -184,7 +255,7 @@ class UpstreamGuard:
 
     async def _spend(self, operation: str, *, is_background: bool) -> None:
         """Take a call of the budget that all processes share. Raises `RateLimited`."""
-        loop, wait_s = asyncio.get_running_loop(), None
+        loop, wait_s = self._loop, None
         for _ in range(MOST_LEASES):
             wait_s = self.budget.refusal_s(loop.time(), is_background=is_background)
             if wait_s is None:

@@ -46,7 +46,8 @@ class RetryPolicy:
 
     def count_call(self) -> None:
         """Add to the budget for the first attempt of a call."""
-        self._budget = min(MAX_BUDGET, self._budget + RETRIES_PER_CALL)
+        if self._budget < MAX_BUDGET:
+            self._budget = min(MAX_BUDGET, self._budget + RETRIES_PER_CALL)
 
     def wait_s(self, error: ProviderError, retries: int, left_s: float) -> float | None:
         """Return the seconds to wait before an idempotent call is retried; None: do not retry.

@@ -8,7 +8,7 @@ from gateway.domain.entities import Ref
 from gateway.identity.graph import pair_of
 from gateway.identity.settings import IdentitySettings
 from gateway.sandbox.people import Person, person
-from gateway.settings import StoreSettings
+from gateway.settings.tables import StoreSettings
 from resolvers import global_ids
 from resolvers.global_ids import Kind
 from tests.e2e.serving import Front, Providers, customer_id, settings_with

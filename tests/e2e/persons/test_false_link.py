@@ -21,7 +21,7 @@ from gateway.observability import audit
 from gateway.observability.confidential import Personal
 from gateway.observability.settings import LogSettings
 from gateway.sandbox.people import Person, person
-from gateway.settings import load
+from gateway.settings.loading import load
 from resolvers import global_ids
 from tests.e2e.persons.asking import IDS, do, read_everyone
 from tests.e2e.serving import Front, Providers, customer_id

@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.domain.entities import Customer, CustomerKey, Ref
 from gateway.identity.settings import IdentitySettings
-from gateway.settings import Settings, StoreSettings
+from gateway.settings.tables import Settings, StoreSettings
 from gateway.store.database import Database
 from gateway.store.database_url import DatabaseUrl, database_url
 from gateway.store.identity_tables import IDENTITY_LINKS
@@ -299,6 +299,7 @@ def _served(app: ASGIApp) -> Iterator[int]:
     """Serve the providers from a thread; return the port."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
+        listening.listen(100)  # who calls before the thread serves must wait
         config = uvicorn.Config(app, lifespan="off", log_level="critical", interface="asgi3")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)

@@ -14,7 +14,7 @@ from mcp_types import CallToolResult
 from sse_starlette.sse import AppStatus
 from uvicorn.server import Server as Uvicorn
 
-from gateway.settings import Settings
+from gateway.settings.tables import Settings
 from gateway.tools.settings import McpSettings
 from tests.e2e.serving import Providers, only_read
 from tests.security.callers import Believing

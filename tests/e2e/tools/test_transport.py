@@ -10,7 +10,7 @@ import pytest
 from gateway.auth.api_keys import make
 from gateway.auth.settings import AuthSettings
 from gateway.errors import Problem, SettingsError
-from gateway.settings import load
+from gateway.settings.loading import load
 from tests.e2e.serving import serving
 from tests.e2e.tools.agents import LIST, Agents, agents
 from tests.security.served import PATIENCE_S, post, settings_of
@@ -162,7 +162,9 @@ async def test_off() -> None:
 
 def test_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it, tools that are on are a problem of the configuration."""
-    monkeypatch.setattr("gateway.settings.find_spec", lambda name: None if name == "mcp" else name)
+    monkeypatch.setattr(
+        "gateway.settings.loading.find_spec", lambda name: None if name == "mcp" else name
+    )
     file = tmp_path / "gateway.toml"
     file.write_text("[mcp]\nenabled = true\n", encoding="utf-8")
     with pytest.raises(SettingsError) as raised:

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from gateway.limits.settings import LimitSettings
 from gateway.providers.base.watch_settings import WatchSettings
-from gateway.settings import Settings
+from gateway.settings.tables import Settings
 from tests.e2e.known import SILVER_MEMBERS
 from tests.e2e.serving import Front, Providers, customer_id, segment_id, settings_with
 from tests.e2e.test_comparison import COMPARE

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from pydantic import SecretStr
 
-from gateway.settings import Settings
+from gateway.settings.tables import Settings
 from tests.e2e.serving import Front, Providers, settings_with
 from tests.e2e.webhooks.sending import NEW, OLD
 from tests.e2e.writes.serving import serving

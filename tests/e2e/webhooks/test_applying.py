@@ -15,7 +15,8 @@ from gateway.asgi import build
 from gateway.providers.emporix.webhooks import EVENT_TYPES, secret_for
 from gateway.sandbox.app import Sandbox, SandboxOptions
 from gateway.sandbox.emporix.webhooks import CATALOGUE
-from gateway.settings import StoreSettings, load
+from gateway.settings.loading import load
+from gateway.settings.tables import StoreSettings
 from tests.four_kinds import CREDENTIALS, SANDBOXES
 from tests.security.served import application_served
 

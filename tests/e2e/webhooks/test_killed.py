@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.settings import Settings
+from gateway.settings.tables import Settings
 from tests.e2e.serving import Providers
 from tests.e2e.webhooks.sending import CHANGES, NEW, membership, send_voucherify
 from tests.e2e.writes.serving import serving

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.identity.settings import IdentitySettings
 from gateway.sandbox.people import person
-from gateway.settings import Settings
+from gateway.settings.tables import Settings
 from tests.e2e.serving import Front, Providers, customer_id
 from tests.e2e.webhooks.sending import at, send_voucherify
 from tests.e2e.writes.serving import serving

@@ -16,7 +16,8 @@ from gateway.asgi import build
 from gateway.cli.sandbox import send_webhooks
 from gateway.sandbox.app import Sandbox, SandboxOptions
 from gateway.sandbox.people import person
-from gateway.settings import Settings, StoreSettings, load
+from gateway.settings.loading import load
+from gateway.settings.tables import Settings, StoreSettings
 from tests.e2e.serving import customer_id, segment_id
 from tests.e2e.subscribing import Shop
 from tests.four_kinds import CREDENTIALS, SANDBOXES, four_settings

@@ -1,7 +1,6 @@
 """The gateway over an embedded sandbox that the test may change."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -10,9 +9,9 @@ from tests.e2e.writes.serving import serving
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    """Return where this test's record is."""
-    return f"sqlite:///{tmp_path / 'gateway.db'}"
+def url(store_url: str) -> str:
+    """Return where this test's store is."""
+    return store_url
 
 
 @pytest.fixture

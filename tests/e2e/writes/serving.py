@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import httpx
 
 from gateway.asgi import build
-from gateway.settings import Settings, StoreSettings
+from gateway.settings.tables import Settings, StoreSettings
 from tests.e2e.serving import Front, Providers, settings_with
 
 SIGN_IN = '{ provider(key: "emporix") { segments(first: 1) { pageInfo { hasNextPage } } } }'

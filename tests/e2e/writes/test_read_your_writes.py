@@ -7,7 +7,7 @@ import pytest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.settings import Settings
+from gateway.settings.tables import Settings
 from tests.e2e.serving import Front, Providers, segment_id, settings_with
 from tests.e2e.writes.asking import do
 from tests.e2e.writes.serving import serving

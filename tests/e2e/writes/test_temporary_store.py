@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from gateway.asgi import build
-from gateway.settings import sandbox_settings
+from gateway.settings.loading import sandbox_settings
 from tests.e2e.writes.asking import document
 
 pytestmark = pytest.mark.no_fast_paths

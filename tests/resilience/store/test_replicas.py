@@ -33,7 +33,8 @@ from tests.resilience.store.cluster import Cluster
 from tests.sizes import size
 from tests.switches import table
 
-KILLS = size("KILLS", 3, 60)
+KILLS = size("KILLS", 2, 60)
+"""Two: each replica once, one of them beside a database that is frozen."""
 WRITES = 4
 """At once, in each round."""
 TIMEOUT_S = 5

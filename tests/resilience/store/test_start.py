@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from gateway.cli import serve
-from gateway.settings import StoreSettings
+from gateway.settings.tables import StoreSettings
 from gateway.store.checking import check_store
 from gateway.store.database_url import database_url
 from gateway.store.migrate import NEWEST

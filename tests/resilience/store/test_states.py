@@ -192,6 +192,13 @@ def assert_logged(lines: list[Any], request_ids: set[str]) -> None:
     assert outcomes == {"segmentCreate": "not sent", REPLACE: "not sent"}
 
 
+@pytest.fixture(autouse=True)
+def _checked_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let /readyz follow at once: how long it takes is no part of these tests."""
+    monkeypatch.setattr(health, "EVERY_S", 0.1)
+    monkeypatch.setattr(health, "CHECK_S", 1.0)
+
+
 @pytest.mark.parametrize("name", SQLITE)
 async def test_sqlite(tmp_path: Path, name: str, record_property: Notes) -> None:
     """Fields that need the store fail in time, all others succeed, and nothing is sent."""

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.domain.change_log import ChangeKind, ChangeSource, SegmentObservation
 from gateway.domain.entities import Ref
-from gateway.settings import StoreSettings
+from gateway.settings.tables import StoreSettings
 from gateway.store.database_url import database_url
 from gateway.store.store import Store
 from tests.e2e.serving import Providers, segment_id

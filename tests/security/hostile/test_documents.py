@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.context import Scope, open_context
+from gateway.context import RequestContext, Scope
 from gateway.errors import Forbidden
 from resolvers.execution.documents import MAX_CACHED_CHARACTERS, Documents
 from resolvers.execution.executor import Executor
@@ -230,7 +230,7 @@ async def test_a_stranger_is_told_no_names(query: str, variables: Any) -> None:
     """Who may explore is told what there is instead; others only that it is wrong."""
     operations = Executor(CORE)
     for explores in (True, False, True):
-        context = open_context({}, Scope("request", math.inf), (), datetime.now(UTC))
+        context = RequestContext({}, Scope("request", math.inf), (), datetime.now(UTC))
         document = operations.document(query, explores=explores)
         answer = await operations.run(document, variables, None, context)
         assert answer.is_request_error

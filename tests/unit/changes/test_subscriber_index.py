@@ -80,7 +80,7 @@ logs = st.lists(
 ).map(entries)
 
 
-@settings(max_examples=RUNS, deadline=None)
+@settings(max_examples=RUNS)
 @given(st.lists(st.tuples(filters, visibilities), max_size=8), logs, st.sampled_from([0, 1, 100]))
 def test_who_is_woken(
     subscribers: list[tuple[ChangeFilter, Visibility | None]], log: list[Entry], most: int

@@ -37,6 +37,16 @@ def test_the_first_there_is(
     assert best_texts([text, NO_TEXTS, plain("A")], preferred) == [shown, None, "A"]
 
 
+def test_texts_without_languages() -> None:
+    """They are shown whatever is preferred, also if some are missing."""
+    texts = [plain("A"), NO_TEXTS, plain(""), plain(None)]
+    assert [each.by_language for each in texts] == [{"und": "A"}, {}, {"und": ""}, {}]
+    for preferred in ((), ("de", "en")):
+        shown = ["A", None, "", None]
+        assert best_texts(iter(texts), preferred) == shown
+        assert [each.best(preferred) for each in texts] == shown
+
+
 def test_no_text() -> None:
     """Nothing is invented."""
     assert (NO_TEXTS.best(("en",)), plain(None).best(()), plain("A").best(("en",))) == (

@@ -7,7 +7,8 @@ import pytest
 from gateway.auth.api_keys import make
 from gateway.errors import SettingsError
 from gateway.http.setting_changes import follow
-from gateway.settings import TABLES, Settings, sandbox_settings
+from gateway.settings.loading import sandbox_settings
+from gateway.settings.tables import TABLES, Settings
 
 KEY = {"auth": {"keys": [{"name": "a", "hash": make()[1], "scopes": ["admin"]}]}}
 BASE = sandbox_settings(KEY)

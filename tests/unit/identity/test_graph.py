@@ -229,7 +229,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @given(cases(), st.randoms(use_true_random=False))
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 def test_the_order_of_edges_does_not_matter(case: Case, random: object) -> None:
     """The same customers, values and decisions give the same graph, in whatever order."""
     numbers = {ref(each): number for number, each in enumerate(case.values)}
@@ -247,7 +247,7 @@ def test_the_order_of_edges_does_not_matter(case: Case, random: object) -> None:
 
 
 @given(cases())
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 def test_persons_are_what_active_edges_connect(case: Case) -> None:
     """Exactly that; nobody is with a customer they are blocked from, or in too large a person."""
     result = computed(case.rules, case.values, case.decisions)
@@ -269,7 +269,7 @@ def test_persons_are_what_active_edges_connect(case: Case) -> None:
 
 
 @given(cases(), st.data())
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 def test_the_order_of_reads_does_not_matter(case: Case, data: st.DataObject) -> None:
     """Customers are the same persons, in whatever order they are read; also several of a provider.
 
@@ -285,7 +285,7 @@ def test_the_order_of_reads_does_not_matter(case: Case, data: st.DataObject) -> 
 
 
 @given(cases(), st.sets(st.sampled_from(PROVIDERS)))
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 def test_edges_to_customers_out_of_sight_have_no_effect(case: Case, hidden: set[str]) -> None:
     """Decisions and values of customers that are not asked about change nothing."""
     seen = {each: texts for each, texts in case.values.items() if each[0] not in hidden}

@@ -7,7 +7,7 @@ import pytest
 from gateway.errors import SettingsError
 from gateway.identity.normalizing import EXACT, Form, Normalization
 from gateway.identity.rules import Key, Rule
-from gateway.settings import load
+from gateway.settings.loading import load
 
 PROVIDERS = """
 [[providers]]

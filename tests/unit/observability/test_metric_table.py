@@ -1,11 +1,13 @@
 """How the values of several processes become one, and what a histogram counts."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gateway.observability.metric_table import (
+    PENDING,
     Family,
     Histogram,
     Kind,
@@ -105,13 +107,25 @@ def test_a_worker_sees_others_until_and_after_they_end(tmp_path: Path) -> None:
     one.close()
 
 
-def test_many_at_once_are_counted_alike() -> None:
+def test_values_that_waited_are_counted_alike() -> None:
     """Values in every bucket, on each bound, and beyond the last; some were counted before."""
     values = [each + step for each in (0.0, *HISTOGRAM.buckets) for step in (0.0, 0.25)] * 2
-    one_by_one, at_once = observed(*values), observed(*values[:3])
-    rest = values[:2:-1]
-    at_once.observe_all("any key", rest)
-    at_once.observe_all("any key", rest)
+    expected = [0.0] * (len(HISTOGRAM.buckets) + 1)
+    for each in values:
+        expected[bisect_left(HISTOGRAM.buckets, each)] += 1
+    histogram = observed(*values[:3])
+    histogram.count("any key")
+    for each in values[:2:-1]:
+        histogram.observe("any key", each)
 
-    assert at_once.counts == one_by_one.counts
-    assert rest == []
+    (sample,) = histogram.samples()
+    assert sample.value == [*expected, sum(values)]
+
+
+def test_a_bounded_number_of_values_waits() -> None:
+    """However many requests there are between two readings of the metrics."""
+    histogram = observed(*[0.0] * (3 * PENDING + 1))
+    assert len(histogram.pending["any key"]) <= PENDING
+    (sample,) = histogram.samples()
+    assert isinstance(sample.value, list)
+    assert sum(sample.value[:-1]) == 3 * PENDING + 1

@@ -170,3 +170,34 @@ def test_settings_are_read() -> None:
 def test_it_reads_everything_there_is(ability: type) -> None:
     """Emporix is the one provider that offers every way of reading."""
     assert isinstance(EMPORIX, ability)
+
+
+LANGUAGES = {"en": "Gold", "de": "Gold"}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [LANGUAGES, {"en": "Silver"}],
+        [LANGUAGES, {"en": None, "de": "Silber"}],
+        [LANGUAGES, {"en": "", "de": "Silber"}],
+        [LANGUAGES, {}],
+        [LANGUAGES, "Silver"],
+        ["Gold", "Silver"],
+        [],
+    ],
+    ids=repr,
+)
+def test_texts_of_a_page_are_as_those_of_each_row(names: list[Any]) -> None:
+    """Absent languages are left out; a text without a language is in the account's own."""
+    rows = [{"id": str(i), "name": name, "description": name} for i, name in enumerate(names)]
+    reply = Reply(200, {}, msgspec.json.encode(rows))
+    page = EMPORIX.segments(SegmentQuery(), PageRequest(10)).read(reply)
+    texts = [
+        {"en": name}
+        if isinstance(name, str)
+        else {tag: name[tag] for tag in name if name[tag] is not None}
+        for name in names
+    ]
+    assert [row.names.by_language for row in page.rows] == texts
+    assert [row.descriptions.by_language for row in page.rows] == texts

@@ -16,7 +16,8 @@ from gateway.__main__ import cli
 from gateway.errors import SettingsError
 from gateway.providers import registry
 from gateway.providers.plugins import PREFIX
-from gateway.settings import Settings, accounts, load, plugin_problems
+from gateway.settings.loading import accounts, load, plugin_problems
+from gateway.settings.tables import Settings
 from tests.packages import BIRD, add_package, installed
 from tests.proxies.processes import free_port
 

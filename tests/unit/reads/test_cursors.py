@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.entities import Membership
@@ -16,7 +16,6 @@ from gateway.reads.cursor import MAX_LENGTH, START, Progress, State, identity, r
 from gateway.reads.merged_list import merge
 from tests.unit.reads.listings import FakeList, listings
 
-steady = settings(deadline=None)
 counts = st.integers(0, 2**31 - 1)
 progress = st.builds(
     Progress, st.none() | st.text(max_size=20), counts, st.none() | counts, st.sampled_from(State)
@@ -35,7 +34,6 @@ def packed(value: Any) -> str:
     return urlsafe_b64encode(msgspec.json.encode(value)).rstrip(b"=").decode()
 
 
-@steady
 @given(parts=st.dictionaries(st.text(max_size=8), progress, max_size=4))
 def test_what_was_written_is_read(parts: dict[str, Progress]) -> None:
     """A cursor contains every started part; it consists of URL-safe characters."""
@@ -57,14 +55,12 @@ def tolerated(cursor: str) -> None:
         assert isinstance(part.state, State)
 
 
-@steady
 @given(cursor=st.text(max_size=60))
 def test_any_text_is_refused_or_read(cursor: str) -> None:
     """Whatever text is given, no error but the caller's comes of it."""
     tolerated(cursor)
 
 
-@steady
 @given(value=json_values)
 def test_any_json_is_refused_or_read(value: Any) -> None:
     """So it is with JSON that was not written here, also beside the right name of the list."""
@@ -73,7 +69,6 @@ def test_any_json_is_refused_or_read(value: Any) -> None:
     tolerated(packed(["list", {"a": value}]))
 
 
-@steady
 @given(at=st.integers(0, 200), put=st.characters())
 def test_a_cursor_with_one_character_changed_is_refused_or_read(at: int, put: str) -> None:
     """A slip of the hand is no fault of the server."""

@@ -16,7 +16,7 @@ from gateway.reads.merged_list import ListSource, single_list
 from tests.unit.reads.listings import FakeList, Row
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     fake=st.builds(
         FakeList,

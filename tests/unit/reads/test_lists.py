@@ -17,7 +17,7 @@ from gateway.reads.merged_list import Connection, ListSource, complete_list, mer
 from gateway.reads.source_rows import Source
 from tests.unit.reads.listings import FakeList, Row, every_row, listings
 
-steady = settings(deadline=None, max_examples=60)
+steady = settings(max_examples=60)
 
 
 def _fake_list(provider: str) -> st.SearchStrategy[FakeList]:

@@ -16,7 +16,7 @@ from gateway.reads.merged_list import Connection, ListSource, complete_list, mer
 from gateway.reads.ordered_list import Order, reversed_page, sorted_page
 from tests.unit.reads.listings import FakeList, Row, every_row, listings
 
-steady = settings(deadline=None, max_examples=60)
+steady = settings(max_examples=60)
 
 
 class Ranked(NamedTuple):

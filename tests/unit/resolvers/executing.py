@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.context import Paging, RequestContext, Scope, open_context
+from gateway.context import Paging, RequestContext, Scope
 from gateway.domain.entities import Segment
 from gateway.domain.queries import SegmentFilter
 from gateway.reads.merged_list import Connection
@@ -41,8 +41,8 @@ class RecordingReads:
 
 def context(reads: RecordingReads) -> RequestContext:
     """Return the context of an operation that reads there, of a gateway without providers."""
-    request_context = open_context({}, Scope("request-1", 0), (), NOW)
-    vars(request_context)["reads"] = reads
+    request_context = RequestContext({}, Scope("request-1", 0), (), NOW)
+    vars(request_context)["_reads"] = reads
     return request_context
 
 

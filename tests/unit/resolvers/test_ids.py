@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import astuple
 
@@ -15,7 +15,6 @@ from gateway.errors import BadInput
 from resolvers import global_ids
 from resolvers.global_ids import MAX_CHARACTERS, Kind
 
-steady = settings(deadline=None)
 parts = st.text(min_size=1, max_size=40)
 refs = st.builds(Ref, parts, parts)
 assignment_refs = st.builds(AssignmentRef, parts, parts, parts, st.none() | parts)
@@ -27,7 +26,6 @@ def packed(value: Any) -> str:
     return urlsafe_b64encode(msgspec.json.encode(value)).rstrip(b"=").decode()
 
 
-@steady
 @given(ref=refs)
 def test_a_reference_comes_back(ref: Ref) -> None:
     """An id decodes to the parts it was encoded from, by the decoder of its type only."""
@@ -40,7 +38,6 @@ def test_a_reference_comes_back(ref: Ref) -> None:
         global_ids.customer(segment)
 
 
-@steady
 @given(ref=assignment_refs)
 def test_an_assignments_reference_comes_back(ref: AssignmentRef) -> None:
     """With a legal entity and without."""
@@ -55,7 +52,6 @@ customers = st.builds(lambda ref: Customer(ref=ref, keys=()), refs)
 assignments = st.builds(lambda ref: Assignment(ref=ref), assignment_refs)
 
 
-@steady
 @given(
     values=st.lists(segments)
     | st.lists(customers)
@@ -73,7 +69,6 @@ def test_ids_of_a_list(values: list[Any]) -> None:
     assert global_ids.of_each(values) == [global_ids.of(value) for value in values] == expected
 
 
-@steady
 @given(one=refs | assignment_refs, other=refs | assignment_refs)
 def test_different_things_have_different_ids(
     one: Ref | AssignmentRef, other: Ref | AssignmentRef
@@ -85,7 +80,6 @@ def test_different_things_have_different_ids(
     )
 
 
-@steady
 @given(text=st.text(max_size=60))
 def test_any_text_is_refused_or_an_id(text: str) -> None:
     """What is read is exactly what would be written."""
@@ -96,7 +90,6 @@ def test_any_text_is_refused_or_an_id(text: str) -> None:
     assert packed([kind.value, *read]) == text
 
 
-@steady
 @given(ref=refs, at=st.integers(0, 200), put=st.characters())
 def test_an_id_with_one_character_changed_is_refused_or_another(
     ref: Ref, at: int, put: str

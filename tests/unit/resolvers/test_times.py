@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.entities import Membership, Ref, Segment
@@ -45,7 +45,6 @@ in_milliseconds = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(
     times=st.sampled_from((moments, alike, in_milliseconds)).flatmap(
         lambda each: st.lists(st.none() | each) | st.lists(each)

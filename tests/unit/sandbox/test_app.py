@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from gateway.sandbox import app as sandbox_app
 from gateway.sandbox.app import Call, Sandbox, SandboxOptions
+from gateway.sandbox.identity_rules import RULES
 from gateway.sandbox.people import person
 from tests.four_kinds import CREDENTIALS, SANDBOXES
 
@@ -59,13 +60,15 @@ async def test_front_page_lists_the_providers(client: httpx.AsyncClient) -> None
 
 
 async def test_configuration_has_all_providers(client: httpx.AsyncClient) -> None:
-    """`/gateway.toml` is a configuration file for all four, at the address of the request."""
+    """`/gateway.toml` configures all four, at the address of the request, and links persons."""
     reply = await client.get("/gateway.toml")
-    tables = tomllib.loads(reply.text)["providers"]
-    assert tables == [
-        {"key": kind, "kind": kind, "base_url": f"http://sandbox:81/{kind}", **CREDENTIALS[kind]}
-        for kind in KINDS
-    ]
+    assert tomllib.loads(reply.text) == {
+        "providers": [
+            {"key": kind, "kind": kind, "base_url": f"http://sandbox:81/{kind}", **credentials}
+            for kind, credentials in CREDENTIALS.items()
+        ],
+        "identity": {"rules": list(RULES)},
+    }
 
 
 async def test_providers_are_separate(client: httpx.AsyncClient) -> None:

@@ -1,6 +1,7 @@
 """A record of its own for every test, on SQLite and on PostgreSQL."""
 
 import os
+import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -82,8 +83,11 @@ def place(url: str) -> DatabaseUrl:
 
 
 @pytest.fixture
-async def record(place: DatabaseUrl, clock: Clock) -> AsyncIterator[Store]:
-    """Return an open record."""
+async def record(place: DatabaseUrl, clock: Clock, store_file: Path) -> AsyncIterator[Store]:
+    """Return an open store."""
+    if place.path is not None:
+        place.path.parent.mkdir(mode=0o700)
+        shutil.copy(store_file, place.path)
     opened = await Store.open(place, clock)
     yield opened
     await opened.close()

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from gateway.errors import Problem, SettingsError
-from gateway.settings import accounts
+from gateway.settings.loading import accounts
 from gateway.store.accounts import Account
 from gateway.store.database import Database
 from gateway.store.database_url import DatabaseUrl

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from gateway.store import health
+from gateway.store import database, health
 from gateway.store.database import Database
 from gateway.store.database_url import DatabaseUrl, database_url
 from gateway.store.errors import StoreState
@@ -85,6 +85,7 @@ async def test_a_check_without_a_reply(
     monkeypatch.setattr(health, "EVERY_S", 1000)
     monkeypatch.setattr(health, "ANSWER_S", 0)
     monkeypatch.setattr(health, "CHECK_S", 0.5)
+    monkeypatch.setattr(database, "LEAST_S", 0)
     begun, may_end = asyncio.Event(), asyncio.Event()
 
     async def wait(*_: Any) -> Any:

@@ -308,7 +308,6 @@ def test_histories(place: Place) -> None:
     @given(LIMITS, st.lists(STEPS, min_size=3, max_size=12), st.sets(st.sampled_from(LETTERS)))
     @settings(
         max_examples=place.examples,
-        deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )
     def check(limits: Limits, steps: Sequence[Step], some: Collection[str]) -> None:
@@ -335,7 +334,6 @@ def test_the_order_of_reads(place: Place) -> None:
     )
     @settings(
         max_examples=place.examples * 2,
-        deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )
     def check(

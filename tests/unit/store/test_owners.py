@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -94,8 +96,10 @@ async def test_frozen_and_thawed(other: Store, url: str) -> None:
 
 async def test_gone_before(url: str, place: DatabaseUrl) -> None:
     """A process that was gone when this one started is noticed as well."""
-    # On SQLite a third process keeps the file, so that nobody is alone.
+    # On SQLite a third process keeps the file, so that nobody is alone. It would notice first.
     third = await Store.open(place)
+    for looking in third._watching:  # noqa: SLF001  # it has the file and looks at nothing
+        looking.cancel()
     async with holder(url) as started:
         started.kill()
         await started.wait()
@@ -107,6 +111,45 @@ async def test_gone_before(url: str, place: DatabaseUrl) -> None:
     assert await shown(again, "ada") is not None
     assert await overdue(again) == {"ada": {"new"}}
     await again.close()
+
+
+def names(folder: Path) -> list[str]:
+    """Return the names of what is in a folder."""
+    return [each.name for each in folder.iterdir()]
+
+
+async def test_a_new_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not seen before it has its lock, or it would be taken for one that is gone."""
+    path = tmp_path / "record.db"
+    first, lock = presence.FilePresence.take(path), fcntl.flock
+    folder, seen = Path(f"{path}{presence.SUFFIX}"), list[list[str]]()
+
+    def flock(descriptor: int, operation: int) -> None:
+        seen.append(names(folder))
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    second = presence.FilePresence.take(path)
+    monkeypatch.undo()
+    assert seen == [[first.owner]]
+    assert await first.look() == (frozenset({first.owner, second.owner}), frozenset(), 2)
+    await second.close()
+    await first.close()
+    assert names(tmp_path) == []
+
+
+async def test_no_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The leases of a process that can have none end by time, and no file is left behind."""
+
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    alone = presence.FilePresence.take(tmp_path / "record.db")
+    assert alone.owner == ""
+    assert await alone.look() == (frozenset(), frozenset(), 1)
+    await alone.close()
+    assert names(tmp_path) == [f"record.db{presence.SUFFIX}"]
 
 
 async def test_late_settlement(other: Store, place: DatabaseUrl) -> None:

@@ -23,6 +23,7 @@ async def test_statements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         turns += 1
         return await execute(self, *arguments)
 
+    (tmp_path / "a.db").touch()
     database = Database(database_url(f"sqlite:///{tmp_path}/a.db", {}))
     async with database.writing() as connection:
         monkeypatch.setattr(aiosqlite.Connection, "_execute", counted)
@@ -44,6 +45,7 @@ async def test_statements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_at_once(tmp_path: Path) -> None:
     """Statements of one connection wait for each other."""
+    (tmp_path / "a.db").touch()
     database = Database(database_url(f"sqlite:///{tmp_path}/a.db", {}))
     async with database.reading() as connection:
         queries = [text(f"SELECT {n}") for n in range(10)]

@@ -171,7 +171,6 @@ class History(RuleBasedStateMachine):
 History.TestCase.settings = settings(
     max_examples=25,
     stateful_step_count=25,
-    deadline=None,
     # A failure is reported as it was first seen: shrinking opens hundreds of databases, and took
     # nine minutes on a busy machine, in which the run seemed to hang.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from gateway.providers.base.exchange import Reply
+from gateway.providers.base.exchange import Call, Reply
 from gateway.upstream.http.aiohttp_transport import PooledTransport
 from gateway.upstream.http.client import Http1Client, HttpClient, HttpxClient, http_client
 from gateway.upstream.http.decompression import YIELD_EVERY_BYTES
@@ -41,12 +41,27 @@ async def test_the_shortest_way_is_taken() -> None:
     assert type(at("http://api.test", general)) is HttpxClient
 
 
+async def test_calls_in_different_traces(transport: httpx.AsyncBaseTransport) -> None:
+    """Their other headers are the same."""
+    traces = [{"traceparent": f"00-{each}", "tracestate": "a=b"} for each in "12"]
+    async with serving() as server:
+        site = at(server.url, transport)
+        for trace in traces:
+            await site.exchange(
+                Call("GET", "/", headers={"x-a": "b", **trace}), {"x-name": "acme"}
+            )
+    host = f"127.0.0.1:{server.port}"
+    assert [dict(each.headers) for each in server.requests] == [
+        {"host": host, "x-a": "b", "x-name": "acme", **trace} for trace in traces
+    ]
+
+
 @pytest.mark.parametrize("base", ["", "/", "/base", "/base/"])
 async def test_a_request_is_sent_as_it_is(transport: httpx.AsyncBaseTransport, base: str) -> None:
     """Below the base URL, with its headers and the length of its body, and no more."""
     async with serving() as server:
         site = at(server.url + base, transport)
-        await site.exchange("DELETE", "/a%2Fb?c=%20", {"x-name": "acme"}, b"[]")
+        await site.exchange(Call("DELETE", "/a%2Fb?c=%20", body=b"[]"), {"x-name": "acme"})
         (request,) = server.requests
     assert (request.method, request.target, request.body) == (
         "DELETE",
@@ -64,7 +79,7 @@ async def test_the_reply_is_whole(transport: httpx.AsyncBaseTransport) -> None:
     """Status, headers by lower-case name, repeated ones joined, body decompressed."""
     headers = ("X-Total: 5", "Link: a", "Link: b", "Content-Encoding: gzip")
     async with serving([ok(gzip.compress(b"well"), "207 Multi-Status", *headers)]) as server:
-        reply = await at(server.url, transport).exchange("GET", "/", NO_HEADERS, None)
+        reply = await at(server.url, transport).exchange(Call("GET", "/"), NO_HEADERS)
     assert type(reply) is Reply
     assert (reply.status, reply.headers["x-total"], reply.headers["link"], reply.body) == (
         207,
@@ -83,10 +98,10 @@ async def test_a_body_may_be_large_but_not_larger(
     sent = [gzip.compress(body) if headers else body for body in bodies]
     async with serving(*([ok(each, "200 OK", *headers)] for each in sent)) as server:
         site = at(server.url, transport)
-        assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == bodies[0]
+        assert (await site.exchange(Call("GET", "/"), NO_HEADERS)).body == bodies[0]
         with pytest.raises(httpx.DecodingError, match="the reply is larger than 1000 bytes"):
-            await site.exchange("GET", "/", NO_HEADERS, None)
-        assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == b"well"
+            await site.exchange(Call("GET", "/"), NO_HEADERS)
+        assert (await site.exchange(Call("GET", "/"), NO_HEADERS)).body == b"well"
 
 
 @pytest.mark.parametrize("size", [BUFFER_BYTES - 1, BUFFER_BYTES, 5 * BUFFER_BYTES + 1])
@@ -97,8 +112,8 @@ async def test_a_body_is_whole_however_large(
     body = random.Random(2).randbytes(size)  # noqa: S311  # no secret
     async with serving([ok(body)], [ok()]) as server:
         site = http_client(server.url, transport, 5, size)
-        assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == body
-        assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == b"well"
+        assert (await site.exchange(Call("GET", "/"), NO_HEADERS)).body == body
+        assert (await site.exchange(Call("GET", "/"), NO_HEADERS)).body == b"well"
         assert server.connections == 1
 
 
@@ -119,9 +134,29 @@ async def test_a_body_that_unpacks_to_much_leaves_others_their_turns(
     async with serving([sent]) as server:
         site = http_client(server.url, transport, 5, len(body))
         waiting = asyncio.create_task(others())
-        assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == body
+        assert (await site.exchange(Call("GET", "/"), NO_HEADERS)).body == body
         waiting.cancel()
     assert turns > len(body) // YIELD_EVERY_BYTES
+
+
+async def test_shared_headers_override_those_of_the_call(
+    transport: httpx.AsyncBaseTransport,
+) -> None:
+    """They may change between two calls, and a call may have others than the one before."""
+    first, second = {"x-token": "1"}, {"x-token": "2"}
+    calls = Call("GET", "/", headers={"x-token": "mine", "x-own": "a"}), Call("GET", "/")
+    async with serving(*([ok()] for _ in range(4))) as server:
+        site = at(server.url, transport)
+        for headers in (first, second):
+            for call in calls:
+                await site.exchange(call, headers)
+        sent = [dict(each.headers) for each in server.requests]
+    assert [(each["x-token"], each.get("x-own")) for each in sent] == [
+        ("1", "a"),
+        ("1", None),
+        ("2", "a"),
+        ("2", None),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +168,7 @@ async def test_a_target_that_means_another_is_not_sent(
     """An id that was not encoded must not name another resource."""
     async with serving() as server:
         with pytest.raises(httpx.LocalProtocolError):
-            await at(server.url, transport).exchange("GET", target, NO_HEADERS, None)
+            await at(server.url, transport).exchange(Call("GET", target), NO_HEADERS)
         assert (server.requests, server.connections) == ([], 0)
 
 
@@ -143,11 +178,11 @@ async def test_a_cancelled_exchange_closes_its_connection(
     """In the middle of a body; the next one has a connection of its own."""
     async with serving([ok()[:-2], Act.HANG]) as server:
         site = at(server.url, transport)
-        call = asyncio.create_task(site.exchange("GET", "/", NO_HEADERS, None))
+        call = asyncio.create_task(site.exchange(Call("GET", "/"), NO_HEADERS))
         await server.heard.wait()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
         await server.hung_up.wait()
-        assert (await site.exchange("GET", "/", NO_HEADERS, None)).body == b"well"
+        assert (await site.exchange(Call("GET", "/"), NO_HEADERS)).body == b"well"
         assert [each.connection for each in server.requests] == [1, 2]

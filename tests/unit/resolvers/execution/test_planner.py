@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from graphql import GraphQLObjectType
 
-from gateway.context import RequestContext, Scope, open_context
-from resolvers.execution.documents import MAX_PLANS, Document, Documents
+from gateway.context import RequestContext, Scope
+from resolvers.execution.document import MAX_PLANS, Document
+from resolvers.execution.documents import Documents
 from resolvers.execution.executor import Executor
 from resolvers.execution.slru_cache import MAX_DOCUMENTS
 from resolvers.field_declarations import DECLARATION
@@ -22,7 +23,7 @@ MADE_UP = made_up.SCHEMA._schema  # noqa: SLF001  # as gateway.asgi
 
 def context() -> RequestContext:
     """Return a context without providers."""
-    return open_context({}, Scope("request", math.inf), (), datetime(2026, 11, 22, tzinfo=UTC))
+    return RequestContext({}, Scope("request", math.inf), (), datetime(2026, 11, 22, tzinfo=UTC))
 
 
 def read_document(text: str) -> Document:
@@ -203,6 +204,17 @@ async def test_plain_variables_are_taken_as_they_are() -> None:
     ]
 
 
+@pytest.mark.parametrize("number", [-(2**31) - 1, -(2**31), 4.0, 4.5, True, "4", 2**31 - 1, 2**31])
+async def test_other_integers_are_read_by_graphql_core(number: object) -> None:
+    """It converts what GraphQL converts, and refuses what is none, or too large."""
+    operations = Executor(MADE_UP)
+    document = Documents(MADE_UP).read("query ($n: Int!) { thing(number: 1) { doubled(by: $n) } }")
+    assert not document.errors
+    result = await operations.run(document, {"n": number}, None, context())
+    expected = await operations.run_on_graphql_core(document, {"n": number}, None, context())
+    assert in_dicts(result) == expected
+
+
 async def test_errors_at_their_places() -> None:
     """An error in the middle of a list, a null that takes its object, and the order of both."""
     operations = Executor(MADE_UP)
@@ -222,3 +234,31 @@ async def test_one_call_for_a_level() -> None:
     result = await Executor(MADE_UP).run(Documents(MADE_UP).read(text), None, None, context())
     assert "errors" not in result.body
     assert made_up.CALLS == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "keys"),
+    [
+        ("query ($a: Boolean!) { providers { key kind @skip(if: $a) } }", {"a": True}, ["key"]),
+        (
+            "query ($a: Boolean = false) { providers { key ... @include(if: $a) { kind } } }",
+            {},
+            ["key"],
+        ),
+        (
+            "{ providers { ...F ...F @skip(if: true) } } fragment F on Provider { key }",
+            {},
+            ["key"],
+        ),
+        ("{ providers { kind @skip(if: false) @include(if: false) key } }", {}, ["key"]),
+        ("query ($a: Boolean = true) { providers { key @skip(if: $a) } }", {"a": None}, None),
+    ],
+)
+def test_fields_that_are_skipped(text: str, given: dict[str, Any], keys: list[str] | None) -> None:
+    """Null for a condition has no plan: graphql-core reports it."""
+    planned = read_document(text).plan(None, given)
+    assert (planned is None) == (keys is None)
+    if planned is not None:
+        (providers,) = planned[0].root.fields
+        ((_, below),) = providers.selections.items()
+        assert [each.key for each in below.fields] == keys

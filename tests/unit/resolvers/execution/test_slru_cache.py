@@ -32,3 +32,27 @@ def test_a_heavy_value_is_its_own_while_lighter_ones_are_demoted() -> None:
         cache.put(value.text, value)
         assert cache.get(value.text) == value
     assert cache.get("b") == Value("b", MAX_WEIGHT // 5)
+
+
+def test_a_value_that_grows_is_weighed_again() -> None:
+    """What no longer fits goes: the oldest probationary value, then the oldest protected one."""
+
+    class Growing:
+        is_good = True
+
+        def __init__(self, weight: int) -> None:
+            self.weight = weight
+
+    cache: SegmentedLruCache[Growing] = SegmentedLruCache()
+    values = {name: Growing(MAX_WEIGHT // 4) for name in ("a", "b", "c")}
+    for name, value in values.items():
+        cache.put(name, value)
+    assert cache.get("a") is values["a"]
+    values["c"].weight = MAX_WEIGHT * 3 // 4
+    cache.grown("c")
+    assert list(cache) == [values["a"], values["c"]]
+    values["a"].weight = MAX_WEIGHT
+    cache.grown("a")
+    assert list(cache) == [values["a"]]
+    cache.grown("b")  # no longer cached
+    assert list(cache) == [values["a"]]

@@ -16,7 +16,7 @@ ENDS = st.sampled_from([[], [Act.CLOSE], [Act.RESET], [Act.END]])
 LOOPS = st.sampled_from([asyncio.new_event_loop, uvloop.new_event_loop])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(ANYTHING, ENDS, st.sampled_from(["GET", "HEAD", "POST"]), LOOPS)
 def test_any_bytes_are_an_answer_or_an_error_and_nobody_elses(
     sent: bytes, end: Script, method: str, new_loop: Callable[[], asyncio.AbstractEventLoop]

@@ -29,6 +29,11 @@ const CAUSES: Record<string, string> = {
   PROVIDER_TIMEOUT: 'The provider did not reply in time.',
 };
 
+function causeOf(code: string): string {
+  const isProvider = code.startsWith('PROVIDER_');
+  return CAUSES[code] ?? (isProvider ? 'The provider does not answer.' : 'The gateway could not answer.');
+}
+
 /** An error in place of data. */
 export function Failure({ error, onRetry }: { error: CombinedError; onRetry?: () => void }) {
   const first = error.graphQLErrors[0];
@@ -38,7 +43,7 @@ export function Failure({ error, onRetry }: { error: CombinedError; onRetry?: ()
   return (
     <div className={`failure ${isForbidden ? 'forbidden' : ''}`} role="alert">
       <p>
-        <strong>{CAUSES[code] ?? (first ? 'The gateway could not answer.' : 'The gateway cannot be reached.')}</strong>
+        <strong>{first ? causeOf(code) : 'The gateway cannot be reached.'}</strong>
       </p>
       {first && <p>{first.message}</p>}
       {requestId !== undefined && <p className="dim">Request {String(requestId)}: the cause is in the gateway’s log.</p>}

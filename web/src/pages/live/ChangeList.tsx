@@ -39,7 +39,8 @@ function Subject({ change, withSegment }: { change: Change; withSegment: boolean
   const segment = <SegmentLink id={change.segmentId} name={change.segment?.name} />;
   if (change.__typename === 'SegmentChange') return segment;
   const { customer, customerId } = change;
-  const who = customer?.name || customer?.email || customerId;
+  // A provider may know no name: its own key of the customer says more than our id.
+  const who = customer?.name || customer?.email || customer?.identities[0]?.externalId || customerId;
   return (
     <>
       {who}

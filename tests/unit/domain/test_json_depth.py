@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.upstream.json_depth import MAX_DEPTH, is_too_deep
+from gateway.domain.json_depth import MAX_DEPTH, is_too_deep
 
 ROW = {"id": "1", "name": {"en": "A", "de": "B"}, "tags": [["x"], []]}
 

@@ -11,7 +11,7 @@ from gateway.providers.base.kind import ProviderKind
 from gateway.providers.base.settings import SANDBOX, AccountSettings
 from gateway.providers.plugins import BrokenAccount, PluginError
 from gateway.providers.registry import SANDBOXED, blaming, checked, find, names
-from gateway.setting_problems import did_you_mean, problems_of
+from gateway.settings.problems import did_you_mean, problems_of
 
 Tables = Mapping[str, type[BaseModel]]
 """The other tables of the configuration, for hints where a setting belongs."""

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.context import RequestContext, Scope, open_context
+from gateway.context import RequestContext, Scope
 from gateway.errors import BadInput
-from resolvers.execution import codegen_runtime as runtime
-from resolvers.execution.codegen_runtime import column_serializer, in_batches, serializer
+from resolvers.execution import columns as runtime
+from resolvers.execution.columns import column_serializer, in_batches, serializer
 from resolvers.execution.executor import Executor
 from tests.differential import made_up
 from tests.differential.both import assert_equal, both
@@ -25,7 +25,7 @@ OPERATIONS = Executor(MADE_UP)
 
 def context() -> RequestContext:
     """Return a context without providers."""
-    return open_context({}, Scope("request", 0.0), (), datetime(2026, 11, 22, tzinfo=UTC))
+    return RequestContext({}, Scope("request", 0.0), (), datetime(2026, 11, 22, tzinfo=UTC))
 
 
 async def answered(text: str) -> Any:

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from gateway.auth.settings import check_scope
 from gateway.errors import Problem
 from gateway.identity.settings import RuleSettings, problems_of_rules
-from gateway.provider_settings import customer_keys, usable
-from gateway.providers.base.adapter import ListsMembers
+from gateway.providers.base.adapter import ListsMembers, ReadsMembers
+from gateway.settings.accounts import customer_keys, usable
 
 Tables = Sequence[Mapping[str, Any]]
 
@@ -53,7 +53,9 @@ def _of_watch(
         if key not in kinds:
             yield Problem(path, f"no [[providers]] table has the key {key!r}")
         elif known is not None and not issubclass(known.adapter, ListsMembers):
-            text = f"cannot be watched: {known.adapter.label} lists no members of segments"
+            lists = issubclass(known.adapter, ReadsMembers)
+            reason = "does not count the members" if lists else "lists no members"
+            text = f"cannot be watched: {known.adapter.label} {reason} of segments"
             yield Problem(path, text)
 
 

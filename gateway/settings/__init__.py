@@ -1,0 +1,1 @@
+"""The configuration: its tables, and how they are read and checked."""

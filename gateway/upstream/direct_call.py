@@ -1,0 +1,238 @@
+"""Make a call without a task: the reply is read as soon as its last part has arrived.
+
+A task costs three turns of the event loop and the frames of all coroutines on the way. Most calls
+need none: they are admitted at once, go out over an idle connection, and succeed. All others are
+made or completed by a task (`CallSender.send`).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import copy_context
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
+
+from gateway.errors import Busy, ProviderError, TimedOut
+from gateway.providers.base.exchange import Reply
+from gateway.upstream import attempt
+from gateway.upstream.attempt import Attempt, OutgoingCall
+from gateway.upstream.failures import TRANSPORT_ERRORS, provider_error
+from gateway.upstream.http.client import Http1Client
+from gateway.upstream.http.http1_connection import Connection
+from gateway.upstream.resilience.deadline import Deadlines
+from gateway.upstream.resilience.guard import Admission, UpstreamGuard
+from gateway.upstream.response_cache import CachedReply
+
+T = TypeVar("T")
+
+Ended = Callable[[CachedReply[T] | None, BaseException | None], object]
+"""Called once, with the reply or the error."""
+
+
+class Account(attempt.Account, Protocol):
+    """What a call uses of the account it is made with."""
+
+    guard: UpstreamGuard
+    deadlines: Deadlines
+
+    def headers_now(self, call: OutgoingCall[Any], now: float) -> Mapping[str, str] | None:
+        """Return the headers of an attempt that is made now; None: it needs a sign-in."""
+
+
+class DirectCall(Generic[T]):
+    """A call under way. The event loop's callbacks drive it, in the context of its request."""
+
+    __slots__ = (
+        "_account",
+        "_admission",
+        "_attempt",
+        "_call",
+        "_client",
+        "_connection",
+        "_context",
+        "_ended",
+        "_task",
+        "_turn",
+        "deadline",
+    )
+
+    _admission: Admission
+
+    def __init__(
+        self, account: Account, client: Http1Client, call: OutgoingCall[T], ended: Ended[T]
+    ) -> None:
+        """Begin with `send` or `queue`. `ended` without a reply or an error: nothing was sent."""
+        self._account = account
+        self._client = client
+        self._call = call
+        self._ended: Ended[T] | None = ended
+        self._attempt: Attempt[T] | None = None
+        """None: it has not begun."""
+        self._turn: asyncio.Future[bool] | None = None
+        """What it waits for in the queue."""
+        self._context = copy_context()
+        self._connection: Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.deadline = call.deadline
+        account.deadlines.add(self)
+
+    def queue(self, turn: "asyncio.Future[bool]") -> None:
+        """Send the call when it is its turn."""
+        self._turn = turn
+        turn.add_done_callback(self._take_turn)
+
+    def _take_turn(self, turn: "asyncio.Future[bool]") -> None:
+        if self._turn is None:
+            return  # it has left the queue
+        self._turn = None
+        account, operation = self._account, self._call.exchange.operation
+        if not turn.result():
+            self._finish(None, Busy(account.key, operation, was_sent=False))
+            return
+        is_background = self._call.scope.is_background
+        try:
+            admission = account.guard.take_turn(operation, is_background=is_background)
+        except ProviderError as error:
+            self._finish(None, error)
+            return
+        if admission is None:
+            self._finish(None, None)
+            return
+        headers = account.headers_now(self._call, admission.at)
+        if headers is None:
+            account.guard.end(admission, failed=None, replied=False)
+            self._finish(None, None)
+        else:
+            self.send(headers, admission)
+
+    def send(self, headers: Mapping[str, str], admission: Admission) -> None:
+        """Send the call, which the guard has admitted; a new connection is opened by a task."""
+        self._admission = admission
+        try:
+            attempt = self._attempt = Attempt(self._account, self._call)
+            run: Callable[..., None] = self._context.run
+            receive = partial(run, self._received)
+            self._connection = self._client.send_now(attempt.sent, headers, receive)
+        except Exception as error:  # noqa: BLE001  # whoever waits gets it
+            # Later: whoever makes a call does not expect that it has ended already.
+            asyncio.get_running_loop().call_soon(self._fail_with, error)
+            return
+        if self._connection is None:
+            progress = self._call.progress
+            self._run(partial(self._client.exchange, attempt.sent, headers, progress))
+
+    def cancel(self) -> None:
+        """Cancel the call: nobody waits for it any more."""
+        if self._turn is not None:
+            self._leave_queue()
+            self._finish(None, asyncio.CancelledError())
+        elif self._ended is not None:
+            self._abort(None)
+            self._end(None, asyncio.CancelledError(), None, failed=None, replied=False)
+
+    def expire(self) -> None:
+        """End the call at its deadline."""
+        if self._ended is not None:
+            self._context.run(self._expire)
+
+    def _expire(self) -> None:
+        key, operation = self._account.key, self._call.exchange.operation
+        if self._turn is not None:
+            self._leave_queue()
+            self._finish(None, TimedOut(key, operation, was_sent=False))
+            return
+        reason = self._call.progress.timeout
+        self._abort(TimedOut(key, operation, reason=reason))
+        error = TimedOut(key, operation, was_sent=self._call.was_sent, reason=reason)
+        failed = self._account.guard.is_timeout(self._admission, self.deadline) or None
+        self._end(None, error, None, failed=failed, replied=False)
+
+    def _leave_queue(self) -> None:
+        if self._turn is not None:
+            self._account.guard.bulkhead.leave_queue(id(self._call.scope), self._turn)
+            self._turn = None
+
+    def _abort(self, timeout: ProviderError | None) -> None:
+        if self._attempt is not None:
+            self._attempt.cancel(timeout)
+        if self._task is not None:
+            self._task.cancel()
+        if self._connection is not None:
+            self._connection.close()
+
+    def _received(self, connection: Connection) -> None:
+        if self._ended is None:
+            return
+        try:
+            reply = self._client.buffered_reply(connection)
+        except Exception as error:  # noqa: BLE001  # whoever waits gets it
+            self._fail_with(error)
+            return
+        if reply is None:
+            self._run(partial(self._client.read_rest, connection))
+        else:
+            self._read(reply)
+
+    def _run(self, read: Callable[[], Awaitable[Reply]]) -> None:
+        """Wait for the reply by a task."""
+        self._task = asyncio.get_running_loop().create_task(self._wait(read))
+
+    async def _wait(self, read: Callable[[], Awaitable[Reply]]) -> None:
+        try:
+            reply = await read()
+        except Exception as error:  # noqa: BLE001  # whoever waits gets it
+            self._fail_with(error)
+        else:
+            self._read(reply)
+
+    def _fail_with(self, error: Exception) -> None:
+        """End the call with the error of the connection, or a bug: whoever waits gets it."""
+        if isinstance(error, TRANSPORT_ERRORS):
+            operation = self._call.exchange.operation
+            self._fail(provider_error(error, self._account.key, operation))
+        elif self._ended is not None:
+            self._end(None, error, None, failed=None, replied=True)
+
+    def _read(self, reply: Reply) -> None:
+        if self._ended is None or self._attempt is None:
+            return
+        try:
+            cached_reply = self._attempt.read(reply)
+        except ProviderError as error:
+            self._fail(error, reply.status)
+        except Exception as error:  # noqa: BLE001  # a bug: whoever waits gets it
+            self._end(None, error, reply.status, failed=None, replied=True)
+        else:
+            self._end(cached_reply, None, reply.status, failed=False, replied=True)
+
+    def _fail(self, error: ProviderError, status: int | None = None) -> None:
+        if self._ended is None:
+            return
+        if self._attempt is not None:
+            self._attempt.fail(error)
+        failed, replied = self._account.guard.outcome(error)
+        self._end(None, error, status, failed=failed, replied=replied)
+
+    def _end(
+        self,
+        reply: CachedReply[T] | None,
+        error: BaseException | None,
+        status: int | None,
+        *,
+        failed: bool | None,
+        replied: bool,
+    ) -> None:
+        try:
+            if self._attempt is not None:
+                self._attempt.end(status)
+        except Exception as bug:  # noqa: BLE001  # likewise
+            reply, error = None, bug
+        self._account.guard.end(
+            self._admission, failed=failed, replied=replied, is_good=reply is not None
+        )
+        self._finish(reply, error)
+
+    def _finish(self, reply: CachedReply[T] | None, error: BaseException | None) -> None:
+        ended, self._ended = self._ended, None
+        self._account.deadlines.discard(self)
+        if ended is not None:
+            ended(reply, error)
