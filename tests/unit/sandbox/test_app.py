@@ -2,7 +2,8 @@
 
 import asyncio
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -157,6 +158,13 @@ async def test_old_calls_are_forgotten_but_counted(
     assert sandbox.counts == NO_CALLS | {"stuut": 3}
 
 
+def replace_sleep(
+    monkeypatch: pytest.MonkeyPatch, sleep: Callable[[float], Awaitable[None]]
+) -> None:
+    """Replace it for the sandbox alone: servers of other tests sleep in other threads."""
+    monkeypatch.setattr(sandbox_app, "asyncio", SimpleNamespace(sleep=sleep))
+
+
 async def test_latency_is_added_once_a_call(monkeypatch: pytest.MonkeyPatch, clock: Any) -> None:
     """Every call to a provider is delayed, but not the sandbox's own pages."""
     waits = []
@@ -164,7 +172,7 @@ async def test_latency_is_added_once_a_call(monkeypatch: pytest.MonkeyPatch, clo
     async def sleep(delay_s: float) -> None:
         waits.append(delay_s)
 
-    monkeypatch.setattr(asyncio, "sleep", sleep)
+    replace_sleep(monkeypatch, sleep)
     sandbox = Sandbox(SANDBOXES, SandboxOptions(customers=1, latency_ms=20), clock)
     async with client_of(sandbox.asgi) as client:
         await client.get("/")
@@ -183,7 +191,7 @@ async def test_no_latency_is_no_wait(
     async def sleep(delay_s: float) -> None:
         waits.append(delay_s)
 
-    monkeypatch.setattr(asyncio, "sleep", sleep)
+    replace_sleep(monkeypatch, sleep)
     await client.get("/stuut/v1/partners", headers=STUUT)
 
     assert waits == []
@@ -197,7 +205,7 @@ async def test_abandoned_call_is_counted(monkeypatch: pytest.MonkeyPatch, clock:
         waiting.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(asyncio, "sleep", sleep)
+    replace_sleep(monkeypatch, sleep)
     sandbox = Sandbox(SANDBOXES, SandboxOptions(customers=1, latency_ms=1), clock)
     async with client_of(sandbox.provider("stuut")) as client:
         pending = asyncio.ensure_future(client.get("/v1/partners", headers=STUUT))
