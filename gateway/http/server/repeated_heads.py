@@ -12,6 +12,7 @@ application has decided about the rest of it is used again.
 
 import re
 from collections.abc import Callable, Coroutine, Sequence
+from operator import add
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -52,8 +53,10 @@ None: the request has to use the normal ASGI path.
 SimilarHead = tuple[bytes, tuple[Header, ...]]
 """What similar heads have in common: the target, and all headers that are not in `PER_REQUEST`."""
 
-_OWN = re.compile(rb"\r\n([Tt]race(?:parent|state)|[Xx]-[Rr]equest-[Ii][Dd]): ([!-~]+)(?=\r\n)")
+_OWN = re.compile(rb"(\r\n([Tt]race(?:parent|state)|[Xx]-[Rr]equest-[Ii][Dd]): )([!-~]+)(?=\r\n)")
 """The line of a header in `PER_REQUEST`; `Content-Length` is not one that may differ here."""
+
+_VISIBLE = re.compile(rb"[!-~]+")
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -66,9 +69,30 @@ class _Template(NamedTuple):
     """The length of the head that the parser read: a longer one may exceed a limit."""
     length: int
     """The length of the body."""
+    before: Sequence[bytes]
+    """The text before each value that may differ: it begins where the value before it ends."""
+    last: bytes
+    """The text after them."""
     names: Sequence[bytes]
-    """The headers whose values may differ, in order."""
+    """The headers of these values."""
     handler: HeadHandler
+
+    def own(self, data: bytes) -> Sequence[Header] | None:
+        """Return the headers in `PER_REQUEST`, if the head differs in nothing but their values."""
+        own = [(LENGTH, b"%d" % self.length)]
+        end = 0
+        for text, name in zip(self.before, self.names, strict=True):
+            if not data.startswith(text, end):
+                return None
+            start = end + len(text)
+            end = data.find(b"\r", start)
+            value = data[start:end]
+            if not _VISIBLE.fullmatch(value):
+                return None
+            own.append((name, value))
+        size = end + len(self.last)
+        fits = size <= self.size and size + self.length == len(data)
+        return own if fits and data.startswith(self.last, end) else None
 
 
 class RepeatedHeads:
@@ -77,7 +101,9 @@ class RepeatedHeads:
     def __init__(self) -> None:
         """Start with an empty cache."""
         self._handlers: dict[bytes, tuple[int, FastPathHandler]] = {}
+        """By the head: the length of the whole request, and its handler."""
         self._templates: dict[tuple[bytes, ...], _Template] = {}
+        """By the text before, between and after the values that may differ."""
 
     def add(
         self,
@@ -95,32 +121,27 @@ class RepeatedHeads:
         if len(head) > MAX_HEAD_BYTES or head.find(END) != len(head) - len(END):
             return
         if len(own) == 1:  # the length of the body
-            _add(self._handlers, head, (length, handler))
+            _add(self._handlers, head, (len(data), handler))
             return
-        texts, values = _split(head)
-        names = [name.lower() for name in texts[len(values) + 1 :]]
-        if [each for each in own if each[0] != LENGTH] == list(zip(names, values, strict=True)):
-            _add(self._templates, texts, _Template(len(head), length, names, similar))
+        parts = _OWN.split(head)
+        *before, last = map(add, parts[::4], [*parts[1::4], b""])
+        names = [name.lower() for name in parts[2::4]]
+        if [each for each in own if each[0] != LENGTH] == [*zip(names, parts[3::4], strict=True)]:
+            template = _Template(len(head), length, before, last, names, similar)
+            _add(self._templates, (*before, last), template)
 
     def handle(self, data: bytes) -> RawResponse | Coroutine[Any, Any, RawResponse] | None:
         """Handle a request with a cached head; None: the parser has to read it."""
-        end = data.find(END) + len(END)
-        head = data[:end]
-        length, handler = self._handlers.get(head, (0, None))
-        if handler is None and self._templates:
-            length, handler = self._similar(head)
-        if handler is None or len(data) - end != length:
-            return None
-        return handler(data[end:])
-
-    def _similar(self, head: bytes) -> tuple[int, FastPathHandler | None]:
-        """Return the length of the body and the handler, if only values of its own differ."""
-        texts, values = _split(head)
-        template = self._templates.get(texts)
-        if template is None or len(head) > template.size:
-            return 0, None
-        own = [(LENGTH, b"%d" % template.length), *zip(template.names, values, strict=True)]
-        return template.length, template.handler(own)
+        # A comparison takes less time than to find the end of the head, and to hash it.
+        for head, (size, handler) in self._handlers.items():
+            if len(data) == size and data.startswith(head):
+                return handler(data[len(head) :])
+        for template in self._templates.values():
+            own = template.own(data)
+            if own is not None:
+                similar = template.handler(own)
+                return None if similar is None else similar(data[len(data) - template.length :])
+        return None
 
 
 class SimilarHeads:
@@ -138,15 +159,6 @@ class SimilarHeads:
         size = len(target) + sum(len(name) + len(value) for name, value in headers)
         if size <= MAX_HEAD_BYTES:
             _add(self._handlers, head, handler)
-
-
-def _split(head: bytes) -> tuple[tuple[bytes, ...], Sequence[bytes]]:
-    """Return what must be the same in similar heads, and the values that may differ.
-
-    The first is all text between the lines of such headers, and then the names of these.
-    """
-    parts = _OWN.split(head)
-    return (*parts[::3], *parts[1::3]), parts[2::3]
 
 
 def _add(cache: dict[_Key, _Value], key: _Key, value: _Value) -> None:
