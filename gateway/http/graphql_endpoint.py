@@ -59,6 +59,10 @@ from gateway.observability.trace_context import TRACED
 
 METHODS = ((b"allow", b"GET, HEAD, POST"),)
 
+OWN = (b"cache-control", b"x-request-id", b"content-length")
+"""The headers whose values each response has of its own."""
+OWN_LINES = lines([(name, b"%b") for name in OWN])
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -163,8 +167,10 @@ class GraphQLEndpoint:
         is_gzip = _is_compressed(head, response, body)
         if is_gzip:
             body = await compressed_aside(body)
-        status, own = _status_and_headers(response, content_type, len(body), is_gzip=is_gzip)
-        response_headers = [*common_headers(content_type, (VARY, *cors)), *own]
+        own = zip(OWN, _own_values(response, content_type, len(body)), strict=True)
+        encoding = (CONTENT_ENCODING,) if is_gzip else ()
+        response_headers = common_headers(content_type, (VARY, *cors, *own, *encoding))
+        status = _status(response, content_type)
         await send({"type": "http.response.start", "status": status, "headers": response_headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -263,13 +269,14 @@ class GraphQLEndpoint:
     def _with_body(
         self, head: _Head, response: GraphQLResponse, body: bytes, *, is_gzip: bool
     ) -> RawResponse:
-        status, own = _status_and_headers(response, head.content_type, len(body), is_gzip=is_gzip)
-        common = _common_header_lines(head.content_type, head.cors)
+        status = _status(response, head.content_type)
+        common = _common_header_lines(head.content_type, head.cors, is_gzip=is_gzip)
+        own = OWN_LINES % _own_values(response, head.content_type, len(body))
         if self._metrics is not None:
             self._metrics.post_ended(response.scope, response.codes, status)
         if self._telemetry.is_on or response.scope.trace is not None:
             self._telemetry.operation_ended(response.scope, response.codes)
-        return RawResponse(status, common + lines(own), body)
+        return RawResponse(status, common + own, body)
 
     def _raw_error(self, head: _Head, options: RequestOptions, error: Exception) -> RawResponse:
         more = (VARY, *head.cors)
@@ -332,20 +339,21 @@ def _is_compressed(head: _Head, response: GraphQLResponse, body: bytes) -> bool:
     return head.accepts_gzip and len(body) >= SMALLEST and response.is_cacheable
 
 
-def _status_and_headers(
-    response: GraphQLResponse, content_type: str, length: int, *, is_gzip: bool
-) -> tuple[int, Sequence[Header]]:
-    """Return the status of a response, and its headers beyond the common ones."""
-    is_bad_request = response.is_request_error and content_type == GRAPHQL
+def _status(response: GraphQLResponse, content_type: str) -> int:
+    return 400 if response.is_request_error and content_type == GRAPHQL else 200
+
+
+def _own_values(
+    response: GraphQLResponse, content_type: str, length: int
+) -> tuple[bytes, bytes, bytes]:
+    """Return the values of the headers `OWN`, for a body of this length."""
     has_errors = not response.is_cacheable or content_type == EVENTS
-    headers = (
-        (b"cache-control", cache_control(response.scope, has_errors=has_errors)),
-        (b"x-request-id", response.scope.request_id.encode()),
-        (b"content-length", b"%d" % length),
-    )
-    return 400 if is_bad_request else 200, (*headers, CONTENT_ENCODING) if is_gzip else headers
+    scope = response.scope
+    control = cache_control(scope, has_errors=has_errors)
+    return control, scope.request_id.encode(), b"%d" % length
 
 
 @lru_cache(maxsize=128)
-def _common_header_lines(content_type: str, cors: Sequence[Header]) -> bytes:
-    return lines(common_headers(content_type, (VARY, *cors)))
+def _common_header_lines(content_type: str, cors: Sequence[Header], *, is_gzip: bool) -> bytes:
+    encoding = (CONTENT_ENCODING,) if is_gzip else ()
+    return lines(common_headers(content_type, (VARY, *cors, *encoding)))

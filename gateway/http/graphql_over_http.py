@@ -227,10 +227,7 @@ def read_post(body: bytes) -> GraphQLRequest:
 
 def _may_have_duplicates(body: bytes) -> bool:
     """Return whether a parameter may be repeated; only then is the slow check worth its time."""
-    for name in _QUOTED:
-        if body.count(name) > 1:
-            return True
-    return b"\\u" in body
+    return max(map(body.count, _QUOTED)) > 1 or b"\\u" in body
 
 
 def read_get(query_string: bytes) -> GraphQLRequest:

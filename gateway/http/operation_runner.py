@@ -30,7 +30,7 @@ from gateway.http.graphql_over_http import (
     new_request_id,
 )
 from gateway.http.operation_executor import OperationExecutor
-from gateway.http.persisted_documents import PersistedDocuments
+from gateway.http.persisted_documents import PersistedDocuments, name_of
 from gateway.http.request_options import RequestOptions
 from gateway.http.shown_calls import shown_calls
 from gateway.limits.caller_budgets import LeaseNeeded
@@ -208,10 +208,11 @@ class OperationRunner:
 
     def document(self, request: GraphQLRequest, caller: Caller) -> Any:
         """Return the document of a request. Raises `RequestError`."""
-        text = self.persisted.text(request)
+        name = name_of(request)
+        text = self.persisted.text(request, name)
         document = self.operations.document(text, explores=caller.may_explore)
-        if document.is_good:
-            self.persisted.keep(request, text)
+        if name is not None and request.query and document.is_good:
+            self.persisted.keep(name, text)
         return document
 
     def is_subscription(self, request: GraphQLRequest, caller: Caller) -> bool:

@@ -81,9 +81,12 @@ class PersistedDocuments:
         self._add(tools)
         self._texts = frozenset(self._trusted.values())
 
-    def text(self, request: GraphQLRequest) -> str:
-        """Return the text of the request's document. Raises `RequestError`."""
-        text, name = request.query, name_of(request)
+    def text(self, request: GraphQLRequest, name: str | None) -> str:
+        """Return the text of the request's document; `name`: see `name_of`.
+
+        Raises `RequestError`.
+        """
+        text = request.query
         if text is None or (not text and name is not None):
             return self._named(name)
         if self._only and text not in self._texts:
@@ -92,13 +95,12 @@ class PersistedDocuments:
             raise RequestError(400, "The document does not match its hash or id.")
         return text
 
-    def keep(self, request: GraphQLRequest, text: str) -> None:
-        """Cache a request's valid document under the hash that was sent with it.
+    def keep(self, name: str, text: str) -> None:
+        """Cache a valid document under the hash that was sent with it.
 
         Other documents would evict those that clients name.
         """
-        name = name_of(request) if self._is_automatic and request.query else None
-        if name is not None and self._trusted.get(name) != text:
+        if self._is_automatic and self._trusted.get(name) != text:
             self._cache.keep(name, text)
 
     def _named(self, name: str | None) -> str:

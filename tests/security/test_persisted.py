@@ -326,14 +326,14 @@ def kept(texts: list[str]) -> list[bool]:
     """Send documents in this order; tell which of them are known afterwards."""
     store = PersistedDocuments(DocumentSettings(), lambda _: ())
     for text in texts:
-        store.keep(GraphQLRequest(query=text, document_id=hash_of(text)), text)
+        store.keep(hash_of(text), text)
     return [is_known(store, text) for text in texts]
 
 
 def is_known(store: PersistedDocuments, text: str) -> bool:
     """Tell whether a document is known by its hash."""
     with contextlib.suppress(RequestError):
-        return store.text(GraphQLRequest(document_id=hash_of(text))) == text
+        return store.text(GraphQLRequest(), hash_of(text)) == text
     return False
 
 
