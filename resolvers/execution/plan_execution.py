@@ -54,9 +54,8 @@ class PlanExecution:
 
     @property
     def waits(self) -> bool:
-        """True if there is something to `read`."""
-        below = self._plan.below
-        return self._data is not None and any(self._slots[each.values] for each in below)
+        """True if there may be something to `read`."""
+        return self._data is not None and bool(self._plan.below)
 
     def read(self) -> Awaitable[Any] | None:
         """Read the remaining fields, level by level; None if there is nothing to wait for."""
