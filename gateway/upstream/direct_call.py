@@ -19,7 +19,14 @@ from gateway.upstream.failures import TRANSPORT_ERRORS, provider_error
 from gateway.upstream.http.client import Http1Client
 from gateway.upstream.http.http1_connection import Connection
 from gateway.upstream.resilience.deadline import Deadlines
-from gateway.upstream.resilience.guard import Admission, UpstreamGuard
+from gateway.upstream.resilience.guard import (
+    BUG,
+    CANCELLED,
+    GOOD,
+    Admission,
+    Outcome,
+    UpstreamGuard,
+)
 from gateway.upstream.response_cache import CachedReply
 
 T = TypeVar("T")
@@ -99,7 +106,7 @@ class DirectCall(Generic[T]):
             return
         headers = account.headers_now(self._call, admission.at)
         if headers is None:
-            account.guard.end(admission, failed=None, replied=False)
+            account.guard.end(admission, CANCELLED)
             self._finish(None, None)
         else:
             self.send(headers, admission)
@@ -127,7 +134,7 @@ class DirectCall(Generic[T]):
             self._finish(None, asyncio.CancelledError())
         elif self._ended is not None:
             self._abort(None)
-            self._end(None, asyncio.CancelledError(), None, failed=None, replied=False)
+            self._end(None, asyncio.CancelledError(), None, CANCELLED)
 
     def expire(self) -> None:
         """End the call at its deadline."""
@@ -143,8 +150,8 @@ class DirectCall(Generic[T]):
         reason = self._call.progress.timeout
         self._abort(TimedOut(key, operation, reason=reason))
         error = TimedOut(key, operation, was_sent=self._call.was_sent, reason=reason)
-        failed = self._account.guard.is_timeout(self._admission, self.deadline) or None
-        self._end(None, error, None, failed=failed, replied=False)
+        outcome = self._account.guard.cancelled(self._admission, self.deadline)
+        self._end(None, error, None, outcome)
 
     def _leave_queue(self) -> None:
         if self._turn is not None:
@@ -190,7 +197,7 @@ class DirectCall(Generic[T]):
             operation = self._call.exchange.operation
             self._fail(provider_error(error, self._account.key, operation))
         elif self._ended is not None:
-            self._end(None, error, None, failed=None, replied=True)
+            self._end(None, error, None, BUG)
 
     def _read(self, reply: Reply) -> None:
         if self._ended is None or self._attempt is None:
@@ -200,35 +207,30 @@ class DirectCall(Generic[T]):
         except ProviderError as error:
             self._fail(error, reply.status)
         except Exception as error:  # noqa: BLE001  # a bug: whoever waits gets it
-            self._end(None, error, reply.status, failed=None, replied=True)
+            self._end(None, error, reply.status, BUG)
         else:
-            self._end(cached_reply, None, reply.status, failed=False, replied=True)
+            self._end(cached_reply, None, reply.status, GOOD)
 
     def _fail(self, error: ProviderError, status: int | None = None) -> None:
         if self._ended is None:
             return
         if self._attempt is not None:
             self._attempt.fail(error)
-        failed, replied = self._account.guard.outcome(error)
-        self._end(None, error, status, failed=failed, replied=replied)
+        self._end(None, error, status, self._account.guard.outcome(error))
 
     def _end(
         self,
         reply: CachedReply[T] | None,
         error: BaseException | None,
         status: int | None,
-        *,
-        failed: bool | None,
-        replied: bool,
+        outcome: Outcome,
     ) -> None:
         try:
             if self._attempt is not None:
                 self._attempt.end(status)
         except Exception as bug:  # noqa: BLE001  # likewise
-            reply, error = None, bug
-        self._account.guard.end(
-            self._admission, failed=failed, replied=replied, is_good=reply is not None
-        )
+            reply, error, outcome = None, bug, BUG
+        self._account.guard.end(self._admission, outcome)
         self._finish(reply, error)
 
     def _finish(self, reply: CachedReply[T] | None, error: BaseException | None) -> None:

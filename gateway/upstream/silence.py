@@ -29,27 +29,27 @@ class Silence:
         self._callers = 0
         self._since: float | None = None
 
-    def count(self) -> None:
-        """Count a caller about to wait for a reply, shared or not."""
+    def count(self, now: float) -> bool:
+        """Count a caller about to wait for a reply, shared or not; return `is_silent`."""
         self._callers += 1
+        return self._callers >= MIN_CALLERS and self.is_silent(now)
 
     def begin(self, now: float) -> None:
         """Record that a call is sent."""
         if not self._under_way:
-            self._since, self._callers = now, max(self._callers, 1)
+            self._since, self._callers = now, self._callers or 1
         self._under_way += 1
 
-    def end(self, started: float, now: float, *, replied: bool) -> None:
-        """Record how the call sent at `started` ended."""
+    def end(self, now: float, took_s: float | None) -> None:
+        """Record that a call ended, with a reply after `took_s`; None: without one."""
         self._under_way -= 1
-        if replied:
-            took_s = now - started
-            self._slowest_s += (1 if took_s > self._slowest_s else WEIGHT) * (
-                took_s - self._slowest_s
-            )
-        if replied or not self._under_way:
-            self._since = now if self._under_way else None
-            self._callers = 0
+        if took_s is not None:
+            slower_s = took_s - self._slowest_s
+            self._slowest_s += slower_s if slower_s > 0 else WEIGHT * slower_s
+        elif self._under_way:
+            return
+        self._since = now if self._under_way else None
+        self._callers = 0
 
     def is_silent(self, now: float) -> bool:
         """Return whether another caller should fail rather than wait."""

@@ -36,7 +36,7 @@ class CircuitBreaker:
         self._probed_at = 0.0
         self._is_probing = False
         # Calls sent before the last change of state say nothing about the present one.
-        self._generation = 0
+        self.generation = 0
         self._suspected_generation: int | None = None
 
     def refusal_s(self, now: float) -> float | None:
@@ -57,24 +57,24 @@ class CircuitBreaker:
         Calls under way continue, and the first that succeeds closes the circuit again.
         """
         if self.is_closed:
-            self._suspected_generation = self._generation
+            self._suspected_generation = self.generation
             self._open(now + self.probe_interval_s)
             self._on_change(Circuit.OPEN)
 
     def begin(self, now: float) -> int:
         """Record that a call is sent which `refusal_s` allows; pass the result to `end`."""
         if self.is_closed:
-            return self._generation
+            return self.generation
         if self.circuit is Circuit.OPEN and now >= self._probe_at:
             self._become(Circuit.HALF_OPEN)
         self._is_probing = self.circuit is Circuit.HALF_OPEN
         if self._is_probing:
             self._probed_at = now
-        return self._generation
+        return self.generation
 
     def end(self, generation: int, now: float, *, failed: bool | None) -> None:
         """Record how a call ended. `failed` is None if it was cancelled."""
-        if generation != self._generation:
+        if generation != self.generation:
             if failed is False and generation == self._suspected_generation:
                 self._close()
             return
@@ -89,8 +89,10 @@ class CircuitBreaker:
         if failed is None:
             return
         self._failures.append(failed)
+        if not failed:
+            return
         count = len(self._failures)
-        if failed and count >= MIN_CALLS and sum(self._failures) >= count * FAILURE_SHARE:
+        if count >= MIN_CALLS and sum(self._failures) >= count * FAILURE_SHARE:
             self._open(now + self.probe_interval_s)
             self._on_change(Circuit.OPEN)
 
@@ -108,4 +110,4 @@ class CircuitBreaker:
         self.circuit = circuit
         self.is_closed = circuit is Circuit.CLOSED
         self._is_probing = False
-        self._generation += 1
+        self.generation += 1

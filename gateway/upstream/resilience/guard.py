@@ -50,6 +50,22 @@ class Admission(msgspec.Struct, frozen=True, gc=False):
     """The circuit breaker's."""
 
 
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """How an admitted call ended."""
+
+    failed: bool | None
+    """Whether it counts as a failure; None: it was cancelled, or there is a bug."""
+    replied: bool
+    is_good: bool = False
+    """Without error."""
+
+
+GOOD = Outcome(failed=False, replied=True, is_good=True)
+BUG = Outcome(failed=None, replied=True)
+CANCELLED = Outcome(failed=None, replied=False)
+TIMED_OUT = Outcome(failed=True, replied=False)
+
+
 class UpstreamGuard:
     """Runs calls to one provider, or refuses them before anything is sent."""
 
@@ -94,7 +110,7 @@ class UpstreamGuard:
 
     def join(self, operation: str, now: float) -> None:
         """Admit a reader to a call in flight. Raises `Unavailable`."""
-        self._silence.count()
+        self._silence.count(now)
         if self._is_silent(now):
             wait_s = self.breaker.refusal_s(now)
             raise Unavailable(self.key, operation, retry_after_s=wait_s, was_sent=False)
@@ -130,7 +146,7 @@ class UpstreamGuard:
         """
         loop = self._loop
         started = loop.time()
-        self._silence.count()
+        self._silence.count(started)
         self._admit(operation, started, is_background=is_background)
         if not self.bulkhead.try_enter():
             is_full = self.bulkhead.is_full(turn, deadline - started)
@@ -157,19 +173,18 @@ class UpstreamGuard:
         self, call: Callable[[], Awaitable[T]], deadline: float, admission: Admission
     ) -> T:
         """Make an admitted call, and record its outcome."""
-        failed: bool | None = None
-        replied, is_good = True, False
+        outcome = BUG
         try:
             result = await call()
-            failed, is_good = False, True
+            outcome = GOOD
         except ProviderError as error:
-            failed, replied = self.outcome(error)
+            outcome = self.outcome(error)
             raise
         except asyncio.CancelledError:
-            failed, replied = self.is_timeout(admission, deadline) or None, False
+            outcome = self.cancelled(admission, deadline)
             raise
         finally:
-            self.end(admission, failed=failed, replied=replied, is_good=is_good)
+            self.end(admission, outcome)
         return result
 
     def try_begin(
@@ -183,13 +198,17 @@ class UpstreamGuard:
             not self.breaker.is_closed
             or self.budget.terms is not None
             or self.rate_limit.refusal_s(now, is_background=is_background) is not None
-            or self.bulkhead.is_full(turn, deadline - now)
         ):
             return None
-        self._silence.count()
-        if self._silence.is_silent(now):
+        bulkhead = self.bulkhead
+        is_admitted = bulkhead.try_enter()
+        if not is_admitted and bulkhead.is_full(turn, deadline - now):
             return None
-        return self._begin(now) if self.bulkhead.try_enter() else self.bulkhead.queue(turn)
+        if self._silence.count(now):
+            if is_admitted:
+                bulkhead.leave(0)
+            return None
+        return self._begin(now) if is_admitted else bulkhead.queue(turn)
 
     def take_turn(self, operation: str, *, is_background: bool) -> Admission | None:
         """Admit a queued call that has its turn; None: `run` decides, in another turn.
@@ -209,33 +228,33 @@ class UpstreamGuard:
 
     def _begin(self, now: float) -> Admission:
         self._silence.begin(now)
-        return Admission(now, self.breaker.begin(now))
+        breaker = self.breaker
+        return Admission(now, breaker.generation if breaker.is_closed else breaker.begin(now))
 
-    def end(
-        self, admission: Admission, *, failed: bool | None, replied: bool, is_good: bool = False
-    ) -> None:
-        """Record how an admitted call ended.
-
-        `failed`: whether it counts as a failure; None: it was cancelled. `is_good`: without error.
-        """
+    def end(self, admission: Admission, outcome: Outcome) -> None:
+        """Record how an admitted call ended."""
         ended = self._loop.time()
         took_s = ended - admission.at
-        self._silence.end(admission.at, ended, replied=replied)
-        self.breaker.end(admission.generation, ended, failed=failed)
+        self._silence.end(ended, took_s if outcome.replied else None)
+        self.breaker.end(admission.generation, ended, failed=outcome.failed)
         self.bulkhead.leave(took_s)
-        if is_good:
+        if outcome.is_good:
             self._average_s += WEIGHT * (took_s - self._average_s)
 
-    def outcome(self, error: ProviderError) -> tuple[bool, bool]:
-        """Return whether an error counts as a failure, and whether the provider replied."""
+    def outcome(self, error: ProviderError) -> Outcome:
+        """Return the outcome of a call that failed with this error."""
         if isinstance(error, RateLimited) and error.retry_after_s is not None:
             self.rate_limit.block(error.retry_after_s, self._loop.time())
-        return counts_as_failure(error), error.status is not None
+        return Outcome(failed=counts_as_failure(error), replied=error.status is not None)
 
-    def is_timeout(self, admission: Admission, deadline: float) -> bool:
-        """Return whether a call cancelled now has failed: at its deadline, after a fair time."""
+    def cancelled(self, admission: Admission, deadline: float) -> Outcome:
+        """Return the outcome of a call cancelled now.
+
+        It has failed if that is at its deadline, after a fair time.
+        """
         now = self._loop.time()
-        return is_over(deadline, now) and (now - admission.at) * 2 >= self._timeout_s
+        is_timeout = is_over(deadline, now) and (now - admission.at) * 2 >= self._timeout_s
+        return TIMED_OUT if is_timeout else CANCELLED
 
     def _is_silent(self, now: float) -> bool:
         """Return whether the provider hangs, and open its circuit if so."""
