@@ -15,7 +15,7 @@ from gateway.providers.base.adapter import Adapter, ReportsRateLimit, SignsIn
 from gateway.providers.base.exchange import Call, Reply, Token
 from gateway.providers.base.settings import SANDBOX, AccountSettings
 from gateway.request_scope import CallRecord, Scope
-from gateway.upstream.attempt import Attempt, ObserveCall, OutgoingCall
+from gateway.upstream.attempt import ObserveCall, OutgoingCall
 from gateway.upstream.direct_call import DirectCall, Ended
 from gateway.upstream.failures import TRANSPORT_ERRORS, provider_error
 from gateway.upstream.health import Health
@@ -103,8 +103,8 @@ class CallSender:
     def start(self, call: OutgoingCall[T], ended: Ended[T], now: float) -> DirectCall[T] | None:
         """Make the call without a task, once; None: nothing was sent, `send` has to make it.
 
-        `ended` gets the reply or the error. After a `ProviderError`, `send` may retry the call;
-        without either, it has to make it.
+        `ended` gets the call, and the reply or the error. After a `ProviderError`, `send` may
+        retry the call; without either, it has to make it.
         """
         client, headers = self._direct_client, self.headers_now(call, now)
         if client is None or headers is None:
@@ -220,22 +220,22 @@ class CallSender:
     async def _attempt(self, call: OutgoingCall[T], headers: Mapping[str, str]) -> CachedReply[T]:
         """Make the call once."""
         status: int | None = None
-        attempt = Attempt(self, call)
+        sent = call.begin()
         try:
-            reply = await self._exchange(attempt.sent, headers, call)
+            reply = await self._exchange(sent, headers, call)
             status = reply.status
-            return attempt.read(reply)
+            return call.read(self, reply)
         except ProviderError as error:
-            attempt.fail(error)
+            call.fail(error)
             raise
         except asyncio.CancelledError:
             timeout = None
             if is_over(call.deadline, self._loop.time()):
                 timeout = TimedOut(self.key, call.exchange.operation, reason=call.progress.timeout)
-            attempt.cancel(timeout)
+            call.cancel(timeout)
             raise
         finally:
-            attempt.end(status)
+            call.end(self, status)
 
     def note_rate_limit(self, reply: Reply) -> float:
         """Note what a reply says about the rate limit; return the event loop's time."""

@@ -83,7 +83,7 @@ class UpstreamClient:
             cache_ttl_s = settings.cache_ttl_s
         self._cache = ResponseCache(cache_ttl_s, settings.stale_if_error_s)
         self._in_flight = SingleFlight()
-        self._invalidations = 0
+        self._on_end = self._ended  # a bound method takes 500 instructions for each call
         self.reads = ReadCounts()
 
     def __repr__(self) -> str:
@@ -104,7 +104,6 @@ class UpstreamClient:
 
     def invalidate(self) -> None:
         """Drop the cached replies: something at the provider was changed."""
-        self._invalidations += 1
         self._cache.invalidate()
         self._in_flight.detach_all()
 
@@ -184,48 +183,43 @@ class UpstreamClient:
         """Make a call that others may join: without a task, if possible."""
         # Others may wait longer than the first request, so its own deadline does not count.
         call = OutgoingCall(exchange, scope, now + self._timeout_s)
-        in_flight: InFlightCall[CachedReply[T]] = self._in_flight.add(key)
-        invalidations = self._invalidations
-        ended = partial(self._ended, in_flight, call, invalidations)
-        direct = self._sender.start(call, ended, now)
-        if direct is None:
-            self._in_flight.run(in_flight, self._fetch(call, invalidations))
-        else:
-            in_flight.cancel = direct.cancel
+        in_flight = call.in_flight = self._in_flight.add(key)
+        in_flight.maker = self._sender.start(call, self._on_end, now)
+        if in_flight.maker is None:
+            self._in_flight.run(in_flight, self._fetch(call))
         return in_flight
 
     def _ended(
         self,
-        in_flight: InFlightCall[CachedReply[T]],
         call: OutgoingCall[T],
-        invalidations: int,
         reply: CachedReply[T] | None,
         error: BaseException | None,
     ) -> None:
         """End a call that was made without a task, or have a task retry it."""
+        in_flight = call.in_flight
         if reply is not None:
             if self._cache.ttl_s:
-                self._store(call.exchange, reply, invalidations)
+                self._store(in_flight, reply)
             self._in_flight.end(in_flight, reply)
         elif isinstance(error, ProviderError) and self._loop.time() < call.deadline:
-            self._in_flight.run(in_flight, self._fetch(call, invalidations, error))
+            self._in_flight.run(in_flight, self._fetch(call, error))
         elif error is None:
-            self._in_flight.run(in_flight, self._fetch(call, invalidations))
+            self._in_flight.run(in_flight, self._fetch(call))
         else:
             self._in_flight.end(in_flight, None, error)
 
     async def _fetch(
-        self, call: OutgoingCall[T], invalidations: int, failure: ProviderError | None = None
+        self, call: OutgoingCall[T], failure: ProviderError | None = None
     ) -> CachedReply[T]:
         """Make a call, or retry it after this failure, and cache its reply."""
         reply = await self._sender.send(call, failure)
-        self._store(call.exchange, reply, invalidations)
+        self._store(call.in_flight, reply)
         return reply
 
-    def _store(self, exchange: Exchange[T], reply: CachedReply[T], invalidations: int) -> None:
-        """Cache a reply, unless something was changed meanwhile."""
-        if invalidations == self._invalidations and reply.reply.status == HTTPStatus.OK:
-            self._cache.store(exchange.call.identity, reply)
+    def _store(self, call: InFlightCall[CachedReply[T]], reply: CachedReply[T]) -> None:
+        """Cache a reply, unless something was changed meanwhile: then nobody can join the call."""
+        if self._in_flight.find(call.key) is call and reply.reply.status == HTTPStatus.OK:
+            self._cache.store(call.key, reply)
 
     def _wait(
         self,

@@ -7,14 +7,14 @@ made or completed by a task (`CallSender.send`).
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from gateway.errors import Busy, ProviderError, TimedOut
 from gateway.providers.base.exchange import Reply
 from gateway.upstream import attempt
-from gateway.upstream.attempt import Attempt, OutgoingCall
+from gateway.upstream.attempt import OutgoingCall
 from gateway.upstream.failures import TRANSPORT_ERRORS, provider_error
 from gateway.upstream.http.client import Http1Client
 from gateway.upstream.http.http1_connection import Connection
@@ -31,8 +31,8 @@ from gateway.upstream.response_cache import CachedReply
 
 T = TypeVar("T")
 
-Ended = Callable[[CachedReply[T] | None, BaseException | None], object]
-"""Called once, with the reply or the error."""
+Ended = Callable[[OutgoingCall[T], CachedReply[T] | None, BaseException | None], object]
+"""Called once, with the call, and with its reply or its error."""
 
 
 class Account(attempt.Account, Protocol):
@@ -51,15 +51,13 @@ class DirectCall(Generic[T]):
     __slots__ = (
         "_account",
         "_admission",
-        "_attempt",
         "_call",
         "_client",
         "_connection",
-        "_context",
         "_ended",
         "_task",
         "_turn",
-        "deadline",
+        "context",
     )
 
     _admission: Admission
@@ -72,15 +70,18 @@ class DirectCall(Generic[T]):
         self._client = client
         self._call = call
         self._ended: Ended[T] | None = ended
-        self._attempt: Attempt[T] | None = None
-        """None: it has not begun."""
         self._turn: asyncio.Future[bool] | None = None
         """What it waits for in the queue."""
-        self._context = copy_context()
+        self.context: Context = copy_context()
+        """That of its request."""
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
-        self.deadline = call.deadline
         account.deadlines.add(self)
+
+    @property
+    def deadline(self) -> float:
+        """When it expires, on the event loop's clock."""
+        return self._call.deadline
 
     def queue(self, turn: "asyncio.Future[bool]") -> None:
         """Send the call when it is its turn."""
@@ -115,17 +116,15 @@ class DirectCall(Generic[T]):
         """Send the call, which the guard has admitted; a new connection is opened by a task."""
         self._admission = admission
         try:
-            attempt = self._attempt = Attempt(self._account, self._call)
-            run: Callable[..., None] = self._context.run
-            receive = partial(run, self._received)
-            self._connection = self._client.send_now(attempt.sent, headers, receive)
+            sent = self._call.begin()
+            self._connection = self._client.send_now(sent, headers, self)
         except Exception as error:  # noqa: BLE001  # whoever waits gets it
             # Later: whoever makes a call does not expect that it has ended already.
             asyncio.get_running_loop().call_soon(self._fail_with, error)
             return
         if self._connection is None:
             progress = self._call.progress
-            self._run(partial(self._client.exchange, attempt.sent, headers, progress))
+            self._run(partial(self._client.exchange, sent, headers, progress))
 
     def cancel(self) -> None:
         """Cancel the call: nobody waits for it any more."""
@@ -139,7 +138,7 @@ class DirectCall(Generic[T]):
     def expire(self) -> None:
         """End the call at its deadline."""
         if self._ended is not None:
-            self._context.run(self._expire)
+            self.context.run(self._expire)
 
     def _expire(self) -> None:
         key, operation = self._account.key, self._call.exchange.operation
@@ -159,14 +158,15 @@ class DirectCall(Generic[T]):
             self._turn = None
 
     def _abort(self, timeout: ProviderError | None) -> None:
-        if self._attempt is not None:
-            self._attempt.cancel(timeout)
+        if self._call.attempts:
+            self._call.cancel(timeout)
         if self._task is not None:
             self._task.cancel()
         if self._connection is not None:
             self._connection.close()
 
-    def _received(self, connection: Connection) -> None:
+    def received(self, connection: Connection) -> None:
+        """Read the reply, or wait for the rest of it."""
         if self._ended is None:
             return
         try:
@@ -200,10 +200,10 @@ class DirectCall(Generic[T]):
             self._end(None, error, None, BUG)
 
     def _read(self, reply: Reply) -> None:
-        if self._ended is None or self._attempt is None:
+        if self._ended is None:
             return
         try:
-            cached_reply = self._attempt.read(reply)
+            cached_reply = self._call.read(self._account, reply)
         except ProviderError as error:
             self._fail(error, reply.status)
         except Exception as error:  # noqa: BLE001  # a bug: whoever waits gets it
@@ -214,8 +214,8 @@ class DirectCall(Generic[T]):
     def _fail(self, error: ProviderError, status: int | None = None) -> None:
         if self._ended is None:
             return
-        if self._attempt is not None:
-            self._attempt.fail(error)
+        if self._call.attempts:
+            self._call.fail(error)
         self._end(None, error, status, self._account.guard.outcome(error))
 
     def _end(
@@ -226,8 +226,8 @@ class DirectCall(Generic[T]):
         outcome: Outcome,
     ) -> None:
         try:
-            if self._attempt is not None:
-                self._attempt.end(status)
+            if self._call.attempts:
+                self._call.end(self._account, status)
         except Exception as bug:  # noqa: BLE001  # likewise
             reply, error, outcome = None, bug, BUG
         self._account.guard.end(self._admission, outcome)
@@ -237,4 +237,4 @@ class DirectCall(Generic[T]):
         ended, self._ended = self._ended, None
         self._account.deadlines.discard(self)
         if ended is not None:
-            ended(reply, error)
+            ended(self._call, reply, error)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Hashable
 from collections.abc import Set as AbstractSet
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from gateway.request_scope import Scope
 
@@ -31,6 +31,13 @@ class _Waiter:
             self.future.set_result(None)
 
 
+class Cancellable(Protocol):
+    """A task, or a call that has none."""
+
+    def cancel(self) -> object:
+        """Cancel it."""
+
+
 class InFlightCall(Generic[T]):
     """A call in flight, and those waiting for it. It has a task only if it has to wait itself."""
 
@@ -38,21 +45,22 @@ class InFlightCall(Generic[T]):
         "_error",
         "_observers",
         "_value",
-        "cancel",
         "is_abandoned",
         "is_done",
         "key",
+        "maker",
         "runs_to_end",
-        "task",
         "waiters",
     )
+
+    _value: T
+    """Set when it is done."""
 
     def __init__(self, key: Hashable) -> None:
         """Start without waiters. Calls with the same `key` are equal."""
         self.key = key
-        self.task: asyncio.Task[T] | None = None
-        self.cancel: Callable[[], object] | None = None
-        """Cancels the call; None: it has not started."""
+        self.maker: Cancellable | None = None
+        """What makes the call; None: it has not started, or is done."""
         self.waiters: list[_Waiter] = []
         self.runs_to_end = False
         """Do not cancel it when the last waiter leaves."""
@@ -60,7 +68,6 @@ class InFlightCall(Generic[T]):
         self.is_abandoned = False
         """Its last waiter has left, so it was cancelled."""
         self._observers: list[Callable[[], object]] | None = None
-        self._value: Any = None
         self._error: BaseException | None = None
 
     @property
@@ -78,15 +85,17 @@ class InFlightCall(Generic[T]):
         """Return its result, or raise its error; call it only when it is done."""
         if self._error is not None:
             raise self._error
-        value: T = self._value
-        return value
+        return self._value
 
-    def settle(self, value: T | None, error: BaseException | None) -> None:
+    def settle(self, value: Any, error: BaseException | None) -> None:
         """Set the result or the error, and wake those who wait."""
-        self.is_done = True
-        self._value, self._error = value, error
-        for ended in self._observers or ():
-            ended()
+        self.is_done, self.maker = True, None
+        self._value = value
+        if error is not None:
+            self._error = error
+        if self._observers is not None:
+            for ended in self._observers:
+                ended()
         for waiter in self.waiters:
             waiter.left -= 1
             if not waiter.left:
@@ -119,9 +128,8 @@ class SingleFlight:
 
     def run(self, call: InFlightCall[T], coroutine: Coroutine[Any, Any, T]) -> None:
         """Make a call by a task."""
-        call.task = self._loop.create_task(coroutine)
-        call.cancel = call.task.cancel
-        call.task.add_done_callback(partial(self._end_with, call))
+        task = call.maker = self._loop.create_task(coroutine)
+        task.add_done_callback(partial(self._end_with, call))
 
     def end(
         self, call: InFlightCall[T], value: T | None = None, error: BaseException | None = None
@@ -177,21 +185,21 @@ class SingleFlight:
     async def close(self) -> None:
         """Cancel all calls."""
         calls = (*self._calls.values(), *self._detached)
-        for call in calls:
-            if call.cancel is not None:
-                call.cancel()
-        tasks = [call.task for call in calls if call.task is not None]
+        makers = [call.maker for call in calls if call.maker is not None]
+        for maker in makers:
+            maker.cancel()
+        tasks = [maker for maker in makers if isinstance(maker, asyncio.Task)]
         if tasks:
             await asyncio.wait(tasks)
 
     def _leave(self, call: InFlightCall[Any], waiter: _Waiter) -> None:
         call.waiters.remove(waiter)
-        if not (call.waiters or call.runs_to_end) and call.cancel is not None:
+        if not (call.waiters or call.runs_to_end) and call.maker is not None:
             if self._calls.get(call.key) is call:
                 del self._calls[call.key]
             self._detached.add(call)
             call.is_abandoned = True
-            call.cancel()
+            call.maker.cancel()
 
     def _end_with(self, call: InFlightCall[T], task: "asyncio.Task[T]") -> None:
         if task.cancelled():

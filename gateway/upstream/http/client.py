@@ -9,7 +9,7 @@ import httpx
 from gateway.network_failures import Progress
 from gateway.providers.base.exchange import NO_HEADERS, Call, Reply
 from gateway.upstream.http.decompression import read_body
-from gateway.upstream.http.http1_connection import Connection, Receive
+from gateway.upstream.http.http1_connection import Connection, Receiver
 from gateway.upstream.http.http1_pool import Http1Transport
 from gateway.upstream.http.http1_request import (
     HttpOrigin,
@@ -81,14 +81,14 @@ class Http1Client:
         )
 
     def send_now(
-        self, call: Call, headers: Mapping[str, str], receive: Receive
+        self, call: Call, headers: Mapping[str, str], receiver: Receiver
     ) -> Connection | None:
         """Send one call over an idle connection; None: nothing was sent, so use `exchange`.
 
-        `receive` is called once, by the event loop; then call `buffered_reply`. Close the
+        `receiver` is called once, by the event loop; then call `buffered_reply`. Close the
         connection to cancel the call. Raises `httpx.LocalProtocolError`.
         """
-        return self._transport.send_now(self._request(call, headers), receive)
+        return self._transport.send_now(self._request(call, headers), receiver)
 
     def buffered_reply(self, connection: Connection) -> Reply | None:
         """Return the reply to `send_now`; None: call `read_rest`. Raises as `exchange` does."""

@@ -5,6 +5,8 @@ The parser is httptools (llhttp), without its lenient modes: ambiguous messages 
 
 import asyncio
 from collections.abc import Callable
+from contextvars import Context
+from typing import Protocol
 
 import httptools
 import httpx
@@ -19,7 +21,17 @@ BUFFER_BYTES = 256 * 1024
 
 MAX_CACHED_NAMES = 1024
 
-Receive = Callable[["Connection"], None]
+
+class Receiver(Protocol):
+    """Waits for a response."""
+
+    context: Context
+    """That in which `received` is called."""
+
+    def received(self, connection: "Connection") -> None:
+        """Take the response from the connection."""
+
+
 """Called with the connection of a request."""
 
 INFORMATIONAL, FINAL, SWITCHING_PROTOCOLS = 100, 200, 101
@@ -57,7 +69,7 @@ class Connection(asyncio.Protocol):
         self._keeps_alive = True
         self._is_head_request = False
         self._wakes_at_end = False
-        self._receive: Receive | None = None
+        self._receiver: Receiver | None = None
         self._parts: list[bytes] = []
         self._raw_fields: list[tuple[bytes, bytes]] = []
         self.buffered = 0
@@ -72,15 +84,15 @@ class Connection(asyncio.Protocol):
 
     # Called by the pool.
 
-    def send(self, request: bytes, *, is_head: bool, receive: "Receive | None" = None) -> bool:
+    def send(self, request: bytes, *, is_head: bool, receiver: Receiver | None = None) -> bool:
         """Write a request. Return False, and write nothing, if the connection has closed.
 
-        `receive` is called once: with the whole response, or as much of it as is buffered, or
+        `receiver` is called once: with the whole response, or as much of it as is buffered, or
         after an error. Without it, read the response by the methods below.
         """
         if not self.is_open:
             return False
-        self._receive = receive
+        self._receiver = receiver
         self.is_complete = False
         self._is_head_request = is_head
         self._head_size = self._gap = self.status = 0
@@ -272,11 +284,11 @@ class Connection(asyncio.Protocol):
             raise httpx.ReadTimeout(f"no data for {read_s} s") from error
 
     def _wake(self) -> None:
-        receive = self._receive
-        if receive is not None:
+        receiver = self._receiver
+        if receiver is not None:
             if self.is_complete or self.buffered >= BUFFER_BYTES or self.error is not None:
-                self._receive = None
-                receive(self)
+                self._receiver = None
+                receiver.context.run(receiver.received, self)
             return
         if (
             self._wakes_at_end

@@ -24,7 +24,7 @@ from gateway.upstream.http.decompression import (
     inflater,
     read_body,
 )
-from gateway.upstream.http.http1_connection import Connection, Receive
+from gateway.upstream.http.http1_connection import Connection, Receiver
 from gateway.upstream.http.http1_request import (
     HttpOrigin,
     Request,
@@ -126,10 +126,10 @@ class Http1Transport(httpx.AsyncBaseTransport):
             request.origin, connection, max_bytes
         )
 
-    def send_now(self, request: Request, receive: Receive | None = None) -> Connection | None:
+    def send_now(self, request: Request, receiver: Receiver | None = None) -> Connection | None:
         """Send the request over an idle connection; None: there is none, and nothing was sent.
 
-        `receive` is called once. Then call `buffered_reply`, and `read_rest` if that is not all.
+        `receiver` is called once. Then call `buffered_reply`, and `read_rest` if that is not all.
         Nothing is written to a connection that has closed meanwhile, so the next can be tried.
         """
         idle = self._idle[request.origin]
@@ -137,7 +137,7 @@ class Http1Transport(httpx.AsyncBaseTransport):
             connection, since = idle.popitem()
             # The sweep may be late: a suspended process wakes to dead connections.
             if self._loop.time() - since < self._idle_s and connection.send(
-                request.data, is_head=request.is_head, receive=receive
+                request.data, is_head=request.is_head, receiver=receiver
             ):
                 return connection
             connection.close()

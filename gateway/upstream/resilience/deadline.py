@@ -46,8 +46,9 @@ class Deadline:
 class Expiring(Protocol):
     """Something that ends at its deadline at the latest."""
 
-    deadline: float
-    """On the event loop's clock."""
+    @property
+    def deadline(self) -> float:
+        """When it ends, on the event loop's clock."""
 
     def expire(self) -> None:
         """End it: its deadline is now."""
