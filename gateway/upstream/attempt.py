@@ -136,15 +136,14 @@ class OutgoingCall(Generic[T]):
         """Record the attempt; `status` is that of the reply, if there was one."""
         exchange, scope, failure, started = self.exchange, self.scope, self._failure, self._started
         ended = time.perf_counter()
-        took_s = ended - started
         if status is not None or failure is not None:
-            account.health.note(took_s * 1000, failure)
+            account.health.note((ended - started) * 1000, failure)
         record = CallRecord(
             account.key,
             exchange.operation,
             status,
             started,
-            took_s,
+            ended - started,
             attempt=self.attempts,
             keys=exchange.keys,
             waited_s=started - self.waits_since,

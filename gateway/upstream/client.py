@@ -5,7 +5,7 @@ Every call goes through `CallSender`: deadline, retries, guard, sign-in.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Hashable, Sequence
+from collections.abc import Awaitable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
@@ -164,28 +164,22 @@ class UpstreamClient:
                 return cached_reply
         try:
             self._count(exchange, scope)
-            in_flight = self._in_flight.find(key)
-            if in_flight is not None:
+            in_flight = self._in_flight.join(key)
+            if in_flight.maker is not None:
                 self.guard.join(exchange.operation, now)
         except (TooManyCalls, Unavailable) as error:
             return error
-        if in_flight is None:
-            self.reads.network += 1
-            return self._start_call(key, exchange, scope, now)
-        self.reads.shared += 1
-        if scope.lists_reads or scope.trace is not None:
-            self._list_shared(exchange, scope, in_flight)
-        return in_flight
-
-    def _start_call(
-        self, key: Hashable, exchange: Exchange[T], scope: Scope, now: float
-    ) -> InFlightCall[CachedReply[T]]:
-        """Make a call that others may join: without a task, if possible."""
+        if in_flight.maker is not None:
+            self.reads.shared += 1
+            if scope.lists_reads or scope.trace is not None:
+                self._list_shared(exchange, scope, in_flight)
+            return in_flight
+        self.reads.network += 1
         # Others may wait longer than the first request, so its own deadline does not count.
         call = OutgoingCall(exchange, scope, now + self._timeout_s)
-        in_flight = call.in_flight = self._in_flight.add(key)
+        call.in_flight = in_flight
         in_flight.maker = self._sender.start(call, self._on_end, now)
-        if in_flight.maker is None:
+        if in_flight.maker is None:  # it needs a task
             self._in_flight.run(in_flight, self._fetch(call))
         return in_flight
 
@@ -218,7 +212,7 @@ class UpstreamClient:
 
     def _store(self, call: InFlightCall[CachedReply[T]], reply: CachedReply[T]) -> None:
         """Cache a reply, unless something was changed meanwhile: then nobody can join the call."""
-        if self._in_flight.find(call.key) is call and reply.reply.status == HTTPStatus.OK:
+        if self._in_flight.can_join(call) and reply.reply.status == HTTPStatus.OK:
             self._cache.store(call.key, reply)
 
     def _wait(
@@ -243,7 +237,8 @@ class UpstreamClient:
         patience_s: float | None,
     ) -> T:
         """Return the read value; when the call failed, a stale one or raise its error."""
-        if isinstance(started, CachedReply):
+        # Whether a call is a msgspec struct takes 500 instructions to find out.
+        if not isinstance(started, InFlightCall) and isinstance(started, CachedReply):
             self.reads.cached += 1
             self._list(exchange, scope, started, CACHED)
             scope.note_freshness(self._cache.ttl_s - (self._loop.time() - started.at))
@@ -253,9 +248,13 @@ class UpstreamClient:
                 raise started
             if started.is_abandoned or not started.is_done:
                 raise self._unfinished(exchange, patience_s)
-            reply = started.result()
+            if started.error is not None:
+                raise started.error
+            reply = started.value
             if self._cache.ttl_s < scope.fresh_for_s:
                 scope.note_freshness(self._cache.ttl_s)
+            if reply.exchange is exchange:
+                return reply.value
             return reply.read(exchange, self._read_reply)
         except ProviderError as error:
             self._report(exchange, scope, error)
@@ -296,11 +295,11 @@ class UpstreamClient:
                     error.reason,
                 )
             elif error is None:
-                record.status = call.result().reply.status
+                record.status = call.value.reply.status
             if trace is not None and span is not None:
                 trace.call_ended(span, record)
 
-        call.observe(complete)
+        call.observers = (*call.observers, complete)
 
     def _unfinished(self, exchange: Exchange[T], patience_s: float | None) -> ProviderError:
         """Return the error for a call that did not end while this request waited."""

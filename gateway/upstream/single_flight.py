@@ -6,7 +6,7 @@ Each account has its own `SingleFlight`, so no result crosses credentials.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
@@ -42,19 +42,19 @@ class InFlightCall(Generic[T]):
     """A call in flight, and those waiting for it. It has a task only if it has to wait itself."""
 
     __slots__ = (
-        "_error",
-        "_observers",
-        "_value",
+        "error",
         "is_abandoned",
         "is_done",
         "key",
         "maker",
+        "observers",
         "runs_to_end",
+        "value",
         "waiters",
     )
 
-    _value: T
-    """Set when it is done."""
+    value: T
+    """Its result; set when it is done."""
 
     def __init__(self, key: Hashable) -> None:
         """Start without waiters. Calls with the same `key` are equal."""
@@ -67,39 +67,10 @@ class InFlightCall(Generic[T]):
         self.is_done = False
         self.is_abandoned = False
         """Its last waiter has left, so it was cancelled."""
-        self._observers: list[Callable[[], object]] | None = None
-        self._error: BaseException | None = None
-
-    @property
-    def error(self) -> BaseException | None:
-        """Its error; None if it succeeded, or is not done."""
-        return self._error
-
-    def observe(self, ended: Callable[[], object]) -> None:
-        """Call this when it is done."""
-        if self._observers is None:  # few calls have any
-            self._observers = []
-        self._observers.append(ended)
-
-    def result(self) -> T:
-        """Return its result, or raise its error; call it only when it is done."""
-        if self._error is not None:
-            raise self._error
-        return self._value
-
-    def settle(self, value: Any, error: BaseException | None) -> None:
-        """Set the result or the error, and wake those who wait."""
-        self.is_done, self.maker = True, None
-        self._value = value
-        if error is not None:
-            self._error = error
-        if self._observers is not None:
-            for ended in self._observers:
-                ended()
-        for waiter in self.waiters:
-            waiter.left -= 1
-            if not waiter.left:
-                waiter.wake()
+        self.observers: Sequence[Callable[[], object]] = ()
+        """Called when it is done."""
+        self.error: BaseException | None = None
+        """None if it succeeded, or is not done."""
 
 
 class SingleFlight:
@@ -117,30 +88,40 @@ class SingleFlight:
         """Count the calls that can be joined."""
         return len(self._calls)
 
-    def find(self, key: Hashable) -> InFlightCall[Any] | None:
-        """Return the call in flight with this key, to `wait` for."""
-        return self._calls.get(key)
+    def join(self, key: Hashable) -> InFlightCall[Any]:
+        """Return the call in flight with this key, to `wait` for.
 
-    def add(self, key: Hashable) -> InFlightCall[Any]:
-        """Add a call with this key, to `wait` for. Somebody else makes it, and calls `end`."""
-        call = self._calls[key] = InFlightCall(key)
+        If there is none, it is a new one without a `maker`: have it made, and call `end`.
+        """
+        call = self._calls.get(key)
+        if call is None:
+            call = self._calls[key] = InFlightCall(key)
         return call
+
+    def can_join(self, call: InFlightCall[Any]) -> bool:
+        """Return whether new readers can still join this call."""
+        return self._calls.get(call.key) is call
 
     def run(self, call: InFlightCall[T], coroutine: Coroutine[Any, Any, T]) -> None:
         """Make a call by a task."""
         task = call.maker = self._loop.create_task(coroutine)
         task.add_done_callback(partial(self._end_with, call))
 
-    def end(
-        self, call: InFlightCall[T], value: T | None = None, error: BaseException | None = None
-    ) -> None:
-        """End a call, with its result or its error."""
+    def end(self, call: InFlightCall[T], value: Any, error: BaseException | None = None) -> None:
+        """End a call with its result or its error, and wake those who wait."""
         other = self._calls.pop(call.key, None)
         if other is not call:
             self._detached.discard(call)
             if other is not None:
                 self._calls[call.key] = other
-        call.settle(value, error)
+        call.is_done, call.maker = True, None
+        call.value, call.error = value, error
+        for ended in call.observers:
+            ended()
+        for waiter in call.waiters:
+            waiter.left -= 1
+            if not waiter.left:
+                waiter.wake()
 
     async def wait(
         self,
@@ -195,7 +176,7 @@ class SingleFlight:
     def _leave(self, call: InFlightCall[Any], waiter: _Waiter) -> None:
         call.waiters.remove(waiter)
         if not (call.waiters or call.runs_to_end) and call.maker is not None:
-            if self._calls.get(call.key) is call:
+            if self.can_join(call):
                 del self._calls[call.key]
             self._detached.add(call)
             call.is_abandoned = True
@@ -203,7 +184,7 @@ class SingleFlight:
 
     def _end_with(self, call: InFlightCall[T], task: "asyncio.Task[T]") -> None:
         if task.cancelled():
-            self.end(call, error=asyncio.CancelledError())
+            self.end(call, None, asyncio.CancelledError())
             return
         error = task.exception()
         self.end(call, None if error else task.result(), error)

@@ -135,7 +135,7 @@ def test_who_got_an_answer_as_all_ended_asks_for_nothing_more() -> None:
         reading = asyncio.create_task(read_on())
         await asyncio.sleep(0.5)
         (flight,) = upstream._in_flight._calls.values()  # noqa: SLF001  # nothing else tells its end
-        flight.observe(within.close)
+        flight.observers = (within.close,)
         await asyncio.wait([reading])
         assert (reading.cancelled(), len(script.at)) == (True, 1)
 
