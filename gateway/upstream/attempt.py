@@ -57,10 +57,6 @@ class OutgoingCall(Generic[T]):
 
     in_flight: InFlightCall[CachedReply[T]]
     """What passes its reply on; set if others may share it."""
-    _failure: ProviderError | None
-    _span: SpanIds | None
-    _started: float
-    _was_sent_before: bool
 
     def __init__(
         self,
@@ -96,7 +92,7 @@ class OutgoingCall(Generic[T]):
         """Begin an attempt; return what to send: the call, with the headers of its trace."""
         scope, sent = self.scope, self.exchange.call
         own: Mapping[str, str] | None = None
-        self._span = None
+        self._span: SpanIds | None = None
         if scope.trace is not None:
             self._span = scope.trace.begin()
             own = scope.trace.headers(self._span)
@@ -104,7 +100,7 @@ class OutgoingCall(Generic[T]):
             own = scope.passed_on.headers
         if own:
             sent = msgspec.structs.replace(sent, headers={**sent.headers, **own})
-        self._failure = None
+        self._failure: ProviderError | None = None
         self._was_sent_before, self.was_sent = self.was_sent, True
         self.attempts += 1
         if self._progress is not None:

@@ -21,9 +21,8 @@ from gateway.upstream.failures import TRANSPORT_ERRORS, provider_error
 from gateway.upstream.health import Health
 from gateway.upstream.http.client import Http1Client, http_client
 from gateway.upstream.redaction import Redaction
-from gateway.upstream.resilience.deadline import Deadline, Deadlines
+from gateway.upstream.resilience.deadline import Deadline
 from gateway.upstream.resilience.guard import (
-    TIMER_PRECISION_S,
     Admission,
     UpstreamGuard,
     is_over,
@@ -72,7 +71,6 @@ class CallSender:
         )
         client = self._http_client
         self._direct_client = client if isinstance(client, Http1Client) else None
-        self.deadlines = Deadlines(self._loop, TIMER_PRECISION_S)
         self._headers = {**COMMON_HEADERS, **adapter.secret_headers}
         self._authorized_by: Token | None = None
         self._authorized: Mapping[str, str] = COMMON_HEADERS
@@ -96,7 +94,6 @@ class CallSender:
 
     async def close(self) -> None:
         """Cancel a sign-in under way."""
-        self.deadlines.close()
         if self.session is not None:
             await self.session.close()
 

@@ -28,9 +28,12 @@ from gateway.providers.base.settings import AccountSettings
 from gateway.request_scope import CACHED, SHARED, STALE, CallRecord, Scope
 from gateway.upstream.attempt import ObserveCall, OutgoingCall
 from gateway.upstream.call_sender import CallSender, unobserved
+from gateway.upstream.direct_call import DirectCall
 from gateway.upstream.failures import FailureReporter
 from gateway.upstream.redaction import Redaction
 from gateway.upstream.reply_reader import read_reply
+from gateway.upstream.resilience.deadline import Deadlines, Expiring
+from gateway.upstream.resilience.guard import TIMER_PRECISION_S
 from gateway.upstream.response_cache import STALE_IF_ERRORS, CachedReply, ResponseCache
 from gateway.upstream.single_flight import InFlightCall, SingleFlight
 
@@ -83,6 +86,7 @@ class UpstreamClient:
             cache_ttl_s = settings.cache_ttl_s
         self._cache = ResponseCache(cache_ttl_s, settings.stale_if_error_s)
         self._in_flight = SingleFlight()
+        self._deadlines = Deadlines(self._loop, TIMER_PRECISION_S, self._direct_calls)
         self._on_end = self._ended  # a bound method takes 500 instructions for each call
         self.reads = ReadCounts()
 
@@ -98,6 +102,7 @@ class UpstreamClient:
 
     async def close(self) -> None:
         """Cancel calls in flight and close the pooled connections."""
+        self._deadlines.close()
         await self._in_flight.close()
         await self._sender.close()
         await self._transport.aclose()
@@ -181,7 +186,13 @@ class UpstreamClient:
         in_flight.maker = self._sender.start(call, self._on_end, now)
         if in_flight.maker is None:  # it needs a task
             self._in_flight.run(in_flight, self._fetch(call))
+        else:
+            self._deadlines.add(call.deadline)
         return in_flight
+
+    def _direct_calls(self) -> list[Expiring]:
+        """Return the calls without a task that have not ended."""
+        return [each for each in self._in_flight.makers() if isinstance(each, DirectCall)]
 
     def _ended(
         self,
@@ -253,8 +264,6 @@ class UpstreamClient:
             reply = started.value
             if self._cache.ttl_s < scope.fresh_for_s:
                 scope.note_freshness(self._cache.ttl_s)
-            if reply.exchange is exchange:
-                return reply.value
             return reply.read(exchange, self._read_reply)
         except ProviderError as error:
             self._report(exchange, scope, error)

@@ -18,7 +18,6 @@ from gateway.upstream.attempt import OutgoingCall
 from gateway.upstream.failures import TRANSPORT_ERRORS, provider_error
 from gateway.upstream.http.client import Http1Client
 from gateway.upstream.http.http1_connection import Connection
-from gateway.upstream.resilience.deadline import Deadlines
 from gateway.upstream.resilience.guard import (
     BUG,
     CANCELLED,
@@ -39,7 +38,6 @@ class Account(attempt.Account, Protocol):
     """What a call uses of the account it is made with."""
 
     guard: UpstreamGuard
-    deadlines: Deadlines
 
     def headers_now(self, call: OutgoingCall[Any], now: float) -> Mapping[str, str] | None:
         """Return the headers of an attempt that is made now; None: it needs a sign-in."""
@@ -76,7 +74,6 @@ class DirectCall(Generic[T]):
         """That of its request."""
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
-        account.deadlines.add(self)
 
     @property
     def deadline(self) -> float:
@@ -235,6 +232,5 @@ class DirectCall(Generic[T]):
 
     def _finish(self, reply: CachedReply[T] | None, error: BaseException | None) -> None:
         ended, self._ended = self._ended, None
-        self._account.deadlines.discard(self)
         if ended is not None:
             ended(self._call, reply, error)

@@ -98,6 +98,11 @@ class SingleFlight:
             call = self._calls[key] = InFlightCall(key)
         return call
 
+    def makers(self) -> Sequence[Cancellable]:
+        """Return what makes the calls that are not done."""
+        calls = (*self._calls.values(), *self._detached)
+        return [call.maker for call in calls if call.maker is not None]
+
     def can_join(self, call: InFlightCall[Any]) -> bool:
         """Return whether new readers can still join this call."""
         return self._calls.get(call.key) is call
@@ -165,8 +170,7 @@ class SingleFlight:
 
     async def close(self) -> None:
         """Cancel all calls."""
-        calls = (*self._calls.values(), *self._detached)
-        makers = [call.maker for call in calls if call.maker is not None]
+        makers = self.makers()
         for maker in makers:
             maker.cancel()
         tasks = [maker for maker in makers if isinstance(maker, asyncio.Task)]

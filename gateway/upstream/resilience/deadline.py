@@ -1,6 +1,7 @@
 """Deadlines of upstream calls: of the code that one task runs, and of calls without a task."""
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol
 
@@ -57,23 +58,17 @@ class Expiring(Protocol):
 class Deadlines:
     """The deadlines of many calls that may all take equally long; one timer for all of them."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, precision_s: float) -> None:
-        """Use the timers of this loop, which may be too early by `precision_s`."""
-        self._loop = loop
-        self._precision_s = precision_s
-        self._calls: dict[Expiring, None] = {}
-        """The earliest deadline first."""
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, early_s: float, calls: Callable[[], list[Expiring]]
+    ) -> None:
+        """Use the timers of this loop, which may be early; `calls` returns those not ended."""
+        self._loop, self._early_s, self._calls = loop, early_s, calls
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, call: Expiring) -> None:
+    def add(self, deadline: float) -> None:
         """Expire a call at its deadline, which is not before that of the last one."""
-        self._calls[call] = None
         if self._timer is None:
-            self._timer = self._loop.call_at(call.deadline, self._expire)
-
-    def discard(self, call: Expiring) -> None:
-        """Forget a call that has ended. The timer goes on: most calls end long before it."""
-        self._calls.pop(call, None)
+            self._timer = self._loop.call_at(deadline, self._expire)
 
     def close(self) -> None:
         """Stop the timer."""
@@ -82,11 +77,10 @@ class Deadlines:
 
     def _expire(self) -> None:
         self._timer = None
-        now = self._loop.time() + self._precision_s
-        while self._calls:
-            call = next(iter(self._calls))
-            if call.deadline > now:
-                self._timer = self._loop.call_at(call.deadline, self._expire)
-                return
-            del self._calls[call]
-            call.expire()
+        now = self._loop.time() + self._early_s
+        for call in self._calls():
+            if call.deadline <= now:
+                call.expire()
+        later = [call.deadline for call in self._calls() if call.deadline > now]
+        if later:
+            self.add(min(later))

@@ -63,7 +63,6 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 GOOD = Outcome(failed=False, replied=True, is_good=True)
 BUG = Outcome(failed=None, replied=True)
 CANCELLED = Outcome(failed=None, replied=False)
-TIMED_OUT = Outcome(failed=True, replied=False)
 
 
 class UpstreamGuard:
@@ -248,13 +247,10 @@ class UpstreamGuard:
         return Outcome(failed=counts_as_failure(error), replied=error.status is not None)
 
     def cancelled(self, admission: Admission, deadline: float) -> Outcome:
-        """Return the outcome of a call cancelled now.
-
-        It has failed if that is at its deadline, after a fair time.
-        """
+        """Return that of a call cancelled now: a failure at its deadline, after a fair time."""
         now = self._loop.time()
         is_timeout = is_over(deadline, now) and (now - admission.at) * 2 >= self._timeout_s
-        return TIMED_OUT if is_timeout else CANCELLED
+        return Outcome(failed=is_timeout or None, replied=False)
 
     def _is_silent(self, now: float) -> bool:
         """Return whether the provider hangs, and open its circuit if so."""
