@@ -68,6 +68,9 @@ class Http1Client:
         self._headers: Mapping[str, str] = NO_HEADERS
         self._fields = self._fields_with(NO_HEADERS)
         """Writes the headers of a call, and those."""
+        self._own: Mapping[str, str] | None = None
+        self._lines = b""
+        """The headers of the last call, and those; the next call mostly has the same."""
 
     async def exchange(
         self, call: Call, headers: Mapping[str, str], progress: Progress | None = None
@@ -100,13 +103,15 @@ class Http1Client:
 
     def _request(self, call: Call, headers: Mapping[str, str]) -> Request:
         if headers is not self._headers:  # the account has a new token
-            self._headers, self._fields = headers, self._fields_with(headers)
-        fields = self._lines(tuple(call.headers.items()))
+            self._headers, self._fields, self._own = headers, self._fields_with(headers), None
+        if call.headers is not self._own:
+            self._lines = self._lines_of(tuple(call.headers.items()))
+            self._own = call.headers
         method = call.method
-        data = request_bytes(method, self._path + call.target, fields, call.body)
+        data = request_bytes(method, self._path + call.target, self._lines, call.body)
         return Request(self._origin, data, method == "HEAD")
 
-    def _lines(self, own: _Headers) -> bytes:
+    def _lines_of(self, own: _Headers) -> bytes:
         """Return the headers of a call, and those of its account; those of its trace come last."""
         same = len(own)
         while same and own[same - 1][0] in TRACE:

@@ -16,7 +16,10 @@ FRAMING = frozenset({"content-length", "transfer-encoding"})
 PORTS = {"http": 80, "https": 443}
 
 _VISIBLE = bytes(range(ord("!"), ord("~") + 1)).replace(b"#", b"")
-"""The characters of a request line, but the spaces between its parts and its end."""
+"""The characters of a target."""
+
+_OTHERS_REPLACED = bytes(byte if byte in _VISIBLE else _VISIBLE[0] for byte in range(256))
+"""A table for `bytes.translate`, which is several times as fast as one that deletes."""
 
 _DOTS = re.compile(r"/\.\.?(?:/|$)")
 
@@ -51,13 +54,14 @@ def request_bytes(method: str, target: str, fields: bytes, body: bytes | None) -
     Raises `httpx.LocalProtocolError` for a request that would be misread: a dot segment in the
     path would name another resource.
     """
-    line = f"{method} {target} HTTP/1.1\r\n".encode("utf-8", "surrogatepass")
+    line_text = f"{method} {target} HTTP/1.1\r\n"
     if (
-        line.translate(None, _VISIBLE) != b"  \r\n"
-        or not (method.isalpha() and target.startswith("/"))
+        not (line_text.isascii() and method.isalpha() and target.startswith("/"))
+        or (raw := target.encode()).translate(_OTHERS_REPLACED) != raw
         or ("." in target and _DOTS.search(target.partition("?")[0]))
     ):
         raise httpx.LocalProtocolError("a part of the request is not valid in HTTP")
+    line = line_text.encode()
     if not body and method not in WITH_BODY:
         return line + fields + b"\r\n"
     return b"%b%bcontent-length: %d\r\n\r\n%b" % (line, fields, len(body or b""), body or b"")
