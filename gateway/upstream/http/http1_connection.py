@@ -12,6 +12,7 @@ import httptools
 import httpx
 
 from gateway.network_failures import NotHttpError
+from gateway.upstream.http.http1_request import Request
 
 MAX_HEAD_BYTES = 64 * 1024
 """The size limit of a response's header fields, and of the framing between two body parts."""
@@ -32,7 +33,7 @@ class Receiver(Protocol):
         """Take the response from the connection."""
 
 
-"""Called with the connection of a request."""
+Fields = list[tuple[bytes, bytes]]
 
 INFORMATIONAL, FINAL, SWITCHING_PROTOCOLS = 100, 200, 101
 
@@ -48,6 +49,19 @@ class _Names(dict[bytes, str]):
 
 
 _NAMES = _Names()
+
+
+def _joined(headers: Fields) -> dict[str, str]:
+    """Return the headers by name, repeated values joined by commas."""
+    fields: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = _NAMES[raw_name], raw_value.decode("latin-1")
+        fields[name] = f"{fields[name]}, {value}" if name in fields else value
+    return fields
+
+
+def _too_large() -> httpx.RemoteProtocolError:
+    return httpx.RemoteProtocolError(f"more than {MAX_HEAD_BYTES} bytes of header fields")
 
 
 class Connection(asyncio.Protocol):
@@ -71,20 +85,21 @@ class Connection(asyncio.Protocol):
         self._wakes_at_end = False
         self._receiver: Receiver | None = None
         self._parts: list[bytes] = []
-        self._raw_fields: list[tuple[bytes, bytes]] = []
+        self._raw_fields: Fields = []
         self.buffered = 0
         """The size of the buffered part of the body."""
-        self._head_size = 0
+        self._dropped_size = 0
+        """The size of the fields of informational responses."""
         self._gap = 0
         self.is_open = False
         self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.headers: Fields = []
         self.fields: dict[str, str] = {}
         """The headers by lower-case name, repeated values joined by commas (RFC 9110, 5.3)."""
 
     # Called by the pool.
 
-    def send(self, request: bytes, *, is_head: bool, receiver: Receiver | None = None) -> bool:
+    def send(self, request: Request, receiver: Receiver | None = None) -> bool:
         """Write a request. Return False, and write nothing, if the connection has closed.
 
         `receiver` is called once: with the whole response, or as much of it as is buffered, or
@@ -94,9 +109,9 @@ class Connection(asyncio.Protocol):
             return False
         self._receiver = receiver
         self.is_complete = False
-        self._is_head_request = is_head
-        self._head_size = self._gap = self.status = 0
-        self._transport.write(request)
+        self._is_head_request = request.is_head
+        self._dropped_size = self._gap = self.status = 0
+        self._transport.write(request.data)
         return True
 
     async def read_head(self, read_s: float | None) -> None:
@@ -124,7 +139,7 @@ class Connection(asyncio.Protocol):
 
     def take_body(self) -> bytes:
         """Return the buffered part of the body and clear the buffer."""
-        part = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        part = b"".join(self._parts)
         self._parts.clear()
         self.buffered = 0
         if self._is_paused and self.is_open:
@@ -168,13 +183,12 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             kind = httpx.RemoteProtocolError if self.status else NotHttpError
             self._fail(kind(str(error.__context__ or error)))
-        if self._gap > MAX_HEAD_BYTES and not self.is_complete:
-            self._fail(
-                httpx.RemoteProtocolError(f"more than {MAX_HEAD_BYTES} bytes of header fields")
-            )
-        if self.buffered >= BUFFER_BYTES and not self._is_paused and self.is_open:
-            self._is_paused = True
-            self._transport.pause_reading()
+        if not self.is_complete:
+            if self._gap > MAX_HEAD_BYTES:
+                self._fail(_too_large())
+            if self.buffered >= BUFFER_BYTES and not self._is_paused and self.is_open:
+                self._is_paused = True
+                self._transport.pause_reading()
         self._wake()
 
     def eof_received(self) -> None:
@@ -203,11 +217,17 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Process the head; informational responses (1xx) are dropped."""
         status = self._parser.get_status_code()
-        headers, fields = self._raw_fields, self._take_fields()
+        headers, self._raw_fields = self._raw_fields, []
         if status < FINAL:
+            self._dropped_size = self._size_with(headers)
             if status < INFORMATIONAL or status == SWITCHING_PROTOCOLS:
                 raise httpx.RemoteProtocolError(f"status {status}")
             return
+        if self._gap > MAX_HEAD_BYTES:  # else the fields, which are part of it, are smaller
+            self._size_with(headers)
+        fields = {_NAMES[name]: value.decode("latin-1") for name, value in headers}
+        if len(fields) < len(headers):
+            fields = _joined(headers)
         if "transfer-encoding" in fields and fields["transfer-encoding"].lower() != "chunked":
             raise httpx.RemoteProtocolError("a transfer coding that was not requested")
         self.status, self.headers, self.fields = status, headers, fields
@@ -228,23 +248,17 @@ class Connection(asyncio.Protocol):
         """Complete the response, unless it was informational; trailer fields are dropped."""
         if self.status and not self.is_complete:
             if self._raw_fields:
-                self._take_fields()
+                self._size_with(self.headers + self._raw_fields)
+                self._raw_fields = []
             self._keeps_alive = self._parser.should_keep_alive()
             self.is_complete = True
 
-    def _take_fields(self) -> dict[str, str]:
-        """Return the stored fields of a head or trailer, and clear them."""
-        raw_fields, self._raw_fields = self._raw_fields, []
-        fields: dict[str, str] = {}
-        size = self._head_size
-        for raw_name, raw_value in raw_fields:
-            size += len(raw_name) + len(raw_value)
-            name, value = _NAMES[raw_name], raw_value.decode("latin-1")
-            fields[name] = f"{fields[name]}, {value}" if name in fields else value
-        self._head_size = size
+    def _size_with(self, fields: Fields) -> int:
+        """Return the size of these and all dropped fields, which is limited."""
+        size = self._dropped_size + sum([len(name) + len(value) for name, value in fields])
         if size > MAX_HEAD_BYTES:
-            raise httpx.RemoteProtocolError(f"more than {MAX_HEAD_BYTES} bytes of header fields")
-        return fields
+            raise _too_large()
+        return size
 
     def _end(self, error: Exception | None) -> None:
         if self.is_complete:

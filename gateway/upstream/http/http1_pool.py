@@ -136,9 +136,7 @@ class Http1Transport(httpx.AsyncBaseTransport):
         while idle:
             connection, since = idle.popitem()
             # The sweep may be late: a suspended process wakes to dead connections.
-            if self._loop.time() - since < self._idle_s and connection.send(
-                request.data, is_head=request.is_head, receiver=receiver
-            ):
+            if self._loop.time() - since < self._idle_s and connection.send(request, receiver):
                 return connection
             connection.close()
         return None
@@ -154,17 +152,17 @@ class Http1Transport(httpx.AsyncBaseTransport):
             raise connection.error
         if not connection.is_complete:
             return None
-        fields = connection.fields
-        try:
-            is_coded = "content-encoding" in fields
+        fields, coding = connection.fields, None
+        is_coded = "content-encoding" in fields
+        if is_coded or connection.buffered > max_bytes:
             if is_coded and connection.buffered > SMALL_BYTES:
                 return None
-            coding = inflater(connection.headers) if is_coded else None
-            if connection.buffered > max_bytes:
+            try:
+                coding = inflater(connection.headers)
                 check_size(connection.buffered, max_bytes)
-        except BaseException:
-            connection.close()
-            raise
+            except BaseException:
+                connection.close()
+                raise
         body = connection.take_body()
         self.release(origin, connection)
         if coding is not None:
@@ -212,7 +210,7 @@ class Http1Transport(httpx.AsyncBaseTransport):
         progress.is_connecting = True
         connection = await self._connect(request.origin, connect_s)
         progress.is_connecting = False
-        if not connection.send(request.data, is_head=request.is_head):
+        if not connection.send(request):
             raise httpx.ConnectError("the connection was closed as soon as it was established")
         return connection
 

@@ -9,7 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.upstream.http.http1_connection import BUFFER_BYTES, MAX_HEAD_BYTES, Connection
+from gateway.upstream.http.http1_request import HttpOrigin, Request
 
+ORIGIN = HttpOrigin("http", "api.test", 80)
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 BROKEN = httpx.RemoteProtocolError
@@ -60,7 +62,7 @@ async def open_request(method: str = "GET") -> tuple[Connection, Wire]:
     """Return a connection over which a call is under way."""
     connection, wire = Connection(lambda _: None), Wire()
     connection.connection_made(wire)
-    assert connection.send(b"call", is_head=method == "HEAD")
+    assert connection.send(Request(ORIGIN, b"call", is_head=method == "HEAD"))
     return connection, wire
 
 
@@ -280,7 +282,7 @@ async def test_what_nobody_asked_for_closes_a_free_connection(data: bytes) -> No
     connection, wire = Connection(lambda _: None), Wire()
     connection.connection_made(wire)
     hear(connection, data)
-    assert not connection.send(b"call", is_head=False)
+    assert not connection.send(Request(ORIGIN, b"call"))
     assert (wire.is_aborted, wire.written) == (True, [])
 
 
