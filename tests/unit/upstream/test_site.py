@@ -56,6 +56,25 @@ async def test_calls_in_different_traces(transport: httpx.AsyncBaseTransport) ->
     ]
 
 
+@pytest.mark.parametrize("transport", [Http1Transport], indirect=True)
+async def test_a_call_has_its_own_headers_only(transport: httpx.AsyncBaseTransport) -> None:
+    """And those of its account; none of the calls before, whether they could be sent or not."""
+    first, second = {"x-a": "1"}, {"x-b": "2"}
+    account, renewed, unsendable = {"x-name": "acme"}, {"x-name": "acme 2"}, {"x-name": "a\nb"}
+    sent = [(first, account), (second, account), (NO_HEADERS, account), (first, renewed)]
+    async with serving() as server:
+        site = at(server.url, transport)
+        for own, common in [*sent, *sent]:
+            await site.exchange(Call("GET", "/", headers=own), common)
+            for _ in range(2):
+                with pytest.raises(httpx.LocalProtocolError):
+                    await site.exchange(Call("GET", "/", headers=own), unsendable)
+    host = f"127.0.0.1:{server.port}"
+    assert [dict(each.headers) for each in server.requests] == [
+        {"host": host, **own, **common} for own, common in [*sent, *sent]
+    ]
+
+
 @pytest.mark.parametrize("base", ["", "/", "/base", "/base/"])
 async def test_a_request_is_sent_as_it_is(transport: httpx.AsyncBaseTransport, base: str) -> None:
     """Below the base URL, with its headers and the length of its body, and no more."""
