@@ -95,11 +95,11 @@ class Http1Client:
 
     def buffered_reply(self, connection: Connection) -> Reply | None:
         """Return the reply to `send_now`; None: call `read_rest`. Raises as `exchange` does."""
-        return self._transport.buffered_reply(self._origin, connection, self._max_body_bytes)
+        return self._transport.buffered_reply(connection, self._max_body_bytes)
 
     async def read_rest(self, connection: Connection) -> Reply:
         """Read a reply that is long, or takes long to decompress. Raises as `exchange` does."""
-        return await self._transport.read_rest(self._origin, connection, self._max_body_bytes)
+        return await self._transport.read_rest(connection, self._max_body_bytes)
 
     def _request(self, call: Call, headers: Mapping[str, str]) -> Request:
         if headers is not self._headers:  # the account has a new token

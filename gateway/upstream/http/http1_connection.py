@@ -70,9 +70,13 @@ class Connection(asyncio.Protocol):
     Any error closes it, also one after the end of the response.
     """
 
-    def __init__(self, on_lost: Callable[["Connection"], None]) -> None:
+    def __init__(
+        self, on_lost: Callable[["Connection"], None], idle: dict["Connection", float]
+    ) -> None:
         """Create the protocol for `create_connection`; `on_lost` is called when it has closed."""
         self._on_lost = on_lost
+        self.idle = idle
+        """The idle connections of its origin; see `Http1Transport`."""
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[None] | None = None

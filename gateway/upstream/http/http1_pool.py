@@ -101,7 +101,7 @@ class Http1Transport(httpx.AsyncBaseTransport):
         read_s = timeouts.get("read")
         try:
             await connection.read_head(read_s)
-            return StreamedReply(self, request.origin, connection, read_s)
+            return StreamedReply(self, connection, read_s)
         except BaseException:
             connection.close()
             raise
@@ -122,8 +122,8 @@ class Http1Transport(httpx.AsyncBaseTransport):
         except BaseException:
             connection.close()
             raise
-        return self.buffered_reply(request.origin, connection, max_bytes) or await self.read_rest(
-            request.origin, connection, max_bytes
+        return self.buffered_reply(connection, max_bytes) or await self.read_rest(
+            connection, max_bytes
         )
 
     def send_now(self, request: Request, receiver: Receiver | None = None) -> Connection | None:
@@ -141,9 +141,7 @@ class Http1Transport(httpx.AsyncBaseTransport):
             connection.close()
         return None
 
-    def buffered_reply(
-        self, origin: HttpOrigin, connection: Connection, max_bytes: int
-    ) -> Reply | None:
+    def buffered_reply(self, connection: Connection, max_bytes: int) -> Reply | None:
         """Return the reply if its body has arrived and is ready; None: call `read_rest`.
 
         Raises as `exchange` does.
@@ -164,16 +162,16 @@ class Http1Transport(httpx.AsyncBaseTransport):
                 connection.close()
                 raise
         body = connection.take_body()
-        self.release(origin, connection)
+        self.release(connection)
         if coding is not None:
             body = inflate(coding, body, max_bytes)
         return Reply(connection.status, fields, body)
 
-    async def read_rest(self, origin: HttpOrigin, connection: Connection, max_bytes: int) -> Reply:
+    async def read_rest(self, connection: Connection, max_bytes: int) -> Reply:
         """Read the rest of a reply, and decompress its body. Raises as `exchange` does."""
         fields = connection.fields
         try:
-            reply = StreamedReply(self, origin, connection, None)
+            reply = StreamedReply(self, connection, None)
         except BaseException:
             connection.close()
             raise
@@ -182,12 +180,12 @@ class Http1Transport(httpx.AsyncBaseTransport):
         finally:
             await reply.aclose()
 
-    def release(self, origin: HttpOrigin, connection: Connection) -> None:
+    def release(self, connection: Connection) -> None:
         """Keep a connection for the next request, or close it if it cannot be reused."""
         if self._is_closed or not connection.is_free:
             connection.close()
             return
-        self._idle[origin][connection] = self._loop.time()
+        connection.idle[connection] = self._loop.time()
         if self._sweep_timer is None:
             self._sweep_timer = self._loop.call_later(self._idle_s, self._sweep)
 
@@ -223,7 +221,7 @@ class Http1Transport(httpx.AsyncBaseTransport):
                 )
                 # uvloop's create_connection would try one address after the other.
                 _, connection = await self._loop.create_connection(
-                    lambda: Connection(self._on_lost),
+                    lambda: Connection(self._on_lost, self._idle[origin]),
                     sock=await start_connection(
                         addresses, happy_eyeballs_delay=HAPPY_EYEBALLS_S, loop=self._loop
                     ),
@@ -242,8 +240,7 @@ class Http1Transport(httpx.AsyncBaseTransport):
         return connection
 
     def _on_lost(self, connection: Connection) -> None:
-        for idle in self._idle.values():
-            idle.pop(connection, None)
+        connection.idle.pop(connection, None)
         self._open.discard(connection)
         if self._is_closed and not self._open:
             self._all_closed.set()
@@ -264,18 +261,13 @@ class StreamedReply(httpx.AsyncByteStream):
     """A reply whose head has arrived; iterates over the decompressed body as it arrives."""
 
     def __init__(
-        self,
-        transport: Http1Transport,
-        origin: HttpOrigin,
-        connection: Connection,
-        read_s: float | None,
+        self, transport: Http1Transport, connection: Connection, read_s: float | None
     ) -> None:
         """Take over the connection; `aclose` returns it. `read_s` limits each wait for data."""
         self.status = connection.status
         self.headers = connection.headers
         """In order, as sent."""
         self._transport = transport
-        self._origin = origin
         self._connection: Connection | None = connection
         self._read_s = read_s
         self._inflater = inflater(connection.headers)
@@ -306,4 +298,4 @@ class StreamedReply(httpx.AsyncByteStream):
         """Return the connection to the pool if the body was read to its end, else close it."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            self._transport.release(self._origin, connection)
+            self._transport.release(connection)

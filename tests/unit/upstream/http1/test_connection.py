@@ -60,7 +60,7 @@ class Outcome(NamedTuple):
 
 async def open_request(method: str = "GET") -> tuple[Connection, Wire]:
     """Return a connection over which a call is under way."""
-    connection, wire = Connection(lambda _: None), Wire()
+    connection, wire = Connection(lambda _: None, {}), Wire()
     connection.connection_made(wire)
     assert connection.send(Request(ORIGIN, b"call", is_head=method == "HEAD"))
     return connection, wire
@@ -279,7 +279,7 @@ async def test_bytes_behind_an_answer_close_the_connection(surplus: bytes) -> No
 @pytest.mark.parametrize("data", [b"HTTP/1.1 408 Timeout\r\n\r\n", b"SSH-2.0 hello\r\n"])
 async def test_what_nobody_asked_for_closes_a_free_connection(data: bytes) -> None:
     """It is not taken for the next response, and no call is sent on that connection."""
-    connection, wire = Connection(lambda _: None), Wire()
+    connection, wire = Connection(lambda _: None, {}), Wire()
     connection.connection_made(wire)
     hear(connection, data)
     assert not connection.send(Request(ORIGIN, b"call"))
