@@ -115,10 +115,6 @@ class RequestContext:
         """With self-service access: the caller's id at each provider."""
         self.change_requirements: Mapping[str, Requirement] = {}
         """What the operation needs of each sort of change, by the name of its type."""
-        self.batches: dict[Any, DataLoader[Any, Any]] = {}
-        """The batches of values that graphql-core resolves, by the field's nodes."""
-        self.single_customers: set[Ref] = set()
-        """The customers that were read one by one: providers are asked for their persons."""
         self._loaders: RequestLoaders | None = None
         self._reads: ReadService | None = None
 
@@ -155,6 +151,16 @@ class RequestContext:
         """
         if provider in self.providers and not self.caller.may(permission, provider):
             raise Forbidden(f"{what} needs the scope {permission}.")
+
+    @cached_property
+    def batches(self) -> dict[Any, DataLoader[Any, Any]]:
+        """The batches of values that graphql-core resolves, by the field's nodes."""
+        return {}
+
+    @cached_property
+    def single_customers(self) -> set[Ref]:
+        """The customers that were read one by one: providers are asked for their persons."""
+        return set()
 
     @cached_property
     def visibility(self) -> Visibility:

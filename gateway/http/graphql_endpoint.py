@@ -163,7 +163,9 @@ class GraphQLEndpoint:
             shown = request_error(error)
             await send_error(send, shown, _error_type(content_type), more, request_id)
             return
-        body = _body(response, content_type)
+        body = _encode(response.body)
+        if content_type == EVENTS:
+            body = events(body)
         is_gzip = _is_compressed(head, response, body)
         if is_gzip:
             body = await compressed_aside(body)
@@ -205,7 +207,7 @@ class GraphQLEndpoint:
         if options.traceparent is None:
             respond = self._respond if self._traces is None else self._respond_sampled
         else:
-            respond = self._respond_traced
+            respond = self._respond_in_trace if self._traces is None else self._respond_traced
         return partial(respond, head, options)
 
     def _respond_sampled(
@@ -252,7 +254,7 @@ class GraphQLEndpoint:
     def _raw_response(
         self, head: _Head, options: RequestOptions, response: GraphQLResponse
     ) -> RawResponse | Coroutine[Any, Any, RawResponse]:
-        body = _body(response, head.content_type)
+        body = _encode(response.body)
         is_gzip = _is_compressed(head, response, body)
         if is_gzip:
             if len(body) >= LARGE:
@@ -324,11 +326,6 @@ class GraphQLEndpoint:
 def _error_type(content_type: str) -> str:
     """Return the media type of an error response, where responses would have this one."""
     return GRAPHQL if content_type == GRAPHQL else JSON
-
-
-def _body(response: GraphQLResponse, content_type: str) -> bytes:
-    body = _encode(response.body)
-    return events(body) if content_type == EVENTS else body
 
 
 def _is_compressed(head: _Head, response: GraphQLResponse, body: bytes) -> bool:

@@ -5,8 +5,8 @@ import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from inspect import iscoroutine
 from time import perf_counter
+from types import CoroutineType
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -200,7 +200,7 @@ class OperationRunner:
         result = self.operations.begin(document, request.variables, name, context)
         if scope.trace is not None:
             scope.trace.prepared(document.phases, started)
-        if not iscoroutine(result):
+        if not isinstance(result, CoroutineType):
             return self._response(result, scope)
         if is_query:
             return self._read(result, receive, context)

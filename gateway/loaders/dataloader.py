@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from gateway.errors import GatewayError
-from gateway.request_scope import SpanIds, Trace
+from gateway.request_scope import Scope, SpanIds
 
 T = TypeVar("T")
 
@@ -24,17 +24,14 @@ class _Batch(Generic[K, T]):
         self.task: asyncio.Task[None] | None = None
 
 
-NoteBatch = Callable[[int, float, SpanIds | None], object]
-"""Takes the number of keys of a batch, when it was started, and its span."""
-
-
 class LoaderCache(Generic[K, T]):
     """The loaded values of one loader, and the batches under way."""
 
-    def __init__(self, note_batch: NoteBatch | None = None, trace: Trace | None = None) -> None:
-        """Call `note_batch` with each batch; `trace`: its spans are recorded."""
-        self.note_batch = note_batch
-        self.trace = trace
+    def __init__(self, loader: str = "", scope: Scope | None = None) -> None:
+        """Record each batch in this scope, under the loader's name."""
+        self.loader = loader
+        self.scope = scope
+        self.trace = None if scope is None else scope.trace
         self.results: dict[K, T | GatewayError | None] = {}
         self.under_way: dict[K, _Batch[K, T]] = {}
         self.next: _Batch[K, T] | None = None
@@ -143,5 +140,6 @@ class DataLoader(Generic[K, T]):
             batch.done.set()
 
     def _note(self, size: int, started: float, span: SpanIds | None = None) -> None:
-        if self._cache.note_batch is not None:
-            self._cache.note_batch(size, started, span)
+        scope = self._cache.scope
+        if scope is not None:
+            scope.note_batch(self._cache.loader, size, started, span)

@@ -5,7 +5,6 @@ They are created inside the running event loop. An error affects only its own ke
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -87,8 +86,7 @@ class RequestLoaders(RequestFetches):
     def _cache(self, loader: str) -> LoaderCache[Any, Any]:
         cache = self._caches.get(loader)
         if cache is None:
-            note_batch = partial(self._scope.note_batch, loader)
-            cache = self._caches[loader] = LoaderCache(note_batch, self._scope.trace)
+            cache = self._caches[loader] = LoaderCache(loader, self._scope)
         return cache
 
     def invalidate(self) -> None:

@@ -108,12 +108,12 @@ class PlanExecution:
                 results = await _gather(read(value, info, *arguments) for value in values)
         except Exception as error:  # noqa: BLE001  # a bug: every object of the level reports it
             results = [error] * len(values)
-        if Unsupported in {*map(type, results)} and is_null_if_unsupported(
+        if Unsupported in map(type, results) and is_null_if_unsupported(
             field.type, self._is_root(field)
         ):
             results = [None if type(each) is Unsupported else each for each in results]
         self._put(field, results, objects)
-        below = self._read(field.below)
+        below = self._read(field.below) if field.below else None
         if below is not None:
             await below
 

@@ -250,8 +250,8 @@ class FastPathProtocol(UpgradingHttp):
         if self._open.is_stopping:
             cycle.keep_alive = False
         end = self.keep_alive_end if cycle.keep_alive else CLOSE_END
-        head = STATUS_LINE[response.status], response.lines, end
-        self.transport.write(b"".join((*head, response.body)))
+        parts = STATUS_LINE[response.status], response.lines, end, response.body
+        self.transport.write(b"".join(parts))
         self._used_at = self.loop.time()
         if not cycle.keep_alive:
             self.transport.close()
