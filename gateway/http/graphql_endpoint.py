@@ -62,6 +62,7 @@ METHODS = ((b"allow", b"GET, HEAD, POST"),)
 OWN = (b"cache-control", b"x-request-id", b"content-length")
 """The headers whose values each response has of its own."""
 OWN_LINES = lines([(name, b"%b") for name in OWN])
+GZIP_LINE = lines([CONTENT_ENCODING])
 
 _encode = msgspec.json.Encoder().encode
 
@@ -69,7 +70,10 @@ _encode = msgspec.json.Encoder().encode
 class _Head:
     """The head of a request, or what similar heads have in common, read once."""
 
-    __slots__ = ("accepts_gzip", "content_type", "cors", "credentials", "options", "verified")
+    __slots__ = (
+        *("accepts_gzip", "content_type", "cors", "credentials", "lines", "options"),
+        "verified",
+    )
 
     def __init__(
         self,
@@ -80,6 +84,8 @@ class _Head:
     ) -> None:
         self.content_type = content_type
         self.cors = cors
+        self.lines = _common_header_lines(content_type, cors)
+        """The headers of all responses to such heads."""
         self.credentials = authorization_of(headers), address_of(connection, headers)
         self.options = request_options(headers)
         self.accepts_gzip = content_type != EVENTS and accepts_gzip(headers)
@@ -272,7 +278,7 @@ class GraphQLEndpoint:
         self, head: _Head, response: GraphQLResponse, body: bytes, *, is_gzip: bool
     ) -> RawResponse:
         status = _status(response, head.content_type)
-        common = _common_header_lines(head.content_type, head.cors, is_gzip=is_gzip)
+        common = head.lines + GZIP_LINE if is_gzip else head.lines
         own = OWN_LINES % _own_values(response, head.content_type, len(body))
         if self._metrics is not None:
             self._metrics.post_ended(response.scope, response.codes, status)
@@ -351,6 +357,5 @@ def _own_values(
 
 
 @lru_cache(maxsize=128)
-def _common_header_lines(content_type: str, cors: Sequence[Header], *, is_gzip: bool) -> bytes:
-    encoding = (CONTENT_ENCODING,) if is_gzip else ()
-    return lines(common_headers(content_type, (VARY, *cors, *encoding)))
+def _common_header_lines(content_type: str, cors: Sequence[Header]) -> bytes:
+    return lines(common_headers(content_type, (VARY, *cors)))
