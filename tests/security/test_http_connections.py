@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from gateway.http.app import PAGES
+from tests.proxies.processes import IN_CI
 from tests.security.served import (
     FOUND,
     PATIENCE_S,
@@ -264,6 +266,34 @@ async def test_an_answer_before_all_was_read() -> None:
         assert answer.refusal == (415, "BAD_USER_INPUT")
         assert answer.headers["connection"] == "close"  # or a proxy would go on with it
         assert await line.rest() == b""
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        *(b"GET /livez", b"HEAD /livez", b"HEAD /nowhere"),
+        pytest.param(
+            b"streamed",
+            marks=pytest.mark.skipif(
+                not PAGES.is_dir() and not IN_CI, reason="run `make pages` first"
+            ),
+        ),
+    ],
+)
+async def test_an_answer_before_the_body(first: bytes) -> None:
+    """It says that its connection ends, whichever part of the server writes it."""
+    if first == b"streamed":
+        largest = max(PAGES.glob("assets/*.js"), key=lambda file: file.stat().st_size)
+        first = f"GET /static/assets/{largest.name}".encode()
+    async with really_serving() as server, server.line() as line:
+        await line.write(first + b" HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\r\n")
+        head = await line.reader.readuntil(b"\r\n\r\n")
+
+        assert b"\r\nconnection: close\r\n" in head
+        assert b"keep-alive" not in head
+        await line.write(b"hello")
+        body = await line.rest()
+        assert (body == b"") == first.startswith(b"HEAD"), len(body)
 
 
 async def test_what_every_answer_says() -> None:

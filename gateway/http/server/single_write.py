@@ -29,8 +29,8 @@ class SingleWriteCycle(RequestResponseCycle):
         """Hold the start back until the body follows.
 
         uvicorn writes them separately, and checks each header by regular expressions. Unusual
-        responses are left to it: streamed bodies, HEAD, a connection's last response, headers with
-        line breaks.
+        responses are left to it: streamed bodies, a connection's last response, headers with line
+        breaks.
         """
         if not self.response_started and message["type"] == "http.response.start":
             self._start = message
@@ -51,7 +51,8 @@ class SingleWriteCycle(RequestResponseCycle):
             await self.flow.drain()
         if self.disconnected:
             return
-        self.transport.write(head + message.get("body", b""))
+        is_head = self.scope["method"] == "HEAD"
+        self.transport.write(head if is_head else head + message.get("body", b""))
         self.response_complete = True
         self.message_event.set()
         self.on_response()
@@ -65,7 +66,6 @@ class SingleWriteCycle(RequestResponseCycle):
             or message["type"] != "http.response.body"
             or message.get("more_body", False)
             or not self.keep_alive
-            or self.scope["method"] == "HEAD"
             or (b"content-length", length) not in headers
             or not _FRAMING.isdisjoint([name for name, _ in headers])
         ):
@@ -80,6 +80,7 @@ class SingleWriteCycle(RequestResponseCycle):
 
     def _with_connection(self, start: Any) -> Any:
         """Return the start of a response, with the keep-alive headers if the connection stays."""
+        self.keep_alive &= not self.more_body  # as in `_head`
         if not self.keep_alive or any(name == b"connection" for name, _ in start["headers"]):
             return start
         pairs = [line.split(b": ", 1) for line in self.keep_alive_end.splitlines() if line]
