@@ -20,6 +20,8 @@ CONCURRENT = 8
 SETTLED_S = 10.0
 
 FAULTS = [
+    # One that does not depend on chance.
+    Fault("emporix", "error", path="/customer-segment/sandbox/segments/no-such-5", status=500),
     Fault("stuut", "error", share=0.1, status=503),
     Fault("stuut", "garbage", share=0.05),
     Fault("emporix", "error", path="/customer-segment", share=0.1, status=500),
