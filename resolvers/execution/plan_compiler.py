@@ -51,6 +51,12 @@ flat = chain.from_iterable
 MIN_STRUCTS = 40
 """Making a class takes as long as it saves for so many rows."""
 
+MANY_ROWS = 500
+"""Rows for which a class is made although the plan may never run again.
+
+Classes are cyclic garbage: many of them make the collector look at all cached documents.
+"""
+
 
 def compile_plan(plan: Plan) -> None:
     """Set the functions of a plan and its fields. Raises `UnplannableError`."""
@@ -353,16 +359,16 @@ def _zipped(
 def _structs(
     keys: tuple[str, ...], gets: Sequence[Many], dicts: Callable[[Any], list[dict[str, Any]]]
 ) -> Many:
-    """Return the function that builds structs, whose class is made once there are some rows."""
+    """Return the function that builds structs, whose class is made once rows came before."""
     row: Any = None
-    count = 0
+    before = 0
 
     def rows(xs: Sequence[Any], slots: Slots) -> Sequence[Any]:
-        nonlocal row, count
+        nonlocal row, before
         columns = [get(xs, slots) for get in gets]
         if row is None:
-            count += len(xs)
-            if count < MIN_STRUCTS:
+            if before < MIN_STRUCTS and len(xs) < MANY_ROWS:
+                before += len(xs)
                 return dicts(zip(*columns, strict=True))
             row = row_of(keys)
         return [*map(row, *columns)]

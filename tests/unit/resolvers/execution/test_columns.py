@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from gateway.context import RequestContext, Scope
 from gateway.errors import BadInput
 from resolvers.execution import columns as runtime
+from resolvers.execution import plan_compiler
 from resolvers.execution.columns import column_serializer, in_batches, serializer
 from resolvers.execution.executor import Executor
 from tests.differential import made_up
@@ -20,7 +21,13 @@ from tests.differential.made_up import CALLS, SHOWN, Colour, Size
 from tests.differential.operations import Operation
 
 MADE_UP = made_up.SCHEMA._schema  # noqa: SLF001  # as gateway.asgi
-OPERATIONS = Executor(MADE_UP)
+
+
+@pytest.fixture(params=["dicts", "structs"], autouse=True)
+def _rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Complete the rows of new plans as each of the two."""
+    if request.param == "structs":
+        monkeypatch.setattr(plan_compiler, "MIN_STRUCTS", 0)
 
 
 def context() -> RequestContext:
@@ -30,13 +37,14 @@ def context() -> RequestContext:
 
 async def answered(text: str) -> Any:
     """Return what a client reads of the answer: the same, whichever executor ran."""
+    operations = Executor(MADE_UP)
     with capture_logs():  # of the bugs that it is full of
-        result, expected = await both(OPERATIONS, Operation(text, {}, None), context(), context())
+        result, expected = await both(operations, Operation(text, {}, None), context(), context())
     assert_equal(result, expected, Operation(text, {}, None))
     SHOWN.clear()
     CALLS.clear()
     with capture_logs():
-        answer = await OPERATIONS.run(OPERATIONS.document(text), {}, None, context())
+        answer = await operations.run(operations.document(text), {}, None, context())
     return msgspec.json.decode(msgspec.json.encode(answer.body))
 
 
