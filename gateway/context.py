@@ -39,11 +39,13 @@ from gateway.store.errors import StoreFailed
 from gateway.store.store import Store
 from gateway.upstream.provider import Provider
 from gateway.writes import receipts
+from gateway.writes.assignments import AssignmentFields
 from gateway.writes.dispatch import UserErrors, WriteDispatcher
 from gateway.writes.entries import ReplacementEntry
 from gateway.writes.service import WriteService
 
 __all__ = [
+    "AssignmentFields",
     "ChangePage",
     "ComparedSegment",
     "Comparison",

@@ -1,8 +1,12 @@
 """Mutations of assignments and items: the customers and items of a segment."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
 
 from gateway.domain.change_log import ChangeKind, version_of
 from gateway.domain.entities import Assignment, AssignmentKind, AssignmentRef, ItemKind, Ref
@@ -25,6 +29,32 @@ from gateway.writes.receipts import (
 )
 
 
+class AssignmentFields(NamedTuple):
+    """The paths of an assignment's parts in the input that names it."""
+
+    segment: str = "segmentId"
+    customer: tuple[str, ...] = ("customerId",)
+    legal_entity: str = "legalEntityId"
+
+    @contextmanager
+    def in_errors(self) -> Iterator[None]:
+        """Raise user errors at these fields; providers know them by their defaults."""
+        paths: dict[tuple[str, ...] | None, tuple[str, ...]] = {
+            ("segmentId",): (self.segment,),
+            ("customerId",): self.customer,
+            ("legalEntityId",): (self.legal_entity,),
+        }
+        try:
+            yield
+        except UserErrors as errors:
+            raise UserErrors(
+                *(
+                    msgspec.structs.replace(each, field=paths.get(each.field, each.field))
+                    for each in errors.errors
+                )
+            ) from errors
+
+
 class AssignmentWrites:
     """Mutations of a segment's customers and items."""
 
@@ -39,14 +69,17 @@ class AssignmentWrites:
         provider = self._dispatcher.provider(segment.provider, field)
         return provider, self._dispatcher.adapter(provider, AssignsCustomers, operation, field)
 
-    async def create(self, segment: Ref, assignee: Assignee, field: str) -> AssignmentReceipt:
-        """Assign a customer unless they are assigned; `field` is the input's name of `segment`."""
-        provider, adapter = self._chosen(segment, "ASSIGNMENT_CREATE", field)
+    async def create(
+        self, segment: Ref, assignee: Assignee, fields: AssignmentFields
+    ) -> AssignmentReceipt:
+        """Assign a customer unless they are assigned."""
+        provider, adapter = self._chosen(segment, "ASSIGNMENT_CREATE", fields.segment)
         ref = reference(segment, assignee)
         existing = await existing_assignment(self._dispatcher, provider, ref)
         if existing is not None:
             return AssignmentReceipt(assignment=written_assignment(existing))
-        await self._dispatcher.send(provider, adapter.assign(segment.key, assignee))
+        with fields.in_errors():
+            await self._dispatcher.send(provider, adapter.assign(segment.key, assignee))
         replied_at = datetime.now(UTC)
         assignment = await settled(self._dispatcher.loaders.assignment.load(ref))
         version = version_of(assignment) if isinstance(assignment, Assignment) else None
@@ -57,13 +90,16 @@ class AssignmentWrites:
             return AssignmentReceipt(assignment=written_assignment(assignment))
         return AssignmentReceipt(assignment=unread_assignment(ref))
 
-    async def delete(self, segment: Ref, assignee: Assignee, field: str) -> AssignmentReceipt:
-        """Remove a customer from a segment; `field` is the input's name of `segment`."""
-        provider, adapter = self._chosen(segment, "ASSIGNMENT_DELETE", field)
-        await self._dispatcher.send(provider, adapter.unassign(segment.key, assignee))
-        error = (await self._still_assigned(provider, segment, [assignee])).get(assignee)
-        if error is not None:
-            raise UserErrors(error)
+    async def delete(
+        self, segment: Ref, assignee: Assignee, fields: AssignmentFields
+    ) -> AssignmentReceipt:
+        """Remove a customer from a segment."""
+        provider, adapter = self._chosen(segment, "ASSIGNMENT_DELETE", fields.segment)
+        with fields.in_errors():
+            await self._dispatcher.send(provider, adapter.unassign(segment.key, assignee))
+            error = (await self._still_assigned(provider, segment, [assignee])).get(assignee)
+            if error is not None:
+                raise UserErrors(error)
         ref = reference(segment, assignee)
         await self._dispatcher.settle([observations.assignment(ref, ChangeKind.LEFT)])
         return AssignmentReceipt(deleted=ref)

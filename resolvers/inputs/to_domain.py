@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import strawberry
 
-from gateway.context import ReplacementEntry, UserErrors
+from gateway.context import AssignmentFields, ReplacementEntry, UserErrors
 from gateway.domain.entities import AssignmentRef, ItemKind, Ref
 from gateway.domain.mutations import (
     Assignee,
@@ -344,8 +344,8 @@ def assignees(value: Any) -> tuple[Ref, Sequence[Assignee | UserError]]:
     return segment, [assignee(row, segment.provider) for row in value.assignments]
 
 
-def assignment(value: Any) -> tuple[Ref, Assignee, str]:
-    """Return the segment and assignee of an input, and the field with the segment.
+def assignment(value: Any) -> tuple[Ref, Assignee, AssignmentFields]:
+    """Return the segment and assignee of an input, and the fields that name them.
 
     The input has the id of the assignment, or segment and customer. Raises `UserErrors`.
     """
@@ -359,11 +359,17 @@ def assignment(value: Any) -> tuple[Ref, Assignee, str]:
             message = "This is not the id of an assignment."
             raise UserErrors(UserError(message, Reason.INVALID, ("id",)))
         ref = AssignmentRef(*parts)
-        return Ref(ref.provider, ref.segment), Assignee(ref.customer, ref.legal_entity), "id"
+        segment, customer = (
+            Ref(ref.provider, ref.segment),
+            Assignee(ref.customer, ref.legal_entity),
+        )
+        return segment, customer, AssignmentFields("id", ("id",), "id")
     if given(value.segment_id) is None:
         raise UserErrors(UserError("Give id, or segmentId and a customer.", Reason.REQUIRED))
     segment = segment_ref(value.segment_id, "segmentId")
-    customer = assignee(value, segment.provider)
-    if isinstance(customer, UserError):
-        raise UserErrors(customer)
-    return segment, customer, "segmentId"
+    named = assignee(value, segment.provider)
+    if isinstance(named, UserError):
+        raise UserErrors(named)
+    if given(value.identity) is None:
+        return segment, named, AssignmentFields()
+    return segment, named, AssignmentFields(customer=("identity", "externalId"))

@@ -8,7 +8,7 @@ from gateway.domain.entities import Ref
 from resolvers import global_ids
 from resolvers.global_ids import Kind
 from tests.e2e.serving import Front, assignment_id, customer_id, segment_id
-from tests.e2e.writes.asking import do
+from tests.e2e.writes.asking import do, problem
 
 GOLDEN = segment_id("emporix", "golden")
 
@@ -184,6 +184,16 @@ async def test_a_delete_that_took_out_nothing_says_so(
         ("legalEntityId", "NOT_FOUND")
     ]
     assert len(await own(front, buyer)) == 2
+
+
+async def test_a_delete_by_id_says_so_at_the_id(front: Front, buyer: Buyer) -> None:
+    """A mistake is at the field that was given, whatever parts it stands for."""
+    given = {"id": assignment_id("emporix", "golden", buyer.key)}
+    payload = await do(front, "assignmentDelete", given, "deletedAssignmentId")
+    assert payload == {
+        "deletedAssignmentId": None,
+        "userErrors": [problem("id", "NOT_FOUND", "emporix")],
+    }
 
 
 @pytest.mark.parametrize("first", [1, 2, 3, 250])

@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.failures import answering
 from tests.e2e.known import APP_BETA, HIRO_AT
-from tests.e2e.serving import Front, Providers, segment_id
+from tests.e2e.serving import Front, Providers, customer_id, segment_id
 from tests.e2e.writes.asking import EMPORIX, buyers, do, document, problem
 from tests.e2e.writes.inputs import EMPTY, given_for
 
@@ -114,8 +114,14 @@ BY_THE_SANDBOX: Mapping[str, Case] = {
     ),
     "Emporix, a customer that is not there (400)": (
         "assignmentCreate",
-        {"segmentId": GOLDEN, "identity": {"provider": "emporix", "externalId": "nobody"}},
+        {"segmentId": GOLDEN, "customerId": customer_id("emporix", "nobody")},
         [problem("customerId", "INVALID", "emporix")],
+        [f"GET {EMPORIX}/golden/customers/nobody", f"PUT {EMPORIX}/golden/customers/nobody"],
+    ),
+    "Emporix, a key that is no customer's (400)": (
+        "assignmentCreate",
+        {"segmentId": GOLDEN, "identity": {"provider": "emporix", "externalId": "nobody"}},
+        [problem("identity.externalId", "INVALID", "emporix")],
         [f"GET {EMPORIX}/golden/customers/nobody", f"PUT {EMPORIX}/golden/customers/nobody"],
     ),
     "Emporix, a segment that is not there (400)": (
