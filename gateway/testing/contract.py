@@ -278,7 +278,8 @@ class AdapterContract:
         # What the gateway's own store answers cannot fail for an adapter.
         shown |= {(name, False) for each in samples.all if each.lookup for name in shown_by(each)}
         missing = [
-            f"{name}: a sample that {'succeeds' if is_success else 'fails'}"
+            f"{'customers with ' * (name in SEARCHES)}{name}: "
+            f"a sample that {'succeeds' if is_success else 'fails'}"
             for name in sorted(wanted)
             for is_success in (True, False)
             if (name, is_success) not in shown

@@ -146,7 +146,7 @@ def check_numbers(sample: Sample) -> None:
 
 
 def check_odd_rows(sample: Sample) -> None:
-    """Check for each row of a page of several: if it cannot be read, the others can."""
+    """Check for each row of a page of several: if it cannot be read, only it is left out."""
     exchange, good = exchange_of(sample), sample.answer()
     page = exchange.read(good)
     if not isinstance(page, Page) or len(page.rows) == 1:
@@ -161,12 +161,23 @@ def check_odd_rows(sample: Sample) -> None:
         at = document
         for name in path:
             at = at[int(name) if isinstance(at, list) else name]
-        at[int(last) if isinstance(at, list) else last] = {}
-        odd = exchange.read(Reply(good.status, good.headers, msgspec.json.encode(document)))
-        others, shown = refs[:index] + refs[index + 1 :], {ref_of(each) for each in odd.rows}
-        lost = [each for each in others if each not in shown]
-        # A page may end before the last row that can be read, if more follow.
-        assert lost == [] or (lost == others[-1:] and not odd.is_last)
+        place = int(last) if isinstance(at, list) else last
+        parts, others = at[place], refs[:index] + refs[index + 1 :]
+        for odd_parts in ({}, *({**parts, name: None} for name in parts)):
+            at[place] = odd_parts
+            reply = Reply(good.status, good.headers, msgspec.json.encode(document))
+            with naming(f"row {index} is {odd_parts!r}"):
+                _check_odd_page(exchange.read(reply), page, refs, others)
+
+
+def _check_odd_page(odd: Page[Any], page: Page[Any], refs: list[Any], others: list[Any]) -> None:
+    shown = {ref_of(each) for each in odd.rows}
+    lost = [each for each in others if each not in shown]
+    # A page may end before the last row that can be read, if more follow.
+    assert lost == [] or (lost == others[-1:] and not odd.is_last)
+    # Only rows after one that is left out may be new: no id may be made up, such as "None".
+    new = [each for each in shown if each not in refs]
+    assert len(new) <= odd.skipped - page.skipped, f"An id was made up: {new}"
 
 
 def _pointer_of(row: Any) -> list[str] | None:

@@ -1,5 +1,8 @@
 """The list with pages of a fixed size in docs/adding-a-provider.md works."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -13,9 +16,9 @@ PAGE_SIZE = 50
 
 
 class PersonModel(msgspec.Struct, frozen=True, gc=False):
-    """A person."""
+    """A person. The vendor's ids are numbers: with `Id` they are essential, as texts are."""
 
-    id: Id
+    id: int | Id
 
 
 class PersonList(msgspec.Struct, frozen=True, gc=False):
@@ -37,7 +40,7 @@ class Acorn:
 
         def read(reply: Reply) -> Page[str]:
             listed = decode(self.key, "people.list", reply, PersonList)
-            rows = [person.id for person in listed.people]
+            rows = [str(person.id) for person in listed.people]
             return numbered_page(
                 rows,
                 at,
@@ -57,7 +60,7 @@ def answer(call: Call, length: int) -> Reply:
     page = int(dict(call.query)["page"]) - 1
     numbers = range(length)[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
     pages = max(1, -(-length // PAGE_SIZE))
-    people = [{"id": f"p{number}"} for number in numbers]
+    people = [{"id": number} for number in numbers]
     return Reply(200, {}, msgspec.json.encode({"people": people, "total_pages": pages}))
 
 
@@ -76,5 +79,13 @@ def test_the_whole_list_is_read(length: int, size: int) -> None:
         if page.is_last:
             break
         after = page.next_position
-    assert rows == [f"p{number}" for number in range(length)]
+    assert rows == [str(number) for number in range(length)]
     assert calls[-1] == str(max(1, -(-length // PAGE_SIZE)))
+
+
+@pytest.mark.parametrize("odd", [{}, {"id": None}, {"id": ""}, {"id": True}, {"id": 1.5}])
+def test_a_row_without_an_id_is_left_out(odd: Mapping[str, Any]) -> None:
+    """It gets none that is made up, such as "None"."""
+    body = msgspec.json.encode({"people": [{"id": 1}, odd, {"id": "3"}], "total_pages": 1})
+    page = Acorn().people(PageRequest(10)).read(Reply(200, {}, body))
+    assert (page.rows, page.skipped) == (["1", "3"], 1)

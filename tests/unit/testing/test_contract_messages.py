@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from gateway.domain.entities import Ref
+from gateway.domain.pages import Page, complete_page
 from gateway.providers.base.exchange import Call, Exchange, Reply
 from gateway.providers.base.kind import ProviderKind
 from gateway.testing.contract import AdapterContract
@@ -113,3 +115,21 @@ def test_an_error_names_the_altered_part(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(KeyError) as missing:
         tests.test_a_reply_with_one_part_missing_or_retyped_is_read_or_malformed(sample)
     assert missing.value.__notes__ == ["Of the sample, the whole body is {}."]
+
+
+def test_an_id_that_is_made_up_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number is not essential to the decoder, and without it the id would be "None"."""
+    tests = contract(tmp_path, {"rows": [{"raw": "#/0"}, {"raw": "#/1"}]})
+    (sample,) = tests.samples().all
+
+    def read(reply: Reply) -> Page[Ref]:
+        return complete_page(Ref("b", str(row.get("id"))) for row in json.loads(reply.body))
+
+    exchange = Exchange("segments.list", Call("GET", "/"), read)
+    monkeypatch.setattr(type(sample), "exchange", lambda _: exchange)
+    monkeypatch.setattr(
+        type(sample), "answer", lambda _: Reply(200, {}, b'[{"id": 1}, {"id": 2}]')
+    )
+    with pytest.raises(AssertionError) as raised:
+        tests.test_a_row_that_cannot_be_read_leaves_the_others(sample)
+    assert message(raised).startswith("An id was made up: [Ref(provider='b', key='None')]\n")
