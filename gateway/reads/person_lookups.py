@@ -78,9 +78,9 @@ class PersonLookups:
         return dict(zip(lookups, results, strict=True))
 
     async def by_email(self, address: str) -> Mapping[str, Lookup]:
-        """Ask each provider that searches by email address, with the address as given."""
+        """Ask each provider that searches by email address, in the case given."""
         asked = [each for each in self._providers.values() if _finds_by_email(each)]
-        query = CustomerQuery(email=address)
+        query = CustomerQuery(email=address.strip())
         results = await asyncio.gather(*(self._by_search(each, query) for each in asked))
         return {each.key: lookup for each, lookup in zip(asked, results, strict=True)}
 

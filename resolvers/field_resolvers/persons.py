@@ -46,7 +46,7 @@ async def person(
         str | None,
         strawberry.argument(
             description="An email address, compared trimmed and in lower case. Providers that "
-            "search by address are asked for it as given."
+            "search by address are asked for it trimmed, in the case given."
         ),
     ] = strawberry.UNSET,
 ) -> Person | None:
