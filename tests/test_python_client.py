@@ -167,8 +167,8 @@ async def test_it_reads_writes_and_follows(folder: Path, tmp_path: Path) -> None
         httpx.AsyncClient(headers={"authorization": f"Bearer {key}"}) as client,
         really_serving(settings, providers) as server,
     ):
-        url = f"http://127.0.0.1:{server.port}/graphql"
-        environment = {"GATEWAY_URL": url, "GATEWAY_KEY": key}
+        address = f"http://127.0.0.1:{server.port}"
+        url, environment = f"{address}/graphql", {"GATEWAY_URL": address, "GATEWAY_KEY": key}
         following = await started(folder, environment, "segments.py", *follow)
         await connected(server, 2)  # one to read the cursor, then one to subscribe
         providers.faults.replace([Fault("stuut", "error")])
@@ -204,3 +204,13 @@ async def test_it_reads_writes_and_follows(folder: Path, tmp_path: Path) -> None
     assert [entered, entered_meanwhile] == [
         f"ENTERED {customer_id('emporix', each)} {GOLDEN}" for each in (assign[-1], ANOTHER)
     ]
+
+
+async def test_without_a_gateway_it_says_so(folder: Path, unused_tcp_port: int) -> None:
+    """In a line with the address."""
+    address = f"http://127.0.0.1:{unused_tcp_port}"
+    process = await started(folder, {"GATEWAY_URL": address}, "segments.py", "changes")
+    async with asyncio.timeout(PATIENCE_S):
+        _, stderr = await process.communicate()
+    text = f"The gateway at {address} cannot be reached: All connection attempts failed\n"
+    assert (process.returncode, stderr.decode()) == (1, text)

@@ -8,6 +8,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 
+import httpx
 from gateway_client import (
     AssignAssignmentCreate,
     AssignmentChangesAssignmentChanged,
@@ -26,9 +27,10 @@ RESUMABLE = {"LAGGED", "SHUTTING_DOWN"}
 """The codes of errors that end a subscription which may continue."""
 
 
-def connect(url: str, key: str | None) -> GatewayClient:
+def connect(address: str, key: str | None) -> GatewayClient:
     """Return a client of the gateway at this address; `key` is an API key or a token."""
     headers = {"authorization": f"Bearer {key}"} if key else {}
+    url = f"{address.rstrip('/')}/graphql"
     ws_url = url.replace("http", "ws", 1)
     return GatewayClient(url, headers=headers, ws_url=ws_url, ws_headers=headers)
 
@@ -146,12 +148,14 @@ def parsed(arguments: Sequence[str] | None = None) -> Namespace:
 
 async def main(given: Namespace) -> None:
     """Run a command."""
-    url = os.environ.get("GATEWAY_URL", "http://127.0.0.1:8000/graphql")
-    async with connect(url, os.environ.get("GATEWAY_KEY")) as client:
+    address = os.environ.get("GATEWAY_URL", "http://127.0.0.1:8000")
+    async with connect(address, os.environ.get("GATEWAY_KEY")) as client:
         try:
             await given.show(client, given)
         except (GraphQLClientError, LookupError) as failure:
             sys.exit(str(failure))
+        except httpx.TransportError as failure:
+            sys.exit(f"The gateway at {address} cannot be reached: {failure}")
 
 
 if __name__ == "__main__":
