@@ -67,8 +67,8 @@ class ComparisonReads(MemberSetReads):
         """
         if not MIN_SEGMENTS <= len(refs) <= MAX_COMPARED_SEGMENTS:
             raise BadInput(
-                f"segmentIds has {len(refs)} ids; from {MIN_SEGMENTS} to {MAX_COMPARED_SEGMENTS} "
-                "are compared."
+                f"Give from {MIN_SEGMENTS} to {MAX_COMPARED_SEGMENTS} ids in segmentIds, not "
+                f"{len(refs)}."
             )
         if len(set(refs)) < len(refs):
             raise BadInput("segmentIds names a segment twice.")

@@ -32,7 +32,9 @@ class ItemKeyInput:
     external_id: str = strawberry.field(description="The provider's own id of the item.")
 
 
-@strawberry.input(description="Selects segments; all given conditions must hold.")
+@strawberry.input(
+    description="Selects segments; all given conditions must hold. An empty list matches nothing."
+)
 class SegmentFilter:
     """See the description."""
 
@@ -95,7 +97,8 @@ class CustomerFilter:
     """See the description."""
 
     providers: list[str] | None = strawberry.field(
-        default=strawberry.UNSET, description="Only from providers with these keys."
+        default=strawberry.UNSET,
+        description="Only from providers with these keys; an empty list matches nothing.",
     )
     email: str | None = strawberry.field(
         default=strawberry.UNSET, description="Only customers with this email address."

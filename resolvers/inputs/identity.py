@@ -92,7 +92,9 @@ class PersonFilter:
     email: str | None = part("Only persons with a customer who has this email address.")
 
 
-@strawberry.input(description="Selects links; all given conditions must hold.")
+@strawberry.input(
+    description="Selects links; all given conditions must hold. An empty list matches nothing."
+)
 class IdentityLinkFilter:
     """See the description."""
 

@@ -81,7 +81,10 @@ class SegmentTexts:
 class SegmentState:
     """The other fields of a segment that is created or replaced."""
 
-    status: SegmentStatus | None = part("Whether the segment is enabled.")
+    status: SegmentStatus | None = part(
+        "Whether the segment is enabled; if missing, what the provider makes it (Emporix: "
+        "`INACTIVE`)."
+    )
     validity: DateTimeRangeInput | None = part("The period of validity.")
     site_code: str | None = part("The site that the segment applies to.")
     attributes: JSON | None = part("The provider's custom attributes (Emporix mixins).")
@@ -178,7 +181,8 @@ class SegmentDeleteInput(Once):
 
     id: strawberry.ID = strawberry.field(description="The segment's global id.")
     force: bool | None = part(
-        "Delete it even if customers or items are assigned to it; ends those assignments."
+        "Delete it even if customers or items are assigned to it; ends those assignments. "
+        "False if missing."
     )
 
 
@@ -204,7 +208,8 @@ class SegmentBulkDeleteInput(Once):
 
     ids: list[strawberry.ID] = strawberry.field(description="Any number of global ids.")
     force: bool | None = part(
-        "Delete them even if customers or items are assigned to them; ends those assignments."
+        "Delete them even if customers or items are assigned to them; ends those assignments. "
+        "False if missing."
     )
 
 

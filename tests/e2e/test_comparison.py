@@ -117,11 +117,11 @@ async def test_pages_of_a_region(front: Front) -> None:
 @pytest.mark.parametrize(
     ("ids", "message", "calls"),
     [
-        ([], "segmentIds has 0 ids; from 2 to 6 are compared.", False),
-        ([SILVER], "segmentIds has 1 ids; from 2 to 6 are compared.", False),
+        ([], "Give from 2 to 6 ids in segmentIds, not 0.", False),
+        ([SILVER], "Give from 2 to 6 ids in segmentIds, not 1.", False),
         (
             [segment_id("emporix", str(i)) for i in range(7)],
-            "segmentIds has 7 ids; from 2 to 6 are compared.",
+            "Give from 2 to 6 ids in segmentIds, not 7.",
             False,
         ),
         ([SILVER, BETA, SILVER], "segmentIds names a segment twice.", False),

@@ -100,7 +100,9 @@ class Emporix(SegmentWrites, AssignmentWrites, CustomerWrites, EmporixWebhookSet
         "CUSTOMER_SEARCH_NAME": "Searches first and last names, for up to four words.",
         "CUSTOMER_SEARCH_PHONE": "The number must be given exactly as Emporix has it.",
         "ITEM_MATCH": "Requires the scope customersegment.segment_manage, although it only reads.",
-        "SEGMENT_CREATE": "Attributes are mixins; their schemas cannot be set.",
+        "SEGMENT_CREATE": (
+            "Attributes are mixins; their schemas cannot be set. Without a status, it is INACTIVE."
+        ),
         "SEGMENT_UPDATE": "With a version, the segment is written as a whole.",
         "SEGMENT_UPSERT": "Omitted fields are removed; without a status, it becomes INACTIVE.",
         "SEGMENT_DELETE": "A segment with customers or items is deleted only with `force`.",
