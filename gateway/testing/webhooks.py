@@ -22,7 +22,7 @@ from gateway.providers.base.webhooks import (
     WebhookRequest,
 )
 from gateway.testing.replies import alterations, naming
-from gateway.testing.samples import WEBHOOKS, plain
+from gateway.testing.samples import WEBHOOKS, as_json, plain
 
 
 class WebhookSample(msgspec.Struct, forbid_unknown_fields=True):
@@ -73,7 +73,7 @@ def check_value(adapter: ReceivesWebhooks, sample: WebhookSample) -> None:
         result = {"event": plain(event, None)}
         if observations:
             result["observations"] = plain(observations, None)
-    assert sample.expect == result
+    assert sample.expect == result, f"The value is:\n{as_json(result)}"
 
 
 def check_signature(adapter: ReceivesWebhooks, sample: WebhookSample) -> None:

@@ -10,7 +10,11 @@ from gateway.domain.entities import Ref
 from gateway.domain.pages import Page, complete_page
 from gateway.providers.base.exchange import Call, Exchange, Reply
 from gateway.providers.base.kind import ProviderKind
+from gateway.providers.base.webhooks import ReceivesWebhooks
+from gateway.providers.voucherify.adapter import Voucherify
 from gateway.testing.contract import AdapterContract
+from gateway.testing.samples import Samples
+from gateway.testing.webhooks import check_value, webhook_samples
 from tests.packages import BIRD
 
 SAMPLE = {
@@ -133,3 +137,16 @@ def test_an_id_that_is_made_up_fails(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(AssertionError) as raised:
         tests.test_a_row_that_cannot_be_read_leaves_the_others(sample)
     assert message(raised).startswith("An id was made up: [Ref(provider='b', key='None')]\n")
+
+
+def test_the_whole_value_of_a_webhook_is_shown_as_json() -> None:
+    """As that of an exchange."""
+    folder = Path(__file__).parents[2] / "samples" / "voucherify"
+    sample = webhook_samples(folder)[0]
+    expected, sample.expect = sample.expect, {}
+    adapter = Samples(Voucherify, folder).account()
+    assert isinstance(adapter, ReceivesWebhooks)
+    with pytest.raises(AssertionError) as raised:
+        check_value(adapter, sample)
+    shown = message(raised).removeprefix("The value is:\n")
+    assert json.JSONDecoder().raw_decode(shown)[0] == expected
