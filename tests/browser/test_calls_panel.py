@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 
@@ -94,7 +95,9 @@ async def test_each_is_shown_as_what_it_is(served: tuple[str, Sandbox], browser:
 
         await page.get_by_role("button", name=execute).click()
         await expect(rows).to_contain_text(["from the cache · batch of 2"])
-        await expect(page.get_by_label("Calls", exact=True)).to_contain_text("0 calls in")
+        panel = page.get_by_label("Calls", exact=True)
+        await expect(panel).to_contain_text("0 calls in")
+        await expect(panel).to_contain_text(re.compile(r"Cost [\d,]+, 2,000,000 left to spend"))
 
         sandbox.faults.replace([DOWN])
         stale = page.get_by_text("stale: the provider does not answer · batch of 2")

@@ -134,6 +134,8 @@ async def run(page: Page, name: str) -> Any:
 async def test_it_loads_from_this_server_alone(visit: Visit, address: str) -> None:
     """The page shows, the schema appears, nothing complains, no request leaves the machine."""
     page = visit.page
+    front = page.get_by_role("link", name="Segment gateway")
+    await expect(front).to_have_attribute("href", "/")
     assert await page.title() == "Segment gateway – GraphiQL"
     await page.get_by_role("button", name="Show Documentation Explorer").click()
     await page.locator(".graphiql-plugin").get_by_role("link", name="Query").first.click()

@@ -64,7 +64,10 @@ export function App({ examples, storage, initialHeaders, isFirstVisit }: Props) 
         shouldPersistHeaders={storage.get('shouldPersistHeaders') === 'true'}
         showPersistHeadersSettings
       >
-        <GraphiQL.Logo>Segment gateway{isFirstVisit && <FirstRun />}</GraphiQL.Logo>
+        <GraphiQL.Logo>
+          <a href="/">Segment gateway</a>
+          {isFirstVisit && <FirstRun />}
+        </GraphiQL.Logo>
       </GraphiQL>
     </>
   );

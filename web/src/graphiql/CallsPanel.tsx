@@ -1,6 +1,6 @@
 import type { GraphiQLPlugin } from '@graphiql/react';
 import { useSyncExternalStore } from 'react';
-import { type Call, traces } from './calls';
+import { type Call, type Cost, traces } from './calls';
 
 /** A panel with the upstream calls of the latest response, as a waterfall. */
 export const CALLS_PLUGIN: GraphiQLPlugin = { title: 'Calls', icon: WaterfallIcon, content: CallsPanel };
@@ -12,6 +12,8 @@ const SOURCES: Record<Call['source'], string> = {
   STALE: 'stale: the provider does not answer',
 };
 
+const NUMBER = new Intl.NumberFormat();
+
 function CallsPanel() {
   const trace = useSyncExternalStore(traces.subscribe, traces.latest);
   return (
@@ -22,15 +24,19 @@ function CallsPanel() {
   );
 }
 
-function Waterfall({ calls, cost }: { calls: readonly Call[]; cost: Record<string, number | undefined> | null }) {
+function Waterfall({ calls, cost }: { calls: readonly Call[]; cost: Cost | null }) {
   const end = Math.max(...calls.map(({ startMs, durationMs }) => startMs + durationMs), 1);
   const sent = calls.filter(({ source }) => source === 'NETWORK').length;
   return (
     <>
       <p>
         {sent === 1 ? '1 call' : `${sent} calls`} in {Math.round(end)} ms
-        {cost && ` · cost ${Object.entries(cost).map(([name, value]) => `${name} ${value}`).join(', ')}`}
       </p>
+      {cost && (
+        <p>
+          Cost {NUMBER.format(cost.requested)}, {NUMBER.format(cost.remaining)} left to spend
+        </p>
+      )}
       <ol className="calls">
         {calls.map((call, index) => (
           <CallRow key={index} call={call} end={end} />

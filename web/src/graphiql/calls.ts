@@ -14,10 +14,17 @@ export interface Call {
   error?: string | null;
 }
 
+/** What a request costs, and what its caller may still spend, by `extensions.cost`. */
+export interface Cost {
+  requested: number;
+  calls: number;
+  remaining: number;
+}
+
 /** The latest response's calls, and what it cost. */
 export interface Trace {
   calls: readonly Call[];
-  cost: { actual?: number; requested?: number; budget?: number } | null;
+  cost: Cost | null;
 }
 
 let latest: Trace | null = null;
