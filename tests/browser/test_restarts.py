@@ -41,7 +41,7 @@ async def test_with_a_store(browser: Browser, tmp_path: Path) -> None:
     with sandbox_running() as (_, sandbox), contextlib.ExitStack() as first:
         first.enter_context(serving(tmp_path, store, sandbox, port=port))
         async with opened(browser, address, is_refused=True, expected=UNREACHABLE) as page:
-            await expect(page.get_by_text("Nothing has changed")).to_be_visible()
+            await expect(page.get_by_text("No change is known")).to_be_visible()
             await create(address, "before")
             await shows(page, "before")
             first.close()

@@ -31,7 +31,7 @@ export function App() {
   return (
     <Provider value={gateway.client}>
       <LiveProvider gateway={gateway} isOff={isRefused}>
-        <Layout onSignOut={credential && !isRefused ? () => signIn('') : undefined}>
+        <Layout isSignedOut={isRefused} credential={credential} onSignOut={() => signIn('')}>
           {isRefused ? (
             <section className="page narrow">
               <PageTitle>Sign in</PageTitle>

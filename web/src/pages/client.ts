@@ -7,7 +7,7 @@ export interface Gateway {
   subscribe: Subscribe;
 }
 
-export interface Listener<Data> {
+interface Listener<Data> {
   next(data: Data): void;
   /** It has ended, for whatever reason; `code` is that of the error, if there was one. */
   end(code: string | null): void;

@@ -17,15 +17,15 @@ export default function Compare() {
   const ids = parameters.getAll('segment').slice(0, MOST);
   const choose = (next: readonly string[]) => setParameters(next.map((id) => ['segment', id]), { replace: true });
   const [chosen] = useQuery({ query: ChosenSegmentsDocument, variables: { ids }, pause: !ids.length });
-  const segments = (ids.length && chosen.data ? chosen.data.nodes : []).filter(
-    (node): node is SegmentRowFragment => node !== null && 'id' in node,
-  );
+  const segments = (chosen.data?.nodes ?? []).filter((node): node is SegmentRowFragment => node !== null && 'id' in node);
 
   return (
     <section className="page">
       <PageTitle>Compare segments</PageTitle>
       <Chooser
+        ids={ids}
         chosen={segments}
+        areRead={chosen.data !== undefined && !chosen.fetching && !chosen.stale}
         isFull={ids.length >= MOST}
         onAdd={(id) => choose([...ids, id])}
         onRemove={(id) => choose(ids.filter((each) => each !== id))}

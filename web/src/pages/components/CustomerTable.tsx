@@ -1,3 +1,5 @@
+import { PersonLink } from './PersonLink';
+
 interface Customer {
   id: string;
   name: string | null;
@@ -20,9 +22,11 @@ export function CustomerTable({ label, customers }: { label: string; customers: 
         <tbody>
           {customers.map(({ id, name, email, identities }) => (
             <tr key={id}>
-              <th scope="row">{name || <span className="dim">no name</span>}</th>
+              <th scope="row">
+                <PersonLink id={id}>{name || 'no name'}</PersonLink>
+              </th>
               <td>{email ?? '–'}</td>
-              <td>
+              <td className="nowrap">
                 {identities.map(({ key, externalId }) => (
                   <span key={`${key} ${externalId}`} className="key">
                     {key && <span className="dim">{key} </span>}

@@ -1,5 +1,7 @@
 import { type ReactNode } from 'react';
 import { Link, useLocation } from 'wouter';
+import { holderOf } from '../../credential';
+import type { LiveState } from '../live/followChanges';
 import { useLive } from '../live/LiveProvider';
 
 const PAGES = [
@@ -10,8 +12,17 @@ const PAGES = [
   { path: '/import', name: 'Import' },
 ];
 
-/** The frame of every page: navigation, and whether changes arrive. */
-export function Layout({ children, onSignOut }: { children: ReactNode; onSignOut?: (() => void) | undefined }) {
+interface Props {
+  children: ReactNode;
+  /** Whether the gateway requires a key or token, or another one. */
+  isSignedOut: boolean;
+  /** Empty where none is needed. */
+  credential: string;
+  onSignOut: () => void;
+}
+
+/** The frame of every page: navigation, whether changes arrive, and who is signed in. */
+export function Layout({ children, isSignedOut, credential, onSignOut }: Props) {
   const [location] = useLocation();
   return (
     <>
@@ -43,11 +54,17 @@ export function Layout({ children, onSignOut }: { children: ReactNode; onSignOut
             </li>
           </ul>
         </nav>
-        <LiveMark />
-        {onSignOut && (
-          <button type="button" className="quiet" onClick={onSignOut}>
-            Sign out
-          </button>
+        {!isSignedOut && <LiveMark />}
+        {credential && !isSignedOut && (
+          <>
+            <span className="holder" title={`Signed in: ${holderOf(credential)}`}>
+              <span className="hidden">Signed in: </span>
+              {holderOf(credential)}
+            </span>
+            <button type="button" className="quiet" onClick={onSignOut}>
+              Sign out
+            </button>
+          </>
         )}
       </header>
       <main id="main" tabIndex={-1}>
@@ -57,13 +74,19 @@ export function Layout({ children, onSignOut }: { children: ReactNode; onSignOut
   );
 }
 
-const LIVE_TEXTS = { connecting: 'Reconnecting', live: 'Live', off: 'Not live' };
+const LIVE_MARKS: Record<LiveState, [text: string, title?: string]> = {
+  connecting: ['Connecting'],
+  reconnecting: ['Reconnecting'],
+  live: ['Live'],
+  off: ['Not live', 'You may not read changes.'],
+};
 
 function LiveMark() {
   const { state, gaps } = useLive();
+  const [text, title] = LIVE_MARKS[state];
   return (
-    <span className={`live ${state}`} role="status" title={state === 'off' ? 'You may not read changes.' : undefined}>
-      {LIVE_TEXTS[state]}
+    <span className={`live ${state}`} role="status" title={title}>
+      {text}
       {gaps > 0 && state === 'live' && <span className="note"> · read anew after the server restarted</span>}
     </span>
   );

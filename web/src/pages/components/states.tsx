@@ -3,9 +3,9 @@ import type { ReactNode } from 'react';
 import type { SourceStateFragment } from '../generated';
 
 /** Shown until the first data arrives; later reads keep showing what there is. */
-export function Loading({ what, rows = 3 }: { what: string; rows?: number }) {
+export function Loading({ what, rows = 3, className = '' }: { what: string; rows?: number; className?: string }) {
   return (
-    <div className="loading" role="status" aria-label={`Loading ${what}`}>
+    <div className={`loading ${className}`} role="status" aria-label={`Loading ${what}`}>
       {Array.from({ length: rows }, (_, index) => (
         <div key={index} className="bone" />
       ))}

@@ -1,5 +1,6 @@
 import { Link } from 'wouter';
 import { Badge, type Tone } from '../components/Badge';
+import { PersonLink } from '../components/PersonLink';
 import { Time } from '../components/Time';
 import type { Change } from './followChanges';
 
@@ -17,7 +18,7 @@ const SOURCES: Record<Change['source'], string> = {
 };
 
 /** Changes, newest first, in words. */
-export function ChangeList({ changes, withSegment = true }: { changes: readonly Change[]; withSegment?: boolean }) {
+export function ChangeList({ changes, withSegment = true }: { changes: readonly Change[]; withSegment?: boolean | undefined }) {
   return (
     <ol className="changes" aria-live="polite">
       {changes.map((change) => (
@@ -43,7 +44,7 @@ function Subject({ change, withSegment }: { change: Change; withSegment: boolean
   const who = customer?.name || customer?.email || customer?.identities[0]?.externalId || customerId;
   return (
     <>
-      {who}
+      <PersonLink id={customerId}>{who}</PersonLink>
       {withSegment && (
         <>
           {' '}

@@ -1,10 +1,10 @@
-import type { Gateway, Listener } from '../client';
-import { ChangedDocument, type ChangeRowFragment, CursorDocument, SegmentsChangedDocument } from '../generated';
+import type { Gateway } from '../client';
+import { ChangedDocument, type ChangeRowFragment, CursorDocument } from '../generated';
 
 export type Change = ChangeRowFragment;
 
 /** `off`: the caller may not see changes. */
-export type LiveState = 'connecting' | 'live' | 'off';
+export type LiveState = 'connecting' | 'reconnecting' | 'live' | 'off';
 
 interface Follower {
   onChange(change: Change): void;
@@ -23,8 +23,6 @@ export function followChanges(gateway: Gateway, follower: Follower): () => void 
   let timer = 0;
   let isStopped = false;
   let stop = () => {};
-  // Who may read segments but not assignments hears of segments alone.
-  let segmentsAlone = false;
 
   async function start() {
     if (cursor === null) {
@@ -44,9 +42,7 @@ export function followChanges(gateway: Gateway, follower: Follower): () => void 
       isOver = true;
       ended(code);
     };
-    stop = segmentsAlone
-      ? gateway.subscribe(SegmentsChangedDocument, { after: cursor }, listener((data) => take(data.segmentChanged), end))
-      : gateway.subscribe(ChangedDocument, { after: cursor }, listener((data) => take(data.changed), end));
+    stop = gateway.subscribe(ChangedDocument, { after: cursor }, { next: (data) => take(data.changed), end });
     follower.onState('live');
   }
 
@@ -55,17 +51,12 @@ export function followChanges(gateway: Gateway, follower: Follower): () => void 
       cursor = null;
       follower.onGap();
     }
-    if (code === 'FORBIDDEN') {
-      if (segmentsAlone) return follower.onState('off');
-      segmentsAlone = true;
-      void start();
-      return;
-    }
+    if (code === 'FORBIDDEN') return follower.onState('off');
     again();
   }
 
   function again() {
-    follower.onState('connecting');
+    follower.onState('reconnecting');
     timer = window.setTimeout(() => void start(), pause);
     pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
   }
@@ -76,8 +67,4 @@ export function followChanges(gateway: Gateway, follower: Follower): () => void 
     clearTimeout(timer);
     stop();
   };
-}
-
-function listener<Data>(next: (data: Data) => void, end: (code: string | null) => void): Listener<Data> {
-  return { next, end };
 }

@@ -1,27 +1,25 @@
 import { useEffect, useRef, useState } from 'react';
 import { useClient } from 'urql';
-import type { TypedDocumentNode } from '@urql/core';
-import type { ChangeFilter } from '../generated';
+import type { CombinedError } from '@urql/core';
+import { type ChangeFilter, LatestChangesDocument } from '../generated';
 import { useChanges, useLive } from './LiveProvider';
 import type { Change } from './followChanges';
-
-interface Page {
-  changes: { nodes: readonly Change[]; pageInfo: { hasNextPage: boolean; endCursor: string | null } } | null;
-}
 
 const DAY_MS = 86_400_000;
 const MAX_PAGES = 8;
 
-/** Return the newest changes of these days, newest first, kept up to date; null until they are read. Days null: all there are. */
-export function useLatestChanges(
-  document: TypedDocumentNode<Page, { filter: ChangeFilter; after: string | null }>,
-  filter: ChangeFilter,
-  length: number,
-  days: number | null = 1,
-): readonly Change[] | null {
+interface Latest {
+  /** Newest first; null until they are read. */
+  changes: readonly Change[] | null;
+  error: CombinedError | undefined;
+}
+
+/** Return the newest changes of these days, kept up to date. Days null: all there are. */
+export function useLatestChanges(filter: ChangeFilter, length: number, days: number | null): Latest {
   const client = useClient();
   const { gaps } = useLive();
   const [changes, setChanges] = useState<readonly Change[] | null>(null);
+  const [error, setError] = useState<CombinedError>();
   const key = JSON.stringify(filter);
   const gapsBefore = useRef(gaps);
 
@@ -36,11 +34,12 @@ export function useLatestChanges(
       let after: string | null = null;
       let latest: Change[] = [];
       for (let page = 0; page < MAX_PAGES; page += 1) {
-        const { data } = await client
-          .query(document, { filter: { ...(JSON.parse(key) as ChangeFilter), since }, after }, { requestPolicy: 'network-only' })
+        const { data, error: problem } = await client
+          .query(LatestChangesDocument, { filter: { ...(JSON.parse(key) as ChangeFilter), since }, after }, { requestPolicy: 'network-only' })
           .toPromise();
         if (isGone) return;
-        if (!data?.changes) break;
+        setError(problem);
+        if (!data?.changes) return;
         latest = [...data.changes.nodes].reverse().concat(latest).slice(0, length);
         if (!data.changes.pageInfo.hasNextPage) break;
         after = data.changes.pageInfo.endCursor;
@@ -50,12 +49,12 @@ export function useLatestChanges(
     return () => {
       isGone = true;
     };
-  }, [client, document, key, length, days, gaps]);
+  }, [client, key, length, days, gaps]);
 
   useChanges((change) => {
     if (matches(change, filter)) setChanges((older) => merged([change], older ?? [], length));
   });
-  return changes;
+  return { changes, error };
 }
 
 function matches(change: Change, { segmentIds, customerIds }: ChangeFilter): boolean {

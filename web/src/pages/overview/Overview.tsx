@@ -6,10 +6,9 @@ import { PageTitle } from '../components/PageTitle';
 import { number, titled } from '../components/format';
 import { Empty, Failure, Loading } from '../components/states';
 import { Time } from '../components/Time';
-import { LatestChangesDocument, LimitsDocument, OverviewDocument, type OverviewQuery } from '../generated';
-import { ChangeList } from '../live/ChangeList';
+import { LimitsDocument, OverviewDocument, type OverviewQuery } from '../generated';
+import { LatestChanges } from '../live/LatestChanges';
 import { useReadAnew } from '../live/LiveProvider';
-import { useLatestChanges } from '../live/useLatestChanges';
 
 const EVERY_MS = 10_000;
 const ALL = {};
@@ -17,7 +16,6 @@ const ALL = {};
 export function Overview() {
   const [{ data, error }, read] = useQuery({ query: OverviewDocument });
   const [limits] = useQuery({ query: LimitsDocument });
-  const changes = useLatestChanges(LatestChangesDocument, ALL, 25);
   const again = () => read({ requestPolicy: 'network-only' });
   useReadAnew(() => true, again);
   // The first read shows the health from before its own calls.
@@ -48,15 +46,16 @@ export function Overview() {
           ))}
         </ul>
       )}
-      <h2>Latest changes</h2>
-      {changes === null ? (
-        <Loading what="the latest changes" />
-      ) : changes.length ? (
-        <ChangeList changes={changes} />
-      ) : (
-        <Empty title="Nothing has changed in the last 24 hours">
-          Assign a customer in <a href="/graphql">GraphiQL</a>, and it appears here at once.
-        </Empty>
+      {/* Only then: the cards above would push it down. */}
+      {(data || error) && (
+        <>
+          <h2>Latest changes</h2>
+          <LatestChanges filter={ALL} length={25}>
+            <Empty title="No change is known from the last 24 hours">
+              Assign a customer in <a href="/graphql">GraphiQL</a>, and it appears here at once.
+            </Empty>
+          </LatestChanges>
+        </>
       )}
     </section>
   );
@@ -67,13 +66,22 @@ type ProviderRow = OverviewQuery['providers'][number];
 function Totals({ providers }: { providers: readonly ProviderRow[] }) {
   const totals = providers.map(({ segments }) => segments?.totalCount ?? null);
   const known = totals.filter((total) => total !== null);
-  const up = providers.filter(({ health }) => health.status === 'UP' || health.status === 'UNKNOWN').length;
+  const troubled = (['DOWN', 'DEGRADED'] as const).flatMap((status) => {
+    const many = providers.filter(({ health }) => health.status === status).length;
+    return many ? [`${number(many)} ${HEALTH[status][1].toLowerCase()}`] : [];
+  });
   return (
     <dl className="totals">
       <div>
         <dt>Providers</dt>
         <dd>
-          {number(up)} of {number(providers.length)} up
+          {number(providers.length)}
+          {troubled.map((words) => (
+            <span key={words} className="bad">
+              {' · '}
+              {words}
+            </span>
+          ))}
         </dd>
       </div>
       <div>
@@ -185,10 +193,10 @@ function Fact({ name, value }: { name: string; value: React.ReactNode }) {
 /** A p95 below this is not slow, whatever the others' are. */
 const SLOW_MS = 100;
 
-/** Return the key of the provider that is clearly slower than the others; null if none is. */
+/** Return the key of the provider that is clearly slower than the others; null if none is. One that is down is not slow. */
 function slowestOf(providers: readonly ProviderRow[]): string | null {
   const [first, second] = providers
-    .flatMap(({ key, health: { latencyMsP95 } }) => (latencyMsP95 === null ? [] : [{ key, latency: latencyMsP95 }]))
+    .flatMap(({ key, health: { status, latencyMsP95 } }) => (latencyMsP95 === null || status === 'DOWN' ? [] : [{ key, latency: latencyMsP95 }]))
     .sort((one, other) => other.latency - one.latency);
   return first && second && first.latency > Math.max(SLOW_MS, 1.5 * second.latency) ? first.key : null;
 }

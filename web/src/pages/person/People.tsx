@@ -62,7 +62,7 @@ function Search({ email, provider, externalId, onSearch }: SearchProps) {
       {!isEmail && (
         <label>
           <span>A key at</span>
-          <select value={chosen} onChange={({ target }) => setChosen(target.value)}>
+          <select className="provider" value={chosen} onChange={({ target }) => setChosen(target.value)}>
             {choices.map((each) => (
               <option key={each.key} value={each.key}>
                 {each.displayName} ({each.key})
@@ -86,7 +86,11 @@ function Found({ variables }: { variables: Variables }) {
   if (data?.person) return <Person person={data.person} onChange={again} />;
   if (error) return <Failure error={error} onRetry={again} />;
   if (!data) return <Loading what="the person" rows={6} />;
-  return <Empty title="Nobody is known by this">Check the spelling, and at which provider the key is known.</Empty>;
+  return (
+    <Empty title="Nobody is known by this">
+      {'email' in variables ? 'Check the spelling, or enter a key by which a provider knows the customer.' : 'Check the spelling, and at which provider the key is known.'}
+    </Empty>
+  );
 }
 
 /** One person, or several with the same address to choose from. */

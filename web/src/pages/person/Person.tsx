@@ -2,11 +2,10 @@ import { useMemo, useState } from 'react';
 import { Link } from 'wouter';
 import { Badge } from '../components/Badge';
 import { Empty, Partial } from '../components/states';
-import { type PersonCardFragment, LatestChangesDocument } from '../generated';
-import { ChangeList } from '../live/ChangeList';
+import type { PersonCardFragment } from '../generated';
+import { LatestChanges } from '../live/LatestChanges';
 import { useReadAnew } from '../live/LiveProvider';
-import { useLatestChanges } from '../live/useLatestChanges';
-import { OriginBadge } from '../segments/SegmentTable';
+import { OriginBadge, StatusBadge } from '../segments/SegmentTable';
 import { Links } from './Links';
 import { WhyNot } from './WhyNot';
 
@@ -63,7 +62,7 @@ function ProviderColumn({ name, providerKey, error, customers, person }: ColumnP
           <Fact name="E-mail" value={customer.email} />
           <Fact name="Phone" value={customer.phone} />
           {customer.identities.map(({ key, externalId }) => (
-            <Fact key={`${key} ${externalId}`} name={key ?? 'key'} value={externalId} />
+            <Fact key={`${key} ${externalId}`} name={key ?? 'key'} value={<code>{externalId}</code>} />
           ))}
         </dl>
       ))}
@@ -75,7 +74,7 @@ function ProviderColumn({ name, providerKey, error, customers, person }: ColumnP
               {segments.map((segment) => (
                 <li key={segment.id}>
                   <Link href={`/segments/${encodeURIComponent(segment.id)}`}>{segment.name}</Link>{' '}
-                  <OriginBadge origin={segment.origin} /> {!segment.isActive && <Badge>Not active</Badge>}
+                  <OriginBadge origin={segment.origin} /> {!segment.isActive && <StatusBadge segment={segment} />}
                 </li>
               ))}
             </ul>
@@ -91,10 +90,10 @@ function ProviderColumn({ name, providerKey, error, customers, person }: ColumnP
 
 function absence(error: string | null): string {
   if (error === 'UNSUPPORTED') return 'Cannot be searched';
-  return error ? 'Does not answer' : 'Not known there';
+  return error ? 'Does not answer' : 'No linked customer';
 }
 
-function Fact({ name, value }: { name: string; value: string | null }) {
+function Fact({ name, value }: { name: string; value: React.ReactNode }) {
   if (!value) return null;
   return (
     <div>
@@ -117,11 +116,12 @@ function Timeline({ ids }: { ids: readonly string[] }) {
   const { days, words } = PERIODS[index]!;
   const key = ids.join(' ');
   const filter = useMemo(() => ({ customerIds: key.split(' ') }), [key]);
-  const changes = useLatestChanges(LatestChangesDocument, filter, MOST_CHANGES, days);
   return (
     <section aria-labelledby="timeline">
       <h2 id="timeline">Changes {words}</h2>
-      {changes?.length ? <ChangeList changes={changes} /> : <Empty title={`Nothing changed ${words}`} />}
+      <LatestChanges filter={filter} length={MOST_CHANGES} days={days}>
+        <Empty title={`No change is known ${words}`} />
+      </LatestChanges>
       {days !== null && (
         <div className="pager">
           <button type="button" onClick={() => setIndex(index + 1)}>

@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import { useQuery } from 'urql';
 import { CustomerTable } from '../components/CustomerTable';
-import { plural } from '../components/format';
+import { number, plural } from '../components/format';
 import { Empty, Failure, Loading, Partial } from '../components/states';
 import { SegmentMembersDocument } from '../generated';
 import { useReadAnew } from '../live/LiveProvider';
@@ -20,26 +20,24 @@ export function Members({ id }: { id: string }) {
   if (!data) return <Loading what="the members" />;
   const members = data.segment?.customers;
   if (!members) return <Empty title="This provider does not list members" />;
+  const { nodes, totalCount, pageInfo, sources } = members;
+  const start = trail.length * PAGE;
+  const range = `${number(start + 1)}–${number(start + nodes.length)}`;
+  if (!nodes.length && !trail.length) {
+    return sources.some(({ error: failed }) => failed) ? <Partial sources={sources} /> : <Empty title="Nobody is in this segment" />;
+  }
   return (
     <>
-      <Partial sources={members.sources} />
-      {members.nodes.length ? (
-        <CustomerTable label="Members" customers={members.nodes} />
-      ) : (
-        <Empty title="Nobody is in this segment" />
-      )}
+      <Partial sources={sources} />
+      <CustomerTable label="Members" customers={nodes} />
       <div className="pager">
         <button type="button" disabled={!trail.length || fetching} onClick={() => setTrail(trail.slice(0, -1))}>
           Previous
         </button>
         <span className="dim" role="status">
-          {members.totalCount === null ? `Page ${trail.length + 1}` : `Page ${trail.length + 1} of ${plural(members.totalCount, 'member')}`}
+          {totalCount === null ? range : `${range} of ${plural(totalCount, 'member')}`}
         </span>
-        <button
-          type="button"
-          disabled={!members.pageInfo.hasNextPage || fetching}
-          onClick={() => setTrail([...trail, members.pageInfo.endCursor!])}
-        >
+        <button type="button" disabled={!pageInfo.hasNextPage || fetching} onClick={() => setTrail([...trail, pageInfo.endCursor!])}>
           Next
         </button>
       </div>

@@ -1,14 +1,13 @@
 import { useState } from 'react';
 import { useQuery } from 'urql';
 import { Link } from 'wouter';
-import { Badge } from '../components/Badge';
 import { PageTitle } from '../components/PageTitle';
 import { dayAndTime } from '../components/format';
 import { Empty, Failure, Loading } from '../components/states';
 import { Time } from '../components/Time';
 import { SegmentDocument, type SegmentQuery } from '../generated';
 import { useReadAnew } from '../live/LiveProvider';
-import { OriginBadge } from '../segments/SegmentTable';
+import { OriginBadge, StatusBadge } from '../segments/SegmentTable';
 import { titled } from '../components/format';
 import { Items } from './Items';
 import { LatestMembers } from './LatestMembers';
@@ -66,7 +65,7 @@ function Details({ segment }: { segment: Details }) {
       <div className="heading">
         <PageTitle>{segment.name}</PageTitle>
         <OriginBadge origin={segment.origin} />
-        {segment.isActive ? <Badge tone="good">Active</Badge> : <Badge>{titled(segment.status)}</Badge>}
+        <StatusBadge segment={segment} />
         <Link href={`/compare?segment=${encodeURIComponent(id)}`} className="button">
           Compare
         </Link>

@@ -26,7 +26,7 @@ export function Sizes({ id }: { id: string }) {
       {error && !segment ? (
         <Failure error={error} onRetry={again} />
       ) : !data ? (
-        <Loading what="the sizes" />
+        <Loading what="the sizes" rows={1} className="chart-bone" />
       ) : segment?.sizeHistory?.length ? (
         <SizeChart points={segment.sizeHistory} interval={interval} />
       ) : (

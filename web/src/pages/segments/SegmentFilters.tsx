@@ -17,7 +17,7 @@ export function SegmentFilters({ shown, providers, onChange }: Props) {
       </label>
       <label>
         <span>Provider</span>
-        <select value={shown.provider} onChange={({ target }) => onChange({ provider: target.value })}>
+        <select className="provider" value={shown.provider} onChange={({ target }) => onChange({ provider: target.value })}>
           <option value="">All</option>
           {providers.map(({ key, displayName }) => (
             <option key={key} value={key}>

@@ -36,7 +36,7 @@ export function SegmentTable({ rows, sizes, shown, onSort }: Props) {
                 {sort ? (
                   <button type="button" onClick={() => onSort({ sort, reverse: sort === shown.sort && !shown.reverse })}>
                     {name}
-                    <span aria-hidden="true">{sort === shown.sort ? (shown.reverse ? ' ↓' : ' ↑') : ''}</span>
+                    <span aria-hidden="true">{sort === shown.sort ? (shown.reverse ? '↓' : '↑') : ''}</span>
                   </button>
                 ) : (
                   name
@@ -64,14 +64,20 @@ function SegmentLine({ row, size }: { row: SegmentRowFragment; size: Size | null
       <td>{row.provider.displayName}</td>
       <td>{titled(row.membership)}</td>
       <td>
-        {row.isActive ? <Badge tone="good">Active</Badge> : <Badge>{row.status === 'ACTIVE' ? 'Not now' : titled(row.status)}</Badge>}{' '}
-        <OriginBadge origin={row.origin} />
+        <StatusBadge segment={row} /> <OriginBadge origin={row.origin} />
       </td>
       <td className="numeric">{size === undefined ? <span className="dim">…</span> : size?.customersCount ? count(size.customersCount) : <span className="dim">–</span>}</td>
       <td>{size?.sizeHistory && <Sparkline points={size.sizeHistory} now={size.customersCount?.count} />}</td>
       <td className="dim nowrap">{row.updatedAt ? <Time at={row.updatedAt} /> : '–'}</td>
     </tr>
   );
+}
+
+/** Whether a segment is in effect: it may be active, but outside the period in which it is valid. */
+export function StatusBadge({ segment: { isActive, status } }: { segment: SegmentRowFragment }) {
+  if (isActive) return <Badge tone="good">Active</Badge>;
+  if (status === 'ACTIVE') return <Badge title="Active, but outside the period in which it is valid">Not valid now</Badge>;
+  return <Badge>{titled(status)}</Badge>;
 }
 
 const ORIGINS: Record<string, string> = {
