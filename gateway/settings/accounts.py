@@ -16,6 +16,9 @@ from gateway.settings.problems import did_you_mean, problems_of
 Tables = Mapping[str, type[BaseModel]]
 """The other tables of the configuration, for hints where a setting belongs."""
 
+NOT_INSTALLED = "; a package may add it: install it where the gateway is installed"
+"""The hint for a kind whose name is like none of the known ones."""
+
 
 def usable(kind: str | None) -> ProviderKind | None:
     """Return a kind; None if there is none, or its package cannot be used."""
@@ -44,7 +47,7 @@ def account_of(table: Mapping[str, Any], path: str, tables: Tables) -> AccountSe
     try:
         known = find(kind) if isinstance(kind, str) else None
         if known is None:
-            hint = did_you_mean(kind, names()) if isinstance(kind, str) else ""
+            hint = (did_you_mean(kind, names()) or NOT_INSTALLED) if isinstance(kind, str) else ""
             text = f"must be one of {', '.join(names())}{hint}"
             raise SettingsError([Problem(f"{path}.kind", text)])
         with blaming(known.adapter.kind):

@@ -84,7 +84,13 @@ max_concurrency = 1.5
         ("providers[0].base_url", PATTERNS["base_url"]),
         ("providers[0].token", "is missing"),
         ("providers[0].tokn", "is not a known setting; did you mean token?"),
-        ("providers[1].kind", f"must be one of {', '.join(KINDS)}"),
+        (
+            "providers[1].kind",
+            (
+                f"must be one of {', '.join(KINDS)}; a package may add it: install it where the "
+                "gateway is installed"
+            ),
+        ),
         ("providers[2].timeout_s", "input should be less than or equal to 120"),
         (
             "providers[2].max_concurrency",
