@@ -46,6 +46,7 @@ MODULES = {
     "uvicorn.protocols.http.httptools_impl": "the HTTP protocol, which is subclassed",
     "uvicorn.protocols.websockets.websockets_sansio_impl": "the WebSocket protocol, likewise",
     "uvicorn.server": "Server, ServerState",
+    "websockets.exceptions": "InvalidHandshake",
     "websockets.frames": "CloseCode, Frame",
     "websockets.http11": "Request",
 }

@@ -256,6 +256,49 @@ async def test_requests_that_do_not_wait() -> None:
         assert await server.is_well()
 
 
+@pytest.mark.parametrize("ending", [b"connection: close", b"connection: keep-alive"])
+async def test_a_refusal_behind_a_request_in_progress(ending: bytes) -> None:
+    """It follows the answer to that request at once, and the connection ends with it."""
+    second = chunked(QUERY, end=b"zz\r\n").replace(b"\r\n", b"\r\n%b\r\n" % ending, 1)
+    async with really_serving() as server, server.line() as line:
+        await line.write(b"GET /livez HTTP/1.1\r\n" + HOST + b"\r\n" + second)
+
+        assert (await line.answer()).status == 200
+        assert (await line.answer()).refusal == (400, "BAD_USER_INPUT")
+        assert await line.rest() == b""
+
+
+@pytest.mark.parametrize(
+    ("line", "status"), [(b"x y: z", 400), (b"a: " + b"b" * 40_000, 431), (b"x: y", 408)]
+)
+async def test_a_refused_head(line: bytes, status: int) -> None:
+    """Its answer has no body (RFC 9110, 9.3.2), whoever in the server writes it."""
+    end = b"" if status == 408 else b"\r\n\r\n"
+    async with really_serving(settings_of(limits=SHORT)) as server, server.line() as opened:
+        await opened.write(b"HEAD /graphql HTTP/1.1\r\n" + HOST + line + end)
+        head, _, body = (await opened.rest()).partition(b"\r\n\r\n")
+
+        assert head.startswith(b"HTTP/1.1 %d " % status)
+        assert body == b""
+
+
+PADDED = {
+    "host": post(QUERY).replace(b"host: localhost", b"host: localhost \t"),
+    "origin": post(QUERY, b"origin: http://localhost "),
+    "content-encoding": post(QUERY, b"content-encoding: identity\t"),
+}
+
+
+@pytest.mark.parametrize("name", PADDED)
+async def test_white_space_after_a_value(name: str) -> None:
+    """It is no part of the value (RFC 9112, 5.1)."""
+    assert b" \r\n" in PADDED[name] or b"\t\r\n" in PADDED[name]
+    async with really_serving() as server:
+        answer = await server.ask(PADDED[name])
+
+        assert (answer.status, answer.json["data"]) == (200, FOUND)
+
+
 async def test_an_answer_before_all_was_read() -> None:
     """Who is refused early gets to read why, though the rest of the request is not read."""
     sent = POST.replace(b"application/json", b"text/plain") + b"content-length: 900000\r\n\r\n"

@@ -165,6 +165,30 @@ async def test_handshakes(sent: bytes, status: int, ends: bool) -> None:  # noqa
         assert await server.is_well()
 
 
+@pytest.mark.parametrize(
+    ("given", "instead"),
+    [
+        pytest.param(b"-key", b"-kex", id="no key"),
+        pytest.param(b"dGhlIHNhbXBsZSBub25jZQ==", b"secret", id="a key that is none"),
+        pytest.param(b"-version", b"-versiom", id="no version"),
+        pytest.param(b": 13", b": 8", id="another version"),
+        pytest.param(b"graphql-t", b"graphql t", id="a subprotocol with a space"),
+    ],
+)
+async def test_a_handshake_that_is_not_valid(given: bytes, instead: bytes) -> None:
+    """It is refused like any other request, and says which version there is."""
+    async with really_serving() as server:
+        answer = await server.ask(HANDSHAKE.replace(given, instead) + b"\r\n")
+
+        assert answer.refusal == (400, "BAD_USER_INPUT")
+        assert answer.json["errors"][0]["message"] == (
+            "This is not a WebSocket handshake of version 13 (RFC 6455)."
+        )
+        assert answer.headers["sec-websocket-version"] == "13"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert await server.is_well()
+
+
 async def test_a_websocket_is_not_under_the_timers_of_http() -> None:
     """It lives on when the time for a head, a body and an idle connection is over."""
     short = {"header_timeout_s": 0.1, "body_timeout_s": 0.1}

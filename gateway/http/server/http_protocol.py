@@ -18,7 +18,6 @@ from gateway.http.server.half_closed import HalfClosed
 from gateway.http.server.held_responses import HoldsResponses
 from gateway.http.server.proxies import proxies_of
 from gateway.http.server.refusals import (
-    HANDSHAKE_TOO_LARGE,
     NO_LENGTH,
     NOT_HTTP,
     SHARE_EXCEEDED,
@@ -229,7 +228,7 @@ class BoundedHttpProtocol(
         protocol.data_received(b"GET %b HTTP/1.1\r\n%b\r\n" % (self.url, head))
         if not protocol.handshake_initiated:
             self.connections.discard(protocol)
-            self._refuse(HANDSHAKE_TOO_LARGE)
+            self._refuse(protocol.refusal)
             return
         self.requests += 1
         self._in_headers = False
@@ -310,10 +309,10 @@ class BoundedHttpProtocol(
         self._used_at = self.loop.time()
         super().on_response_complete()
         self._count()
-        if not self.cycle.keep_alive:
-            self.start_write_timer()
-        elif is_last and self._pending_refusal is not None:
+        if is_last and self._pending_refusal and not self.transport.is_closing():
             self._write_refusal(self._pending_refusal)
+        elif not self.cycle.keep_alive:
+            self.start_write_timer()
         elif self._in_body and self.cycle.response_complete:
             self._linger()
 
@@ -383,7 +382,7 @@ class BoundedHttpProtocol(
     def _write_refusal(self, error: RequestError) -> None:
         if self.transport.is_closing():
             return
-        self.transport.write(refusal_bytes(error))
+        self.transport.write(refusal_bytes(error, is_head=self.reads_head()))
         self._linger()
 
     def _linger(self) -> None:

@@ -27,6 +27,12 @@ HANDSHAKE_TOO_LARGE = RequestError(
 )
 """The limits of the library websockets."""
 
+INVALID_HANDSHAKE = RequestError(
+    400,
+    "This is not a WebSocket handshake of version 13 (RFC 6455).",
+    headers=((b"sec-websocket-version", b"13"),),
+)
+
 
 def too_large(name: str, most: int, status: int) -> RequestError:
     """Return the refusal of a request that exceeds a limit."""
@@ -34,10 +40,11 @@ def too_large(name: str, most: int, status: int) -> RequestError:
     return RequestError(status, text, "LIMIT_EXCEEDED")
 
 
-def refusal_bytes(error: RequestError) -> bytes:
-    """Serialise a refusal as the last response of its connection."""
+def refusal_bytes(error: RequestError, *, is_head: bool) -> bytes:
+    """Serialise a refusal as the last response of its connection; that to a HEAD has no body."""
     start, body = error_response(error)
-    return b"".join((STATUS_LINE[error.status], lines(start["headers"]), CLOSE_END, body))
+    head = STATUS_LINE[error.status] + lines(start["headers"]) + CLOSE_END
+    return head if is_head else head + body
 
 
 def lacks_length(method: bytes, headers: Sequence[Header]) -> bool:

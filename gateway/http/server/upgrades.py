@@ -17,6 +17,8 @@ class UpgradingHttp(HttpToolsProtocol):
     head without `Upgrade`, and the data after it.
     """
 
+    url = b""  # uvicorn sets it when a request begins
+
     def data_received(self, data: bytes) -> None:
         """Read data: a part of a request, or several requests."""
         self._feed(data)
@@ -37,6 +39,14 @@ class UpgradingHttp(HttpToolsProtocol):
                     data = self._head_without_upgrade() + rest
                     continue
             return
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Read a header, without the white space after its value, which llhttp keeps."""
+        super().on_header(name, value.rstrip(b" \t"))
+
+    def reads_head(self) -> bool:
+        """Return whether the request that arrives, or arrived last, is a HEAD."""
+        return bool(self.url) and self.parser.get_method() == b"HEAD"
 
     def start_websocket(self, rest: bytes) -> None:
         """Hand the connection over to the WebSocket protocol, with the bytes after the head."""

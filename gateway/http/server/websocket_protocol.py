@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.exceptions import InvalidHandshake
 from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 
 from gateway.http.server.connections import OpenConnections
 from gateway.http.server.light_waiting import Flag, MessageQueue
+from gateway.http.server.refusals import HANDSHAKE_TOO_LARGE, INVALID_HANDSHAKE
 from gateway.http.server.slow_clients import WriteTimeout
 
 MAX_PARTS = 1000
@@ -67,6 +68,8 @@ class BoundedWebSocketProtocol(WriteTimeout, WebSocketsSansIOProtocol):
         self._open = open_connections
         self._activity = Activity()
         self._active_at = self.loop.time()
+        self.refusal = HANDSHAKE_TOO_LARGE
+        """Why the handshake was not initiated, if it was not."""
         self._early = b""
         """Data that arrived before the response to the handshake."""
         self._closing_timer: asyncio.TimerHandle | None = None
@@ -92,13 +95,17 @@ class BoundedWebSocketProtocol(WriteTimeout, WebSocketsSansIOProtocol):
 
     def handle_connect(self, event: Request) -> None:
         """Start a timer for the handshake, and the application's task."""
+        try:
+            self.conn.process_request(event)
+        except InvalidHandshake:
+            self.refusal = INVALID_HANDSHAKE
+            return
         super().handle_connect(event)
         self._closing_timer = self.loop.call_later(self._handshake_timeout_s, self._check_close)
-        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-            # Its task waits for the client; the application counts its operations.
-            self._open.uncounted.add(self)
-            extensions: Any = self.scope["extensions"]
-            extensions[ACTIVITY] = self._activity
+        # Its task waits for the client; the application counts its operations.
+        self._open.uncounted.add(self)
+        extensions: Any = self.scope["extensions"]
+        extensions[ACTIVITY] = self._activity
 
     async def send(self, message: Any) -> None:
         """Send a message of the application; after the handshake, read early data."""
