@@ -12,10 +12,11 @@ async def read_body(headers: Headers, receive: Receive, most: int) -> bytes:
     Raises `RequestError`, and `ClientDisconnected`.
     """
     check_content(headers)
+    # Before any of it is awaited: that sends `100 Continue` to a client that expects it.
+    _check_size(int(headers.get(b"content-length", b"0")), most)
     message = await receive()
     body: bytes | bytearray = message.get("body", b"")
     if message.get("more_body", False):
-        _check_size(int(headers.get(b"content-length", b"0")), most)
         body = bytearray(body)
         while message.get("more_body", False):
             _check_size(len(body), most)

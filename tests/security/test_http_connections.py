@@ -234,6 +234,34 @@ async def test_what_two_readers_would_read_differently(name: str) -> None:
         assert await server.is_well()
 
 
+@pytest.mark.parametrize("expectation", [b"", b"expect: 100-continue\r\n"])
+@pytest.mark.parametrize("path", [b"/graphql", b"/mcp"])
+async def test_a_body_that_is_announced(path: bytes, expectation: bytes) -> None:
+    """One that is too large is refused before any of it is asked for, or has come."""
+    head = POST.replace(b"/graphql", path) + expectation + b"content-length: 5000000\r\n\r\n"
+    settings = settings_of(mcp={"enabled": True})
+    async with really_serving(settings) as server, server.line() as line:
+        await line.write(head)
+        answer = await line.answer()
+
+    assert (answer.status, answer.headers["connection"]) == (413, "close")
+
+
+@pytest.mark.parametrize(("version", "is_asked"), [(b"1.0", False), (b"1.1", True)])
+async def test_an_expectation(version: bytes, is_asked: bool) -> None:  # noqa: FBT001  # a column
+    """A client of HTTP/1.0 would take `100 Continue` for the answer."""
+    head, _, body = post(QUERY, b"expect: 100-continue").partition(b"\r\n\r\n")
+    async with really_serving() as server, server.line() as line:
+        await line.write(head.replace(b"/1.1", b"/" + version, 1) + b"\r\n\r\n")
+        if is_asked:
+            interim = await line.reader.readuntil(b"\r\n\r\n")
+            assert interim == b"HTTP/1.1 100 Continue\r\n\r\n"
+        await line.write(body)
+        answer = await line.answer()
+
+    assert (answer.status, answer.json["data"]) == (200, FOUND)
+
+
 async def test_trailers_are_no_headers() -> None:
     """What comes after a chunked body was looked at by no proxy: nothing is made of it."""
     end = b"0\r\nauthorization: Bearer wrong\r\nhost: evil.test\r\norigin: null\r\n\r\n"

@@ -150,6 +150,8 @@ class FastPathProtocol(UpgradingHttp):
 
     def start_cycle(self) -> None:
         """Serve a request by the normal ASGI path."""
+        # To be ignored in a request of HTTP/1.0 (RFC 9110, 10.1.1).
+        self.expect_100_continue &= self.parser.get_http_version() == "1.1"
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
