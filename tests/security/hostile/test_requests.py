@@ -13,9 +13,9 @@ from tests.security.test_http_connections import AMBIGUOUS, HOST, POST
 
 pytestmark = pytest.mark.every_case
 
-MAX_CPU_S = 2.0
-"""Of one request, the honest client's beside it included: most take 10 ms; a body of tiny chunks
-takes 0.6 s, and 1 s beside other tests."""
+MAX_CPU_S = 1.0
+"""Of one request, the honest client's beside it included: most take 10 ms, a body of tiny chunks
+0.2 s."""
 
 Case = tuple[bytes, int, str]
 
