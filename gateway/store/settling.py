@@ -20,6 +20,8 @@ ANSWERING_S: Final = 0.25
 """Seconds of a request's time that are reserved for its response if the database hangs."""
 LEAST_S: Final = 0.1
 """The least number of seconds to wait for the first attempt."""
+MAX_PAUSE_S: Final = 1.0
+"""The longest pause between two attempts: a stopping server makes at least one more."""
 CLOSING_S: Final = 2.0
 """Seconds that a stopping server waits for outcomes that are not stored yet."""
 
@@ -59,7 +61,7 @@ class Settling:
         failed_once: "asyncio.Future[Any]",
         until: float,
     ) -> T | None:
-        async for _ in attempts(until):
+        async for _ in attempts(until, MAX_PAUSE_S):
             try:
                 return await self._database.finish(work())
             except StoreFailed as error:
