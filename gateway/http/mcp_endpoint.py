@@ -7,6 +7,7 @@ send one, and how large and how often, is decided as for `/graphql`; the SDK has
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Mapping
+from typing import Any, Literal
 
 import msgspec
 from mcp.server.lowlevel import Server
@@ -94,7 +95,7 @@ class McpEndpoint:
             caller = await self._authenticator.authenticate(authorization, address)
             body = await read_body(headers, receive, self.body_bytes)
             await self._runner.count(caller)
-            _check_json(body)
+            _check_message(body)
         except ClientDisconnected:
             return
         except Exception as error:  # noqa: BLE001  # every error must result in a response
@@ -111,15 +112,30 @@ class McpEndpoint:
             raise RequestError(405, "Use POST.", headers=METHODS)
 
 
-def _check_json(body: bytes) -> None:
-    """Raise `RequestError` for what is not JSON, as at `/graphql`.
+class _Message(msgspec.Struct):
+    """A request or a notification of JSON-RPC 2.0."""
 
-    Python's own parser, which the SDK uses, accepts NaN, and texts that cannot be encoded.
+    jsonrpc: Literal["2.0"]
+    method: str
+    id: str | int | None = None
+    params: dict[str, Any] | None = None
+
+
+def _check_message(body: bytes) -> None:
+    """Raise `RequestError` for what is not JSON, as at `/graphql`, or no message.
+
+    Python's own parser, which the SDK uses, accepts NaN, and texts that cannot be encoded. What
+    the SDK says of another message are the words of a library, with its version.
     """
     try:
-        msgspec.json.decode(body)
+        message = msgspec.json.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise RequestError(400, "The request is not JSON.") from error
+    try:
+        msgspec.convert(message, _Message)
+    except msgspec.ValidationError as error:
+        text = f"This is not a request of JSON-RPC 2.0: {error}."
+        raise RequestError(400, text) from error
 
 
 def _received(body: bytes) -> Receive:

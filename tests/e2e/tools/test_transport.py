@@ -104,6 +104,34 @@ async def test_bodies_that_are_not_json() -> None:
         assert not served.providers.calls
 
 
+MESSAGES: Mapping[str, tuple[Any, str]] = {
+    "a batch": ([LIST], "Expected `object`, got `array`"),
+    "no method": ({"jsonrpc": "2.0", "id": 1}, "Object missing required field `method`"),
+    "another version": ({**LIST, "jsonrpc": "1.0"}, "Invalid enum value '1.0' - at `$.jsonrpc`"),
+    "an object as its id": (
+        {**LIST, "id": {"a": 1}},
+        "Expected `int | str | null`, got `object` - at `$.id`",
+    ),
+    "a list of parameters": (
+        {**LIST, "params": ["secret"]},
+        "Expected `object | null`, got `array` - at `$.params`",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+async def test_messages_of_another_kind(name: str) -> None:
+    """They are refused in our words: the SDK's name a library and its version."""
+    body, problem = MESSAGES[name]
+    async with agents() as served:
+        reply = await served.send(body=body)
+        error = reply.json()["error"]
+
+    assert (reply.status_code, error["code"]) == (400, -32600)
+    assert error["message"] == f"This is not a request of JSON-RPC 2.0: {problem}."
+    assert error["data"]["requestId"] == reply.headers["x-request-id"]
+
+
 async def test_a_client_that_leaves() -> None:
     """Its calls to providers are cancelled."""
     begun, cancelled = asyncio.Event(), asyncio.Event()
