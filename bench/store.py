@@ -133,7 +133,7 @@ async def main() -> None:
     seconds = []
     for _ in range(ROUNDS):
         start = time.perf_counter()
-        await record.wanted(SHOP, some())
+        await record.newest_tags(SHOP, some())
         seconds.append(time.perf_counter() - start)
     show("reverse call", seconds)
     anew = []

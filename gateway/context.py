@@ -160,7 +160,7 @@ class RequestContext:
 
     @cached_property
     def single_customers(self) -> set[Ref]:
-        """The customers that were read one by one: providers are asked for their persons."""
+        """The customers that were read one by one: providers are queried for their persons."""
         return set()
 
     @cached_property

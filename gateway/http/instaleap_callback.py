@@ -87,7 +87,7 @@ class InstaleapCallback:
             if store is None:
                 return _error(503, "UNAVAILABLE", "The gateway is starting or shutting down.")
             deadline = asyncio.get_running_loop().time() + self._timeout_s
-            tags = await store.wanted(
+            tags = await store.newest_tags(
                 request.path_params["key"], request.path_params["document_id"], deadline
             )
         except StoreFailed as error:

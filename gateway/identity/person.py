@@ -9,8 +9,8 @@ from gateway.errors import GatewayError
 from gateway.identity.graph import Edge
 
 
-class Asked(NamedTuple):
-    """What came of asking one provider for customers of a person."""
+class LookupStatus(NamedTuple):
+    """How looking up customers of a person at one provider ended."""
 
     origin: Origin | None
     fetched_at: datetime | None = None
@@ -26,5 +26,5 @@ class Person(NamedTuple):
     """In configuration order, then oldest first."""
     edges: Sequence[Edge] = ()
     """Those between its customers, oldest first."""
-    asked: Mapping[str, Asked] = {}
-    """The providers that were asked for this answer."""
+    statuses: Mapping[str, LookupStatus] = {}
+    """Those of the providers that were queried for this response."""

@@ -69,13 +69,13 @@ def preview(
             for each in rules.values(customer)
         ]
     texts = _texts(values)
-    found = graph(rules, numbers, values, decisions)
+    linked = graph(rules, numbers, values, decisions)
     return Preview(
         len(numbers),
-        {rule.name: _links(rule, found, texts) for rule in rules.rules},
-        _largest(found),
+        {rule.name: _links(rule, linked, texts) for rule in rules.rules},
+        _largest(linked),
         [each for rule in rules.rules for each in _shared(rule, rules.max_customers, values)],
-        _conflicts(rules, numbers, values, found),
+        _conflicts(rules, numbers, values, linked),
     )
 
 
@@ -87,10 +87,10 @@ def _texts(values: Iterable[IndexedValue]) -> Mapping[Ref, frozenset[tuple[str, 
 
 
 def _links(
-    rule: Rule, found: Graph, texts: Mapping[Ref, frozenset[tuple[str, bytes]]]
+    rule: Rule, linked: Graph, texts: Mapping[Ref, frozenset[tuple[str, bytes]]]
 ) -> Mapping[LinkState, Sequence[Link]]:
     links: dict[LinkState, list[Link]] = {LinkState.ACTIVE: [], LinkState.PROPOSED: []}
-    for edge in found.edges.values():
+    for edge in linked.edges.values():
         if edge.origin is LinkOrigin.RULE and edge.rule == rule.name and edge.state in links:
             one, other = (texts.get(ref, frozenset()) for ref in edge.pair)
             common = sorted(text for form, text in one & other if form == rule.form.name)
@@ -99,9 +99,9 @@ def _links(
     return links
 
 
-def _largest(found: Graph) -> Sequence[Sequence[Ref]]:
-    persons = {each[0]: each for each in found.persons.values() if len(each) > 1}
-    return sorted(persons.values(), key=lambda each: (-len(each), found.ages[each[0]]))
+def _largest(linked: Graph) -> Sequence[Sequence[Ref]]:
+    persons = {each[0]: each for each in linked.persons.values() if len(each) > 1}
+    return sorted(persons.values(), key=lambda each: (-len(each), linked.ages[each[0]]))
 
 
 def _shared(
@@ -125,10 +125,10 @@ def _conflicts(
     rules: Ruleset,
     numbers: Mapping[Ref, int],
     values: Collection[IndexedValue],
-    found: Graph,
+    linked: Graph,
 ) -> Sequence[Edge]:
     """Return the blocked edges that would be links of rules, were they not blocked."""
-    blocked = {pair: each for pair, each in found.edges.items() if _is_blocked(each)}
+    blocked = {pair: each for pair, each in linked.edges.items() if _is_blocked(each)}
     if not blocked:
         return ()
     without = graph(rules, numbers, values, ())

@@ -11,7 +11,7 @@ from gateway.domain.entities import Origin, Ref
 from gateway.domain.queries import MemberConditions
 from gateway.errors import BadInput, GatewayError, LimitExceeded, settled
 from gateway.identity.graph import Edge, Graph, LinkState, Pair
-from gateway.identity.person import Asked, Person
+from gateway.identity.person import LookupStatus, Person
 from gateway.reads import cursor as cursors
 from gateway.reads.base import Paging, check_paging
 from gateway.reads.cursor import Progress, identity
@@ -56,7 +56,7 @@ class LinkConditions(NamedTuple):
         )
 
 
-class _Found(NamedTuple):
+class _WholeList(NamedTuple):
     """All persons of a list, in order, and what each provider contributed."""
 
     persons: Sequence[Person]
@@ -92,10 +92,10 @@ class PeopleReads:
         if conditions == PersonConditions():
             return await self._connected_people(paging, of)
         if conditions.members.refs:
-            found = await self._members_of(conditions)
+            whole = await self._members_of(conditions)
         else:
-            found = await self._with_email(conditions.email or "")
-        return _page_of(found, paging, of)
+            whole = await self._with_email(conditions.email or "")
+        return _page_of(whole, paging, of)
 
     async def _connected_people(self, paging: Paging, of: str) -> Connection[Person]:
         after, shown = _last_shown(paging.after, of)
@@ -133,12 +133,12 @@ class PeopleReads:
             total=None if has_next else shown + len(rows),
         )
 
-    async def _with_email(self, address: str) -> _Found:
-        refs, asked = await self._persons.customers_with_email(address)
+    async def _with_email(self, address: str) -> _WholeList:
+        refs, statuses = await self._persons.customers_with_email(address)
         graph = await self._persons.graph(refs)
-        return _Found(_each_once(self._persons, graph, refs), self._sources(asked))
+        return _WholeList(_each_once(self._persons, graph, refs), self._sources(statuses))
 
-    async def _members_of(self, conditions: PersonConditions) -> _Found:
+    async def _members_of(self, conditions: PersonConditions) -> _WholeList:
         """Return the persons that meet conditions on segments.
 
         Raises `LimitExceeded`; the other failures are in the sources.
@@ -147,20 +147,20 @@ class PeopleReads:
         refs = [ref for ref in members.refs if ref.provider in self._persons.sight]
         results = await asyncio.gather(*(settled(self._members.member_set(ref)) for ref in refs))
         sets: dict[Ref, MemberSet] = {}
-        asked: dict[str, Asked] = {}
+        statuses: dict[str, LookupStatus] = {}
         failed: set[Ref] = set()
         for ref, result in zip(refs, results, strict=True):
             if isinstance(result, LimitExceeded):
                 raise result
             if isinstance(result, GatewayError):
                 failed.add(ref)
-                asked[ref.provider] = Asked(None, error=result)
+                statuses[ref.provider] = LookupStatus(None, error=result)
             else:
                 sets[ref] = result
-                asked.setdefault(ref.provider, Asked(result.origin, result.as_of))
-        sources = self._sources(asked)
+                statuses.setdefault(ref.provider, LookupStatus(result.origin, result.as_of))
+        sources = self._sources(statuses)
         if not failed.isdisjoint(members.judging):
-            return _Found((), sources, is_complete=False)
+            return _WholeList((), sources, is_complete=False)
         await self._persons.record_read()
         candidates = await self._candidates(conditions, sets)
         graph = await self._persons.large_graph(candidates)
@@ -170,24 +170,24 @@ class PeopleReads:
             for each in _each_once(self._persons, graph, candidates)
             if _holds(members, each, within)
         ]
-        return _Found(persons, sources, is_complete=not failed)
+        return _WholeList(persons, sources, is_complete=not failed)
 
     async def _candidates(
         self, conditions: PersonConditions, sets: Mapping[Ref, MemberSet]
     ) -> Sequence[Ref]:
         if conditions.email is not None:
-            found, _ = await self._persons.customers_with_email(conditions.email)
-            return found
+            refs, _ = await self._persons.customers_with_email(conditions.email)
+            return refs
         members = conditions.members
         first = members.all_of[:1] or members.any_of
         return [Ref(ref.provider, key) for ref in first if ref in sets for key in sets[ref].keys]
 
-    def _sources(self, asked: Mapping[str, Asked]) -> Sequence[Source]:
-        recorded = Asked(Origin.RECORDED)
+    def _sources(self, statuses: Mapping[str, LookupStatus]) -> Sequence[Source]:
+        recorded = LookupStatus(Origin.RECORDED)
         return [
             source_of(key, each.origin, each.fetched_at, None, each.error)
             for key in self._persons.sight
-            for each in (asked.get(key, recorded),)
+            for each in (statuses.get(key, recorded),)
         ]
 
     # Links
@@ -336,23 +336,23 @@ def _holds(
     )
 
 
-def _page_of(found: _Found, paging: Paging, of: str) -> Connection[Person]:
+def _page_of(whole: _WholeList, paging: Paging, of: str) -> Connection[Person]:
     """Return a page of a list that was read whole; its cursors count persons."""
     start = 0 if paging.after is None else _progress(paging.after, of).shown
-    rows = found.persons[start : start + paging.first]
+    rows = whole.persons[start : start + paging.first]
 
     def cursor(row: int) -> str:
         end = start + row + 1
         return cursors.write(of, {"": Progress(str(end), end)})
 
-    failed = [each.error for each in found.sources if each.error is not None]
+    failed = [each.error for each in whole.sources if each.error is not None]
     return Connection(
         rows,
         cursor,
         lambda: cursor(len(rows) - 1) if rows else paging.after,
-        lambda: found.sources,
-        has_next=start + len(rows) < len(found.persons),
+        lambda: whole.sources,
+        has_next=start + len(rows) < len(whole.persons),
         has_previous=paging.after is not None,
-        total=len(found.persons) if found.is_complete else None,
+        total=len(whole.persons) if whole.is_complete else None,
         failure=failed[0] if failed else None,
     )

@@ -1,7 +1,7 @@
-"""Ask providers for the customers of a person, each by its cheapest lookup.
+"""Query providers for the customers of a person, each by its cheapest lookup.
 
-A provider is asked by its strongest rule of which a value is known. What it returns is recorded in
-the index; who belongs together is then read from there.
+A provider is queried by its strongest rule of which a value is known. What it returns is recorded
+in the index; who belongs together is then read from there.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from gateway.domain.pages import PageRequest
 from gateway.domain.queries import CustomerQuery
 from gateway.errors import GatewayError, Unsupported, settled
 from gateway.identity.normalizing import Form, normalized
-from gateway.identity.person import Asked
+from gateway.identity.person import LookupStatus
 from gateway.identity.rules import ATTRIBUTES, EMAIL_KEY, PHONE_KEY, Key, Ruleset, raw_values
 from gateway.loaders.request_loaders import RequestLoaders
 from gateway.providers.base.adapter import (
@@ -39,9 +39,9 @@ class Absent(NamedTuple):
 
 
 class Lookup(NamedTuple):
-    """The result of asking one provider."""
+    """The result of querying one provider."""
 
-    asked: Asked
+    status: LookupStatus
     customers: Sequence[Customer] = ()
     absent: Absent | None = None
 
@@ -56,7 +56,7 @@ class PersonLookups:
         rules: Ruleset,
         lists: CustomerLists,
     ) -> None:
-        """Ask these providers, all of which the caller sees."""
+        """Query these providers, all of which the caller sees."""
         self._providers = providers
         self._loaders = loaders
         self._rules = rules
@@ -65,7 +65,7 @@ class PersonLookups:
     async def by_keys(
         self, known: Sequence[Customer], providers: Iterable[str]
     ) -> Mapping[str, Lookup]:
-        """Ask each of these providers by a value of the known customers, at most once.
+        """Query each of these providers by a value of the known customers, at most once.
 
         Those that no rule of a known value leads to are left out.
         """
@@ -78,11 +78,11 @@ class PersonLookups:
         return dict(zip(lookups, results, strict=True))
 
     async def by_email(self, address: str) -> Mapping[str, Lookup]:
-        """Ask each provider that searches by email address, in the case given."""
-        asked = [each for each in self._providers.values() if _finds_by_email(each)]
+        """Query each provider that searches by email address, in the case given."""
+        searchable = [each for each in self._providers.values() if _finds_by_email(each)]
         query = CustomerQuery(email=address.strip())
-        results = await asyncio.gather(*(self._by_search(each, query) for each in asked))
-        return {each.key: lookup for each, lookup in zip(asked, results, strict=True)}
+        results = await asyncio.gather(*(self._by_search(each, query) for each in searchable))
+        return {each.key: lookup for each, lookup in zip(searchable, results, strict=True)}
 
     def unsupported(self, provider: Provider) -> Unsupported | None:
         """Return the error of a provider that rules name, but that has no lookup by their keys."""
@@ -125,30 +125,30 @@ class PersonLookups:
             return await self._by_search(provider, CustomerQuery(phone=value))
         result = await settled(self._loaders.customer.load(Ref(provider.key, value)))
         if isinstance(result, GatewayError):
-            return Lookup(Asked(None, error=result))
+            return Lookup(LookupStatus(None, error=result))
         if result is None:
             text = normalized(form, value) or ""
-            return Lookup(Asked(provider.origin), absent=Absent(key, form, text))
-        return Lookup(Asked(result.origin, result.fetched_at), [result])
+            return Lookup(LookupStatus(provider.origin), absent=Absent(key, form, text))
+        return Lookup(LookupStatus(result.origin, result.fetched_at), [result])
 
     async def _by_search(self, provider: Provider, query: CustomerQuery) -> Lookup:
         adapter, page = provider.require(ListsCustomers, "CUSTOMER_LIST"), PageRequest(MOST_FOUND)
         result = await settled(self._loaders.fetch(provider, adapter.customers, query, page))
         if isinstance(result, GatewayError):
-            return Lookup(Asked(None, error=result))
+            return Lookup(LookupStatus(None, error=result))
         self._loaders.prime_customers(result.rows)
-        return Lookup(Asked(result.origin, result.fetched_at), result.rows)
+        return Lookup(LookupStatus(result.origin, result.fetched_at), result.rows)
 
     async def _by_list(self, provider: Provider) -> Lookup:
         rows = await settled(self._lists.read(provider, self._loaders))
         if isinstance(rows, GatewayError):
-            return Lookup(Asked(None, error=rows))
+            return Lookup(LookupStatus(None, error=rows))
         if rows is None:
-            return Lookup(Asked(Origin.RECORDED))
+            return Lookup(LookupStatus(Origin.RECORDED))
         self._loaders.prime_customers(rows)
         fetched = [each.fetched_at for each in rows if each.fetched_at is not None]
         origin = oldest(each.origin for each in rows)
-        return Lookup(Asked(origin, min(fetched, default=None)), rows)
+        return Lookup(LookupStatus(origin, min(fetched, default=None)), rows)
 
 
 def _finds_by_email(provider: Provider) -> bool:

@@ -11,7 +11,7 @@ from gateway.domain.entities import Customer, CustomerKey, Origin, Ref
 from gateway.errors import BadInput, GatewayError
 from gateway.identity.graph import Edge, Graph, Pair
 from gateway.identity.normalizing import EMAIL, normalized
-from gateway.identity.person import Asked, Person
+from gateway.identity.person import LookupStatus, Person
 from gateway.loaders.request_loaders import RequestLoaders
 from gateway.reads.customer_lists import CustomerLists
 from gateway.reads.person_lookups import Absent, Lookup, PersonLookups
@@ -48,7 +48,7 @@ class PersonReads:
         """Read the customers of these providers, all of which the caller may see.
 
         `own`: with self-service access, the caller's own id at each provider. `alone`: customers
-        that the operation reads one by one; providers are asked for their persons.
+        that the operation reads one by one; providers are queried for their persons.
         """
         self._providers = providers
         self._places = {key: place for place, key in enumerate(providers)}
@@ -88,8 +88,8 @@ class PersonReads:
         news = self._identity.index.news(customers)
         return bool(news) and await self._identity.index.record(news, until)
 
-    async def _record_found(self, lookups: Iterable[Lookup]) -> bool:
-        """Record what providers were asked for; return whether the index may have changed.
+    async def _record_lookups(self, lookups: Iterable[Lookup]) -> bool:
+        """Record what lookups returned; return whether the index may have changed.
 
         Raises `StoreFailed`.
         """
@@ -148,7 +148,7 @@ class PersonReads:
         return [*known.graph(self._rules).edges.values()]
 
     def person_in(
-        self, graph: Graph, ref: Ref, asked: Mapping[str, Asked] | None = None
+        self, graph: Graph, ref: Ref, statuses: Mapping[str, LookupStatus] | None = None
     ) -> Person:
         """Return the person of a customer; a customer who was never seen is a person of one."""
         customers = graph.persons.get(ref, (ref,))
@@ -161,7 +161,7 @@ class PersonReads:
         edges.sort(key=lambda edge: edge.created_at)
         # Sorting is stable: the customers of one provider stay oldest first.
         in_order = sorted(customers, key=lambda each: self._places[each.provider])
-        return Person(customers[0], in_order, edges, asked or {})
+        return Person(customers[0], in_order, edges, statuses or {})
 
     async def by_refs(self, refs: Sequence[Ref]) -> Sequence[Person | GatewayError | None]:
         """Return the person of each customer, from the index where it has them.
@@ -189,17 +189,17 @@ class PersonReads:
         named = [Ref(*each) for each in (self._own or {}).items()]
         found = await self._loaders.customer.load_results(named)
         customers = [each.ref for each in found if isinstance(each, Customer)]
-        asked = {
-            ref.provider: Asked(each.origin, each.fetched_at)
+        statuses = {
+            ref.provider: LookupStatus(each.origin, each.fetched_at)
             if isinstance(each, Customer)
-            else Asked(None, error=each)
+            else LookupStatus(None, error=each)
             for ref, each in zip(named, found, strict=True)
         }
         known = await self._identity.reads.around(customers, self.sight, self._scope.deadline)
         oldest = min(
             customers, key=lambda ref: known.numbers.get(ref, len(known.numbers)), default=None
         )
-        return [Person(oldest or ref, customers or [ref], asked=asked) for ref in refs]
+        return [Person(oldest or ref, customers or [ref], statuses=statuses) for ref in refs]
 
     # Lookups of one person at the providers
 
@@ -213,11 +213,11 @@ class PersonReads:
         """Return a customer's person after asking each other provider. Raises `StoreFailed`."""
         others = [key for key in self._providers if key != customer.ref.provider]
         lookups = dict(await self._lookups.by_keys([customer], others))
-        itself = Lookup(Asked(customer.origin, customer.fetched_at), [customer])
+        itself = Lookup(LookupStatus(customer.origin, customer.fetched_at), [customer])
         lookups[customer.ref.provider] = itself
-        await self._record_found(lookups.values())
+        await self._record_lookups(lookups.values())
         await self.record_read()
-        return self.person_in(await self.graph([customer.ref]), customer.ref, _asked(lookups))
+        return self.person_in(await self.graph([customer.ref]), customer.ref, _statuses(lookups))
 
     async def of(self, ref: Ref) -> Person | None:
         """Return the person of a customer, by any key; None if there is no such customer.
@@ -237,7 +237,7 @@ class PersonReads:
             graph = await self.graph([ref])
             if ref not in graph.persons:
                 raise
-            return self.person_in(graph, ref, {ref.provider: Asked(None, error=error)})
+            return self.person_in(graph, ref, {ref.provider: LookupStatus(None, error=error)})
         if customer is None:
             if self._own is None:
                 await self._identity.index.retire([ref], self._scope.deadline)
@@ -267,28 +267,28 @@ class PersonReads:
         known_at = {each.provider for each in graph.persons[ref]}
         missing = [key for key in self._providers if key not in known_at]
         more = await self._lookups.by_keys(found, missing)
-        if await self._record_found(more.values()):
+        if await self._record_lookups(more.values()):
             graph = await self.graph([ref])
-        return self.person_in(graph, ref, _asked({**lookups, **more}))
+        return self.person_in(graph, ref, _statuses({**lookups, **more}))
 
     async def _with_email(self, address: str) -> tuple[Sequence[Ref], Mapping[str, Lookup]]:
         lookups = await self._lookups.by_email(address)
-        await self._record_found(lookups.values())
+        await self._record_lookups(lookups.values())
         await self.record_read()
         deadline = self._scope.deadline
         return await self._identity.reads.with_email(address, self.sight, deadline), lookups
 
     async def customers_with_email(
         self, address: str
-    ) -> tuple[Sequence[Ref], Mapping[str, Asked]]:
-        """Return the customers with an address, oldest first, and what providers were asked.
+    ) -> tuple[Sequence[Ref], Mapping[str, LookupStatus]]:
+        """Return the customers with an address, oldest first, and how each lookup ended.
 
         Raises `BadInput` for a blank address, and `StoreFailed`.
         """
         if normalized(EMAIL, address) is None:
             raise BadInput("filter.email is blank.")
         refs, lookups = await self._with_email(address)
-        return refs, _asked(lookups)
+        return refs, _statuses(lookups)
 
     async def _own_with_email(self, address: str) -> Person | None:
         wanted = normalized(EMAIL, address)
@@ -301,9 +301,9 @@ class PersonReads:
     # What a person shows
 
     async def customers(self, person: Person) -> Sequence[Customer]:
-        """Return the customers of a person; what a provider that fails must be asked is an error.
+        """Return the customers of a person, without those that their providers have no more.
 
-        Those that their providers do not have any more are left out.
+        Those that a failing provider would have to be queried for are errors.
         """
         refs = person.customers
         results = await self.load(refs)
@@ -322,27 +322,27 @@ class PersonReads:
         return await self._loaders.customer.load_results(refs)
 
     def sources(self, person: Person) -> Sequence[Source]:
-        """Return what each provider was asked for, and how many customers it has of a person."""
+        """Return how each lookup ended, and how many customers of a person each provider has."""
         count = dict.fromkeys(self._providers, 0)
         for ref in person.customers:
             count[ref.provider] += 1
         return [
-            self._source(provider, person.asked.get(key), count[key])
+            self._source(provider, person.statuses.get(key), count[key])
             for key, provider in self._providers.items()
         ]
 
-    def _source(self, provider: Provider, asked: Asked | None, count: int) -> Source:
+    def _source(self, provider: Provider, status: LookupStatus | None, count: int) -> Source:
         key = provider.key
-        if asked is not None:
-            return source_of(key, asked.origin, asked.fetched_at, count, asked.error)
+        if status is not None:
+            return source_of(key, status.origin, status.fetched_at, count, status.error)
         unsupported = self._lookups.unsupported(provider)
         is_recorded = count > 0 or (self._rules.rules_of(key) and unsupported is None)
         origin = Origin.RECORDED if is_recorded else None
         return source_of(key, origin, None, count, unsupported)
 
 
-def _asked(lookups: Mapping[str, Lookup]) -> Mapping[str, Asked]:
-    return {key: each.asked for key, each in lookups.items()}
+def _statuses(lookups: Mapping[str, Lookup]) -> Mapping[str, LookupStatus]:
+    return {key: each.status for key, each in lookups.items()}
 
 
 def _unread(ref: Ref, error: GatewayError) -> Customer:

@@ -20,7 +20,7 @@ before the provider is called, and settled afterwards:
     for claim in await intents.overdue(providers): ...  # send claim.rows again, then settle
 
 Adapters' lookups are answered by `await store.look_up(provider, lookup)`, a reverse call by
-`await store.wanted(provider, customer)`.
+`await store.newest_tags(provider, customer)`.
 
 `await store.once(key, digest, run, deadline)` runs a write at most once for an idempotency key;
 `await store.sweep()` deletes expired keys. Deadlines are on the event loop's clock, in seconds.

@@ -77,7 +77,7 @@ class StoreQueries:
         async with self._database.reading() as connection:
             return await self._methods[lookup.what](connection, provider, lookup)
 
-    async def wanted(
+    async def newest_tags(
         self, provider: str, customer: str, deadline: float | None = None
     ) -> Sequence[Tag]:
         """Return the tags of a customer's newest write, in its order."""

@@ -169,11 +169,11 @@ class Store:
         """Answer a lookup; see `StoreQueries.look_up`."""
         return await self._lookups.look_up(provider, lookup, deadline)
 
-    async def wanted(
+    async def newest_tags(
         self, provider: str, customer: str, deadline: float | None = None
     ) -> Sequence[Tag]:
-        """Return the tags of a customer's newest write; see `StoreQueries.wanted`."""
-        return await self._lookups.wanted(provider, customer, deadline)
+        """Return the tags of a customer's newest write; see `StoreQueries.newest_tags`."""
+        return await self._lookups.newest_tags(provider, customer, deadline)
 
     async def once(
         self,

@@ -138,7 +138,7 @@ async def person_assignments(
 
 
 def person_sources(person: Person, info: FieldInfo) -> list[context.Source]:
-    """Return what each provider was asked for customers of a person."""
+    """Return how looking up customers of a person ended at each provider."""
     return list(info.context.persons.sources(person))
 
 

@@ -51,9 +51,9 @@ async def test_tags_of_before_their_order(record: Store, place: DatabaseUrl) -> 
         await connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
     await database.close()
     again = await Store.open(place)
-    assert [tag.value for tag in await again.wanted(SHOP, "ada")] == ["a", "z"]
+    assert [tag.value for tag in await again.newest_tags(SHOP, "ada")] == ["a", "z"]
     await write(again, wanted("ada", "z", "a"))
-    assert [tag.value for tag in await again.wanted(SHOP, "ada")] == ["z", "a"]
+    assert [tag.value for tag in await again.newest_tags(SHOP, "ada")] == ["z", "a"]
     await again.close()
 
 

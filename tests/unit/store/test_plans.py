@@ -113,7 +113,7 @@ async def test_lookup(record: Store, place: DatabaseUrl, name: str) -> None:
 async def test_wanted(record: Store, place: DatabaseUrl) -> None:
     """What a customer is to have is one statement, on an index."""
     with executed() as statements:
-        await record.wanted(SHOP, "c001")
+        await record.newest_tags(SHOP, "c001")
     assert len(statements) == 1
     check(await plan(place, statements[0]), statements[0])
 

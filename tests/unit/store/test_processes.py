@@ -58,7 +58,7 @@ asyncio.run(main())
 OPEN = """
 async def main():
     record = await Store.open(place)
-    print(await record.wanted("shop", "ada"), flush=True)
+    print(await record.newest_tags("shop", "ada"), flush=True)
     await record.close()
 
 asyncio.run(main())
@@ -143,7 +143,7 @@ async def test_fifty_writers(
     for name in customers:
         if settlement is Settlement.CONFIRMED:
             assert await shown(second, name) == (CONFIRMED, {"all", newest[name]})
-        assert {tag.value for tag in await record.wanted(SHOP, name)} == {"all", newest[name]}
+        assert {tag.value for tag in await record.newest_tags(SHOP, name)} == {"all", newest[name]}
     if settlement is Settlement.CONFIRMED:
         assert await counts(record) == {
             "customers": 20,

@@ -34,7 +34,7 @@ async def test_pending(record: Store) -> None:
     mine = await claim(record, wanted("ada", "gold", "late"))
     assert mine.rows == (Replacement("ada", [Tag("t", "gold"), Tag("t", "late")]),)
     assert await shown(record, "ada") == (PENDING, {"gold", "early", "late"})
-    assert await record.wanted(SHOP, "ada") == [Tag("t", "gold"), Tag("t", "late")]
+    assert await record.newest_tags(SHOP, "ada") == [Tag("t", "gold"), Tag("t", "late")]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ async def test_unrecordable(record: Store, customer: str, value: str) -> None:
         await begin(record, wanted("bob", "x"), wanted(customer, value))
     assert await counts(record) == {"customers": 0, "tags": 0}
     assert not await knows(record, customer)
-    assert await record.wanted(SHOP, customer) == []
+    assert await record.newest_tags(SHOP, customer) == []
     lookup = Lookup("member_count", (("t", value),))
     assert await record.look_up(SHOP, lookup) == 0
 
