@@ -42,9 +42,10 @@ from gateway.writes import receipts
 from gateway.writes.assignments import AssignmentFields
 from gateway.writes.dispatch import UserErrors, WriteDispatcher
 from gateway.writes.entries import ReplacementEntry
-from gateway.writes.service import WriteService
+from gateway.writes.service import MAX_KEY_LENGTH, WriteService
 
 __all__ = [
+    "MAX_KEY_LENGTH",
     "AssignmentFields",
     "ChangePage",
     "ComparedSegment",

@@ -6,6 +6,7 @@ from typing import Any
 import strawberry
 from strawberry.scalars import JSON
 
+from gateway.context import MAX_KEY_LENGTH
 from gateway.domain.mutations import RECEIPT_LIFETIME
 from resolvers.inputs.filters import CustomerIdentityInput
 from resolvers.value_types import DateTime, ItemType, SegmentStatus
@@ -19,7 +20,8 @@ def part(description: str) -> Any:
 
 
 IDEMPOTENCY = (
-    "A string of your choice, unique to this change: repeating the same input with it within "
+    f"A string of your choice, of 1 to {MAX_KEY_LENGTH} characters, unique to this change: "
+    "repeating the same input with it within "
     f"{RECEIPT_LIFETIME // timedelta(hours=1)} hours returns the first result, and nothing is "
     "sent again."
 )
