@@ -102,10 +102,10 @@ async def opened(
     await context.close()
 
 
-async def assert_accessible(page: Page) -> None:
-    """Assert that axe finds nothing serious, and that nothing is wider than the screen."""
+async def assert_accessible(page: Page, within: str = "html") -> None:
+    """Assert that axe finds nothing serious there, and that nothing is wider than the screen."""
     await page.evaluate(AXE.read_text(encoding="utf-8"))
-    result = await page.evaluate("axe.run()")
+    result = await page.evaluate("(within) => axe.run(within)", within)
     serious = [
         (each["id"], [node["html"][:120] for node in each["nodes"][:3]])
         for each in result["violations"]

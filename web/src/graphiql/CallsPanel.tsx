@@ -17,7 +17,8 @@ const NUMBER = new Intl.NumberFormat();
 function CallsPanel() {
   const trace = useSyncExternalStore(traces.subscribe, traces.latest);
   return (
-    <section aria-label="Calls">
+    // Focusable, since a list that is longer than the screen is scrolled by keyboard, too.
+    <section aria-label="Calls" tabIndex={0}>
       <h2 className="examples-title">Calls</h2>
       {trace === null ? <p>Run a query to see the calls to providers that it made.</p> : <Waterfall {...trace} />}
     </section>

@@ -37,6 +37,7 @@ export function Overview() {
       {error && !data && <Failure error={error} onRetry={again} />}
       {!data && !error && <Loading what="the providers" />}
       {data && <p className="dim">Health and latency are of the latest calls that this gateway made.</p>}
+      <h2 className="hidden">Providers</h2>
       {data && (
         <ul className="cards" aria-label="Providers">
           {data.providers.map((provider) => (
