@@ -146,15 +146,17 @@ class HttpxClient:
     ) -> Reply:
         """Make one call; see `HttpClient`. `httpx.AsyncClient` would only add cost here."""
         target = call.target
+        all_headers = {**call.headers, **headers}
+        field_lines(all_headers.items())  # raises for those that aiohttp would refuse its own way
         try:
             request = httpx.Request(
                 call.method,
                 self._url + target,
-                headers={**call.headers, **headers},
+                headers=all_headers,
                 content=call.body,
                 extensions={"timeout": self._timeout, "progress": progress},
             )
-        except httpx.InvalidURL as error:
+        except (httpx.InvalidURL, UnicodeEncodeError) as error:  # httpx's headers are ASCII
             raise httpx.LocalProtocolError(str(error)) from error
         if request.url.raw_path != self._path + target.encode():
             # httpx resolves dot segments: this path would name another resource.

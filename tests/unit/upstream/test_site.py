@@ -56,6 +56,17 @@ async def test_calls_in_different_traces(transport: httpx.AsyncBaseTransport) ->
     ]
 
 
+@pytest.mark.parametrize("value", ["a\nb", "a\r\nx-b: c", "\u20ac"])
+async def test_a_header_that_means_more_is_not_sent(
+    transport: httpx.AsyncBaseTransport, value: str
+) -> None:
+    """A line break in a token of the account must not begin another header."""
+    async with serving() as server:
+        with pytest.raises(httpx.LocalProtocolError):
+            await at(server.url, transport).exchange(Call("GET", "/"), {"x-token": value})
+        assert (server.requests, server.connections) == ([], 0)
+
+
 @pytest.mark.parametrize("transport", [Http1Transport], indirect=True)
 async def test_a_call_has_its_own_headers_only(transport: httpx.AsyncBaseTransport) -> None:
     """And those of its account; none of the calls before, whether they could be sent or not."""
