@@ -13,6 +13,8 @@ from gateway.errors import SettingsError
 from gateway.settings.file import CONFIG_VARIABLE
 from gateway.settings.loading import load
 from gateway.settings.tables import Settings
+from gateway.store.database_url import database_url
+from gateway.store.temporary import TEMPORARY
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -41,6 +43,8 @@ def settings_or_fail(config: Path | None) -> Settings:
     try:
         settings = load(config, os.environ)
         build(settings)  # reads the files that the configuration names
+        if settings.store.url != TEMPORARY:
+            database_url(settings.store.url, os.environ)
     except SettingsError as error:
         lines = [f"  {problem.path}: {problem.text}" for problem in error.problems]
         fail("\n".join(["The configuration cannot be used:", *lines]))

@@ -16,12 +16,17 @@ TEXTS = {
 }
 """Plain texts for pydantic's error types; other errors keep pydantic's message."""
 
+LARGE = {"less_than", "less_than_equal"}
+"""Errors of times that were probably meant in milliseconds."""
+
 PATTERNS = {
     "key": "must begin with a letter or digit, and have up to 64 letters, digits, '.', '_', '-'",
     "name": "must have 1 to 64 letters, digits, '.', '_', '-'",
     "keys": "must be a provider's key and a key of its customers, like loyalty:source_id",
     "base_url": "must be an http or https URL without user, query and fragment, or 'sandbox:'",
     "url": "must begin with sqlite:// or postgresql://",
+    "proxy": "must be the URL of an HTTP proxy, like http://proxy.test:3128",
+    "hosts": "must be a host name or an IP address, without scheme, port and path",
     "cors_origins": "must be scheme and host, like https://shop.example, without a path",
     "cors_allow_headers": "must be the name of a header",
     "endpoint": "must be an http or https URL without user, query and fragment",
@@ -38,8 +43,11 @@ def problems_of(
     tables: Mapping[str, type[BaseModel]],
 ) -> Iterator[Problem]:
     """Yield the problems with a table of this form; `tables` are all others, by name."""
-    for each in error.errors(include_input=False, include_url=False, include_context=False):
+    errors = error.errors(include_input=False, include_url=False, include_context=False)
+    for each in errors:
         loc = each["loc"]
+        if each["type"] == "too_short" and any(loc == other["loc"][:-1] for other in errors):
+            continue  # it has something, with a problem of its own
         at = path + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in loc)
         message = each["msg"].removeprefix("Value error, ")
         text = TEXTS.get(each["type"], message[:1].lower() + message[1:])
@@ -52,6 +60,8 @@ def problems_of(
         elif each["type"] == "string_pattern_mismatch":
             name = next((str(p) for p in reversed(loc) if not isinstance(p, int)), "")
             text = PATTERNS.get(name, text)
+        elif each["type"] in LARGE and str(loc[-1]).endswith("_s"):
+            text += " seconds"
         yield Problem(at, text)
 
 

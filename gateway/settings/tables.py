@@ -1,10 +1,20 @@
 """The tables of the configuration file, but for those that belong to one package."""
 
 from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from gateway.auth.settings import AuthSettings
 from gateway.identity.settings import IdentitySettings
@@ -17,6 +27,25 @@ from gateway.tools.settings import McpSettings
 _FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 BrowserOrigin = Annotated[str, StringConstraints(pattern=r"^https?://[^/*?#\s]+$")]
+
+HostName = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^([A-Za-z0-9._-]+|\[?[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\]?)$"
+    ),
+]
+"""A name or an address; without a port, so a single colon is none of IPv6."""
+
+
+def _proxy(value: str) -> str:
+    """Check what uvicorn would otherwise take as the name of a client that never comes."""
+    if value != "*":
+        try:
+            ip_network(value) if "/" in value else ip_address(value)
+        except ValueError as error:
+            raise ValueError("must be an IP address, or a network like 10.0.0.0/8") from error
+    return value
+
 
 MetricsAddress = Annotated[
     str, StringConstraints(pattern=r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4}$")
@@ -44,14 +73,14 @@ class ServerSettings(BaseModel):
 
     allow_anonymous: bool | None = None
     """None: from loopback only, and only while no credentials are configured."""
-    hosts: tuple[str, ...] = ()
+    hosts: tuple[HostName, ...] = ()
     """The accepted host names (the Host header). Empty: any, or where anonymous callers are
     allowed, `localhost` and IP addresses."""
     cors_origins: tuple[BrowserOrigin, ...] = ()
     """Pages of these origins are allowed, for example `https://shop.example`."""
     cors_allow_headers: tuple[HeaderName, ...] = CORS_ALLOW_HEADERS
     """Request headers that scripts of those pages may set; `*` means all but `authorization`."""
-    trusted_proxies: tuple[str, ...] = ()
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_proxy)], ...] = ()
     """Addresses or networks whose X-Forwarded-For is trusted."""
     keep_alive_s: Annotated[int, Field(ge=1, le=86_400)] = 130
     """How long an idle connection stays open: longer than proxies keep theirs, or they could send
@@ -68,6 +97,17 @@ class ServerSettings(BaseModel):
     """Where the main process writes its id, for `gateway reload`."""
     worker_start_s: Annotated[float, Field(gt=0, le=3600)] = 60
     """With `--workers`: a worker that takes longer to start, or to respond, is replaced."""
+
+    @field_validator("metrics", mode="wrap")
+    @classmethod
+    def _is_one_problem(cls, value: Any, read: ValidatorFunctionWrapHandler) -> bool | str:
+        """Report one problem, not one for each type that the value could have."""
+        try:
+            metrics: bool | str = read(value)
+        except ValidationError as error:
+            text = "must be true, false, or an address and a port, like 127.0.0.1:9464"
+            raise ValueError(text) from error
+        return metrics
 
 
 class StoreSettings(BaseModel):

@@ -1,6 +1,8 @@
 """Look at a store for the operator, without changing it."""
 
 import asyncio
+import os
+from pathlib import Path
 
 from sqlalchemy import text
 
@@ -14,8 +16,8 @@ from gateway.store.reporting import advice
 
 async def check_store(location: DatabaseUrl, connect_timeout_s: float) -> tuple[str, bool]:
     """Return the state of a store in words, and whether a gateway could serve from it."""
-    if location.path is not None and not location.path.exists():
-        return "ok: it does not exist yet, and is created at the start", True
+    if location.path is not None and not _exists(location.path):
+        return _creatable(location.path)
     deadline = asyncio.get_running_loop().time() + connect_timeout_s
     database = Database(location, connect_timeout_s)
     try:
@@ -27,6 +29,23 @@ async def check_store(location: DatabaseUrl, connect_timeout_s: float) -> tuple[
     finally:
         await database.close()
     return _compared(version)
+
+
+def _creatable(path: Path) -> tuple[str, bool]:
+    """Return whether the start could create the file, and the folders above it."""
+    above = next(each for each in path.parents if _exists(each))
+    if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
+        return "ok: it does not exist yet, and is created at the start", True
+    text = f"it cannot be created: {above} is not a folder that this user may write to"
+    return f"{text}. Correct store.url, or run as the user that owns the folder.", False
+
+
+def _exists(path: Path) -> bool:
+    """Return whether a path exists, as far as this user may see."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
 
 
 async def _version_if_writable(database: Database) -> str | None:

@@ -188,6 +188,19 @@ def test_everything_that_is_wrong_with_the_file_is_listed(
     )
 
 
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_a_url_of_no_database_is_one_line(
+    command: str, tmp_path: Path, served: list[dict[str, Any]]
+) -> None:
+    """Without the password that it may contain."""
+    store = f'[store]\nurl = "postgresql://gateway:{SECRET}@db.test:port/gateway"\n'
+    text = ACCOUNT.format(key="acme", base_url="sandbox:", token=SECRET)
+    result = run(command, "--config", account(tmp_path, text, before=store))
+    assert (result.exit_code, result.stdout, served) == (2, "", [])
+    expected = "The configuration cannot be used:\n  store.url: is not a URL of a database\n"
+    assert result.stderr == expected
+
+
 def test_the_sandbox_says_where_it_is(free: int, served: list[dict[str, Any]]) -> None:
     """Print the addresses, the credentials, and a configuration to use them."""
     result = run("sandbox", "--port", str(free))

@@ -91,7 +91,7 @@ max_concurrency = 1.5
                 "gateway is installed"
             ),
         ),
-        ("providers[2].timeout_s", "input should be less than or equal to 120"),
+        ("providers[2].timeout_s", "input should be less than or equal to 120 seconds"),
         (
             "providers[2].max_concurrency",
             "input should be a valid integer, got a number with a fractional part",
@@ -192,7 +192,7 @@ max_concurrency = 1.5
         pytest.param(
             ACCOUNT + "timeout_s = nan\n",
             "providers[0].timeout_s",
-            "input should be less than or equal to 120",
+            "input should be less than or equal to 120 seconds",
             id="not a number",
         ),
     ],

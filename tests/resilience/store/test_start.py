@@ -196,3 +196,33 @@ async def test_a_check_of_a_file_that_is_read_only(
     shown, is_good = await check_store(database_url(f"sqlite:///{path}", {}), 10)
     begin = f"{path} cannot be used: it is read-only (the file may not be written). Use the "
     assert (shown[: len(begin)], is_good) == (begin, False)
+
+
+async def test_a_check_of_a_file_that_cannot_be_created(tmp_path: Path) -> None:
+    """The start creates folders, but not below a file."""
+    file = tmp_path / "file"
+    file.touch()
+    checked = await check_store(database_url(f"sqlite:///{file}/new/gateway.db", {}), 10)
+    assert checked == (
+        f"it cannot be created: {file} is not a folder that this user may write to."
+        " Correct store.url, or run as the user that owns the folder.",
+        False,
+    )
+
+
+async def test_a_check_of_a_file_that_cannot_be_seen(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder of another user; root may see all, so the reply of the system is replaced."""
+    exists = Path.exists
+
+    def seen(asked: Path) -> bool:
+        if asked == path:
+            raise PermissionError
+        return exists(asked)
+
+    monkeypatch.setattr(Path, "exists", seen)
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    shown, is_good = await check_store(database_url(f"sqlite:///{path}", {}), 10)
+    begin = f"it cannot be created: {path.parent} is not a folder"
+    assert (shown[: len(begin)], is_good) == (begin, False)
