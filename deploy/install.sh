@@ -7,16 +7,18 @@ mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 cd "$(dirname "$0")/.."
 
-if [ ! -f gateway/http/pages/static/index.html ]; then
+page=gateway/http/pages/static/index.html
+changed() { find web schema.graphql -name node_modules -prune -o -type f -newer "$page" -print; }
+if [ ! -f "$page" ] || [ -n "$(changed)" ]; then
   python3 tools/environment.py serve
   .venv/bin/python tools/pages.py
 fi
 echo "Installing into $folder …"
-python3 -m venv --without-pip "$folder"
-pip="python3 -m pip --python $folder/bin/python --quiet --disable-pip-version-check"
+python3 -m venv "$folder"
+pip="$folder/bin/python -m pip --quiet --disable-pip-version-check"
 $pip install --no-deps --require-hashes --requirement requirements/serve.lock
 $pip install --no-deps --no-build-isolation .
 # What a running gateway does not need.
-$pip uninstall --yes hatchling editables
+$pip uninstall --yes hatchling editables pip
 "$folder/bin/python" -m compileall -q "$folder/lib"
 "$folder/bin/gateway" --version

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def context(folder: Path) -> Path:
             ignored = shutil.ignore_patterns(*excluded)
             shutil.copytree(source, folder / source.name, ignore=ignored)
         else:
-            shutil.copy(source, folder / source.name)
+            shutil.copy2(source, folder / source.name)
     return folder
 
 
@@ -46,8 +47,15 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder.chmod(0o755)
     target = folder / "gateway"
     step = json.loads(_instruction("RUN", "deploy/install.sh"))
+    bare = tmp_path_factory.mktemp("bare")
+    venv.create(bare, symlinks=True)  # without pip, like Debian's Python
     result = subprocess.run(
-        [tree / step[0], target], cwd=tree, capture_output=True, text=True, check=False
+        [tree / step[0], target],
+        cwd=tree,
+        env=os.environ | {"PATH": f"{bare / 'bin'}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.endswith(f"\ngateway {__version__}\n")
@@ -141,3 +149,36 @@ def test_nothing_that_builds_is_in_it(installed: Path) -> None:
     names = {path.name for path in (installed / "lib").glob("python3.*/site-packages/*")}
     assert names.isdisjoint({"pip", "hatchling", "editables", "tests"})
     assert {"gateway", "resolvers", "psycopg", "aiohttp"} <= names
+
+
+@pytest.mark.parametrize(
+    ("changed", "first"),
+    [
+        ("gateway/http/pages/static/index.html", "-m venv"),
+        ("web/src/new.ts", "tools/environment.py serve"),
+        ("web/node_modules/new.js", "-m venv"),
+        ("schema.graphql", "tools/environment.py serve"),
+    ],
+)
+def test_pages_are_built_again_if_they_are_old(tmp_path: Path, changed: str, first: str) -> None:
+    """As after `git pull`, by what was changed last; the first step shows it."""
+    program = tmp_path / "bin" / "python3"
+    names = ("gateway/http/pages/static/index.html", "web/src/old.ts", "schema.graphql", changed)
+    for age, name in enumerate(names):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        os.utime(file, (1000, 2000 if name == changed else 1000 - age))
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho "$@"\nexit 1\n')
+    program.chmod(0o755)
+    (tmp_path / "deploy").mkdir()
+    script = shutil.copy(ROOT / "deploy" / "install.sh", tmp_path / "deploy")
+    result = subprocess.run(
+        [script, tmp_path / "target"],
+        env={"PATH": f"{program.parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout.splitlines()[-1].removesuffix(f" {tmp_path / 'target'}") == first
