@@ -39,7 +39,9 @@ def check(config: Config = None) -> None:
     # The table shows the failures; the log would repeat them.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
     rows = asyncio.run(_check_all(settings))
-    table = Table("Checked", "Kind", "Result", "Took", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for title in ("Checked", "Kind", "Result", "Took"):
+        table.add_column(title, overflow="fold")  # nothing is cut, however narrow the output is
     for row in rows:
         table.add_row(*row[:4])
     for each in settings.providers:

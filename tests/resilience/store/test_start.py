@@ -202,12 +202,9 @@ async def test_a_check_of_a_file_that_cannot_be_created(tmp_path: Path) -> None:
     """The start creates folders, but not below a file."""
     file = tmp_path / "file"
     file.touch()
-    checked = await check_store(database_url(f"sqlite:///{file}/new/gateway.db", {}), 10)
-    assert checked == (
-        f"it cannot be created: {file} is not a folder that this user may write to."
-        " Correct store.url, or run as the user that owns the folder.",
-        False,
-    )
+    shown, is_good = await check_store(database_url(f"sqlite:///{file}/new/gateway.db", {}), 10)
+    begin = f"it cannot be created: {file} is not a folder that this user may write to. Correct "
+    assert (shown[: len(begin)], is_good) == (begin, False)
 
 
 async def test_a_check_of_a_file_that_cannot_be_seen(
