@@ -313,12 +313,14 @@ def _refusal_of_changes(
 ) -> str:
     """Return what the caller lacks for either type of change; one of them suffices."""
     missing = {
-        " and ".join(sorted(each for each in need if not caller.providers_for([each], known)))
+        frozenset(each for each in need if not caller.providers_for([each], known))
         for need in needs
     }
-    if "" in missing:
+    if frozenset() in missing:
         return "No provider grants you all scopes that a type of change needs."
-    return f"Changes need the scope {' or '.join(sorted(missing))}."
+    fewest = [each for each in missing if not any(other < each for other in missing)]
+    scopes = sorted(" and ".join(sorted(each)) for each in fewest)
+    return f"Changes need the scope {' or '.join(scopes)}."
 
 
 @lru_cache(maxsize=1024)

@@ -115,6 +115,7 @@ async def test_nested(front: Front, query: str, scopes: list[str], expected: lis
     assert visible(await ask(front, signed(*scopes), query)) == expected
 
 
+WITH_SEGMENT = "{ changes { nodes { kind ... on AssignmentChange { segment { name } } } } }"
 ONLY_NESTED = "{ changes { nodes { kind ... on AssignmentChange { customer { name } } } } }"
 
 
@@ -133,6 +134,7 @@ ONLY_NESTED = "{ changes { nodes { kind ... on AssignmentChange { customer { nam
             ["raw:read"],
             "need the scope assignments:read and customers:read or segments:read.",
         ),
+        (WITH_SEGMENT, ["customers:read"], "need the scope segments:read."),
     ],
 )
 async def test_forbidden(front: Front, query: str, scopes: list[str], message: str) -> None:
