@@ -48,7 +48,6 @@ from gateway.providers.voucherify.model import (
     assignments_of,
     customers_of,
     members_of,
-    note_odd_filters,
     segments_of,
 )
 from gateway.providers.voucherify.query import filters
@@ -237,7 +236,6 @@ class Voucherify(VoucherifyWebhooks):
             if reply.status == HTTPStatus.NOT_FOUND:
                 return {}
             model = decode(self.key, operation, reply, SegmentModel)
-            note_odd_filters(reply, (model,), "")
             (segment,) = segments_of(self.key, (model,), (document(reply.body),))
             return {key: segment}
 
@@ -249,7 +247,6 @@ class Voucherify(VoucherifyWebhooks):
 
         def read(reply: Reply) -> "Mapping[str, Segment]":  # quoted: else evaluated for each call
             models = self._whole(operation, reply, SegmentList[SegmentModel])
-            note_odd_filters(reply, models, "data")
             rows = segments_of(self.key, models, documents(reply, models, name="data"))
             by_key = {row.ref.key: row for row in rows}
             return {key: by_key[key] for key in keys if key in by_key}

@@ -25,7 +25,6 @@ from gateway.providers.voucherify.model import (
     CustomerModel,
     SegmentList,
     SegmentModel,
-    note_odd_filters,
     segments_of,
 )
 from gateway.providers.voucherify.query import MILLISECOND, Params, filters
@@ -175,7 +174,6 @@ def segments_page(
     def read(reply: Reply) -> "Page[Segment]":  # quoted: else evaluated for each call
         body = decode(provider, operation, reply, SEGMENTS)
         rows, total = body.data, body.total
-        note_odd_filters(reply, rows, "data")
         return requested.page(
             rows,
             lambda new, at: segments_of(provider, new, documents(reply, rows, at, "data")),

@@ -25,8 +25,6 @@ from gateway.domain.entities import (
 from gateway.domain.json_depth import is_too_deep
 from gateway.domain.texts import NOTHING, UNDETERMINED, PlainText, plain
 from gateway.providers.base.decoding import Documented, Id, pointer_part, read_object, utc
-from gateway.providers.base.exchange import Reply
-from gateway.providers.base.lenient_decoding import places
 
 M = TypeVar("M")
 
@@ -119,22 +117,8 @@ class Filter(Rule, frozen=True, gc=False):
     @property
     def is_readable(self) -> bool:
         """Whether the document is an object, and does not nest too deeply."""
-        return _is_readable(self.document)
-
-
-def _is_readable(filter_: msgspec.Raw) -> bool:
-    document = bytes(filter_)
-    return document.startswith(b"{") and not is_too_deep(document)
-
-
-def note_odd_filters(reply: Reply, rows: Sequence[SegmentModel], at: str) -> None:
-    """Note filters that are not shown, as `decode` notes other odd parts.
-
-    `at` is the path of the list in the reply; an empty one: the reply is the only row.
-    """
-    for place, row in zip(places(rows), rows, strict=True):
-        if row.filter != NO_FILTER and not _is_readable(row.filter):
-            reply.oddities.append(f"{at}[{place}].filter: null" if at else "filter: null")
+        document = bytes(self.document)
+        return document.startswith(b"{") and not is_too_deep(document)
 
 
 def segments_of(

@@ -4,8 +4,6 @@ import msgspec
 import pytest
 
 from gateway.domain.entities import Condition, Rule
-from gateway.domain.pages import PageRequest
-from gateway.domain.queries import SegmentQuery
 from gateway.providers.base.exchange import Reply
 from gateway.providers.voucherify.adapter import Voucherify, VoucherifySettings
 
@@ -51,27 +49,6 @@ def test_what_cannot_be_read_in_a_rule_is_null(written: bytes, value: tuple[obje
     assert rule is not None
     assert rule.is_readable
     assert rule.flatten(rule.native) == [Condition("/a/conditions/$is", "a", "$is", value)]
-
-
-DEEP = b'{"a":' * 200 + b"1" + b"}" * 200
-
-
-@pytest.mark.parametrize("filter_", [b"[]", b"1", DEEP])
-def test_a_rule_that_is_not_readable_is_noted(filter_: bytes) -> None:
-    """As any other odd part, whichever call reads it; one that is readable, or null, is not."""
-    odd = ROW % (b'"filter": %b' % filter_)
-    row = ROW % b'"filter": {"a": 1}'
-    none = ROW % b'"filter": null'
-    one = Reply(200, {}, odd)
-    ADAPTER.segments_by_key(("s",))[0].exchange.read(one)
-    body = b'{"data": [%b, %b, %b], "total": 3}' % (row, odd, none)
-    several = Reply(200, {}, body)
-    ADAPTER.segments_by_key(("s", "t"))[0].exchange.read(several)
-    listed = Reply(200, {}, body)
-    ADAPTER.segments(SegmentQuery(), PageRequest(size=10)).read(listed)
-
-    assert one.oddities == ["filter: null"]
-    assert several.oddities == listed.oddities == ["data[1].filter: null"]
 
 
 @pytest.mark.parametrize("document", [[], "x", 1, True])
