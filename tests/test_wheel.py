@@ -198,4 +198,7 @@ def test_what_is_not_installed_is_named(installed: Path, tmp_path: Path) -> None
     status, output = gateway(
         installed, "serve", "--port", port, "--config", str(without_proxy), HOME=str(tmp_path)
     )
-    assert (status, output.strip()) == (2, f"store.url: {advice.format('postgres')}")
+    assert (status, output.splitlines()) == (
+        2,
+        ["The configuration cannot be used:", f"  store.url: {advice.format('postgres')}"],
+    )

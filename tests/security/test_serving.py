@@ -251,7 +251,7 @@ ONE = "needs exactly one of jwks_url and jwks_file"
         (
             (URL, f"{URL}\nleeway_s = 301"),
             ".leeway_s",
-            "input should be less than or equal to 300",
+            "input should be less than or equal to 300 seconds",
         ),
         (
             (URL, f'{URL}\nscop_claim = "x"'),

@@ -139,7 +139,7 @@ class Failing(Store):
         """Raise this."""
         self.error = error
 
-    async def wanted(
+    async def newest_tags(
         self, provider: str, customer: str, deadline: float | None = None
     ) -> Sequence[Tag]:
         """Raise it."""
