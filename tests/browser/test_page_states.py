@@ -74,10 +74,14 @@ async def held(page: Page) -> AsyncIterator[None]:
     await page.route("**/graphql", hold)
     yield
     release.set()
+    await page.unroute_all(behavior="wait")
 
 
-async def altered(page: Page, operation: str, change: Callable[[Any], None]) -> None:
-    """Change the data of an operation's responses on their way to the page."""
+@contextlib.asynccontextmanager
+async def altered(
+    page: Page, operation: str, change: Callable[[Any], None]
+) -> AsyncIterator[None]:
+    """Change the data of an operation's responses on their way to the page until this ends."""
 
     async def alter(route: Route) -> None:
         if json.loads(route.request.post_data or "{}").get("operationName") != operation:
@@ -88,6 +92,10 @@ async def altered(page: Page, operation: str, change: Callable[[Any], None]) -> 
         return await route.fulfill(response=response, json=body)
 
     await page.route("**/graphql", alter)
+    try:
+        yield
+    finally:  # the page may be reading again: its end would be an error of the handler
+        await page.unroute_all(behavior="ignoreErrors")
 
 
 async def test_nothing_moves_when_the_data_arrives(address: str, browser: Browser) -> None:
@@ -120,8 +128,7 @@ async def test_a_provider_that_is_down_is_not_slow(address: str, browser: Browse
         [stuut] = [each for each in data["providers"] if each["key"] == "stuut"]
         stuut["health"] |= {"status": "DOWN", "latencyMsP95": 5000}
 
-    async with opened(browser, f"{address}/livez") as page:
-        await altered(page, "Overview", fail)
+    async with opened(browser, f"{address}/livez") as page, altered(page, "Overview", fail):
         await page.goto(address)
         stuut = page.get_by_role("article", name="Stuut")
         await expect(stuut).to_contain_text("5,000 ms")
@@ -176,7 +183,7 @@ async def test_a_compared_segment_that_is_gone(address: str, browser: Browser) -
 async def test_what_may_not_be_seen_is_not_empty(
     restricted: tuple[str, str], browser: Browser
 ) -> None:
-    """Who may not see changes is told so, not that there are none; the bar says who it is."""
+    """Who may not see changes reads why, instead of "none"; the bar says who is signed in."""
     address, key = restricted
     async with opened(browser, address, is_refused=True) as page:
         await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()

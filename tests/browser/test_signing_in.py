@@ -65,7 +65,7 @@ async def has_schema(page: Page) -> None:
 
 
 async def test_a_person_signs_in_by_the_bar(visit: Visit, key: str, address: str) -> None:
-    """A wrong key is told so; with the right one come the schema, and answers, in every tab."""
+    """A wrong key is refused; with the right one come the schema, and answers, in every tab."""
     page = visit.page
     bar = page.get_by_role("form", name="Sign in")
     await expect(bar).to_contain_text("requires a key or token")
