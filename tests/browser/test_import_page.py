@@ -250,10 +250,11 @@ async def test_attributes_by_keyboard(served: Served, browser: Browser, tmp_path
     identity = {"provider": "voucherify", "externalId": "crm-00001"}
     before = (await data(served.address, read, {"i": identity}))["customer"]["attributes"]
     async with opened(browser, served.address) as page:
-        await page.get_by_role("link", name="Import").focus()
-        await page.keyboard.press("Enter")
-        await page.locator("input[type=file]").focus()
+        # Expected this early, as the browser does not confirm that it intercepts file choosers.
         async with page.expect_file_chooser() as choosing:
+            await page.get_by_role("link", name="Import").focus()
+            await page.keyboard.press("Enter")
+            await page.locator("input[type=file]").focus()
             await page.keyboard.press("Enter")
         await (await choosing.value).set_files(file)
         column = page.get_by_label("Column note is")

@@ -1,7 +1,6 @@
 """What a process that is gone has claimed is free within seconds; of one that lives, nothing."""
 
 import asyncio
-import contextlib
 import fcntl
 import os
 import signal
@@ -15,7 +14,7 @@ from sqlalchemy import text
 from gateway.store import owners, presence
 from gateway.store.database import Database
 from gateway.store.database_url import DatabaseUrl, database_url
-from gateway.store.errors import OutcomeUnknown, StoreFailed
+from gateway.store.errors import OutcomeUnknown
 from gateway.store.store import Store
 from gateway.store.write_intents import Settlement
 from tests.unit.store.shop_writes import CONFIRMED, begin, overdue, settle, shown, soon, wanted
@@ -168,27 +167,29 @@ async def test_late_settlement(other: Store, place: DatabaseUrl) -> None:
 
 
 @pytest.mark.postgres
-async def test_a_lost_session(postgres_url: str) -> None:
+async def test_a_lost_session(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process whose session was ended takes its lock again and keeps what it has claimed."""
+    monkeypatch.setattr(presence.SessionPresence, "grace_s", float("inf"))
     place = database_url(postgres_url, {})
     first, second = await Store.open(place), await Store.open(place)
     mine = (await begin(first, wanted("ada", "new"), deadline=soon(30))).claim
-    number = int(mine.token[: owners.ID_LENGTH], 16)
+    owner = mine.token[: owners.ID_LENGTH]
     database = Database(place)
     async with database.writing() as connection:
         ended = await connection.execute(
             text(
-                "SELECT pg_terminate_backend(pid) FROM pg_locks"
+                "SELECT pg_terminate_backend(pid, 60000) FROM pg_locks"
                 " WHERE locktype = 'advisory' AND objid = CAST(:number AS oid) AND objsubid = 2"
             ),
-            {"number": number},
+            {"number": int(owner, 16)},
         )
         assert ended.scalars().all() == [True]
     await database.close()
-    for record in (first, second) * 10:
-        with contextlib.suppress(StoreFailed):  # the first over the connection that was ended
-            await record.owners.look()
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        while owner not in (await second.owners._presence.look()).alive:  # noqa: SLF001
+            pass
+    monkeypatch.setattr(presence.SessionPresence, "grace_s", 0.0)
+    await second.owners.look()
     assert await overdue(second) == {}
     assert await settle(first, mine, Settlement.CONFIRMED) == set()
     assert await shown(second, "ada") == (CONFIRMED, {"new"})
