@@ -6,6 +6,7 @@
 import asyncio
 import contextlib
 import random
+import socket
 import sqlite3
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -79,9 +80,11 @@ def database(request: pytest.FixtureRequest) -> Freezer:
 class Replica:
     """One place of a gateway: a process after the other."""
 
-    def __init__(self, world: World) -> None:
-        """Start none yet."""
+    def __init__(self, world: World, at: socket.socket) -> None:
+        """Start none yet; `at` is the world's socket."""
         self.world = world
+        self._at = at
+        at.settimeout(0)
         self._stack = AsyncExitStack()
 
     async def start(self) -> Process:
@@ -89,8 +92,11 @@ class Replica:
         return await self._stack.enter_async_context(self.world.gateway("nowhere", 1))
 
     async def kill(self) -> None:
-        """Kill it (SIGKILL)."""
+        """Kill it (SIGKILL), and hang up on who was still waiting to be accepted."""
         await self._stack.aclose()
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._at.accept()[0].close()
 
     async def write(self, given: Mapping[str, Any]) -> Any:
         """Return the payload of a replacement; None: nothing was acknowledged."""
@@ -117,8 +123,8 @@ async def replicas(
     configuration.write_text(server + text + table(), encoding="utf-8")
     with listening() as first, listening() as second:
         both = (
-            Replica(World(shop, first, configuration, waits=False)),
-            Replica(World(shop, second, configuration, waits=False)),
+            Replica(World(shop, first, configuration, waits=False), first),
+            Replica(World(shop, second, configuration, waits=False), second),
         )
         for each in both:
             await each.start()
