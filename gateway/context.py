@@ -19,7 +19,7 @@ from gateway.changes.streams import EventSource, HealthStream
 from gateway.changes.webhooks import WebhookReport, webhook_report
 from gateway.domain.change_log import Change, Visibility
 from gateway.domain.entities import Ref
-from gateway.errors import Forbidden, GatewayError
+from gateway.errors import BadInput, Forbidden, GatewayError
 from gateway.identity.person import Person
 from gateway.limits.settings import LimitSettings
 from gateway.loaders.own_customer import OwnCustomerLoaders
@@ -153,6 +153,15 @@ class RequestContext:
         """
         if provider in self.providers and not self.caller.may(permission, provider):
             raise Forbidden(f"{what} needs the scope {permission}.")
+
+    def check_keys(self, keys: Collection[str] | None, what: str) -> None:
+        """Raise `BadInput` for a key of no provider that is visible to this operation.
+
+        `what` names the argument.
+        """
+        for key in keys or ():
+            if key not in self.providers:
+                raise BadInput(f"{what}: no provider has the key {key!r}.")
 
     @cached_property
     def batches(self) -> dict[Any, DataLoader[Any, Any]]:

@@ -72,8 +72,9 @@ def providers(
         list[str] | None, strawberry.argument(description="Only providers with these keys.")
     ] = strawberry.UNSET,
 ) -> list[context.Provider]:
-    """Return the configured providers."""
+    """Return the configured providers. Raises `BadInput` for an unknown key."""
     wanted = given(keys)
+    info.context.check_keys(wanted, "keys")
     every = info.context.providers.values()
     return [each for each in every if wanted is None or each.key in wanted]
 
@@ -148,6 +149,7 @@ async def customers(
 ) -> context.Connection[entities.Customer]:
     """List the customers of all providers."""
     conditions = customer_filter(where)
+    info.context.check_keys(conditions.providers, "filter.providers")
     if conditions.segment is not None:
         info.context.require(
             Permission.ASSIGNMENTS_READ, conditions.segment.provider, "filter.segmentId"
@@ -188,6 +190,7 @@ async def segment_items_match(
     ],
 ) -> list[MatchedItem]:
     """Return the items that belong to any of the segments."""
+    info.context.check_keys([match.provider], "input.provider")
     refs = [global_ids.segment(each) for each in match.segment_ids]
     keys = await info.context.reads.match_items(
         match.provider, match.site_code, match.item_ids, refs

@@ -136,5 +136,6 @@ class Subscription:
         ] = strawberry.UNSET,
     ) -> AsyncGenerator[Provider, None]:
         """Return the source of the providers."""
+        info.context.check_keys(given(keys), "keys")
         stream = info.context.health_stream(_keys(given(keys)))
         return cast("Events", EventSource(stream, Node.of))

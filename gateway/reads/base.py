@@ -71,19 +71,12 @@ class RequestReads:
         if self._sizes is not None and count is not None and is_new:
             self._sizes.note(ref, count, is_exact=is_exact)
 
-    def _checked_key(self, key: str) -> str:
-        if key not in self._providers:
-            raise BadInput(f"No provider has the key {key!r}.")
-        return key
-
     def _select(self, *filters: Sequence[str] | None) -> Sequence[Provider]:
         """Return the providers whose keys are in all of these lists, in configuration order.
 
-        None does not filter. Raises `BadInput` for an unknown key in the first list.
+        None does not filter.
         """
         key_sets = [set(keys) for keys in filters if keys is not None]
-        for key in filters[0] or ():
-            self._checked_key(key)
         return [
             provider
             for key, provider in self._providers.items()

@@ -248,7 +248,7 @@ class MemberReads(RequestReads):
         self, provider: str, site: str, items: Sequence[str], segments: Sequence[Ref]
     ) -> Sequence[str]:
         """Return the ids of the items that belong to any of these segments that is active."""
-        chosen = self._providers[self._checked_key(provider)]
+        chosen = self._providers[provider]
         adapter = chosen.require(MatchesItems, "ITEM_MATCH")
         if any(ref.provider != provider for ref in segments):
             raise BadInput(f"segmentIds must all be segments of provider {provider!r}.")

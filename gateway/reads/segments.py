@@ -64,7 +64,7 @@ class SegmentReads(MemberReads):
             filters.providers,
             None if filters.refs is None else [ref.provider for ref in filters.refs],
             None if filters.customer is None else [filters.customer.provider],
-            None if filters.native_of is None else [self._checked_key(filters.native_of)],
+            None if filters.native_of is None else [filters.native_of],
         )
         sources = [self._segments_of_provider(provider, filters) for provider in providers]
         languages = self._languages if sort is SortKey.NAME else ()

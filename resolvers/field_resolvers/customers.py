@@ -18,8 +18,7 @@ from resolvers.lookahead import FieldInfo
 
 def identified(identity: CustomerIdentityInput, info: FieldInfo) -> Ref:
     """Return the ref of the customer that an input names, by any key. Raises `BadInput`."""
-    if identity.provider not in info.context.providers:
-        raise BadInput(f"No provider has the key {identity.provider!r}.")
+    info.context.check_keys([identity.provider], "identity.provider")
     if not identity.external_id:
         raise BadInput("identity.externalId is empty.")
     return Ref(identity.provider, identity.external_id)

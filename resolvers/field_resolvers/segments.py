@@ -85,11 +85,14 @@ def check_filter(
     info: FieldInfo,
     sort: queries.SortKey = queries.SortKey.PROVIDER,
 ) -> queries.SegmentFilter:
-    """Return a filter.
+    """Return a filter. Raises `BadInput` for an unknown provider.
 
     Raises `Forbidden` if it or the order would reveal assignments to the caller.
     """
     context, permission = info.context, Permission.ASSIGNMENTS_READ
+    context.check_keys(value.providers, "filter.providers")
+    if value.native_of is not None:
+        context.check_keys([value.native_of], "filter.native.provider")
     if value.customer is not None:
         context.require(permission, value.customer.provider, "filter.customerId")
     if sort is queries.SortKey.MEMBERS_COUNT:

@@ -64,7 +64,7 @@ async def test_customer_has_one_id(front: Front, key: str, name: str) -> None:
         ),
         (
             {"identity": {"provider": "nobody", "externalId": "1"}},
-            "No provider has the key 'nobody'.",
+            "identity.provider: no provider has the key 'nobody'.",
         ),
         ({"identity": {"provider": "emporix", "externalId": ""}}, "identity.externalId is empty."),
     ],

@@ -175,7 +175,7 @@ def shown_name(id_: str) -> str | None:
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ({"providers": ["nobody"]}, "No provider has the key 'nobody'."),
+        ({"providers": ["nobody"]}, "filter.providers: no provider has the key 'nobody'."),
         ({"externalId": ""}, "filter.externalId is empty."),
         ({"segmentId": "garbage"}, "This is not an id of this gateway."),
         ({"segmentId": AT_EMPORIX}, "This is not the id of a segment."),

@@ -304,7 +304,12 @@ async def test_items_match(
             "Provider 'instaleap' does not support ITEM_MATCH.",
             {"code": "UNSUPPORTED", "provider": "instaleap"},
         ),
-        ("nobody", B2B, "No provider has the key 'nobody'.", {"code": "BAD_USER_INPUT"}),
+        (
+            "nobody",
+            B2B,
+            "input.provider: no provider has the key 'nobody'.",
+            {"code": "BAD_USER_INPUT"},
+        ),
         (
             "emporix",
             SILVER,

@@ -59,7 +59,6 @@ async def test_capabilities_of_reading(front: Front) -> None:
     [
         (None, PROVIDERS),
         (["emporix", "stuut"], ("stuut", "emporix")),
-        (["nobody", "emporix"], ("emporix",)),
         ([], ()),
     ],
     ids=str,
@@ -71,6 +70,28 @@ async def test_providers_by_keys(
     shown = await front.data("query($k: [String!]) { providers(keys: $k) { key } }", {"k": keys})
 
     assert shown == {"providers": [{"key": key} for key in result]}
+
+
+@pytest.mark.parametrize(
+    ("query", "argument", "path"),
+    [
+        ('{ providers(keys: ["emporix", "nobody"]) { key } }', "keys", ["providers"]),
+        (
+            """{ provider(key: "emporix") {
+              segments(filter: {providers: ["nobody"]}) { nodes { id } } } }""",
+            "filter.providers",
+            ["provider", "segments"],
+        ),
+    ],
+)
+async def test_unknown_keys(front: Front, query: str, argument: str, path: Sequence[str]) -> None:
+    """A key of no provider is refused by its argument, without a call."""
+    answer = await front.ask(query)
+
+    assert [(each["message"], each["path"]) for each in answer["errors"]] == [
+        (f"{argument}: no provider has the key 'nobody'.", path)
+    ]
+    assert front.calls == []
 
 
 async def test_provider_by_key(front: Front) -> None:

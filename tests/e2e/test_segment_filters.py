@@ -218,8 +218,14 @@ async def test_sources_of_those_not_asked(front: Front) -> None:
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ({"providers": ["stuut", "nobody"]}, "No provider has the key 'nobody'."),
-        ({"native": {"provider": "nobody", "q": "x"}}, "No provider has the key 'nobody'."),
+        (
+            {"providers": ["stuut", "nobody"]},
+            "filter.providers: no provider has the key 'nobody'.",
+        ),
+        (
+            {"native": {"provider": "nobody", "q": "x"}},
+            "filter.native.provider: no provider has the key 'nobody'.",
+        ),
         ({"ids": ["garbage"]}, "This is not an id of this gateway."),
         ({"externalId": ""}, "filter.externalId is empty."),
         (

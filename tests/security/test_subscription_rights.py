@@ -191,6 +191,21 @@ async def test_matrix(gateway: Shop, is_live: bool) -> None:  # noqa: FBT001  # 
     assert {len(each) for each in wanted.values()} == {0, 1, 2, 3}
 
 
+@pytest.mark.parametrize("key", ["emporix", "nobody"], ids=["not visible", "unknown"])
+async def test_health_of_no_provider(gateway: Shop, key: str) -> None:
+    """A provider that the caller may not see is refused like one that does not exist."""
+    caller = {"authorization": signed("segments:read@stuut")}
+    query = f'subscription {{ providerHealthChanged(keys: ["stuut", "{key}"]) {{ key }} }}'
+    async with opened(gateway.server, additional_headers=caller) as socket:
+        await socket.say(INIT, subscribe("1", query))
+        assert await socket.heard() == ACK
+        message = await socket.heard()
+    (error,) = message.pop("payload")
+    assert message == {"id": "1", "type": "error"}
+    assert error["message"] == f"keys: no provider has the key {key!r}."
+    assert error["extensions"] == {"code": "BAD_USER_INPUT"}
+
+
 async def test_a_token_that_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Idle subscriptions get `UNAUTHENTICATED` and their cursor when it ends."""
     monkeypatch.setattr(jwt, "CACHED_S", 0.2)  # its end is known also when it was verified again

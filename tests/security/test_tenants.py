@@ -86,11 +86,12 @@ def reads(provider: str) -> Mapping[str, Probe]:
     items = {"siteCode": "main", "itemIds": ["p1001"], "segmentIds": [at["segment"]]}
     return {
         "providers": (
-            (
-                "query($keys: [String!], $key: String!) { all: providers { key } "
-                "providers(keys: $keys) { key kind } provider(key: $key) { key } }"
-            ),
-            {"keys": [provider, "none"], "key": provider},
+            "query($key: String!) { providers { key kind } provider(key: $key) { key } }",
+            {"key": provider},
+        ),
+        "providers by key": (
+            "query($keys: [String!]) { providers(keys: $keys) { key } }",
+            {"keys": [provider]},
         ),
         "its health": (
             (
@@ -264,7 +265,7 @@ async def test_what_is_seen_is_whole(tmp_path: Path) -> None:
 async def test_own_view_of_one_provider(tmp_path: Path) -> None:
     """A customer of one provider sees what they would if there were no other."""
     caller = signed("own:read", emporix=HIRO_AT["emporix"])
-    kept = ("providers", "node", "nodes", "identity")
+    kept = ("providers", "providers by key", "node", "nodes", "identity")
     probes = {
         (key, name): probe
         for key in PROVIDERS

@@ -138,7 +138,10 @@ async def test_nobody(front: Front) -> None:
         ('id: "x", email: "y"', "Give exactly one of id, identity and email."),
         ('email: " "', "email is blank."),
         ('email: ""', "email is blank."),
-        ('identity: { provider: "no", externalId: "1" }', "No provider has the key 'no'."),
+        (
+            'identity: { provider: "no", externalId: "1" }',
+            "identity.provider: no provider has the key 'no'.",
+        ),
         ('identity: { provider: "stuut", externalId: "" }', "identity.externalId is empty."),
         ('id: "x"', "This is not an id of this gateway."),
         (
