@@ -6,10 +6,10 @@ ref.
 
 import binascii
 from base64 import urlsafe_b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
@@ -116,42 +116,55 @@ def of_pair(pair: Pair) -> str:
     return _write((Kind.LINK.value, one.provider, one.key, other.provider, other.key))
 
 
-@lru_cache(CACHED_IDS)
-def read(text: str) -> tuple[Kind, tuple[str, ...]]:
-    """Return the kind and the parts of an id. Raises `BadInput` for an invalid id."""
+def read(text: str, what: str = "This") -> tuple[Kind, tuple[str, ...]]:
+    """Return the kind and the parts of an id. Raises `BadInput` for an invalid id.
+
+    Here and below, `what` names the argument in the error; "This" is for an error that has the
+    path of a field.
+    """
     try:
-        if len(text) > MAX_CHARACTERS:
-            refuse()
-        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
-        letter, *parts = _decoder.decode(urlsafe_b64decode(padded))
-        kind = Kind(letter)
-    except (ValueError, binascii.Error, msgspec.MsgspecError):
-        refuse()
+        return parts_of(text)
+    except (ValueError, msgspec.MsgspecError):
+        raise BadInput(f"{what} is not an id of this gateway.") from None
+
+
+@lru_cache(CACHED_IDS)
+def parts_of(text: str) -> tuple[Kind, tuple[str, ...]]:
+    """Return the kind and the parts of an id. Raises `ValueError` or `MsgspecError`."""
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError
+    padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+    letter, *parts = _decoder.decode(urlsafe_b64decode(padded))
+    kind = Kind(letter)
     sizes = _SIZES.get(kind, (2,))
     # Only the canonical encoding is valid, so that equal objects have equal ids.
     if len(parts) not in sizes or not all(parts) or _write((letter, *parts)) != text:
-        refuse()
+        raise ValueError
+    if kind is Kind.LINK:
+        one, other = link_of(*parts)
+        if one == other or pair_of(one, other) != (one, other):
+            raise ValueError
     return kind, tuple(parts)
 
 
-def refuse() -> NoReturn:
-    """Raise the error for an invalid id."""
-    raise BadInput("This is not an id of this gateway.") from None
-
-
-def segment(text: str) -> Ref:
+def segment(text: str, what: str = "This") -> Ref:
     """Decode the id of a segment."""
-    return _ref(text, Kind.SEGMENT, "segment")
+    return _ref(text, what, Kind.SEGMENT, "segment")
 
 
-def customer(text: str) -> Ref:
+def segments(texts: Iterable[str] | None, what: str) -> Sequence[Ref]:
+    """Decode a list of ids of segments; None is an empty list."""
+    return [segment(text, f"{what}[{index}]") for index, text in enumerate(texts or ())]
+
+
+def customer(text: str, what: str = "This") -> Ref:
     """Decode the id of a customer."""
-    return _ref(text, Kind.CUSTOMER, "customer")
+    return _ref(text, what, Kind.CUSTOMER, "customer")
 
 
-def person(text: str) -> Ref:
-    """Decode the id of a person: the customer that it is made from."""
-    return _ref(text, Kind.PERSON, "person")
+def customers(texts: Iterable[str] | None, what: str) -> Sequence[Ref]:
+    """Decode a list of ids of customers; None is an empty list."""
+    return [customer(text, f"{what}[{index}]") for index, text in enumerate(texts or ())]
 
 
 def link(text: str) -> Pair:
@@ -163,16 +176,12 @@ def link(text: str) -> Pair:
 
 
 def link_of(provider: str, key: str, other_provider: str, other_key: str) -> Pair:
-    """Return the pair of customers of a link. Raises `BadInput` if they are out of order."""
-    one, other = Ref(provider, key), Ref(other_provider, other_key)
-    pair = pair_of(one, other)
-    if pair != (one, other) or one == other:
-        refuse()
-    return pair
+    """Return the pair of customers of a link."""
+    return Ref(provider, key), Ref(other_provider, other_key)
 
 
-def _ref(text: str, wanted: Kind, noun: str) -> Ref:
-    kind, parts = read(text)
+def _ref(text: str, what: str, wanted: Kind, noun: str) -> Ref:
+    kind, parts = read(text, what)
     if kind is not wanted:
-        raise BadInput(f"This is not the id of a {noun}.")
+        raise BadInput(f"{what} is not the id of a {noun}.")
     return Ref(*parts)

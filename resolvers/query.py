@@ -91,7 +91,7 @@ def provider(
 async def segment(_: None, info: FieldInfo, global_id: GlobalId) -> entities.Segment | None:
     """Return one segment."""
     return await info.context.loaders.segment.load(
-        global_ids.segment(global_id), is_alone=info.selection.is_alone
+        global_ids.segment(global_id, "id"), is_alone=info.selection.is_alone
     )
 
 
@@ -130,7 +130,7 @@ async def customer(
     """Return one customer by global id or by a key of a provider."""
     if (given(global_id) is None) is (given(identity) is None):
         raise BadInput("Give exactly one of id and identity.")
-    ref = identified(identity, info) if identity else global_ids.customer(global_id or "")
+    ref = identified(identity, info) if identity else global_ids.customer(global_id or "", "id")
     found = await info.context.loaders.customer.load(ref, is_alone=info.selection.is_alone)
     if found is not None:
         info.context.single_customers.add(found.ref)
@@ -176,8 +176,8 @@ async def segment_memberships(
 ) -> Sequence[context.Membership]:
     """Test customers against segments."""
     return await info.context.reads.memberships(
-        [global_ids.customer(each) for each in customer_ids],
-        [global_ids.segment(each) for each in segment_ids],
+        global_ids.customers(customer_ids, "customerIds"),
+        global_ids.segments(segment_ids, "segmentIds"),
     )
 
 
@@ -191,7 +191,7 @@ async def segment_items_match(
 ) -> list[MatchedItem]:
     """Return the items that belong to any of the segments."""
     info.context.check_keys([match.provider], "input.provider")
-    refs = [global_ids.segment(each) for each in match.segment_ids]
+    refs = global_ids.segments(match.segment_ids, "input.segmentIds")
     keys = await info.context.reads.match_items(
         match.provider, match.site_code, match.item_ids, refs
     )
@@ -207,7 +207,7 @@ async def segments_compare(
     ],
 ) -> context.Comparison:
     """Compare the members of segments."""
-    refs = [global_ids.segment(each) for each in segment_ids]
+    refs = global_ids.segments(segment_ids, "segmentIds")
     has_several = len({ref.provider for ref in refs}) > 1
     return await info.context.reads.compare(refs, info.context.persons if has_several else None)
 

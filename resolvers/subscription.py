@@ -5,7 +5,7 @@ event. What each change requires: `resolvers.execution.required_permissions`.
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import strawberry
 from strawberry.types import Info
@@ -18,6 +18,8 @@ from resolvers.inputs.changes import ChangeFilter, change_filter
 from resolvers.inputs.filters import given
 from resolvers.types.changes import AssignmentChange, Change, SegmentChange
 from resolvers.types.nodes import OWN_ASSIGNMENTS, SEGMENTS, Node, Provider
+
+T = TypeVar("T")
 
 Context = Info[RequestContext, Any]
 
@@ -45,7 +47,7 @@ async def _changes(info: Context, after: str | None, wanted: change_log.ChangeFi
     return cast("Events", EventSource(stream, Node.of))
 
 
-def _keys(values: Sequence[str] | None) -> frozenset[str] | None:
+def _set(values: Sequence[T] | None) -> frozenset[T] | None:
     return None if values is None else frozenset(values)
 
 
@@ -91,10 +93,12 @@ class Subscription:
     ) -> AsyncGenerator[AssignmentChange, None]:
         """Return the source of the changes."""
         customer, segment = given(customer_id), given(segment_id)
+        segments = None if segment is None else [global_ids.segment(segment, "segmentId")]
+        customers = None if customer is None else [global_ids.customer(customer, "customerId")]
         wanted = change_log.ChangeFilter(
-            providers=_keys(given(providers)),
-            segments=None if segment is None else frozenset([global_ids.segment(segment)]),
-            customers=None if customer is None else frozenset([global_ids.customer(customer)]),
+            providers=_set(given(providers)),
+            segments=_set(segments),
+            customers=_set(customers),
             sort=change_log.AssignmentChange,
         )
         return await _changes(info, after, wanted)
@@ -116,8 +120,8 @@ class Subscription:
         """Return the source of the changes."""
         ids = given(segment_ids)
         wanted = change_log.ChangeFilter(
-            providers=_keys(given(providers)),
-            segments=None if ids is None else frozenset(map(global_ids.segment, ids)),
+            providers=_set(given(providers)),
+            segments=None if ids is None else _set(global_ids.segments(ids, "segmentIds")),
             sort=change_log.SegmentChange,
         )
         return await _changes(info, after, wanted)
@@ -137,5 +141,5 @@ class Subscription:
     ) -> AsyncGenerator[Provider, None]:
         """Return the source of the providers."""
         info.context.check_keys(given(keys), "keys")
-        stream = info.context.health_stream(_keys(given(keys)))
+        stream = info.context.health_stream(_set(given(keys)))
         return cast("Events", EventSource(stream, Node.of))

@@ -77,7 +77,7 @@ class ComparisonReads(MemberSetReads):
             asyncio.gather(*(settled(self._members_of_known(ref)) for ref in refs)),
         )
         if None in segments:
-            raise BadInput(f"segmentIds.{segments.index(None)} is the id of no segment.")
+            raise BadInput(f"segmentIds[{segments.index(None)}] is the id of no segment.")
         results = [*sets, *segments]
         errors = [each for each in results if isinstance(each, GatewayError)]
         for error in errors:

@@ -72,7 +72,7 @@ def _key(representation: Any) -> tuple[str, str]:
         raise BadInput(f"__typename must be one of {', '.join(sorted(KINDS))}.")
     if not isinstance(global_id, str):
         raise BadInput("The id of a representation must be a string.")
-    kind, _ = global_ids.read(global_id)
+    kind, _ = global_ids.read(global_id, "The id of a representation")
     if kind is not KINDS[name]:
         raise _wrong_type(name)
     return name, global_id

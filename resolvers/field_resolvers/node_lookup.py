@@ -43,13 +43,14 @@ NodeValue = (
 
 async def node(_: None, info: FieldInfo, global_id: GlobalId) -> NodeValue | None:
     """Return the object with a global id; None if it does not exist."""
+    parts = global_ids.read(global_id, "id")[1]
     result = (await look_up([global_id], info))[0]
     if isinstance(result, GatewayError):
         raise result
     if isinstance(result, entities.Customer):
         info.context.single_customers.add(result.ref)
     elif isinstance(result, context.Person):
-        return await info.context.persons.of(global_ids.person(global_id))
+        return await info.context.persons.of(Ref(*parts))
     return result
 
 
@@ -76,7 +77,7 @@ async def look_up(
     by_kind: dict[Kind, list[tuple[int, tuple[str, ...]]]] = {}
     for index, text in enumerate(ids):
         try:
-            kind, parts = global_ids.read(text)
+            kind, parts = global_ids.read(text, f"ids[{index}]")
         except BadInput as error:
             results[index] = error
         else:

@@ -60,9 +60,9 @@ async def person(
         return await persons.of(identified(identity, info))
     if not global_id:
         raise BadInput("email is blank." if given(email) is not None else "id is empty.")
-    kind, parts = global_ids.read(global_id)
+    kind, parts = global_ids.read(global_id, "id")
     if kind not in {Kind.PERSON, Kind.CUSTOMER}:
-        raise BadInput("This is not the id of a person or a customer.")
+        raise BadInput("id is not the id of a person or a customer.")
     return await persons.of(Ref(*parts))
 
 

@@ -66,10 +66,12 @@ def change_filter(value: ChangeFilter | None) -> change_log.ChangeFilter:
         return change_log.EVERY_CHANGE
     providers, kinds = given(value.providers), given(value.kinds)
     segments, customers = given(value.segment_ids), given(value.customer_ids)
+    segment_refs = global_ids.segments(segments, "filter.segmentIds")
+    customer_refs = global_ids.customers(customers, "filter.customerIds")
     return change_log.ChangeFilter(
         None if providers is None else frozenset(providers),
-        None if segments is None else frozenset(map(global_ids.segment, segments)),
-        None if customers is None else frozenset(map(global_ids.customer, customers)),
+        None if segments is None else frozenset(segment_refs),
+        None if customers is None else frozenset(customer_refs),
         None if kinds is None else frozenset(kinds),
         given(value.since),
     )

@@ -187,8 +187,8 @@ def segment_filter(value: SegmentFilter | None) -> queries.SegmentFilter:
     return queries.SegmentFilter(
         query,
         None if providers is None else tuple(providers),
-        None if refs is None else tuple(global_ids.segment(each) for each in refs),
-        None if customer is None else global_ids.customer(customer),
+        None if refs is None else tuple(global_ids.segments(refs, "filter.ids")),
+        None if customer is None else global_ids.customer(customer, "filter.customerId"),
         native.provider if native else None,
         key,
         _item(given(value.contains_item)),
@@ -219,15 +219,13 @@ def customer_filter(value: CustomerFilter | None) -> queries.CustomerFilter:
         queries.CustomerQuery(given(value.email), name_contains or None, given(value.phone)),
         None if providers is None else tuple(providers),
         key,
-        None if segment is None else global_ids.segment(segment),
+        None if segment is None else global_ids.segment(segment, "filter.segmentId"),
         _member_conditions(value),
     )
 
 
 def _member_conditions(value: CustomerFilter) -> queries.MemberConditions:
-    conditions = queries.MemberConditions(
-        _segments(value.in_all), _segments(value.in_any), _segments(value.in_none)
-    )
+    conditions = segment_conditions(value)
     if len({ref.provider for ref in conditions.refs}) > 1:
         raise BadInput("filter.inAll, inAny and inNone must name segments of one provider.")
     selects = (value.segment_id, value.external_id, value.email, value.phone)
@@ -240,5 +238,14 @@ def _member_conditions(value: CustomerFilter) -> queries.MemberConditions:
     return conditions
 
 
-def _segments(ids: list[strawberry.ID] | None) -> tuple[Ref, ...]:
-    return tuple(dict.fromkeys(map(global_ids.segment, given(ids) or ())))
+def segment_conditions(value: Any) -> queries.MemberConditions:
+    """Return the conditions `inAll`, `inAny` and `inNone` of a filter. Raises `BadInput`."""
+
+    def refs(name: str, ids: list[strawberry.ID] | None) -> tuple[Ref, ...]:
+        return tuple(dict.fromkeys(global_ids.segments(given(ids), f"filter.{name}")))
+
+    return queries.MemberConditions(
+        refs("inAll", value.in_all),
+        refs("inAny", value.in_any),
+        refs("inNone", value.in_none),
+    )

@@ -7,11 +7,10 @@ import strawberry
 from gateway.context import LinkConditions, PersonConditions, UserErrors
 from gateway.domain.entities import Ref
 from gateway.domain.mutations import Reason, UserError
-from gateway.domain.queries import MemberConditions
 from gateway.errors import BadInput
 from gateway.identity.graph import LinkOrigin, LinkState, Pair
 from resolvers import global_ids
-from resolvers.inputs.filters import given
+from resolvers.inputs.filters import given, segment_conditions
 from resolvers.inputs.mutation_inputs import Once, part
 from resolvers.inputs.to_domain import Problems
 from resolvers.value_types import describe
@@ -107,17 +106,11 @@ def person_conditions(value: PersonFilter | None) -> PersonConditions:
     """Convert a filter. Raises `BadInput` for an invalid one."""
     if not value:
         return PersonConditions()
-    members = MemberConditions(
-        _segments(value.in_all), _segments(value.in_any), _segments(value.in_none)
-    )
+    members = segment_conditions(value)
     email = given(value.email)
     if members.none_of and not (members.all_of or members.any_of or email is not None):
         raise BadInput("filter.inNone alone selects nobody: add inAll, inAny or email.")
     return PersonConditions(email, members)
-
-
-def _segments(ids: list[strawberry.ID] | None) -> tuple[Ref, ...]:
-    return tuple(dict.fromkeys(map(global_ids.segment, given(ids) or ())))
 
 
 def link_conditions(value: IdentityLinkFilter | None) -> LinkConditions:
@@ -128,7 +121,7 @@ def link_conditions(value: IdentityLinkFilter | None) -> LinkConditions:
     return LinkConditions(
         None if states is None else frozenset(states),
         given(value.rule),
-        None if customer is None else global_ids.customer(customer),
+        None if customer is None else global_ids.customer(customer, "filter.customerId"),
     )
 
 

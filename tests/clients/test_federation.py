@@ -69,7 +69,7 @@ def test_a_composed_graph(tmp_path: Path) -> None:
             }
         },
     }
-    assert error["message"] == "This is not an id of this gateway."
+    assert error["message"] == "The id of a representation is not an id of this gateway."
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
     customers, by_id = "/customer/sandbox/customers", f"{HIRO_AT['emporix']},none"
     assert sorted(calls) == [

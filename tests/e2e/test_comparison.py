@@ -127,18 +127,18 @@ async def test_pages_of_a_region(front: Front) -> None:
         ([SILVER, BETA, SILVER], "segmentIds names a segment twice.", False),
         (
             [SILVER, customer_id("voucherify", HIRO_AT["voucherify"])],
-            "This is not the id of a segment.",
+            "segmentIds[1] is not the id of a segment.",
             False,
         ),
-        ([GOLDEN, segment_id("emporix", "none")], "segmentIds.1 is the id of no segment.", True),
+        ([GOLDEN, segment_id("emporix", "none")], "segmentIds[1] is the id of no segment.", True),
         (
             [segment_id("voucherify", "none"), SILVER],
-            "segmentIds.0 is the id of no segment.",
+            "segmentIds[0] is the id of no segment.",
             True,
         ),
         (
             [segment_id("gone", "a"), segment_id("gone", "b")],
-            "segmentIds.0 is the id of no segment.",
+            "segmentIds[0] is the id of no segment.",
             False,
         ),
     ],

@@ -146,8 +146,8 @@ async def test_sets_with_other_conditions(
                 "email or phone."
             ),
         ),
-        ({"inAny": [HIRO_HERE]}, "This is not the id of a segment."),
-        ({"inAny": [SILVER, "garbage"]}, "This is not an id of this gateway."),
+        ({"inAny": [HIRO_HERE]}, "filter.inAny[0] is not the id of a segment."),
+        ({"inAny": [SILVER, "garbage"]}, "filter.inAny[1] is not an id of this gateway."),
     ],
     ids=str,
 )

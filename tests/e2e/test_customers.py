@@ -177,8 +177,8 @@ def shown_name(id_: str) -> str | None:
     [
         ({"providers": ["nobody"]}, "filter.providers: no provider has the key 'nobody'."),
         ({"externalId": ""}, "filter.externalId is empty."),
-        ({"segmentId": "garbage"}, "This is not an id of this gateway."),
-        ({"segmentId": AT_EMPORIX}, "This is not the id of a segment."),
+        ({"segmentId": "garbage"}, "filter.segmentId is not an id of this gateway."),
+        ({"segmentId": AT_EMPORIX}, "filter.segmentId is not the id of a segment."),
     ],
     ids=str,
 )

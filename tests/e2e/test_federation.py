@@ -160,7 +160,10 @@ WRONG: Mapping[str, tuple[Any, str]] = {
     "no id": ({"__typename": "Segment"}, A_STRING),
     "number": (of("Segment", 1)[0], A_STRING),
     "list of ids": (of("Segment", [GOLDEN])[0], A_STRING),
-    "no global id": (of("Segment", "golden")[0], "This is not an id of this gateway."),
+    "no global id": (
+        of("Segment", "golden")[0],
+        "The id of a representation is not an id of this gateway.",
+    ),
     "of another type": (
         of("Customer", GOLDEN)[0],
         "This id is not that of an object of type Customer.",

@@ -329,7 +329,7 @@ def test_export(url: str) -> None:
     assert json.loads(output.splitlines()[0]).keys() == rows[0].keys()
 
     status, _, error = run("export", "segment", "none", "--url", url)
-    assert (status, error) == (2, "This is not an id of this gateway.\n")
+    assert (status, error) == (2, "id is not an id of this gateway.\n")
 
 
 def test_keys_that_no_longer_hold(tmp_path: Path) -> None:

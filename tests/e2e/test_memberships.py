@@ -235,9 +235,9 @@ async def test_repeated_memberships(front: Front) -> None:
     ("customers", "segments", "message"),
     [
         ([AT_EMPORIX] * 101, [B2B] * 100, "10100"),
-        ([B2B], [B2B], "This is not the id of a customer."),
-        ([AT_EMPORIX], [AT_EMPORIX], "This is not the id of a segment."),
-        (["garbage"], [B2B], "This is not an id of this gateway."),
+        ([B2B], [B2B], "customerIds[0] is not the id of a customer."),
+        ([AT_EMPORIX], [AT_EMPORIX], "segmentIds[0] is not the id of a segment."),
+        (["garbage"], [B2B], "customerIds[0] is not an id of this gateway."),
     ],
     ids=["too many", "segment for customer", "customer for segment", "garbage"],
 )
@@ -316,7 +316,12 @@ async def test_items_match(
             "segmentIds must all be segments of provider 'emporix'.",
             {"code": "BAD_USER_INPUT"},
         ),
-        ("emporix", "garbage", "This is not an id of this gateway.", {"code": "BAD_USER_INPUT"}),
+        (
+            "emporix",
+            "garbage",
+            "input.segmentIds[0] is not an id of this gateway.",
+            {"code": "BAD_USER_INPUT"},
+        ),
     ],
 )
 async def test_refused_match(

@@ -226,7 +226,10 @@ async def test_sources_of_those_not_asked(front: Front) -> None:
             {"native": {"provider": "nobody", "q": "x"}},
             "filter.native.provider: no provider has the key 'nobody'.",
         ),
-        ({"ids": ["garbage"]}, "This is not an id of this gateway."),
+        (
+            {"ids": [segment_id("emporix", "golden"), "garbage"]},
+            "filter.ids[1] is not an id of this gateway.",
+        ),
         ({"externalId": ""}, "filter.externalId is empty."),
         (
             {"containsItem": {"type": "PRODUCT", "externalId": ""}},
@@ -238,12 +241,12 @@ async def test_sources_of_those_not_asked(front: Front) -> None:
         ),
         (
             {"ids": [customer_id("emporix", "1")]},
-            "This is not the id of a segment.",
+            "filter.ids[0] is not the id of a segment.",
         ),
-        ({"customerId": "garbage"}, "This is not an id of this gateway."),
+        ({"customerId": "garbage"}, "filter.customerId is not an id of this gateway."),
         (
             {"customerId": segment_id("emporix", "golden")},
-            "This is not the id of a customer.",
+            "filter.customerId is not the id of a customer.",
         ),
     ],
     ids=str,

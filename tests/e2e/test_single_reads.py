@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from gateway.domain.entities import Ref
+from resolvers import global_ids
 from tests.e2e.known import HIRO_AT, SEGMENT_OF, SILVER_MEMBERS
 from tests.e2e.serving import (
     PROVIDERS,
@@ -17,7 +19,7 @@ from tests.e2e.serving import (
 
 NODE = "query($id: ID!) { node(id: $id) { __typename id } }"
 SEGMENT = "query($id: ID!) { segment(id: $id) { id externalId provider { key } } }"
-NO_ID = "This is not an id of this gateway."
+NO_ID = "id is not an id of this gateway."
 
 every_readable = pytest.mark.parametrize("key", READABLE)
 
@@ -83,17 +85,22 @@ async def test_nodes_in_the_order_asked(front: Front) -> None:
     assert front.counts == {"stuut": 1, "voucherify": 1, "emporix": 1}
 
 
-async def test_bad_id_among_nodes(front: Front) -> None:
+@pytest.mark.parametrize(
+    "bad",
+    ["garbage", global_ids.of_pair((Ref("b", "1"), Ref("a", "1")))],
+    ids=["garbage", "link in the wrong order"],
+)
+async def test_bad_id_among_nodes(front: Front, bad: str) -> None:
     """An id that is none costs its own place only."""
     good = segment_id("emporix", "golden")
 
     answer = await front.ask(
-        "query($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": [good, "garbage", good]}
+        "query($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": [good, bad, good]}
     )
 
     assert answer["data"] == {"nodes": [{"id": good}, None, {"id": good}]}
     assert [(e["message"], e["path"], e["extensions"]) for e in answer["errors"]] == [
-        (NO_ID, ["nodes", 1], {"code": "BAD_USER_INPUT"})
+        ("ids[1] is not an id of this gateway.", ["nodes", 1], {"code": "BAD_USER_INPUT"})
     ]
 
 
@@ -210,12 +217,12 @@ async def test_id_of_another_type(front: Front) -> None:
     assert answer["data"] == {"segment": None, "customer": None}
     assert [(e["message"], e["path"], e["extensions"]) for e in answer["errors"]] == [
         (
-            "This is not the id of a segment.",
+            "id is not the id of a segment.",
             ["segment"],
             {"code": "BAD_USER_INPUT"},
         ),
         (
-            "This is not the id of a customer.",
+            "id is not the id of a customer.",
             ["customer"],
             {"code": "BAD_USER_INPUT"},
         ),

@@ -166,6 +166,26 @@ async def test_an_expired_cursor(tmp_path: Path) -> None:
         assert segments(await next_segments(socket, 1)) == created
 
 
+@pytest.mark.parametrize(
+    ("field", "place"),
+    [
+        ('changed(filter: {segmentIds: ["x"]})', "filter.segmentIds[0]"),
+        ('assignmentChanged(segmentId: "x")', "segmentId"),
+        ('assignmentChanged(customerId: "x")', "customerId"),
+        ('segmentChanged(segmentIds: ["x"])', "segmentIds[0]"),
+    ],
+)
+async def test_a_bad_id(tmp_path: Path, field: str, place: str) -> None:
+    """A text that is no id is refused by its argument, and the connection goes on."""
+    async with shop(tmp_path) as gateway, gateway.socket() as socket:
+        await socket.say(subscribe("1", f"subscription {{ {field} {{ cursor }} }}"))
+        message = await socket.heard()
+        assert await gateway.create(1)
+    (error,) = message["payload"]
+    assert error["message"] == f"{place} is not an id of this gateway."
+    assert error["extensions"] == {"code": "BAD_USER_INPUT"}
+
+
 async def test_health(tmp_path: Path) -> None:
     """A provider whose status changes is sent; the others are not, and nothing at the start."""
     fails = 'query { provider(key: "stuut") { segments(first: 1) { nodes { id } } } }'

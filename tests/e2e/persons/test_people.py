@@ -215,12 +215,16 @@ async def test_by_email(url: str) -> None:
             "filter.inNone alone selects nobody: add inAll, inAny or email.",
         ),
         (PEOPLE, {"filter": {"email": " "}}, "filter.email is blank."),
-        (PEOPLE, {"filter": {"inAll": ["x"]}}, "This is not an id of this gateway."),
+        (PEOPLE, {"filter": {"inAll": ["x"]}}, "filter.inAll[0] is not an id of this gateway."),
         (PEOPLE, {"first": 0}, "first is 0; it must be from 1 to 250."),
         (PEOPLE, {"after": "x"}, "The cursor was not made by this gateway."),
         (LINKS, {"first": 251}, "first is 251; it must be from 1 to 250."),
         (LINKS, {"after": "x"}, "The cursor was not made by this gateway."),
-        (LINKS, {"filter": {"customerId": SILVER}}, "This is not the id of a customer."),
+        (
+            LINKS,
+            {"filter": {"customerId": SILVER}},
+            "filter.customerId is not the id of a customer.",
+        ),
     ],
     ids=str,
 )

@@ -143,10 +143,10 @@ async def test_nobody(front: Front) -> None:
             "identity.provider: no provider has the key 'no'.",
         ),
         ('identity: { provider: "stuut", externalId: "" }', "identity.externalId is empty."),
-        ('id: "x"', "This is not an id of this gateway."),
+        ('id: "x"', "id is not an id of this gateway."),
         (
             'id: "WyJzIiwiZW1wb3JpeCIsImdvbGRlbiJd"',
-            "This is not the id of a person or a customer.",
+            "id is not the id of a person or a customer.",
         ),
     ],
 )

@@ -289,11 +289,20 @@ async def test_filter(front: Front, given: dict[str, Any], kinds: list[str]) -> 
         ({"after": "wQ" + "A" * 30}, "CURSOR_EXPIRED"),
         ({"first": 0}, "BAD_USER_INPUT"),
         ({"first": 251}, "BAD_USER_INPUT"),
-        ({"filter": {"segmentIds": ["nonsense"]}}, "BAD_USER_INPUT"),
     ],
 )
 async def test_bad_input(front: Front, variables: dict[str, Any], code: str) -> None:
     """A text that is no cursor is another mistake than the cursor of another database."""
     body = await front.ask(CHANGES, variables)
     assert [error["extensions"]["code"] for error in body["errors"]] == [code]
+    assert body["data"] == {"changes": None}
+
+
+@pytest.mark.parametrize("name", ["segmentIds", "customerIds"])
+async def test_bad_id(front: Front, name: str) -> None:
+    """A text that is no id is an error with its place in the filter."""
+    body = await front.ask(CHANGES, {"filter": {name: ["nonsense"]}})
+    assert [(each["message"], each["extensions"]) for each in body["errors"]] == [
+        (f"filter.{name}[0] is not an id of this gateway.", {"code": "BAD_USER_INPUT"})
+    ]
     assert body["data"] == {"changes": None}

@@ -128,6 +128,8 @@ GOOD = global_ids.of_ref(Kind.SEGMENT, Ref("acme", "4711"))
         pytest.param(packed(["p", "acme", "1"]), id="a provider with too many"),
         pytest.param(packed(["a", "acme", "1"]), id="an assignment with too few"),
         pytest.param(packed(["a", "acme", "1", "2", "3", "4"]), id="an assignment with too many"),
+        pytest.param(packed(["i", "b", "1", "a", "1"]), id="a link in the wrong order"),
+        pytest.param(packed(["i", "a", "1", "a", "1"]), id="a link of one customer"),
         pytest.param(packed(["s", "acme", 1]), id="a number"),
         pytest.param(packed(["s", "acme", None]), id="null"),
         pytest.param(packed({"s": "acme"}), id="an object"),
@@ -145,10 +147,10 @@ def test_what_is_no_id_is_refused(forged: str) -> None:
 
 def test_what_ids_mean_is_kept_within_bounds() -> None:
     """A flood of ids does not fill the memory; invalid ids are not cached."""
-    global_ids.read.cache_clear()
+    global_ids.parts_of.cache_clear()
     with pytest.raises(BadInput):
         global_ids.read("4711")
-    assert global_ids.read.cache_info().currsize == 0
+    assert global_ids.parts_of.cache_info().currsize == 0
     for number in range(global_ids.CACHED_IDS + 1):
         global_ids.segment(packed(["s", "acme", str(number)]))
-    assert global_ids.read.cache_info().currsize == global_ids.CACHED_IDS
+    assert global_ids.parts_of.cache_info().currsize == global_ids.CACHED_IDS
