@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
+from itertools import chain
 from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
@@ -76,8 +77,10 @@ def _export(
     gateway = RemoteGateway(url, key)
     missing: set[str] = set()
     try:
+        pages = _pages(gateway, query, variables)
+        first = next(pages)  # the output of an export that fails at once is empty
         write = _writer(sys.stdout, form)
-        for page in _pages(gateway, query, variables):
+        for page in chain([first], pages):
             missing |= {
                 f"{source['provider']['key']}: {source['error']['message']}"
                 for source in page["sources"]

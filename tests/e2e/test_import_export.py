@@ -328,8 +328,14 @@ def test_export(url: str) -> None:
     assert len(output.splitlines()) == total["customers"]["totalCount"]
     assert json.loads(output.splitlines()[0]).keys() == rows[0].keys()
 
-    status, _, error = run("export", "segment", "none", "--url", url)
-    assert (status, error) == (2, "id is not an id of this gateway.\n")
+    for failing, message in (
+        (("segment", "none"), "id is not an id of this gateway.\n"),
+        (
+            ("customers", "--provider", "none"),
+            "filter.providers: no provider has the key 'none'.\n",
+        ),
+    ):
+        assert run("export", *failing, "--url", url) == (2, "", message)
 
 
 def test_keys_that_no_longer_hold(tmp_path: Path) -> None:
