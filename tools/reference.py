@@ -51,7 +51,9 @@ LISTED: Mapping[str, type[BaseModel]] = {
 ABOUT_SETTINGS = """\
 The configuration is a TOML file: `gateway serve --config FILE`, or the variable `GATEWAY_CONFIG`.
 In any text `${NAME}` is the value of an environment variable, and `${file:/path}` the content of a
-file. A name that is not listed here is refused, with the one that was probably meant.
+file. A text that is just `$NAME` in capitals is refused: the braces were probably forgotten. If a
+secret does look like that, put it into a variable or a file.
+A name that is not listed here is refused, with the one that was probably meant.
 `gateway check` reports all problems of a file at once.
 
 Without a default, there is a dash; “None” says what follows if such a setting is left out.

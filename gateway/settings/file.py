@@ -13,6 +13,9 @@ CONFIG_VARIABLE = "GATEWAY_CONFIG"
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
+_UNBRACED = re.compile(r"\$[A-Z][A-Z0-9_]*")
+"""A value that was probably meant as a reference. A secret may begin with `$`, too."""
+
 CORS_VARIABLE = "GATEWAY_CORS"
 """The environment variable by which the command line passes on browser origins, with spaces."""
 
@@ -69,6 +72,10 @@ def substitute(
         ]
     if not isinstance(value, str):
         return value
+    if _UNBRACED.fullmatch(value):
+        # Not quoted: it may be a secret.
+        text = "would be used as it stands: an environment variable is written ${NAME}, in braces"
+        missing.append(Problem(path, text))
 
     def replace(match: re.Match[str]) -> str:
         name = match[1]

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pydantic import SecretStr
 
 from gateway.providers.registry import SANDBOXED
@@ -191,3 +192,17 @@ def test_a_secret_in_a_file(file: Path, tmp_path: Path) -> None:
     settings = read(file, ACCOUNT.replace("secret-1", f"${{file:{tmp_path}/token}}"))
     (account,) = settings.providers
     assert plain(vars(account)["token"]) == "secret-9"
+
+
+@pytest.mark.parametrize("secret", ["$2b$10$abc", "$Ab", "$", "$A-B", "$$A", "x$STUUT"])
+def test_a_secret_may_begin_with_a_dollar_sign(file: Path, secret: str) -> None:
+    """Only what looks like a variable without braces is refused."""
+    (account,) = read(file, ACCOUNT.replace("secret-1", secret)).providers
+    assert plain(vars(account)["token"]) == secret
+
+
+def test_a_secret_that_looks_like_a_variable(file: Path, tmp_path: Path) -> None:
+    """It can be the text of a file: what replaces a reference is not read again."""
+    (tmp_path / "token").write_text("$STUUT", encoding="utf-8")
+    (account,) = read(file, ACCOUNT.replace("secret-1", f"${{file:{tmp_path}/token}}")).providers
+    assert plain(vars(account)["token"]) == "$STUUT"

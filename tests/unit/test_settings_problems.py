@@ -172,6 +172,12 @@ max_concurrency = 1.5
             id="no name",
         ),
         pytest.param(
+            ACCOUNT.replace("secret-1", "$STUUT_TOKEN"),
+            "providers[0].token",
+            "would be used as it stands: an environment variable is written ${NAME}, in braces",
+            id="a variable without braces",
+        ),
+        pytest.param(
             ACCOUNT.replace("secret-1", "secret-1\\n"),
             "providers[0].token",
             "contains a line break, leading or trailing spaces, or a non-ASCII character",
