@@ -94,8 +94,13 @@ class GraphQLRequest(msgspec.Struct, frozen=True):
         return (self.extensions or {}).get("persistedQuery") is not None
 
 
-NAMES = frozenset(GraphQLRequest.__struct_encode_fields__)
-_QUOTED = tuple(f'"{name}"'.encode() for name in NAMES)
+def in_quotes(names: Iterable[str]) -> Sequence[bytes]:
+    """Return names as they stand in JSON."""
+    return [f'"{name}"'.encode() for name in names]
+
+
+PARAMETERS = frozenset(GraphQLRequest.__struct_encode_fields__)
+_IN_QUOTES = in_quotes(PARAMETERS)
 
 _decode = msgspec.json.Decoder(GraphQLRequest).decode
 _encode = msgspec.json.Encoder().encode
@@ -218,25 +223,25 @@ def read_post(body: bytes) -> GraphQLRequest:
     body = body.removeprefix(BOM_UTF8)  # some clients send one (RFC 8259, 8.1)
     try:
         request = _decode(body)
-        if _may_have_duplicates(body):
-            _check_names([name for name, _ in json.loads(body, object_pairs_hook=list)])
+        if may_repeat(body):
+            check_names(json.loads(body, object_pairs_hook=list))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise _unreadable(error, is_batch=body.lstrip()[:1] == b"[") from error
     return request
 
 
-def _may_have_duplicates(body: bytes) -> bool:
-    """Return whether a parameter may be repeated; only then is the slow check worth its time."""
-    return max(map(body.count, _QUOTED)) > 1 or body.find(b"\\u") >= 0
+def may_repeat(body: bytes, names: Sequence[bytes] = _IN_QUOTES) -> bool:
+    """Return whether a name may be repeated; only then is the slow check worth its time."""
+    return max(map(body.count, names)) > 1 or body.find(b"\\u") >= 0
 
 
 def read_get(query_string: bytes) -> GraphQLRequest:
     """Read the parameters of a GET; ignore empty ones. Raises `RequestError`."""
     try:
         pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict")
-        _check_names([name for name, _ in pairs])
-        parameters: dict[str, Any] = {name: text for name, text in pairs if name in NAMES}
-        for name in NAMES - {"query"}:
+        check_names(pairs)
+        parameters: dict[str, Any] = {name: text for name, text in pairs if name in PARAMETERS}
+        for name in PARAMETERS - {"query"}:
             if not parameters.get(name, "?"):
                 del parameters[name]
         for name in {"variables", "extensions"} & parameters.keys():
@@ -248,10 +253,14 @@ def read_get(query_string: bytes) -> GraphQLRequest:
         raise _unreadable(error) from error
 
 
-def _check_names(names: Sequence[str]) -> None:
-    """Refuse repeated parameters: programs disagree on whether the first or the last counts."""
-    for name in NAMES:
-        if names.count(name) > 1:
+def check_names(members: Sequence[tuple[str, Any]], names: Iterable[str] = PARAMETERS) -> None:
+    """Refuse repeated parameters: programs disagree on whether the first or the last counts.
+
+    Raises `RequestError`.
+    """
+    given = [name for name, _ in members]
+    for name in names:
+        if given.count(name) > 1:
             raise RequestError(400, f"The parameter {name} is repeated.")
 
 

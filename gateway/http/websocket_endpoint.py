@@ -5,7 +5,8 @@ The protocol: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,10 +20,14 @@ from gateway.errors import Unauthenticated
 from gateway.http.cors import OriginPolicy, address_of, authorization_of
 from gateway.http.graphql_over_http import (
     GRAPHQL_PATHS,
+    PARAMETERS,
     GraphQLRequest,
     Headers,
     RequestError,
+    check_names,
     graphql_error,
+    in_quotes,
+    may_repeat,
     parse_headers,
     send_error,
 )
@@ -63,6 +68,14 @@ class ClientMessage(msgspec.Struct, frozen=True):
     payload: dict[str, Any] | UnsetType = UNSET
 
 
+MEMBERS = frozenset(ClientMessage.__struct_fields__)
+PAYLOAD_MEMBERS = {
+    "subscribe": PARAMETERS,
+    "connection_init": frozenset({"authorization", "Authorization"}),
+}
+"""The members of a payload that count, by the type of the message."""
+
+_IN_QUOTES = in_quotes(MEMBERS.union(*PAYLOAD_MEMBERS.values()))
 _decode = msgspec.json.Decoder(ClientMessage).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -192,10 +205,16 @@ class WebSocketSession:
             raise ConnectionClosed(4400, "Binary messages are not supported")
         if len(text) > self._endpoint.limits.message_bytes:
             raise ConnectionClosed(1009, "The message is too large (limits.message_bytes)")
+        text = text.removeprefix("\ufeff")
         try:
-            return _decode(text.removeprefix("\ufeff"))
+            decoded = _decode(text)
+            if may_repeat(text.encode(), _IN_QUOTES):
+                _check_members(json.loads(text, object_pairs_hook=list), decoded.type)
+        except RequestError as error:
+            raise ConnectionClosed(4400, error.message) from error
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise ConnectionClosed(4400, _explained(error)) from error
+        return decoded
 
     async def _handle(self, message: ClientMessage) -> None:
         match message.type:
@@ -317,6 +336,12 @@ def _id_of(message: ClientMessage) -> str:
     if message.id is UNSET or not message.id:
         raise ConnectionClosed(4400, "The message has no id")
     return message.id
+
+
+def _check_members(members: Sequence[tuple[str, Any]], kind: str) -> None:
+    """Refuse repeated members of a message or its payload, as `read_post` does."""
+    check_names(members, MEMBERS)
+    check_names(dict(members).get("payload", ()), PAYLOAD_MEMBERS.get(kind, ()))
 
 
 def _explained(error: Exception) -> str:

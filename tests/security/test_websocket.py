@@ -152,6 +152,47 @@ async def test_malformed_messages(name: str) -> None:
         assert (code, bool(reason)) == (4400, True)
 
 
+QUERY = json.dumps(KEY)
+TWICE = {
+    "query": f'{{"type":"subscribe","id":"1","payload":{{"query":"{{a}}","query":{QUERY}}}}}',
+    "variables": '{"type":"subscribe","id":"1","payload":'
+    f'{{"query":{QUERY},"variables":{{}},"v\\u0061riables":{{}}}}}}',
+    "type": f'{{"type":"ping","type":"subscribe","id":"1","payload":{{"query":{QUERY}}}}}',
+    "id": f'{{"type":"subscribe","id":"1","id":"2","payload":{{"query":{QUERY}}}}}',
+    "payload": f'{{"type":"subscribe","id":"1","payload":{{}},"payload":{{"query":{QUERY}}}}}',
+}
+
+
+@pytest.mark.parametrize("name", TWICE)
+async def test_a_member_twice(name: str) -> None:
+    """One reader takes the first, another one the last: it is refused, as in a POST."""
+    async with talking() as socket:
+        await socket.say(TWICE[name])
+
+        assert await socket.closed() == (4400, f"The parameter {name} is repeated.")
+
+
+async def test_credentials_twice() -> None:
+    """So are two in one payload."""
+    async with really_serving() as server, opened(server) as socket:
+        await socket.say(
+            '{"type":"connection_init","payload":{"authorization":"a","authorization":"b"}}'
+        )
+
+        assert await socket.closed() == (4400, "The parameter authorization is repeated.")
+
+
+async def test_names_that_do_not_matter() -> None:
+    """The same names elsewhere, and names that say nothing, may stand there as they like."""
+    async with talking() as socket:
+        await socket.say(
+            '{"type":"ping","a":1,"a":2,"payload":{"query":1,"query":2}}',
+            subscribe("1", "query($id: JSON) { __typename }", variables={"id": {"id": "é"}}),
+        )
+        assert (await socket.heard())["type"] == "pong"
+        assert (await socket.heard())["type"] in {"next", "error"}
+
+
 @pytest.mark.parametrize("payload", [None, [], "x", {"authorization": 7}])
 async def test_malformed_beginnings(payload: Any) -> None:
     """So does what is no beginning."""
