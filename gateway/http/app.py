@@ -21,6 +21,7 @@ from gateway.http.graphql_over_http import (
     SAFE,
     RequestError,
     parse_headers,
+    prefers_page,
     send_error,
 )
 from gateway.http.pages.examples import examples
@@ -136,6 +137,14 @@ async def show_page(_: Request) -> Response:
     if not file.is_file():
         return PlainTextResponse(f"{NOT_BUILT}\n", 503)
     return FileResponse(file, headers=PAGE_HEADERS)
+
+
+async def not_found(request: Request, _: Exception) -> Response:
+    """Return the page to a browser, where it says that there is no such page; else plain text."""
+    file, accept = PAGES / "pages.html", parse_headers(request.scope["headers"]).get(b"accept")
+    if request.method in {"GET", "HEAD"} and prefers_page(accept) and file.is_file():
+        return FileResponse(file, 404, PAGE_HEADERS)
+    return PlainTextResponse("Not Found", 404, {"vary": "accept"})
 
 
 async def show_examples(_: Request) -> Response:

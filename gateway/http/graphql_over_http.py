@@ -175,6 +175,14 @@ def response_type(accept: bytes | None, *, with_page: bool) -> str:
     raise RequestError(406, f"Responses are {JSON}, {GRAPHQL} or {EVENTS}.")
 
 
+def prefers_page(accept: bytes | None) -> bool:
+    """Return whether a client that sends this Accept header is shown a page, like a browser."""
+    try:
+        return response_type(accept, with_page=True) == HTML
+    except RequestError:
+        return False
+
+
 def _accepted_types(accept: str) -> list[AcceptedType]:
     accepted = []
     for part in accept.split(",")[:50]:

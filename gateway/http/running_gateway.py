@@ -27,6 +27,7 @@ from gateway.http.app import (
     Immutable,
     gzipped,
     has_pages,
+    not_found,
     page,
     show_examples,
     show_page,
@@ -347,5 +348,6 @@ class Gateway:
             self,
             metrics,
             routes=routes,
+            exception_handlers={404: not_found},
             lifespan=self.lifespan,
         )

@@ -129,3 +129,49 @@ async def test_paths_that_there_are_not(front: Front, path: str) -> None:
 
     assert reply.status_code in {307, 404}
     assert "import" not in reply.text
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/graphql/x", "/static/nothing"])
+async def test_no_such_page(front: Front, pages: Path, path: str) -> None:
+    """A browser is shown the page, which says so; caches keep it apart from what others get."""
+    (pages / "pages.html").write_text("<!doctype html>")
+
+    shown = await front.client.get(path, headers={"accept": CHROMIUM})
+    head = await front.client.head(path, headers={"accept": CHROMIUM})
+
+    assert (shown.status_code, shown.text) == (404, "<!doctype html>")
+    assert shown.headers["content-type"] == "text/html; charset=utf-8"
+    assert shown.headers["content-security-policy"].startswith("default-src 'none'; script-src")
+    assert (shown.headers["cache-control"], shown.headers["vary"]) == ("no-cache", "accept")
+    assert (head.status_code, head.text, head.headers) == (404, "", shown.headers)
+
+
+@pytest.mark.parametrize(
+    ("method", "accept"),
+    [
+        ("GET", "*/*"),
+        ("GET", "application/json, text/html;q=0.5"),
+        ("GET", "image/png"),
+        ("GET", "text/html;q=0"),
+        ("POST", CHROMIUM),
+    ],
+)
+async def test_no_such_path(front: Front, pages: Path, method: str, accept: str) -> None:
+    """Programs get one line of text."""
+    (pages / "pages.html").write_text("<!doctype html>")
+
+    reply = await front.client.request(method, "/nothing", headers={"accept": accept})
+
+    assert (reply.status_code, reply.text) == (404, "Not Found")
+    assert (reply.headers["content-type"], reply.headers["vary"]) == (
+        "text/plain; charset=utf-8",
+        "accept",
+    )
+
+
+@pytest.mark.usefixtures("pages")
+async def test_no_such_page_and_none_at_all(front: Front) -> None:
+    """Without the built pages, a browser gets that line, too."""
+    reply = await front.client.get("/nothing", headers={"accept": CHROMIUM})
+
+    assert (reply.status_code, reply.text) == (404, "Not Found")
