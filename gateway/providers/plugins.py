@@ -21,7 +21,12 @@ from gateway.errors import GatewayError
 from gateway.providers.base.adapter import Adapter, ListsSegments
 from gateway.providers.base.capabilities import OPERATIONS, capabilities
 from gateway.providers.base.kind import INTERFACE, ProviderKind
-from gateway.providers.base.settings import SANDBOX, AccountSettings
+from gateway.providers.base.settings import (
+    SANDBOX,
+    UNSENDABLE,
+    AccountSettings,
+    fits_into_a_header,
+)
 from gateway.sandbox.people import people
 
 PREFIX: Final = "segment_gateway.providers.v"
@@ -181,10 +186,16 @@ def check_account(plugin: Plugin, account: AccountSettings) -> None:
     """Do with an account what every start does. Raises `PluginError` if that fails."""
     with plugin.blamed("making the adapter"):
         adapter = plugin.load().adapter(account)
-        dict(adapter.secret_headers)
+        headers = dict(adapter.secret_headers)
+        unsendable = [name for name in headers if not fits_into_a_header(headers[name])]
         capabilities(adapter)
         if isinstance(adapter, ListsSegments):
             adapter.segments(EVERY_SEGMENT, PageRequest(1))
+    if unsendable:
+        reason = f"a value of the header {unsendable[0]} {UNSENDABLE}"
+        raise PluginError(
+            PluginProblem(plugin.package, plugin.kind, reason, "Correct the account's settings.")
+        )
     if account.base_url == SANDBOX:
         with plugin.blamed("making the sandbox"):
             plugin.load().load_sandbox().build([*people(CUSTOMERS)], lambda: datetime.now(UTC))

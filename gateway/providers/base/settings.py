@@ -16,6 +16,17 @@ SANDBOX = "sandbox:"
 """The base URL of the embedded sandbox."""
 
 
+UNSENDABLE = "contains a line break, leading or trailing spaces, or a non-ASCII character"
+
+
+def fits_into_a_header(text: str) -> bool:
+    """Return whether every server reads the same header value from a text (RFC 9110, 5.5).
+
+    Other characters than those of ASCII are Latin-1 to some servers, and UTF-8 to others.
+    """
+    return text.isascii() and text.isprintable() and text == text.strip()
+
+
 class AccountSettings(BaseModel):
     """The settings that every `[[providers]]` table of the configuration file may have.
 
@@ -81,10 +92,6 @@ class AccountSettings(BaseModel):
     @classmethod
     def _fits_into_a_header(cls, value: Any) -> Any:
         """Refuse secrets that cannot be sent, often due to a line break at the end of a file."""
-        if isinstance(value, SecretStr):
-            secret = value.get_secret_value()
-            if not (secret.isascii() and secret.isprintable() and secret == secret.strip()):
-                raise ValueError(
-                    "contains a line break, leading or trailing spaces, or a non-ASCII character"
-                )
+        if isinstance(value, SecretStr) and not fits_into_a_header(value.get_secret_value()):
+            raise ValueError(UNSENDABLE)
         return value

@@ -156,7 +156,7 @@ class HttpxClient:
                 content=call.body,
                 extensions={"timeout": self._timeout, "progress": progress},
             )
-        except (httpx.InvalidURL, UnicodeEncodeError) as error:  # httpx's headers are ASCII
+        except httpx.InvalidURL as error:
             raise httpx.LocalProtocolError(str(error)) from error
         if request.url.raw_path != self._path + target.encode():
             # httpx resolves dot segments: this path would name another resource.

@@ -78,6 +78,6 @@ def field_lines(headers: Iterable[tuple[str, str]]) -> bytes:
     if lines.count("\r") != len(fields) or lines.count("\n") != len(fields) or "\0" in lines:
         raise httpx.LocalProtocolError("a part of the request is not valid in HTTP")
     try:
-        return lines.encode("latin-1")
+        return lines.encode("ascii")  # in others, servers read different texts (RFC 9110, 5.5)
     except UnicodeEncodeError as error:
-        raise httpx.LocalProtocolError("a header is not Latin-1") from error
+        raise httpx.LocalProtocolError("a header is not ASCII") from error

@@ -152,6 +152,12 @@ CASES = {
         r"making the adapter failed: NameError \(.*provider_bird.py:\d+\)",
         text=replaced('Call("GET", "/")', 'Calls("GET", "/")'),
     ),
+    "a header that cannot be sent": Case(
+        "a value of the header x-owner contains a line break, leading or trailing spaces, or a"
+        " non-ASCII character",
+        "Correct the account's settings.",
+        text=replaced("return {}", 'return {"x-key": "a", "x-owner": "Café"}'),
+    ),
 }
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
