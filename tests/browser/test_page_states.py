@@ -121,6 +121,14 @@ async def test_nothing_moves_when_the_data_arrives(address: str, browser: Browse
             assert await page.evaluate("shifted") < 0.1, path
 
 
+async def test_no_such_page(address: str, browser: Browser) -> None:
+    """A wrong address says so, and leads on."""
+    async with opened(browser, f"{address}/nothing", is_refused=True) as page:
+        await expect(page.get_by_role("heading", level=1)).to_have_text("There is no such page")
+        await page.get_by_role("link", name="Go to the overview").click()
+        await expect(page).to_have_url(f"{address}/")
+
+
 async def test_a_provider_that_is_down_is_not_slow(address: str, browser: Browser) -> None:
     """The time until a failure says nothing about a provider's latency."""
 
