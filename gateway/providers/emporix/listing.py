@@ -120,7 +120,7 @@ class NumberedList(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
             return result
 
         call = self._call(one_of("id", ids), 1, len(ids))
-        return Exchange(operation, call, read, keys=len(ids))
+        return Exchange(operation, call, read, keys=len(ids), bounds_depth=True)
 
     def _one(self, operation: str, key: str) -> Exchange[Mapping[str, T]]:
         def read(reply: Reply) -> "Mapping[str, T]":  # quoted as above
@@ -131,7 +131,7 @@ class NumberedList(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
             return {key: row}
 
         call = Call("GET", f"{self.path}/{path_part(key)}", self.params, ALL_LANGUAGES)
-        return Exchange(operation, call, read, keys=1)
+        return Exchange(operation, call, read, keys=1, bounds_depth=True)
 
     def _call(self, q: str | None, page: int, size: int) -> Call:
         """Return the call for a page, counted from 1. A `q` too long for a URL is sent in a body.

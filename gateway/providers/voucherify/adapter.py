@@ -240,7 +240,7 @@ class Voucherify(VoucherifyWebhooks):
             return {key: segment}
 
         call = Call("GET", f"/v1/segments/{path_part(key)}")
-        return Exchange(operation, call, read, keys=1)
+        return Exchange(operation, call, read, keys=1, bounds_depth=True)
 
     def _listed(self, keys: Sequence[str]) -> Exchange[Mapping[str, Segment]]:
         operation = "segments.of_ids"
@@ -253,7 +253,8 @@ class Voucherify(VoucherifyWebhooks):
 
         ids = tuple(("ids", key) for key in keys)
         query = (("limit", str(MAX_ROWS_PER_CALL)), NEWEST_FIRST, *ids)
-        return Exchange(operation, Call("GET", "/v1/segments", query), read, keys=len(keys))
+        call = Call("GET", "/v1/segments", query)
+        return Exchange(operation, call, read, keys=len(keys), bounds_depth=True)
 
     def _whole(self, operation: str, reply: Reply, form: type[SegmentList[M]]) -> Sequence[M]:
         """Return the rows of a list that must be complete."""
@@ -273,7 +274,7 @@ class Voucherify(VoucherifyWebhooks):
             return {key: customer}
 
         call = Call("GET", f"/v1/customers/{path_part(key)}")
-        return Exchange(operation, call, read, keys=1)
+        return Exchange(operation, call, read, keys=1, bounds_depth=True)
 
 
 class VoucherifyWithOAuth(Voucherify):

@@ -241,7 +241,7 @@ class Customers(NamedTuple, Generic[T]):
 
         number, size = str(requested.page + 1), str(requested.size)
         paging = (("limit", size), ("page", number), NEWEST_FIRST)
-        return Exchange(self.operation, self._call(paging), read)
+        return Exchange(self.operation, self._call(paging), read, bounds_depth=True)
 
     def _by_time(self, after: TimePosition, wanted: int) -> Exchange[Page[T]]:
         requested = PageByTime(self.provider, self.operation, after, wanted)
@@ -257,7 +257,7 @@ class Customers(NamedTuple, Generic[T]):
 
         # Alone it means "older than", newest first; with an order by created_at, "younger than".
         paging = (("limit", str(requested.limit)), ("starting_after", iso(after.before)))
-        return Exchange(self.operation, self._call(paging), read)
+        return Exchange(self.operation, self._call(paging), read, bounds_depth=True)
 
     def _call(self, paging: Params) -> Call:
         return Call("GET", "/v1/customers", (*paging, *self.params))
