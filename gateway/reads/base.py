@@ -139,7 +139,7 @@ def first_page(
         progress = Progress(page.position_after(row), shown, total, state)
         return cursors.write(of(), {provider: progress})
 
-    def sources() -> Sequence[Source]:
+    def sources() -> "Sequence[Source]":  # quoted: else evaluated for each list
         return [source_of(provider, page.origin, page.fetched_at, total, skipped=page.skipped)]
 
     return Connection(

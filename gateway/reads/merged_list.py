@@ -345,7 +345,7 @@ def _page(parts: Sequence[Part[T]], after: str | None, of: Identity) -> Connecti
             left -= used
         return cursors.write(digest(of), shown)
 
-    def end_cursor() -> str | None:
+    def end_cursor() -> "str | None":  # quoted: else evaluated for each page
         is_stopped = any(part.stopped_at for part in parts)
         return cursor(len(rows) - 1) if rows or is_stopped else after
 

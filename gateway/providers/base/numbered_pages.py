@@ -121,7 +121,7 @@ def numbered_page(  # noqa: PLR0913  # parts of one page, most by name
         )
     largest = count if is_cut else start.largest
     end = min(skip + wanted, count) if count > skip else skip
-    from_row, to_row = bisect_left(indices, skip), bisect_left(indices, end)
+    from_row, to_row = _rows_before(indices, skip), _rows_before(indices, end)
     is_last = end >= count and not follows
     ends_with_row = indices[to_row - 1] + 1 == end if to_row > from_row else is_last
     return Page(
@@ -151,6 +151,13 @@ def page_of_whole_list(
         end=str(end) if chosen or not is_last else None,
         skipped=end - offset - len(chosen),
     )
+
+
+def _rows_before(indices: Sequence[int], index: int) -> int:
+    """Return how many rows have a lower index in the reply."""
+    if isinstance(indices, range):  # mostly all rows could be decoded
+        return min(index, len(indices))
+    return bisect_left(indices, index)
 
 
 def _received(rows: Sequence[Any], decoded: Sequence[Any] | None) -> tuple[Sequence[int], int]:
