@@ -1,12 +1,12 @@
 """Read replies: map status codes to errors, bodies to wire models, and values to ours."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache, cached_property
 from http import HTTPStatus
 from itertools import repeat
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeAlias, TypeVar, overload
 
 import msgspec
 
@@ -14,7 +14,6 @@ from gateway.domain.json_depth import TOO_DEEP, check_depth, is_too_deep
 from gateway.errors import Broken, Denied, Malformed, RateLimited, Refused
 from gateway.providers.base.exchange import Reply, quoted
 from gateway.providers.base.lenient_decoding import (
-    Note,
     Rows,
     Unreadable,
     is_odd_row,
@@ -22,7 +21,7 @@ from gateway.providers.base.lenient_decoding import (
     parseable,
     read,
 )
-from gateway.providers.base.untyped import holds_untyped
+from gateway.providers.base.untyped import untyped_finder
 
 T = TypeVar("T")
 
@@ -54,11 +53,28 @@ MAX_RETRY_AFTER_S = 86_400.0
 """The longest time that a provider may ask the gateway to wait; longer ones are cut."""
 
 
+class _Strict(msgspec.Struct, Generic[T], frozen=True, gc=False):
+    """Decodes JSON as one type."""
+
+    decoder: msgspec.json.Decoder[T]
+    holds_untyped: Callable[[T], bool] | None
+
+    def decode(self, body: bytes | msgspec.Raw) -> T:
+        """Raise one of the `DECODING_ERRORS` if the body is not of this type, or too deep."""
+        decoded = self.decoder.decode(body)
+        if self.holds_untyped is not None and self.holds_untyped(decoded):
+            check_depth(bytes(body))
+        return decoded
+
+
 if TYPE_CHECKING:  # a cached function would lose its type
 
-    def _decoder(form: type[T]) -> msgspec.json.Decoder[T]: ...
+    def _strict(form: type[T]) -> _Strict[T]: ...
 else:
-    _decoder = cache(msgspec.json.Decoder)
+
+    @cache
+    def _strict(form: Any) -> _Strict[Any]:
+        return _Strict(msgspec.json.Decoder(form), untyped_finder(form))
 
 
 def check(provider: str, operation: str, reply: Reply, ok: frozenset[HTTPStatus] = OK) -> None:
@@ -122,14 +138,22 @@ def decode(
     deeply, and what `check` raises.
     """
     check(provider, operation, reply, ok)
-    return _decode(
-        provider, operation, reply.body, form, reply.oddities.append, status=reply.status
-    )
+    try:
+        return _strict(form).decode(reply.body)
+    except DECODING_ERRORS as error:
+        result, notes = _decode_leniently(
+            provider, operation, reply.body, form, error, status=reply.status
+        )
+        reply.oddities.extend(notes)
+        return result
 
 
 def decode_part(provider: str, operation: str, part: bytes, form: type[T]) -> T:
     """Decode a part of a reply, or a stored document, without noting its odd parts."""
-    return _decode(provider, operation, part, form, lambda _: None)
+    try:
+        return _strict(form).decode(part)
+    except DECODING_ERRORS as error:
+        return _decode_leniently(provider, operation, part, form, error)[0]
 
 
 def decode_strictly(
@@ -138,53 +162,41 @@ def decode_strictly(
     """Decode a reply whose parts are all required. Raises `Malformed` if one is odd."""
     check(provider, operation, reply, ok)
     try:
-        return _strictly(reply.body, form)
+        return _strict(form).decode(reply.body)
     except DECODING_ERRORS as error:
         raise Malformed(provider, operation, detail=str(error)) from error
 
 
-def _strictly(body: bytes | msgspec.Raw, form: type[T]) -> T:
-    decoded: T = _decoder(form).decode(body)
-    if holds_untyped(decoded, form):
-        check_depth(bytes(body))
-    return decoded
-
-
-def _decode(  # noqa: PLR0913  # those of `decode_part`, and two of a reply
+def _decode_leniently(  # noqa: PLR0913  # those of `decode_part`, the strict error, and the status
     provider: str,
     operation: str,
     body: bytes,
     form: type[T],
-    note: Note,
+    error: Exception,
     *,
     status: int | None = None,
-) -> T:
+) -> tuple[T, Sequence[str]]:
+    """Return what can be read, and its odd parts."""
+    value: Any = None
+    notes: list[str] = []
+    if is_too_deep(body):
+        raise Malformed(provider, operation, status=status, detail=TOO_DEEP) from error
     try:
-        return _strictly(body, form)
-    except DECODING_ERRORS as error:
-        value: Any = None
-        notes: list[str] = []
-        if is_too_deep(body):
-            raise Malformed(provider, operation, status=status, detail=TOO_DEEP) from error
-        try:
-            value, is_repaired = parse_leniently(body, notes.append)
-            result = read(value, form, notes.append, is_repaired=is_repaired)
-        except (Unreadable, ValueError, RecursionError):
-            malformed = Malformed(provider, operation, detail=str(error))
-            malformed.is_of_one_row = is_odd_row(value, form)
-            raise malformed from error
-        for each in notes:
-            note(each)
-        return result
+        value, is_repaired = parse_leniently(body, notes.append)
+        return read(value, form, notes.append, is_repaired=is_repaired), notes
+    except (Unreadable, ValueError, RecursionError):
+        malformed = Malformed(provider, operation, detail=str(error))
+        malformed.is_of_one_row = is_odd_row(value, form)
+        raise malformed from error
 
 
 def read_object(part: msgspec.Raw) -> Mapping[str, Any]:
     """Return an object that was not decoded with its reply; what cannot be read in it is null."""
     form = dict[str, Any]
     try:
-        return _strictly(part, form)
+        return _strict(form).decode(part)
     except DECODING_ERRORS:
-        return _strictly(parseable(bytes(part)), form)
+        return _strict(form).decode(parseable(bytes(part)))
 
 
 class _List:
@@ -198,8 +210,8 @@ class _List:
     def documents(self) -> Sequence[bytes]:
         listed = self._body
         if self._name is not None:
-            listed = _decoder(dict[str, msgspec.Raw]).decode(listed)[self._name]
-        return _decoder(list[msgspec.Raw]).decode(listed)
+            listed = _strict(dict[str, msgspec.Raw]).decode(listed)[self._name]
+        return _strict(list[msgspec.Raw]).decode(listed)
 
 
 class _Split(msgspec.Struct, frozen=True, gc=False):
@@ -239,7 +251,7 @@ def document(body: bytes) -> Document:
 def error_body(reply: Reply, form: type[T]) -> T | None:
     """Decode the body of an error reply; None if it is not of the documented form."""
     try:
-        return _decoder(form).decode(reply.body)
+        return _strict(form).decode(reply.body)
     except DECODING_ERRORS:
         return None
 

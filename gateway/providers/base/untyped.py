@@ -1,6 +1,6 @@
 """Find decoded parts that no wire model describes: only these can nest at any depth."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import Enum
 from functools import cache
@@ -14,12 +14,17 @@ LEAVES = (str, int, float, NoneType, datetime, Enum, msgspec.Raw)
 """Types of parts that contain no others. `Raw` is checked when it is decoded."""
 
 
-def holds_untyped(value: Any, form: Any) -> bool:
-    """Return whether a value that was decoded as this type has such parts, or may have them."""
+def untyped_finder(form: Any) -> Callable[[Any], bool] | None:
+    """Return what tells of a value of this type whether it has, or may have, such parts.
+
+    None: no value has any.
+    """
     if is_typed(form):
-        return False
-    names = _untyped_parts_of_rows(form)
-    return not names or any(any(map(attrgetter(name), value)) for name in names)
+        return None
+    parts = [attrgetter(name) for name in _untyped_parts_of_rows(form)]
+    if not parts:
+        return lambda _: True
+    return lambda rows: any(any(map(part, rows)) for part in parts)
 
 
 @cache
@@ -42,7 +47,6 @@ def is_typed(form: Any, around: frozenset[Any] = frozenset()) -> bool:
     return issubclass(origin, LEAVES)
 
 
-@cache
 def _untyped_parts_of_rows(form: Any) -> Sequence[str]:
     """Return the attributes of a list's objects that may have such parts."""
     (row,) = get_args(form) if get_origin(form) is list else (None,)

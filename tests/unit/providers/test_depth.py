@@ -12,7 +12,7 @@ from gateway.domain.queries import SegmentQuery
 from gateway.domain.texts import plain
 from gateway.errors import Malformed
 from gateway.providers.base.exchange import Reply
-from gateway.providers.base.untyped import holds_untyped, is_typed
+from gateway.providers.base.untyped import is_typed, untyped_finder
 from gateway.providers.emporix import model as emporix
 from gateway.providers.emporix.adapter import Emporix, EmporixSettings
 from gateway.providers.voucherify import model as voucherify
@@ -146,10 +146,11 @@ def test_a_type_bounds_its_depth_or_not(form: Any, expected: bool) -> None:  # n
 
 def test_rows_hold_untyped_parts_if_one_has_a_value() -> None:
     """Most rows of Emporix have no mixins."""
-    form = list[emporix.SegmentModel]
+    holds_untyped = untyped_finder(list[emporix.SegmentModel])
+    assert holds_untyped is not None
     bare = emporix.SegmentModel("1", {"en": "N"})
     full = emporix.SegmentModel("2", {"en": "N"}, mixins={"a": 1})
-    assert [holds_untyped(rows, form) for rows in ([], [bare], [bare, full])] == [
+    assert [holds_untyped(rows) for rows in ([], [bare], [bare, full])] == [
         False,
         False,
         True,
