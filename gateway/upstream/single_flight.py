@@ -93,10 +93,7 @@ class SingleFlight:
 
         If there is none, it is a new one without a `maker`: have it made, and call `end`.
         """
-        call = self._calls.get(key)
-        if call is None:
-            call = self._calls[key] = InFlightCall(key)
-        return call
+        return self._calls.setdefault(key, InFlightCall(key))  # hashes the key once
 
     def makers(self) -> Sequence[Cancellable]:
         """Return what makes the calls that are not done."""
