@@ -19,11 +19,11 @@ MAX_CACHED_QUERIES = 128
 UNRESERVED = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
 """The characters that are never percent-encoded in a URL (RFC 3986, 2.3)."""
 
-_QUOTED = [chr(byte) if byte in UNRESERVED else f"%{byte:02X}" for byte in range(256)]
-"""Each byte as it is written in a URL."""
+_QUOTED = [chr(byte) if byte in UNRESERVED else f"%{byte:02X}" for byte in range(128)]
+"""Each ASCII character as it is written in a URL."""
 
 _SHORT = 32
-"""Bytes up to which a text is encoded one by one."""
+"""Characters up to which an ASCII text is translated one by one."""
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
@@ -105,11 +105,12 @@ def quoted(text: str) -> str:
     The result is that of `urllib.parse.quote(text, safe="")`, which takes forty times as long for
     a list of ids. Here, all equal bytes are replaced at once.
     """
-    if text.isalnum() and text.isascii():
-        return text
+    if text.isascii():
+        if text.isalnum():
+            return text
+        if len(text) <= _SHORT:
+            return text.translate(_QUOTED)
     raw = text.encode()
-    if len(raw) <= _SHORT:
-        return "".join(map(_QUOTED.__getitem__, raw))
     others = raw.translate(None, UNRESERVED)
     if not others:
         return text
