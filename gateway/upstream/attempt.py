@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -20,6 +20,13 @@ T = TypeVar("T")
 
 ObserveCall = Callable[[CallRecord], object]
 """Called with the record of each attempt, when it has ended."""
+
+
+class Credentials(NamedTuple):
+    """What authorizes calls: headers, and their token, if the account has one."""
+
+    headers: Mapping[str, str]
+    token: Token | None = None
 
 
 class Account(Protocol):

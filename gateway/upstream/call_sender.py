@@ -15,7 +15,7 @@ from gateway.providers.base.adapter import Adapter, ReportsRateLimit, SignsIn
 from gateway.providers.base.exchange import Call, Reply, Token
 from gateway.providers.base.settings import SANDBOX, AccountSettings
 from gateway.request_scope import CallRecord, Scope
-from gateway.upstream.attempt import ObserveCall, OutgoingCall
+from gateway.upstream.attempt import Credentials, ObserveCall, OutgoingCall
 from gateway.upstream.direct_call import DirectCall, Ended
 from gateway.upstream.failures import TRANSPORT_ERRORS, provider_error
 from gateway.upstream.health import Health
@@ -72,9 +72,8 @@ class CallSender:
         client = self._http_client
         self._direct_client = client if isinstance(client, Http1Client) else None
         self._headers = {**COMMON_HEADERS, **adapter.secret_headers}
-        self._authorized_by: Token | None = None
-        self._authorized: Mapping[str, str] = COMMON_HEADERS
-        """The headers with that token."""
+        self._credentials = Credentials(self._headers)
+        """Those with the newest token that was used; without one, if the account needs none."""
         self._redact = redact
         self._rate_limits = adapter if isinstance(adapter, ReportsRateLimit) else None
         self._retries = RetryPolicy(settings.retries, random.random)
@@ -97,14 +96,20 @@ class CallSender:
         if self.session is not None:
             await self.session.close()
 
-    def start(self, call: OutgoingCall[T], ended: Ended[T], now: float) -> DirectCall[T] | None:
+    def start(
+        self,
+        call: OutgoingCall[T],
+        ended: Ended[T],
+        now: float,
+        credentials: Credentials | None,
+    ) -> DirectCall[T] | None:
         """Make the call without a task, once; None: nothing was sent, `send` has to make it.
 
-        `ended` gets the call, and the reply or the error. After a `ProviderError`, `send` may
-        retry the call; without either, it has to make it.
+        `credentials` are those of `now`. `ended` gets the call, and the reply or the error. After
+        a `ProviderError`, `send` may retry the call; without either, it has to make it.
         """
-        client, headers = self._direct_client, self.headers_now(call, now)
-        if client is None or headers is None:
+        client = self._direct_client
+        if client is None or credentials is None:
             return None
         scope = call.scope
         # Not by the id of the request, which clients may choose.
@@ -116,23 +121,23 @@ class CallSender:
         self._retries.count_call()
         direct = DirectCall(self, client, call, ended)
         if isinstance(place, Admission):
-            direct.send(headers, place)
+            direct.send(credentials, place)
         else:
             direct.queue(place)
         return direct
 
-    def headers_now(self, call: OutgoingCall[Any], now: float) -> Mapping[str, str] | None:
-        """Return the headers of an attempt that is made now; None: it needs a sign-in."""
+    def credentials(self, now: float) -> Credentials | None:
+        """Return those of attempts that are made now; None: they need a sign-in."""
         if self.session is None:
-            return self._headers
-        token = call.token = self.session.current(now)
-        return None if token is None else self._headers_with(token)
+            return self._credentials
+        token = self.session.current(now)
+        return None if token is None else self._credentials_with(token)
 
-    def _headers_with(self, token: Token) -> Mapping[str, str]:
-        if token is not self._authorized_by:
-            self._authorized_by = token
-            self._authorized = {**self._headers, "authorization": token.authorization}
-        return self._authorized
+    def _credentials_with(self, token: Token) -> Credentials:
+        if token is not self._credentials.token:
+            headers = {**self._headers, "authorization": token.authorization}
+            self._credentials = Credentials(headers, token)
+        return self._credentials
 
     async def send(
         self, call: OutgoingCall[T], failure: ProviderError | None = None
@@ -205,14 +210,14 @@ class CallSender:
         if denied is None:
             denied = await session.token(call.scope)
             try:
-                return await self._attempt(call, self._headers_with(denied))
+                return await self._attempt(call, self._credentials_with(denied).headers)
             except Denied as error:
                 if not is_unauthorized(error):
                     raise
             # It ended early (revoked, or the provider's clock is ahead): try one new token.
             self.guard.budget.charge()
         token = await session.token(call.scope, instead_of=denied)
-        return await self._attempt(call, self._headers_with(token))
+        return await self._attempt(call, self._credentials_with(token).headers)
 
     async def _attempt(self, call: OutgoingCall[T], headers: Mapping[str, str]) -> CachedReply[T]:
         """Make the call once."""

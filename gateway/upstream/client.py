@@ -26,7 +26,7 @@ from gateway.providers.base.adapter import Adapter
 from gateway.providers.base.exchange import Exchange
 from gateway.providers.base.settings import AccountSettings
 from gateway.request_scope import CACHED, SHARED, STALE, CallRecord, Scope
-from gateway.upstream.attempt import ObserveCall, OutgoingCall
+from gateway.upstream.attempt import Credentials, ObserveCall, OutgoingCall
 from gateway.upstream.call_sender import CallSender, unobserved
 from gateway.upstream.direct_call import DirectCall
 from gateway.upstream.failures import FailureReporter
@@ -138,7 +138,7 @@ class UpstreamClient:
         requests. Raises a `ProviderError`.
         """
         now, patience_s = self._loop.time(), self.guard.patience_s
-        started = self._start_read(exchange, scope, now)
+        started = self._start_read(exchange, scope, now, self._sender.credentials(now))
         if isinstance(started, InFlightCall) and not started.is_done:
             await self._wait({started}, scope, now, patience_s)
         return self._result(exchange, started, scope, patience_s)
@@ -148,7 +148,8 @@ class UpstreamClient:
     ) -> Sequence[T | GatewayError]:
         """Read all of these concurrently; return in order what `read` returns or raises."""
         now, patience_s = self._loop.time(), self.guard.patience_s
-        reads = [self._start_read(exchange, scope, now) for exchange in exchanges]
+        credentials = self._sender.credentials(now)
+        reads = [self._start_read(exchange, scope, now, credentials) for exchange in exchanges]
         in_flight = {r for r in reads if isinstance(r, InFlightCall) and not r.is_done}
         if in_flight:
             await self._wait(in_flight, scope, now, patience_s)
@@ -160,7 +161,9 @@ class UpstreamClient:
                 results.append(error)
         return results
 
-    def _start_read(self, exchange: Exchange[T], scope: Scope, now: float) -> _StartedRead[T]:
+    def _start_read(
+        self, exchange: Exchange[T], scope: Scope, now: float, credentials: Credentials | None
+    ) -> _StartedRead[T]:
         """Return a fresh cached reply, or an equal call in flight, or start this call."""
         key = exchange.call.identity
         if self._cache.ttl_s:
@@ -183,7 +186,7 @@ class UpstreamClient:
         # Others may wait longer than the first request, so its own deadline does not count.
         call = OutgoingCall(exchange, scope, now + self._timeout_s)
         call.in_flight = in_flight
-        in_flight.maker = self._sender.start(call, self._on_end, now)
+        in_flight.maker = self._sender.start(call, self._on_end, now, credentials)
         if in_flight.maker is None:  # it needs a task
             self._in_flight.run(in_flight, self._fetch(call))
         else:

@@ -6,15 +6,15 @@ made or completed by a task (`CallSender.send`).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from gateway.errors import Busy, ProviderError, TimedOut
 from gateway.providers.base.exchange import Reply
 from gateway.upstream import attempt
-from gateway.upstream.attempt import OutgoingCall
+from gateway.upstream.attempt import Credentials, OutgoingCall
 from gateway.upstream.failures import TRANSPORT_ERRORS, provider_error
 from gateway.upstream.http.client import Http1Client
 from gateway.upstream.http.http1_connection import Connection
@@ -39,8 +39,8 @@ class Account(attempt.Account, Protocol):
 
     guard: UpstreamGuard
 
-    def headers_now(self, call: OutgoingCall[Any], now: float) -> Mapping[str, str] | None:
-        """Return the headers of an attempt that is made now; None: it needs a sign-in."""
+    def credentials(self, now: float) -> Credentials | None:
+        """Return those of attempts that are made now; None: they need a sign-in."""
 
 
 class DirectCall(Generic[T]):
@@ -102,16 +102,17 @@ class DirectCall(Generic[T]):
         if admission is None:
             self._finish(None, None)
             return
-        headers = account.headers_now(self._call, admission.at)
-        if headers is None:
+        credentials = account.credentials(admission.at)
+        if credentials is None:
             account.guard.end(admission, CANCELLED)
             self._finish(None, None)
         else:
-            self.send(headers, admission)
+            self.send(credentials, admission)
 
-    def send(self, headers: Mapping[str, str], admission: Admission) -> None:
+    def send(self, credentials: Credentials, admission: Admission) -> None:
         """Send the call, which the guard has admitted; a new connection is opened by a task."""
         self._admission = admission
+        headers, self._call.token = credentials
         try:
             sent = self._call.begin()
             self._connection = self._client.send_now(sent, headers, self)
