@@ -49,7 +49,7 @@ class PageRequest(NamedTuple):
     with_total: bool = False
 
 
-class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True, dict=True):
+class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """A page of a provider's list, in the provider's order.
 
     It may be shorter than requested even if more rows follow; only `is_last` says that none do.
@@ -73,10 +73,11 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True, dict=True):
     @property
     def refs(self) -> frozenset[Any]:
         """The identities of its rows; fewer than rows if there are duplicates."""
-        refs: frozenset[Any] | None = self.__dict__.get("refs")
-        if refs is None:  # a `cached_property` of Python 3.11 takes a lock
-            refs = self.__dict__["refs"] = _refs(self.rows)
-        return refs
+        try:
+            # Almost all rows have one; a function call per row is expensive.
+            return frozenset([row.ref for row in self.rows])
+        except AttributeError:
+            return frozenset(map(ref_of, self.rows))
 
     @property
     def is_distinct(self) -> bool:
@@ -95,14 +96,6 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True, dict=True):
 def ref_of(row: Any) -> Any:
     """Return what identifies a row in its list."""
     return getattr(row, "ref", row)
-
-
-def _refs(rows: Iterable[Any]) -> frozenset[Any]:
-    try:
-        # Almost all rows have one; a function call per row is expensive.
-        return frozenset([row.ref for row in rows])
-    except AttributeError:
-        return frozenset(map(ref_of, rows))
 
 
 def complete_page(rows: Iterable[T]) -> Page[T]:

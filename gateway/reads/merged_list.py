@@ -213,8 +213,10 @@ class Part(msgspec.Struct, Generic[T]):
         A provider may list a row twice, on one page or on two.
         """
         holds = self.list_source.holds
-        if holds is None and page.is_distinct and (not seen or seen.isdisjoint(page.refs)):
-            return range(len(page.rows))
+        if holds is None:
+            refs = page.refs
+            if len(refs) == len(page.rows) and seen.isdisjoint(refs):
+                return range(len(page.rows))
         indexes = []
         for index, row in enumerate(page.rows):
             if (holds is None or holds(row)) and (ref := ref_of(row)) not in seen:
