@@ -73,11 +73,12 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     @property
     def refs(self) -> frozenset[Any]:
         """The identities of its rows; fewer than rows if there are duplicates."""
+        rows: Sequence[Any] = self.rows
         try:
             # Almost all rows have one; a function call per row is expensive.
-            return frozenset([row.ref for row in self.rows])
+            return frozenset([row.ref for row in rows])
         except AttributeError:
-            return frozenset(map(ref_of, self.rows))
+            return frozenset(map(ref_of, rows))
 
     @property
     def is_distinct(self) -> bool:
