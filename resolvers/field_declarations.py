@@ -23,6 +23,7 @@ from strawberry.types import Info
 from strawberry.types.union import StrawberryUnion
 
 from gateway.context import RequestContext
+from gateway.domain.lazy_rows import is_lazy
 from gateway.errors import Unsupported
 from resolvers.field_permissions import Requirement, permission_metadata
 from resolvers.lookahead import FieldInfo
@@ -299,6 +300,6 @@ def _wrap(of: Callable[[Any], View], value: Any) -> Any:
     if value is None or isinstance(value, (View, Exception)):
         return value
     # Domain values may be named tuples: only plain lists and tuples are lists of the schema.
-    if type(value) in {list, tuple}:
+    if type(value) in {list, tuple} or is_lazy(value):
         return [_wrap(of, each) for each in value]
     return of(value)

@@ -16,6 +16,7 @@ import msgspec
 from gateway.domain import entities
 from gateway.domain.change_log import AssignmentChange, SegmentChange
 from gateway.domain.entities import AssignmentRef, Ref
+from gateway.domain.lazy_rows import column, kinds
 from gateway.errors import BadInput
 from gateway.identity.graph import Edge, Pair, pair_of
 from gateway.identity.person import Person
@@ -83,11 +84,11 @@ def of(value: Any) -> str:
 
 def of_each(values: Sequence[Any]) -> Sequence[str]:
     """Return the id of each value: in two thirds of the time of `of` if all are of one type."""
-    kinds = {*map(type, values)}
-    kind = _KINDS.get(kinds.pop()) if len(kinds) == 1 else None
+    types = kinds(values)
+    kind = _KINDS.get(types.pop()) if len(types) == 1 else None
     if kind is None:
         return [of(value) for value in values]
-    letter, refs = kind.value, [value.ref for value in values]
+    letter, refs = kind.value, column(values, "ref", _refs)
     parts: list[tuple[str, ...]]
     if kind is Kind.ASSIGNMENT:
         parts = [
@@ -100,6 +101,10 @@ def of_each(values: Sequence[Any]) -> Sequence[str]:
         parts = [(letter, ref.provider, ref.key) for ref in refs]
     written = b"".join(map(binascii.b2a_base64, map(_encode, parts)))  # one line per id
     return _url_safe(written).split("\n")[:-1]
+
+
+def _refs(values: Iterable[Any]) -> Sequence[Any]:
+    return [value.ref for value in values]
 
 
 def of_ref(kind: Kind, ref: Ref | AssignmentRef) -> str:

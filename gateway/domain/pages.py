@@ -7,6 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from gateway.domain.entities import Origin
+from gateway.domain.lazy_rows import ModelRows, column
 
 T = TypeVar("T")
 
@@ -76,7 +77,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         rows: Sequence[Any] = self.rows
         try:
             # Almost all rows have one; a function call per row is expensive.
-            return frozenset([row.ref for row in rows])
+            return frozenset(column(rows, "ref", lambda rows: [row.ref for row in rows]))
         except AttributeError:
             return frozenset(map(ref_of, rows))
 
@@ -84,6 +85,8 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     def is_distinct(self) -> bool:
         """Whether there are no duplicate rows."""
         rows = self.rows
+        if type(rows) is ModelRows:
+            return rows.is_distinct
         return len(rows) < 2 or len(self.refs) == len(rows)  # noqa: PLR2004  # one row is no duplicate
 
     @property

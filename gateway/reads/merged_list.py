@@ -10,12 +10,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from itertools import chain
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
 from gateway.domain.entities import Origin
+from gateway.domain.lazy_rows import joined
 from gateway.domain.pages import (
     MAX_CALLS_PER_PAGE,
     CompleteList,
@@ -173,11 +173,12 @@ class Part(msgspec.Struct, Generic[T]):
         """Read up to `size` rows. Raises the provider's error."""
         self.was_read = True
         holds = self.list_source.holds
-        rows: list[T] = []
+        lists: list[Sequence[T]] = []
+        room = size
         seen: set[Any] = set()
         position = self.before.position
         for _ in range(MAX_CALLS_PER_PAGE):
-            page_size = FILTERED_PAGE if holds else size - len(rows)
+            page_size = FILTERED_PAGE if holds else room
             page = await self.list_source.page(
                 PageRequest(page_size, position, with_total and self.total is None)
             )
@@ -185,14 +186,14 @@ class Part(msgspec.Struct, Generic[T]):
             if self.total is None:
                 self.total = countable(page.total)
             shown = self._filter(page, seen)
-            room = size - len(rows)
             self.is_done = page.is_last and len(shown) <= room
             self.last = page if len(shown) <= room else None
             shown = shown[:room]
             is_whole = len(shown) == len(page.rows)
-            rows += page.rows if is_whole else [page.rows[i] for i in shown]
+            lists.append(page.rows if is_whole else [page.rows[i] for i in shown])
+            room -= len(shown)
             self.pages.append((page, shown))
-            if self.is_done or len(rows) == size:
+            if self.is_done or not room:
                 break
             if holds is None:
                 seen |= page.refs
@@ -203,9 +204,9 @@ class Part(msgspec.Struct, Generic[T]):
             position = page.next_position
         else:
             self.stopped_at = position
-        self.rows = rows
+        self.rows = lists[0] if len(lists) == 1 else joined(lists)
         if self.total is None and self.is_done:
-            self.total = self.before.shown + len(rows) + self.skipped
+            self.total = self.before.shown + len(self.rows) + self.skipped
 
     def _filter(self, page: Page[T], seen: set[Any]) -> Sequence[int]:
         """Return the indexes of the matching rows that are not in `seen`, each row once.
@@ -213,10 +214,8 @@ class Part(msgspec.Struct, Generic[T]):
         A provider may list a row twice, on one page or on two.
         """
         holds = self.list_source.holds
-        if holds is None:
-            refs = page.refs
-            if len(refs) == len(page.rows) and seen.isdisjoint(refs):
-                return range(len(page.rows))
+        if holds is None and page.is_distinct and (not seen or seen.isdisjoint(page.refs)):
+            return range(len(page.rows))
         indexes = []
         for index, row in enumerate(page.rows):
             if (holds is None or holds(row)) and (ref := ref_of(row)) not in seen:
@@ -337,7 +336,7 @@ def _parts(sources: Sequence[ListSource[T]], after: str | None, of: Identity) ->
 
 def _page(parts: Sequence[Part[T]], after: str | None, of: Identity) -> Connection[T]:
     """Return the page of the rows that the parts use."""
-    rows = [*chain.from_iterable([part.rows[: part.used] for part in parts])]
+    rows = joined([part.rows[: part.used] for part in parts])
 
     def cursor(row: int) -> str:
         shown, left = {}, row + 1

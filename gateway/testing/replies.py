@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
+from gateway.domain.lazy_rows import ModelRows
 from gateway.domain.pages import Page, ref_of
 from gateway.errors import (
     Broken,
@@ -74,10 +76,19 @@ def read(exchange: Exchange[Any], reply: Reply) -> type[GatewayError] | None:
         value = exchange.read(reply)
     except GatewayError as error:
         return type(error)
+    if isinstance(value, Page) and isinstance(value.rows, ModelRows):
+        check_columns(value.rows)
     plain(value, body(reply))
     if isinstance(value, Page):
         assert len({value.position_after(i) for i in range(len(value.rows))}) == len(value.rows)
     return None
+
+
+def check_columns(rows: ModelRows[Any, Any]) -> None:
+    """Check that an attribute of many rows is the same as that of each."""
+    paths = ("ref", "ref.provider", *rows.columns.by_path)
+    columns = {path: rows.column(path, lambda _: ()) for path in paths}
+    assert columns == {path: [*map(attrgetter(path), rows)] for path in paths}
 
 
 def body(reply: Reply) -> Any:

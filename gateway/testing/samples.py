@@ -256,7 +256,7 @@ def plain(value: Any, document: Any) -> Any:
 
 @plain.register
 def _(value: Page, document: Any) -> Any:  # type: ignore[type-arg]  # dispatch takes no argument
-    rows = plain(value.rows, document)
+    rows = plain([*value.rows], document)
     shown = {"rows": rows, "is_last": value.is_last, "total": value.total}
     if value.skipped:
         shown["skipped"] = value.skipped

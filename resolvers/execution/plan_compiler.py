@@ -194,11 +194,11 @@ class _PlanCompiler:
 
     def _lists(
         self, kind: GraphQLList[Any], field: FieldPlan
-    ) -> Callable[[list[list[Any]], Slots], list[Any]]:
+    ) -> Callable[[list[Sequence[Any]], Slots], list[Any]]:
         """Return the function that completes several lists at once."""
         column = self._column(kind.of_type, field)
 
-        def complete(lists: list[list[Any]], slots: Slots) -> list[Any]:
+        def complete(lists: list[Sequence[Any]], slots: Slots) -> list[Any]:
             xs = lists[0] if len(lists) == 1 else [*flat(lists)]
             return split(column(xs, slots), lists)
 
@@ -229,8 +229,8 @@ class _PlanCompiler:
         values, objects = selection.values, selection.objects
 
         def read_later(xs: Sequence[Any], slots: Slots) -> Sequence[Any]:
+            slots[values].extend(xs)  # first: if they are lazy, that makes entities of them
             rows = build(xs, slots)
-            slots[values].extend(xs)
             slots[objects].extend(rows)
             return rows
 
@@ -288,7 +288,7 @@ class _PlanCompiler:
         return lambda xs, slots: complete([*map(function, xs)], slots)
 
 
-def _one_list(complete: Callable[[list[list[Any]], Slots], list[Any]]) -> One:
+def _one_list(complete: Callable[[list[Sequence[Any]], Slots], list[Any]]) -> One:
     return lambda x, slots: in_batches(complete, (x,), slots)[0]
 
 

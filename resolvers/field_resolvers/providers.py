@@ -1,9 +1,10 @@
 """Fields of providers, and the provider of other objects."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from gateway.context import Provider
+from gateway.domain.lazy_rows import column
 from resolvers import error_codes
 from resolvers.lookahead import FieldInfo
 from resolvers.value_types import CircuitState, HealthStatus, ProviderHealth
@@ -21,7 +22,12 @@ class LimitOf(NamedTuple):
 def providers(values: Sequence[Any], info: FieldInfo) -> Sequence[Provider]:
     """Return the provider of each value, by its ref."""
     by_key = info.context.providers
-    return [by_key[each.ref.provider] for each in values]
+    keys = column(values, "ref.provider", _provider_keys)
+    return [*map(by_key.__getitem__, keys)]
+
+
+def _provider_keys(values: Iterable[Any]) -> Sequence[str]:
+    return [each.ref.provider for each in values]
 
 
 def limits(value: Provider) -> list[LimitOf]:

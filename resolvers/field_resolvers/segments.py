@@ -11,6 +11,7 @@ from gateway import context
 from gateway.context import Provider
 from gateway.domain import entities, queries
 from gateway.domain.json_depth import check_depth
+from gateway.domain.lazy_rows import column
 from gateway.domain.pages import DEFAULT_PAGE_SIZE
 from gateway.domain.sizes import SizeInterval, SizePoint
 from gateway.domain.texts import Texts, best_texts
@@ -75,6 +76,14 @@ def _best(texts: Iterable[Texts], info: FieldInfo, language: str | None) -> Sequ
     return best_texts(texts, (language,) if language else info.context.languages)
 
 
+def _names(segments: Iterable[entities.Segment]) -> Sequence[Texts]:
+    return [each.names for each in segments]
+
+
+def _descriptions(segments: Iterable[entities.Segment]) -> Sequence[Texts]:
+    return [each.descriptions for each in segments]
+
+
 def names(value: entities.Segment | entities.Item) -> list[Localized]:
     """Return the name in every language."""
     return localized(value.names)
@@ -123,7 +132,7 @@ def segment_names(
     segments: Sequence[entities.Segment], info: FieldInfo, language: Language = strawberry.UNSET
 ) -> Sequence[str]:
     """Return the name of each segment, or its external id if it has none."""
-    best = _best([each.names for each in segments], info, language)
+    best = _best(column(segments, "names", _names), info, language)
     if all(best):
         return best  # type: ignore[return-value]  # there is no None
     return [name or each.ref.key for name, each in zip(best, segments, strict=True)]
@@ -133,7 +142,7 @@ def segment_descriptions(
     segments: Sequence[entities.Segment], info: FieldInfo, language: Language = strawberry.UNSET
 ) -> Sequence[str | None]:
     """Return the description of each segment."""
-    return _best([each.descriptions for each in segments], info, language)
+    return _best(column(segments, "descriptions", _descriptions), info, language)
 
 
 def descriptions(segment: entities.Segment) -> list[Localized]:

@@ -287,6 +287,16 @@ def utc(moment: datetime | None) -> datetime | None:
         return first if moment.year == first.year else last
 
 
+def all_in_utc(moments: Sequence[datetime | None]) -> Sequence[datetime | None]:
+    """Return each time in UTC; mostly all are."""
+    try:
+        if [moment.tzinfo for moment in moments].count(UTC) == len(moments):  # type: ignore[union-attr]  # caught
+            return moments
+    except AttributeError:  # some are None
+        pass
+    return [*map(utc, moments)]
+
+
 def from_unix(seconds: float | None) -> datetime | None:
     """Return the time of Unix seconds in UTC; None if there is none, or it is not in a calendar.
 

@@ -48,6 +48,7 @@ from gateway.providers.emporix.model import (
     assignments_of,
     customers_of,
     items_of,
+    segment_columns,
     segments_of,
 )
 from gateway.providers.emporix.query import (
@@ -130,6 +131,7 @@ class Emporix(SegmentWrites, AssignmentWrites, CustomerWrites, EmporixWebhookSet
             path=self._segments_path,
             form=SegmentModel,
             show=partial(segments_of, self._account),
+            columns=segment_columns(settings.default_language),
             reserved=frozenset({"bulk", "items", "match", "me", "search"}),
         )
         self._customers = NumberedList(

@@ -5,17 +5,19 @@ services and standard-practices/pagination in github.com/emporix/api-references,
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Generic, SupportsBytes, TypeVar
 
 import msgspec
 
+from gateway.domain.lazy_rows import Columns, ModelRows
 from gateway.domain.pages import Page, PageRequest
 from gateway.errors import Malformed
 from gateway.providers.base.adapter import ReadBatch
 from gateway.providers.base.decoding import decode, document, documents, path_part
 from gateway.providers.base.exchange import Call, Exchange, Reply, json_call
-from gateway.providers.base.lenient_decoding import length
+from gateway.providers.base.lenient_decoding import Rows, length
 from gateway.providers.base.numbered_pages import DIGITS, Window, numbered_page, position, window
 from gateway.providers.emporix.query import NO_FILTER, ListFilter, fits_url, id_batches, one_of
 
@@ -40,6 +42,8 @@ class NumberedList(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
     form: type[M]
     show: Callable[[Sequence[M], Iterable[SupportsBytes]], list[T]]
     """Converts the decoded rows and their JSON."""
+    columns: Columns[M, T] | None = None
+    """How attributes of many rows are read without converting them; None: always convert."""
     params: tuple[tuple[str, str], ...] = ()
     reserved: frozenset[str] = frozenset()
     """Ids that mean something else in a path. Rows with such an id are read through the list."""
@@ -146,10 +150,19 @@ class NumberedList(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
             return Call("GET", self.path, (("q", q), *params), headers)
         return json_call("POST", f"{self.path}/search", {"q": q}, query=params, headers=headers)
 
-    def _rows(self, operation: str, reply: Reply) -> tuple[Sequence[M], list[T]]:
+    def _rows(self, operation: str, reply: Reply) -> tuple[Sequence[M], Sequence[T]]:
         """Return the rows as decoded and as converted."""
         decoded = decode(self.provider, operation, reply, list[self.form])  # type: ignore[name-defined]  # a form is a type
-        return decoded, self.show(decoded, documents(reply, decoded))
+        columns = self.columns
+        if columns is None or isinstance(decoded, Rows):
+            return decoded, self.show(decoded, documents(reply, decoded))
+        convert, every = partial(self._converted, reply, decoded), range(len(decoded))
+        return decoded, ModelRows(self.provider, columns, convert, decoded, every)
+
+    def _converted(
+        self, reply: Reply, decoded: Sequence[M], models: Sequence[M], indices: Sequence[int]
+    ) -> list[T]:
+        return self.show(models, documents(reply, decoded, indices))
 
 
 def _header_number(reply: Reply, name: str) -> int | None:

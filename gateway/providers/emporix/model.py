@@ -5,7 +5,7 @@ github.com/emporix/api-references, read 2026-11-21. Parts that a segment or an a
 always has are required; all others may be absent or null.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import chain, repeat
@@ -22,12 +22,14 @@ from gateway.domain.entities import (
     Item,
     ItemKind,
     Membership,
+    Origin,
     Ref,
     Segment,
     Status,
 )
+from gateway.domain.lazy_rows import Columns
 from gateway.domain.texts import NO_TEXTS, Texts
-from gateway.providers.base.decoding import Documented, Id, Int32, utc
+from gateway.providers.base.decoding import Documented, Id, Int32, all_in_utc, utc
 
 # A text comes in all its languages, as `Accept-Language: *` requests. Whether a text in one
 # language is a plain string, as in other services of Emporix, is not documented. According to
@@ -216,6 +218,30 @@ def segments_of(
         for metadata in (each.metadata or NO_METADATA,)
         for validity in (each.validity or ALWAYS,)
     ]
+
+
+def segment_columns(language: str) -> Columns[SegmentModel, Segment]:
+    """Return how lists of segments are read by column."""
+    unknown = Status.UNKNOWN
+    by_path: Mapping[str, Callable[[Sequence[SegmentModel]], Sequence[Any]]] = {
+        "ref.key": lambda models: [each.id for each in models],
+        "names": lambda models: _texts_of_each(language, [each.name for each in models]),
+        "descriptions": lambda models: _texts_of_each(
+            language, [each.description for each in models]
+        ),
+        "membership": lambda models: [Membership.MANUAL] * len(models),
+        "status": lambda models: [STATUSES.get(each.status, unknown) for each in models],
+        "site_code": lambda models: [each.site_code for each in models],
+        "created_at": lambda models: all_in_utc(
+            [(each.metadata or NO_METADATA).created_at for each in models]
+        ),
+        "updated_at": lambda models: all_in_utc(
+            [(each.metadata or NO_METADATA).modified_at for each in models]
+        ),
+        "version": lambda models: [(each.metadata or NO_METADATA).version for each in models],
+        "origin": lambda models: [Origin.LIVE] * len(models),
+    }
+    return Columns(Segment, by_path)
 
 
 def customers_of(

@@ -7,19 +7,22 @@ v2018-08-01, read 2026-11-21.
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from gateway.domain.entities import Segment
+from gateway.domain.lazy_rows import ModelRows
 from gateway.domain.pages import Page, PageRequest
 from gateway.domain.queries import SegmentQuery
 from gateway.errors import BadInput, Malformed
 from gateway.providers.base.decoding import Document, decode, documents, iso, utc
 from gateway.providers.base.exchange import Call, Exchange, Reply
-from gateway.providers.base.lenient_decoding import length, places
+from gateway.providers.base.lenient_decoding import Rows, length, places
 from gateway.providers.base.numbered_pages import Position, numbered_page, position, window
 from gateway.providers.voucherify.model import (
+    SEGMENT_COLUMNS,
     Counted,
     CustomerList,
     CustomerModel,
@@ -92,7 +95,7 @@ class PageByTime(NamedTuple):
     def page(
         self,
         decoded: Sequence[M],
-        show: Callable[[Sequence[M], Iterable[int]], list[T]],
+        show: Callable[[Sequence[M], Sequence[int]], Sequence[T]],
         *,
         is_end: bool,
         total: int | None = None,
@@ -176,7 +179,7 @@ def segments_page(
         rows, total = body.data, body.total
         return requested.page(
             rows,
-            lambda new, at: segments_of(provider, new, documents(reply, rows, at, "data")),
+            partial(_shown, provider, reply, rows),
             # `total` counts what is older than the bound, not the whole list.
             is_end=requested.is_end(rows) if total is None else length(rows) >= total,
             total=total if after is None and chosen.is_whole else None,
@@ -185,6 +188,29 @@ def segments_page(
     params = chosen.params(after.before if after else None)
     call = Call("GET", "/v1/segments", (("limit", str(requested.limit)), NEWEST_FIRST, *params))
     return Exchange(operation, call, read, bounds_depth=True)
+
+
+def _shown(
+    provider: str,
+    reply: Reply,
+    decoded: Sequence[SegmentModel],
+    models: Sequence[SegmentModel],
+    indices: Sequence[int],
+) -> Sequence[Segment]:
+    convert = partial(_converted, provider, reply, decoded)
+    if isinstance(decoded, Rows):  # what is odd should be noticed now
+        return convert(models, indices)
+    return ModelRows(provider, SEGMENT_COLUMNS, convert, models, indices)
+
+
+def _converted(
+    provider: str,
+    reply: Reply,
+    decoded: Sequence[SegmentModel],
+    models: Sequence[SegmentModel],
+    indices: Sequence[int],
+) -> list[Segment]:
+    return segments_of(provider, models, documents(reply, decoded, indices, "data"))
 
 
 class Customers(NamedTuple, Generic[T]):

@@ -18,13 +18,23 @@ from gateway.domain.entities import (
     Customer,
     CustomerKey,
     Membership,
+    Origin,
     Ref,
     Rule,
     Segment,
+    Status,
 )
 from gateway.domain.json_depth import is_too_deep
-from gateway.domain.texts import NOTHING, UNDETERMINED, PlainText, plain
-from gateway.providers.base.decoding import Documented, Id, pointer_part, read_object, utc
+from gateway.domain.lazy_rows import Columns
+from gateway.domain.texts import NO_TEXTS, NOTHING, UNDETERMINED, PlainText, Texts, plain
+from gateway.providers.base.decoding import (
+    Documented,
+    Id,
+    all_in_utc,
+    pointer_part,
+    read_object,
+    utc,
+)
 
 M = TypeVar("M")
 
@@ -142,6 +152,32 @@ def segments_of(
         )
         for each, document in zip(models, raw, strict=True)
     ]
+
+
+def _membership(models: Sequence[SegmentModel]) -> Sequence[Membership]:
+    unknown = Membership.UNKNOWN
+    return [MEMBERSHIPS.get(each.type, unknown) for each in models]
+
+
+def _names(models: Sequence[SegmentModel]) -> Sequence[Texts]:
+    return [PlainText(NOTHING, UNDETERMINED, each.name) for each in models]
+
+
+SEGMENT_COLUMNS: Columns[SegmentModel, Segment] = Columns(
+    Segment,
+    {
+        "ref.key": lambda models: [each.id for each in models],
+        "names": _names,
+        "descriptions": lambda models: [NO_TEXTS] * len(models),
+        "membership": _membership,
+        "emits_membership_events": lambda models: [each.type == AUTO_UPDATE for each in models],
+        "status": lambda models: [Status.ACTIVE] * len(models),
+        "created_at": lambda models: all_in_utc([each.created_at for each in models]),
+        "updated_at": lambda models: all_in_utc([each.updated_at for each in models]),
+        "origin": lambda models: [Origin.LIVE] * len(models),
+    },
+)
+"""How lists of segments are read by column."""
 
 
 def customers_of(

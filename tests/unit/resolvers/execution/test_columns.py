@@ -1,6 +1,7 @@
 """Rows completed by column are the same as rows completed one by one."""
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import product
 from typing import Any
@@ -205,7 +206,7 @@ def test_lists_are_made_together_up_to_a_size(sizes: list[int], batches: list[in
     """Each is what it would be alone."""
     seen = []
 
-    def complete(lists: list[list[Any]], slots: Any) -> list[Any]:
+    def complete(lists: list[Sequence[Any]], slots: Any) -> list[Any]:
         assert slots is sizes
         seen.append(len(lists))
         rows = [row for each in lists for row in each]
