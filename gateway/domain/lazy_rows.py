@@ -137,22 +137,22 @@ class JoinedRows(LazyRows[T]):
 
     def __init__(self, parts: Sequence[Sequence[T]]) -> None:
         """Join them in this order."""
-        self._parts = parts
+        self.parts = parts
 
     @property
     def kinds(self) -> set[type]:
         """The types of the rows."""
-        return set().union(*map(kinds, self._parts))
+        return set().union(*map(kinds, self.parts))
 
     def _column(self, path: str, read: Read[T]) -> Sequence[Any]:
-        return [*chain.from_iterable([column(part, path, read) for part in self._parts])]
+        return [*chain.from_iterable([column(part, path, read) for part in self.parts])]
 
     def _made(self) -> list[T]:
-        return [*chain.from_iterable(self._parts)]
+        return [*chain.from_iterable(self.parts)]
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return sum(map(len, self._parts))
+        return sum(map(len, self.parts))
 
 
 LAZY = frozenset({ModelRows, JoinedRows})
@@ -165,10 +165,15 @@ def is_lazy(rows: Any) -> TypeGuard[LazyRows[Any]]:
 
 def joined(lists: Sequence[Sequence[T]]) -> Sequence[T]:
     """Return the rows of these lists: a new list, or lazy rows if there are some."""
-    parts = [rows for rows in lists if rows]
-    if not any(map(is_lazy, parts)):
-        return [*chain.from_iterable(parts)]
-    return parts[0] if len(parts) == 1 else JoinedRows(parts)
+    rest = [rows for rows in lists if rows]
+    if not any(map(is_lazy, rest)):
+        return [*chain.from_iterable(rest)]
+    return rest[0] if len(rest) == 1 else JoinedRows([*chain.from_iterable(map(parts, rest))])
+
+
+def parts(rows: Sequence[T]) -> Sequence[Sequence[T]]:
+    """Return the lists that are joined in these rows."""
+    return rows.parts if type(rows) is JoinedRows else (rows,)
 
 
 def column(rows: Sequence[T], path: str, read: Read[T]) -> Sequence[Any]:

@@ -1,9 +1,9 @@
 """Texts in several languages, and the best match for preferred languages."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any
+from typing import Any, final, overload
 
 import msgspec
 
@@ -44,14 +44,61 @@ class PlainText(Texts, frozen=True, gc=False):
         return self.text
 
 
+@final
+class LazyTexts(Sequence[Texts]):
+    """The texts of many rows; `Texts` are made only if the first preferred language is not enough.
+
+    `make` makes them of a provider's values. `pick` returns those values in one language, or in
+    the default one for None: it may raise `AttributeError`, or return empty ones.
+    """
+
+    def __init__(
+        self,
+        values: Sequence[Any],
+        make: Callable[[Sequence[Any]], Sequence[Texts]],
+        pick: Callable[[Sequence[Any], str | None], list[str | None]],
+    ) -> None:
+        """Make nothing yet."""
+        self._values = values
+        self._make = make
+        self._pick = pick
+
+    def in_language(self, tag: str | None) -> list[str | None] | None:
+        """Return the texts in one language, or in the default one; None unless all are in it."""
+        with suppress(AttributeError):
+            texts = self._pick(self._values, tag)
+            return texts if all(texts) else None
+        return None
+
+    def __len__(self) -> int:
+        """Return the number of texts."""
+        return len(self._values)
+
+    @overload
+    def __getitem__(self, index: int) -> Texts: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Texts]: ...
+    def __getitem__(self, index: int | slice) -> Texts | Sequence[Texts]:
+        """Return one or some of them."""
+        return self._make(self._values)[index]
+
+    def __iter__(self) -> Iterator[Texts]:
+        """Return them one by one."""
+        return iter(self._make(self._values))
+
+
 def best_texts(of: Iterable[Texts], languages: Sequence[str]) -> list[str | None]:
     """Return the `best` of each text; fast for one language, or the first preferred one."""
+    first = languages[0] if languages else None
+    if type(of) is LazyTexts:
+        picked = of.in_language(first)
+        if picked is not None:
+            return picked
     texts: list[Any] = [*of]
     if texts and texts[0] is NO_TEXTS and texts.count(NO_TEXTS) == len(texts):
         return [None] * len(texts)  # of a provider without such texts
     with suppress(AttributeError):  # some are in several languages
         return [each.text for each in texts]
-    first = languages[0] if languages else None
     return [each.by_language.get(first or each.default) or each.best(languages) for each in texts]
 
 

@@ -87,7 +87,7 @@ def read(exchange: Exchange[Any], reply: Reply) -> type[GatewayError] | None:
 def check_columns(rows: ModelRows[Any, Any]) -> None:
     """Check that an attribute of many rows is the same as that of each."""
     paths = ("ref", "ref.provider", *rows.columns.by_path)
-    columns = {path: rows.column(path, lambda _: ()) for path in paths}
+    columns = {path: [*rows.column(path, lambda _: ())] for path in paths}
     assert columns == {path: [*map(attrgetter(path), rows)] for path in paths}
 
 

@@ -1,7 +1,8 @@
 """Fields of segments and their items, and helpers for other types."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -11,7 +12,7 @@ from gateway import context
 from gateway.context import Provider
 from gateway.domain import entities, queries
 from gateway.domain.json_depth import check_depth
-from gateway.domain.lazy_rows import column
+from gateway.domain.lazy_rows import column, is_lazy, parts
 from gateway.domain.pages import DEFAULT_PAGE_SIZE
 from gateway.domain.sizes import SizeInterval, SizePoint
 from gateway.domain.texts import Texts, best_texts
@@ -72,15 +73,26 @@ def document(value: Any) -> Any:
         raise Malformed(value.ref.provider, "raw", detail=str(error)) from error
 
 
-def _best(texts: Iterable[Texts], info: FieldInfo, language: str | None) -> Sequence[str | None]:
-    return best_texts(texts, (language,) if language else info.context.languages)
+def _best(
+    rows: Sequence[T],
+    path: str,
+    read: Callable[[Sequence[T]], Sequence[Texts]],
+    info: FieldInfo,
+    language: str | None,
+) -> Sequence[str | None]:
+    """Return the best text of each row, list by list: each has languages of its own."""
+    languages = (language,) if language else info.context.languages
+    if not is_lazy(rows):
+        return best_texts(read(rows), languages)
+    texts = [best_texts(column(part, path, read), languages) for part in parts(rows)]
+    return [*chain.from_iterable(texts)]
 
 
-def _names(segments: Iterable[entities.Segment]) -> Sequence[Texts]:
-    return [each.names for each in segments]
+def _names(rows: Sequence[entities.Segment | entities.Item]) -> Sequence[Texts]:
+    return [each.names for each in rows]
 
 
-def _descriptions(segments: Iterable[entities.Segment]) -> Sequence[Texts]:
+def _descriptions(segments: Sequence[entities.Segment]) -> Sequence[Texts]:
     return [each.descriptions for each in segments]
 
 
@@ -132,7 +144,7 @@ def segment_names(
     segments: Sequence[entities.Segment], info: FieldInfo, language: Language = strawberry.UNSET
 ) -> Sequence[str]:
     """Return the name of each segment, or its external id if it has none."""
-    best = _best(column(segments, "names", _names), info, language)
+    best = _best(segments, "names", _names, info, language)
     if all(best):
         return best  # type: ignore[return-value]  # there is no None
     return [name or each.ref.key for name, each in zip(best, segments, strict=True)]
@@ -142,7 +154,7 @@ def segment_descriptions(
     segments: Sequence[entities.Segment], info: FieldInfo, language: Language = strawberry.UNSET
 ) -> Sequence[str | None]:
     """Return the description of each segment."""
-    return _best(column(segments, "descriptions", _descriptions), info, language)
+    return _best(segments, "descriptions", _descriptions, info, language)
 
 
 def descriptions(segment: entities.Segment) -> list[Localized]:
@@ -259,4 +271,4 @@ def item_names(
     items: Sequence[entities.Item], info: FieldInfo, language: Language = strawberry.UNSET
 ) -> Sequence[str | None]:
     """Return the name of each item."""
-    return _best([each.names for each in items], info, language)
+    return _best(items, "names", _names, info, language)

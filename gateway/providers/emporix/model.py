@@ -8,6 +8,7 @@ always has are required; all others may be absent or null.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain, repeat
 from typing import Annotated, Any, NamedTuple, SupportsBytes
 
@@ -28,7 +29,7 @@ from gateway.domain.entities import (
     Status,
 )
 from gateway.domain.lazy_rows import Columns
-from gateway.domain.texts import NO_TEXTS, Texts
+from gateway.domain.texts import NO_TEXTS, LazyTexts, Texts
 from gateway.providers.base.decoding import Documented, Id, Int32, all_in_utc, utc
 
 # A text comes in all its languages, as `Accept-Language: *` requests. Whether a text in one
@@ -223,12 +224,18 @@ def segments_of(
 def segment_columns(language: str) -> Columns[SegmentModel, Segment]:
     """Return how lists of segments are read by column."""
     unknown = Status.UNKNOWN
+
+    def texts(values: Sequence[Any]) -> LazyTexts:
+        return LazyTexts(values, partial(_texts_of_each, language), pick)
+
+    def pick(values: Sequence[Any], tag: str | None) -> list[str | None]:
+        chosen = tag or language
+        return [value.get(chosen) for value in values]
+
     by_path: Mapping[str, Callable[[Sequence[SegmentModel]], Sequence[Any]]] = {
         "ref.key": lambda models: [each.id for each in models],
-        "names": lambda models: _texts_of_each(language, [each.name for each in models]),
-        "descriptions": lambda models: _texts_of_each(
-            language, [each.description for each in models]
-        ),
+        "names": lambda models: texts([each.name for each in models]),
+        "descriptions": lambda models: texts([each.description for each in models]),
         "membership": lambda models: [Membership.MANUAL] * len(models),
         "status": lambda models: [STATUSES.get(each.status, unknown) for each in models],
         "site_code": lambda models: [each.site_code for each in models],

@@ -26,7 +26,7 @@ from gateway.domain.entities import (
 )
 from gateway.domain.json_depth import is_too_deep
 from gateway.domain.lazy_rows import Columns
-from gateway.domain.texts import NO_TEXTS, NOTHING, UNDETERMINED, PlainText, Texts, plain
+from gateway.domain.texts import NO_TEXTS, NOTHING, UNDETERMINED, LazyTexts, PlainText, plain
 from gateway.providers.base.decoding import (
     Documented,
     Id,
@@ -159,15 +159,15 @@ def _membership(models: Sequence[SegmentModel]) -> Sequence[Membership]:
     return [MEMBERSHIPS.get(each.type, unknown) for each in models]
 
 
-def _names(models: Sequence[SegmentModel]) -> Sequence[Texts]:
-    return [PlainText(NOTHING, UNDETERMINED, each.name) for each in models]
-
-
 SEGMENT_COLUMNS: Columns[SegmentModel, Segment] = Columns(
     Segment,
     {
         "ref.key": lambda models: [each.id for each in models],
-        "names": _names,
+        "names": lambda models: LazyTexts(
+            [each.name for each in models],
+            lambda names: [*map(plain, names)],
+            lambda names, _: [*names],
+        ),
         "descriptions": lambda models: [NO_TEXTS] * len(models),
         "membership": _membership,
         "emits_membership_events": lambda models: [each.type == AUTO_UPDATE for each in models],

@@ -1,10 +1,12 @@
 """Which of several languages a text is shown in."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import pytest
 
-from gateway.domain.texts import NO_TEXTS, Texts, best_texts, plain
+from gateway.domain.texts import NO_TEXTS, LazyTexts, Texts, best_texts, plain
 
 BOTH = {"en": "Gold", "de-AT": "Gold (AT)", "de": "Gold (DE)"}
 
@@ -35,6 +37,27 @@ def test_the_first_there_is(
     text = Texts(by_language, default)
     assert text.best(preferred) == shown
     assert best_texts([text, NO_TEXTS, plain("A")], preferred) == [shown, None, "A"]
+    for others in ([], [{default: "A"}], ["text"], [None]):
+        lazy = LazyTexts(
+            [by_language, *others], partial(texts_of, default), partial(pick, default)
+        )
+        assert ([*lazy], lazy[:], lazy[0], len(lazy)) == (
+            texts_of(default, [by_language, *others]),
+            [*lazy],
+            text,
+            1 + len(others),
+        )
+        assert best_texts(lazy, preferred) == best_texts([*lazy], preferred)
+
+
+def texts_of(default: str, values: Sequence[Any]) -> Sequence[Texts]:
+    """Return texts of values, as an adapter does."""
+    return [Texts(each, default) if isinstance(each, Mapping) else plain(each) for each in values]
+
+
+def pick(default: str, values: Sequence[Any], tag: str | None) -> list[str | None]:
+    """Return the texts in one language, as an adapter does."""
+    return [each.get(tag or default) for each in values]
 
 
 def test_texts_without_languages() -> None:
