@@ -21,7 +21,7 @@ from graphql import (
 )
 from graphql.pyutils import is_iterable
 
-from gateway.domain.lazy_rows import column, is_lazy
+from gateway.domain.lazy_rows import column, is_lazy, kinds
 from resolvers.execution.planner import FieldPlan, SelectionPlan
 from resolvers.field_declarations import value_class
 from resolvers.field_permissions import STRAWBERRY
@@ -230,9 +230,9 @@ def scatter(completed: Iterable[Any], values: Iterable[Any]) -> list[Any]:
     return [None if value is None else next(each) for value in values]
 
 
-def check_objects(values: Iterable[Any]) -> None:
+def check_objects(values: Sequence[Any]) -> None:
     """Raise if a value is None or an error."""
-    for kind in {*map(type, values)}:
+    for kind in kinds(values):
         if kind is type(None):
             raise UnexpectedNullError
         if issubclass(kind, Exception):

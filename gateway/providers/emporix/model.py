@@ -237,6 +237,7 @@ def segment_columns(language: str) -> Columns[SegmentModel, Segment]:
         "names": lambda models: texts([each.name for each in models]),
         "descriptions": lambda models: texts([each.description for each in models]),
         "membership": lambda models: [Membership.MANUAL] * len(models),
+        "emits_membership_events": lambda models: [False] * len(models),
         "status": lambda models: [STATUSES.get(each.status, unknown) for each in models],
         "site_code": lambda models: [each.site_code for each in models],
         "created_at": lambda models: all_in_utc(

@@ -172,6 +172,8 @@ SEGMENT_COLUMNS: Columns[SegmentModel, Segment] = Columns(
         "membership": _membership,
         "emits_membership_events": lambda models: [each.type == AUTO_UPDATE for each in models],
         "status": lambda models: [Status.ACTIVE] * len(models),
+        "site_code": lambda models: [None] * len(models),
+        "version": lambda models: [None] * len(models),
         "created_at": lambda models: all_in_utc([each.created_at for each in models]),
         "updated_at": lambda models: all_in_utc([each.updated_at for each in models]),
         "origin": lambda models: [Origin.LIVE] * len(models),

@@ -1,0 +1,45 @@
+"""Lists of segments are shown without an object for each, and show the same."""
+
+from typing import Any
+
+import pytest
+
+from gateway.domain.lazy_rows import ModelRows
+from tests.e2e.serving import Front
+from tests.switches import needs
+
+QUERY = """
+query($keys: [String!]) {
+  segments(first: 100, filter: {providers: $keys}) { nodes { %s } }
+}
+"""
+COMMON = "id externalId provider { key } name description membership status createdAt updatedAt"
+NAMES = "id name"
+ALL = f"{COMMON} emitsMembershipEvents siteCode version origin"
+
+
+@needs("compiled_queries")
+@pytest.mark.parametrize("fields", [COMMON, NAMES, ALL, "provider { key }"])
+@pytest.mark.parametrize(
+    "keys", [["voucherify"], ["emporix"], ["voucherify", "emporix"]], ids=" and ".join
+)
+async def test_segments_are_shown_by_column(
+    front: Front, monkeypatch: pytest.MonkeyPatch, keys: list[str], fields: str
+) -> None:
+    """They become objects only for a field that needs one, for which nothing else changes."""
+    made: list[int] = []
+    make = ModelRows._made  # noqa: SLF001  # whether it is called is what matters
+
+    def noted(rows: ModelRows[Any, Any]) -> list[Any]:
+        made.append(len(rows))
+        return make(rows)
+
+    monkeypatch.setattr(ModelRows, "_made", noted)
+    by_column = (await front.data(QUERY % fields, {"keys": keys}))["segments"]["nodes"]
+    assert (len(by_column) > 1, made) == (True, [])
+
+    whole = (await front.data(QUERY % f"isActive {fields}", {"keys": keys}))["segments"]["nodes"]
+    assert [
+        {**row, "isActive": each["isActive"]} for row, each in zip(by_column, whole, strict=True)
+    ] == whole
+    assert (len(made), sum(made) >= len(whole)) == (len(keys), True)
