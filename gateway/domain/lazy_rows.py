@@ -155,6 +155,11 @@ class JoinedRows(LazyRows[T]):
         return sum(map(len, self.parts))
 
 
+def same(value: Any) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """Return the column of an attribute that is the same for all rows of a provider."""
+    return lambda models: [value] * len(models)
+
+
 LAZY = frozenset({ModelRows, JoinedRows})
 
 

@@ -15,7 +15,7 @@ query($keys: [String!]) {
 """
 COMMON = "id externalId provider { key } name description membership status createdAt updatedAt"
 NAMES = "id name"
-ALL = f"{COMMON} emitsMembershipEvents siteCode version origin"
+ALL = f"{COMMON} emitsMembershipEvents siteCode priority version attributes origin"
 
 
 @needs("compiled_queries")

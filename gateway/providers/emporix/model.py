@@ -28,7 +28,7 @@ from gateway.domain.entities import (
     Segment,
     Status,
 )
-from gateway.domain.lazy_rows import Columns
+from gateway.domain.lazy_rows import Columns, same
 from gateway.domain.texts import NO_TEXTS, LazyTexts, Texts
 from gateway.providers.base.decoding import Documented, Id, Int32, all_in_utc, utc
 
@@ -236,10 +236,11 @@ def segment_columns(language: str) -> Columns[SegmentModel, Segment]:
         "ref.key": lambda models: [each.id for each in models],
         "names": lambda models: texts([each.name for each in models]),
         "descriptions": lambda models: texts([each.description for each in models]),
-        "membership": lambda models: [Membership.MANUAL] * len(models),
-        "emits_membership_events": lambda models: [False] * len(models),
+        "membership": same(Membership.MANUAL),
+        "emits_membership_events": same(value=False),
         "status": lambda models: [STATUSES.get(each.status, unknown) for each in models],
         "site_code": lambda models: [each.site_code for each in models],
+        "priority": same(None),
         "created_at": lambda models: all_in_utc(
             [(each.metadata or NO_METADATA).created_at for each in models]
         ),
@@ -247,7 +248,8 @@ def segment_columns(language: str) -> Columns[SegmentModel, Segment]:
             [(each.metadata or NO_METADATA).modified_at for each in models]
         ),
         "version": lambda models: [(each.metadata or NO_METADATA).version for each in models],
-        "origin": lambda models: [Origin.LIVE] * len(models),
+        "attributes": lambda models: [each.mixins for each in models],
+        "origin": same(Origin.LIVE),
     }
     return Columns(Segment, by_path)
 

@@ -25,7 +25,7 @@ from gateway.domain.entities import (
     Status,
 )
 from gateway.domain.json_depth import is_too_deep
-from gateway.domain.lazy_rows import Columns
+from gateway.domain.lazy_rows import Columns, same
 from gateway.domain.texts import NO_TEXTS, NOTHING, UNDETERMINED, LazyTexts, PlainText, plain
 from gateway.providers.base.decoding import (
     Documented,
@@ -168,15 +168,17 @@ SEGMENT_COLUMNS: Columns[SegmentModel, Segment] = Columns(
             lambda names: [*map(plain, names)],
             lambda names, _: [*names],
         ),
-        "descriptions": lambda models: [NO_TEXTS] * len(models),
+        "descriptions": same(NO_TEXTS),
         "membership": _membership,
         "emits_membership_events": lambda models: [each.type == AUTO_UPDATE for each in models],
-        "status": lambda models: [Status.ACTIVE] * len(models),
-        "site_code": lambda models: [None] * len(models),
-        "version": lambda models: [None] * len(models),
+        "status": same(Status.ACTIVE),
+        "site_code": same(None),
+        "priority": same(None),
+        "version": same(None),
+        "attributes": same(None),
         "created_at": lambda models: all_in_utc([each.created_at for each in models]),
         "updated_at": lambda models: all_in_utc([each.updated_at for each in models]),
-        "origin": lambda models: [Origin.LIVE] * len(models),
+        "origin": same(Origin.LIVE),
     },
 )
 """How lists of segments are read by column."""
