@@ -21,7 +21,11 @@ from gateway.errors import (
 from gateway.providers.base.exchange import Exchange, Reply
 from gateway.testing.samples import Sample, plain
 
-OTHERS: tuple[Any, ...] = (None, True, 7, 2**63, -0.5, "", "x\0\U0001f600", [], [None], {})
+FOREVER = "9999-12-31T23:59:59-01:00"
+"""A time that is beyond the calendar in UTC."""
+
+TEXTS = ("", "x\0\U0001f600", FOREVER)
+OTHERS: tuple[Any, ...] = (None, True, 7, 2**63, -0.5, *TEXTS, [], [None], {})
 """What stands in for a part: one of each type of JSON, and the odd ones among them."""
 
 BODIES = (

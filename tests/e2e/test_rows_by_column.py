@@ -6,6 +6,7 @@ import pytest
 
 from gateway.domain.lazy_rows import ModelRows
 from tests.e2e.serving import Front
+from tests.e2e.test_odd_rows import answers
 from tests.switches import needs
 
 QUERY = """
@@ -43,3 +44,18 @@ async def test_segments_are_shown_by_column(
         {**row, "isActive": each["isActive"]} for row, each in zip(by_column, whole, strict=True)
     ] == whole
     assert (len(made), sum(made) >= len(whole)) == (len(keys), True)
+
+
+@pytest.mark.parametrize(("german", "name"), [("Zwei", "Zwei"), ("", "Two"), (None, "Two")])
+async def test_names_are_shown_in_the_preferred_language(
+    front: Front, german: str | None, name: str
+) -> None:
+    """Whether all rows of a list have one in it or not."""
+    named = [{"en": "One", "de": "Eins"}, {"en": "Two", "de": german}]
+    answers(front, "emporix", *({"id": str(i), "name": each} for i, each in enumerate(named)))
+    query = QUERY % 'name english: name(language: "en")'
+    data = await front.data(query, {"keys": ["emporix"]}, accept_language="de")
+    assert data["segments"]["nodes"] == [
+        {"name": "Eins", "english": "One"},
+        {"name": name, "english": "Two"},
+    ]
