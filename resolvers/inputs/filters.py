@@ -199,7 +199,7 @@ def _item(value: ItemKeyInput | None) -> tuple[ItemKind, str] | None:
     if value is None:
         return None
     if value.type is ItemKind.UNKNOWN:
-        raise BadInput("UNKNOWN is not a type of items.")
+        raise BadInput("filter.containsItem.type: UNKNOWN is not a type of items.")
     if not value.external_id:
         raise BadInput("filter.containsItem.externalId is empty.")
     return value.type, value.external_id

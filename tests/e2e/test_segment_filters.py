@@ -237,7 +237,7 @@ async def test_sources_of_those_not_asked(front: Front) -> None:
         ),
         (
             {"containsItem": {"type": "UNKNOWN", "externalId": "p1001"}},
-            "UNKNOWN is not a type of items.",
+            "filter.containsItem.type: UNKNOWN is not a type of items.",
         ),
         (
             {"ids": [customer_id("emporix", "1")]},
