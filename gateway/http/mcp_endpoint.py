@@ -5,8 +5,9 @@ send one, and how large and how often, is decided as for `/graphql`; the SDK has
 """
 
 import contextlib
+import json
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -124,11 +125,14 @@ class _Message(msgspec.Struct):
 def _check_message(body: bytes) -> None:
     """Raise `RequestError` for what is not JSON, as at `/graphql`, or no message.
 
+    That includes a name that an object has twice: programs disagree on which of the two counts.
+
     Python's own parser, which the SDK uses, accepts NaN, and texts that cannot be encoded. What
     the SDK says of another message are the words of a library, with its version.
     """
     try:
         message = msgspec.json.decode(body)
+        json.loads(body, object_pairs_hook=_check_names)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise RequestError(400, "The request is not JSON.") from error
     try:
@@ -136,6 +140,11 @@ def _check_message(body: bytes) -> None:
     except msgspec.ValidationError as error:
         text = f"This is not a request of JSON-RPC 2.0: {error}."
         raise RequestError(400, text) from error
+
+
+def _check_names(members: Sequence[tuple[str, Any]]) -> None:
+    if len(dict(members)) < len(members):
+        raise RequestError(400, "An object in the request has the same name twice.")
 
 
 def _received(body: bytes) -> Receive:

@@ -104,6 +104,26 @@ async def test_bodies_that_are_not_json() -> None:
         assert not served.providers.calls
 
 
+REPEATED = {
+    "the id": b'{"jsonrpc": "2.0", "id": 1, "id": 2, "method": "tools/list"}',
+    "the id, escaped": b'{"jsonrpc": "2.0", "id": 1, "\\u0069d": 2, "method": "tools/list"}',
+    "the tool": CALL.replace(b'"name"', b'"name": "recent_changes", "name"') % b'"x"',
+    "an argument": CALL % b'"x", "nameContains": "y"',
+}
+
+
+@pytest.mark.parametrize("body", REPEATED.values(), ids=REPEATED)
+async def test_names_that_are_repeated(body: bytes) -> None:
+    """They are refused wherever they are: programs disagree on which of the two counts."""
+    async with agents() as served:
+        reply = await served.send(body=body)
+        assert not served.providers.calls
+    error = reply.json()["error"]
+    message = "An object in the request has the same name twice."
+    assert (reply.status_code, error["code"], error["message"]) == (400, -32600, message)
+    assert error["data"]["code"] == "BAD_USER_INPUT"
+
+
 MESSAGES: Mapping[str, tuple[Any, str]] = {
     "a batch": ([LIST], "Expected `object`, got `array`"),
     "no method": ({"jsonrpc": "2.0", "id": 1}, "Object missing required field `method`"),
