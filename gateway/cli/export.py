@@ -91,6 +91,8 @@ def _export(
         _stop(str(error))
     except BrokenPipeError:  # `gateway export … | head`
         sys.stderr.close()
+    except OSError as error:
+        _stop(f"The rows cannot be written: {error.strerror}")
     finally:
         gateway.close()
     for each in sorted(missing):
@@ -107,9 +109,10 @@ def _pages(
         parent = reply.data.get("of", reply.data) or {}
         page = parent.get("rows")
         if page is None:
-            raise RemoteFailed(
-                str(reply.errors[0]["message"]) if reply.errors else "There are no rows to export."
-            )
+            if not reply.errors:
+                raise RemoteFailed("There is no segment with this ID.")
+            message = str(reply.errors[0]["message"])
+            raise RemoteFailed(message.replace("filter.providers", "--provider", 1))
         yield page
         if not page["pageInfo"]["hasNextPage"]:
             return

@@ -67,7 +67,7 @@ def import_rows(  # noqa: PLR0913  # each is an option of the command
     dry_run: Annotated[bool, typer.Option(help="Check every row, and send nothing.")] = False,
     again: Annotated[bool, typer.Option(help="Send it although it was sent before.")] = False,
     report: Annotated[
-        Path | None, typer.Option(help="Write one row per row to this file.")
+        Path | None, typer.Option(help="Write the outcome of each row to this file.")
     ] = None,
     url: Url = "http://127.0.0.1:8000",
     key: Key = None,

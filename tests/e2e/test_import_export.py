@@ -298,6 +298,14 @@ def test_what_cannot_be_imported(
     assert error.count("\n") == 1
 
 
+def test_columns_that_are_mapped_and_missing(url: str, tmp_path: Path) -> None:
+    """A misspelt column is refused, and nothing is sent."""
+    file = written(tmp_path / "rows.csv", ["segment", "customer", "aktion"], [("a", "b", "add")])
+    options = ("--provider", "acme", "--url", url, "--map", "Aktion=action")
+    message = "rows.csv has no column Aktion, but --map names it\n"
+    assert run("import", file, *options) == (2, "", message)
+
+
 def test_columns_that_are_not_used(url: str, tmp_path: Path) -> None:
     """They are named: one may be a misspelt optional column."""
     file = written(tmp_path / "rows.csv", ["segment", "customer", "legalentity", "Aktion"], [])
@@ -332,10 +340,23 @@ def test_export(url: str) -> None:
         (("segment", "none"), "id is not an id of this gateway.\n"),
         (
             ("customers", "--provider", "none"),
-            "filter.providers: no provider has the key 'none'.\n",
+            "--provider: no provider has the key 'none'.\n",
+        ),
+        (
+            ("segment", "WyJzIiwiYWNtZSIsIm5vbmUiXQ"),  # ["s","acme","none"]
+            "There is no segment with this ID.\n",
         ),
     ):
         assert run("export", *failing, "--url", url) == (2, "", message)
+
+
+def test_an_export_to_a_full_disk(url: str) -> None:
+    """The reason is one line."""
+    command = [sys.executable, "-m", "gateway", "export", "customers", "--url", url]
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    message = "The rows cannot be written: No space left on device\n"
+    assert (ran.returncode, ran.stderr) == (2, message)
 
 
 def test_keys_that_no_longer_hold(tmp_path: Path) -> None:
@@ -352,6 +373,15 @@ def test_keys_that_no_longer_hold(tmp_path: Path) -> None:
     assert repeated == Started(clock[0], is_repetition=True)
     assert imports.since("a", again=False) == repeated
     assert (Started(now).suffix, repeated.suffix) == ("", "-20261130T000000")
+
+
+def test_an_address_that_is_none() -> None:
+    """It is refused at once: trying again does not help."""
+    gateway = RemoteGateway("localhost:8000", None, lambda _: pytest.fail("tried again"))
+    message = "^localhost:8000 is not an http or https address$"
+    with pytest.raises(RemoteFailed, match=message):
+        gateway.send("{ __typename }", {})
+    gateway.close()
 
 
 def test_a_gateway_that_cannot_be_reached() -> None:

@@ -62,6 +62,8 @@ class RemoteGateway:
         try:
             body = {"query": query, "variables": variables}
             response = self._client.post(f"{self.url}/graphql", json=body)
+        except httpx.UnsupportedProtocol:
+            raise RemoteFailed(f"{self.url} is not an http or https address") from None
         except httpx.HTTPError as error:
             return None, f"{self.url} cannot be reached ({type(error).__name__})", None
         try:

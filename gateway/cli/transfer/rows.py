@@ -83,7 +83,11 @@ class RowFile:
         header = self._next(reader)
         if header is None:
             raise UnreadableFile(f"{self._path.name} is empty; its first line names the columns")
-        return [self._columns.get(name.strip(), name.strip()) for name in header]
+        names = [name.strip() for name in header]
+        for name in self._columns:
+            if name not in names:
+                raise UnreadableFile(f"{self._path.name} has no column {name}, but --map names it")
+        return [self._columns.get(name, name) for name in names]
 
     @staticmethod
     def _next(reader: "Reader") -> list[str] | None:
