@@ -1,9 +1,10 @@
 """Limit how deeply the JSON of a provider nests, before anything recurses into it."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 MAX_DEPTH = 64
 """Levels; the deepest documented reply (a rule of Stuut) stays below 20."""
@@ -17,6 +18,9 @@ SMALL_BYTES = 8 * 1024
 """Up to this size, most replies have too few brackets to nest too deeply."""
 MAX_PART_BYTES = 512
 """The longest part of some marks whose shape is remembered; rows have less than 100 marks."""
+
+CONTAINERS = frozenset({dict, list})
+"""What JSON is decoded to; the type is compared, since `isinstance` takes 600 instructions."""
 
 TOO_DEEP = f"nested deeper than {MAX_DEPTH}"
 TOO_MANY_OPEN = b"[" * (MAX_DEPTH + 1)
@@ -49,6 +53,24 @@ def is_too_deep(body: bytes) -> bool:
     if b'"' in bare:  # some string contains a bracket
         bare = TEXT.sub(b"", bare)
     return not _is_balanced(bare)
+
+
+def nest_deeper(values: Iterable[Any], levels: int) -> bool:
+    """Return whether one of these decoded values has more levels of objects and lists.
+
+    A level of all values is looked at together: most rows have one or two.
+    """
+    inner = [each for each in values if type(each) in CONTAINERS]
+    for _ in range(levels):
+        if not inner:
+            return False
+        inner = [
+            part
+            for each in inner
+            for part in (each.values() if type(each) is dict else each)
+            if type(part) in CONTAINERS
+        ]
+    return bool(inner)
 
 
 class _Shape(NamedTuple):

@@ -6,11 +6,20 @@ from email.utils import parsedate_to_datetime
 from functools import cache, cached_property
 from http import HTTPStatus
 from itertools import repeat
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeAlias, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Generic,
+    SupportsBytes,
+    TypeAlias,
+    TypeVar,
+    overload,
+)
 
 import msgspec
 
-from gateway.domain.json_depth import TOO_DEEP, check_depth, is_too_deep
+from gateway.domain.json_depth import TOO_DEEP, is_too_deep
 from gateway.errors import Broken, Denied, Malformed, RateLimited, Refused
 from gateway.providers.base.exchange import Reply, quoted
 from gateway.providers.base.lenient_decoding import (
@@ -21,7 +30,7 @@ from gateway.providers.base.lenient_decoding import (
     parseable,
     read,
 )
-from gateway.providers.base.untyped import untyped_finder
+from gateway.providers.base.untyped import depth_check
 
 T = TypeVar("T")
 
@@ -57,13 +66,13 @@ class _Strict(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """Decodes JSON as one type."""
 
     decoder: msgspec.json.Decoder[T]
-    holds_untyped: Callable[[T], bool] | None
+    is_too_deep: Callable[[T, SupportsBytes], bool] | None
 
     def decode(self, body: bytes | msgspec.Raw) -> T:
         """Raise one of the `DECODING_ERRORS` if the body is not of this type, or too deep."""
         decoded = self.decoder.decode(body)
-        if self.holds_untyped is not None and self.holds_untyped(decoded):
-            check_depth(bytes(body))
+        if self.is_too_deep is not None and self.is_too_deep(decoded, body):
+            raise ValueError(TOO_DEEP)
         return decoded
 
 
@@ -74,7 +83,7 @@ else:
 
     @cache
     def _strict(form: Any) -> _Strict[Any]:
-        return _Strict(msgspec.json.Decoder(form), untyped_finder(form))
+        return _Strict(msgspec.json.Decoder(form), depth_check(form))
 
 
 def check(provider: str, operation: str, reply: Reply, ok: frozenset[HTTPStatus] = OK) -> None:

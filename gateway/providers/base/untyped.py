@@ -1,4 +1,4 @@
-"""Find decoded parts that no wire model describes: only these can nest at any depth."""
+"""Check how deeply decoded parts nest that no wire model describes: others have a bound."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -6,25 +6,42 @@ from enum import Enum
 from functools import cache
 from operator import attrgetter
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, SupportsBytes, Union, get_args, get_origin
 
 import msgspec
+
+from gateway.domain.json_depth import MAX_DEPTH, is_too_deep, nest_deeper
 
 LEAVES = (str, int, float, NoneType, datetime, Enum, msgspec.Raw)
 """Types of parts that contain no others. `Raw` is checked when it is decoded."""
 
 
-def untyped_finder(form: Any) -> Callable[[Any], bool] | None:
-    """Return what tells of a value of this type whether it has, or may have, such parts.
+def depth_check(form: Any) -> Callable[[Any, SupportsBytes], bool] | None:
+    """Return what tells whether a value of this type nests deeper than `MAX_DEPTH`.
 
-    None: no value has any.
+    It gets the value, and the JSON from which it was decoded. None: no value nests so deeply.
     """
     if is_typed(form):
         return None
-    parts = [attrgetter(name) for name in _untyped_parts_of_rows(form)]
+    if get_origin(form) is list:
+        return _check_of_rows(form, 2)  # each part is in a row, which is in the list
+    rows = _untyped_fields(form)
+    if len(rows) == 1 and get_origin(rows[0].type) is list:
+        check, rows_of = _check_of_rows(rows[0].type, 3), attrgetter(rows[0].name)
+        return lambda value, document: check(rows_of(value), document)
+    return _is_too_deep
+
+
+def _check_of_rows(form: Any, around: int) -> Callable[[Any, SupportsBytes], bool]:
+    """Check only the parts of rows: most have none, or small ones."""
+    parts = [attrgetter(field.name) for field in _untyped_fields(get_args(form)[0])]
     if not parts:
-        return lambda _: True
-    return lambda rows: any(any(map(part, rows)) for part in parts)
+        return _is_too_deep
+    return lambda rows, _: any(nest_deeper(map(part, rows), MAX_DEPTH - around) for part in parts)
+
+
+def _is_too_deep(_: Any, document: SupportsBytes) -> bool:
+    return is_too_deep(bytes(document))
 
 
 @cache
@@ -47,10 +64,9 @@ def is_typed(form: Any, around: frozenset[Any] = frozenset()) -> bool:
     return issubclass(origin, LEAVES)
 
 
-def _untyped_parts_of_rows(form: Any) -> Sequence[str]:
-    """Return the attributes of a list's objects that may have such parts."""
-    (row,) = get_args(form) if get_origin(form) is list else (None,)
-    origin = get_origin(row) or row
+def _untyped_fields(form: Any) -> Sequence[msgspec.structs.FieldInfo]:
+    """Return the fields of an object that may have such parts; none of anything else."""
+    origin = get_origin(form) or form
     if not isinstance(origin, type) or not issubclass(origin, msgspec.Struct):
         return ()
-    return [field.name for field in msgspec.structs.fields(row) if not is_typed(field.type)]
+    return [field for field in msgspec.structs.fields(form) if not is_typed(field.type)]

@@ -12,7 +12,7 @@ from gateway.domain.queries import SegmentQuery
 from gateway.domain.texts import plain
 from gateway.errors import Malformed
 from gateway.providers.base.exchange import Reply
-from gateway.providers.base.untyped import is_typed, untyped_finder
+from gateway.providers.base.untyped import depth_check, is_typed
 from gateway.providers.emporix import model as emporix
 from gateway.providers.emporix.adapter import Emporix, EmporixSettings
 from gateway.providers.voucherify import model as voucherify
@@ -144,17 +144,38 @@ def test_a_type_bounds_its_depth_or_not(form: Any, expected: bool) -> None:  # n
     assert is_typed(form) is expected
 
 
-def test_rows_hold_untyped_parts_if_one_has_a_value() -> None:
-    """Most rows of Emporix have no mixins."""
-    holds_untyped = untyped_finder(list[emporix.SegmentModel])
-    assert holds_untyped is not None
-    bare = emporix.SegmentModel("1", {"en": "N"})
-    full = emporix.SegmentModel("2", {"en": "N"}, mixins={"a": 1})
-    assert [holds_untyped(rows) for rows in ([], [bare], [bare, full])] == [
-        False,
-        False,
-        True,
+def emporix_rows(*mixins: Any) -> list[emporix.SegmentModel]:
+    """Return rows with these parts that no model describes."""
+    return [
+        emporix.SegmentModel(f"{i}", {"en": "N"}, mixins=each) for i, each in enumerate(mixins)
     ]
+
+
+def voucherify_rows(*metadata: Any) -> voucherify.CustomerList:
+    """Return the same, in a list with other parts."""
+    rows = [voucherify.CustomerModel(f"{i}", metadata=each) for i, each in enumerate(metadata)]
+    return voucherify.CustomerList(rows, len(rows))
+
+
+@pytest.mark.parametrize(
+    ("form", "rows", "around"),
+    [
+        (list[emporix.SegmentModel], emporix_rows, 2),
+        (voucherify.CustomerList, voucherify_rows, 3),
+    ],
+    ids=["list", "list in an object"],
+)
+def test_only_the_parts_of_rows_are_checked(form: Any, rows: Any, around: int) -> None:
+    """Their levels are counted together with those around them, through objects and lists."""
+    is_too_deep = depth_check(form)
+    assert is_too_deep is not None
+    deepest = nested(MAX_DEPTH - around)
+    in_lists = {"a": [1, [deepest["a"]["a"]["a"]]]}
+    allowed = [(), (None,), (None, {}, {"a": 1}), (deepest,), ({"a": 1}, in_lists)]
+    refused = [({"a": deepest},), (None, {"a": 1}, {"a": [deepest]}), ({"b": 1, "a": in_lists},)]
+    body = b"[" * (MAX_DEPTH + 1)  # the rows alone count
+    assert [is_too_deep(rows(*each), body) for each in allowed] == [False] * len(allowed)
+    assert [is_too_deep(rows(*each), body) for each in refused] == [True] * len(refused)
 
 
 def test_a_segment_without_a_document_has_none() -> None:
