@@ -10,14 +10,17 @@ import msgspec
 
 from gateway.domain.entities import (
     Assignment,
+    AssignmentKind,
     AssignmentRef,
     Customer,
     Item,
     ItemKind,
+    Membership,
     Origin,
     Ref,
     Segment,
 )
+from gateway.domain.lazy_rows import column
 from gateway.domain.pages import MAX_SIZE_POINTS, Page, PageRequest
 from gateway.domain.sizes import SizeInterval, SizePoint
 from gateway.errors import BadInput, GatewayError, settled
@@ -55,24 +58,27 @@ class MemberReads(RequestReads):
     ) -> Sequence[Connection[Assignment] | GatewayError]:
         """List the assignments of each segment; an error affects only its provider's segments."""
         check_paging(paging)
-        pages = {} if paging.after is not None else await self._first_pages(segments, paging)
-        lists = [self._first_members(each, pages.get(each.ref), paging) for each in segments]
+        refs: Sequence[Ref] = column(segments, "ref", _refs)
+        kinds = map(KIND_BY_MEMBERSHIP.get, column(segments, "membership", _memberships))
+        owners = [*zip(refs, kinds, strict=True)]
+        pages = {} if paging.after is not None else await self._first_pages(refs, paging)
+        lists = [self._first_members(ref, kind, pages.get(ref), paging) for ref, kind in owners]
         remaining = [
-            settled(self._members(segment, paging))
-            for segment, connection in zip(segments, lists, strict=True)
+            settled(self._members(ref, kind, paging))
+            for (ref, kind), connection in zip(owners, lists, strict=True)
             if connection is None
         ]
         others = iter(await asyncio.gather(*remaining) if remaining else ())
         return [next(others) if each is None else each for each in lists]
 
     async def _first_pages(
-        self, segments: Sequence[Segment], paging: Paging
+        self, segments: Sequence[Ref], paging: Paging
     ) -> Mapping[Ref, Page[Assignment] | GatewayError]:
         """Read the first pages of these lists concurrently; return those not read before."""
         request = PageRequest(paging.first, None, paging.with_total)
         keys: dict[str, dict[str, None]] = {}
-        for segment in segments:
-            keys.setdefault(segment.ref.provider, {})[segment.ref.key] = None
+        for ref in segments:
+            keys.setdefault(ref.provider, {})[ref.key] = None
         pages: dict[Ref, Page[Assignment] | GatewayError] = {}
 
         async def read(provider: Provider) -> None:
@@ -91,26 +97,28 @@ class MemberReads(RequestReads):
         return pages
 
     def _first_members(
-        self, segment: Segment, page: Page[Assignment] | GatewayError | None, paging: Paging
+        self,
+        segment: Ref,
+        kind: AssignmentKind | None,
+        page: Page[Assignment] | GatewayError | None,
+        paging: Paging,
     ) -> Connection[Assignment] | GatewayError | None:
         """Return the connection if the first page suffices."""
         if page is None or isinstance(page, GatewayError):
             return page
         self._prime_customers_of(page)
-        provider, of = segment.ref.provider, partial(identity, "members", segment.ref)
-        return first_page(provider, _with_kinds(page, segment), paging.first, of)
+        of = partial(identity, "members", segment)
+        return first_page(segment.provider, _with_kinds(page, kind), paging.first, of)
 
-    async def _members(self, segment: Segment, paging: Paging) -> Connection[Assignment]:
-        provider = self._providers[segment.ref.provider]
+    async def _members(
+        self, segment: Ref, kind: AssignmentKind | None, paging: Paging
+    ) -> Connection[Assignment]:
+        provider = self._providers[segment.provider]
 
         async def page(request: PageRequest) -> Page[Assignment]:
-            return _with_kinds(
-                await self._assignment_page(provider, segment.ref.key, request), segment
-            )
+            return _with_kinds(await self._assignment_page(provider, segment.key, request), kind)
 
-        return await self._page_of(
-            provider, page, paging, partial(identity, "members", segment.ref)
-        )
+        return await self._page_of(provider, page, paging, partial(identity, "members", segment))
 
     async def member_customers(self, ref: Ref, paging: Paging) -> Connection[Customer]:
         """List the customers of a segment, each once. Raises its provider's error."""
@@ -267,9 +275,16 @@ def _count(provider: Provider, segment: str) -> ReadPlan[Page[Assignment]]:
     return msgspec.structs.replace(plan, read=read)  # type: ignore[return-value]  # reads a page
 
 
-def _with_kinds(page: Page[Assignment], segment: Segment) -> Page[Assignment]:
-    """Return the page with the kind of partial assignments taken from their segment."""
-    kind = KIND_BY_MEMBERSHIP.get(segment.membership)
+def _refs(segments: Sequence[Segment]) -> Sequence[Ref]:
+    return [each.ref for each in segments]
+
+
+def _memberships(segments: Sequence[Segment]) -> Sequence[Membership]:
+    return [each.membership for each in segments]
+
+
+def _with_kinds(page: Page[Assignment], kind: AssignmentKind | None) -> Page[Assignment]:
+    """Return the page with the kind of partial assignments, which is that of their segment."""
     if kind is None or not any([row.is_partial for row in page.rows]):  # noqa: C419  # half its time for few
         return page
     rows = [

@@ -26,6 +26,7 @@ from graphql import (
     is_leaf_type,
 )
 
+from gateway.domain.lazy_rows import is_lazy, joined
 from resolvers.execution.columns import (
     UnexpectedNullError,
     attribute_column,
@@ -229,7 +230,11 @@ class _PlanCompiler:
         values, objects = selection.values, selection.objects
 
         def read_later(xs: Sequence[Any], slots: Slots) -> Sequence[Any]:
-            slots[values].extend(xs)  # first: if they are lazy, that makes entities of them
+            waiting = slots[values]
+            if is_lazy(xs) or is_lazy(waiting):
+                slots[values] = joined((waiting, xs))
+            else:
+                waiting.extend(xs)
             rows = build(xs, slots)
             slots[objects].extend(rows)
             return rows

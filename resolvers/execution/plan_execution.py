@@ -72,7 +72,7 @@ class PlanExecution:
 
     def _empty(self, below: Sequence[SelectionPlan]) -> None:
         for selection in below:
-            self._slots[selection.values].clear()
+            self._slots[selection.values] = []  # it may hold lazy rows
             self._slots[selection.objects].clear()
 
     def _read(self, below: Sequence[SelectionPlan]) -> Awaitable[Any] | None:

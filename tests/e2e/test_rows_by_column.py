@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.domain.lazy_rows import ModelRows
+from resolvers.execution import columns
 from tests.e2e.serving import Front
 from tests.e2e.test_odd_rows import answers
 from tests.switches import needs
@@ -16,11 +17,12 @@ query($keys: [String!]) {
 """
 COMMON = "id externalId provider { key } name description membership status createdAt updatedAt"
 NAMES = "id name"
+MEMBERS = "id assignments(first: 2) { nodes { customer { id } kind createdAt } }"
 ALL = f"{COMMON} emitsMembershipEvents siteCode priority version attributes origin"
 
 
 @needs("compiled_queries")
-@pytest.mark.parametrize("fields", [COMMON, NAMES, ALL, "provider { key }"])
+@pytest.mark.parametrize("fields", [COMMON, NAMES, MEMBERS, ALL, "provider { key }"])
 @pytest.mark.parametrize(
     "keys", [["voucherify"], ["emporix"], ["voucherify", "emporix"]], ids=" and ".join
 )
@@ -59,3 +61,17 @@ async def test_names_are_shown_in_the_preferred_language(
         {"name": "Eins", "english": "One"},
         {"name": name, "english": "Two"},
     ]
+
+
+@needs("compiled_queries")
+async def test_fields_below_lists_of_several_providers(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some lists are lazy, others are not; large ones are completed one after the other."""
+    query = "{ providers { segments(first: 5) { nodes { id assignments(first: 1) { %s } } } } }"
+    query %= "nodes { customer { id } }"
+    together = await front.ask(query)
+    monkeypatch.setattr(columns, "BATCH_ROWS", 1)
+    assert await front.ask(query) == together
+    lists = [each["segments"]["nodes"] for each in together["data"]["providers"]]
+    assert [len(each) > 1 for each in lists] == [True, True, False, True]
