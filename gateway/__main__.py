@@ -1,24 +1,67 @@
-"""The command line: `gateway serve`, `check`, `import` and the others."""
+"""The command line: `gateway serve`, `check`, `import` and the others.
 
-from typing import Annotated
+Most of them need all of the gateway, which takes a second to import: so each is imported when it
+is used, and not to be listed.
+"""
+
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from gateway import __version__
-from gateway.cli import (
-    check,
-    export,
-    identity,
-    import_rows,
-    key,
-    reload,
-    sandbox,
-    schema,
-    serve,
-    webhooks,
-)
+
+COMMANDS = {
+    "serve": (
+        "serve:serve",
+        "Serve GraphQL and its pages; without a configuration, over the embedded sandbox.",
+    ),
+    "sandbox": ("sandbox:sandbox", "Serve the providers' sandboxes alone over HTTP."),
+    "check": (
+        "check:check",
+        "Sign in to each provider and read once, open the store, fetch issuers' keys; print all.",
+    ),
+    "reload": (
+        "reload:reload",
+        "Let a running server read its configuration again, without a restart.",
+    ),
+    "import": (
+        "import_rows:import_rows",
+        "Import assignments or attributes through a gateway. Repeating it sends nothing twice.",
+    ),
+    "export": ("export:commands", "Write rows to standard output."),
+    "identity": ("identity:commands", "Who is one person."),
+    "key": ("key:commands", "API keys."),
+    "webhooks": ("webhooks:commands", "Webhooks that providers send."),
+    "schema": ("schema:schema", "Print the schema."),
+}
+"""Where each is in `gateway.cli`, and what it does, in the words of its own help."""
+
+
+class Commands(TyperGroup):
+    """The list of commands."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
+        """Import the command that is used."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, imported(str(name)), rest
+
+
+def imported(name: str) -> Any:
+    """Return a command."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    command = getattr(import_module(f"gateway.cli.{module}"), attribute)
+    app = typer.Typer()
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=name)
+    else:
+        app.command(name)(command)
+    return typer.main.get_group(app).commands[name]
+
 
 cli = typer.Typer(
+    cls=Commands,
     help="One GraphQL endpoint over the customer segments of several providers.",
     no_args_is_help=True,
     add_completion=False,
@@ -45,16 +88,8 @@ def options(
     """One GraphQL endpoint over the customer segments of several providers."""
 
 
-cli.command()(serve.serve)
-cli.command()(sandbox.sandbox)
-cli.command()(check.check)
-cli.command()(reload.reload)
-cli.command("import")(import_rows.import_rows)
-cli.add_typer(export.commands, name="export")
-cli.add_typer(identity.commands, name="identity")
-cli.add_typer(key.commands, name="key")
-cli.add_typer(webhooks.commands, name="webhooks")
-cli.command()(schema.schema)
+for _name, (_, _help) in COMMANDS.items():
+    cli.command(_name, help=_help)(lambda: None)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from graphql import GraphQLObjectType, GraphQLSchema, OperationType, parse, prin
 from graphql.language.ast import NonNullTypeNode, OperationDefinitionNode
 from ruamel.yaml import YAML
 
-from gateway.__main__ import cli
+from gateway.__main__ import COMMANDS, cli, imported
 from gateway.asgi import build
 from gateway.sandbox.app import Sandbox
 from gateway.settings.tables import Settings
@@ -150,6 +150,8 @@ def command_of(words: Sequence[str]) -> tuple[Any, list[str]]:
     """Return the command that some words name, and the other words."""
     command: Any = COMMAND
     rest = list(words)
+    if rest and rest[0] in COMMANDS:
+        command = imported(rest.pop(0))
     while rest and rest[0] in getattr(command, "commands", {}):
         command = command.commands[rest.pop(0)]
     return command, rest

@@ -15,11 +15,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import typer
 from graphql import build_schema
 from pydantic import BaseModel
 
-from gateway.__main__ import cli
+from gateway.__main__ import COMMANDS, imported
 from gateway.auth.settings import JwtSettings, KeySettings
 from gateway.domain.mutations import RECEIPT_LIFETIME, Reason
 from gateway.domain.pages import MAX_PAGE_SIZE
@@ -349,7 +348,7 @@ def command_page() -> str:
         [
             "# Commands",
             ABOUT_COMMANDS,
-            *commands(typer.main.get_command(cli), "gateway"),
+            *(part for name in COMMANDS for part in commands(imported(name), f"gateway {name}")),
         ]
     )
 

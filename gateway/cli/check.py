@@ -11,7 +11,8 @@ from rich.table import Table
 
 from gateway.asgi import connect
 from gateway.auth.settings import JwtSettings
-from gateway.cli.console import Config, out, settings_or_fail
+from gateway.cli.configuration import settings_or_fail
+from gateway.cli.console import Config, out
 from gateway.errors import GatewayError, ProviderError
 from gateway.identity.rules import ATTRIBUTES
 from gateway.network_failures import EXPLANATIONS, NetworkFailure

@@ -1,6 +1,5 @@
-"""What the commands share: options, output, and errors that say how to fix them."""
+"""What all commands share: options, output, and errors that say how to fix them."""
 
-import os
 import socket
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -8,13 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from gateway.asgi import build
-from gateway.errors import SettingsError
 from gateway.settings.file import CONFIG_VARIABLE
-from gateway.settings.loading import load
-from gateway.settings.tables import Settings
-from gateway.store.database_url import database_url
-from gateway.store.temporary import TEMPORARY
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -36,19 +29,6 @@ def fail(message: str) -> NoReturn:
     """Print an error message that says how to fix it, and exit."""
     err.print(message, style="red", markup=False)
     raise typer.Exit(2)
-
-
-def settings_or_fail(config: Path | None) -> Settings:
-    """Read the configuration, or print all problems in it and exit."""
-    try:
-        settings = load(config, os.environ)
-        build(settings)  # reads the files that the configuration names
-        if settings.store.url != TEMPORARY:
-            database_url(settings.store.url, os.environ)
-    except SettingsError as error:
-        lines = [f"  {problem.path}: {problem.text}" for problem in error.problems]
-        fail("\n".join(["The configuration cannot be used:", *lines]))
-    return settings
 
 
 def check_port_or_fail(host: str, port: int) -> None:

@@ -11,7 +11,8 @@ import structlog
 import typer
 
 from gateway.asgi import connect
-from gateway.cli.console import Config, out, settings_or_fail
+from gateway.cli.configuration import settings_or_fail
+from gateway.cli.console import Config, out
 from gateway.domain.entities import Customer, Ref
 from gateway.domain.pages import PageRequest
 from gateway.domain.queries import EVERY_CUSTOMER

@@ -13,6 +13,7 @@ import uvicorn
 from gateway import __version__
 from gateway.asgi import record_examples
 from gateway.auth.addresses import is_loopback
+from gateway.cli.configuration import settings_or_fail
 from gateway.cli.console import (
     Config,
     Host,
@@ -20,7 +21,6 @@ from gateway.cli.console import (
     check_port_or_fail,
     fail,
     out,
-    settings_or_fail,
 )
 from gateway.cli.pid_file import written_pid
 from gateway.errors import SettingsError

@@ -19,7 +19,8 @@ from starlette.responses import Response
 
 from gateway.asgi import connect
 from gateway.auth.addresses import is_loopback
-from gateway.cli.console import Config, Host, Port, check_port_or_fail, fail, out, settings_or_fail
+from gateway.cli.configuration import settings_or_fail
+from gateway.cli.console import Config, Host, Port, check_port_or_fail, fail, out
 from gateway.errors import Denied, GatewayError, ProviderError, Refused
 from gateway.http.webhook_endpoint import WebhookRefused, read_body, routes_of
 from gateway.providers.base.exchange import Exchange
