@@ -110,7 +110,7 @@ class Slice:
 
     def balance(self, terms: Terms, now: float) -> float:
         """Return what is left of the whole budget, as far as this process knows."""
-        return self.have + self.estimate(terms, now)
+        return min(self.have + self.estimate(terms, now), terms.most)
 
     def take_ahead(self, need: float, terms: Terms, now: float) -> bool:
         """Take a slice before the store knows of it, if the budget has plenty left.

@@ -46,6 +46,14 @@ def test_a_caller_who_comes_now_and_then() -> None:
     assert slice_.balance(TERMS, 0.05) == 599.5
 
 
+def test_a_budget_that_has_refilled_beside_a_slice() -> None:
+    """No more is left than the whole budget."""
+    slice_ = Slice("requests a")
+    assert slice_.take_ahead(1, TERMS, 0)
+    assert slice_.have == 12
+    assert [slice_.balance(TERMS, now) for now in (0, 1, 60)] == [600, 600, 600]
+
+
 def test_a_caller_who_asks_a_lot() -> None:
     """The next slice follows use; the one after a quiet second goes back."""
     slice_ = Slice("requests a")
