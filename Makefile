@@ -11,7 +11,7 @@ SWITCHES := http1_client direct_answers compiled_queries http1_client,direct_ans
 .PHONY: help serve sandbox test test-switches test-pythons test-long check audit sbom bench format lock reference docs clients pages wheel clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 serve: .venv/serve gateway/http/pages/static/index.html ## serve GraphQL and GraphiQL over the sandbox (PORT=8000)
 	@$(BIN)/python -m gateway serve --host $(HOST) --port $(PORT)
