@@ -33,7 +33,7 @@ Kind = Literal[
     "short_pages",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
-"""For the command line's help."""
+"""For the command line."""
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 P99 = 2.326
 """Standard deviations from the middle of a normal distribution to its 99th percentile."""
@@ -80,7 +80,10 @@ def read(text: str) -> Fault:
     """Read `PROVIDER:KIND` or `PROVIDER:KIND:name=value,name=value`. Raises ValueError."""
     provider, _, remainder = text.partition(":")
     kind, _, parts = remainder.partition(":")
-    fields = {"provider": provider, "kind": kind or "none"}
+    kind = kind or "none"
+    if kind not in KINDS:
+        raise ValueError(f"{kind!r} is not one of the kinds: {', '.join(KINDS)}")
+    fields = {"provider": provider, "kind": kind}
     for part in filter(None, parts.split(",")):
         name, equals, value = part.partition("=")
         if not equals:
