@@ -1,6 +1,7 @@
 """Segments, customers and assignments: frozen values, no I/O.
 
-Times are aware and in UTC. Unknown values are None or UNKNOWN, never guessed.
+Times are aware and in UTC. Unknown values are None or UNKNOWN, never guessed: where an enum has no
+member for a provider's value, `_missing_` makes it UNKNOWN.
 
 A list has thousands of them: structs cost a sixth of named tuples, and the garbage collector does
 not have to track them, since none refers back to itself (`gc=False`).
@@ -49,6 +50,10 @@ class Status(Enum):
     INACTIVE = "INACTIVE"
     UNKNOWN = "UNKNOWN"
 
+    @classmethod
+    def _missing_(cls, _: object) -> "Status":
+        return cls.UNKNOWN
+
 
 class Origin(Enum):
     """Where data comes from: the provider, a cached reply, or the gateway's own store."""
@@ -66,6 +71,10 @@ class AssignmentKind(Enum):
     AUTOMATIC = "AUTOMATIC"
     UNKNOWN = "UNKNOWN"
 
+    @classmethod
+    def _missing_(cls, _: object) -> "AssignmentKind":
+        return cls.UNKNOWN
+
 
 class AssignmentState(Enum):
     """Whether the provider confirmed an assignment; UNCONFIRMED: sent, outcome unknown."""
@@ -81,6 +90,10 @@ class ItemKind(Enum):
     PRODUCT = "PRODUCT"
     CATEGORY = "CATEGORY"
     UNKNOWN = "UNKNOWN"
+
+    @classmethod
+    def _missing_(cls, _: object) -> "ItemKind":
+        return cls.UNKNOWN
 
 
 class Condition(msgspec.Struct, frozen=True, gc=False):

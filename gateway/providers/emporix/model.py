@@ -37,16 +37,6 @@ from gateway.providers.base.decoding import Documented, Id, Int32, all_in_utc, u
 # q-param, a language in the map may be null.
 Translated = str | dict[str, str | None]
 
-STATUSES: Mapping[str | None, Status] = {"ACTIVE": Status.ACTIVE, "INACTIVE": Status.INACTIVE}
-ASSIGNMENT_KINDS: Mapping[str | None, AssignmentKind] = {
-    "MANUAL": AssignmentKind.MANUAL,
-    "AUTOMATIC": AssignmentKind.AUTOMATIC,
-}
-ITEM_KINDS: Mapping[str | None, ItemKind] = {
-    "PRODUCT": ItemKind.PRODUCT,
-    "CATEGORY": ItemKind.CATEGORY,
-}
-
 
 class Account(NamedTuple):
     """The provider's key, and the language of texts that come without one."""
@@ -91,7 +81,7 @@ class SegmentModel(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     name: Documented[Translated]
     description: Translated | None = None
     validity: Validity | None = None
-    status: str | None = None
+    status: Status | None = None
     site_code: str | None = None
     mixins: dict[str, Any] | None = None
     metadata: Metadata | None = None
@@ -130,7 +120,7 @@ class AssignmentModel(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
     customer: AssignedCustomerModel
     legal_entity: LegalEntityModel | None = None
-    assignment_type: str | None = None
+    assignment_type: AssignmentKind | None = None
     metadata: Metadata | None = None
 
 
@@ -146,7 +136,7 @@ class ItemAssignmentModel(msgspec.Struct, frozen=True, gc=False):
     """The assignment of an item to the segment in the path."""
 
     item: ItemModel
-    type: Documented[str]
+    type: Documented[ItemKind]
     metadata: Metadata | None = None
 
 
@@ -199,7 +189,7 @@ def segments_of(
             names=names,
             descriptions=descriptions,
             membership=manual,
-            status=STATUSES.get(each.status, unknown),
+            status=each.status or unknown,
             valid_from=at if (at := validity.start) is None or at.tzinfo is UTC else utc(at),
             valid_to=at if (at := validity.end) is None or at.tzinfo is UTC else utc(at),
             site_code=each.site_code,
@@ -238,7 +228,7 @@ def segment_columns(language: str) -> Columns[SegmentModel, Segment]:
         "descriptions": lambda models: texts([each.description for each in models]),
         "membership": same(Membership.MANUAL),
         "emits_membership_events": same(value=False),
-        "status": lambda models: [STATUSES.get(each.status, unknown) for each in models],
+        "status": lambda models: [each.status or unknown for each in models],
         "site_code": lambda models: [each.site_code for each in models],
         "priority": same(None),
         "created_at": lambda models: all_in_utc(
@@ -291,7 +281,7 @@ def assignments_of(
         Assignment(
             ref=AssignmentRef(key, segment, each.customer.id, entity.id if entity else None),
             legal_entity_name=entity.name if entity else None,
-            kind=ASSIGNMENT_KINDS.get(each.assignment_type, unknown),
+            kind=each.assignment_type or unknown,
             created_at=at if (at := metadata.created_at) is None or at.tzinfo is UTC else utc(at),
             updated_at=at if (at := metadata.modified_at) is None or at.tzinfo is UTC else utc(at),
             version=metadata.version,
@@ -310,7 +300,7 @@ def items_of(
     return [
         Item(
             key=each.item.id,
-            kind=ITEM_KINDS.get(each.type, unknown),
+            kind=each.type or unknown,
             code=each.item.code,
             names=_texts(account.language, each.item.name),
             created_at=utc(metadata.created_at),

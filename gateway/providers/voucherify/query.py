@@ -10,14 +10,18 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from gateway.domain.entities import Membership
 from gateway.domain.queries import SegmentQuery
 from gateway.errors import BadInput
 from gateway.providers.base.decoding import iso
-from gateway.providers.voucherify.model import TYPES
+from gateway.providers.voucherify.model import SegmentType
 
 Params = tuple[tuple[str, str], ...]
 Conditions = Mapping[tuple[str, str], Any]
 """Field and operator to value, all of which must hold."""
+
+FILTERABLE = frozenset({Membership.MANUAL, Membership.RULE})
+"""How segments of the known types get their members."""
 
 BEFORE = ("created_at", "$before")
 MILLISECOND = timedelta(milliseconds=1)
@@ -56,8 +60,8 @@ def filters(query: SegmentQuery) -> Filters:
     native = _native(query.native) if query.native is not None else {}
     wanted: dict[tuple[str, str], Any] = {}
     types: tuple[str, ...] = ()
-    if query.membership is not None and query.membership <= TYPES.keys():
-        types = sum((TYPES[kind] for kind in TYPES if kind in query.membership), ())
+    if query.membership is not None and query.membership <= FILTERABLE:
+        types = tuple(each.value for each in SegmentType if each.membership in query.membership)
     if types:
         wanted["type", "$in"] = types
     if query.created_after is not None:

@@ -19,11 +19,9 @@ from gateway.providers.base.decoding import check, decode, document, error_body,
 from gateway.providers.base.exchange import Call, Exchange, Reply, json_call
 from gateway.providers.base.write_protocols import only_name, unsupported_parts
 from gateway.providers.voucherify.model import (
-    AUTO_UPDATE,
-    PASSIVE,
-    STATIC,
     CustomerModel,
     SegmentModel,
+    SegmentType,
     customers_of,
     segments_of,
 )
@@ -97,9 +95,11 @@ def create(provider: str, draft: SegmentDraft) -> Exchange[Written]:
     name = only_name(draft)
     body: dict[str, Any] = {"name": name.text}
     if draft.rule is None:
-        body |= {"type": STATIC, "customers": list(dict.fromkeys(draft.customers or ()))}
+        customers = list(dict.fromkeys(draft.customers or ()))
+        body |= {"type": SegmentType.STATIC, "customers": customers}
     else:
-        kind = AUTO_UPDATE if draft.emits_membership_events else PASSIVE
+        emits = draft.emits_membership_events
+        kind = SegmentType.AUTO_UPDATE if emits else SegmentType.PASSIVE
         body |= {"type": kind, "filter": draft.rule}
 
     def read(reply: Reply) -> Written:
