@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.domain.lazy_columns import LazyTimes
 from resolvers.typed_columns import typed
 
 _encode = msgspec.json.Encoder().encode
@@ -34,6 +35,8 @@ _times = typed(datetime)
 
 def show_times(moments: Sequence[Any]) -> Sequence[str | None]:
     """Format many moments, in half the time that `show_time` takes for each; None stays None."""
+    if type(moments) is LazyTimes:  # decoding has checked their type
+        return _replaced(_encode(moments.decoded), len(moments)) or show_times([*moments])
     try:
         encoded = _encode(_times(moments))
     except msgspec.ValidationError:
@@ -42,14 +45,21 @@ def show_times(moments: Sequence[Any]) -> Sequence[str | None]:
         shown = iter(show_times([moment for moment in moments if moment is not None]))
         return [None if moment is None else next(shown) for moment in moments]
     count = len(moments)
-    # Mostly all have milliseconds, or none has. If all are in UTC, too, each is replaced.
-    replacement = _REPLACEMENTS.get((len(encoded) - 1) // (count or 1))
-    if replacement is not None:
-        replaced = encoded.replace(*replacement)
-        if len(replaced) == count * _LENGTH + 1:
-            return replaced.decode()[2:-2].split('","')
+    replaced = _replaced(encoded, count)
+    if replaced is not None:
+        return replaced
     text, length = encoded.decode(), len(_WHOLE)
     if not count or text.count("Z") != count:  # not all are in UTC
         return [*map(show_time, moments)]
     texts = text[2:-3].split('Z","')
     return [f"{text}.000Z" if len(text) == length else f"{text[:23]}Z" for text in texts]
+
+
+def _replaced(encoded: bytes, count: int) -> Sequence[str] | None:
+    """Return the texts if all times are in UTC, and all or none have milliseconds, as mostly."""
+    replacement = _REPLACEMENTS.get((len(encoded) - 1) // (count or 1))
+    if replacement is None:
+        return None
+    replaced = encoded.replace(*replacement)
+    is_each = len(replaced) == count * _LENGTH + 1
+    return replaced.decode()[2:-2].split('","') if is_each else None

@@ -20,6 +20,7 @@ from typing import (
 import msgspec
 
 from gateway.domain.json_depth import TOO_DEEP, is_too_deep
+from gateway.domain.lazy_columns import LazyTimes
 from gateway.errors import Broken, Denied, Malformed, RateLimited, Refused
 from gateway.providers.base.exchange import Reply, quoted
 from gateway.providers.base.lenient_decoding import (
@@ -296,7 +297,12 @@ def utc(moment: datetime | None) -> datetime | None:
         return first if moment.year == first.year else last
 
 
-def all_in_utc(moments: Sequence[datetime | None]) -> Sequence[datetime | None]:
+def times(decoded: Sequence[datetime | None]) -> LazyTimes:
+    """Return the times of many rows, in UTC."""
+    return LazyTimes(decoded, _all_in_utc)
+
+
+def _all_in_utc(moments: Sequence[datetime | None]) -> Sequence[datetime | None]:
     """Return each time in UTC; mostly all are."""
     try:
         if [moment.tzinfo for moment in moments].count(UTC) == len(moments):  # type: ignore[union-attr]  # caught

@@ -30,7 +30,7 @@ from gateway.domain.entities import (
 )
 from gateway.domain.lazy_rows import Columns, same
 from gateway.domain.texts import NO_TEXTS, LazyTexts, Texts
-from gateway.providers.base.decoding import Documented, Id, Int32, all_in_utc, utc
+from gateway.providers.base.decoding import Documented, Id, Int32, times, utc
 
 # A text comes in all its languages, as `Accept-Language: *` requests. Whether a text in one
 # language is a plain string, as in other services of Emporix, is not documented. According to
@@ -231,10 +231,10 @@ def segment_columns(language: str) -> Columns[SegmentModel, Segment]:
         "status": lambda models: [each.status or unknown for each in models],
         "site_code": lambda models: [each.site_code for each in models],
         "priority": same(None),
-        "created_at": lambda models: all_in_utc(
+        "created_at": lambda models: times(
             [(each.metadata or NO_METADATA).created_at for each in models]
         ),
-        "updated_at": lambda models: all_in_utc(
+        "updated_at": lambda models: times(
             [(each.metadata or NO_METADATA).modified_at for each in models]
         ),
         "version": lambda models: [(each.metadata or NO_METADATA).version for each in models],

@@ -31,9 +31,9 @@ from gateway.domain.texts import NO_TEXTS, NOTHING, UNDETERMINED, LazyTexts, Pla
 from gateway.providers.base.decoding import (
     Documented,
     Id,
-    all_in_utc,
     pointer_part,
     read_object,
+    times,
     utc,
 )
 
@@ -195,8 +195,8 @@ SEGMENT_COLUMNS: Columns[SegmentModel, Segment] = Columns(
         "priority": same(None),
         "version": same(None),
         "attributes": same(None),
-        "created_at": lambda models: all_in_utc([each.created_at for each in models]),
-        "updated_at": lambda models: all_in_utc([each.updated_at for each in models]),
+        "created_at": lambda models: times([each.created_at for each in models]),
+        "updated_at": lambda models: times([each.updated_at for each in models]),
         "origin": same(Origin.LIVE),
     },
 )

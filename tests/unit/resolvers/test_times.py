@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from gateway.domain.entities import Membership, Ref, Segment
 from gateway.domain.texts import plain
+from gateway.providers.base.decoding import times as decoded_times
+from resolvers.times import show_times
 from tests.unit.resolvers.executing import RecordingReads, ask
 
 
@@ -59,6 +61,23 @@ async def test_moments_of_a_list_come_out_as_each_would(times: list[datetime | N
     response = await ask("{ segments { nodes { createdAt } } }", RecordingReads(rows))
     shown = [row["createdAt"] for row in response["data"]["segments"]["nodes"]]
     assert shown == [moment and written(moment) for moment in times]
+
+
+@given(times=st.lists(st.none() | moments) | st.lists(alike) | st.lists(in_milliseconds))
+def test_decoded_moments_come_out_as_each_would(times: list[datetime | None]) -> None:
+    """In UTC, though columns have them as the provider wrote them."""
+    shown = [moment and written(moment) for moment in times]
+    assert [*show_times(decoded_times(times))] == shown
+
+
+def test_decoded_moments_without_an_offset_are_in_utc() -> None:
+    """As those of entities are; and one that UTC's calendar ends before is its end."""
+    end = datetime.max.replace(tzinfo=timezone(-timedelta(hours=1)))
+    assert [*show_times(decoded_times([datetime(2026, 1, 31), end, None]))] == [  # noqa: DTZ001  # no offset
+        "2026-01-31T00:00:00.000Z",
+        "9999-12-31T23:59:59.999Z",
+        None,
+    ]
 
 
 def written(moment: datetime) -> str:
