@@ -6,6 +6,7 @@ columns: an entity for each row would take as long as decoding the reply.
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import chain, repeat
 from typing import Any, Generic, NamedTuple, TypeGuard, TypeVar, final, overload
 
@@ -106,18 +107,21 @@ class ModelRows(LazyRows[T], Generic[M, T]):
     @property
     def is_distinct(self) -> bool:
         """Whether there are no duplicate rows."""
-        return len({*self._keys()}) == len(self)
+        return len({*self._keys}) == len(self)
 
+    @cached_property
     def _keys(self) -> Sequence[str]:
         return self.columns.by_path["ref.key"](self._models)
 
     def _column(self, path: str, _: Read[T]) -> Sequence[Any] | None:
+        if path == "ref.key":
+            return self._keys
         get = self.columns.by_path.get(path)
         if get is not None:
             return get(self._models)
         if path == "ref.provider":
             return [self._provider] * len(self)
-        return [*map(Ref, repeat(self._provider), self._keys())] if path == "ref" else None
+        return [*map(Ref, repeat(self._provider), self._keys)] if path == "ref" else None
 
     def _made(self) -> list[T]:
         return self._convert(self._models, self._indices)
@@ -145,7 +149,7 @@ class JoinedRows(LazyRows[T]):
         return set().union(*map(kinds, self.parts))
 
     def _column(self, path: str, read: Read[T]) -> Sequence[Any]:
-        return [*chain.from_iterable([column(part, path, read) for part in self.parts])]
+        return by_list(self, lambda rows: column(rows, path, read))
 
     def _made(self) -> list[T]:
         return [*chain.from_iterable(self.parts)]
@@ -173,17 +177,22 @@ def joined(lists: Sequence[Sequence[T]]) -> Sequence[T]:
     rest = [rows for rows in lists if rows]
     if not any(map(is_lazy, rest)):
         return [*chain.from_iterable(rest)]
-    return rest[0] if len(rest) == 1 else JoinedRows([*chain.from_iterable(map(parts, rest))])
-
-
-def parts(rows: Sequence[T]) -> Sequence[Sequence[T]]:
-    """Return the lists that are joined in these rows."""
-    return rows.parts if type(rows) is JoinedRows else (rows,)
+    if len(rest) == 1:
+        return rest[0]
+    parts = [rows.parts if type(rows) is JoinedRows else (rows,) for rows in rest]
+    return JoinedRows([*chain.from_iterable(parts)])
 
 
 def column(rows: Sequence[T], path: str, read: Read[T]) -> Sequence[Any]:
     """Return an attribute of each row; `read` reads it from entities."""
     return rows.column(path, read) if is_lazy(rows) else read(rows)
+
+
+def by_list(rows: Sequence[T], read: Read[T]) -> Sequence[Any]:
+    """Return what `read` returns for each of the lists that are joined in these rows."""
+    if type(rows) is not JoinedRows:
+        return read(rows)
+    return [*chain.from_iterable(map(read, rows.parts))]
 
 
 def kinds(rows: Sequence[Any]) -> set[type]:

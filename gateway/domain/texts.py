@@ -1,11 +1,13 @@
 """Texts in several languages, and the best match for preferred languages."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, final, overload
+from typing import Any, final
 
 import msgspec
+
+from gateway.domain.lazy_columns import LazyColumn
 
 UNDETERMINED = "und"
 """The BCP 47 tag for texts of providers without languages."""
@@ -45,46 +47,40 @@ class PlainText(Texts, frozen=True, gc=False):
 
 
 @final
-class LazyTexts(Sequence[Texts]):
+class LazyTexts(LazyColumn[Texts]):
     """The texts of many rows; `Texts` are made only if the first preferred language is not enough.
 
-    `make` makes them of a provider's values. `pick` returns those values in one language, or in
-    the default one for None: it may raise `AttributeError`, or return empty ones.
+    `make` makes them. `pick` returns them in one language; it may raise `LookupError` or
+    `TypeError`, or return empty ones.
     """
 
     def __init__(
         self,
-        values: Sequence[Any],
-        make: Callable[[Sequence[Any]], Sequence[Texts]],
-        pick: Callable[[Sequence[Any], str | None], list[str | None]],
+        count: int,
+        default: str,
+        make: Callable[[], Sequence[Texts]],
+        pick: Callable[[str], list[str | None]],
     ) -> None:
-        """Make nothing yet."""
-        self._values = values
+        """Make nothing yet; `default` is the provider's default language."""
+        self._count = count
+        self._default = default
         self._make = make
         self._pick = pick
 
+    def _made(self) -> Sequence[Texts]:
+        return self._make()
+
     def in_language(self, tag: str | None) -> list[str | None] | None:
         """Return the texts in one language, or in the default one; None unless all are in it."""
-        with suppress(AttributeError):
-            texts = self._pick(self._values, tag)
-            return texts if all(texts) else None
-        return None
+        try:
+            texts = self._pick(tag or self._default)
+        except (LookupError, TypeError):
+            return None
+        return texts if all(texts) else None
 
     def __len__(self) -> int:
         """Return the number of texts."""
-        return len(self._values)
-
-    @overload
-    def __getitem__(self, index: int) -> Texts: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Texts]: ...
-    def __getitem__(self, index: int | slice) -> Texts | Sequence[Texts]:
-        """Return one or some of them."""
-        return self._make(self._values)[index]
-
-    def __iter__(self) -> Iterator[Texts]:
-        """Return them one by one."""
-        return iter(self._make(self._values))
+        return self._count
 
 
 def best_texts(of: Iterable[Texts], languages: Sequence[str]) -> list[str | None]:

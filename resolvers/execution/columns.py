@@ -21,7 +21,7 @@ from graphql import (
 )
 from graphql.pyutils import is_iterable
 
-from gateway.domain.lazy_rows import column, is_lazy, kinds
+from gateway.domain.lazy_rows import ModelRows, by_list, column, is_lazy, kinds
 from resolvers.execution.planner import FieldPlan, SelectionPlan
 from resolvers.field_declarations import value_class
 from resolvers.field_permissions import STRAWBERRY
@@ -103,15 +103,18 @@ def leaf_column(kind: Any, *, is_nullable: bool) -> Complete:
     are_members = frozenset({members}).issuperset
 
     def names(values: Sequence[Any]) -> Sequence[Any]:
-        count, first = len(values), next(iter(values), None)
-        # Many columns have only one member; to compare it with itself takes next to nothing.
-        if type(first) is members and [*values].count(first) == count:
-            return [first._name_] * count
-        if are_members(map(type, values)):
-            return [value._name_ for value in values]
-        return complete(values)
+        return member_names(values) if are_members(map(type, values)) else complete(values)
 
     return names
+
+
+def member_names(values: Sequence[Any]) -> Sequence[str]:
+    """Return the names of members of an enum."""
+    first = next(iter(values), None)
+    # Many columns have only one member; to compare it with itself takes next to nothing.
+    if first is not None and [*values].count(first) == len(values):
+        return [first._name_] * len(values)
+    return [value._name_ for value in values]
 
 
 @lru_cache(maxsize=MAX_CACHED)
@@ -123,6 +126,27 @@ def attribute_column(kind: GraphQLObjectType, path: str) -> Complete:  # noqa: A
     """
     read = eval(f"lambda values: [value.{path} for value in values]", {})  # noqa: S307  # decision 0045
     return lambda values: column(values, path, read)
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def leaf_attribute_column(
+    kind: GraphQLObjectType, path: str, leaf_kind: Any, *, is_nullable: bool
+) -> Complete:
+    """Return the function that reads and completes a declared attribute: a scalar or an enum."""
+    read = attribute_column(kind, path)
+    complete = leaf_column(leaf_kind, is_nullable=is_nullable)
+    is_plain, is_enum = leaf_kind in PLAIN, names_of(leaf_kind) is not None
+
+    def one_list(rows: Sequence[Any]) -> Sequence[Any]:
+        values = read(rows)
+        if type(rows) is ModelRows:  # decoding has checked the types
+            if is_plain:
+                return values
+            if is_enum:
+                return member_names(values)
+        return complete(values)
+
+    return lambda rows: by_list(rows, one_list)
 
 
 def column_serializer(kind: Any, *, is_nullable: bool) -> Complete:

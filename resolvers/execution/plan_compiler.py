@@ -35,6 +35,7 @@ from resolvers.execution.columns import (
     in_batches,
     is_shared,
     leaf,
+    leaf_attribute_column,
     leaf_column,
     non_null,
     row_of,
@@ -272,10 +273,12 @@ class _PlanCompiler:
             return _repeated(None)
         is_nullable, inner = _parts(field.type)
         if field.path:
-            read = attribute_column(selection.type, field.path)
             if is_leaf_type(inner):
-                serialize = leaf_column(inner, is_nullable=is_nullable)
-                return lambda xs, _: serialize(read(xs))
+                show = leaf_attribute_column(
+                    selection.type, field.path, inner, is_nullable=is_nullable
+                )
+                return lambda xs, _: show(xs)
+            read = attribute_column(selection.type, field.path)
             complete = self._column(field.type, field)
             return lambda xs, slots: complete(read(xs), slots)
         compute = computed_column(field)

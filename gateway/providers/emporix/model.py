@@ -8,7 +8,6 @@ always has are required; all others may be absent or null.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 from itertools import chain, repeat
 from typing import Annotated, Any, NamedTuple, SupportsBytes
 
@@ -215,17 +214,27 @@ def segment_columns(language: str) -> Columns[SegmentModel, Segment]:
     """Return how lists of segments are read by column."""
     unknown = Status.UNKNOWN
 
-    def texts(values: Sequence[Any]) -> LazyTexts:
-        return LazyTexts(values, partial(_texts_of_each, language), pick)
+    # What has no text in the language, or is a plain text, raises.
+    def names(models: Sequence[Any]) -> LazyTexts:
+        return LazyTexts(
+            len(models),
+            language,
+            lambda: _texts_of_each(language, [each.name for each in models]),
+            lambda tag: [each.name[tag] for each in models],
+        )
 
-    def pick(values: Sequence[Any], tag: str | None) -> list[str | None]:
-        chosen = tag or language
-        return [value.get(chosen) for value in values]
+    def descriptions(models: Sequence[Any]) -> LazyTexts:
+        return LazyTexts(
+            len(models),
+            language,
+            lambda: _texts_of_each(language, [each.description for each in models]),
+            lambda tag: [each.description[tag] for each in models],
+        )
 
     by_path: Mapping[str, Callable[[Sequence[SegmentModel]], Sequence[Any]]] = {
         "ref.key": lambda models: [each.id for each in models],
-        "names": lambda models: texts([each.name for each in models]),
-        "descriptions": lambda models: texts([each.description for each in models]),
+        "names": names,
+        "descriptions": descriptions,
         "membership": same(Membership.MANUAL),
         "emits_membership_events": same(value=False),
         "status": lambda models: [each.status or unknown for each in models],

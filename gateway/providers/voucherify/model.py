@@ -183,9 +183,10 @@ SEGMENT_COLUMNS: Columns[SegmentModel, Segment] = Columns(
     {
         "ref.key": lambda models: [each.id for each in models],
         "names": lambda models: LazyTexts(
-            [each.name for each in models],
-            lambda names: [*map(plain, names)],
-            lambda names, _: [*names],
+            len(models),
+            UNDETERMINED,
+            lambda: [plain(each.name) for each in models],
+            lambda _: [each.name for each in models],
         ),
         "descriptions": same(NO_TEXTS),
         "membership": _memberships,

@@ -38,11 +38,11 @@ def test_the_first_there_is(
     assert text.best(preferred) == shown
     assert best_texts([text, NO_TEXTS, plain("A")], preferred) == [shown, None, "A"]
     for others in ([], [{default: "A"}], ["text"], [None]):
-        lazy = LazyTexts(
-            [by_language, *others], partial(texts_of, default), partial(pick, default)
-        )
+        values = [by_language, *others]
+        make, pick = partial(texts_of, default, values), partial(picked, values)
+        lazy = LazyTexts(len(values), default, make, pick)
         assert ([*lazy], lazy[:], lazy[0], len(lazy)) == (
-            texts_of(default, [by_language, *others]),
+            texts_of(default, values),
             [*lazy],
             text,
             1 + len(others),
@@ -55,9 +55,9 @@ def texts_of(default: str, values: Sequence[Any]) -> Sequence[Texts]:
     return [Texts(each, default) if isinstance(each, Mapping) else plain(each) for each in values]
 
 
-def pick(default: str, values: Sequence[Any], tag: str | None) -> list[str | None]:
+def picked(values: Sequence[Any], tag: str) -> list[str | None]:
     """Return the texts in one language, as an adapter does."""
-    return [each.get(tag or default) for each in values]
+    return [each[tag] for each in values]
 
 
 def test_texts_without_languages() -> None:
