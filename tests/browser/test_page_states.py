@@ -5,6 +5,7 @@ import contextlib
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -153,6 +154,15 @@ async def test_links_can_be_read_on_a_phone(address: str, browser: Browser) -> N
         box = await linked.bounding_box()
         assert box is not None
         assert box["width"] > ROOM
+
+
+async def test_a_clock_that_is_behind(address: str, browser: Browser) -> None:
+    """What has happened is not in the future, whatever the browser's clock says."""
+    async with opened(browser, f"{address}/livez") as page:
+        await page.clock.set_fixed_time(datetime.now(UTC) - timedelta(hours=1))
+        await page.goto(f"{address}/person?provider=voucherify&key=crm-00000")
+        linked = page.locator(".changes li", has_text="Linked").first
+        await expect(linked.locator("time")).to_have_text("now")
 
 
 async def test_a_member_leads_to_the_person(address: str, browser: Browser) -> None:

@@ -19,9 +19,9 @@ export function dayAndTime(text: string): string {
 
 /** Return how long ago a moment was, or its day if that was more than 30 days ago. */
 export function ago(text: string, now = Date.now()): string {
-  const seconds = (Date.parse(text) - now) / 1000;
+  const seconds = Math.min((Date.parse(text) - now) / 1000, 0); // this machine's clock may be behind
   for (const [limit, length, unit] of STEPS) {
-    if (Math.abs(seconds) < limit) return RELATIVE.format(Math.round(seconds / length), unit);
+    if (-seconds < limit) return RELATIVE.format(Math.round(seconds / length), unit);
   }
   return DAY.format(new Date(text));
 }
