@@ -285,6 +285,9 @@ async def test_a_file_is_dropped(served: Served, browser: Browser) -> None:
         await zone.evaluate(drop, 'segment,customer\n"a')
         broken = "Line 2 is not CSV: a quoted cell does not end."
         await expect(page.get_by_role("alert")).to_have_text(broken)
+        await zone.evaluate(drop, "segment,customer,segment\na,b,c\n")
+        twice = "dropped.csv has the column segment twice."
+        await expect(page.get_by_role("alert")).to_have_text(twice)
         await zone.evaluate(drop, "segment,customer\na,b\n")
         await expect(page.get_by_role("heading", name="dropped.csv")).to_be_visible()
         await expect(page.get_by_role("alert")).to_have_count(0)

@@ -282,6 +282,7 @@ def test_attributes_from_a_pipe(url: str) -> None:
             "customer,type\n",
             "{file} has no column value. Columns are customer, type, value.",
         ),
+        ("acme", "segment,customer,customer\n", "rows.csv has the column customer twice\n"),
         ("acme", "", "rows.csv is empty; its first line names the columns"),
         ("acme", 'segment,customer\n"a', "line 2 is not CSV: unexpected end of data"),
     ],

@@ -87,7 +87,11 @@ class RowFile:
         for name in self._columns:
             if name not in names:
                 raise UnreadableFile(f"{self._path.name} has no column {name}, but --map names it")
-        return [self._columns.get(name, name) for name in names]
+        renamed = [self._columns.get(name, name) for name in names]
+        for index, name in enumerate(renamed):
+            if name and name in renamed[:index]:
+                raise UnreadableFile(f"{self._path.name} has the column {name} twice")
+        return renamed
 
     @staticmethod
     def _next(reader: "Reader") -> list[str] | None:

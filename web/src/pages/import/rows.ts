@@ -61,6 +61,8 @@ async function* csvRows(file: File, renaming: Renaming): AsyncGenerator<Row> {
     for await (const { number, cells } of csvRecords(linesOf(file))) {
       if (names === null) {
         names = cells.map((name) => renaming.get(name.trim()) ?? name.trim());
+        const twice = names.find((name, index) => name && names?.indexOf(name) !== index);
+        if (twice) throw new UnreadableFile(`${file.name} has the column ${twice} twice.`);
         continue;
       }
       if (!cells.length) continue;
