@@ -25,7 +25,7 @@ from gateway.domain.lazy_rows import ModelRows, by_list, column, is_lazy, kinds
 from resolvers.execution.planner import FieldPlan, SelectionPlan
 from resolvers.field_declarations import value_class
 from resolvers.field_permissions import STRAWBERRY
-from resolvers.typed_columns import typed
+from resolvers.typed_columns import are_texts, typed
 from resolvers.value_types import ALL_AT_ONCE
 
 Complete = Callable[[Sequence[Any]], Sequence[Any]]
@@ -172,6 +172,8 @@ def column_serializer(kind: Any, *, is_nullable: bool) -> Complete:
     copy = typed(known | None if is_nullable else known)
 
     def complete(values: Sequence[Any]) -> Sequence[Any]:
+        if known is str and are_texts(values):
+            return values
         try:
             return copy(values)
         except msgspec.ValidationError:

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.domain.entities import Status
+from gateway.domain.entities import Membership, Status
 from resolvers.execution.columns import INT, leaf_column
 from resolvers.schema import SCHEMA
-from resolvers.typed_columns import typed
+from resolvers.typed_columns import are_texts, typed
 
 TIME = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 
@@ -54,6 +54,23 @@ def test_other_values_are_refused(form: Any, value: Any) -> None:
     """Also those that could be converted."""
     with pytest.raises(msgspec.ValidationError):
         typed(form)([value])
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([], True),
+        (["a", "", "\ud800"], True),
+        (("a", Membership.RULE), True),
+        (["a", None], False),
+        (["a", b"a"], False),
+        ([1], False),
+    ],
+    ids=repr,
+)
+def test_texts(values: Sequence[Any], *, expected: bool) -> None:
+    """Members of an enum of texts are texts."""
+    assert are_texts(values) is expected
 
 
 @pytest.mark.parametrize(
