@@ -41,6 +41,7 @@ from resolvers.execution.required_permissions import (
     required_permissions,
 )
 from resolvers.execution.selected_fields import UnplannableError
+from resolvers.execution.text_shapes import OwnParts
 from resolvers.execution.tool_operations import ToolOperation, tool_operation
 from resolvers.lookahead import Lookahead
 
@@ -79,26 +80,6 @@ class CacheUses:
         return CacheUses(*(one + another for one, another in pairs))
 
 
-class OwnParts(NamedTuple):
-    """What other documents of the same shape have differently."""
-
-    text: str
-    name: str | None
-    """That of the first operation, if it is a query with a name."""
-    values: Mapping[str, Any]
-    """The literals, by the variables that stand for them in the document."""
-    spans: Sequence[tuple[int, int]]
-    """The starts and ends in the text: of the name, if there is one, and of the literals."""
-
-    def position(self, of: int, template: "OwnParts") -> int:
-        """Return the position of a node in this text that has position `of` in another."""
-        moved = 0
-        for (_, end), (_, other_end) in zip(self.spans, template.spans, strict=True):
-            if other_end <= of:
-                moved = end - other_end
-        return of + moved
-
-
 class Document:
     """A document that may be executed, or its errors."""
 
@@ -124,6 +105,8 @@ class Document:
         """Those of its own text, if it stands for others as well."""
         self.template_parts: OwnParts | None = None
         """Those of the text that it was made of, if this is another one."""
+        self.own_keys: Mapping[str, str] | None = None
+        """The keys of its response by those of its plans, if they differ."""
         self._exact: DocumentNode | None = None
         """The syntax tree of its own text, if that was necessary."""
         self.errors = errors
@@ -185,6 +168,8 @@ class Document:
         document = copy(self)
         document.parts, document.template_parts = parts, self.parts
         document.size, document.phases = len(parts.text), ()
+        if self.parts is not None and self.parts.aliases != parts.aliases:
+            document.own_keys = dict(zip(self.parts.aliases, parts.aliases, strict=True))
         if self.parts is not None and self.parts.name != parts.name:
             document._tree_names = {  # noqa: SLF001  # its own class
                 parts.name if name == self.parts.name and parts.name else name: name

@@ -1,16 +1,15 @@
-"""Documents that differ only in their literals and the name of their operation share one plan.
+"""Documents that differ only in aliases, literals and the name of their operation share one plan.
 
-Clients that write values into each document, or name each operation anew, send one that was never
-seen each time. The shape of a document is its text with placeholders for its strings, its integers
-and the name of its first operation. When a shape comes for the second time, its first document
-becomes a template: the same with a variable for each literal. All further documents of the shape
-are that template with other values; none of them is parsed.
+Clients that write values into each document, or name each operation or field anew, send one that
+was never seen each time. The shape of a document is its text with placeholders for these
+(`text_shapes`). When a shape comes for the second time, its first document becomes a template: the
+same with a variable for each literal. All further documents of the shape are that template with
+other values; none of them is parsed. Their responses get their own keys (`response_keys`).
 
 A template is only made of a valid query, and only used for literals that are valid in their
 places. Its places are found by graphql-core's own syntax tree, not by the text.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 from graphql import (
     SKIP,
     DocumentNode,
+    FieldNode,
     GraphQLFloat,
     GraphQLID,
     GraphQLInt,
@@ -34,74 +34,26 @@ from graphql import (
     VariableNode,
     Visitor,
     get_nullable_type,
+    is_interface_type,
     is_leaf_type,
+    is_object_type,
     parse_type,
     visit,
 )
 from graphql.utilities import coerce_input_literal, coerce_input_value, validate_input_literal
 
-from resolvers.execution.document import Document, OwnParts
+from resolvers.execution.document import Document
+from resolvers.execution.document_limits import INTROSPECTION
 from resolvers.execution.quick_validation import MAX_INT, MIN_INT, is_surely_valid
 from resolvers.execution.slru_cache import SegmentedLruCache
-
-PREFIX = "__literal"
-"""The start of the names of variables that stand for literals."""
-
-MAX_LITERALS = 100
-"""With more, coercing variables would take as long as parsing."""
+from resolvers.execution.text_shapes import PREFIX, OwnParts, shape_of
 
 CACHE_SHARE = 1 / 2
 """The cache of shapes is so large, compared with that of documents."""
 
-# It starts with a set of characters, which `re` looks for without trying the rest.
-_LITERAL = re.compile(
-    r'[#"0-9-](?:(?<=#)[^\n\r]*+|(?<=")(?:([^"\\\n\r\ud800-\udfff]*+)"|())|(?<![\w.$-].)'
-    r"(?:(?<=-)[1-9][0-9]{0,9}|(?<=0)|(?<=[1-9])[0-9]{0,9})(?![\w.])())",
-    re.ASCII,
-)
-"""A comment, a string without escapes, any other string, or an integer."""
-
-_STRING, _OTHER_STRING = 1, 2
-
-_NAME = re.compile(
-    r"(?:[\s,\ufeff]++|#[^\n\r]*+)*+query(?:[\s,\ufeff]++|#[^\n\r]*+)++([A-Za-z_]\w*+)", re.ASCII
-)
-"""The start of a text up to the name of its first operation, if that is a query with a name."""
-
 
 class _UnsuitableError(Exception):
     """The document cannot be a template."""
-
-
-def shape_of(text: str) -> tuple[str, OwnParts] | None:
-    """Return the shape of a text, and its own parts; None if it has none, many or unusual ones."""
-    if '"""' in text or PREFIX in text or "\0" in text:
-        return None
-    parts: list[str] = []
-    values: dict[str, Any] = {}
-    spans = []
-    end = 0
-    named = _NAME.match(text)
-    if named is not None:
-        start, end = named.span(1)
-        parts += text[:start], "\0n"
-        spans.append((start, end))
-    for match in _LITERAL.finditer(text, end):
-        kind = match.lastindex
-        if kind is None:
-            continue
-        if kind == _OTHER_STRING:
-            return None
-        start = match.start()
-        parts.append(text[end:start])
-        parts.append("\0s" if kind == _STRING else "\0i")
-        end = match.end()
-        spans.append((start, end))
-        values[f"{PREFIX}{len(values)}"] = match[1] if kind == _STRING else int(match[0])
-    if not spans or len(values) > MAX_LITERALS:
-        return None
-    parts.append(text[end:])
-    return "".join(parts), OwnParts(text, None if named is None else named[1], values, spans)
 
 
 class _Template(NamedTuple):
@@ -141,6 +93,15 @@ class Shapes:
         self._schema = schema
         self._create = create
         self._cache: SegmentedLruCache[_Shape] = SegmentedLruCache(CACHE_SHARE)
+        self._field_names = _field_names(schema)
+
+    def shape_of(self, text: str) -> tuple[str, OwnParts] | None:
+        """Return the shape of a text, and its own parts, as `text_shapes` does.
+
+        Aliases that are names of fields belong to the shape: fields without an alias have these
+        keys, and other aliases may equal none of them.
+        """
+        return shape_of(text, self._field_names)
 
     def add(self, shape: str, parts: OwnParts, document: Document) -> None:
         """Remember the first document of a shape."""
@@ -170,7 +131,7 @@ class Shapes:
         if node is None:
             raise _UnsuitableError
         checks: Sequence[Callable[[Any], bool] | None] = ()
-        if parts.values:
+        if parts.values or parts.aliases:
             node, checks = self._substituted(node, parts)
         if not all(map(_is_query, node.definitions)):
             raise _UnsuitableError
@@ -183,12 +144,14 @@ class Shapes:
         self, node: DocumentNode, parts: OwnParts
     ) -> tuple[DocumentNode, Sequence[Callable[[Any], bool] | None]]:
         """Return a document with variables for its literals, and what checks their values."""
-        spans = parts.spans[len(parts.spans) - len(parts.values) :]
-        names = {start: name for name, (start, _) in zip(parts.values, spans, strict=True)}
-        substitution = _Substitution(TypeInfo(self._schema), names)
+        names = {parts.spans[int(each.removeprefix(PREFIX))][0]: each for each in parts.values}
+        substitution = _Substitution(TypeInfo(self._schema), names, self._field_names)
         changed: DocumentNode = visit(node, TypeInfoVisitor(substitution.types, substitution))
-        if len(substitution.kinds) != len(names):
+        spans = parts.spans if parts.name is None else parts.spans[1:]
+        if substitution.found != {start for start, _ in spans}:
             raise _UnsuitableError
+        if not names:
+            return node, ()
         definitions = [
             VariableDefinitionNode(
                 variable=VariableNode(name=NameNode(value=name)), type=parse_type(str(kind))
@@ -217,12 +180,22 @@ def _declared(node: Any, more: Sequence[VariableDefinitionNode]) -> Any:
     return replace(node, variable_definitions=(*(node.variable_definitions or ()), *more))
 
 
-class _Substitution(Visitor):
-    """Replaces literals by variables."""
+def _field_names(schema: GraphQLSchema) -> frozenset[str]:
+    """Return the names of all fields that can be selected."""
+    kinds = schema.type_map.values()
+    names = (kind.fields for kind in kinds if is_object_type(kind) or is_interface_type(kind))
+    return frozenset({"__typename", *INTROSPECTION}).union(*names)
 
-    def __init__(self, types: TypeInfo, names: Mapping[int, str]) -> None:
+
+class _Substitution(Visitor):
+    """Replaces literals by variables, and finds aliases."""
+
+    def __init__(self, types: TypeInfo, names: Mapping[int, str], kept: frozenset[str]) -> None:
         self.types = types
+        self.found: set[int] = set()
+        """Where literals and aliases start, without those to keep."""
         self._names = names
+        self._kept = kept
         self.kinds: dict[str, Any] = {}
         super().__init__()
 
@@ -232,6 +205,11 @@ class _Substitution(Visitor):
     def enter_directive(self, *_: Any) -> Any:
         return SKIP
 
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        alias = node.alias
+        if alias is not None and alias.loc is not None and alias.value not in self._kept:
+            self.found.add(alias.loc.start)
+
     def enter_int_value(self, node: IntValueNode, *_: Any) -> Any:
         return self._variable(node)
 
@@ -240,12 +218,13 @@ class _Substitution(Visitor):
 
     def _variable(self, node: IntValueNode | StringValueNode) -> VariableNode | None:
         name = self._names.get(node.loc.start) if node.loc else None
-        if name is None:
+        if node.loc is None or name is None:
             return None
         kind = self.types.get_input_type()
         if kind is None or not is_leaf_type(get_nullable_type(kind)):
             raise _UnsuitableError
         self.kinds[name] = kind
+        self.found.add(node.loc.start)
         return VariableNode(name=NameNode(value=name), loc=node.loc)
 
 

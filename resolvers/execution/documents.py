@@ -10,7 +10,7 @@ from gateway.errors import Forbidden, GatewayError
 from gateway.limits.settings import LimitSettings
 from resolvers.execution.document import CacheUses, Document
 from resolvers.execution.document_limits import DocumentSize, parsed
-from resolvers.execution.document_shapes import Shapes, shape_of
+from resolvers.execution.document_shapes import Shapes
 from resolvers.execution.quick_validation import is_surely_valid
 from resolvers.execution.slru_cache import SegmentedLruCache
 
@@ -54,7 +54,7 @@ class Documents:
             self.uses.document_hits += 1
             return document
         is_cached = len(text) <= MAX_CACHED_CHARACTERS
-        shape = shape_of(text) if is_cached and self._compiles else None
+        shape = self._shapes.shape_of(text) if is_cached and self._compiles else None
         if shape is not None and len(text) <= self._limits.characters:
             document = self._shapes.document(*shape)
         if document is not None:

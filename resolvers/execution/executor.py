@@ -112,7 +112,7 @@ class Executor:
         if planned is not None:
             plan, values = planned
             try:
-                execution = PlanExecution(plan, self._schema, context, values)
+                execution = PlanExecution(plan, self._schema, context, values, document.own_keys)
             except UnplannableError:
                 pass
             else:

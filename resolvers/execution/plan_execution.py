@@ -4,7 +4,7 @@ A field continues as soon as its own results arrive; it does not wait for the fi
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any
 
 from graphql import GraphQLError, GraphQLNonNull, GraphQLSchema
@@ -15,6 +15,7 @@ from gateway.errors import Unsupported
 from resolvers.execution.completion import Failure, SlowPathCompletion
 from resolvers.execution.null_propagation import settle
 from resolvers.execution.planner import FieldPlan, Plan, SelectionPlan, fill
+from resolvers.execution.response_keys import OwnKeys
 from resolvers.field_declarations import ResolverKind, is_null_if_unsupported
 from resolvers.lookahead import FieldInfo
 
@@ -28,9 +29,14 @@ class PlanExecution:
         schema: GraphQLSchema,
         context: RequestContext,
         variables: VariableValues | None,
+        own_keys: Mapping[str, str] | None = None,
     ) -> None:
-        """Set what differs between executions. Raises `UnplannableError` before anything runs."""
+        """Set what differs between executions. Raises `UnplannableError` before anything runs.
+
+        `own_keys`: the keys of the response by those of the plan, if they differ.
+        """
         self._plan = plan
+        self._own_keys = own_keys
         self._failures: list[Failure] = []
         self._data: dict[str, Any] | None = None
         self._slots = slots = plan.slots.copy()
@@ -63,9 +69,16 @@ class PlanExecution:
 
     def result(self) -> tuple[dict[str, Any] | None, Sequence[GraphQLError]]:
         """Return the data and its errors."""
-        if not self._failures:
-            return self._data, ()
-        return settle(self._plan, self._data, self._failures, self._slots[self._plan.kinds])
+        data, kinds = self._data, self._slots[self._plan.kinds]
+        errors: Sequence[GraphQLError] = ()
+        if self._failures:
+            data, errors = settle(self._plan, data, self._failures, kinds)
+        if self._own_keys is None:
+            return data, errors
+        own = OwnKeys(self._own_keys, kinds)
+        for error in errors:
+            own.rename_path(error)
+        return None if data is None else own.renamed(self._plan.root, [data])[0], errors
 
     def _slow_path(self) -> SlowPathCompletion:
         return SlowPathCompletion(self._slots, self._plan.kinds, self._failures)

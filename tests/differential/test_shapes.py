@@ -1,34 +1,29 @@
 """A document that shares the plan of another one is answered as if it had been parsed."""
 
 import gc
-import math
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
 import pytest
-from graphql import GraphQLNamedType
+from graphql import FieldNode, GraphQLNamedType, Visitor, parse, visit
 from structlog.testing import capture_logs
 
 from gateway.auth.permissions import Caller, Permission
-from gateway.context import RequestContext, Scope
 from gateway.limits.settings import LimitSettings
 from resolvers.execution.document import Document
-from resolvers.execution.document_shapes import MAX_LITERALS, shape_of
 from resolvers.execution.documents import Documents
 from resolvers.execution.executor import Executor
+from resolvers.execution.text_shapes import MAX_LITERALS, shape_of
 from resolvers.schema import SCHEMA
-from tests.differential import made_up
 from tests.differential.both import assert_equal, in_dicts
 from tests.differential.operations import Maker, Operation
+from tests.differential.sharing import MADE_UP, context, is_shared, run
 from tests.sizes import size
 
 RUNS = size("DIFFERENTIAL_RUNS", 60, 11_000)
 CORE = SCHEMA._schema  # noqa: SLF001  # as gateway.asgi
-MADE_UP = made_up.SCHEMA._schema  # noqa: SLF001  # likewise
-NOW = datetime(2026, 11, 22, tzinfo=UTC)
 PROVIDERS = ("emporix", "stuut")
 
 
@@ -39,12 +34,6 @@ def choose(random: Random, name: str, kind: GraphQLNamedType) -> Any:
     return {"Int": random.randint(0, 5000), "Float": 0.5, "Boolean": True}.get(kind.name, "x")
 
 
-def context(caller: Caller | None = None) -> RequestContext:
-    """Return a context without providers."""
-    scope = Scope("request", math.inf) if caller is None else Scope("request", math.inf, caller)
-    return RequestContext({}, scope, (), NOW)
-
-
 def other_literals(random: Random, text: str) -> str:
     """Return a document with other integers and strings: some are invalid in their places."""
     numbers = ["0", "3", "7", "10", "40", "-5", "1200", "2147483648"]
@@ -53,6 +42,35 @@ def other_literals(random: Random, text: str) -> str:
         return random.choice(['""', '"other"', '"größer"']) if match[1] else random.choice(numbers)
 
     return re.sub(r'("[^"]*")|(?<![\w.$-])-?\d+(?![\w.])', other, text)
+
+
+class _Aliases(Visitor):
+    """Collects the aliases of a document."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[int, int, str]] = []
+        super().__init__()
+
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        """Note an alias and where it is."""
+        if node.alias is not None and node.alias.loc is not None:
+            self.found.append((node.alias.loc.start, node.alias.loc.end, node.alias.value))
+
+
+def other_aliases(random: Random, text: str) -> str:
+    """Return a document with other aliases: some are names of fields, or of other aliases."""
+    aliases = _Aliases()
+    visit(parse(text), aliases)
+    known = sorted({alias for *_, alias in aliases.found})
+    others = {
+        alias: random.choice([alias, f"{alias}_", f"a{number}", f"long_{number}", f"b{number}"])
+        for number, alias in enumerate(known)
+    }
+    if known and random.random() < 0.3:
+        others[random.choice(known)] = random.choice(["things", "on", "__typename", *known])
+    for start, end, alias in reversed(aliases.found):
+        text = text[:start] + others[alias] + text[end:]
+    return text
 
 
 def other_name(random: Random, operation: Operation) -> Operation:
@@ -67,11 +85,6 @@ def other_name(random: Random, operation: Operation) -> Operation:
     )
 
 
-def is_shared(document: Document) -> bool:
-    """Return whether a document was made of another one's plan."""
-    return document.template_parts is not None
-
-
 # graphql-core leaves coroutines behind where a null takes an object with it.
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -79,16 +92,15 @@ async def test_generated_documents() -> None:
     """Data, errors with their locations, and costs are those of a document that was parsed."""
     operations, plain = Executor(MADE_UP), Executor(MADE_UP, compiles=False)
     make = Maker(MADE_UP, choose, lambda text: plain.document(text).is_good, depth=4, width=3).make
-    shared = refused = 0
+    shared = renamed = refused = 0
     with capture_logs():  # of the bugs that it is full of
         for seed in range(RUNS):
             random = Random(seed)  # noqa: S311  # it must be the same each time
             made = make(seed)
             operations.document(made.text)
             for _ in range(4):
-                operation = other_name(
-                    random, made._replace(text=other_literals(random, made.text))
-                )
+                text = other_aliases(random, other_literals(random, made.text))
+                operation = other_name(random, made._replace(text=text))
                 document, expected = (
                     each.document(operation.text) for each in (operations, plain)
                 )
@@ -97,6 +109,7 @@ async def test_generated_documents() -> None:
                     refused += 1
                     continue
                 shared += is_shared(document)
+                renamed += document.own_keys is not None
                 assert document.name(operation.name) == (operation.name or "")
                 assert _cost(document, operation) == _cost(expected, operation)
                 arguments = operation.variables, operation.name, context()
@@ -107,6 +120,7 @@ async def test_generated_documents() -> None:
                 )
     gc.collect()  # what graphql-core left behind is this test's
     assert shared > RUNS // 2
+    assert renamed > RUNS // 2
     assert refused > RUNS // 10
 
 
@@ -114,12 +128,6 @@ def _cost(document: Document, operation: Operation) -> Any:
     analysis = document.cost_analysis(operation.name)
     assert analysis is not None
     return analysis.cost(document.variables(operation.variables), PROVIDERS, None)
-
-
-async def run(text: str, executor: Executor, caller: Caller | None = None, **given: Any) -> Any:
-    """Run a document and return what a client gets."""
-    with capture_logs():
-        return (await executor.run(executor.document(text), given, None, context(caller))).body
 
 
 def both(template: Callable[[str], str], schema: Any, *values: str) -> tuple[Executor, str]:
@@ -222,7 +230,7 @@ async def test_wrong_variables_beside_literals() -> None:
     """graphql-core reports them, in the text of the document."""
     executor, text = both(
         lambda value: (
-            f'query ($n: Int) {{ segments(first: $n, filter: {{ids: ["{value}"]}}) '
+            f'query ($n: Int) {{ all_{value}: segments(first: $n, filter: {{ids: ["{value}"]}}) '
             "{ totalCount } }"
         ),
         CORE,
