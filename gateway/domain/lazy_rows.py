@@ -183,6 +183,14 @@ def joined(lists: Sequence[Sequence[T]]) -> Sequence[T]:
     return JoinedRows([*chain.from_iterable(parts)])
 
 
+def extended(rows: Sequence[T], more: Sequence[T]) -> Sequence[T]:
+    """Return rows with more of them: a list itself, unless some are lazy."""
+    if isinstance(rows, list) and not is_lazy(more):
+        rows.extend(more)
+        return rows
+    return joined((rows, more))
+
+
 def column(rows: Sequence[T], path: str, read: Read[T]) -> Sequence[Any]:
     """Return an attribute of each row; `read` reads it from entities."""
     return rows.column(path, read) if is_lazy(rows) else read(rows)

@@ -26,7 +26,7 @@ from graphql import (
     is_leaf_type,
 )
 
-from gateway.domain.lazy_rows import is_lazy, joined
+from gateway.domain.lazy_rows import extended
 from resolvers.execution.columns import (
     UnexpectedNullError,
     attribute_column,
@@ -231,11 +231,7 @@ class _PlanCompiler:
         values, objects = selection.values, selection.objects
 
         def read_later(xs: Sequence[Any], slots: Slots) -> Sequence[Any]:
-            waiting = slots[values]
-            if is_lazy(xs) or is_lazy(waiting):
-                slots[values] = joined((waiting, xs))
-            else:
-                waiting.extend(xs)
+            slots[values] = extended(slots[values], xs)
             rows = build(xs, slots)
             slots[objects].extend(rows)
             return rows
