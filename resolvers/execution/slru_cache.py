@@ -60,7 +60,9 @@ class SegmentedLruCache(Generic[T]):
         return value
 
     def put(self, text: str, value: T) -> None:
-        """Add a new value, and evict what no longer fits."""
+        """Add a new value, or replace one, and evict what no longer fits."""
+        if text in self._protected.values:
+            self._protected.remove(text)
         self._probationary.add(text, value)
         self._trim()
 

@@ -21,12 +21,23 @@ async def test_new_aliases() -> None:
         text = template
         for old in ("all", "must_", "nodes_", "some_", "n", "text_", "own_", "home_"):
             text = re.sub(rf"\b{old}:", f"{'_' * number}{old * number or old}:", text)
-        document = executor.document(text)
-        assert (document.own_keys is not None) is (number > 0)
         body = await run(text, executor)
         assert str(body) == str(await run(text, plain))  # with the order of keys
         assert body["errors"]
     assert executor.cache_uses.plan_misses == 2  # the first document, and the template
+
+
+async def test_a_document_that_comes_again_has_a_plan_of_its_own() -> None:
+    """Its rows are not made twice each time."""
+    executor, plain = Executor(MADE_UP), Executor(MADE_UP, compiles=False)
+    first, second, third = (f"{{ {key}: things(number: 3) {{ text }} }}" for key in "abc")
+    shared = []
+    for text in (first, first, second, third, third, third):
+        body = await run(text, executor)
+        assert body == await run(text, plain)
+        shared.append(executor.cache_uses.plan_misses)
+    # The first document, the template of the other two, and the third when it comes again.
+    assert shared == [1, 1, 2, 2, 3, 3]
 
 
 async def test_new_aliases_of_many_rows() -> None:
