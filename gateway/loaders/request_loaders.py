@@ -45,8 +45,8 @@ from gateway.upstream.provider import Provider
 MAX_CUSTOMERS = 100
 """The largest number of customers in one call for their assignments."""
 
-MAX_CACHED_KEYS = 50
-"""The largest number of keys in a plan that is reused: more take much memory."""
+MAX_CACHED_KEYS = 250
+"""The largest number of keys in a plan that is reused."""
 
 
 class RequestLoaders(RequestFetches):

@@ -27,9 +27,8 @@ Q = TypeVarTuple("Q")
 
 log = structlog.get_logger(__name__)
 
-MAX_CACHED_PLANS = 2048
-"""The number of read plans of one provider that are reused, 1.6 KB each: more than most companies
-have segments, whose members dashboards and watchers read again and again."""
+MAX_CACHED_PLANS = 512
+"""The number of read plans of one provider that are reused."""
 
 
 class Provider:
