@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.pages import Page, PageRequest
-from gateway.domain.queries import EVERY_CUSTOMER, EVERY_SEGMENT
-from gateway.errors import Malformed
+from gateway.domain.queries import EVERY_CUSTOMER, EVERY_SEGMENT, SegmentQuery
+from gateway.errors import BadInput, Malformed
 from gateway.providers.base.decoding import iso
 from gateway.providers.base.exchange import Call, Exchange, Reply
 from gateway.providers.voucherify.adapter import Voucherify
 from tests.contract.sample import adapter
 
+EXCLUDED = "filters[id][conditions][$not_in]"
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 Answer = Callable[[Call], Any]
@@ -47,7 +49,8 @@ def segments(rows: Sequence[dict[str, Any]]) -> Answer:
     def answer(call: Call) -> Any:
         query = dict(call.query)
         bound = query.get("filters[created_at][conditions][$before]", "9")
-        older = [row for row in rows if row["created_at"] < bound]
+        excluded = [text for name, text in call.query if name.startswith(EXCLUDED)]
+        older = [row for row in rows if row["created_at"] < bound and row["id"] not in excluded]
         return {"data": older[: int(query["limit"])], "total": len(older)}
 
     return answer
@@ -61,8 +64,10 @@ def customers(rows: Sequence[dict[str, Any]]) -> Answer:
         limit, page = int(query["limit"]), int(query.get("page", "1"))
         assert 1 <= page <= 99
         assert 1 <= limit <= 100
-        older = [row for row in rows if row["created_at"] < query.get("starting_after", "9")]
-        return {"customers": older[(page - 1) * limit : page * limit], "total": len(rows)}
+        bound = min(query.get("starting_after", "9"), query.get("created_at[before]", "9"))
+        other_bound = query.get("created_at[after]", "")
+        chosen = [row for row in rows if other_bound < row["created_at"] < bound]
+        return {"customers": chosen[(page - 1) * limit : page * limit], "total": len(rows)}
 
     return answer
 
@@ -96,14 +101,24 @@ def test_segments_are_each_shown_once(ages: list[int], size: int) -> None:
     assert calls == max(1, -(-len(rows) // size))
 
 
-def test_segments_that_no_page_can_step_over_are_an_error() -> None:
-    """More segments of one millisecond than a page has rows end the list loudly."""
+@pytest.mark.parametrize(("size", "calls"), [(250, 4), (60, 6), (1, 302)])
+def test_segments_of_one_millisecond_are_each_shown_once(size: int, calls: int) -> None:
+    """More segments of one millisecond than a page has rows are read on without those shown."""
+    rows = made([0, *[1] * 300, 2])
     voucherify = account()
-    with pytest.raises(Malformed) as raised:
-        walked(
-            lambda page: voucherify.segments(EVERY_SEGMENT, page), segments(made([0] * 101)), 250
-        )
-    assert raised.value.detail == "does not advance"
+    result = walked(lambda page: voucherify.segments(EVERY_SEGMENT, page), segments(rows), size)
+    assert result == ([row["id"] for row in rows], calls)
+
+
+def test_a_filter_by_ids_is_kept_when_shown_segments_are_excluded() -> None:
+    """The caller's own `$not_in`, a list or one id, is sent with the ids that were shown."""
+    rows = made([0] * 120)
+    voucherify = account()
+    for own in (["x_7"], "x_7"):
+        native = msgspec.json.encode({"id": {"conditions": {"$not_in": own}}}).decode()
+        query = SegmentQuery(native=native)
+        keys, _ = walked(partial(voucherify.segments, query), segments(rows), 250)
+        assert keys == [row["id"] for row in rows if row["id"] != "x_7"]
 
 
 @pytest.mark.parametrize(
@@ -129,3 +144,78 @@ def test_customers_are_each_shown_once_whatever_the_page(size: int) -> None:
 
     keys, _ = walked(ask, customers(rows), size)
     assert keys == [row["id"] for row in rows[9_700:]]
+
+
+@pytest.mark.parametrize(
+    ("first", "count", "calls"),
+    [
+        (9_000, 101, 94),  # ends before the last page
+        (9_850, 49, 103),
+        (9_850, 150, 107),  # begins on the last page
+        (9_750, 300, 107),  # begins before it
+        (5_000, 5_500, 159),
+        (9_900, 2_000, 125),  # begins after it
+        (10_080, 250, 111),
+    ],
+)
+def test_customers_of_one_millisecond_are_each_shown_once(
+    first: int, count: int, calls: int
+) -> None:
+    """An import of customers is read to its end, wherever in the list it is."""
+    ages = [*range(first), *[first] * count, *range(first + 1, first + 201)]
+    rows = made(ages)
+    voucherify = account()
+    result = walked(lambda page: voucherify.customers(EVERY_CUSTOMER, page), customers(rows), 250)
+    assert result == ([row["id"] for row in rows], calls)
+
+
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_customers_of_one_millisecond_are_shown_once_whatever_the_page(size: int) -> None:
+    """Pages smaller than the provider's go on where they ended."""
+    rows = made([0] * 9_700 + [1] * 410 + [2] * 5)
+    voucherify = account()
+
+    def ask(page: PageRequest) -> Exchange[Page[Any]]:
+        return voucherify.customers(
+            EVERY_CUSTOMER, page._replace(position=page.position or "9800")
+        )
+
+    keys, _ = walked(ask, customers(rows), size)
+    assert keys == [row["id"] for row in rows[9_800:]]
+
+
+def test_a_bound_that_includes_its_own_time_shows_nothing_twice() -> None:
+    """Whether `created_at[before]` includes its time is not documented."""
+    rows = made([*range(9_790), *[9_790] * 120, *[9_791] * 300, *[9_792] * 120])
+    voucherify = account()
+
+    def answer(call: Call) -> Any:
+        query = {
+            name: iso(datetime.fromisoformat(text) + _ms(1 if "before" in name else -1))
+            if name.startswith("created_at")
+            else text
+            for name, text in call.query
+        }
+        return customers(rows)(Call(call.method, call.path, tuple(query.items())))
+
+    keys, _ = walked(lambda page: voucherify.customers(EVERY_CUSTOMER, page), answer, 250)
+    assert keys == [row["id"] for row in rows]
+
+
+def test_more_customers_of_one_millisecond_than_pages_reach_are_an_error() -> None:
+    """99 pages of 100 rows are documented."""
+    voucherify = account()
+    rows = made([0] * 9_900 + [1] * 9_901)
+    with pytest.raises(Malformed) as raised:
+        walked(lambda page: voucherify.customers(EVERY_CUSTOMER, page), customers(rows), 250)
+    assert raised.value.detail == "too many rows of one moment"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["100@[0]", "100>[0,[]]", "100[0,[]]", "x@[0,[]]", "1@2@[0,[]]", "@[0,[]]", "1@[0,[]]x"],
+)
+def test_positions_that_were_not_made_here_are_refused(text: str) -> None:
+    """A cursor comes from the caller."""
+    with pytest.raises(BadInput):
+        account().customers(EVERY_CUSTOMER, PageRequest(10, text))

@@ -8,9 +8,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Annotated, Generic, NamedTuple, TypeVar
-
-import msgspec
+from typing import Generic, NamedTuple, TypeVar
 
 from gateway.domain.entities import Segment
 from gateway.domain.lazy_rows import ModelRows
@@ -20,7 +18,13 @@ from gateway.errors import BadInput, Malformed
 from gateway.providers.base.decoding import Document, decode, documents, iso, utc
 from gateway.providers.base.exchange import Call, Exchange, Reply
 from gateway.providers.base.lenient_decoding import Rows, length, places
-from gateway.providers.base.numbered_pages import Position, numbered_page, position, window
+from gateway.providers.base.numbered_pages import (
+    START,
+    Position,
+    numbered_page,
+    position,
+    window,
+)
 from gateway.providers.voucherify.model import (
     SEGMENT_COLUMNS,
     Counted,
@@ -31,6 +35,14 @@ from gateway.providers.voucherify.model import (
     segments_of,
 )
 from gateway.providers.voucherify.query import MILLISECOND, Params, filters
+from gateway.providers.voucherify.time_position import (
+    EPOCH,
+    LAST_MS,
+    MomentPosition,
+    TimePosition,
+    moment_position,
+    time_position,
+)
 
 MAX_ROWS_PER_CALL = 100
 MAX_PAGE_NUMBER = 99
@@ -39,39 +51,11 @@ PAGED_ROWS = MAX_ROWS_PER_CALL * MAX_PAGE_NUMBER
 
 NEWEST_FIRST = ("order", "-created_at")
 SEGMENTS = SegmentList[SegmentModel]
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LAST_MS = 253_402_300_799_998
-"""The second last millisecond of the calendar, since EPOCH."""
 LAST = datetime.max.replace(tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 T = TypeVar("T")
 M = TypeVar("M", SegmentModel, CustomerModel)
-
-
-class TimePosition(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """Where a list continues that can only be read from a time on, towards older rows.
-
-    Several rows may be created in the same millisecond, and a page may end between them. So that
-    millisecond is read again, and the ids of its rows that were shown are part of the position.
-    """
-
-    at_ms: Annotated[int, msgspec.Meta(ge=-62_135_596_800_000, le=LAST_MS)]
-    shown: tuple[str, ...]
-    """The ids of the rows created at `at_ms` that have been shown."""
-
-    @property
-    def before(self) -> datetime:
-        """All further rows are older than this time."""
-        return EPOCH + timedelta(milliseconds=self.at_ms) + MILLISECOND
-
-
-def time_position(position: str) -> TimePosition:
-    """Parse a `TimePosition`. Raises `BadInput`."""
-    try:
-        return msgspec.json.decode(position, type=TimePosition)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise BadInput("The cursor was not made by this gateway.") from error
 
 
 class PageByTime(NamedTuple):
@@ -85,7 +69,8 @@ class PageByTime(NamedTuple):
     @property
     def limit(self) -> int:
         """The wanted rows, those that are read again, and one that shows whether more follow."""
-        return min(self.wanted + len(self.shown) + 1, MAX_ROWS_PER_CALL)
+        again = 0 if self.after is None or self.after.has_many else len(self.shown)
+        return min(self.wanted + again + 1, MAX_ROWS_PER_CALL)
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -160,7 +145,7 @@ class PageByTime(NamedTuple):
                 if is_same
                 else [row.id for row in decoded if row.created_at is None and row.id in self.shown]
             )
-            return msgspec.json.encode(TimePosition(at_ms, (*before, *here))).decode()
+            return str(TimePosition(at_ms, (*before, *here)))
 
         return position_after
 
@@ -168,7 +153,10 @@ class PageByTime(NamedTuple):
 def segments_page(
     provider: str, query: SegmentQuery, page: PageRequest
 ) -> Exchange[Page[Segment]]:
-    """Read one page of the segments. The list has no pages, only a bound on the creation time."""
+    """Read one page of the segments. The list has no pages, only a bound on the creation time.
+
+    Many segments of one millisecond that were shown are excluded by their ids.
+    """
     operation = "segments.list"
     after = None if page.position is None else time_position(page.position)
     requested = PageByTime(provider, operation, after, page.size)
@@ -185,7 +173,8 @@ def segments_page(
             total=total if after is None and chosen.is_whole else None,
         )
 
-    params = chosen.params(after.before if after else None)
+    excluded = after.shown if after and after.has_many else ()
+    params = chosen.params(after.before if after else None, excluded)
     call = Call("GET", "/v1/segments", (("limit", str(requested.limit)), NEWEST_FIRST, *params))
     return Exchange(operation, call, read, bounds_depth=True)
 
@@ -227,8 +216,16 @@ class Customers(NamedTuple, Generic[T]):
         Page numbers are preferred because a segment combined with a time "may return unexpected
         results".
         """
-        if page.position is not None and page.position.startswith("["):
-            return self._by_time(time_position(page.position), page.size)
+        if page.position is None:
+            return self._numbered(START, page.size)
+        if page.position.startswith("["):
+            after = time_position(page.position)
+            if after.has_many:
+                return self._of_moment(MomentPosition(after), page.size)
+            return self._by_time(after, page.size)
+        moment = moment_position(page.position)
+        if moment is not None:
+            return self._of_moment(moment, page.size)
         return self._numbered(position(page.position), page.size)
 
     def _numbered(self, start: Position, wanted: int) -> Exchange[Page[T]]:
@@ -252,7 +249,14 @@ class Customers(NamedTuple, Generic[T]):
 
             def continued(position: str | None, row: int) -> str | None:
                 """Continue by creation time after the last page that has a number."""
-                return by_time(row) if position == end_of_pages and not page.is_last else position
+                if position != end_of_pages or page.is_last:
+                    return position
+                after = time_position(by_time(row))
+                if after.includes(models[0].created_at):
+                    # More rows of this millisecond may have been shown, on the pages before.
+                    after = TimePosition(after.at_ms, (models[row].id,))
+                    return str(MomentPosition(after, is_sought=True))
+                return str(after)
 
             chosen = page.rows
             rows = [models[i] for i in chosen]
@@ -283,6 +287,58 @@ class Customers(NamedTuple, Generic[T]):
 
         # Alone it means "older than", newest first; with an order by created_at, "younger than".
         paging = (("limit", str(requested.limit)), ("starting_after", iso(after.before)))
+        return Exchange(self.operation, self._call(paging), read, bounds_depth=True)
+
+    def _of_moment(self, moment: MomentPosition, wanted: int) -> Exchange[Page[T]]:
+        """Read the rows of one millisecond, by page numbers; after them the older ones follow."""
+        time, start, is_sought = moment
+        largest = min(start.largest or MAX_ROWS_PER_CALL, MAX_ROWS_PER_CALL)
+        reach = largest * MAX_PAGE_NUMBER
+        if start.offset >= reach:
+            raise Malformed(self.provider, self.operation, detail="too many rows of one moment")
+        requested = window(start.offset, largest, largest, MAX_PAGE_NUMBER - 1)
+
+        def read(reply: Reply) -> Page[T]:
+            body = self._decode(reply)
+            models, total = body.customers, body.total
+            if total is not None and total > reach:
+                total = None  # of the list without the bounds, which is longer than pages reach
+            every = range(len(models))
+            page = numbered_page(every, requested, start, largest, total, decoded=models)
+            rows = [models[i] for i in page.rows]
+            ids = [row.id for row in rows]
+            known = [k for k, key in enumerate(ids) if key in time.shown] if is_sought else [0]
+            if not known and page.is_last:
+                raise Malformed(self.provider, self.operation, detail="does not advance")
+            new = [
+                k
+                for k, row in enumerate(rows)
+                if known
+                and k >= known[0]
+                and row.id not in time.shown
+                and time.includes(row.created_at)
+            ]
+            chosen = new[:wanted]
+            at = [page.rows[k] for k in chosen]
+
+            def here(text: str) -> str:
+                return str(MomentPosition(time, position(text), is_sought=not known))
+
+            end = str(time.older) if page.is_last else here(page.next_position or "")
+            return Page(
+                rows=self.show([models[i] for i in at], documents(reply, models, at, "customers")),
+                position_after=lambda i: here(page.position_after(chosen[i])),
+                is_last=False,
+                end=end if chosen == new else None,
+                skipped=page.skipped,
+            )
+
+        number, size = str(requested.page + 1), str(requested.size)
+        bounds = (
+            ("created_at[after]", iso(time.older.at)),
+            ("created_at[before]", iso(time.before)),
+        )
+        paging = (("limit", size), ("page", number), NEWEST_FIRST, *bounds)
         return Exchange(self.operation, self._call(paging), read, bounds_depth=True)
 
     def _call(self, paging: Params) -> Call:

@@ -4,7 +4,7 @@ Facts: github.com/voucherifyio/voucherify-openapi, list segments (`filters` is a
 list publications (a list in it is numbered: `…[$in][0]=a&…[$in][1]=b`), read 2026-11-21.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ FILTERABLE = frozenset({Membership.MANUAL, Membership.RULE})
 """How segments of the known types get their members."""
 
 BEFORE = ("created_at", "$before")
+EXCLUDED = ("id", "$not_in")
 MILLISECOND = timedelta(milliseconds=1)
 LATEST = datetime.max.replace(microsecond=999_000, tzinfo=UTC)
 
@@ -36,12 +37,18 @@ class Filters(NamedTuple):
     """Separate, because paging changes it."""
     is_whole: bool
 
-    def params(self, before: datetime | None) -> Params:
-        """Return the query parameters; `before` is the bound of the page, if it has one."""
+    def params(self, before: datetime | None, excluded: Sequence[str] = ()) -> Params:
+        """Return the query parameters.
+
+        `before` is the bound of the page, if it has one, and `excluded` are ids not to be on it.
+        """
         bounds = [each for each in (self.before, before) if each is not None]
         conditions = dict(self.conditions)
         if bounds:
             conditions[BEFORE] = iso(min(bounds))
+        if excluded:
+            more = conditions.get(EXCLUDED, [])
+            conditions[EXCLUDED] = [*(more if isinstance(more, list) else [more]), *excluded]
         params = [
             param
             for (field, name), value in conditions.items()
