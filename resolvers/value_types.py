@@ -301,7 +301,7 @@ class LegalEntity:
 
 
 @strawberry.type(
-    description="The health of a provider, judged by the latest calls of this server."
+    description="The health of a provider, judged by the newest calls of all processes together."
 )
 class ProviderHealth:
     """See the description."""
@@ -309,7 +309,9 @@ class ProviderHealth:
     requirement = OPEN
 
     status: HealthStatus = strawberry.field(description="The overall status.")
-    circuit: CircuitState = strawberry.field(description="The state of the circuit breaker.")
+    circuit: CircuitState = strawberry.field(
+        description="The state of the circuit breaker: the worst among the processes."
+    )
     latency_ms_p50: float | None = strawberry.field(
         name="latencyMsP50",
         description="Median latency of the calls in milliseconds, rounded to 0.1.",

@@ -31,6 +31,14 @@ class HealthWatch:
         """Wait until the state of any provider changes."""
         await self._changed.wait()
 
+    def look(self) -> None:
+        """Compare the states now, and wake who waits for a change."""
+        states = self._look()
+        if states != self.states:
+            self.states = states
+            changed, self._changed = self._changed, asyncio.Event()
+            changed.set()
+
     async def close(self) -> None:
         """Stop watching."""
         self._watching.cancel()
@@ -45,8 +53,4 @@ class HealthWatch:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            states = self._look()
-            if states != self.states:
-                self.states = states
-                changed, self._changed = self._changed, asyncio.Event()
-                changed.set()
+            self.look()

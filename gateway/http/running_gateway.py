@@ -34,6 +34,7 @@ from gateway.http.app import (
 )
 from gateway.http.budget_sharing import BudgetSharing
 from gateway.http.graphql_endpoint import GraphQLEndpoint
+from gateway.http.health_sharing import HealthSharing
 from gateway.http.instaleap_callback import InstaleapCallback
 from gateway.http.live_settings import LiveSettings
 from gateway.http.metrics_endpoint import MetricsEndpoint
@@ -147,6 +148,9 @@ class Gateway:
             self._runner.store, self._runner.feed = store, feed
             health_watch = self._runner.health_watch = HealthWatch(self.providers)
             stack.push_async_callback(health_watch.close)
+            health_sharing = HealthSharing(store, self.providers, health_watch.look)
+            health_sharing.start()
+            stack.push_async_callback(health_sharing.close)
             sharing = BudgetSharing(store, self._parts.budgets, self.providers)
             sharing.start()
             stack.push_async_callback(sharing.close)

@@ -16,7 +16,7 @@ from gateway.store.database_url import SETTING, DatabaseUrl
 from gateway.store.tables import CUSTOMERS
 from gateway.store.waiting import attempts
 
-NEWEST: Final = "0010"
+NEWEST: Final = "0011"
 """The schema version of this program."""
 
 CHECK_S: Final = 2.0

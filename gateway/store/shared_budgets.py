@@ -52,7 +52,7 @@ class SharedBudgets:
         names = [_digest(each.name) for each in claims]
         async with self._database.writing() as connection:
             left_at = await self._lock(connection, names)
-            now = await self._now(connection)
+            now = await database_clock(self._database, connection)
             windows = {
                 name: each.terms.window_s
                 for name, each in zip(names, claims, strict=True)
@@ -89,10 +89,6 @@ class SharedBudgets:
         query = select(of.name, of.left, of.at).where(of.name.in_(names or [""]))
         locked = await connection.execute(query.order_by(of.name).with_for_update())
         return {row.name: (row.left, row.at) for row in locked}
-
-    async def _now(self, connection: AsyncConnection) -> float:
-        clock = _SQLITE_NOW if self._database.is_sqlite else _POSTGRES_NOW
-        return float((await connection.execute(clock)).scalar_one())
 
     async def _calls(
         self, connection: AsyncConnection, windows: Mapping[str, float], now: float
@@ -131,7 +127,7 @@ class SharedBudgets:
 
     async def _sweep(self) -> None:
         async with self._database.writing() as connection:
-            now = await self._now(connection)
+            now = await database_clock(self._database, connection)
             # What is in the future was written before the clock was set back.
             at, second = BUDGETS.c.at, BUDGET_CALLS.c.second
             is_unused = or_(at < now - UNUSED_S, at > now + UNUSED_S)
@@ -140,6 +136,12 @@ class SharedBudgets:
             await connection.execute(delete(BUDGETS).where(BUDGETS.c.name.in_(names)))
             is_past = or_(second < now - UNUSED_S, second > now + UNUSED_S)
             await connection.execute(delete(BUDGET_CALLS).where(is_past))
+
+
+async def database_clock(database: Database, connection: AsyncConnection) -> float:
+    """Return the time in seconds since 1970, by the database's clock."""
+    clock = _SQLITE_NOW if database.is_sqlite else _POSTGRES_NOW
+    return float((await connection.execute(clock)).scalar_one())
 
 
 def from_bucket(left: float, at: float, claim: Claim, processes: int, now: float) -> Grant:

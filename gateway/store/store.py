@@ -28,6 +28,7 @@ from gateway.store.queries import StoreQueries
 from gateway.store.settling import Settling
 from gateway.store.shared_budgets import SharedBudgets
 from gateway.store.shared_calls import SharedCalls
+from gateway.store.shared_health import SharedHealth
 from gateway.store.sizes import SegmentSizes
 from gateway.store.snapshots import Snapshots
 from gateway.store.webhooks import WebhookInbox
@@ -67,6 +68,7 @@ class Store:
         self.snapshots = Snapshots(database, clock, self.changes, self.sizes)
         self.shared_calls = SharedCalls(database, clock)
         self.budgets = SharedBudgets(database)
+        self.provider_health = SharedHealth(database)
         self.leadership = leadership
         self.identity = IdentityStore(database, clock)
         new_claim = self.owners.new_claim

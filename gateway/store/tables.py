@@ -371,3 +371,14 @@ BUDGET_CALLS = Table(
     Column("calls", Double, nullable=False),
     sqlite_with_rowid=False,
 )
+
+# What processes report about the health of providers; see gateway.store.shared_health.
+PROVIDER_HEALTH = Table(
+    "provider_health",
+    METADATA,
+    Column("process", Name, primary_key=True),
+    # When it reported, in seconds since 1970 on the database's clock.
+    Column("at", Double, nullable=False),
+    Column("report", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)

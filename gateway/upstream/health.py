@@ -1,14 +1,29 @@
-"""A provider's health, judged by the newest calls of this process."""
+"""A provider's health, judged by its newest calls, of this process or of several."""
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+
+import msgspec
 
 from gateway.errors import ProviderError, Refused
 
 HEALTH_WINDOW = 50
 """The number of newest calls that a provider's health is judged by."""
+
+
+class HealthReport(msgspec.Struct, frozen=True):
+    """What one process tells others about a provider. Times are in seconds since 1970."""
+
+    circuit: str
+    calls: Sequence[tuple[float, float, bool]]
+    """The newest calls: when each ended, its latency in milliseconds, whether it succeeded."""
+    succeeded_at: float | None
+    failed_at: float | None
+    last_error: str | None
+    """The name of the class of the last failure."""
 
 
 @dataclass(slots=True)
@@ -19,8 +34,10 @@ class Health:
     outcomes: deque[bool] = field(default_factory=lambda: deque(maxlen=HEALTH_WINDOW))
     last_error: type[ProviderError] | None = None
     """The class of the last failure."""
+    _ended_at: deque[float] = field(default_factory=lambda: deque(maxlen=HEALTH_WINDOW))
+    """When these calls ended, in seconds since 1970, as the other times."""
     _succeeded_at: float | None = None
-    """In seconds since 1970."""
+    _failed_at: float | None = None
 
     @property
     def last_success_at(self) -> datetime | None:
@@ -30,12 +47,15 @@ class Health:
 
     def note(self, latency_ms: float, error: ProviderError | None) -> None:
         """Record a finished call. A refused one is the caller's fault, not the provider's."""
+        now = time.time()
         self.latencies_ms.append(latency_ms)
+        self._ended_at.append(now)
         if error is None or isinstance(error, Refused):
             self.outcomes.append(True)
-            self._succeeded_at = time.time()
+            self._succeeded_at = now
         else:
             self.outcomes.append(False)
+            self._failed_at = now
             self.last_error = type(error)
 
     @property
@@ -52,3 +72,45 @@ class Health:
         """Return the latency at this quantile (0 to 1) of the newest calls."""
         ordered = sorted(self.latencies_ms)
         return ordered[min(int(len(ordered) * quantile), len(ordered) - 1)] if ordered else None
+
+    def report(self, circuit: str) -> HealthReport:
+        """Return what other processes need to know, with the state of the circuit here."""
+        error = self.last_error
+        return HealthReport(
+            circuit,
+            [*zip(self._ended_at, self.latencies_ms, self.outcomes, strict=True)],
+            self._succeeded_at,
+            self._failed_at,
+            None if error is None else error.__name__,
+        )
+
+    def joined(self, reports: Sequence[HealthReport]) -> "Health":
+        """Return the health by the newest calls of this process and of those that report."""
+        everybody = [self.report(""), *reports]
+        calls = sorted(call for each in everybody for call in each.calls)
+        joined = Health()
+        for ended_at, latency_ms, is_success in calls[-HEALTH_WINDOW:]:
+            joined._ended_at.append(ended_at)
+            joined.latencies_ms.append(latency_ms)
+            joined.outcomes.append(is_success)
+        successes = [each.succeeded_at for each in everybody if each.succeeded_at is not None]
+        joined._succeeded_at = max(successes, default=None)
+        failures = [
+            (each.failed_at, each.last_error)
+            for each in everybody
+            if each.failed_at is not None and each.last_error is not None
+        ]
+        if failures:
+            joined._failed_at, name = max(failures)
+            joined.last_error = _error_class(name)
+        return joined
+
+
+def _error_class(name: str) -> type[ProviderError] | None:
+    """Return the class of this name; another version may have others."""
+    classes = [ProviderError]
+    for each in classes:
+        if each.__name__ == name:
+            return each
+        classes += each.__subclasses__()
+    return None

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 import structlog
 
@@ -18,7 +18,7 @@ from gateway.request_scope import Scope
 from gateway.store.errors import StoreFailed
 from gateway.store.reporting import report
 from gateway.upstream.client import UpstreamClient
-from gateway.upstream.health import Health
+from gateway.upstream.health import Health, HealthReport
 from gateway.upstream.keyed_locks import KeyedLocks
 
 T = TypeVar("T")
@@ -27,6 +27,7 @@ Q = TypeVarTuple("Q")
 
 log = structlog.get_logger(__name__)
 
+WORST_FIRST: Final = ("OPEN", "HALF_OPEN", "CLOSED")
 MAX_CACHED_PLANS = 512
 """The number of read plans of one provider that are reused."""
 
@@ -56,6 +57,8 @@ class Provider:
         self.customer_locks = KeyedLocks()
         """By customer: held while one is changed who was read before."""
         self.upstream = upstream
+        self.elsewhere: Sequence[HealthReport] = ()
+        """The health that the other processes of the store report."""
         self.recalls = 0
         """How many reads the gateway's store has served."""
         self._look_up = look_up
@@ -68,8 +71,9 @@ class Provider:
 
     @property
     def health(self) -> Health:
-        """Outcomes and latencies of the newest calls."""
-        return self.upstream.health
+        """Outcomes and latencies of the newest calls, those of other processes included."""
+        health = self.upstream.health
+        return health.joined(self.elsewhere) if self.elsewhere else health
 
     def offers(self, protocol: type) -> bool:
         """Return whether the adapter implements this protocol."""
@@ -115,7 +119,13 @@ class Provider:
 
     @property
     def circuit(self) -> str:
-        """The state of the circuit breaker: CLOSED, OPEN or HALF_OPEN."""
+        """The circuit breaker: CLOSED, OPEN or HALF_OPEN, the worst among the processes."""
+        states = {each.circuit for each in self.elsewhere} | {self.own_circuit}
+        return next((each for each in WORST_FIRST if each in states), self.own_circuit)
+
+    @property
+    def own_circuit(self) -> str:
+        """The state of the circuit breaker of this process."""
         return self.upstream.guard.breaker.circuit.value
 
     @property

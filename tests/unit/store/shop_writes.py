@@ -22,13 +22,14 @@ LOG_TABLES = (
     "known_members",
     "known_segments",
     "members",
+    "provider_health",
     "segment_sizes",
     "shared_calls",
     "snapshots",
     "webhooks",
     "webhook_status",
 )
-"""What steps 0005 to 0010 make."""
+"""What steps 0005 to 0011 make."""
 CONFIRMED = AssignmentState.CONFIRMED
 PENDING = AssignmentState.PENDING
 UNCONFIRMED = AssignmentState.UNCONFIRMED
