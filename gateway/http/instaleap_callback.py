@@ -6,7 +6,7 @@ specifies the bodies and a bearer token; the path, statuses and error codes are 
 
 import asyncio
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.domain.mutations import Tag
 from gateway.http.graphql_over_http import new_request_id
 from gateway.store.database import BUSY_S
 from gateway.store.errors import StoreFailed
@@ -99,7 +100,18 @@ class InstaleapCallback:
         except Exception:  # a bug: logged whole, and answered in our own words
             log.exception("instaleap_callback_failed")
             return _error(500, "INTERNAL", "Internal error.")
-        return _json(200, {"segments": [tag._asdict() for tag in tags]})
+        return _segments(request.path_params["document_id"], tags)
+
+
+def _segments(document_id: str, tags: Sequence[Tag]) -> Response:
+    """Return a customer's segments.
+
+    Shops may also search by an email address, which the store does not have. That is an error: a
+    customer who is said to have no segments may lose them.
+    """
+    if not tags and "@" in document_id:
+        return _error(404, "NOT_FOUND", "Customers are known by their document ids only.")
+    return _json(200, {"segments": [tag._asdict() for tag in tags]})
 
 
 def _error(status: int, code: str, message: str) -> Response:

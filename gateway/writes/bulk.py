@@ -148,7 +148,7 @@ class BulkWrites:
             return [RowResult(Outcome.FAILED, error=error.errors[0])] * len(keys)
 
         async def delete(key: str) -> RowResult:
-            await self._dispatcher.send(chosen, adapter.delete_segment(key, force=force))
+            await self._dispatcher.delete(chosen, adapter.delete_segment(key, force=force))
             return RowResult(Outcome.DELETED, key)
 
         return await self._send(

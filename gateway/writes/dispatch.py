@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import TypeVar
 
 import msgspec
@@ -161,6 +162,20 @@ class WriteDispatcher:
             if is_unknown:  # other processes must invalidate what they read, too
                 await self.settle([touched(provider.key)])
 
+    async def delete(self, provider: Provider, exchange: Exchange[None]) -> None:
+        """Send a call that deletes one object.
+
+        If an attempt that may have deleted it failed, the next one finds nothing: a success.
+        """
+        try:
+            await self.send(provider, exchange)
+        except UserErrors as errors:
+            refused = errors.__cause__
+            if not isinstance(refused, Refused) or refused.status != HTTPStatus.NOT_FOUND:
+                raise
+            if not refused.was_sent:
+                raise
+
     def invalidate(self, provider: Provider) -> None:
         """Drop what this request has read, and the provider's cached replies."""
         self.loaders.invalidate()
@@ -241,7 +256,8 @@ class WriteDispatcher:
         by_name = dict(zip(names, await self._customers(refs), strict=True))
         unknown = [name for name, customer in by_name.items() if customer is None]
         if unknown:
-            text = f"The provider does not know {len(unknown)} of the customers: {unknown[0]!r} …"
+            shown = repr(unknown[0]) if len(unknown) == 1 else f"{unknown[0]!r} …"
+            text = f"The provider does not know {len(unknown)} of the customers: {shown}"
             raise UserErrors(
                 UserError(text, Reason.NOT_FOUND, ("customerExternalIds",), provider.key)
             )

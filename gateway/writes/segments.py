@@ -94,7 +94,7 @@ class SegmentWrites:
         """Delete a segment."""
         chosen = self._dispatcher.provider(ref.provider, "id")
         adapter = self._dispatcher.adapter(chosen, DeletesSegments, "SEGMENT_DELETE", "id")
-        await self._dispatcher.send(chosen, adapter.delete_segment(ref.key, force=force))
+        await self._dispatcher.delete(chosen, adapter.delete_segment(ref.key, force=force))
         await self._dispatcher.settle([observations.segment(ref, ChangeKind.DELETED)])
         return DeletionReceipt(ref=ref)
 

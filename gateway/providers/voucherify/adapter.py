@@ -98,7 +98,7 @@ class Voucherify(VoucherifyWebhooks):
     }
     limits: ClassVar[Sequence[Limit]] = (
         Limit("STATIC_SEGMENT_CUSTOMERS", writes.MAX_CUSTOMERS),
-        Limit(DYNAMIC_SEGMENTS, 100),
+        Limit(DYNAMIC_SEGMENTS, writes.MAX_DYNAMIC_SEGMENTS),
     )
     memberships: ClassVar[frozenset[Membership]] = frozenset(
         {Membership.MANUAL, Membership.RULE, Membership.UNKNOWN}

@@ -28,6 +28,8 @@ from gateway.providers.voucherify.model import (
 
 PARTS = frozenset({"name", "names", "customers", "rule", "emits_membership_events"})
 MAX_CUSTOMERS = 20_000
+MAX_DYNAMIC_SEGMENTS = 100
+"""The most segments with a rule in one project."""
 OWN_ID = "cust_"
 JUNCTION = "junction"
 FIELDS = {"customers": "customers", "filter": "rule", "type": "emitsMembershipEvents"}
@@ -114,6 +116,13 @@ def create(provider: str, draft: SegmentDraft) -> Exchange[Written]:
             elif field := refused_part(reply, {**FIELDS, "name": name.field}):
                 text = f"Voucherify does not accept the value of {field}."
                 error.with_refusal(Reason.INVALID.value, text, (field,))
+            elif draft.rule is not None and error.status == HTTPStatus.BAD_REQUEST:
+                # How it refuses one too many is not documented, only that it does.
+                text = (
+                    "Voucherify does not accept this segment. It accepts up to"
+                    f" {MAX_DYNAMIC_SEGMENTS} segments with a rule."
+                )
+                error.with_refusal(Reason.PROVIDER_REFUSED.value, text)
             raise
         (segment,) = segments_of(provider, (model,), (document(reply.body),))
         return Written(model.id, is_new=True, segment=segment)

@@ -85,6 +85,17 @@ async def test_none(shop: httpx.AsyncClient, record: Store) -> None:
         assert (answer.status_code, answer.json()) == (200, {"segments": []})
 
 
+async def test_email(shop: httpx.AsyncClient, record: Store) -> None:
+    """Who is searched by an email address is not known to have no segments, unless it is an id."""
+    await write(record, wanted("id@shop.example", "SILVER"))
+    answer = await shop.get(path("ada@shop.example"), headers=TOKEN)
+    message = "Customers are known by their document ids only."
+    expected = {"error": {"code": "NOT_FOUND", "message": message}}
+    assert (answer.status_code, answer.json()) == (404, expected)
+    answer = await shop.get(path("id@shop.example"), headers=TOKEN)
+    assert answer.json() == {"segments": [{"type": "t", "value": "SILVER"}]}
+
+
 @pytest.mark.parametrize("settlement", [None, Settlement.UNKNOWN, Settlement.CONFIRMED])
 async def test_open(shop: httpx.AsyncClient, record: Store, settlement: Settlement | None) -> None:
     """A customer is shown as the newest write wants them, also before it is confirmed."""
