@@ -1,7 +1,7 @@
 """Mutations of assignments and items: the customers and items of a segment."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -11,14 +11,19 @@ import msgspec
 from gateway.domain.change_log import ChangeKind, version_of
 from gateway.domain.entities import Assignment, AssignmentKind, AssignmentRef, ItemKind, Ref
 from gateway.domain.mutations import Assignee, Outcome, Reason, RowResult, UserError
-from gateway.errors import GatewayError, settled
+from gateway.errors import GatewayError, ProviderError, settled
 from gateway.providers.base.adapter import ListsAssignmentsOfCustomers
+from gateway.providers.base.exchange import Exchange
 from gateway.providers.base.write_protocols import AssignsCustomers, AssignsItems
 from gateway.upstream.provider import Provider
 from gateway.writes import observations
 from gateway.writes.bulk import WRITTEN, errors_of
 from gateway.writes.dispatch import UserErrors, WriteDispatcher, failed_row
-from gateway.writes.existing_assignments import existing_assignment, existing_assignments
+from gateway.writes.existing_assignments import (
+    existing_assignment,
+    existing_assignments,
+    existing_items,
+)
 from gateway.writes.receipts import (
     AssignmentReceipt,
     AssignmentRow,
@@ -96,7 +101,7 @@ class AssignmentWrites:
         """Remove a customer from a segment."""
         provider, adapter = self._chosen(segment, "ASSIGNMENT_DELETE", fields.segment)
         with fields.in_errors():
-            await self._dispatcher.send(provider, adapter.unassign(segment.key, assignee))
+            await self._dispatcher.delete(provider, adapter.unassign(segment.key, assignee))
             error = (await self._still_assigned(provider, segment, [assignee])).get(assignee)
             if error is not None:
                 raise UserErrors(error)
@@ -232,37 +237,67 @@ class AssignmentWrites:
     async def assign_items(
         self, segment: Ref, items: Sequence[tuple[ItemKind, str]]
     ) -> ItemsReceipt:
-        """Add items to a segment."""
-        return await self._items(segment, items, "assign_items")
+        """Add items to a segment, those that it does not have."""
+        provider, adapter = self._assigning(segment)
+
+        async def find(kind: ItemKind, keys: Sequence[str]) -> Mapping[str, RowResult]:
+            dispatcher = self._dispatcher
+            existing = await existing_items(dispatcher, provider, segment, kind, keys)
+            return {
+                key: failed_row(item, dispatcher.request_id)
+                if isinstance(item, ProviderError)
+                else RowResult(Outcome.UPDATED)
+                for key, item in existing.items()
+            }
+
+        return await self._items(segment, items, adapter.assign_items, find)
 
     async def unassign_items(
         self, segment: Ref, items: Sequence[tuple[ItemKind, str]]
     ) -> ItemsReceipt:
         """Remove items from a segment."""
-        return await self._items(segment, items, "unassign_items")
+        _, adapter = self._assigning(segment)
 
-    async def _items(
-        self, segment: Ref, items: Sequence[tuple[ItemKind, str]], method: str
-    ) -> ItemsReceipt:
+        async def find(_kind: ItemKind, _keys: Sequence[str]) -> Mapping[str, RowResult]:
+            return {}
+
+        return await self._items(segment, items, adapter.unassign_items, find)
+
+    def _assigning(self, segment: Ref) -> tuple[Provider, AssignsItems]:
         provider = self._dispatcher.provider(segment.provider, "segmentId")
         adapter = self._dispatcher.adapter(provider, AssignsItems, "ITEM_ASSIGN", "segmentId")
-        write = getattr(adapter, method)
+        return provider, adapter
+
+    async def _items(
+        self,
+        segment: Ref,
+        items: Sequence[tuple[ItemKind, str]],
+        write: Callable[[str, ItemKind, Sequence[str]], Exchange[Sequence[RowResult]]],
+        find: Callable[[ItemKind, Sequence[str]], Awaitable[Mapping[str, RowResult]]],
+    ) -> ItemsReceipt:
+        """Write items; `find` returns the results of those that are not to be sent."""
+        provider, adapter = self._assigning(segment)
         done: dict[int, ItemRow] = {}
 
-        async def send(kind: ItemKind) -> None:
+        async def send(kind: ItemKind) -> bool:
+            """Write the items of a kind; return whether any of them was written."""
             indices = [index for index, (each, _) in enumerate(items) if each is kind]
+            known = await find(kind, [items[index][1] for index in indices])
             results = await self._dispatcher.send_batches(
                 provider,
-                [items[index][1] for index in indices],
+                [items[index][1] for index in indices if items[index][1] not in known],
                 adapter.rows_per_call,
                 lambda part: write(segment.key, kind, part),
             )
-            for index, result in zip(indices, results, strict=True):
+            sent = iter(results)
+            for index in indices:
+                result = known.get(items[index][1]) or next(sent)
                 errors = errors_of(result, "items", index)
                 done[index] = ItemRow(index=index, outcome=result.outcome, errors=errors)
+            return any(each.outcome not in {Outcome.FAILED, Outcome.UNKNOWN} for each in results)
 
-        await asyncio.gather(*(send(kind) for kind in dict.fromkeys(kind for kind, _ in items)))
-        if any(row.outcome not in {Outcome.FAILED, Outcome.UNKNOWN} for row in done.values()):
+        kinds = dict.fromkeys(kind for kind, _ in items)
+        if any(await asyncio.gather(*map(send, kinds))):
             await self._dispatcher.settle([observations.segment(segment, ChangeKind.UPDATED)])
         return ItemsReceipt(rows=tuple(done[index] for index in sorted(done)))
 

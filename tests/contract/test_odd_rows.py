@@ -180,6 +180,7 @@ def test_lists_of_every_kind_are_altered() -> None:
         "emporix/items.bulk_unassign",
         "emporix/items.list",
         "emporix/items.segments",
+        "emporix/items.within",
         "emporix/members.list",
         "emporix/members.of_customers",
         "emporix/segments.bulk_create",

@@ -229,6 +229,16 @@ class ListsItems(Protocol):
 
 
 @runtime_checkable
+class FindsItemsOfSegment(Protocol):
+    """Finds out which items a segment has already, so that they are not assigned again."""
+
+    def items_within(
+        self, segment: str, kind: ItemKind, keys: Sequence[str], page: PageRequest
+    ) -> Exchange[Page[Item]]:
+        """Read one page of those of these items that are in a segment."""
+
+
+@runtime_checkable
 class MatchesItems(Protocol):
     """Finds out which items belong to segments."""
 

@@ -266,18 +266,32 @@ class Emporix(SegmentWrites, AssignmentWrites, CustomerWrites, EmporixWebhookSet
         self, segment: str, kind: ItemKind | None, page: PageRequest
     ) -> Exchange[Page[Item]]:
         """Read one page of a segment's items, of one kind or of both."""
-        if kind is ItemKind.UNKNOWN:
-            raise BadInput("The kind of an item is PRODUCT or CATEGORY.")
-        items = NumberedList(
-            provider=self.key,
-            path=f"{self._segments_path}/{path_part(segment)}/items",
-            form=ItemAssignmentModel,
-            show=partial(items_of, self._account),
-        )
-        list_filter = (
-            NO_FILTER if kind is None else ListFilter(f"type:{kind.value}", is_whole=True)
-        )
-        return items.page("items.list", page, list_filter)
+        list_filter = NO_FILTER
+        if kind is not None:
+            list_filter = ListFilter(_type_is(kind), is_whole=True)
+        return self._items(segment).page("items.list", page, list_filter)
+
+    def items_within(
+        self, segment: str, kind: ItemKind, keys: Sequence[str], page: PageRequest
+    ) -> Exchange[Page[Item]]:
+        """Read one page of those of these items that are in a segment.
+
+        That `q` supports `item.id` is our guess, as below.
+        """
+        wanted, list_filter = frozenset(keys), ListFilter(_type_is(kind), is_whole=False)
+        if all(map(is_expressible, keys)):
+            q = f"{one_of('item.id', keys)} {_type_is(kind)}"
+            list_filter = ListFilter(q, is_whole=False)
+        exchange = self._items(segment).page("items.within", page, list_filter)
+
+        def read(reply: Reply) -> Page[Item]:
+            received = exchange.read(reply)
+            rows = [row for row in received.rows if row.key in wanted and row.kind is kind]
+            return msgspec.structs.replace(
+                received, rows=rows, end=received.next_position, position_after=str
+            )
+
+        return Exchange(exchange.operation, exchange.call, read)
 
     def segments_with_item(
         self, kind: ItemKind, key: str, page: PageRequest
@@ -287,9 +301,9 @@ class Emporix(SegmentWrites, AssignmentWrites, CustomerWrites, EmporixWebhookSet
         `q` supports `type` here; that it supports `item.id` is our guess. If it cannot express the
         id, or ignores it, the other rows are removed here.
         """
-        list_filter = ListFilter(f"type:{kind.value}", is_whole=False)
+        list_filter = ListFilter(_type_is(kind), is_whole=False)
         if is_expressible(key):
-            list_filter = ListFilter(f"item.id:{key} type:{kind.value}", is_whole=False)
+            list_filter = ListFilter(f"item.id:{key} {_type_is(kind)}", is_whole=False)
         wanted = (key, kind.value)
         assignments = NumberedList(
             provider=self.key,
@@ -348,6 +362,14 @@ class Emporix(SegmentWrites, AssignmentWrites, CustomerWrites, EmporixWebhookSet
             show=partial(assignments_of, self._account, segment),
         )
 
+    def _items(self, segment: str) -> NumberedList[ItemAssignmentModel, Item]:
+        return NumberedList(
+            provider=self.key,
+            path=f"{self._segments_path}/{path_part(segment)}/items",
+            form=ItemAssignmentModel,
+            show=partial(items_of, self._account),
+        )
+
     def _assigned(
         self, customer: str, models: Sequence[SegmentModel], raw: Iterable[SupportsBytes]
     ) -> list[Assignment]:
@@ -359,3 +381,10 @@ class Emporix(SegmentWrites, AssignmentWrites, CustomerWrites, EmporixWebhookSet
             )
             for segment in segments_of(self._account, models, raw)
         ]
+
+
+def _type_is(kind: ItemKind) -> str:
+    """Return the `q` for items of a kind. Raises `BadInput`."""
+    if kind is ItemKind.UNKNOWN:
+        raise BadInput("The kind of an item is PRODUCT or CATEGORY.")
+    return f"type:{kind.value}"

@@ -1,4 +1,4 @@
-"""Assigning a customer who is assigned already keeps the assignment's mixins (Emporix)."""
+"""Assigning what is assigned already keeps the assignment's mixins (Emporix)."""
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
@@ -16,6 +16,7 @@ from tests.e2e.writes.serving import serving
 
 STAFF = segment_id("emporix", "staff")
 CUSTOMERS = f"{EMPORIX}/staff/customers"
+ITEMS = f"{EMPORIX}/staff/items"
 MIXINS: Mapping[str, Any] = {"loyalty": {"level": "GOLD"}}
 HIRO = HIRO_AT["emporix"]
 FIRST, SECOND = [key for key in buyers(3) if key != HIRO][:2]
@@ -28,9 +29,9 @@ class Shop:
         """Call Emporix with this client."""
         self._client = client
 
-    async def assign(self, path: str) -> None:
-        """Assign a customer, with mixins."""
-        reply = await self._client.put(f"{CUSTOMERS}/{path}", json={"mixins": MIXINS})
+    async def assign(self, path: str, below: str = CUSTOMERS) -> None:
+        """Assign a customer or an item, with mixins."""
+        reply = await self._client.put(f"{below}/{path}", json={"mixins": MIXINS})
         assert reply.status_code == 201
 
     async def remove(self, path: str) -> None:
@@ -38,9 +39,9 @@ class Shop:
         reply = await self._client.delete(f"{CUSTOMERS}/{path}")
         assert reply.status_code == 204
 
-    async def mixins(self, path: str) -> Any:
+    async def mixins(self, path: str, below: str = CUSTOMERS) -> Any:
         """Return the mixins of an assignment, which must exist; None: it has none."""
-        reply = await self._client.get(f"{CUSTOMERS}/{path}")
+        reply = await self._client.get(f"{below}/{path}")
         assert reply.status_code == 200
         return reply.json().get("mixins")
 
@@ -136,6 +137,33 @@ async def test_bulk(front: Front, shop: Shop) -> None:
     assert [unquote(call) for call in front.calls] == [f"GET {CUSTOMERS}?{listed}"]
 
 
+async def test_items(front: Front, shop: Shop) -> None:
+    """Items that the segment has are reported as updated and not sent; the others are."""
+    await shop.assign("PRODUCT/p1001", ITEMS)
+    front.forget()
+    items = [{"externalId": key, "type": "PRODUCT"} for key in ("p1002", "p1001", "p9999")]
+    given = {"segmentId": STAFF, "items": items}
+    payload = await do(front, "segmentItemsBulkAssign", given, "results { outcome }")
+    outcomes = [row["outcome"] for row in payload["results"]]
+    assert outcomes == ["CREATED", "UPDATED", "FAILED"]
+    q = "q=item.id:(p1002,p1001,p9999) type:PRODUCT&pageNumber=1&pageSize=200"
+    assert [unquote(call) for call in front.calls] == [
+        f"GET {ITEMS}?{q}",
+        f"PUT {ITEMS}/PRODUCT/bulk",
+    ]
+    assert await shop.mixins("PRODUCT/p1001", ITEMS) == MIXINS
+    assert await shop.mixins("PRODUCT/p1002", ITEMS) is None
+
+
+async def test_items_that_are_all_there(front: Front, shop: Shop) -> None:
+    """Nothing is written, and the change log has no entry."""
+    await shop.assign("CATEGORY/cat-tea", ITEMS)
+    given = {"segmentId": STAFF, "items": [{"externalId": "cat-tea", "type": "CATEGORY"}]}
+    payload = await do(front, "segmentItemsBulkAssign", given, "succeeded failed")
+    assert (payload["succeeded"], payload["failed"]) == (1, 0)
+    assert await front.data("{ changes { nodes { id } } }") == {"changes": {"nodes": []}}
+
+
 @pytest.mark.parametrize("is_b2b", [False, True], ids=["B2C", "B2B"])
 async def test_replacement(front: Front, shop: Shop, *, is_b2b: bool) -> None:
     """A segment that the customer keeps is not written: its assignment keeps its mixins."""
@@ -190,4 +218,16 @@ async def test_unreadable(front: Front, providers: Providers) -> None:
         "failed": 2,
         "userErrors": [],
     }
+    assert [kind for kind, _ in providers.headers] == ["emporix"]
+
+
+async def test_unreadable_items(front: Front, providers: Providers) -> None:
+    """The same holds for items."""
+    real = providers.real("emporix")
+    providers.instead["emporix"] = signed_in(FAILURES["500"].server, real)
+    given = {"segmentId": STAFF, "items": [{"externalId": "p1001", "type": "PRODUCT"}]}
+    shown = "results { outcome userErrors { field code provider } }"
+    payload = await do(front, "segmentItemsBulkAssign", given, shown)
+    failed = problem("items.0", "PROVIDER_FAILED", "emporix")
+    assert payload["results"] == [{"outcome": "FAILED", "userErrors": [failed]}]
     assert [kind for kind, _ in providers.headers] == ["emporix"]
