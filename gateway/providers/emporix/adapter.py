@@ -96,7 +96,10 @@ class Emporix(SegmentWrites, AssignmentWrites, CustomerWrites, EmporixWebhookSet
     statuses: ClassVar[frozenset[Status]] = frozenset(Status)
     has_sites: ClassVar[bool] = True
     notes: ClassVar[Mapping[str, str]] = {
-        "SEGMENT_MEMBERS": "Members through an IAM group are neither listed nor counted.",
+        "SEGMENT_MEMBERS": (
+            "Members through an IAM group are neither listed nor counted, and segmentMemberships"
+            " does not find them if it tests more customers than segments."
+        ),
         "SEGMENT_SEARCH_ITEM": "Products are not found by their category.",
         "CUSTOMER_SEARCH_NAME": "Searches first and last names, for up to four words.",
         "CUSTOMER_SEARCH_PHONE": "The number must be given exactly as Emporix has it.",
@@ -107,6 +110,8 @@ class Emporix(SegmentWrites, AssignmentWrites, CustomerWrites, EmporixWebhookSet
         "SEGMENT_UPDATE": "With a version, the segment is written as a whole.",
         "SEGMENT_UPSERT": "Omitted fields are removed; without a status, it becomes INACTIVE.",
         "SEGMENT_DELETE": "A segment with customers or items is deleted only with `force`.",
+        "ASSIGNMENT_CREATE": "Mixins of assignments are neither shown nor set; they are kept.",
+        "ITEM_ASSIGN": "Mixins of assignments are neither shown nor set; they are kept.",
         "ASSIGNMENT_REPLACE": "Not atomic: segments are added and removed one by one.",
         "CUSTOMER_ATTRIBUTES_UPDATE": (
             "Attributes are mixins; only those whose schemas the customer has can be set."
