@@ -4,6 +4,9 @@ Most of them need all of the gateway, which takes a second to import: so each is
 is used, and not to be listed.
 """
 
+import errno
+import os
+import sys
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -93,8 +96,19 @@ for _name, (_, _help) in COMMANDS.items():
 
 
 def main() -> None:
-    """Run the command line."""
-    cli()
+    """Run the command line. If the output cannot be written, say so in one line."""
+    try:
+        try:
+            cli()
+        finally:
+            if sys.stdout is not None:  # None: a service manager closed it
+                sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}:
+            raise
+        # What is left of the output would fail again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(f"The output cannot be written: {error.strerror}")
 
 
 if __name__ == "__main__":

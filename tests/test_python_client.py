@@ -91,14 +91,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / EXAMPLE
 
 
-async def started(folder: Path, environment: Mapping[str, str], *arguments: str) -> Process:
+async def started(
+    folder: Path, environment: Mapping[str, str], *arguments: str, stdout: int = PIPE
+) -> Process:
     """Start Python in the example's environment."""
     return await asyncio.create_subprocess_exec(
         ".venv/bin/python",
         *arguments,
         cwd=folder,
         env={**os.environ, **environment},
-        stdout=PIPE,
+        stdout=stdout,
         stderr=PIPE,
         # A shell lets what it starts in the background ignore Ctrl+C, and that is inherited.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
@@ -110,7 +112,7 @@ async def output(process: Process) -> str:
     async with asyncio.timeout(PATIENCE_S):
         stdout, stderr = await process.communicate()
     assert (process.returncode, stderr.decode()) == (0, "")
-    return stdout.decode()
+    return (stdout or b"").decode()
 
 
 async def line(process: Process) -> str:
@@ -150,7 +152,10 @@ class Limiting:
 
 
 async def test_it_reads_writes_and_follows(folder: Path, tmp_path: Path) -> None:
-    """Each command of the README; a change that is made while it is not connected is shown."""
+    """Each command of the README; a change that is made while it is not connected is shown.
+
+    The members may be read by a program that ends before all of them were written.
+    """
     key, digest = api_keys.make()
     settings = sandbox_settings(
         {
@@ -175,6 +180,10 @@ async def test_it_reads_writes_and_follows(folder: Path, tmp_path: Path) -> None
         providers.instead["emporix"] = emporix = Limiting(providers)
         commands = json.dumps([find, members, assign, mistake])
         printed = await output(await started(folder, environment, "-c", DRIVER, commands))
+        nobody_reads, its_end = os.pipe()
+        os.close(nobody_reads)
+        await output(await started(folder, environment, "segments.py", *members, stdout=its_end))
+        os.close(its_end)
         entered = await line(following)
         everyone = await client.post(url, json={"query": MEMBERS})
     # No gateway runs now. The next one has a change before the program connects again.

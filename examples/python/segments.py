@@ -159,5 +159,9 @@ async def main(given: Namespace) -> None:
 
 
 if __name__ == "__main__":
-    with suppress(KeyboardInterrupt):
-        asyncio.run(main(parsed()))
+    try:
+        with suppress(KeyboardInterrupt):
+            asyncio.run(main(parsed()))
+        sys.stdout.flush()
+    except BrokenPipeError:  # for example of `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

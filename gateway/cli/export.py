@@ -25,7 +25,8 @@ CONNECTION = (
 )
 MEMBERS = (
     "query ($id: ID!, $first: Int!, $after: String) { of: segment(id: $id)"
-    f" {{ rows: customers(first: $first, after: $after) {{ {CONNECTION} }} }} }}"
+    " { provider { key } rows: customers(first: $first, after: $after)"
+    f" {{ {CONNECTION} }} }} }}"
 )
 CUSTOMERS = (
     "query ($filter: CustomerFilter, $first: Int!, $after: String)"
@@ -109,10 +110,12 @@ def _pages(
         parent = reply.data.get("of", reply.data) or {}
         page = parent.get("rows")
         if page is None:
-            if not reply.errors:
-                raise RemoteFailed("There is no segment with this ID.")
-            message = str(reply.errors[0]["message"])
-            raise RemoteFailed(message.replace("filter.providers", "--provider", 1))
+            if reply.errors:
+                message = str(reply.errors[0]["message"])
+                raise RemoteFailed(message.replace("filter.providers", "--provider", 1))
+            if "provider" in parent:
+                raise RemoteFailed(f"{parent['provider']['key']} does not list members")
+            raise RemoteFailed("There is no segment with this ID.")
         yield page
         if not page["pageInfo"]["hasNextPage"]:
             return

@@ -288,6 +288,9 @@ async def test_a_file_is_dropped(served: Served, browser: Browser) -> None:
         await zone.evaluate(drop, "segment,customer,segment\na,b,c\n")
         twice = "dropped.csv has the column segment twice."
         await expect(page.get_by_role("alert")).to_have_text(twice)
+        await zone.evaluate(drop, "segment;customer\na;b\n")
+        semicolons = "dropped.csv separates cells by semicolons, not commas."
+        await expect(page.get_by_role("alert")).to_have_text(semicolons)
         await zone.evaluate(drop, "segment,customer\na,b\n")
         await expect(page.get_by_role("heading", name="dropped.csv")).to_be_visible()
         await expect(page.get_by_role("alert")).to_have_count(0)

@@ -283,6 +283,8 @@ def test_attributes_from_a_pipe(url: str) -> None:
             "{file} has no column value. Columns are customer, type, value.",
         ),
         ("acme", "segment,customer,customer\n", "rows.csv has the column customer twice\n"),
+        ("acme", "segment;customer\n", "rows.csv separates cells by semicolons, not commas\n"),
+        ("acme", "segment\tcustomer\n", "rows.csv separates cells by tabs, not commas\n"),
         ("acme", "", "rows.csv is empty; its first line names the columns"),
         ("acme", 'segment,customer\n"a', "line 2 is not CSV: unexpected end of data"),
     ],
@@ -337,6 +339,8 @@ def test_export(url: str) -> None:
     assert len(output.splitlines()) == total["customers"]["totalCount"]
     assert json.loads(output.splitlines()[0]).keys() == rows[0].keys()
 
+    books = '{ provider(key: "books") { segments(first: 1) { nodes { id } } } }'
+    [ranked] = data(url, books)["provider"]["segments"]["nodes"]
     for failing, message in (
         (("segment", "none"), "id is not an id of this gateway.\n"),
         (
@@ -347,6 +351,7 @@ def test_export(url: str) -> None:
             ("segment", "WyJzIiwiYWNtZSIsIm5vbmUiXQ"),  # ["s","acme","none"]
             "There is no segment with this ID.\n",
         ),
+        (("segment", ranked["id"]), "books does not list members\n"),
     ):
         assert run("export", *failing, "--url", url) == (2, "", message)
 

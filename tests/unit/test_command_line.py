@@ -579,3 +579,21 @@ def test_a_page_elsewhere_may_use_the_sandbox(
     problem = "server.cors_origins[0]: must be scheme and host, like https://shop.example"
     assert wrong.exit_code == 2
     assert problem in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--version",),
+        ("schema",),
+        ("key", "create", "--name", "web", "--scope", "admin"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_output_to_a_full_disk(arguments: Sequence[str]) -> None:
+    """The reason is one line."""
+    command = [sys.executable, "-m", "gateway", *arguments]
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    message = "The output cannot be written: No space left on device\n"
+    assert (ran.returncode, ran.stderr) == (1, message)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from _csv import Reader
 
 PIPE = "-"
+SEPARATORS = {";": "semicolons", "\t": "tabs"}
+"""What some programs write instead of commas, as spreadsheets do in many languages."""
 MAX_SAFE_INTEGER = 2**53 - 1
 """The largest integer that every reader of JSON has exactly (RFC 8259, section 6)."""
 
@@ -83,6 +85,12 @@ class RowFile:
         header = self._next(reader)
         if header is None:
             raise UnreadableFile(f"{self._path.name} is empty; its first line names the columns")
+        if len(header) == 1:  # rows of any kind have several cells
+            for separator, name in SEPARATORS.items():
+                if separator in header[0]:
+                    raise UnreadableFile(
+                        f"{self._path.name} separates cells by {name}, not commas"
+                    )
         names = [name.strip() for name in header]
         for name in self._columns:
             if name not in names:

@@ -46,6 +46,8 @@ export async function columnsOf(file: File): Promise<ReadonlyMap<string, readonl
   return columns;
 }
 
+// As spreadsheets write in many languages.
+const SEPARATORS = [[';', 'semicolons'], ['\t', 'tabs']] as const;
 const SAMPLES = 3;
 const PREVIEWED = 100;
 
@@ -60,6 +62,8 @@ async function* csvRows(file: File, renaming: Renaming): AsyncGenerator<Row> {
   try {
     for await (const { number, cells } of csvRecords(linesOf(file))) {
       if (names === null) {
+        const separator = cells.length === 1 && SEPARATORS.find(([character]) => cells[0]?.includes(character));
+        if (separator) throw new UnreadableFile(`${file.name} separates cells by ${separator[1]}, not commas.`);
         names = cells.map((name) => renaming.get(name.trim()) ?? name.trim());
         const twice = names.find((name, index) => name && names?.indexOf(name) !== index);
         if (twice) throw new UnreadableFile(`${file.name} has the column ${twice} twice.`);
