@@ -87,7 +87,10 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         rows = self.rows
         if type(rows) is ModelRows:
             return rows.is_distinct
-        return len(rows) < 2 or len(self.refs) == len(rows)  # noqa: PLR2004  # one row is no duplicate
+        try:  # almost all rows have a ref
+            return len({row.ref for row in rows}) == len(rows)  # type: ignore[attr-defined]
+        except AttributeError:
+            return len(self.refs) == len(rows)
 
     @property
     def next_position(self) -> str | None:

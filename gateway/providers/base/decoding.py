@@ -244,13 +244,13 @@ class Document(msgspec.Struct, frozen=True, gc=False):
 def documents(
     reply: Reply, rows: Sequence[Any], at: Iterable[int] | None = None, name: str | None = None
 ) -> Iterator[Document]:
-    """Return the JSON of the decoded rows, as the provider wrote it.
+    """Yield the JSON of the decoded rows, as the provider wrote it.
 
     `at` selects rows by index; None: all. `name` is the key of the list in the reply; None: the
     reply is the list.
     """
     listed = _Split(rows.documents) if isinstance(rows, Rows) else _List(reply.body, name)
-    return map(Document, repeat(listed), range(len(rows)) if at is None else at)
+    yield from map(Document, repeat(listed), range(len(rows)) if at is None else at)
 
 
 def document(body: bytes) -> Document:

@@ -100,7 +100,7 @@ def numbered_page(  # noqa: PLR0913  # parts of one page, most by name
     requested size, if it reports that: it alone says whether more follow. `decoded` are the rows
     of the reply as they were decoded, if some could not be.
     """
-    indices, count = _received(rows, decoded)
+    places, count = _received(rows, decoded)
     at, size, skip = requested
     first = at * size
     if pages is not None:
@@ -121,12 +121,21 @@ def numbered_page(  # noqa: PLR0913  # parts of one page, most by name
         )
     largest = count if is_cut else start.largest
     end = min(skip + wanted, count) if count > skip else skip
-    from_row, to_row = _rows_before(indices, skip), _rows_before(indices, end)
     is_last = end >= count and not follows
-    ends_with_row = indices[to_row - 1] + 1 == end if to_row > from_row else is_last
+    if places is None:
+        from_row, to_row = min(skip, count), min(end, count)
+        ends_with_row = is_last or from_row < to_row
+    else:
+        from_row, to_row = bisect_left(places, skip), bisect_left(places, end)
+        ends_with_row = places[to_row - 1] + 1 == end if from_row < to_row else is_last
+
+    def position_after(i: int) -> str:
+        row = from_row + i
+        return str(Position(first + (row if places is None else places[row]) + 1, largest))
+
     return Page(
         rows=rows[from_row:to_row],
-        position_after=lambda i: str(Position(first + indices[from_row + i] + 1, largest)),
+        position_after=position_after,
         is_last=is_last,
         total=total,
         end=None if ends_with_row else str(Position(first + end, largest)),
@@ -138,7 +147,8 @@ def page_of_whole_list(
     rows: Sequence[T], page: PageRequest, decoded: Sequence[Any] | None = None
 ) -> Page[T]:
     """Return a page of a list that the reply contains as a whole; `decoded` as above."""
-    indices, count = _received(rows, decoded)
+    places, count = _received(rows, decoded)
+    indices = range(count) if places is None else places
     offset = number(page.position)
     end = min(offset + page.size, max(count, offset))
     chosen = [i for i, index in enumerate(indices) if offset <= index < end]
@@ -153,16 +163,13 @@ def page_of_whole_list(
     )
 
 
-def _rows_before(indices: Sequence[int], index: int) -> int:
-    """Return how many rows have a lower index in the reply."""
-    if isinstance(indices, range):  # mostly all rows could be decoded
-        return min(index, len(indices))
-    return bisect_left(indices, index)
+def _received(
+    rows: Sequence[Any], decoded: Sequence[Any] | None
+) -> tuple[Sequence[int] | None, int]:
+    """Return the index of each row in the reply, and the number of rows in the reply.
 
-
-def _received(rows: Sequence[Any], decoded: Sequence[Any] | None) -> tuple[Sequence[int], int]:
-    """Return the index of each row in the reply, and the number of rows in the reply."""
+    None: all rows of the reply could be decoded, as mostly.
+    """
     if isinstance(decoded, Rows):
         return decoded.places, decoded.length
-    count = len(rows if decoded is None else decoded)
-    return range(count), count
+    return None, len(rows if decoded is None else decoded)

@@ -5,9 +5,9 @@ services and standard-practices/pagination in github.com/emporix/api-references,
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
-from typing import Generic, SupportsBytes, TypeVar
+from typing import Generic, SupportsBytes, TypeAlias, TypeVar
 
 import msgspec
 
@@ -18,7 +18,14 @@ from gateway.providers.base.adapter import ReadBatch
 from gateway.providers.base.decoding import decode, document, documents, path_part
 from gateway.providers.base.exchange import Call, Exchange, Reply, json_call
 from gateway.providers.base.lenient_decoding import Rows, length
-from gateway.providers.base.numbered_pages import DIGITS, Window, numbered_page, position, window
+from gateway.providers.base.numbered_pages import (
+    DIGITS,
+    Position,
+    Window,
+    numbered_page,
+    position,
+    window,
+)
 from gateway.providers.emporix.query import NO_FILTER, ListFilter, fits_url, id_batches, one_of
 
 MAX_ROWS_PER_CALL = 200
@@ -29,6 +36,8 @@ NOT_FOUND = HTTPStatus.NOT_FOUND
 
 ALL_LANGUAGES: Mapping[str, str] = {"accept-language": "*"}
 COUNTED: Mapping[str, str] = {**ALL_LANGUAGES, "x-total-count": "true"}
+
+Query: TypeAlias = tuple[tuple[str, str], ...]
 
 M = TypeVar("M")
 T = TypeVar("T")
@@ -44,7 +53,7 @@ class NumberedList(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
     """Converts the decoded rows and their JSON."""
     columns: Columns[M, T] | None = None
     """How attributes of many rows are read without converting them; None: always convert."""
-    params: tuple[tuple[str, str], ...] = ()
+    params: Query = ()
     reserved: frozenset[str] = frozenset()
     """Ids that mean something else in a path. Rows with such an id are read through the list."""
     always_counts: bool = False
@@ -54,27 +63,10 @@ class NumberedList(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
         self, operation: str, page: PageRequest, list_filter: ListFilter = NO_FILTER
     ) -> Exchange[Page[T]]:
         """Read one page; a position is a number of rows."""
-        start = position(page.position)
-        largest = start.largest or MAX_ROWS_PER_CALL
-        # One row more than wanted shows whether more follow, in case there is no total.
-        requested = window(start.offset, min(page.size + 1, largest), largest)
-
-        def read(reply: Reply) -> "Page[T]":  # quoted: else evaluated for each call
-            decoded, rows = self._rows(operation, reply)
-            count = length(decoded)
-            if count > requested.size:
-                raise Malformed(self.provider, operation, detail="more rows than requested")
-            total = _total(reply, requested, count)
-            if total is None and self.always_counts:
-                total = _count(reply, requested, count)
-            result = numbered_page(rows, requested, start, page.size, total, decoded=decoded)
-            if not count and not result.is_last:
-                raise Malformed(self.provider, operation, detail="does not advance")
-            # If Emporix filters by a part of the query only, its total counts another list.
-            return result if list_filter.is_whole else msgspec.structs.replace(result, total=None)
-
-        call = self._call(list_filter.q, requested.page + 1, requested.size)
-        return Exchange(operation, call, read, bounds_depth=True)
+        place = _place(page)
+        call = self._call(list_filter.q, place.query)
+        reader = _PageReader(self, operation, place, list_filter.is_whole)
+        return Exchange(operation, call, reader.read, bounds_depth=True)
 
     def count(self, operation: str) -> Exchange[int]:
         """Count the rows of a list that has `X-Total-Count`."""
@@ -86,7 +78,7 @@ class NumberedList(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
                 raise Malformed(self.provider, operation, detail="no X-Total-Count")
             return total
 
-        return Exchange(operation, self._call(None, 1, 1), read)
+        return Exchange(operation, self._call(None, _page_query(1, 1)), read)
 
     def by_key(
         self, name: str, keys: Sequence[str], names: Callable[[T], Iterable[str]]
@@ -110,7 +102,7 @@ class NumberedList(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
         self, operation: str, ids: Sequence[str], names: Callable[[T], Iterable[str]]
     ) -> Exchange[Mapping[str, T]]:
         def read(reply: Reply) -> "Mapping[str, T]":  # quoted as above
-            decoded, rows = self._rows(operation, reply)
+            decoded, rows = self.rows(operation, reply)
             count = length(decoded)
             by_id = {name: row for row in rows for name in names(row)}
             result = {key: by_id[key] for key in ids if key in by_id}
@@ -123,34 +115,27 @@ class NumberedList(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
                 raise Malformed(self.provider, operation, detail="fewer rows than its total")
             return result
 
-        call = self._call(one_of("id", ids), 1, len(ids))
+        call = self._call(one_of("id", ids), _page_query(1, len(ids)))
         return Exchange(operation, call, read, keys=len(ids), bounds_depth=True)
 
     def _one(self, operation: str, key: str) -> Exchange[Mapping[str, T]]:
-        def read(reply: Reply) -> "Mapping[str, T]":  # quoted as above
-            if reply.status == NOT_FOUND:
-                return {}
-            model = decode(self.provider, operation, reply, self.form)
-            (row,) = self.show((model,), (document(reply.body),))
-            return {key: row}
-
         call = Call("GET", f"{self.path}/{path_part(key)}", self.params, ALL_LANGUAGES)
+        read = _RowReader(self, operation, key).read
         return Exchange(operation, call, read, keys=1, bounds_depth=True)
 
-    def _call(self, q: str | None, page: int, size: int) -> Call:
-        """Return the call for a page, counted from 1. A `q` too long for a URL is sent in a body.
+    def _call(self, q: str | None, paging: Query) -> Call:
+        """Return the call for a page. A `q` too long for a URL is sent in a body.
 
         The total is always requested: only it distinguishes the last page from one that was cut.
         """
-        headers = COUNTED
-        params = (*self.params, ("pageNumber", str(page)), ("pageSize", str(size)))
+        query = self.params + paging
         if q is None:
-            return Call("GET", self.path, params, headers)
+            return Call("GET", self.path, query, COUNTED)
         if fits_url(q):
-            return Call("GET", self.path, (("q", q), *params), headers)
-        return json_call("POST", f"{self.path}/search", {"q": q}, query=params, headers=headers)
+            return Call("GET", self.path, (("q", q), *query), COUNTED)
+        return json_call("POST", f"{self.path}/search", {"q": q}, query=query, headers=COUNTED)
 
-    def _rows(self, operation: str, reply: Reply) -> tuple[Sequence[M], Sequence[T]]:
+    def rows(self, operation: str, reply: Reply) -> tuple[Sequence[M], Sequence[T]]:
         """Return the rows as decoded and as converted."""
         decoded = decode(self.provider, operation, reply, list[self.form])  # type: ignore[name-defined]  # a form is a type
         columns = self.columns
@@ -163,6 +148,69 @@ class NumberedList(msgspec.Struct, Generic[M, T], frozen=True, kw_only=True):
         self, reply: Reply, decoded: Sequence[M], models: Sequence[M], indices: Sequence[int]
     ) -> list[T]:
         return self.show(models, documents(reply, decoded, indices))
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """Where a page is in a list, and the query that requests it."""
+
+    start: Position
+    wanted: int
+    requested: Window
+    query: Query
+
+
+@lru_cache(1024)  # many lists are read from the same row on
+def _place(page: PageRequest) -> _Place:
+    start = position(page.position)
+    largest = start.largest or MAX_ROWS_PER_CALL
+    # One row more than wanted shows whether more follow, in case there is no total.
+    requested = window(start.offset, min(page.size + 1, largest), largest)
+    return _Place(start, page.size, requested, _page_query(requested.page + 1, requested.size))
+
+
+def _page_query(page: int, size: int) -> Query:
+    """Return the query for a page, counted from 1."""
+    return (("pageNumber", str(page)), ("pageSize", str(size)))
+
+
+class _RowReader(msgspec.Struct, Generic[M, T], frozen=True):
+    """Reads one row by its path."""
+
+    source: NumberedList[M, T]
+    operation: str
+    key: str
+
+    def read(self, reply: Reply) -> Mapping[str, T]:
+        if reply.status == NOT_FOUND:
+            return {}
+        model = decode(self.source.provider, self.operation, reply, self.source.form)
+        (row,) = self.source.show((model,), (document(reply.body),))
+        return {self.key: row}
+
+
+class _PageReader(msgspec.Struct, Generic[M, T], frozen=True):
+    """Reads a page of a list."""
+
+    source: NumberedList[M, T]
+    operation: str
+    place: _Place
+    is_whole: bool
+    """Whether Emporix filters by the whole query; else its total counts another list."""
+
+    def read(self, reply: Reply) -> Page[T]:
+        provider, operation = self.source.provider, self.operation
+        requested, start, wanted = self.place.requested, self.place.start, self.place.wanted
+        decoded, rows = self.source.rows(operation, reply)
+        count = length(decoded)
+        if count > requested.size:
+            raise Malformed(provider, operation, detail="more rows than requested")
+        total = _total(reply, requested, count)
+        if total is None and self.source.always_counts:
+            total = _count(reply, requested, count)
+        result = numbered_page(rows, requested, start, wanted, total, decoded=decoded)
+        if not count and not result.is_last:
+            raise Malformed(provider, operation, detail="does not advance")
+        return result if self.is_whole else msgspec.structs.replace(result, total=None)
 
 
 def _header_number(reply: Reply, name: str) -> int | None:

@@ -103,6 +103,8 @@ def _created(after: datetime | None, before: datetime | None) -> Iterator[str]:
 
 def id_batches(ids: Sequence[str]) -> list[list[str]]:
     """Split ids into batches for one `q` each; an id that it cannot express is alone."""
+    if len(ids) == 1:
+        return [[*ids]]
     expressible = [*filter(_EXPRESSIBLE.fullmatch, ids)]
     others = frozenset(ids).difference(expressible)
     return _together(expressible) + [[key] for key in ids if key in others]
@@ -110,9 +112,11 @@ def id_batches(ids: Sequence[str]) -> list[list[str]]:
 
 def _together(ids: list[str]) -> list[list[str]]:
     """Split ids that `q` can express."""
+    if not ids:
+        return []
     whole = MAX_URL_LENGTH - len(quoted(one_of("id", ())))
     if len(ids) <= MAX_IDS and len(quoted(",".join(ids))) + len(COMMA) <= whole:
-        return [ids] if ids else []
+        return [ids]
     together: list[list[str]] = []
     room = 0
     for key in ids:
