@@ -10,7 +10,15 @@ from http import HTTPStatus
 import msgspec
 
 from gateway.domain.entities import Segment
-from gateway.domain.mutations import RowResult, SegmentChanges, SegmentDraft, UserError, Written
+from gateway.domain.mutations import (
+    Reason,
+    RowResult,
+    SegmentChanges,
+    SegmentDraft,
+    UserError,
+    Written,
+)
+from gateway.errors import Refused
 from gateway.providers.base.decoding import OK
 from gateway.providers.base.exchange import Call, Exchange, Reply, json_call
 from gateway.providers.emporix import checks, document, paths
@@ -32,6 +40,10 @@ IN_ALL_LANGUAGES: Mapping[str, str] = {"content-language": "*"}
 
 CREATED = frozenset({HTTPStatus.CREATED})
 DONE = frozenset({HTTPStatus.NO_CONTENT})
+ONE_IN_USE = (
+    "No segment was deleted: at least one of those sent together has customers or items. Set force"
+    " to delete them together with these."
+)
 
 
 class SegmentWrites:
@@ -147,9 +159,19 @@ class SegmentWrites:
         """Delete segments. If they have customers or items, `force` is required."""
         reasons = deleting(force=force)
         bulk = BulkWrite(self._account.key, "segments.bulk_delete", keys, GONE, reasons)
+
+        def read(reply: Reply) -> Sequence[RowResult]:
+            try:
+                return bulk.read(reply)
+            except Refused as refused:
+                # Whether 400 is the reply, or that of a row, is not documented.
+                if reply.status == HTTPStatus.BAD_REQUEST and not force:
+                    refused.with_refusal(Reason.SEGMENT_IN_USE.value, ONE_IN_USE)
+                raise
+
         path = paths.many(self._segments_path)
         call = json_call("DELETE", path, keys, query=_forced(force=force))
-        return Exchange(bulk.operation, call, bulk.read, keys=len(keys))
+        return Exchange(bulk.operation, call, read, keys=len(keys))
 
     def _of_drafts(
         self, method: str, drafts: Sequence[SegmentDraft], bulk: BulkWrite, *, is_idempotent: bool
