@@ -240,8 +240,12 @@ class Customers(NamedTuple, Generic[T]):
             models = body.customers
             if length(models) > requested.size:
                 raise Malformed(self.provider, self.operation, detail="more rows than requested")
+            total = body.total
+            if body.has_more is False and total is not None and length(models) < requested.size:
+                # Whether the total of a filtered list is its own is not documented.
+                total = min(total, requested.page * requested.size + length(models))
             indices = range(len(models))
-            page = numbered_page(indices, requested, start, wanted, body.total, decoded=models)
+            page = numbered_page(indices, requested, start, wanted, total, decoded=models)
             if not length(models) and not page.is_last:
                 raise Malformed(self.provider, self.operation, detail="does not advance")
             by_time = PageByTime(self.provider, self.operation, None, wanted).positions(models)
