@@ -202,6 +202,18 @@ def test_a_bound_that_includes_its_own_time_shows_nothing_twice() -> None:
     assert keys == [row["id"] for row in rows]
 
 
+def test_a_last_page_of_rows_without_ids_is_left_out() -> None:
+    """It has no row from whose time the list could continue."""
+    rows = made(range(9_950))
+    for row in rows[9_800:9_900]:
+        del row["id"]
+    exchange = account().customers(EVERY_CUSTOMER, PageRequest(100, "9800"))
+    reply = Reply(200, {}, msgspec.json.encode(customers(rows)(exchange.call)))
+    page = exchange.read(reply)
+    assert (list(page.rows), page.skipped, page.is_last) == ([], 100, False)
+    assert page.next_position is not None
+
+
 def test_more_customers_of_one_millisecond_than_pages_reach_are_an_error() -> None:
     """99 pages of 100 rows are documented."""
     voucherify = account()

@@ -256,7 +256,7 @@ class Customers(NamedTuple, Generic[T]):
                 if position != end_of_pages or page.is_last:
                     return position
                 after = time_position(by_time(row))
-                if after.includes(models[0].created_at):
+                if models and after.includes(models[0].created_at):
                     # More rows of this millisecond may have been shown, on the pages before.
                     after = TimePosition(after.at_ms, (models[row].id,))
                     return str(MomentPosition(after, is_sought=True))
@@ -310,23 +310,24 @@ class Customers(NamedTuple, Generic[T]):
             every = range(len(models))
             page = numbered_page(every, requested, start, largest, total, decoded=models)
             rows = [models[i] for i in page.rows]
-            ids = [row.id for row in rows]
-            known = [k for k, key in enumerate(ids) if key in time.shown] if is_sought else [0]
-            if not known and page.is_last:
+            skipped, is_missing = 0, False
+            if is_sought:
+                skipped = next(
+                    (k for k, row in enumerate(rows) if row.id in time.shown), len(rows)
+                )
+                is_missing = skipped == len(rows)
+            if is_missing and page.is_last:
                 raise Malformed(self.provider, self.operation, detail="does not advance")
             new = [
                 k
                 for k, row in enumerate(rows)
-                if known
-                and k >= known[0]
-                and row.id not in time.shown
-                and time.includes(row.created_at)
+                if k >= skipped and row.id not in time.shown and time.includes(row.created_at)
             ]
             chosen = new[:wanted]
             at = [page.rows[k] for k in chosen]
 
             def here(text: str) -> str:
-                return str(MomentPosition(time, position(text), is_sought=not known))
+                return str(MomentPosition(time, position(text), is_sought=is_missing))
 
             end = str(time.older) if page.is_last else here(page.next_position or "")
             return Page(
