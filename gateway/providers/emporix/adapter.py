@@ -108,7 +108,10 @@ class Emporix(SegmentWrites, AssignmentWrites, CustomerWrites, EmporixWebhookSet
             "Attributes are mixins; their schemas cannot be set. Without a status, it is INACTIVE."
         ),
         "SEGMENT_UPDATE": "With a version, the segment is written as a whole.",
-        "SEGMENT_UPSERT": "Omitted fields are removed; without a status, it becomes INACTIVE.",
+        "SEGMENT_UPSERT": (
+            "Omitted fields are removed, and so are the schemas of mixins. Without a status, it"
+            " becomes INACTIVE."
+        ),
         "SEGMENT_DELETE": "A segment with customers or items is deleted only with `force`.",
         "ASSIGNMENT_CREATE": "Mixins of assignments are neither shown nor set; they are kept.",
         "ITEM_ASSIGN": "Mixins of assignments are neither shown nor set; they are kept.",
