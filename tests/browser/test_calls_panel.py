@@ -82,7 +82,7 @@ async def test_each_is_shown_as_what_it_is(served: tuple[str, Sandbox], browser:
     """In the order in which somebody would meet them."""
     address, sandbox = served
     execute = "Execute query"
-    text = query("golden", "wholesale-partners")
+    text = query("vip-2026", "wholesale-partners")  # in no example
     async with asyncio.timeout(120), opened(browser, f"{address}/livez") as page:
         sandbox.faults.replace([DOWN])
         healing = asyncio.create_task(heal_after(sandbox, 2))  # one signs in

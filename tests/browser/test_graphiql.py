@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +33,12 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-OPERATION = re.compile(r"^(query|subscription) (\w+)", re.MULTILINE)
+OPERATION = re.compile(r"^(query|mutation|subscription) (\w+)", re.MULTILINE)
+OPERATIONS = [
+    found.groups()
+    for found in (OPERATION.search(each["query"]) for each in examples())
+    if found is not None
+]
 IN_CI = os.environ.get("CI") == "true"
 
 pytestmark = [
@@ -146,15 +152,41 @@ async def test_it_loads_from_this_server_alone(visit: Visit, address: str) -> No
 
 async def test_every_example_runs_as_it_is(visit: Visit) -> None:
     """Each tab answers data and no error, and shows the calls that it took."""
-    found = [OPERATION.search(each["query"]) for each in examples()]
-    operations = [each.groups() for each in found if each is not None]
     tabs = await visit.page.locator(".graphiql-tab-button").all_text_contents()
-    assert tabs == [name for _, name in operations]
-    for name in (name for kind, name in operations if kind == "query"):
+    assert tabs == [name for _, name in OPERATIONS]
+    for name in (name for kind, name in OPERATIONS if kind != "subscription"):
         answer = await run(visit.page, name)
         assert "errors" not in answer, (name, answer)
         assert answer["data"], name
     assert visit.complaints == []
+
+
+async def test_examples_name_what_this_gateway_has(tmp_path: Path) -> None:
+    """With the README's keys each tab runs, and each string in it is of this configuration."""
+    accounts = {
+        "receivables": "stuut",
+        "loyalty": "voucherify",
+        "shop": "instaleap",
+        "acme-emporix": "emporix",
+    }
+    tables = "".join(
+        f'[[providers]]\nkey = "{key}"\nkind = "{kind}"\nbase_url = "sandbox:"\n'
+        for key, kind in accounts.items()
+    )
+    file = tmp_path / "gateway.toml"
+    file.write_text(f'[store]\nurl = "sqlite:///{tmp_path}/gateway.db"\n{tables}')
+    with served("--config", str(file)) as address:
+        async with visiting(address) as found:
+            for kind, name in OPERATIONS:
+                if kind == "subscription":
+                    continue
+                answer = await run(found.page, name)
+                assert "errors" not in answer, (name, answer)
+                shown = await found.page.locator(".graphiql-query-editor").inner_text()
+                assert not re.search('"(stuut|voucherify|emporix|crm-00000)"', shown)
+                rows = [each for each in answer["data"].values() if isinstance(each, dict)]
+                assert all(each.get("nodes") != [] for each in rows), (name, answer)
+            assert found.complaints == []
 
 
 async def test_a_subscription(visit: Visit, address: str) -> None:

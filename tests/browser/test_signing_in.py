@@ -86,6 +86,31 @@ async def test_a_person_signs_in_by_the_bar(visit: Visit, key: str, address: str
     assert key not in kept
 
 
+async def test_examples_before_and_after_somebody_signs_in(visit: Visit, key: str) -> None:
+    """Tabs name no provider; then the panel has what this gateway's two providers can answer."""
+    page = visit.page
+    tabs = await page.locator(".graphiql-tab-button").all_text_contents()
+    assert tabs == [
+        *("SegmentsOfEveryProvider", "Rules", "Providers"),
+        *("Changes", "LargestSegments", "ChangedSince"),
+    ]
+    bar = page.get_by_role("form", name="Sign in")
+    await bar.get_by_label("API key or token").fill(key)
+    await page.keyboard.press("Enter")
+    await expect(bar).to_have_count(0)
+    await page.get_by_role("button", name="Show Examples").click()
+    await expect(page.locator(".examples li")).to_have_text(
+        [
+            *("segments of every provider", "one customer", "rules", "providers", "changes"),
+            *("largest segments", "changed since", "in one not another", "overlap"),
+            "one person everywhere",
+        ]
+    )
+    await page.get_by_role("button", name="one customer").click()
+    await expect(page.locator(".graphiql-tab-active")).to_contain_text("OneCustomer")
+    assert (await run(page, "OneCustomer"))["data"]["promotions"]["name"] == "Ana Almeida"
+
+
 async def test_a_person_signs_in_by_a_header(visit: Visit, key: str) -> None:
     """The schema is asked for again when the headers hold other credentials."""
     page = visit.page

@@ -13,6 +13,9 @@ import { authorizationIn, fetcherFor } from './signIn';
 const PAUSE_MS = 600;
 
 interface Props {
+  /** The examples of the sandbox. */
+  all: readonly Example[];
+  /** Those of the first tabs. */
   examples: [Example, ...Example[]];
   storage: StorageAPI;
   initialHeaders: string | undefined;
@@ -20,7 +23,7 @@ interface Props {
 }
 
 /** GraphiQL, with a bar to sign in above it where the gateway requires that. */
-export function App({ examples, storage, initialHeaders, isFirstVisit }: Props) {
+export function App({ all, examples, storage, initialHeaders, isFirstVisit }: Props) {
   // In memory only: a key is gone with the page, unless the browser's password manager stores it.
   const [credential, setCredential] = useState('');
   const [isKnown, setIsKnown] = useState(true);
@@ -36,9 +39,10 @@ export function App({ examples, storage, initialHeaders, isFirstVisit }: Props) 
     return made;
   }, [credential, own]);
   latest.current = fetcher;
+  const authorization = own || (credential && `Bearer ${credential}`);
   const plugins = useMemo(
-    () => [examplesPlugin(examples), CALLS_PLUGIN, explorerPlugin({ showAttribution: false }), HISTORY_PLUGIN],
-    [examples],
+    () => [examplesPlugin(all, authorization), CALLS_PLUGIN, explorerPlugin({ showAttribution: false }), HISTORY_PLUGIN],
+    [all, authorization],
   );
 
   return (

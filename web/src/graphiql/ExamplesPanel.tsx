@@ -1,12 +1,22 @@
 import { type GraphiQLPlugin, pick, UnStyledButton, useGraphiQL, useGraphiQLActions } from '@graphiql/react';
+import { useEffect, useState } from 'react';
 import { asTab, type Example } from './examples';
+import { tailored } from './tailoring';
 
 /** A panel that opens an example in a new tab, since the initial tabs may have been edited or closed. */
-export function examplesPlugin(examples: Example[]): GraphiQLPlugin {
-  return { title: 'Examples', icon: ListIcon, content: () => <ExamplesPanel examples={examples} /> };
+export function examplesPlugin(all: readonly Example[], authorization: string): GraphiQLPlugin {
+  return { title: 'Examples', icon: ListIcon, content: () => <ExamplesPanel all={all} authorization={authorization} /> };
 }
 
-function ExamplesPanel({ examples }: { examples: Example[] }) {
+function ExamplesPanel({ all, authorization }: { all: readonly Example[]; authorization: string }) {
+  const [examples, setExamples] = useState<readonly Example[]>([]);
+  useEffect(() => {
+    let isLatest = true;
+    void tailored(all, authorization).then((found) => isLatest && setExamples(found));
+    return () => {
+      isLatest = false;
+    };
+  }, [all, authorization]);
   const { addTab, setVisiblePlugin } = useGraphiQLActions();
   const { queryEditor, variableEditor, headerEditor } = useGraphiQL(
     pick('queryEditor', 'variableEditor', 'headerEditor'),

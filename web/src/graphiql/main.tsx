@@ -12,14 +12,16 @@ import { StorageAPI } from '@graphiql/toolkit';
 import { createRoot } from 'react-dom/client';
 import { App } from './App';
 import { asTab, loadExamples } from './examples';
+import { tailored } from './tailoring';
 
-const examples = await loadExamples();
+const all = await loadExamples();
 
 // On a first visit GraphiQL shows the first default tab without its variables and headers:
 // those editors are filled from its storage and its properties only (5.4.0).
 const storage = new StorageAPI();
 const isFirstVisit = storage.get('tabState') === null;
-const firstTab = asTab(examples[0]);
+const [first = all[0], ...others] = isFirstVisit ? await tailored(all, '') : all;
+const firstTab = asTab(first);
 if (isFirstVisit) {
   storage.set('query', firstTab.query);
   storage.set('variables', firstTab.variables ?? '');
@@ -27,7 +29,8 @@ if (isFirstVisit) {
 
 createRoot(document.getElementById('root')!).render(
   <App
-    examples={examples}
+    all={all}
+    examples={[first, ...others]}
     storage={storage}
     initialHeaders={(isFirstVisit && firstTab.headers) || undefined}
     isFirstVisit={isFirstVisit}
