@@ -1,5 +1,6 @@
 """A command imports what it needs: all of the gateway takes a second."""
 
+import gc
 import inspect
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.__main__ import COMMANDS, imported
+from gateway.asgi import tune_garbage_collection
 
 SCRIPT = """
 import runpy, sys
@@ -47,6 +49,20 @@ def test_the_version_and_the_list_of_commands(option: str) -> None:
 def test_commands_that_serve_nothing(arguments: tuple[str, ...]) -> None:
     """They need no database, no schema and no server."""
     assert not modules(*arguments) & HEAVY
+
+
+def test_garbage_is_collected_again() -> None:
+    """After a command is imported, and after a worker is: that it is not meanwhile saves time."""
+    imported("serve")
+    assert gc.isenabled()
+    thresholds = gc.get_threshold()
+    gc.disable()
+    try:
+        tune_garbage_collection()
+        assert gc.isenabled()
+    finally:
+        gc.enable()
+        gc.set_threshold(*thresholds)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -6,6 +6,7 @@ killed itself.
 """
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -222,6 +223,7 @@ def _serve(
     config: uvicorn.Config, listening: socket.socket, supervisor: Connection, drain_s: float
 ) -> None:
     """Serve requests; runs in each worker."""
+    gc.disable()  # the application enables it, when all is imported
     server = make_server(config, drain_s, ignores_interrupts=True)
     threading.Thread(target=_answer, args=(server, supervisor), daemon=True).start()
     config.configure_logging()
