@@ -5,12 +5,14 @@ import gc
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import hypothesis
 import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from gateway.store.database_url import database_url
 from gateway.store.store import Store
@@ -23,6 +25,11 @@ hypothesis.settings.register_profile(
     "without deadlines", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("without deadlines")
+
+
+def pytest_configure() -> None:
+    """Collect no garbage while tests and modules are collected: it would take a fifth of that."""
+    gc.disable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -45,6 +52,7 @@ def pytest_collection_finish() -> None:
     """Leave thousands of tests and modules out of garbage collection, which would take long."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -128,6 +136,30 @@ def _trust_made_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         once = cache(httpx.create_ssl_context)
         patch.setattr("httpx._transports.default.create_ssl_context", once)
+        yield
+
+
+class Statements(dict[Any, Any]):
+    """The compiled statements of all engines of one kind of database.
+
+    SQLAlchemy's own keys begin with an engine's own dialect.
+    """
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """Return a statement."""
+        return super().get((key[0].name, *key[1:]), default)
+
+    def __setitem__(self, key: Any, statement: Any) -> None:
+        """Keep a statement."""
+        super().__setitem__((key[0].name, *key[1:]), statement)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _statements_compiled_once() -> Iterator[None]:
+    """Compile each SQL statement once: every test opens a store, which has engines of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        shared = partial(create_async_engine, execution_options={"compiled_cache": Statements()})
+        patch.setattr("gateway.store.database.create_async_engine", shared)
         yield
 
 
