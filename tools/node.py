@@ -32,9 +32,11 @@ def path_to_node() -> str:
     path = os.environ.get("PATH", "")
     if has_node(path):
         return path
-    environment = [sys.executable, str(ROOT / "tools" / "environment.py"), "node"]
-    if subprocess.run(environment, check=False).returncode:
-        sys.exit(1)
+    lock, installed = ROOT / "requirements" / "node.lock", ROOT / ".venv" / "node"
+    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+        environment = [sys.executable, str(ROOT / "tools" / "environment.py"), "node"]
+        if subprocess.run(environment, check=False).returncode:
+            sys.exit(1)
     return f"{ROOT / '.venv' / 'bin'}{os.pathsep}{path}"
 
 
