@@ -1,7 +1,6 @@
 """Who sees which changes: each needs the scope of its own sort, at its own provider."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,12 +43,12 @@ CHANGE_ROUTES = {each: route for each, route in routes().items() if route.is_of_
 
 @pytest.fixture(params=["plan", "graphql-core"])
 async def front(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, store_url: str
 ) -> AsyncIterator[Front]:
     """Return a gateway in whose log a segment of Emporix and two members of Instaleap are."""
     if request.param == "graphql-core":
         monkeypatch.setattr(Document, "plan", lambda *_: None)
-    store = StoreSettings(url=f"sqlite:///{tmp_path / 'gateway.db'}")
+    store = StoreSettings(url=store_url)
     settings = settings_with().model_copy(update={"store": store})
     async with guarded(Providers(), settings) as served:
         body = await ask(served, signed("admin"), CREATE, VARIABLES)
