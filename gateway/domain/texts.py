@@ -1,7 +1,6 @@
 """Texts in several languages, and the best match for preferred languages."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any, final
 
@@ -93,9 +92,12 @@ def best_texts(of: Iterable[Texts], languages: Sequence[str]) -> list[str | None
     texts: list[Any] = [*of]
     if texts and texts[0] is NO_TEXTS and texts.count(NO_TEXTS) == len(texts):
         return [None] * len(texts)  # of a provider without such texts
-    with suppress(AttributeError):  # some are in several languages
+    try:
         return [each.text for each in texts]
-    return [each.by_language.get(first or each.default) or each.best(languages) for each in texts]
+    except AttributeError:  # some are in several languages
+        return [
+            each.by_language.get(first or each.default) or each.best(languages) for each in texts
+        ]
 
 
 @lru_cache(maxsize=256)  # the rows of a list usually have the same languages

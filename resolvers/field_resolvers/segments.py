@@ -11,7 +11,7 @@ from gateway import context
 from gateway.context import Provider
 from gateway.domain import entities, queries
 from gateway.domain.json_depth import check_depth
-from gateway.domain.lazy_rows import by_list, column
+from gateway.domain.lazy_rows import by_list, column, is_lazy
 from gateway.domain.pages import DEFAULT_PAGE_SIZE
 from gateway.domain.sizes import SizeInterval, SizePoint
 from gateway.domain.texts import Texts, best_texts
@@ -81,6 +81,8 @@ def _best(
 ) -> Sequence[str | None]:
     """Return the best text of each row, list by list: each has languages of its own."""
     languages = (language,) if language else info.context.languages
+    if not is_lazy(rows):
+        return best_texts(read(rows), languages)
     return by_list(rows, lambda part: best_texts(column(part, path, read), languages))
 
 
