@@ -10,7 +10,7 @@ from gateway.errors import SettingsError
 from gateway.store.database import Database
 from gateway.store.database_url import DatabaseUrl
 from gateway.store.errors import StoreFailed, StoreState
-from gateway.store.migrate import NEWEST, version_of
+from gateway.store.migrate import NEWEST, OLDEST, is_compatible, version_of
 from gateway.store.reporting import advice
 
 
@@ -21,14 +21,14 @@ async def check_store(location: DatabaseUrl, connect_timeout_s: float) -> tuple[
     deadline = asyncio.get_running_loop().time() + connect_timeout_s
     database = Database(location, connect_timeout_s)
     try:
-        version = await database.read(_version_if_writable(database), deadline)
+        version, is_usable = await database.read(_version_if_writable(database), deadline)
     except StoreFailed as error:
         return advice(error, location.shown), False
     except SettingsError as error:
         return error.problems[0].text, False
     finally:
         await database.close()
-    return _compared(version)
+    return _compared(version, is_usable=is_usable)
 
 
 def _creatable(path: Path) -> tuple[str, bool]:
@@ -48,23 +48,30 @@ def _exists(path: Path) -> bool:
         return False
 
 
-async def _version_if_writable(database: Database) -> str | None:
-    """Return as `version_of`. Raises `StoreFailed` also if the database is read-only."""
-    version = await version_of(database)
-    if database.file is not None:
-        database.file.check_writable()
-        return version
+async def _version_if_writable(database: Database) -> tuple[str | None, bool]:
+    """Return the version, and whether this program could use the tables if it is a newer one.
+
+    Raises as `version_of`, and `StoreFailed` also if the database is read-only.
+    """
     async with database.reading() as connection:
-        if await connection.scalar(text("SHOW transaction_read_only")) == "on":
+        version = await connection.run_sync(version_of)
+        is_usable = await connection.run_sync(is_compatible)
+        if database.file is not None:
+            database.file.check_writable()
+        elif await connection.scalar(text("SHOW transaction_read_only")) == "on":
             raise StoreFailed(StoreState.READ_ONLY)
-    return version
+    return version, is_usable
 
 
-def _compared(version: str | None) -> tuple[str, bool]:
+def _compared(version: str | None, *, is_usable: bool) -> tuple[str, bool]:
     if version is None:
         return f"ok: it is empty; the start creates schema version {NEWEST}", True
     if version < NEWEST:
-        return f"ok: schema version {version}; the start upgrades it to {NEWEST}", True
+        text = f"ok: schema version {version}; the start upgrades it to {NEWEST}"
+        then = "stay" if version >= OLDEST else "are not"
+        return f"{text}. Running processes of the version before {then} ready then.", True
+    if version > NEWEST and is_usable:
+        return f"ok: schema version {version} of a newer gateway, which this one can use", True
     if version > NEWEST:
         text = f"schema version {version} is of a newer gateway; this one has {NEWEST}"
         return f"{text}. Run that version, or restore a backup from before its upgrade.", False

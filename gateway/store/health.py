@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.store.database import Database
 from gateway.store.errors import StoreFailed, StoreState
-from gateway.store.migrate import NEWEST
+from gateway.store.migrate import NEWEST, is_compatible
 
 EVERY_S: Final = 1.0
 """The least number of seconds between two checks."""
@@ -97,13 +97,16 @@ class StoreHealth:
                 version, read_only = await database.finish(self._begin(), deadline)
             else:
                 version, read_only = await database.read(self._read(), deadline)
+            is_usable = version == NEWEST or (
+                version > NEWEST and await database.read(self._is_compatible(), deadline)
+            )
         except StoreFailed as error:
             if error.state is StoreState.FROZEN and database.answered_at > begun_at:
                 return self._state  # it answers others: there is only much to do
             return self._note(error.state, error.cause)
         if self._is_damaged(loop.time()):
             return self._note(StoreState.DAMAGED)
-        if version != NEWEST:
+        if not is_usable:
             state = StoreState.TOO_NEW if version > NEWEST else StoreState.TOO_OLD
             return self._note(state, f"schema version {version} instead of {NEWEST}")
         return self._note(StoreState.READ_ONLY if read_only == "on" else StoreState.READY)
@@ -111,6 +114,10 @@ class StoreHealth:
     async def _read(self) -> tuple[str, str]:
         async with self._database.reading() as connection:
             return await self._row(connection)
+
+    async def _is_compatible(self) -> bool:
+        async with self._database.reading() as connection:
+            return await connection.run_sync(is_compatible)
 
     async def _begin(self) -> tuple[str, str]:
         async with self._database.writing(is_check=True) as connection:

@@ -7,17 +7,25 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import Problem, SettingsError
 from gateway.store.database import CONNECT_TIMEOUT_S, Database
 from gateway.store.database_url import SETTING, DatabaseUrl
-from gateway.store.tables import CUSTOMERS
+from gateway.store.tables import COMPATIBILITY, CUSTOMERS
 from gateway.store.waiting import attempts
 
-NEWEST: Final = "0011"
+NEWEST: Final = "0012"
 """The schema version of this program."""
+
+OLDEST: Final = "0012"
+"""The schema version of the oldest program that can use the tables of `NEWEST`.
+
+Its processes keep serving after an upgrade, and may be started again. So raise it where a
+migration changes what older programs read or write, not where it only adds tables that they need
+not fill. Programs before 0012 do not know of this, and refuse every newer version.
+"""
 
 CHECK_S: Final = 2.0
 """The time limit of SQLite's check for damage at start; it may not reach all of a large file."""
@@ -31,13 +39,14 @@ async def migrate(
 ) -> None:
     """Create or upgrade the database; one process does, the others wait.
 
-    Raises `SettingsError` if it cannot be created, is damaged, or was written by a newer version,
-    and `StoreFailed` if it does not answer within `connect_timeout_s`.
+    The tables of a newer version that this one can use are left as they are. Raises
+    `SettingsError` if the database cannot be created, is damaged, or is of a newer version that
+    this one cannot use, and `StoreFailed` if it does not answer within `connect_timeout_s`.
     """
     deadline = asyncio.get_running_loop().time() + connect_timeout_s
     if location.path is not None:
         await _create(location.path, deadline)
-    if await database.read(_is_newest(database), deadline):
+    if await database.read(_is_usable(database), deadline):
         return
     from gateway.store.upgrade import upgrade  # noqa: PLC0415  # alembic: seldom needed
 
@@ -56,18 +65,44 @@ async def _lock(connection: AsyncConnection, lock_timeout_s: float) -> None:
     )
 
 
-async def _is_newest(database: Database) -> bool:
-    """Return whether the schema is current, without alembic: importing it takes 0.1 s."""
-    return await version_of(database) == NEWEST
-
-
-async def version_of(database: Database) -> str | None:
-    """Return the version of the schema; None: the database is empty. Raises `SettingsError`."""
+async def _is_usable(database: Database) -> bool:
+    """Return as `is_usable`, without alembic: importing it takes 0.1 s."""
     async with database.reading() as connection:
-        if not await connection.run_sync(_has_version):
-            return None
-        version = await connection.scalar(text("SELECT version_num FROM alembic_version"))
-        return None if version is None else str(version)
+        return await connection.run_sync(is_usable)
+
+
+def is_usable(connection: Connection) -> bool:
+    """Return whether this program can use the schema as it is; False: it must be upgraded.
+
+    Raises `SettingsError` for tables without a version, and for those of a newer program that
+    this one cannot use.
+    """
+    version = version_of(connection)
+    if version is None or version <= NEWEST:
+        return version == NEWEST
+    if is_compatible(connection):
+        return True
+    problem = (
+        f"was written by a newer version of this program (schema version {version}); "
+        "run that version"
+    )
+    raise SettingsError([Problem(SETTING, problem)])
+
+
+def is_compatible(connection: Connection) -> bool:
+    """Return whether this program can use the tables of a newer one."""
+    if not inspect(connection).has_table(COMPATIBILITY.name):
+        return False
+    oldest = connection.scalar(select(COMPATIBILITY.c.oldest))
+    return oldest is not None and oldest <= NEWEST
+
+
+def version_of(connection: Connection) -> str | None:
+    """Return the version of the schema; None: the database is empty. Raises `SettingsError`."""
+    if not _has_version(connection):
+        return None
+    version = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return None if version is None else str(version)
 
 
 def _has_version(connection: Connection) -> bool:

@@ -372,6 +372,10 @@ BUDGET_CALLS = Table(
     sqlite_with_rowid=False,
 )
 
+# One row, written by each upgrade: the schema version of the oldest program that can use these
+# tables; see `gateway.store.migrate.OLDEST`.
+COMPATIBILITY = Table("compatibility", METADATA, Column("oldest", Name, nullable=False))
+
 # What processes report about the health of providers; see gateway.store.shared_health.
 PROVIDER_HEALTH = Table(
     "provider_health",

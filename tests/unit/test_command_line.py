@@ -504,7 +504,14 @@ def store_and_issuers(file: str) -> tuple[int, dict[str, str]]:
     ("version", "result"),
     [
         (NEWEST, f"ok: schema version {NEWEST}"),
-        ("0001", f"ok: schema version 0001; the start upgrades it to {NEWEST}"),
+        (
+            "0001",
+            (
+                f"ok: schema version 0001; the start upgrades it to {NEWEST}. Running processes of"
+                " the version before are not ready then."
+            ),
+        ),
+        ("9998", "ok: schema version 9998 of a newer gateway, which this one can use"),
         (
             "9999",
             (
@@ -523,6 +530,8 @@ async def test_a_check_compares_the_stores_version(
     await store.close()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
+        if version == "9999":
+            connection.execute("UPDATE compatibility SET oldest = ?", (version,))
     keys = tmp_path / "keys.json"
     keys.write_bytes(key_set(rsa()))
     with socket.socket() as held:

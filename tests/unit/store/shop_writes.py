@@ -15,6 +15,7 @@ LOG_TABLES = (
     "budgets",
     "change_log",
     "change_log_head",
+    "compatibility",
     "identity_customers",
     "identity_links",
     "identity_state",

@@ -16,12 +16,14 @@ from gateway.store.migrate import NEWEST
 from gateway.store.store import Store
 
 
-async def set_version(place: DatabaseUrl, version: str) -> None:
-    """Change the step that the tables say they are at."""
+async def set_version(place: DatabaseUrl, version: str, oldest: str | None = None) -> None:
+    """Change the step that the tables say they are at, and the oldest that can use them."""
     database = Database(place)
     async with database.writing() as connection:
         statement = text("UPDATE alembic_version SET version_num = :version")
         await connection.execute(statement, {"version": version})
+        statement = text("UPDATE compatibility SET oldest = :oldest")
+        await connection.execute(statement, {"oldest": oldest or version})
     await database.close()
 
 
@@ -51,6 +53,18 @@ async def test_versions(
         ("store cannot be used", "error"),
         ("store can be used again", "info"),
     ]
+
+
+async def test_a_newer_version_that_can_be_used(
+    record: Store, place: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica stays ready while another one upgrades tables that both can use."""
+    monkeypatch.setattr(health, "EVERY_S", 0)
+    monkeypatch.setattr(health, "CHECK_S", 10)  # on a busy machine
+    with capture_logs() as lines:
+        await set_version(place, "9999", oldest=NEWEST)
+        assert await record.state() is StoreState.READY
+    assert lines == []
 
 
 async def test_one_look_for_all(record: Store, monkeypatch: pytest.MonkeyPatch) -> None:

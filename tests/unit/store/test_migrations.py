@@ -2,16 +2,17 @@ from pathlib import Path
 from stat import S_IMODE
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from gateway.errors import Problem, SettingsError
 from gateway.store.database import Database
 from gateway.store.database_url import DatabaseUrl, database_url
 from gateway.store.errors import StoreFailed
-from gateway.store.migrate import NEWEST
+from gateway.store.migrate import NEWEST, OLDEST, version_of
 from gateway.store.store import Store
 from gateway.store.tables import METADATA
 from gateway.store.upgrade import config
@@ -63,6 +64,7 @@ async def test_newer(record: Store, place: DatabaseUrl) -> None:
     database = Database(place)
     async with database.writing() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        await connection.execute(text("UPDATE compatibility SET oldest = '9998'"))
     with pytest.raises(SettingsError) as error:
         await Store.open(place)
     assert error.value.problems == (
@@ -74,6 +76,47 @@ async def test_newer(record: Store, place: DatabaseUrl) -> None:
     )
     await database.close()
     assert await shown(record, "ada") == (CONFIRMED, {"x"})
+
+
+@pytest.mark.usefixtures("record")
+async def test_newer_for_this_one_too(place: DatabaseUrl) -> None:
+    """Tables of a newer program that this one can use are used, and stay at their version."""
+    database = Database(place)
+    async with database.writing() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    again = await Store.open(place)
+    await write(again, wanted("ada", "x"))
+    assert await shown(again, "ada") == (CONFIRMED, {"x"})
+    await again.close()
+    async with database.reading() as connection:
+        assert await connection.run_sync(version_of) == "9999"
+    await database.close()
+
+
+async def test_what_older_programs_use_is_left(tmp_path: Path) -> None:
+    """Since the version of `OLDEST` the migrations have only added tables."""
+    path = tmp_path / "gateway.db"
+    path.touch()
+    database = Database(database_url(f"sqlite:///{path}", {}))
+
+    def schema(connection: Connection) -> dict[str, dict[str, str]]:
+        tables = inspect(connection)
+        return {
+            table: {column["name"]: repr(column) for column in tables.get_columns(table)}
+            for table in tables.get_table_names()
+        }
+
+    def migrated(connection: Connection, version: str) -> dict[str, dict[str, str]]:
+        alembic = config()
+        alembic.attributes["connection"] = connection
+        command.upgrade(alembic, version)
+        return schema(connection)
+
+    async with database.writing() as connection:
+        before = await connection.run_sync(migrated, OLDEST)
+        after = await connection.run_sync(migrated, "head")
+    await database.close()
+    assert {table: after[table] for table in before} == before
 
 
 async def test_file(sqlite_url: str) -> None:
