@@ -76,12 +76,11 @@ class HealthSharing:
 
     async def _report(self) -> None:
         """Report at once what has changed, and the newest calls now and then."""
-        providers, now = self._providers, asyncio.get_running_loop().time()
-        reports = {
-            key: each.upstream.health.report(each.own_circuit) for key, each in providers.items()
-        }
+        now = asyncio.get_running_loop().time()
+        reports = {key: each.own_report for key, each in self._providers.items()}
         states = {
-            key: (each.upstream.health.status, each.own_circuit) for key, each in providers.items()
+            key: (each.upstream.health.status, reports[key].circuit, reports[key].is_refusing)
+            for key, each in self._providers.items()
         }
         if states != self._states or now - self._reported_at >= REPEAT_S:
             body = msgspec.json.encode(reports)

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 import msgspec
 
@@ -13,11 +14,16 @@ from gateway.errors import ProviderError, Refused
 HEALTH_WINDOW = 50
 """The number of newest calls that a provider's health is judged by."""
 
+WORST_FIRST: Final = ("OPEN", "HALF_OPEN", "CLOSED")
+"""The states of a circuit."""
+
 
 class HealthReport(msgspec.Struct, frozen=True):
     """What one process tells others about a provider. Times are in seconds since 1970."""
 
     circuit: str
+    is_refusing: bool
+    """Whether the circuit refuses calls now; else the next one is sent."""
     calls: Sequence[tuple[float, float, bool]]
     """The newest calls: when each ended, its latency in milliseconds, whether it succeeded."""
     succeeded_at: float | None
@@ -73,11 +79,12 @@ class Health:
         ordered = sorted(self.latencies_ms)
         return ordered[min(int(len(ordered) * quantile), len(ordered) - 1)] if ordered else None
 
-    def report(self, circuit: str) -> HealthReport:
+    def report(self, circuit: str, *, is_refusing: bool) -> HealthReport:
         """Return what other processes need to know, with the state of the circuit here."""
         error = self.last_error
         return HealthReport(
             circuit,
+            is_refusing,
             [*zip(self._ended_at, self.latencies_ms, self.outcomes, strict=True)],
             self._succeeded_at,
             self._failed_at,
@@ -86,7 +93,7 @@ class Health:
 
     def joined(self, reports: Sequence[HealthReport]) -> "Health":
         """Return the health by the newest calls of this process and of those that report."""
-        everybody = [self.report(""), *reports]
+        everybody = [self.report("", is_refusing=False), *reports]
         calls = sorted(call for each in everybody for call in each.calls)
         joined = Health()
         for ended_at, latency_ms, is_success in calls[-HEALTH_WINDOW:]:
@@ -104,6 +111,22 @@ class Health:
             joined._failed_at, name = max(failures)
             joined.last_error = _error_class(name)
         return joined
+
+
+def worst_circuit(reports: Sequence[HealthReport]) -> str:
+    """Return the worst state of the circuits of these processes.
+
+    An open circuit that refuses nothing waits for the next call. In a process that makes none it
+    would wait for ever: so it does not count if a newer call of another one succeeded.
+    """
+    successes = [each.succeeded_at for each in reports if each.succeeded_at is not None]
+    newest = max(successes, default=0.0)
+    states = {
+        each.circuit
+        for each in reports
+        if each.is_refusing or each.failed_at is None or each.failed_at >= newest
+    }
+    return next((each for each in WORST_FIRST if each in states), WORST_FIRST[-1])
 
 
 def _error_class(name: str) -> type[ProviderError] | None:

@@ -1,8 +1,9 @@
 """A configured provider: its adapter and its connection."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from functools import lru_cache
-from typing import Any, Final, TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 import structlog
 
@@ -18,7 +19,7 @@ from gateway.request_scope import Scope
 from gateway.store.errors import StoreFailed
 from gateway.store.reporting import report
 from gateway.upstream.client import UpstreamClient
-from gateway.upstream.health import Health, HealthReport
+from gateway.upstream.health import Health, HealthReport, worst_circuit
 from gateway.upstream.keyed_locks import KeyedLocks
 
 T = TypeVar("T")
@@ -27,7 +28,6 @@ Q = TypeVarTuple("Q")
 
 log = structlog.get_logger(__name__)
 
-WORST_FIRST: Final = ("OPEN", "HALF_OPEN", "CLOSED")
 MAX_CACHED_PLANS = 512
 """The number of read plans of one provider that are reused."""
 
@@ -120,13 +120,15 @@ class Provider:
     @property
     def circuit(self) -> str:
         """The circuit breaker: CLOSED, OPEN or HALF_OPEN, the worst among the processes."""
-        states = {each.circuit for each in self.elsewhere} | {self.own_circuit}
-        return next((each for each in WORST_FIRST if each in states), self.own_circuit)
+        if not self.elsewhere:
+            return self.upstream.guard.breaker.circuit.value
+        return worst_circuit([self.own_report, *self.elsewhere])
 
     @property
-    def own_circuit(self) -> str:
-        """The state of the circuit breaker of this process."""
-        return self.upstream.guard.breaker.circuit.value
+    def own_report(self) -> HealthReport:
+        """What this process alone knows, for the others. Needs the running loop."""
+        breaker, now = self.upstream.guard.breaker, asyncio.get_running_loop().time()
+        return self.upstream.health.report(breaker.circuit.value, is_refusing=breaker.is_open(now))
 
     @property
     def calls_per_minute(self) -> int:

@@ -3,12 +3,20 @@
 import time
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from gateway.errors import Broken, Refused, TimedOut
-from gateway.upstream.health import HEALTH_WINDOW, Health, HealthReport
+from gateway.upstream.health import HEALTH_WINDOW, Health, HealthReport, worst_circuit
 
-NO_CALLS = HealthReport("CLOSED", [], None, None, None)
+NO_CALLS = HealthReport(
+    circuit="CLOSED",
+    is_refusing=False,
+    calls=[],
+    succeeded_at=None,
+    failed_at=None,
+    last_error=None,
+)
 BROKEN = Broken("promo", "segments", status=503)
 
 
@@ -39,7 +47,7 @@ def test_calls_of_all_processes_count_in_the_order_of_their_ends(seconds: list[f
     here.note(10, BROKEN)
     seconds[0] = 102
     there.note(20, TimedOut("promo", "segments"))
-    joined = here.joined([there.report("OPEN"), NO_CALLS])
+    joined = here.joined([there.report("OPEN", is_refusing=True), NO_CALLS])
     assert shown(joined) == ("DOWN", (20, 30), at(100), TimedOut)
     assert [*joined.outcomes] == [True, False, False]
     assert shown(here) == ("DOWN", (10, 10), None, Broken)
@@ -53,7 +61,8 @@ def test_old_calls_of_another_process_do_not_count(seconds: list[float]) -> None
     seconds[0] = 200
     for _ in range(HEALTH_WINDOW):
         here.note(1, Refused("promo", "segments", status=404))
-    assert shown(here.joined([idle.report("CLOSED")])) == ("UP", (1, 1), at(200), Broken)
+    joined = here.joined([idle.report("CLOSED", is_refusing=False)])
+    assert shown(joined) == ("UP", (1, 1), at(200), Broken)
 
 
 def test_without_any_call(seconds: list[float]) -> None:
@@ -65,5 +74,22 @@ def test_without_any_call(seconds: list[float]) -> None:
 def test_an_error_that_only_another_version_knows(seconds: list[float]) -> None:
     """It has no code here; the call counts all the same."""
     del seconds
-    report = HealthReport("CLOSED", [(100.0, 5.0, False)], None, 100.0, "Exploded")
+    report = msgspec.structs.replace(
+        NO_CALLS, calls=[(100.0, 5.0, False)], failed_at=100.0, last_error="Exploded"
+    )
     assert shown(Health().joined([report])) == ("DOWN", (5, 5), None, None)
+
+
+def test_an_open_circuit_that_nobody_meets_does_not_count() -> None:
+    """It counts while it refuses calls, and until a newer call of another process succeeds."""
+    replace = msgspec.structs.replace
+    probed = replace(NO_CALLS, circuit="OPEN", failed_at=100.0)
+    refusing = replace(probed, is_refusing=True)
+    worked, worked_before = (replace(NO_CALLS, succeeded_at=at) for at in (101.0, 99.0))
+    half_open = replace(NO_CALLS, circuit="HALF_OPEN", is_refusing=True)
+    assert worst_circuit([worked, refusing]) == "OPEN"
+    assert worst_circuit([worked, half_open, probed]) == "HALF_OPEN"
+    assert worst_circuit([worked, probed]) == "CLOSED"
+    assert worst_circuit([probed, worked]) == "CLOSED"
+    assert worst_circuit([worked_before, probed]) == "OPEN"
+    assert worst_circuit([NO_CALLS, probed]) == "OPEN"
