@@ -19,7 +19,9 @@ from gateway.providers.voucherify.adapter import Voucherify
 from tests.contract.sample import adapter
 
 EXCLUDED = "filters[id][conditions][$not_in]"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 START = datetime(2024, 1, 1, tzinfo=UTC)
+MAX_CALLS = 1_000
 
 Answer = Callable[[Call], Any]
 
@@ -83,6 +85,7 @@ def walked(
         exchange = ask(PageRequest(size, position))
         page = exchange.read(Reply(200, {}, msgspec.json.encode(answer(exchange.call))))
         calls += 1
+        assert calls <= MAX_CALLS, "the list does not end"
         keys += [row.ref.key for row in page.rows]
         if page.is_last:
             return keys, calls
@@ -221,6 +224,43 @@ def test_more_customers_of_one_millisecond_than_pages_reach_are_an_error() -> No
     with pytest.raises(Malformed) as raised:
         walked(lambda page: voucherify.customers(EVERY_CUSTOMER, page), customers(rows), 250)
     assert raised.value.detail == "too many rows of one moment"
+
+
+def test_a_total_of_more_than_the_moment_does_not_repeat_an_empty_page() -> None:
+    """Whether the total of a filtered list is its own is not documented."""
+    rows = made([0] * 100 + [1] * 20)
+    shown = [row["id"] for row in rows[:60]]
+    position = msgspec.json.encode([(START - EPOCH) // _ms(1), shown]).decode()
+    voucherify = account()
+
+    def ask(page: PageRequest) -> Exchange[Page[Any]]:
+        return voucherify.customers(
+            EVERY_CUSTOMER, page._replace(position=page.position or position)
+        )
+
+    result = walked(ask, lambda call: customers(rows)(call) | {"total": 5_000}, 250)
+    assert result == ([row["id"] for row in rows[60:]], 4)
+
+
+def test_many_rows_without_a_time_are_an_error() -> None:
+    """They are on no page of a moment, and must not be listed again after it."""
+    rows = made(range(9_900)) + [{"id": f"untimed_{i}"} for i in range(150)]
+    voucherify = account()
+
+    def answer(call: Call) -> Any:
+        query = dict(call.query)
+        bounded = [{"created_at": iso(START - _ms(20_000)), **row} for row in rows]
+        if "page" in query and "created_at[before]" not in query:
+            return customers(bounded)(call)
+        old = iso(START - _ms(9_899))
+        listed = customers([row for row in bounded if row["created_at"] > old])(call)
+        if "starting_after" in query:
+            listed = {"customers": rows[9_900:][: int(query["limit"])]}
+        return listed
+
+    with pytest.raises(Malformed) as raised:
+        walked(lambda page: voucherify.customers(EVERY_CUSTOMER, page), answer, 60)
+    assert raised.value.detail == "does not advance"
 
 
 @pytest.mark.parametrize(

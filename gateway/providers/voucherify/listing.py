@@ -305,8 +305,8 @@ class Customers(NamedTuple, Generic[T]):
         def read(reply: Reply) -> Page[T]:
             body = self._decode(reply)
             models, total = body.customers, body.total
-            if total is not None and total > reach:
-                total = None  # of the list without the bounds, which is longer than pages reach
+            if not length(models) or (total is not None and total > reach):
+                total = None  # of the list without the bounds
             every = range(len(models))
             page = numbered_page(every, requested, start, largest, total, decoded=models)
             rows = [models[i] for i in page.rows]
@@ -316,7 +316,10 @@ class Customers(NamedTuple, Generic[T]):
                     (k for k, row in enumerate(rows) if row.id in time.shown), len(rows)
                 )
                 is_missing = skipped == len(rows)
-            if is_missing and page.is_last:
+            is_alone = page.is_last and not start.offset
+            # Many rows that were shown as of this time, but have none, would come again.
+            is_moved = is_alone and time.has_many and not any(row.id in time.shown for row in rows)
+            if (is_missing and page.is_last) or is_moved:
                 raise Malformed(self.provider, self.operation, detail="does not advance")
             new = [
                 k
