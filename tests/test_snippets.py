@@ -31,6 +31,7 @@ NOT_RUN: Mapping[str, str] = {
     "cd": "the tutorial is followed by hand, and its page is tested in tests/browser",
     "chmod": REPAIRING,
     "curl": "needs servers, except where a block is marked `run`",
+    "cp": REPAIRING,
     "cut": "a part of a pipeline with curl",
     "docker": "needs Docker; tests/deploy checks the files and runs the image's steps",
     "git": "needs the address of the repository",
