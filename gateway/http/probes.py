@@ -59,7 +59,8 @@ class Probes:
         problem = await self._problem()
         body: dict[str, Any] = {"status": problem or "ready", "version": __version__}
         if problems := self._problems():
-            body["configuration"] = f"not reloaded: {len(problems)} problems, see the log"
+            counted = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+            body["configuration"] = f"not reloaded: {counted}, see the log"
         headers = parse_headers(request.scope["headers"])
         with contextlib.suppress(Unauthenticated, RequestError):
             # Without this check any page could read it through DNS rebinding.

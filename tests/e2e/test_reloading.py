@@ -217,7 +217,7 @@ async def test_a_bad_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (await ask(line, bearer(FIRST)))[0] == 200
         readiness = await server.ask(probe)
         assert readiness.status == 200
-        assert readiness.json["configuration"] == "not reloaded: 1 problems, see the log"
+        assert readiness.json["configuration"] == "not reloaded: 1 problem, see the log"
         with capture_logs() as log:
             await server.reload(settings)  # without keys
         assert [each["problems"] for each in log] == [
