@@ -47,6 +47,26 @@ def query(*keys: str) -> str:
     return f"query Segments {{ nodes(ids: {json.dumps(ids)}) {{ ... on Segment {{ name }} }} }}"
 
 
+async def test_providers_that_hang_do_not_hold_up_a_first_visit(
+    served: tuple[str, Sandbox], browser: Browser
+) -> None:
+    """What the examples could name is asked for no longer than once the patience of the page."""
+    address, sandbox = served
+    sandbox.faults.replace([Fault("emporix", "hang"), Fault("voucherify", "hang")])
+    asked: list[str] = []
+    try:
+        async with opened(browser, f"{address}/livez") as page:
+            page.on("request", lambda each: asked.append(each.post_data or ""))
+            await page.goto(f"{address}/graphql")
+            tabs = page.locator(".graphiql-tab-button")
+            await expect(tabs.first).to_have_text("SegmentsOfEveryProvider", timeout=30_000)
+            assert "OneCustomer" not in await tabs.all_text_contents()
+    finally:
+        sandbox.faults.replace([])
+    tailoring = [each for each in asked if "$key" in each]
+    assert len(tailoring) == 2  # one of each provider; nothing after those
+
+
 async def heal_after(sandbox: Sandbox, calls: int) -> None:
     """Remove the faults once this many calls have arrived."""
     before = sandbox.counts["emporix"]

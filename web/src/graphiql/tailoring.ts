@@ -1,6 +1,6 @@
 import type { Example } from './examples';
 
-/** A provider, a customer or a segment that is slow to read must not hold up the page. */
+/** Providers that are slow to read must not hold up the page for longer, all questions together. */
 const PATIENCE_MS = 3000;
 const STRING = /"((?:[^"\\]|\\.)*)"/g;
 
@@ -59,7 +59,8 @@ const SANDBOX = {
  * Those for which the caller can see nothing of the kind are left out. `authorization` is the header; empty: none.
  */
 export async function tailored(examples: readonly Example[], authorization: string): Promise<Example[]> {
-  const ask = <T>(query: string, variables = {}) => answer<T>(query, variables, authorization);
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const ask = <T>(query: string, variables = {}) => answer<T>(query, variables, authorization, signal);
   const named = await ask<{ providers: { key: string; kind: string }[] }>('{ providers { key kind } }');
   const keyOf = (kind: string) => named?.providers.find((each) => each.kind === kind)?.key;
   const substitutes: Substitutes = new Map(['stuut', 'voucherify', 'emporix'].map((kind) => [kind, keyOf(kind)]));
@@ -89,13 +90,13 @@ function replaced(query: string, substitutes: Substitutes): string {
 }
 
 /** Return the data of a response; null if there is none in time, or not for this caller. */
-async function answer<T>(query: string, variables: object, authorization: string): Promise<T | null> {
+async function answer<T>(query: string, variables: object, authorization: string, signal: AbortSignal): Promise<T | null> {
   try {
     const reply = await fetch(location.pathname, {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'application/json', ...(authorization && { authorization }) },
       body: JSON.stringify({ query, variables }),
-      signal: AbortSignal.timeout(PATIENCE_MS),
+      signal,
     });
     return ((await reply.json()) as { data?: T | null }).data ?? null;
   } catch {
