@@ -30,13 +30,14 @@ from bench.workloads import NEW
 QUIET = """
 import asyncio, gc
 import gateway.changes.feed, gateway.changes.health, gateway.changes.webhooks
-import gateway.http.budget_sharing, gateway.observability.metrics
+import gateway.http.budget_sharing, gateway.http.health_sharing, gateway.observability.metrics
 import gateway.store.health, gateway.store.owners
 import uvicorn.server
 from gateway.__main__ import main
 gateway.changes.feed.POLL_S = gateway.changes.webhooks.POLL_S = 3600
 gateway.changes.health.LOOK_S = gateway.store.health.EVERY_S = gateway.store.owners.EVERY_S = 3600
 gateway.http.budget_sharing.EVERY_S = gateway.observability.metrics.EVERY_S = 3600
+gateway.http.health_sharing.EVERY_S = 3600
 async def tick_once(self):
     await self.on_tick(0)
     gc.disable()
