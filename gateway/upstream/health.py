@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -18,14 +18,18 @@ WORST_FIRST: Final = ("OPEN", "HALF_OPEN", "CLOSED")
 """The states of a circuit."""
 
 
+EndedCall: TypeAlias = tuple[float, float, bool]
+"""When a call ended, its latency in milliseconds, and whether it succeeded."""
+
+
 class HealthReport(msgspec.Struct, frozen=True):
     """What one process tells others about a provider. Times are in seconds since 1970."""
 
     circuit: str
     is_refusing: bool
     """Whether the circuit refuses calls now; else the next one is sent."""
-    calls: Sequence[tuple[float, float, bool]]
-    """The newest calls: when each ended, its latency in milliseconds, whether it succeeded."""
+    calls: Sequence[EndedCall]
+    """The newest ones."""
     succeeded_at: float | None
     failed_at: float | None
     last_error: str | None
@@ -34,16 +38,18 @@ class HealthReport(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Health:
-    """Outcomes and latencies of the newest calls."""
+    """Outcomes and latencies of the newest calls. Times are in seconds since 1970."""
 
-    latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=HEALTH_WINDOW))
-    outcomes: deque[bool] = field(default_factory=lambda: deque(maxlen=HEALTH_WINDOW))
     last_error: type[ProviderError] | None = None
     """The class of the last failure."""
-    _ended_at: deque[float] = field(default_factory=lambda: deque(maxlen=HEALTH_WINDOW))
-    """When these calls ended, in seconds since 1970, as the other times."""
+    _calls: deque[EndedCall] = field(default_factory=lambda: deque(maxlen=HEALTH_WINDOW))
     _succeeded_at: float | None = None
     _failed_at: float | None = None
+
+    @property
+    def outcomes(self) -> Sequence[bool]:
+        """Whether each of the newest calls succeeded, oldest first."""
+        return [is_success for _, _, is_success in self._calls]
 
     @property
     def last_success_at(self) -> datetime | None:
@@ -54,29 +60,27 @@ class Health:
     def note(self, latency_ms: float, error: ProviderError | None) -> None:
         """Record a finished call. A refused one is the caller's fault, not the provider's."""
         now = time.time()
-        self.latencies_ms.append(latency_ms)
-        self._ended_at.append(now)
         if error is None or isinstance(error, Refused):
-            self.outcomes.append(True)
+            self._calls.append((now, latency_ms, True))
             self._succeeded_at = now
         else:
-            self.outcomes.append(False)
-            self._failed_at = now
-            self.last_error = type(error)
+            self._calls.append((now, latency_ms, False))
+            self._failed_at, self.last_error = now, type(error)
 
     @property
     def status(self) -> str:
         """UP, DEGRADED (some newest calls failed), DOWN (most of them) or UNKNOWN (no call)."""
-        if not self.outcomes:
+        outcomes = self.outcomes
+        if not outcomes:
             return "UNKNOWN"
-        if self.outcomes[-1] and all(self.outcomes):
+        failed = outcomes.count(False)
+        if not failed:
             return "UP"
-        failed = self.outcomes.count(False)
-        return "DOWN" if not self.outcomes[-1] and failed * 2 >= len(self.outcomes) else "DEGRADED"
+        return "DOWN" if not outcomes[-1] and failed * 2 >= len(outcomes) else "DEGRADED"
 
     def latency_ms(self, quantile: float) -> float | None:
         """Return the latency at this quantile (0 to 1) of the newest calls."""
-        ordered = sorted(self.latencies_ms)
+        ordered = sorted(latency for _, latency, _ in self._calls)
         return ordered[min(int(len(ordered) * quantile), len(ordered) - 1)] if ordered else None
 
     def report(self, circuit: str, *, is_refusing: bool) -> HealthReport:
@@ -85,7 +89,7 @@ class Health:
         return HealthReport(
             circuit,
             is_refusing,
-            [*zip(self._ended_at, self.latencies_ms, self.outcomes, strict=True)],
+            [*self._calls],
             self._succeeded_at,
             self._failed_at,
             None if error is None else error.__name__,
@@ -96,10 +100,7 @@ class Health:
         everybody = [self.report("", is_refusing=False), *reports]
         calls = sorted(call for each in everybody for call in each.calls)
         joined = Health()
-        for ended_at, latency_ms, is_success in calls[-HEALTH_WINDOW:]:
-            joined._ended_at.append(ended_at)
-            joined.latencies_ms.append(latency_ms)
-            joined.outcomes.append(is_success)
+        joined._calls.extend(calls)
         successes = [each.succeeded_at for each in everybody if each.succeeded_at is not None]
         joined._succeeded_at = max(successes, default=None)
         failures = [
