@@ -1,7 +1,8 @@
 """Share the health of providers with the other processes of the store.
 
 Each process reports what its own calls showed, and joins it with what the others report. Without
-other processes, or without the store, a provider is judged by the calls of this process alone.
+other processes, or when the store has been gone for a while, a provider is judged by the calls of
+this process alone.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import structlog
 
 from gateway.context import Provider
 from gateway.store.errors import StoreFailed
+from gateway.store.shared_health import VALID_S
 from gateway.store.store import Store
 from gateway.upstream.health import HealthReport
 
@@ -42,7 +44,7 @@ class HealthSharing:
         self._look = look
         self._process = secrets.token_hex(8)
         self._states: object = None
-        self._reported_at = 0.0
+        self._reported_at = self._read_at = 0.0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -68,8 +70,9 @@ class HealthSharing:
                     await self._read()
                 else:
                     self._join({})
-            except StoreFailed:  # the store reports it
-                self._join({})
+            except StoreFailed:  # the store reports it; what was read may still hold
+                if asyncio.get_running_loop().time() - self._read_at > VALID_S:
+                    self._join({})
             except Exception:  # a bug must not end what shows other failures
                 log.exception("health cannot be shared")
                 self._join({})
@@ -93,6 +96,7 @@ class HealthSharing:
             with contextlib.suppress(msgspec.MsgspecError):  # of another version
                 for key, report in _DECODER.decode(body).items():
                     reports[key].append(report)
+        self._read_at = asyncio.get_running_loop().time()
         self._join(reports)
 
     def _join(self, reports: Mapping[str, list[HealthReport]]) -> None:
