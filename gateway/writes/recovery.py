@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Mapping
 
+import msgspec
 import structlog
 
 from gateway.auth.permissions import unrestricted_caller
@@ -17,7 +18,7 @@ from gateway.store.store import Store
 from gateway.store.write_intents import LeasedIntent
 from gateway.upstream.provider import Provider
 from gateway.writes.dispatch import WriteDispatcher
-from gateway.writes.receipts import ReplacementRow, ReplacementsReceipt
+from gateway.writes.receipts import UNKNOWN, ReplacementRow, ReplacementsReceipt
 from gateway.writes.replace_segments import conclusion, execute
 
 EVERY_S = 60.0
@@ -66,7 +67,11 @@ async def recover(providers: Mapping[str, Provider], store: Store) -> int:
 async def settle_keys(store: Store) -> None:
     """Store the real results of interrupted runs whose writes are all settled."""
     for run in await store.idempotency_keys.interrupted():
-        await store.idempotency_keys.conclude(run.claim, conclusion(run.plan, run.outcomes))
+        try:
+            result = conclusion(run.plan, run.outcomes)
+        except msgspec.MsgspecError:  # of another version: it must not stop the others
+            result = UNKNOWN
+        await store.idempotency_keys.conclude(run.claim, result)
 
 
 def targets(claim: LeasedIntent) -> audit.Targets:

@@ -5,6 +5,7 @@ from hashlib import blake2s
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 
 from gateway.domain.entities import Origin, Ref, Segment
 from gateway.domain.mutations import Reason, UserError
@@ -26,6 +27,8 @@ from gateway.writes.identity import IdentityWrites
 from gateway.writes.receipts import DONE, UNKNOWN
 from gateway.writes.replace_segments import SegmentReplacement
 from gateway.writes.segments import SegmentWrites
+
+log = structlog.get_logger(__name__)
 
 R = TypeVar("R")
 
@@ -139,7 +142,7 @@ class WriteService:
             raise failures[0]
         if stored == UNKNOWN:
             raise UserErrors(unfinished(OutcomeUnknown()))
-        return msgspec.json.decode(stored[len(DONE) :], type=form)
+        return _receipt_of(stored, form)
 
     async def _sent(self, write: Callable[[], Awaitable[R]]) -> R:
         """Run a write; raise `_NothingSent` if its receipt must not be stored."""
@@ -149,6 +152,21 @@ class WriteService:
         if not counts.acted and (counts.undone or counts.unsent):
             raise _NothingSent(receipt)
         return receipt
+
+
+def _receipt_of(stored: bytes, form: type[R]) -> R:
+    """Return the receipt of a stored result; raise `UserErrors` if another version has another."""
+    try:
+        return msgspec.json.decode(stored[len(DONE) :], type=form)
+    except msgspec.MsgspecError as error:
+        log.warning("a stored result cannot be read", form=form.__name__, cause=str(error))
+        message = (
+            "The first request with this idempotency key was answered by another version of the "
+            "gateway, and this one cannot show its result. Check the current state, and use a new "
+            "key to write again."
+        )
+        field = ("idempotencyKey",)
+        raise UserErrors(UserError(message, Reason.PROVIDER_FAILED, field)) from error
 
 
 def unfinished(error: GatewayError) -> UserError:

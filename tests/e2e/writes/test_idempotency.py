@@ -5,7 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from sqlalchemy import update
+from structlog.testing import capture_logs
 
+from gateway.store.database import Database
+from gateway.store.database_url import database_url
+from gateway.store.tables import KEYS
 from tests.e2e.failures import FAILURES
 from tests.e2e.known import APP_BETA, DACH_STRATEGIC
 from tests.e2e.serving import Front, Providers, segment_id, settings_with
@@ -68,6 +73,31 @@ async def test_again_and_after_a_restart(providers: Providers, url: str, field: 
     async with serving(providers, url) as front:
         assert await do(front, field, given(field), SHOWN.get(field, "")) == first
         assert front.calls == []
+
+
+async def test_a_result_of_another_version(providers: Providers, url: str) -> None:
+    """A result that cannot be read, after a rollback, is an error of the key; nothing is sent."""
+    field = "segmentUpsert"
+    async with serving(providers, url) as front:
+        await do(front, field, given(field))
+        front.forget()
+        database = Database(database_url(url, {}))
+        async with database.writing() as connection:
+            await connection.execute(update(KEYS).values(answer=b'1{"errors": "none"}'))
+        await database.close()
+        with capture_logs() as lines:
+            payload = await do(front, field, given(field))
+        wrong = problem("idempotencyKey", "PROVIDER_FAILED", None)
+        assert payload == {**EMPTY[field], "userErrors": [wrong]}
+        assert front.calls == []
+    assert [each for each in lines if each["log_level"] == "warning"] == [
+        {
+            "event": "a stored result cannot be read",
+            "log_level": "warning",
+            "form": "SegmentReceipt",
+            "cause": "Expected `array`, got `str` - at `$.errors`",
+        }
+    ]
 
 
 @pytest.mark.parametrize("field", INPUTS)

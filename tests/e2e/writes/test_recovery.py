@@ -1,18 +1,21 @@
 """Recovery of what was left open: each customer's write is sent again, by one process alone."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.asgi import connect
 from gateway.errors import GatewayError
 from gateway.store.database_url import database_url
+from gateway.store.idempotency import InterruptedRun
 from gateway.store.store import Store
 from gateway.upstream.provider import Provider
 from gateway.writes import recovery
+from gateway.writes.receipts import ReplacementsPlan
 from tests.e2e.failures import answering
 from tests.e2e.serving import Front, Providers, settings_with
 from tests.e2e.writes.asking import do, shoppers
@@ -113,3 +116,26 @@ async def test_a_bug_does_not_end_it(monkeypatch: pytest.MonkeyPatch, url: str) 
     async with serving(providers, url):
         await over.wait()
     assert rounds[:3] == [0, 1, 2]
+
+
+async def test_a_plan_of_another_version(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """A plan that cannot be read has an unknown result, and the keys after it are settled."""
+    concluded: dict[str, bytes | None] = {}
+
+    async def interrupted() -> Sequence[InterruptedRun]:
+        plan = ReplacementsPlan(provider="instaleap", rows=())
+        outcomes = {KEYS[0]: None}
+        return [
+            InterruptedRun("theirs", b'{"rows": 1}', outcomes),
+            InterruptedRun("ours", msgspec.json.encode(plan), outcomes),
+        ]
+
+    async def conclude(claim: str, answer: bytes | None) -> None:
+        concluded[claim] = answer
+
+    record = await Store.open(database_url(url, {}))
+    monkeypatch.setattr(record.idempotency_keys, "interrupted", interrupted)
+    monkeypatch.setattr(record.idempotency_keys, "conclude", conclude)
+    await recovery.settle_keys(record)
+    assert concluded == {"theirs": b"0", "ours": b'1{"rows":[],"errors":[]}'}
+    await record.close()
