@@ -113,6 +113,16 @@ def test_segments_of_one_millisecond_are_each_shown_once(size: int, calls: int) 
     assert result == ([row["id"] for row in rows], calls)
 
 
+def test_more_segments_of_one_millisecond_than_a_url_can_exclude_are_an_error() -> None:
+    """Neither is a cursor with all of their ids short enough for the gateway to read."""
+    voucherify = account()
+    with pytest.raises(Malformed) as raised:
+        walked(
+            lambda page: voucherify.segments(EVERY_SEGMENT, page), segments(made([0] * 602)), 250
+        )
+    assert raised.value.detail == "too many rows of one moment"
+
+
 def test_a_filter_by_ids_is_kept_when_shown_segments_are_excluded() -> None:
     """The caller's own `$not_in`, a list or one id, is sent with the ids that were shown."""
     rows = made([0] * 120)

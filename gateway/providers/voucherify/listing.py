@@ -38,6 +38,7 @@ from gateway.providers.voucherify.query import MILLISECOND, Params, filters
 from gateway.providers.voucherify.time_position import (
     EPOCH,
     LAST_MS,
+    MOST,
     MomentPosition,
     TimePosition,
     moment_position,
@@ -174,6 +175,8 @@ def segments_page(
         )
 
     excluded = after.shown if after and after.has_many else ()
+    if len(excluded) > MOST:
+        raise Malformed(provider, operation, detail="too many rows of one moment")
     params = chosen.params(after.before if after else None, excluded)
     call = Call("GET", "/v1/segments", (("limit", str(requested.limit)), NEWEST_FIRST, *params))
     return Exchange(operation, call, read, bounds_depth=True)

@@ -21,6 +21,8 @@ LAST_MS = 253_402_300_799_998
 """The second last millisecond of the calendar, since EPOCH."""
 MANY = 50
 """So many rows that were shown are not read again: little room would be left on a page."""
+MOST = 500
+"""With more rows that were shown, which a call excludes by id, URL and cursor are too long."""
 
 SHOWN, SOUGHT = "@", ">"
 
