@@ -265,8 +265,24 @@ ASKED: Mapping[str, Mapping[str, Asked]] = {
             "assignmentBulkDelete", {"segmentId": STAFF, "assignments": [WHO]}
         )
     },
+    f"POST {SEGMENTS}/{{segmentId}}/customers/search": {
+        "assignmentBulkCreate": mutation(
+            "assignmentBulkCreate",
+            {
+                "segmentId": STAFF,
+                "assignments": [{"identity": {"provider": "emporix", "externalId": LONG}}],
+            },
+        ),
+    },
     f"GET {SEGMENTS}/{{segmentId}}/items": {
-        "items": of_segment("items { nodes { externalId } }", GOLDEN)
+        "items": of_segment("items { nodes { externalId } }", GOLDEN),
+        "segmentItemsBulkAssign": mutation("segmentItemsBulkAssign", ITEMS),
+    },
+    f"POST {SEGMENTS}/{{segmentId}}/items/search": {
+        "segmentItemsBulkAssign": mutation(
+            "segmentItemsBulkAssign",
+            {"segmentId": STAFF, "items": [{"externalId": LONG, "type": "PRODUCT"}]},
+        )
     },
     "PUT /v1/customers/{customerId}": {
         "customerAttributesUpdate": mutation(
