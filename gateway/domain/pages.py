@@ -88,7 +88,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         if type(rows) is ModelRows:
             return rows.is_distinct
         try:  # almost all rows have a ref
-            return len({row.ref for row in rows}) == len(rows)  # type: ignore[attr-defined]
+            return len({row.ref for row in rows}) == len(rows)  # type: ignore[attr-defined]  # caught
         except AttributeError:
             return len(self.refs) == len(rows)
 
